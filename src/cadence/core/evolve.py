@@ -1,0 +1,511 @@
+"""What the events add up to: the fold from events to a :class:`Prospect`.
+
+Total: it never refuses and never raises on an event, whatever the history looks like. It reads no
+clock, no policy and no calendar, because an event already carries what was decided when it was
+made; so an edited policy can't change what a history says.
+
+Late facts. Events fold in the order of ``version``, the order in which we learnt of them. An
+attempt that *occurred* before the last contact changes nothing in the present silence; when a
+contact is learnt of late, the attempts that occurred after it belong to the silence after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from cadence.core.events import (
+    AppointmentCancelled,
+    AppointmentSet,
+    AttemptMade,
+    AttemptStage,
+    AutoReplyReceived,
+    Channel,
+    ContactPoint,
+    ContactPointAdded,
+    ContactPointFailed,
+    Disposition,
+    EndReason,
+    Event,
+    FollowUpEnded,
+    FollowUpReopened,
+    Gap,
+    GuidelinesAgreed,
+    Intent,
+    InterestNoted,
+    OptedBackIn,
+    OptOutRequested,
+    PauseRequested,
+    PolicyAdopted,
+    PolicyRef,
+    PreferenceStated,
+    ProspectAdded,
+    ProspectUpdated,
+    ReferralGiven,
+    ReplyReceived,
+    ValueNoted,
+)
+from cadence.core.prospect import (
+    NO_GAP,
+    Appointment,
+    Attempt,
+    Contact,
+    ContactKind,
+    Prospect,
+    Silence,
+    Suspension,
+)
+from cadence.core.stages import Signal, Stage, follow
+
+__all__ = ["evolve", "fold"]
+
+_ALL_CHANNELS: Final = frozenset(Channel)
+_WON_REASONS: Final = frozenset({EndReason.BOUGHT})
+_CLOSED_REASONS: Final = frozenset({EndReason.NO_RESPONSE, EndReason.UNREACHABLE})
+_ATTEMPT_SIGNAL: Final = {stage: Signal(f"attempt_{stage}") for stage in AttemptStage}
+_FAILING: Final = frozenset({Disposition.WRONG_NUMBER, Disposition.BOUNCED})
+
+
+def evolve(prospect: Prospect | None, event: Event) -> Prospect:
+    """The prospect after ``event``; ``None`` before the first."""
+    folded = fold(prospect, (event,))
+    assert folded is not None  # one event was folded
+    return folded
+
+
+def fold(prospect: Prospect | None, events: Iterable[Event]) -> Prospect | None:
+    """The prospect after ``events``, in order; ``None`` only if there are none at all."""
+    draft = _Draft(prospect) if prospect is not None else None
+    for event in events:
+        if draft is None:
+            draft = _Draft(None)
+            draft.begin(event)
+        draft.version = event.version
+        draft.recorded_at = event.recorded_at
+        data = event.data
+        _HANDLERS[type(data)](draft, event, data)
+    return None if draft is None else draft.freeze()
+
+
+class _Draft:
+    """A prospect while events are folded: one mutable copy instead of one value an event."""
+
+    __slots__ = (
+        "appointment",
+        "attempts",
+        "contact",
+        "contact_points",
+        "country",
+        "end",
+        "failed",
+        "guidelines_agreed",
+        "id",
+        "interests",
+        "kept_contact",
+        "name",
+        "not_before",
+        "opted_out",
+        "owner",
+        "pause_until",
+        "policy",
+        "policy_version",
+        "preference_version",
+        "preferred_channel",
+        "preferred_hours",
+        "recorded_at",
+        "reopened",
+        "since",
+        "source",
+        "stage",
+        "subdivision",
+        "suspensions",
+        "used_values",
+        "values",
+        "version",
+        "zones",
+    )
+
+    # Filled in by begin() for a new prospect; declared for the type checker.
+    id: str
+    recorded_at: datetime
+    since: datetime
+    contact: Contact
+
+    def __init__(self, prospect: Prospect | None) -> None:
+        if prospect is None:
+            self.stage: Stage = Stage.NEW
+            self.version = 0
+            self.name = ""
+            self.zones: tuple[str, ...] = ("UTC",)
+            self.country: str | None = None
+            self.subdivision: str | None = None
+            self.owner: str | None = None
+            self.source: str | None = None
+            self.contact_points: tuple[ContactPoint, ...] = ()
+            self.failed: frozenset[tuple[Channel, str]] = frozenset()
+            self.opted_out: frozenset[Channel] = frozenset()
+            self.guidelines_agreed = False
+            self.preferred_channel: Channel | None = None
+            self.preferred_hours: str | None = None
+            self.preference_version = 0
+            self.interests: tuple[str, ...] = ()
+            self.values: tuple[ValueNoted, ...] = ()
+            self.used_values: frozenset[str] = frozenset()
+            self.appointment: Appointment | None = None
+            self.pause_until: datetime | None = None
+            self.policy: PolicyRef | None = None
+            self.policy_version = 0
+            self.not_before: datetime | None = None
+            self.end: EndReason | None = None
+            self.reopened = 0
+            self.kept_contact = 0
+            self.attempts: list[Attempt] = []
+            self.suspensions: tuple[Suspension, ...] = ()
+            return
+        for field in prospect.__struct_fields__:
+            if field != "silence":
+                setattr(self, field, getattr(prospect, field))
+        self.since = prospect.silence.since
+        self.attempts = list(prospect.silence.attempts)
+        self.suspensions = prospect.silence.suspensions
+
+    def begin(self, event: Event) -> None:
+        """The first silence begins with the first event, whatever that is."""
+        self.id = event.prospect
+        self.since = event.occurred_at
+        self.contact = Contact(ContactKind.ADDED, event.occurred_at, event.version)
+
+    def freeze(self) -> Prospect:
+        spaced_calls = 0
+        # The ratchet starts anew at the on-time attempt, and the first attempt of a silence has
+        # no gap within it (its recorded one, if any, reaches back into the silence before).
+        days = minutes = 0
+        attempts = self.attempts
+        first = True
+        for attempt in attempts:
+            if attempt.is_spaced_call:
+                spaced_calls += 1
+            if attempt.stage is AttemptStage.ON_TIME:
+                days = minutes = 0
+            elif not first and (gap := attempt.gap) is not None:
+                longer = gap.business_days - days
+                if longer > 0 or (longer == 0 and gap.minutes > minutes):
+                    days, minutes = gap.business_days, gap.minutes
+            first = False
+        silence = Silence(
+            self.since,
+            self.contact.version,
+            tuple(attempts),
+            self.suspensions,
+            spaced_calls,
+            Gap(days, minutes) if days or minutes else NO_GAP,
+        )
+        return Prospect(
+            self.id,
+            self.version,
+            self.recorded_at,
+            self.stage,
+            silence,
+            self.contact,
+            self.name,
+            self.zones,
+            self.country,
+            self.subdivision,
+            self.owner,
+            self.source,
+            self.contact_points,
+            self.failed,
+            self.opted_out,
+            self.guidelines_agreed,
+            self.preferred_channel,
+            self.preferred_hours,
+            self.preference_version,
+            self.interests,
+            self.values,
+            self.used_values,
+            self.appointment,
+            self.pause_until,
+            self.policy,
+            self.policy_version,
+            self.not_before,
+            self.end,
+            self.reopened,
+            self.kept_contact,
+        )
+
+    def signal(self, signal: Signal) -> None:
+        self.stage = follow(self.stage, signal)
+
+    def end_silence(
+        self,
+        kind: ContactKind,
+        event: Event,
+        *,
+        intent: Intent | None = None,
+        signal: Signal | None = None,
+    ) -> bool:
+        """Let a contact end the silence; ``False`` if a later contact has done so already."""
+        at = event.occurred_at
+        if at < self.since:
+            return False
+        # The appointment stands if it lay ahead when they spoke.
+        standing = self.appointment is not None and self.appointment.at > at
+        if signal is None:
+            signal = Signal.CONTACT_BEFORE_APPOINTMENT if standing else Signal.CONTACT
+        if not standing:
+            self.appointment = None
+        self.signal(signal)
+        self.since = at
+        self.contact = Contact(kind, at, event.version, intent)
+        self.attempts = [attempt for attempt in self.attempts if attempt.at > at]
+        self.suspensions = tuple(s for s in self.suspensions if s.start > at)
+        self.pause_until = None
+        self.not_before = None
+        self.reopened = 0
+        if self.stage is Stage.ENGAGED:
+            self.end = None
+        # After the end, or an opt-out, the contact moves nothing; somebody has to look at it.
+        ended = self.stage in (Stage.WON, Stage.LOST, Stage.OPTED_OUT)
+        self.kept_contact = event.version if ended else 0
+        return True
+
+    def fail(self, channel: Channel, address: str | None) -> None:
+        if address is None:
+            # No address was recorded: it was the first of the channel that had not failed.
+            address = next(
+                (
+                    point.address
+                    for point in self.contact_points
+                    if point.channel is channel and (channel, point.address) not in self.failed
+                ),
+                None,
+            )
+        if address is not None:
+            self.failed |= {(channel, address)}
+
+
+def _added(draft: _Draft, event: Event, data: ProspectAdded) -> None:
+    draft.name = data.name
+    draft.zones = (data.timezone,) if isinstance(data.timezone, str) else data.timezone
+    draft.country = data.country
+    draft.subdivision = data.subdivision
+    draft.owner = data.owner
+    draft.source = data.source
+    draft.contact_points = data.contact_points
+
+
+def _updated(draft: _Draft, event: Event, data: ProspectUpdated) -> None:
+    if data.name is not None:
+        draft.name = data.name
+    if data.timezone is not None:
+        draft.zones = (data.timezone,) if isinstance(data.timezone, str) else data.timezone
+    if data.country is not None:
+        # A subdivision belongs to its country; a move leaves the old one behind.
+        if data.country != draft.country:
+            draft.subdivision = None
+        draft.country = data.country
+    if data.subdivision is not None:
+        draft.subdivision = data.subdivision
+    if data.owner is not None:
+        draft.owner = data.owner
+
+
+def _point_added(draft: _Draft, event: Event, data: ContactPointAdded) -> None:
+    point = ContactPoint(data.channel, data.address)
+    if point not in draft.contact_points:
+        draft.contact_points = (*draft.contact_points, point)
+
+
+def _point_failed(draft: _Draft, event: Event, data: ContactPointFailed) -> None:
+    draft.fail(data.channel, data.address)
+
+
+def _guidelines(draft: _Draft, event: Event, data: GuidelinesAgreed) -> None:
+    draft.guidelines_agreed = True
+
+
+def _preference(draft: _Draft, event: Event, data: PreferenceStated) -> None:
+    if data.channel is not None:
+        draft.preferred_channel = data.channel
+    if data.hours is not None:
+        draft.preferred_hours = data.hours
+    draft.preference_version = event.version
+
+
+def _interest(draft: _Draft, event: Event, data: InterestNoted) -> None:
+    draft.interests = (*draft.interests, data.text)
+
+
+def _value(draft: _Draft, event: Event, data: ValueNoted) -> None:
+    draft.values = (*draft.values, data)
+
+
+def _appointed(draft: _Draft, event: Event, data: AppointmentSet) -> None:
+    # In a silence that already has attempts nobody can have agreed to it: it changes nothing.
+    if draft.attempts or draft.reopened:
+        return
+    before = draft.stage
+    draft.signal(Signal.APPOINTED)
+    if draft.stage is Stage.SCHEDULED:
+        draft.appointment = Appointment(data.at, event.occurred_at, event.version)
+        if before is not Stage.SCHEDULED:
+            draft.pause_until = None
+
+
+def _cancelled(draft: _Draft, event: Event, data: AppointmentCancelled) -> None:
+    if draft.stage is Stage.SCHEDULED:
+        draft.appointment = None
+    untouched = draft.contact.kind is ContactKind.ADDED
+    draft.signal(Signal.CANCELLED_BEFORE_CONTACT if untouched else Signal.CANCELLED)
+
+
+def _attempt(draft: _Draft, event: Event, data: AttemptMade) -> None:
+    at = event.occurred_at
+    stage = data.stage or AttemptStage.EXTRA
+    if data.value is not None:
+        draft.used_values |= {data.value}
+    connected = has_call = False
+    for part in data.parts:
+        disposition = part.disposition
+        if disposition is Disposition.CONNECTED:
+            connected = True
+        elif disposition in _FAILING:
+            draft.fail(part.channel, part.address)
+        if part.channel is Channel.CALL:
+            has_call = True
+    if at < draft.since:
+        return  # it belongs to a silence that is over
+    draft.kept_contact = 0
+    if stage is AttemptStage.ON_TIME:
+        draft.appointment = None
+    if connected:
+        draft.end_silence(ContactKind.CONVERSATION, event)
+        draft.kept_contact = 0  # a conversation is not waiting to be answered
+        return
+    draft.signal(_ATTEMPT_SIGNAL[stage])
+    attempts = draft.attempts
+    spaced_call = has_call and (stage is AttemptStage.SPACED or stage is AttemptStage.EXTRA)
+    attempt = Attempt(at, event.version, stage, data.step, data.gap, data.parts, spaced_call)
+    position = len(attempts)
+    while position and attempts[position - 1].at > at:
+        position -= 1
+    attempts.insert(position, attempt)
+    if stage is not AttemptStage.EXTRA:
+        draft.not_before = None  # the promised touch has been made
+        if draft.stage not in (Stage.SCHEDULED, Stage.ENGAGED):
+            draft.pause_until = None
+
+
+def _replied(draft: _Draft, event: Event, data: ReplyReceived) -> None:
+    draft.end_silence(ContactKind.REPLY, event, intent=data.intent)
+
+
+def _auto_replied(draft: _Draft, event: Event, data: AutoReplyReceived) -> None:
+    # One that is older than the last contact is out of date: they were there after it.
+    if event.occurred_at >= draft.since:
+        draft.suspensions = (
+            *draft.suspensions,
+            Suspension(event.occurred_at, data.until, event.version),
+        )
+
+
+def _paused(draft: _Draft, event: Event, data: PauseRequested) -> None:
+    if draft.end_silence(ContactKind.PAUSE, event):
+        draft.pause_until = data.until
+        if data.until > event.occurred_at:
+            pause = Suspension(event.occurred_at, data.until, event.version)
+            draft.suspensions = (pause, *draft.suspensions)
+
+
+def _referred(draft: _Draft, event: Event, data: ReferralGiven) -> None:
+    pass  # another person; the history keeps it
+
+
+def _opted_out(draft: _Draft, event: Event, data: OptOutRequested) -> None:
+    if data.channel is None:
+        draft.opted_out = _ALL_CHANNELS
+    else:
+        draft.opted_out |= {data.channel}
+        known = {point.channel for point in draft.contact_points} or _ALL_CHANNELS
+        if not known <= draft.opted_out:
+            return
+    draft.appointment = None
+    draft.pause_until = None
+    draft.reopened = 0
+    draft.kept_contact = 0
+    draft.signal(Signal.OPT_OUT)
+
+
+def _opted_in(draft: _Draft, event: Event, data: OptedBackIn) -> None:
+    if data.channel is None:
+        draft.opted_out = frozenset()
+    else:
+        draft.opted_out -= {data.channel}
+    if draft.stage is not Stage.OPTED_OUT:
+        draft.end_silence(ContactKind.OPT_IN, event)
+        return
+    signal = Signal.OPT_IN
+    if draft.end in _WON_REASONS:
+        signal = Signal.OPT_IN_WON
+    elif draft.end is not None and draft.end not in _CLOSED_REASONS:
+        signal = Signal.OPT_IN_LOST
+    if not draft.end_silence(ContactKind.OPT_IN, event, signal=signal):
+        # Said before the last contact, learnt of now: it still lifts the opt-out.
+        draft.signal(signal)
+    draft.kept_contact = 0
+
+
+def _adopted(draft: _Draft, event: Event, data: PolicyAdopted) -> None:
+    draft.policy = PolicyRef(data.name, data.version, data.digest)
+    draft.policy_version = event.version
+    draft.not_before = data.not_before
+
+
+def _ended(draft: _Draft, event: Event, data: FollowUpEnded) -> None:
+    draft.kept_contact = 0
+    # The first end counts; only a file closed for silence can still be won or lost.
+    if draft.end is None or draft.end in _CLOSED_REASONS:
+        draft.end = data.reason
+    if data.reason in _WON_REASONS:
+        draft.signal(Signal.END_WON)
+    elif data.reason in _CLOSED_REASONS:
+        draft.signal(Signal.END_CLOSED)
+    else:
+        draft.signal(Signal.END_LOST)
+    draft.appointment = None
+    draft.pause_until = None
+    draft.reopened = 0
+
+
+def _reopened(draft: _Draft, event: Event, data: FollowUpReopened) -> None:
+    if draft.stage in (Stage.CLOSED, Stage.WON, Stage.LOST):
+        draft.signal(Signal.REOPENED)
+        draft.end = None
+        draft.kept_contact = 0
+        draft.reopened = event.version
+
+
+# Keyed by exact type: each handler takes the data type it is filed under.
+_HANDLERS: Final[dict[type, Callable[[_Draft, Event, Any], None]]] = {
+    ProspectAdded: _added,
+    ProspectUpdated: _updated,
+    ContactPointAdded: _point_added,
+    ContactPointFailed: _point_failed,
+    GuidelinesAgreed: _guidelines,
+    PreferenceStated: _preference,
+    InterestNoted: _interest,
+    ValueNoted: _value,
+    AppointmentSet: _appointed,
+    AppointmentCancelled: _cancelled,
+    AttemptMade: _attempt,
+    ReplyReceived: _replied,
+    AutoReplyReceived: _auto_replied,
+    PauseRequested: _paused,
+    ReferralGiven: _referred,
+    OptOutRequested: _opted_out,
+    OptedBackIn: _opted_in,
+    PolicyAdopted: _adopted,
+    FollowUpEnded: _ended,
+    FollowUpReopened: _reopened,
+}

@@ -1,0 +1,206 @@
+"""The prospect: everything that the events so far say about one person, as an immutable value.
+
+Nothing in here is decided; it is what ``core/evolve.py`` folds the events into. Counts of the
+running silence are kept beside the attempts they are counted from, so a decision need not count.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from cadence.core.events import (
+    DELIVERED,
+    AttemptStage,
+    Channel,
+    ContactPoint,
+    EndReason,
+    Gap,
+    Intent,
+    Part,
+    PolicyRef,
+    ValueNoted,
+)
+from cadence.core.stages import Stage
+
+__all__ = [
+    "NO_GAP",
+    "Appointment",
+    "Attempt",
+    "Contact",
+    "ContactKind",
+    "Prospect",
+    "Silence",
+    "Suspension",
+]
+
+NO_GAP: Final = Gap(0, 0)
+"""What the ratchet starts from."""
+
+
+class ContactKind(StrEnum):
+    """How the last silence ended (``added``: it is the first)."""
+
+    ADDED = "added"
+    REPLY = "reply"
+    CONVERSATION = "conversation"
+    PAUSE = "pause"
+    OPT_IN = "opt_in"
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """Something the prospect said to us; it ends a silence and begins the next."""
+
+    kind: ContactKind
+    at: datetime
+    version: int
+    intent: Intent | None = None
+
+
+class Appointment(msgspec.Struct, frozen=True):
+    """A time we agreed to call at. ``set_at``: when it was agreed."""
+
+    at: datetime
+    set_at: datetime
+    version: int
+
+
+class Suspension(msgspec.Struct, frozen=True):
+    """Time that counts neither in gaps nor in answer times; ``until`` ``None``: five business days.
+
+    ``version`` is the event that began it.
+    """
+
+    start: datetime
+    until: datetime | None
+    version: int
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """An attempt of the running silence, as it was recorded."""
+
+    at: datetime
+    version: int
+    stage: AttemptStage
+    step: str | None
+    gap: Gap | None
+    parts: tuple[Part, ...]
+    is_spaced_call: bool = False
+    """An attempt at stage ``spaced``, or an extra, with a call among its parts."""
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """The stretch since the last contact.
+
+    Attributes:
+        since: when it began.
+        version: the event that began it.
+        attempts: in the order in which they occurred.
+        suspensions: in the order in which we learnt of them.
+        spaced_calls: how many of the attempts are spaced calls (rule ``spaced_cap``).
+        largest_gap: the largest gap since the on-time attempt (rule ``gap``).
+    """
+
+    since: datetime
+    version: int
+    attempts: tuple[Attempt, ...] = ()
+    suspensions: tuple[Suspension, ...] = ()
+    spaced_calls: int = 0
+    largest_gap: Gap = NO_GAP
+
+
+class Prospect(msgspec.Struct, frozen=True):
+    """One prospect after ``version`` events.
+
+    Attributes:
+        id: the prospect's id.
+        version: how many events were folded.
+        recorded_at: when the last of them was recorded.
+        stage: where the prospect stands.
+        silence: the running silence.
+        contact: the contact that began it.
+        zones: IANA names, one or several candidates.
+        failed: (channel, address) pairs that must never be used again.
+        opted_out: channels they want no more of; all five after an opt-out from everything.
+        preferred_hours: local hours as ``"HH:MM-HH:MM"``.
+        appointment: the standing appointment, until its on-time attempt.
+        pause_until: the end of a pause that they asked for in the last contact.
+        policy: the policy adopted; ``None`` means the default.
+        not_before: the time promised for the next touch when the policy was adopted.
+        end: the reason of the end that counts, while ended or opted out after it.
+        reopened: version of the reopening that still waits for a contact, or 0.
+        kept_contact: version of a contact that came after the end and waits for the owner, or 0.
+    """
+
+    id: str
+    version: int
+    recorded_at: datetime
+    stage: Stage
+    silence: Silence
+    contact: Contact
+    name: str = ""
+    zones: tuple[str, ...] = ("UTC",)
+    country: str | None = None
+    subdivision: str | None = None
+    owner: str | None = None
+    source: str | None = None
+    contact_points: tuple[ContactPoint, ...] = ()
+    failed: frozenset[tuple[Channel, str]] = frozenset()
+    opted_out: frozenset[Channel] = frozenset()
+    guidelines_agreed: bool = False
+    preferred_channel: Channel | None = None
+    preferred_hours: str | None = None
+    preference_version: int = 0
+    interests: tuple[str, ...] = ()
+    values: tuple[ValueNoted, ...] = ()
+    used_values: frozenset[str] = frozenset()
+    appointment: Appointment | None = None
+    pause_until: datetime | None = None
+    policy: PolicyRef | None = None
+    policy_version: int = 0
+    not_before: datetime | None = None
+    end: EndReason | None = None
+    reopened: int = 0
+    kept_contact: int = 0
+
+    def made_at(self, stage: Stage) -> int:
+        """How many attempts of the running silence took a place at ``stage``."""
+        name = stage.value
+        return sum(1 for attempt in self.silence.attempts if attempt.stage.value == name)
+
+    def next_value(self) -> ValueNoted | None:
+        """The first reason worth a call that has not been used; each is used once."""
+        for value in self.values:
+            if value.id not in self.used_values:
+                return value
+        return None
+
+    def exit_delivered(self) -> tuple[Attempt, tuple[Part, ...]] | None:
+        """The last polite exit that reached them, and the parts that did; or ``None``.
+
+        A part counts when it was sent, left or connected and its contact point has not failed
+        since (rule ``polite_exit``).
+        """
+        for attempt in self.exits():
+            parts = tuple(
+                part
+                for part in attempt.parts
+                if part.disposition in DELIVERED
+                and (part.channel, part.address or "") not in self.failed
+            )
+            if parts:
+                return attempt, parts
+        return None
+
+    def exits(self) -> list[Attempt]:
+        """The polite exits since any other outreach, the last first."""
+        found: list[Attempt] = []
+        for attempt in reversed(self.silence.attempts):
+            if attempt.stage is AttemptStage.POLITE_EXIT:
+                found.append(attempt)
+            elif attempt.stage is not AttemptStage.EXTRA:
+                break
+        return found
