@@ -1,0 +1,511 @@
+"""Business time: business days, public holidays, business hours, several candidate zones.
+
+Two layers. A :class:`LocalCalendar` knows one zone: which local dates are business days, when it is
+open. :class:`BusinessTime` asks one or several of them on behalf of a prospect whose zone may be
+uncertain: a touch must be allowed in every zone, a gap is the smallest of their measures, a
+deadline the latest. All instants are aware and in UTC; dates inside are proleptic ordinals.
+"""
+
+from __future__ import annotations
+
+import bisect
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from importlib import metadata
+from typing import Final, TypeVar
+
+from cadence.core.events import Gap
+from cadence.core.prospect import Suspension
+from cadence.errors import InputError
+from cadence.policy.zones import from_local, zone
+
+__all__ = [
+    "AUTO_REPLY_BUSINESS_DAYS",
+    "QUIET_FROM",
+    "QUIET_UNTIL",
+    "SEARCH_DAYS",
+    "BusinessTime",
+    "Hours",
+    "LocalCalendar",
+    "Suspended",
+    "Week",
+    "business_time",
+    "check_country",
+    "holidays_version",
+    "parse_hours",
+]
+
+Hours = tuple[int, int]
+"""Open hours of a day: from (inclusive) and until (exclusive), in seconds after midnight."""
+
+Week = tuple[tuple[Hours, ...], ...]
+"""The open hours of each weekday, Monday first."""
+
+QUIET_FROM: Final = 21 * 3600
+"""Quiet hours begin at 21:00 local, in every policy (design, section 6)."""
+QUIET_UNTIL: Final = 8 * 3600
+"""Quiet hours end at 08:00 local."""
+SEARCH_DAYS: Final = 30
+"""A touch that finds no open time within 30 days becomes a task (rule ``forgotten``)."""
+AUTO_REPLY_BUSINESS_DAYS: Final = 5
+"""How long an automatic reply that names no end suspends."""
+
+_DAY: Final = 24 * 3600
+
+
+def parse_hours(text: str) -> Hours:
+    """Read ``"09:00-17:00"`` into seconds after midnight.
+
+    Raises:
+        InputError: not of that form, or the end is not after the start.
+    """
+    start, dash, end = text.partition("-")
+    try:
+        seconds = tuple(_clock(part) for part in (start, end))
+    except ValueError:
+        seconds = (0, 0)
+    if not dash or not seconds[0] < seconds[1]:
+        raise InputError(f"{text!r} are no hours", 'write local hours like "09:00-17:00"')
+    return seconds[0], seconds[1]
+
+
+def _clock(text: str) -> int:
+    hours, minutes = text.strip().split(":")
+    if len(hours) != 2 or len(minutes) != 2 or not 0 <= int(minutes) < 60:
+        raise ValueError(text)
+    seconds = int(hours) * 3600 + int(minutes) * 60
+    if not 0 <= seconds <= _DAY:
+        raise ValueError(text)
+    return seconds
+
+
+def holidays_version() -> str:
+    """The version of the holiday data, e.g. ``holidays 0.109``."""
+    return f"holidays {metadata.version('holidays')}"
+
+
+@lru_cache(maxsize=4096)
+def _holidays(country: str, subdivision: str | None, year: int) -> dict[int, str]:
+    """The public holidays of a year, by ordinal."""
+    # Imported here: it is slow to load, and a prospect without a country never needs it.
+    from holidays import country_holidays
+
+    found = country_holidays(country, subdiv=subdivision, years=year)
+    return {day.toordinal(): name for day, name in found.items() if day.year == year}
+
+
+def check_country(country: str, subdivision: str | None) -> None:
+    """Check that holidays are known for a country and subdivision.
+
+    Raises:
+        InputError: they are not; names the nearest right spelling.
+    """
+    from holidays import list_supported_countries
+
+    supported = list_supported_countries(include_aliases=False)
+    if country not in supported:
+        near = difflib.get_close_matches(country.upper(), supported, n=1)
+        hint = f"did you mean {near[0]}?" if near else "use an ISO 3166 code such as US or DE"
+        raise InputError(f"country: {country!r} is not known", hint)
+    if subdivision is not None and subdivision not in supported[country]:
+        known = supported[country]
+        near = difflib.get_close_matches(subdivision.upper(), known, n=1)
+        hint = (
+            f"did you mean {near[0]}?"
+            if near
+            else f"{country} has {', '.join(known)}"
+            if known
+            else f"{country} has no subdivisions"
+        )
+        raise InputError(f"subdivision: {subdivision!r} is none of {country}", hint)
+
+
+class LocalCalendar:
+    """Business days and open hours on the clocks and calendars of one place."""
+
+    def __init__(
+        self,
+        zone_name: str,
+        week: Week,
+        *,
+        country: str | None = None,
+        subdivision: str | None = None,
+        closed: frozenset[int] = frozenset(),
+    ) -> None:
+        """Args:
+        zone_name: IANA name.
+        week: open hours by weekday; a day without hours is no business day.
+        country: whose public holidays are no business days; ``None``: weekends only.
+        subdivision: its state, region or canton.
+        closed: ordinals of further days that are no business days.
+        """
+        self.tz = zone(zone_name)
+        self.week = week
+        self.country = country
+        self.subdivision = subdivision
+        self.closed = closed
+        # Business days of whole years around what was asked for so far, in order. Replaced as one
+        # tuple when it must grow, so that threads see either the old span or the new one.
+        self._span: tuple[int, int, list[int]] = (1, 0, [])
+
+    # Days ---------------------------------------------------------------------------------------
+
+    def _days(self, first: int, last: int) -> list[int]:
+        low, high, days = self._span
+        if low <= first and last <= high:
+            return days
+        from_year = date.fromordinal(first if high < low else min(first, low)).year
+        to_year = date.fromordinal(last if high < low else max(last, high)).year + 1
+        low = date(from_year, 1, 1).toordinal()
+        high = date(to_year, 12, 31).toordinal()
+        closed = self.closed
+        off: set[int] = set()
+        if self.country is not None:
+            for year in range(from_year, to_year + 1):
+                off.update(_holidays(self.country, self.subdivision, year))
+        week = self.week
+        days = [
+            day
+            for day in range(low, high + 1)
+            if week[(day + 6) % 7] and day not in off and day not in closed
+        ]
+        self._span = (low, high, days)
+        return days
+
+    def is_business_day(self, day: int) -> bool:
+        """Whether the ordinal ``day`` has business hours and is neither holiday nor closed."""
+        days = self._days(day, day)
+        position = bisect.bisect_left(days, day)
+        return position < len(days) and days[position] == day
+
+    def business_days(self, after: int, until: int) -> int:
+        """How many business days lie after ``after``, up to and including ``until``."""
+        if until <= after:
+            return 0
+        days = self._days(after, until)
+        return bisect.bisect_right(days, until) - bisect.bisect_right(days, after)
+
+    def nth_business_day(self, after: int, n: int) -> int:
+        """The ordinal of the ``n``-th business day after ``after``; ``n`` is at least 1."""
+        # Ask for a span that surely holds it; a year with few business days needs a second look.
+        reach = after + 2 * n + 30
+        while True:
+            days = self._days(after, reach)
+            position = bisect.bisect_right(days, after) + n - 1
+            if position < len(days):
+                return days[position]
+            reach += 366
+            if reach - after > 366 * (n + 5):
+                raise InputError(
+                    f"no {n} business days follow {date.fromordinal(after)}",
+                    "the calendar has hardly any business days; open more days of the week",
+                )
+
+    def day_off(self, day: int) -> str | None:
+        """Why a weekday with business hours is closed; ``None`` where it isn't."""
+        if not self.week[(day + 6) % 7]:
+            return None
+        if day in self.closed:
+            return "closed by the policy"
+        if self.country is None:
+            return None
+        return _holidays(self.country, self.subdivision, date.fromordinal(day).year).get(day)
+
+    # Clocks -------------------------------------------------------------------------------------
+
+    def local(self, instant: datetime) -> datetime:
+        """The local date and time, naive."""
+        return instant.astimezone(self.tz).replace(tzinfo=None)
+
+    def day(self, instant: datetime) -> int:
+        """The ordinal of the local date."""
+        return instant.astimezone(self.tz).toordinal()
+
+    def at(self, day: int, second: int) -> datetime:
+        """The instant at which the local clock of ``day`` shows ``second`` after midnight."""
+        midnight = datetime.fromordinal(day)
+        return from_local(midnight + timedelta(seconds=second), self.tz)
+
+    def same_time(self, instant: datetime, day: int) -> datetime:
+        """The local time of day of ``instant`` on another ``day``."""
+        local = self.local(instant)
+        return from_local(local + timedelta(days=day - local.toordinal()), self.tz)
+
+    def next_waking(self, instant: datetime) -> datetime:
+        """``instant``, or the end of the quiet hours that it falls in."""
+        local = instant.astimezone(self.tz)
+        second = local.hour * 3600 + local.minute * 60 + local.second
+        if second < QUIET_UNTIL:
+            return max(instant, self.at(local.toordinal(), QUIET_UNTIL))
+        if second >= QUIET_FROM:
+            return self.at(local.toordinal() + 1, QUIET_UNTIL)
+        return instant
+
+    def next_open(self, instant: datetime, hours: Hours | None = None) -> datetime | None:
+        """``instant``, or the next opening; ``None`` if there is none in 30 days.
+
+        Args:
+            instant: from when on.
+            hours: hours that the prospect prefers, in place of the business hours.
+        """
+        local = instant.astimezone(self.tz)
+        second = local.hour * 3600 + local.minute * 60 + local.second
+        first = day = local.toordinal()
+        while day - first <= SEARCH_DAYS + 1:
+            if self.is_business_day(day):
+                for start, end in (hours,) if hours else self.week[(day + 6) % 7]:
+                    if second < start:
+                        # A start that the clocks skip can lie behind an instant after the skip.
+                        return max(instant, self.at(day, start))
+                    if second < end:
+                        return instant
+            day += 1
+            second = -1
+        return None
+
+
+class Suspended:
+    """The suspended time of a silence, as one calendar counts it.
+
+    A business day is suspended if any of its business hours are: who is away until noon is not
+    counted as having been silent that morning.
+    """
+
+    __slots__ = ("days", "spans")
+
+    def __init__(self, suspensions: Iterable[Suspension], calendar: LocalCalendar) -> None:
+        spans = sorted((s.start, _end(s, calendar)) for s in suspensions)
+        self.spans = _merge([(a, b) for a, b in spans if a < b])
+        days: list[tuple[int, int]] = []
+        for start, end in self.spans:
+            first, last = calendar.day(start), calendar.day(end)
+            hours = calendar.week[(first + 6) % 7]
+            if hours and start >= calendar.at(first, hours[-1][1]):
+                first += 1
+            hours = calendar.week[(last + 6) % 7]
+            if not hours or end <= calendar.at(last, hours[0][0]):
+                last -= 1
+            if first <= last:
+                days.append((first, last))
+        self.days = _merge(days)
+
+    def business_days(self, calendar: LocalCalendar, after: int, until: int) -> int:
+        """How many of the business days after ``after`` up to ``until`` are suspended."""
+        return sum(
+            calendar.business_days(max(after, first - 1), min(until, last))
+            for first, last in self.days
+        )
+
+    def elapsed(self, start: datetime, end: datetime) -> timedelta:
+        """How much of the time from ``start`` to ``end`` is suspended."""
+        total = timedelta()
+        for a, b in self.spans:
+            total += max(timedelta(), min(b, end) - max(a, start))
+        return total
+
+
+def _end(suspension: Suspension, calendar: LocalCalendar) -> datetime:
+    if suspension.until is not None:
+        return suspension.until
+    day = calendar.nth_business_day(calendar.day(suspension.start), AUTO_REPLY_BUSINESS_DAYS)
+    return calendar.same_time(suspension.start, day)
+
+
+_T = TypeVar("_T", datetime, int)
+
+
+def _merge(spans: Sequence[tuple[_T, _T]]) -> list[tuple[_T, _T]]:
+    merged: list[tuple[_T, _T]] = []
+    for start, end in spans:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+class BusinessTime:
+    """Business time for one prospect: one calendar, or one for each zone they may be in."""
+
+    def __init__(self, calendars: tuple[LocalCalendar, ...]) -> None:
+        self.calendars = calendars
+        self._first = calendars[0]
+        self._one = len(calendars) == 1
+
+    def suspended(self, suspensions: tuple[Suspension, ...]) -> tuple[Suspended, ...] | None:
+        """The suspensions as each calendar counts them; ``None`` if there are none."""
+        if not suspensions:
+            return None
+        return tuple(Suspended(suspensions, calendar) for calendar in self.calendars)
+
+    def gap(
+        self, start: datetime, end: datetime, suspended: tuple[Suspended, ...] | None = None
+    ) -> Gap:
+        """The gap from ``start`` to ``end``: the smallest that any candidate zone measures.
+
+        The number of business days after the local date of ``start`` up to and including that of
+        ``end``, suspended ones left out; where that is 0, the elapsed minutes.
+        """
+        return min(
+            self._gap(calendar, start, end, suspended[i] if suspended else None)
+            for i, calendar in enumerate(self.calendars)
+        )
+
+    @staticmethod
+    def _gap(
+        calendar: LocalCalendar, start: datetime, end: datetime, suspended: Suspended | None
+    ) -> Gap:
+        first, last = calendar.day(start), calendar.day(end)
+        days = calendar.business_days(first, last)
+        elapsed = end - start
+        if suspended is not None:
+            days -= suspended.business_days(calendar, first, last)
+            elapsed -= suspended.elapsed(start, end)
+        if days > 0:
+            return Gap(days, 0)
+        return Gap(0, max(0, elapsed // timedelta(minutes=1)))
+
+    def after_business_days(
+        self, anchor: datetime, n: int, suspended: tuple[Suspended, ...] | None = None
+    ) -> datetime:
+        """The same local time on the ``n``-th business day after ``anchor``, suspended ones left
+        out; with several zones the latest of theirs, which every zone measures as ``n`` or more.
+        """
+        if self._one and suspended is None:
+            calendar = self._first
+            local = anchor.astimezone(calendar.tz)
+            today = local.toordinal()
+            day = calendar.nth_business_day(today, n)
+            return from_local(local.replace(tzinfo=None) + timedelta(days=day - today), calendar.tz)
+        return max(
+            calendar.same_time(anchor, self._nth(calendar, anchor, n, suspended, i))
+            for i, calendar in enumerate(self.calendars)
+        )
+
+    @staticmethod
+    def _nth(
+        calendar: LocalCalendar,
+        anchor: datetime,
+        n: int,
+        suspended: tuple[Suspended, ...] | None,
+        index: int,
+    ) -> int:
+        first = calendar.day(anchor)
+        day = calendar.nth_business_day(first, n)
+        if suspended is None:
+            return day
+        while True:
+            left_out = suspended[index].business_days(calendar, first, day)
+            later = calendar.nth_business_day(first, n + left_out)
+            if later == day:
+                return day
+            day = later
+
+    def after_elapsed(
+        self, anchor: datetime, delta: timedelta, suspended: tuple[Suspended, ...] | None = None
+    ) -> datetime:
+        """``delta`` after ``anchor``, suspended time left out."""
+        end = anchor + delta
+        if suspended is None:
+            return end
+        while True:
+            later = anchor + delta + max(s.elapsed(anchor, end) for s in suspended)
+            if later == end:
+                return end
+            end = later
+
+    def earliest_with_gap(
+        self, start: datetime, gap: Gap, suspended: tuple[Suspended, ...] | None = None
+    ) -> datetime:
+        """The first instant whose :meth:`gap` from ``start`` is at least ``gap``."""
+        if gap.business_days:
+            return max(
+                calendar.at(self._nth(calendar, start, gap.business_days, suspended, i), 0)
+                for i, calendar in enumerate(self.calendars)
+            )
+        return self.after_elapsed(start, timedelta(minutes=gap.minutes), suspended)
+
+    def beyond(
+        self,
+        start: datetime,
+        n: int,
+        instant: datetime,
+        suspended: tuple[Suspended, ...] | None = None,
+    ) -> bool:
+        """Whether ``instant`` lies more than ``n`` business days after ``start`` in every zone."""
+        return self.gap(start, instant, suspended).business_days > n
+
+    def next_waking(self, instant: datetime) -> datetime:
+        """``instant``, or the next time outside the quiet hours of every zone."""
+        if self._one:
+            return self._first.next_waking(instant)
+        return self._settle(instant, lambda calendar, t: calendar.next_waking(t)) or instant
+
+    def next_open(self, instant: datetime, hours: Hours | None = None) -> datetime | None:
+        """``instant``, or the next time inside the hours of every zone; ``None`` beyond 30 days."""
+        if self._one:
+            return self._first.next_open(instant, hours)
+        return self._settle(instant, lambda calendar, t: calendar.next_open(t, hours))
+
+    def _settle(
+        self,
+        instant: datetime,
+        move: Callable[[LocalCalendar, datetime], datetime | None],
+    ) -> datetime | None:
+        """Move forward until every calendar is content; ``None`` if that takes over 30 days."""
+        limit = instant + timedelta(days=SEARCH_DAYS + 1)
+        moving: datetime | None = instant
+        while moving is not None and moving <= limit:
+            before = moving
+            for calendar in self.calendars:
+                moving = move(calendar, moving)
+                if moving is None:
+                    return None
+            if moving == before:
+                return moving
+        return None
+
+    def days_off(self, start: datetime, end: datetime) -> list[tuple[date, str]]:
+        """The holidays and closed days after the date of ``start`` up to that of ``end``."""
+        calendar = self._first
+        found = []
+        # Names are for the reader; beyond a quarter nobody reads them one by one.
+        first = calendar.day(start) + 1
+        for day in range(first, min(calendar.day(end), first + 92) + 1):
+            name = calendar.day_off(day)
+            if name is not None:
+                found.append((date.fromordinal(day), name))
+        return found
+
+    def local(self, instant: datetime) -> datetime:
+        """The local date and time in the first candidate zone, with its zone."""
+        return instant.astimezone(self._first.tz)
+
+
+@lru_cache(maxsize=65536)
+def business_time(
+    zones: tuple[str, ...],
+    week: Week,
+    country: str | None,
+    subdivision: str | None,
+    closed: frozenset[int],
+) -> BusinessTime:
+    """The business time of a prospect; remembered, because calendars are costly to make.
+
+    Raises:
+        InputError: a zone, the country or the subdivision is not known.
+    """
+    return BusinessTime(
+        tuple(_calendar(name, week, country, subdivision, closed) for name in zones)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _calendar(
+    name: str, week: Week, country: str | None, subdivision: str | None, closed: frozenset[int]
+) -> LocalCalendar:
+    if country is not None:
+        check_country(country, subdivision)
+    return LocalCalendar(name, week, country=country, subdivision=subdivision, closed=closed)

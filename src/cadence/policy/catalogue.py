@@ -1,0 +1,41 @@
+"""Which policy is a prospect under? The one it adopted, found by digest, or the default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from cadence.core.prospect import Prospect
+from cadence.policy.decision import Decision
+from cadence.policy.load import builtin, builtin_names
+from cadence.policy.model import Policy
+from cadence.policy.next_touch import next_touch, unknown_policy
+
+__all__ = ["Policies"]
+
+
+class Policies:
+    """The policies at hand: a default, and all that a prospect may have adopted."""
+
+    def __init__(self, default: Policy | None = None, others: Iterable[Policy] = ()) -> None:
+        """Args:
+        default: for a prospect that adopted none; ``tip8``.
+        others: known beside it and the catalogue that comes with cadence.
+        """
+        self.default = default or builtin()
+        known = [*(builtin(name) for name in builtin_names()), *others, self.default]
+        self._by_digest = {policy.digest: policy for policy in known}
+
+    def of(self, prospect: Prospect) -> Policy | None:
+        """The policy of ``prospect``; ``None``: it adopted one that is not at hand."""
+        if prospect.policy is None:
+            return self.default
+        # By digest, not by name: an edited policy must not rewrite what was agreed under it.
+        return self._by_digest.get(prospect.policy.digest)
+
+    def decision(self, prospect: Prospect, now: datetime) -> Decision:
+        """What comes next for ``prospect`` under its policy, seen at ``now``."""
+        policy = self.of(prospect)
+        if policy is None:
+            return unknown_policy(prospect, self.default)
+        return next_touch(prospect, policy, now)

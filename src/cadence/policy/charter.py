@@ -1,0 +1,152 @@
+"""The charter: what is never proposed or authorised, whatever a policy says.
+
+Each rule has one id, used by decisions, refusals, ``broke`` on an attempt and the guarantees page.
+``next_touch`` asks these functions before it proposes, ``decide`` before it authorises; neither has
+a version of its own. A rule that needs no function here (``order``, ``forgotten``,
+``deterministic``) holds by how the decision is built; the guarantees page names its test.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from cadence.core.events import AttemptStage, Channel
+from cadence.core.prospect import Attempt, Prospect
+from cadence.core.stages import Stage
+from cadence.policy.business_time import BusinessTime, Suspended
+
+__all__ = [
+    "CONCERN_ATTEMPTS",
+    "CONCERN_DAYS",
+    "DESIGN",
+    "MAIL_ANSWER_BUSINESS_DAYS",
+    "SPACED_CAP",
+    "Rule",
+    "address_for",
+    "allowed_channels",
+    "concern_asked",
+    "concern_from",
+    "contact_points_left",
+    "gap_allows_from",
+    "spaced_cap_reached",
+]
+
+DESIGN: Final = "the charter of cadence"
+"""What a reason names as the source of a charter rule."""
+
+SPACED_CAP: Final = 6
+"""At most six spaced calls in a silence."""
+CONCERN_ATTEMPTS: Final = 5
+"""The concern message needs at least five attempts before it …"""
+CONCERN_DAYS: Final = 21
+"""… and 21 elapsed days since the first of them."""
+MAIL_ANSWER_BUSINESS_DAYS: Final = 10
+"""A polite exit that was delivered by mail alone needs ten business days."""
+
+
+class Rule(StrEnum):
+    """The rule ids."""
+
+    # The charter.
+    OPT_OUT = "opt_out"
+    SPACED_CAP = "spaced_cap"
+    GAP = "gap"
+    POLITE_EXIT = "polite_exit"
+    BOUNDED = "bounded"
+    FORGOTTEN = "forgotten"
+    CONCERN = "concern"
+    CONTACT_POINT = "contact_point"
+    GUARD = "guard"
+    DETERMINISTIC = "deterministic"
+    ORDER = "order"
+    # How the plan and the calendar arrive at a time.
+    APPOINTMENT = "appointment"
+    PLAN = "plan"
+    HORIZON = "horizon"
+    BUSINESS_HOURS = "business_hours"
+    QUIET_HOURS = "quiet_hours"
+    SUSPENDED = "suspended"
+    LAPSED = "lapsed"
+
+
+# opt_out and contact_point ------------------------------------------------------------------------
+
+
+def address_for(prospect: Prospect, channel: Channel) -> str | None:
+    """The address to use on ``channel``, or ``None``: opted out, failed, or never known."""
+    if prospect.stage is Stage.OPTED_OUT or channel in prospect.opted_out:
+        return None
+    for point in prospect.contact_points:
+        if point.channel is channel and (channel, point.address) not in prospect.failed:
+            return point.address
+    return None
+
+
+def allowed_channels(prospect: Prospect, channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
+    """``channels`` without those that are opted out, the preferred one first if it is among them.
+
+    "Write when they don't pick up the phone, on the channel they prefer."
+    """
+    preferred = prospect.preferred_channel
+    if preferred is not None and preferred in channels and channels[0] is not preferred:
+        channels = (preferred, *(channel for channel in channels if channel is not preferred))
+    if not prospect.opted_out:
+        return channels
+    return tuple(channel for channel in channels if channel not in prospect.opted_out)
+
+
+def contact_points_left(prospect: Prospect) -> tuple[tuple[Channel, str], ...]:
+    """Every contact point that may still be used, in the order in which they became known."""
+    if prospect.stage is Stage.OPTED_OUT:
+        return ()
+    return tuple(
+        (point.channel, point.address)
+        for point in prospect.contact_points
+        if point.channel not in prospect.opted_out
+        and (point.channel, point.address) not in prospect.failed
+    )
+
+
+# spaced_cap ---------------------------------------------------------------------------------------
+
+
+def spaced_cap_reached(prospect: Prospect) -> bool:
+    """Whether no further spaced call may be made in this silence."""
+    return prospect.silence.spaced_calls >= SPACED_CAP
+
+
+# gap ----------------------------------------------------------------------------------------------
+
+
+def gap_allows_from(
+    prospect: Prospect, time: BusinessTime, suspended: tuple[Suspended, ...] | None
+) -> tuple[datetime, Attempt] | None:
+    """From when on an attempt keeps the gaps from shrinking, and the attempt it is measured from.
+
+    No attempt comes sooner after the last one than the largest gap so far of the silence, whether
+    lateness, a holiday or a guard made it so large. ``None`` if there is nothing to keep.
+    """
+    attempts = prospect.silence.attempts
+    largest = prospect.silence.largest_gap
+    if not attempts or not (largest.business_days or largest.minutes):
+        return None
+    last = attempts[-1]
+    return time.earliest_with_gap(last.at, largest, suspended), last
+
+
+# concern ------------------------------------------------------------------------------------------
+
+
+def concern_asked(prospect: Prospect) -> bool:
+    """Whether "are you OK?" has been asked in this silence; it is asked once."""
+    return any(a.stage is AttemptStage.CONCERN for a in prospect.silence.attempts)
+
+
+def concern_from(prospect: Prospect) -> datetime | None:
+    """From when on "are you OK?" may be asked; ``None``: too few attempts, or asked already."""
+    attempts = prospect.silence.attempts
+    if len(attempts) < CONCERN_ATTEMPTS or concern_asked(prospect):
+        return None
+    return attempts[0].at + timedelta(days=CONCERN_DAYS)

@@ -1,0 +1,517 @@
+"""May we? Commands become events here, or are refused before any event exists.
+
+A *command* is our own next action (make this attempt, set this appointment) and may be refused with
+the rule that forbids it, why, and until when. A *fact* (they replied, the rep already called) is
+passed through: it happened. Both come out as event data, complete with what was decided.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from cadence.core.events import (
+    AppointmentCancelled,
+    AppointmentSet,
+    AttemptMade,
+    AttemptStage,
+    Channel,
+    Data,
+    EndReason,
+    FollowUpEnded,
+    FollowUpReopened,
+    Gap,
+    Intent,
+    Part,
+    PreferenceStated,
+    ProspectAdded,
+    ProspectUpdated,
+    ReplyReceived,
+)
+from cadence.core.prospect import Prospect
+from cadence.core.stages import ENDED, Stage
+from cadence.errors import InputError, Refused
+from cadence.policy import charter
+from cadence.policy.business_time import BusinessTime, check_country, parse_hours
+from cadence.policy.charter import Rule
+from cadence.policy.decision import Decision, Touch, Verdict
+from cadence.policy.model import Policy
+from cadence.policy.next_touch import next_touch, time_for
+from cadence.policy.zones import zone
+
+__all__ = [
+    "CancelAppointment",
+    "Command",
+    "EndFollowUp",
+    "MakeAttempt",
+    "ReopenFollowUp",
+    "SetAppointment",
+    "check_fact",
+    "complete_attempt",
+    "decide",
+]
+
+
+class MakeAttempt(msgspec.Struct, frozen=True):
+    """Try them, or have tried. ``off_policy`` says why it was made although a rule forbids it."""
+
+    parts: tuple[Part, ...]
+    off_policy: str | None = None
+
+
+class SetAppointment(msgspec.Struct, frozen=True):
+    """Agree to call at ``at``. ``agreed_by``: the channel on which they agreed just now."""
+
+    at: datetime
+    agreed_by: Channel | None = None
+
+
+class CancelAppointment(msgspec.Struct, frozen=True):
+    """Call the standing appointment off."""
+
+
+class EndFollowUp(msgspec.Struct, frozen=True):
+    """End the file."""
+
+    reason: EndReason
+
+
+class ReopenFollowUp(msgspec.Struct, frozen=True):
+    """Take an ended file up again."""
+
+    why: str
+
+
+Command = MakeAttempt | SetAppointment | CancelAppointment | EndFollowUp | ReopenFollowUp | Data
+"""A command, or a fact as event data."""
+
+# Attempts off policy take the place of the touch that was next, if it was one of these.
+_REPLACEABLE: Final = frozenset({Stage.TEN_MINUTES, Stage.HALF_DAY, Stage.SPACED, Stage.NURTURE})
+
+
+def decide(
+    prospect: Prospect | None, command: Command, policy: Policy, at: datetime
+) -> tuple[Data, ...]:
+    """The event data that ``command`` leads to.
+
+    Args:
+        prospect: the fold so far; ``None`` if nothing is known of it (then only
+            ``ProspectAdded`` is in order).
+        command: what is to be done, or what happened.
+        policy: the policy the prospect is under.
+        at: when it happens or happened.
+
+    Raises:
+        Refused: a command that a rule forbids; carries the rule and until when.
+        InputError: a fact with values that can't be: an unknown zone, country or hours.
+    """
+    if isinstance(command, ProspectAdded):
+        if prospect is not None:
+            raise Refused(
+                f"{prospect.id}: is known already, as {prospect.name!r}",
+                "choose another id, or correct it with: cadence update",
+                rule=Rule.PLAN,
+            )
+        check_fact(command)
+        return (command,)
+    if prospect is None:
+        raise InputError(
+            f"{type(command).__name__}: the prospect is not known", "add the prospect first"
+        )
+    if isinstance(command, MakeAttempt):
+        return (_attempt(prospect, command, policy, at),)
+    if isinstance(command, SetAppointment):
+        return _appoint(prospect, command, policy, at)
+    if isinstance(command, CancelAppointment):
+        return (_cancel(prospect),)
+    if isinstance(command, EndFollowUp):
+        return (_end(prospect, command, policy, at),)
+    if isinstance(command, ReopenFollowUp):
+        return (_reopen(prospect, command),)
+    if isinstance(command, AttemptMade):
+        return (complete_attempt(prospect, command, policy, at),)
+    check_fact(command)
+    return (command,)
+
+
+def check_fact(data: Data) -> None:
+    """Check the values of a fact that the types alone can't.
+
+    Raises:
+        InputError: an unknown zone, country or subdivision, or hours that are none.
+    """
+    if isinstance(data, ProspectAdded | ProspectUpdated):
+        names = (data.timezone,) if isinstance(data.timezone, str) else data.timezone
+        if names is not None and not names:
+            raise InputError("timezone: the list is empty", "name at least one IANA zone")
+        for name in names or ():
+            zone(name)
+        if data.country is not None:
+            check_country(data.country, data.subdivision)
+        elif data.subdivision is not None and isinstance(data, ProspectAdded):
+            raise InputError(
+                f"subdivision: {data.subdivision!r} without a country", "name the country too"
+            )
+    elif isinstance(data, PreferenceStated) and data.hours is not None:
+        parse_hours(data.hours)
+
+
+# Attempts -----------------------------------------------------------------------------------------
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """The place an attempt takes, and the rules it breaks."""
+
+    stage: AttemptStage
+    step: str | None
+    touch: str | None
+    gap: Gap | None
+    broke: tuple[Rule, ...]
+    decision: Decision
+
+
+def _attempt(prospect: Prospect, command: MakeAttempt, policy: Policy, at: datetime) -> AttemptMade:
+    place = _place(prospect, policy, command.parts, at)
+    if place.broke and command.off_policy is None:
+        raise _refusal(prospect, place, at)
+    value = None
+    if place.stage in (AttemptStage.SPACED, AttemptStage.NURTURE):
+        value = prospect.next_value()
+    return AttemptMade(
+        parts=_with_addresses(prospect, command.parts, place.decision.touch),
+        stage=place.stage,
+        step=place.step,
+        touch=place.touch,
+        gap=place.gap,
+        value=None if value is None else value.id,
+        policy=policy.ref,
+        broke=tuple(rule.value for rule in place.broke),
+        why=command.off_policy if place.broke else None,
+    )
+
+
+def complete_attempt(
+    prospect: Prospect,
+    data: AttemptMade,
+    policy: Policy,
+    at: datetime,
+    given: frozenset[str] | None = None,
+) -> AttemptMade:
+    """An attempt that was recorded elsewhere, with what is missing filled in.
+
+    Args:
+        prospect: the fold of the events before it.
+        data: the attempt; ``parts`` alone is enough.
+        policy: the policy to fill in under.
+        at: when it was made.
+        given: names of the fields to keep as they are; by default those that are set.
+    """
+    if given is None:
+        given = frozenset(
+            name for name in data.__struct_fields__ if getattr(data, name) not in (None, ())
+        )
+    if given >= {"stage", "step", "touch", "gap", "policy", "broke"}:
+        return data
+    place = _place(prospect, policy, data.parts, at)
+    changed: dict[str, object] = {
+        "parts": _with_addresses(prospect, data.parts, place.decision.touch)
+    }
+    if "stage" not in given:
+        changed["stage"] = place.stage
+    if place.stage == changed.get("stage", data.stage):
+        if "step" not in given:
+            changed["step"] = place.step
+        if "touch" not in given:
+            changed["touch"] = place.touch
+    if "gap" not in given:
+        changed["gap"] = place.gap
+    if "policy" not in given:
+        changed["policy"] = policy.ref
+    if "broke" not in given:
+        changed["broke"] = tuple(rule.value for rule in place.broke)
+    return msgspec.structs.replace(data, **changed)
+
+
+def _place(prospect: Prospect, policy: Policy, parts: tuple[Part, ...], at: datetime) -> _Place:
+    """The place of an attempt made at ``at``, judged by the decision of that moment."""
+    decision = next_touch(prospect, policy, at)
+    if at < prospect.silence.since:
+        # It belongs to a silence that is over; what was next then is not known any more.
+        return _Place(AttemptStage.EXTRA, None, None, None, (), decision)
+    touch = decision.touch
+    broke = _breaches(prospect, policy, parts, at, decision)
+    stage, step, touch_id = AttemptStage.EXTRA, None, None
+    if touch is not None and (
+        touch.stage in _REPLACEABLE or (decision.decision is Verdict.DUE and not broke)
+    ):
+        stage, step, touch_id = AttemptStage(touch.stage.value), touch.step, touch.id
+    elif (
+        touch is None
+        and not broke
+        and decision.decision is Verdict.TASK
+        and prospect.stage in (Stage.NEW, Stage.ENGAGED)
+    ):
+        # An owner's own attempt; unanswered, it is the first spaced one.
+        stage, step = AttemptStage.SPACED, _next_spaced(prospect, policy)
+    return _Place(stage, step, touch_id, _gap(prospect, policy, at), broke, decision)
+
+
+def _breaches(
+    prospect: Prospect,
+    policy: Policy,
+    parts: tuple[Part, ...],
+    at: datetime,
+    decision: Decision,
+) -> tuple[Rule, ...]:
+    """The rules that an attempt at ``at`` breaks, each once, the charter's first."""
+    found: list[Rule] = []
+    if prospect.stage is Stage.OPTED_OUT or any(p.channel in prospect.opted_out for p in parts):
+        found.append(Rule.OPT_OUT)
+    if any(_uses_failed(prospect, part) for part in parts):
+        found.append(Rule.CONTACT_POINT)
+    touch, verdict = decision.touch, decision.decision
+    if verdict is Verdict.DUE:
+        assert touch is not None  # due is always a touch
+        planned = {part.channel for part in touch.parts}
+        if touch.stage is not Stage.POLITE_EXIT and not {p.channel for p in parts} <= planned:
+            found.append(Rule.PLAN)
+    elif verdict is Verdict.STOP and prospect.stage is not Stage.OPTED_OUT:
+        found.append(Rule.POLITE_EXIT if prospect.stage is Stage.CLOSED else Rule.PLAN)
+    elif prospect.stage is Stage.POLITE_EXIT and prospect.exit_delivered() is not None:
+        found.append(Rule.POLITE_EXIT)  # nothing comes after the last word
+    elif verdict is Verdict.TASK and prospect.stage is Stage.ENGAGED:
+        if prospect.reopened or prospect.contact.intent is Intent.NO:
+            found.append(Rule.PLAN)
+    elif verdict is Verdict.WAIT:
+        found += [
+            Rule(reason.rule)
+            for reason in decision.reasons
+            if reason.until is not None
+            and reason.until > at
+            and reason.rule in (Rule.PLAN, Rule.APPOINTMENT, Rule.CONCERN)
+        ]
+    counts_as_spaced = touch is None or touch.stage in (Stage.SPACED, Stage.POLITE_EXIT)
+    if (
+        counts_as_spaced
+        and verdict is not Verdict.STOP
+        and charter.spaced_cap_reached(prospect)
+        and any(part.channel is Channel.CALL for part in parts)
+        and not (verdict is Verdict.DUE and touch is not None)
+    ):
+        found.append(Rule.SPACED_CAP)
+    if verdict is not Verdict.DUE:
+        found += _untimely(prospect, policy, at, decision)
+    return tuple(dict.fromkeys(found))
+
+
+def _untimely(prospect: Prospect, policy: Policy, at: datetime, decision: Decision) -> list[Rule]:
+    """The rules of time and distance that an attempt at ``at`` breaks."""
+    try:
+        time = time_for(prospect, policy)
+    except InputError:
+        return []  # nobody knows what time it is there; the decision is a task that says so
+    found: list[Rule] = []
+    suspended = time.suspended(prospect.silence.suspensions)
+    attempts = prospect.silence.attempts
+    if attempts and attempts[-1].at <= at:
+        if time.gap(attempts[-1].at, at, suspended) < prospect.silence.largest_gap:
+            found.append(Rule.GAP)
+    if suspended is not None and any(
+        start <= at < end for one in suspended for start, end in one.spans
+    ):
+        found.append(Rule.SUSPENDED)
+    if time.next_waking(at) != at:
+        found.append(Rule.QUIET_HOURS)
+    touch = decision.touch
+    if touch is not None and touch.stage not in (Stage.ON_TIME, Stage.TEN_MINUTES):
+        hours = any(r.rule == Rule.BUSINESS_HOURS for r in decision.reasons)
+        if hours and time.next_open(at) != at:
+            found.append(Rule.BUSINESS_HOURS)
+    return found
+
+
+def _uses_failed(prospect: Prospect, part: Part) -> bool:
+    if part.address is not None:
+        return (part.channel, part.address) in prospect.failed
+    known = [point.address for point in prospect.contact_points if point.channel is part.channel]
+    return bool(known) and all((part.channel, address) in prospect.failed for address in known)
+
+
+def _gap(prospect: Prospect, policy: Policy, at: datetime) -> Gap | None:
+    """The gap to the attempt before ``at``; ``None`` for the first of the silence."""
+    before = [attempt for attempt in prospect.silence.attempts if attempt.at <= at]
+    if not before:
+        return None
+    try:
+        time: BusinessTime = time_for(prospect, policy)
+    except InputError:
+        return None
+    return time.gap(before[-1].at, at, time.suspended(prospect.silence.suspensions))
+
+
+def _next_spaced(prospect: Prospect, policy: Policy) -> str:
+    made = prospect.made_at(Stage.SPACED)
+    for touchpoint in policy.touchpoints:
+        if touchpoint.step.stage is AttemptStage.SPACED and touchpoint.position >= made:
+            return touchpoint.name
+    return f"spaced#{made + 1}"
+
+
+def _with_addresses(
+    prospect: Prospect, parts: tuple[Part, ...], touch: Touch | None
+) -> tuple[Part, ...]:
+    """``parts`` with the address that was used: the touch's, or the first that is left."""
+    if all(part.address is not None for part in parts):
+        return parts
+    planned = {} if touch is None else {part.channel: part.address for part in touch.parts}
+    return tuple(
+        part
+        if part.address is not None
+        else msgspec.structs.replace(
+            part,
+            address=planned.get(part.channel)
+            or next(
+                (
+                    point.address
+                    for point in prospect.contact_points
+                    if point.channel is part.channel
+                    and (point.channel, point.address) not in prospect.failed
+                ),
+                None,
+            ),
+        )
+        for part in parts
+    )
+
+
+def _refusal(prospect: Prospect, place: _Place, at: datetime) -> Refused:
+    rule = place.broke[0]
+    decision = place.decision
+    because = next((r.because for r in decision.reasons if r.rule == rule), _SAYS[rule])
+    until = decision.at if decision.decision is Verdict.WAIT and decision.touch else None
+    if rule in (Rule.OPT_OUT, Rule.CONTACT_POINT, Rule.POLITE_EXIT):
+        until = None
+    others = f" (also {', '.join(place.broke[1:])})" if len(place.broke) > 1 else ""
+    when = f"wait until {until:%Y-%m-%dT%H:%M:%SZ}, or if" if until is not None else "if"
+    return Refused(
+        f"{prospect.id}: attempt refused by {rule}{others}: {because}",
+        f"{when} it was made already, record it with --off-policy WHY",
+        rule=rule,
+        until=until,
+    )
+
+
+_SAYS: Final[dict[Rule, str]] = {
+    Rule.OPT_OUT: "they want no more of this channel",
+    Rule.CONTACT_POINT: "the contact point failed and must not be used again",
+    Rule.PLAN: "the policy proposes something else now",
+    Rule.POLITE_EXIT: "nothing comes after the polite exit",
+    Rule.SPACED_CAP: f"{charter.SPACED_CAP} spaced calls were made in this silence",
+    Rule.GAP: "it would come sooner than the gap before",
+    Rule.SUSPENDED: "they are away or asked for a pause",
+    Rule.QUIET_HOURS: "quiet hours, 21:00 to 08:00 local",
+    Rule.BUSINESS_HOURS: "outside business hours",
+    Rule.APPOINTMENT: "an appointment stands",
+    Rule.CONCERN: "the concern message is not in order yet",
+}
+
+
+# Appointments and ends ----------------------------------------------------------------------------
+
+
+def _appoint(
+    prospect: Prospect, command: SetAppointment, policy: Policy, at: datetime
+) -> tuple[Data, ...]:
+    stage = prospect.stage
+    if stage is Stage.OPTED_OUT:
+        raise Refused(
+            f"{prospect.id}: appointment refused by opt_out: they want no more of us",
+            "only they can take that back; record it with: cadence opt-in",
+            rule=Rule.OPT_OUT,
+        )
+    if stage in (Stage.WON, Stage.LOST):
+        raise Refused(
+            f"{prospect.id}: appointment refused by plan: the file is {stage}",
+            "reopen it first with: cadence reopen",
+            rule=Rule.PLAN,
+        )
+    if command.at <= at:
+        raise Refused(
+            f"{prospect.id}: appointment refused by appointment: {command.at:%Y-%m-%dT%H:%M:%SZ} "
+            f"is not after {at:%Y-%m-%dT%H:%M:%SZ}",
+            "choose a time that lies ahead",
+            rule=Rule.APPOINTMENT,
+        )
+    waking = time_for(prospect, policy).next_waking(command.at)
+    if waking != command.at:
+        raise Refused(
+            f"{prospect.id}: appointment refused by quiet_hours: {command.at:%Y-%m-%dT%H:%M:%SZ} "
+            "lies between 21:00 and 08:00 of the prospect's time",
+            f"choose {waking:%Y-%m-%dT%H:%M:%SZ} or later",
+            rule=Rule.QUIET_HOURS,
+            until=waking,
+        )
+    if command.agreed_by is not None:
+        return ReplyReceived(command.agreed_by, Intent.YES), AppointmentSet(command.at)
+    if (
+        stage not in (Stage.NEW, Stage.ENGAGED, Stage.SCHEDULED)
+        or prospect.silence.attempts
+        or prospect.reopened
+    ):
+        raise Refused(
+            f"{prospect.id}: appointment refused by plan: nobody agreed to it since the silence "
+            f"began (stage {stage}, {len(prospect.silence.attempts)} attempts)",
+            "if they agreed just now, say on which channel with --agreed-by",
+            rule=Rule.PLAN,
+        )
+    return (AppointmentSet(command.at),)
+
+
+def _cancel(prospect: Prospect) -> AppointmentCancelled:
+    if prospect.appointment is None:
+        raise Refused(
+            f"{prospect.id}: no appointment stands (stage {prospect.stage})",
+            "nothing needs to be done",
+            rule=Rule.APPOINTMENT,
+        )
+    return AppointmentCancelled()
+
+
+def _end(prospect: Prospect, command: EndFollowUp, policy: Policy, at: datetime) -> FollowUpEnded:
+    reason = command.reason
+    if reason is EndReason.NO_RESPONSE:
+        decision = next_touch(prospect, policy, at)
+        if decision.end is not EndReason.NO_RESPONSE:
+            waiting = prospect.stage is Stage.POLITE_EXIT and decision.touch is None
+            until = decision.at if waiting and decision.decision is Verdict.WAIT else None
+            raise Refused(
+                f"{prospect.id}: closing refused by polite_exit: no polite exit was delivered and "
+                f"left unanswered for its time (stage {prospect.stage})",
+                f"wait until {until:%Y-%m-%dT%H:%M:%SZ}"
+                if until is not None
+                else "make the touches that are due, or end it with another reason",
+                rule=Rule.POLITE_EXIT,
+                until=until,
+            )
+    if reason is EndReason.UNREACHABLE:
+        left = charter.contact_points_left(prospect)
+        if left:
+            raise Refused(
+                f"{prospect.id}: closing refused by contact_point: {left[0][0]} {left[0][1]} "
+                "is left",
+                "record it as failed if it is, with: cadence failed",
+                rule=Rule.CONTACT_POINT,
+            )
+    return FollowUpEnded(reason)
+
+
+def _reopen(prospect: Prospect, command: ReopenFollowUp) -> FollowUpReopened:
+    if prospect.stage not in ENDED:
+        raise Refused(
+            f"{prospect.id}: can't be reopened: it has not ended (stage {prospect.stage})",
+            "nothing needs to be done",
+            rule=Rule.PLAN,
+        )
+    return FollowUpReopened(command.why)

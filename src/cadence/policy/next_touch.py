@@ -1,0 +1,779 @@
+"""What comes next for a prospect: the plan proposes, the charter disposes.
+
+:func:`next_touch` is the only place that decides. It is pure: the same prospect, policy and ``now``
+give the same :class:`Decision`, with its reasons. It works in three moves:
+
+1. *Which touch?* The policy's touches still ahead of the prospect's stage, in order. One is passed
+   over, with its reason, when the charter forbids it (``spaced_cap``, ``contact_point``,
+   ``concern``), when it lapsed, or when it would fall behind the horizon. What is left in the end
+   is the polite exit, the answer time, and the close.
+2. *When?* The time the step plans, moved later, never earlier, by each rule that delays it: a
+   promised time, the ratchet on gaps, required days, suspensions, quiet hours, business hours.
+   Each delay becomes a reason that says what it added.
+3. *Now?* Due if that time has come and it is open now; a wait otherwise.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import msgspec
+
+from cadence.core.events import AttemptStage, Channel, EndReason, Intent
+from cadence.core.prospect import Attempt, ContactKind, Prospect
+from cadence.core.stages import ENDED, Stage, rank
+from cadence.errors import InputError
+from cadence.policy import charter
+from cadence.policy.business_time import (
+    QUIET_FROM,
+    QUIET_UNTIL,
+    SEARCH_DAYS,
+    BusinessTime,
+    Hours,
+    Suspended,
+    business_time,
+    holidays_version,
+    parse_hours,
+)
+from cadence.policy.charter import DESIGN, Rule
+from cadence.policy.decision import Decision, Reason, Touch, TouchPart, Verdict
+from cadence.policy.model import Policy, Step
+from cadence.policy.zones import zones_version
+
+__all__ = ["next_touch", "time_for", "unknown_policy"]
+
+_ENDED: Final = frozenset({*ENDED, Stage.OPTED_OUT})
+_EXACT: Final = (AttemptStage.ON_TIME, AttemptStage.TEN_MINUTES)
+_MINUTE: Final = timedelta(minutes=1)
+
+
+def next_touch(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
+    """What comes next for ``prospect`` under ``policy``, seen at ``now``.
+
+    Args:
+        prospect: the fold of its events.
+        policy: the policy it is under.
+        now: an aware instant; nothing here reads a clock.
+
+    Returns:
+        A decision that is due, waits, is a task, closes or stops, with its reasons.
+    """
+    stage = prospect.stage
+    if stage in _ENDED:
+        return _after_the_end(prospect, policy)
+    try:
+        case = _Case(prospect, policy, now)
+    except InputError as error:
+        # A place that nobody knows: no time of day can be right, so somebody must look.
+        reason = Reason(Rule.FORGOTTEN, error.what, (), DESIGN)
+        at = prospect.recorded_at + timedelta(days=1)
+        return _decision(prospect, policy, Verdict.TASK, at, (reason,), task=f"mend {error.what}")
+    if stage is Stage.NEW:
+        return case.task(
+            "set an appointment or make the first attempt",
+            prospect.silence.since,
+            Reason(Rule.PLAN, "nobody has tried yet", (prospect.silence.version,), policy.source),
+        )
+    if stage is Stage.ENGAGED:
+        return _engaged(case)
+    if stage is Stage.SCHEDULED:
+        return _scheduled(case)
+    if stage is Stage.POLITE_EXIT:
+        return _answer(case) or _exit(case, [])
+    return _outreach(case, rank(stage), [])
+
+
+def unknown_policy(prospect: Prospect, other: Policy) -> Decision:
+    """The task for a prospect that adopted a policy which is not at hand: nothing is guessed.
+
+    Args:
+        prospect: who adopted it.
+        other: any policy; what comes after the end is the same under all.
+    """
+    assert prospect.policy is not None  # one that adopted none is under the default
+    ref = prospect.policy
+    if prospect.stage in _ENDED:
+        return msgspec.structs.replace(_after_the_end(prospect, other), policy=ref)
+    because = (
+        f"the policy {ref.name} version {ref.version} (digest {ref.digest[:12]}…) is not known here"
+    )
+    reason = Reason(Rule.FORGOTTEN, because, (prospect.policy_version,), DESIGN)
+    at = prospect.recorded_at + timedelta(days=1)
+    reasons = (reason, _data_versions())
+    task = f"make the policy {ref.name} known, or adopt another"
+    stage = prospect.stage
+    return Decision(prospect.id, stage, Verdict.TASK, at, None, task, reasons, ref)
+
+
+def time_for(prospect: Prospect, policy: Policy) -> BusinessTime:
+    """The business time of ``prospect`` under the calendar of ``policy``.
+
+    Raises:
+        InputError: its zone, country or subdivision is not known.
+    """
+    return business_time(
+        prospect.zones, policy.week, prospect.country, prospect.subdivision, policy.closed
+    )
+
+
+class _Delay(NamedTuple):
+    """One rule that moved a touch later."""
+
+    rule: Rule
+    until: datetime
+    because: str
+    events: tuple[int, ...]
+    source: str
+
+
+class _Case:
+    """One prospect, one policy, one now, and the business time that belongs to them."""
+
+    __slots__ = ("now", "policy", "prospect", "suspended", "time")
+
+    def __init__(self, prospect: Prospect, policy: Policy, now: datetime) -> None:
+        self.prospect = prospect
+        self.policy = policy
+        self.now = now
+        self.time = time_for(prospect, policy)
+        suspensions = prospect.silence.suspensions
+        self.suspended: tuple[Suspended, ...] | None = (
+            self.time.suspended(suspensions) if suspensions else None
+        )
+
+    def show(self, instant: datetime) -> str:
+        """The instant on the prospect's clock, for a reader."""
+        local = self.time.local(instant)
+        return f"{_WEEKDAYS[local.weekday()]} {local.isoformat(' ', 'minutes')[:16]}"
+
+    def task(self, what: str, since: datetime, reason: Reason) -> Decision:
+        """A task with a deadline, which escalates once that has passed."""
+        days = self.policy.task_business_days
+        deadline = self.time.after_business_days(since, days, self.suspended)
+        reasons: tuple[Reason, ...] = (reason,)
+        if self.now > deadline:
+            late = f"its deadline {self.show(deadline)} has passed: escalate it"
+            reasons = (reason, Reason(Rule.FORGOTTEN, late, (), DESIGN))
+        return _decision(self.prospect, self.policy, Verdict.TASK, deadline, reasons, task=what)
+
+    def blocked_until(self, instant: datetime, *, pauses_since: datetime | None) -> datetime:
+        """``instant``, or the end of the suspension that it falls in.
+
+        Args:
+            instant: when.
+            pauses_since: for an appointment's own steps, when it was agreed: a suspension that
+                began before that does not touch it.
+        """
+        if self.suspended is None:
+            return instant
+        moved = instant
+        if pauses_since is None:
+            for suspended in self.suspended:
+                for start, end in suspended.spans:
+                    if start <= moved < end:
+                        moved = end
+            return moved
+        later = tuple(s for s in self.prospect.silence.suspensions if s.start > pauses_since)
+        for suspended in self.time.suspended(later) or ():
+            for start, end in suspended.spans:
+                if start <= moved < end:
+                    moved = end
+        return moved
+
+    def hours(self) -> Hours | None:
+        """The hours they prefer, in place of business hours, if those are ever open."""
+        preferred = self.prospect.preferred_hours
+        return None if preferred is None else _waking_part(preferred)
+
+    def next_open(
+        self, instant: datetime, delays: list[_Delay] | None, step: Step
+    ) -> datetime | None:
+        """The first instant from ``instant`` on at which ``step`` may be made.
+
+        Args:
+            instant: from when on.
+            delays: gets an entry for each rule that moves it.
+            step: the appointment's own steps obey quiet hours, but not business hours.
+
+        Returns:
+            ``None`` if there is no open time within 30 days of the end of the suspensions.
+        """
+        exact = step.stage in _EXACT
+        appointment = self.prospect.appointment
+        agreed = appointment.set_at if exact and appointment is not None else None
+        hours = None if exact else self.hours()
+        moved = instant
+        while True:
+            start = moved
+            later: datetime | None = self.blocked_until(moved, pauses_since=agreed)
+            if later != moved and later is not None:
+                if delays is not None:
+                    delays.append(self._suspension(moved, later))
+                moved = later
+            later = self.time.next_waking(moved)
+            if later != moved:
+                if delays is not None:
+                    because = f"quiet hours, 21:00 to 08:00 local{self._added(moved, later)}"
+                    delays.append(_Delay(Rule.QUIET_HOURS, later, because, (), DESIGN))
+                moved = later
+            if not exact:
+                later = self.time.next_open(moved, hours)
+                if later is None:
+                    return None
+                if later != moved:
+                    if delays is not None:
+                        delays.append(self._closed(moved, later))
+                    moved = later
+            if moved == start:
+                return moved
+
+    def _added(self, before: datetime, after: datetime) -> str:
+        return f": +{_span(after - before)} to {self.show(after)}"
+
+    def _suspension(self, before: datetime, after: datetime) -> _Delay:
+        events = tuple(s.version for s in self.prospect.silence.suspensions)
+        because = f"suspended until {self.show(after)}: +{_span(after - before)}"
+        return _Delay(Rule.SUSPENDED, after, because, events, DESIGN)
+
+    def _closed(self, before: datetime, after: datetime) -> _Delay:
+        events: tuple[int, ...] = ()
+        because = "outside business hours"
+        if self.hours() is not None:
+            because = f"outside the hours they prefer, {self.prospect.preferred_hours}"
+            events = (self.prospect.preference_version,)
+        names = [name for day, name in self.time.days_off(before - timedelta(days=1), after)]
+        if names:
+            because += f" ({', '.join(names)})"
+        because += self._added(before, after)
+        return _Delay(Rule.BUSINESS_HOURS, after, because, events, self.policy.source)
+
+
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@lru_cache(maxsize=256)
+def _waking_part(text: str) -> Hours | None:
+    """The part of preferred hours that lies outside the quiet hours; ``None`` if there is none."""
+    try:
+        start, end = parse_hours(text)
+    except InputError:
+        return None  # a history may say anything; business hours are the safe reading
+    start, end = max(start, QUIET_UNTIL), min(end, QUIET_FROM)
+    return (start, end) if start < end else None
+
+
+def _span(delta: timedelta) -> str:
+    """A duration for a reader: ``2 d 3 h``, ``15 min``."""
+    minutes = -(-delta // _MINUTE)
+    days, minutes = divmod(minutes, 24 * 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{n} {u}" for n, u in ((days, "d"), (hours, "h"), (minutes, "min")) if n]
+    return " ".join(parts) or "0 min"
+
+
+@lru_cache(maxsize=1)
+def _data_versions() -> Reason:
+    because = f"same events, policy and now give this decision under {holidays_version()}"
+    return Reason(Rule.DETERMINISTIC, f"{because} and {zones_version()}", (), DESIGN)
+
+
+def _decision(
+    prospect: Prospect,
+    policy: Policy,
+    verdict: Verdict,
+    at: datetime | None,
+    reasons: tuple[Reason, ...],
+    *,
+    touch: Touch | None = None,
+    task: str | None = None,
+    end: EndReason | None = None,
+) -> Decision:
+    if at is not None:
+        reasons = (*reasons, _data_versions())
+    return Decision(prospect.id, prospect.stage, verdict, at, touch, task, reasons, policy.ref, end)
+
+
+# Beside the plan ----------------------------------------------------------------------------------
+
+
+def _after_the_end(prospect: Prospect, policy: Policy) -> Decision:
+    stage = prospect.stage
+    if prospect.kept_contact:
+        because = f"they contacted us after the file was {stage.value.replace('_', ' ')}"
+        reason = Reason(Rule.FORGOTTEN, because, (prospect.kept_contact,), DESIGN)
+        task = "they wrote or called: answer, reopen the file, or leave it ended"
+        if stage is Stage.OPTED_OUT:
+            task = "they contacted us: record an opt-in if they gave one, or end the file"
+        at = prospect.contact.at + timedelta(days=policy.task_business_days)
+        return _decision(prospect, policy, Verdict.TASK, at, (reason,), task=task)
+    if stage is Stage.OPTED_OUT:
+        reason = Reason(Rule.OPT_OUT, "they want no more of us", (), DESIGN)
+    else:
+        why = f" ({prospect.end.value})" if prospect.end is not None else ""
+        reason = Reason(Rule.PLAN, f"the file is {stage.value}{why}", (), policy.source)
+    return _decision(prospect, policy, Verdict.STOP, None, (reason,))
+
+
+def _engaged(case: _Case) -> Decision:
+    prospect, contact = case.prospect, case.prospect.contact
+    if prospect.reopened:
+        because = "the file was reopened; outreach waits for a contact, which we can't make up"
+        reason = Reason(Rule.PLAN, because, (prospect.reopened,), DESIGN)
+        return case.task("find out whether they want to hear from us", prospect.recorded_at, reason)
+    if contact.intent is Intent.NO:
+        reason = Reason(Rule.PLAN, "they said no", (contact.version,), DESIGN)
+        return case.task("end it, or agree otherwise", contact.at, reason)
+    if contact.kind is ContactKind.PAUSE and prospect.pause_until is not None:
+        return _outreach(case, rank(Stage.HALF_DAY) + 1, [], anchor=prospect.pause_until)
+    because = f"a contact ended the silence ({contact.kind.value.replace('_', ' ')})"
+    reason = Reason(Rule.PLAN, because, (contact.version,), DESIGN)
+    return case.task("agree the next step", contact.at, reason)
+
+
+def _scheduled(case: _Case) -> Decision:
+    prospect, policy = case.prospect, case.policy
+    appointment = prospect.appointment
+    assert appointment is not None  # evolve keeps it for as long as the stage is `scheduled`
+    first = policy.touchpoints[0] if policy.touchpoints else None
+    if first is None or first.step.stage is not AttemptStage.ON_TIME:
+        reason = Reason(
+            Rule.APPOINTMENT,
+            "the policy has no on-time step; the owner keeps the appointment",
+            (appointment.version,),
+            policy.source,
+        )
+        return _decision(
+            prospect,
+            policy,
+            Verdict.TASK,
+            appointment.at,
+            (reason,),
+            task="keep the appointment",
+        )
+    if case.now < appointment.at and not charter.contact_points_left(prospect):
+        return _no_way_to_begin(case, [], None)
+    return _outreach(case, rank(Stage.SCHEDULED), [])
+
+
+# The plan -----------------------------------------------------------------------------------------
+
+
+def _outreach(
+    case: _Case, from_rank: int, passed: list[Reason], anchor: datetime | None = None
+) -> Decision:
+    """The first touch of the plan that may be made; the polite exit when there is none.
+
+    Args:
+        case: whom, under what, when.
+        from_rank: stages before this one are behind the prospect.
+        passed: reasons of touches passed over so far; added to.
+        anchor: what the first step is planned from, if not the last attempt.
+    """
+    prospect, policy = case.prospect, case.policy
+    attempts = prospect.silence.attempts
+    made: dict[AttemptStage, int] = {}
+    for attempt in attempts:
+        made[attempt.stage] = made.get(attempt.stage, 0) + 1
+    lapsed: datetime | None = None
+    behind: list[str] = []
+    # What replaces a touch that was passed over for its lateness never comes before it.
+    floor: datetime | None = None
+    for touchpoint in policy.touchpoints:
+        step = touchpoint.step
+        if touchpoint.rank < from_rank or touchpoint.position < made.get(step.stage, 0):
+            continue
+        because = _forbidden(case, step)
+        if because is not None:
+            _pass_over(passed, touchpoint.name, because)
+            continue
+        parts = _parts(case, step, touchpoint.name, passed)
+        if not parts:
+            continue
+        planned = _planned(case, step, anchor, lapsed)
+        due, delays = _delayed(case, step, planned, floor)
+        if due is None:
+            return _no_open_time(case, touchpoint.name, planned.until)
+        possible = due
+        if case.now > due:
+            opened = case.next_open(case.now, None, step)
+            if opened is None:
+                return _no_open_time(case, touchpoint.name, case.now)
+            possible = opened
+        if step.within is not None:
+            limit = planned.until + timedelta(minutes=step.within.minutes)
+            if possible > limit:
+                passed.append(
+                    Reason(
+                        Rule.LAPSED,
+                        f"{touchpoint.name} was to be made between {case.show(planned.until)} and "
+                        f"{case.show(limit)[-5:]}; it is too late to be exact",
+                        planned.events,
+                        policy.source,
+                    )
+                )
+                lapsed, floor = planned.until, due
+                continue
+        if _behind_horizon(case, step, possible):
+            behind.append(touchpoint.name)
+            floor = due
+            continue
+        touch = _touch(case, Stage(step.stage.value), touchpoint.name, parts)
+        return _due_or_wait(case, touch, due, possible, delays, passed)
+    if behind:
+        passed.append(_lateness(case, behind))
+    if not attempts and charter.contact_points_left(prospect):
+        return _no_way_to_begin(case, passed, anchor)
+    return _exit(case, passed, anchor=anchor, lapsed=lapsed, floor=floor)
+
+
+def _forbidden(case: _Case, step: Step) -> Reason | None:
+    """Why the charter, or an unmet requirement that waiting can't mend, passes ``step`` over."""
+    prospect = case.prospect
+    attempts = prospect.silence.attempts
+    if (
+        step.stage is AttemptStage.SPACED
+        and charter.spaced_cap_reached(prospect)
+        and any(Channel.CALL in part.channels for part in step.parts)
+    ):
+        because = f"{prospect.silence.spaced_calls} spaced calls were made; no more than "
+        return Reason(
+            Rule.SPACED_CAP,
+            f"{because}{charter.SPACED_CAP} in a silence",
+            tuple(a.version for a in attempts if a.is_spaced_call),
+            DESIGN,
+        )
+    if step.stage is AttemptStage.CONCERN and charter.concern_from(prospect) is None:
+        asked = charter.concern_asked(prospect)
+        because = (
+            "it has been asked in this silence"
+            if asked
+            else f"only {len(attempts)} of {charter.CONCERN_ATTEMPTS} attempts were made"
+        )
+        return Reason(Rule.CONCERN, because, tuple(a.version for a in attempts), DESIGN)
+    if step.requires.attempts > len(attempts):
+        because = f"it requires {step.requires.attempts} attempts; {len(attempts)} were made"
+        return Reason(Rule.PLAN, because, tuple(a.version for a in attempts), case.policy.source)
+    return None
+
+
+def _pass_over(passed: list[Reason], name: str, reason: Reason) -> None:
+    """Note that ``name`` is passed over, together with others of the same reason."""
+    if passed and passed[-1].rule == reason.rule and passed[-1].because.endswith(reason.because):
+        names, _, rest = passed[-1].because.partition(" passed over: ")
+        passed[-1] = Reason(
+            reason.rule, f"{names}, {name} passed over: {rest}", reason.events, reason.source
+        )
+    else:
+        because = f"{name} passed over: {reason.because}"
+        passed.append(Reason(reason.rule, because, reason.events, reason.source))
+
+
+def _parts(case: _Case, step: Step, name: str, passed: list[Reason]) -> tuple[TouchPart, ...]:
+    """The parts of ``step`` for which a channel is left; notes it if there is none."""
+    prospect = case.prospect
+    parts: list[TouchPart] = []
+    for part in step.parts:
+        for channel in charter.allowed_channels(prospect, part.channels):
+            address = charter.address_for(prospect, channel)
+            if address is not None:
+                parts.append(TouchPart(channel, address, part.script))
+                break
+    if not parts:
+        wanted = [channel for part in step.parts for channel in part.channels]
+        names = ", ".join(dict.fromkeys(channel.value for channel in wanted))
+        if any(channel in prospect.opted_out for channel in wanted):
+            reason = Reason(Rule.OPT_OUT, f"they want no more of {names}", (), DESIGN)
+        else:
+            reason = Reason(Rule.CONTACT_POINT, f"no contact point is left for {names}", (), DESIGN)
+        _pass_over(passed, name, reason)
+    return tuple(parts)
+
+
+def _planned(case: _Case, step: Step, anchor: datetime | None, lapsed: datetime | None) -> _Delay:
+    """When the plan alone would make ``step``."""
+    prospect, policy = case.prospect, case.policy
+    appointment = prospect.appointment
+    if step.at is not None and appointment is not None:
+        because = f"called at the time agreed, {case.show(appointment.at)}"
+        return _Delay(
+            Rule.APPOINTMENT, appointment.at, because, (appointment.version,), policy.source
+        )
+    events: tuple[int, ...] = ()
+    if anchor is not None:
+        # After a pause the first touch comes as soon as the pause is over.
+        because = f"they asked for a pause until {case.show(anchor)}"
+        return _Delay(Rule.PLAN, anchor, because, (prospect.contact.version,), policy.source)
+    after = step.after
+    assert after is not None  # the loader: a step has either `at` or `after`
+    elapsed = after.elapsed
+    last = _anchor_attempt(prospect, exact=elapsed is not None)
+    if last is not None:
+        start, what, events = last.at, f"the attempt of {case.show(last.at)}", (last.version,)
+    elif appointment is not None:
+        start, what = appointment.at, f"the appointment of {case.show(appointment.at)}"
+        events = (appointment.version,)
+    else:
+        start, what = prospect.silence.since, "the last contact"
+        events = (prospect.silence.version,)
+    if lapsed is not None and lapsed > start:
+        start, what = lapsed, f"the time planned for the touch that lapsed, {case.show(lapsed)}"
+    if elapsed is not None:
+        planned = case.time.after_elapsed(start, elapsed, case.suspended)
+    else:
+        assert after.business_days is not None  # the loader: exactly one unit
+        planned = case.time.after_business_days(start, after.business_days, case.suspended)
+        off = case.time.days_off(start, planned)
+        if off:
+            what += f", not counting {', '.join(f'{name} ({day})' for day, name in off)}"
+    because = f"{after} after {what}: {case.show(planned)}"
+    return _Delay(Rule.PLAN, planned, because, events, policy.source)
+
+
+def _anchor_attempt(prospect: Prospect, *, exact: bool) -> Attempt | None:
+    """The attempt that a step is planned from: the last; for exact steps, the last of the plan."""
+    attempts = prospect.silence.attempts
+    if exact:
+        for attempt in reversed(attempts):
+            if attempt.stage is not AttemptStage.EXTRA:
+                return attempt
+    return attempts[-1] if attempts else None
+
+
+def _delayed(
+    case: _Case, step: Step, planned: _Delay, floor: datetime | None
+) -> tuple[datetime | None, list[_Delay]]:
+    """The planned time moved later by each rule that delays it; ``None``: no open time."""
+    prospect = case.prospect
+    due = planned.until
+    delays = [planned]
+    if floor is not None and floor > due:
+        because = f"not before the touch it replaces: {case.show(floor)}"
+        delays.append(_Delay(Rule.LAPSED, floor, because, (), case.policy.source))
+        due = floor
+    promised = prospect.not_before
+    if promised is not None and promised > due:
+        because = f"promised for {case.show(promised)} when the policy was adopted"
+        delays.append(
+            _Delay(Rule.PLAN, promised, because, (prospect.policy_version,), case.policy.source)
+        )
+        due = promised
+    # Gaps start anew at the on-time attempt, which no ratchet delays: they agreed to that time.
+    if step.stage is not AttemptStage.ON_TIME:
+        allowed = charter.gap_allows_from(prospect, case.time, case.suspended)
+        if allowed is not None and allowed[0] > due:
+            largest = prospect.silence.largest_gap
+            measure = (
+                f"{largest.business_days} business days"
+                if largest.business_days
+                else f"{largest.minutes} minutes"
+            )
+            because = (
+                f"gaps never shrink: the largest so far is {measure}: +{_span(allowed[0] - due)}"
+            )
+            delays.append(_Delay(Rule.GAP, allowed[0], because, (allowed[1].version,), DESIGN))
+            due = allowed[0]
+    days = step.requires.days
+    start = prospect.silence.attempts[0].at if prospect.silence.attempts else None
+    if step.stage is AttemptStage.CONCERN:
+        days = max(days, charter.CONCERN_DAYS)
+    if days and start is not None and start + timedelta(days=days) > due:
+        rule = Rule.CONCERN if step.stage is AttemptStage.CONCERN else Rule.PLAN
+        until = start + timedelta(days=days)
+        because = f"{days} days after the first attempt of the silence: +{_span(until - due)}"
+        version = prospect.silence.attempts[0].version
+        delays.append(_Delay(rule, until, because, (version,), case.policy.source))
+        due = until
+    return case.next_open(due, delays, step), delays
+
+
+def _behind_horizon(case: _Case, step: Step, instant: datetime) -> bool:
+    """Whether ``instant`` lies behind the horizon, counted from the silence's first attempt."""
+    attempts = case.prospect.silence.attempts
+    if not attempts or step.stage in _EXACT:
+        return False
+    first = attempts[0].at
+    horizon = case.policy.horizon_business_days
+    # Cheap first: that many business days need at least as many days.
+    if instant - first <= timedelta(days=horizon):
+        return False
+    return case.time.beyond(first, horizon, instant, case.suspended)
+
+
+def _lateness(case: _Case, behind: list[str]) -> Reason:
+    attempts = case.prospect.silence.attempts
+    names = ", ".join(behind)
+    calls = f"{len(behind)} touch{'es' if len(behind) > 1 else ''}"
+    return Reason(
+        Rule.HORIZON,
+        f"lateness cost {calls} ({names}): they would fall behind the horizon of "
+        f"{case.policy.horizon_business_days} business days of silence",
+        tuple(a.version for a in attempts[:1]),
+        case.policy.source,
+    )
+
+
+def _no_open_time(case: _Case, name: str, since: datetime) -> Decision:
+    because = f"{name} finds no open time within {SEARCH_DAYS} days of {case.show(since)}"
+    reason = Reason(Rule.FORGOTTEN, because, (), DESIGN)
+    at = since + timedelta(days=SEARCH_DAYS)
+    task = f"find a time for {name}, or change the hours"
+    return _decision(case.prospect, case.policy, Verdict.TASK, at, (reason,), task=task)
+
+
+def _no_way_to_begin(case: _Case, passed: list[Reason], anchor: datetime | None) -> Decision:
+    """Every step was passed over before anybody tried: a way out can't be the first word."""
+    prospect = case.prospect
+    since = anchor or (
+        prospect.appointment.at if prospect.appointment is not None else prospect.silence.since
+    )
+    because = "no attempt was made in this silence, and no step of the policy has a channel left"
+    reason = Reason(Rule.CONTACT_POINT, because, (prospect.silence.version,), DESIGN)
+    task = "reach them another way, add a contact point, or end the file"
+    if prospect.appointment is not None and case.now < prospect.appointment.at:
+        reasons = (reason, *passed)
+        at = prospect.appointment.at
+        return _decision(prospect, case.policy, Verdict.TASK, at, reasons, task=task)
+    decision = case.task(task, since, reason)
+    return msgspec.structs.replace(decision, reasons=(*decision.reasons, *passed))
+
+
+def _touch(case: _Case, stage: Stage, name: str, parts: tuple[TouchPart, ...]) -> Touch:
+    silence = case.prospect.silence
+    number = len(silence.attempts) + 1
+    return Touch(f"{case.prospect.id}:{silence.version}:{number}:{name}", stage, name, parts)
+
+
+def _due_or_wait(
+    case: _Case,
+    touch: Touch,
+    due: datetime,
+    possible: datetime,
+    delays: list[_Delay],
+    passed: list[Reason],
+) -> Decision:
+    reasons = [Reason(d.rule, d.because, d.events, d.source, d.until) for d in delays]
+    now = case.now
+    if due <= now and possible <= now:
+        late = now - due
+        if touch.stage is Stage.ON_TIME and late >= _MINUTE:
+            because = f"the appointment was missed by {_span(late)}; it stays due, and says so"
+            reasons.append(Reason(Rule.APPOINTMENT, because, (), case.policy.source))
+        verdict, at = Verdict.DUE, due
+    else:
+        verdict, at = Verdict.WAIT, max(due, possible)
+        if due <= now:
+            # It was due and is closed now: say which rule holds it until it opens again.
+            closed: list[_Delay] = []
+            step = case.policy.polite_exit
+            for touchpoint in case.policy.touchpoints:
+                if touchpoint.name == touch.step:
+                    step = touchpoint.step
+            case.next_open(now, closed, step)
+            reasons += [Reason(d.rule, d.because, d.events, d.source, d.until) for d in closed]
+    return _decision(case.prospect, case.policy, verdict, at, (*reasons, *passed), touch=touch)
+
+
+# The polite exit ----------------------------------------------------------------------------------
+
+
+def _exit(
+    case: _Case,
+    passed: list[Reason],
+    *,
+    anchor: datetime | None = None,
+    lapsed: datetime | None = None,
+    floor: datetime | None = None,
+) -> Decision:
+    """The polite exit on the first channel that is left and has not been tried for it."""
+    prospect, policy = case.prospect, case.policy
+    left = charter.contact_points_left(prospect)
+    if not left:
+        failed = " (each failed, or they want no more of it)" if prospect.contact_points else ""
+        reason = Reason(Rule.CONTACT_POINT, f"no contact point is left{failed}", (), DESIGN)
+        at = prospect.recorded_at
+        if prospect.appointment is not None:
+            at = max(at, prospect.appointment.at)
+        return _decision(
+            prospect,
+            policy,
+            Verdict.CLOSE,
+            at,
+            (*passed, reason),
+            end=EndReason.UNREACHABLE,
+        )
+    step = policy.polite_exit
+    tried = {
+        (part.channel, part.address or "") for attempt in prospect.exits() for part in attempt.parts
+    }
+    parts = _exit_parts(case, step, [point for point in left if point not in tried])
+    if not parts:
+        reason = Reason(
+            Rule.POLITE_EXIT,
+            "the polite exit was tried on every contact point that is left and reached none",
+            tuple(attempt.version for attempt in prospect.exits()),
+            DESIGN,
+        )
+        what = "deliver the polite exit another way, or end the file as unreachable"
+        return case.task(what, prospect.exits()[0].at, reason)
+    planned = _planned(case, step, anchor, lapsed)
+    due, delays = _delayed(case, step, planned, floor)
+    if due is None:
+        return _no_open_time(case, step.id, planned.until)
+    possible = due
+    if case.now > due:
+        opened = case.next_open(case.now, None, step)
+        if opened is None:
+            return _no_open_time(case, step.id, case.now)
+        possible = opened
+    touch = _touch(case, Stage.POLITE_EXIT, step.id, parts)
+    return _due_or_wait(case, touch, due, possible, delays, passed)
+
+
+def _exit_parts(case: _Case, step: Step, left: list[tuple[Channel, str]]) -> tuple[TouchPart, ...]:
+    """The exit's parts on contact points not tried; on any channel when the planned ones are."""
+    if not left:
+        return ()
+    parts: list[TouchPart] = []
+    for part in step.parts:
+        for channel in charter.allowed_channels(case.prospect, part.channels):
+            address = next((a for c, a in left if c is channel), None)
+            if address is not None:
+                parts.append(TouchPart(channel, address, part.script))
+                break
+    if not parts:
+        channel, address = left[0]
+        parts.append(TouchPart(channel, address, step.parts[0].script))
+    return tuple(parts)
+
+
+def _answer(case: _Case) -> Decision | None:
+    """Waiting for the answer to a delivered exit, then the close; ``None`` if undelivered."""
+    prospect, policy = case.prospect, case.policy
+    delivered = prospect.exit_delivered()
+    if delivered is None:
+        return None
+    attempt, parts = delivered
+    answer = policy.polite_exit.answer_within
+    assert answer is not None  # the loader: the polite exit gives a time to answer …
+    assert answer.business_days is not None  # … in business days
+    days = answer.business_days
+    if all(part.channel is Channel.MAIL for part in parts):
+        days = max(days, charter.MAIL_ANSWER_BUSINESS_DAYS)
+    deadline = case.time.after_business_days(attempt.at, days, case.suspended)
+    because = f"{days} business days to answer the polite exit of {case.show(attempt.at)}"
+    source = policy.source
+    if case.now < deadline:
+        reason = Reason(
+            Rule.POLITE_EXIT,
+            f"{because}: until {case.show(deadline)}",
+            (attempt.version,),
+            source,
+            deadline,
+        )
+        return _decision(prospect, policy, Verdict.WAIT, deadline, (reason,))
+    reason = Reason(Rule.POLITE_EXIT, f"{because} have passed", (attempt.version,), source)
+    return _decision(
+        prospect, policy, Verdict.CLOSE, deadline, (reason,), end=EndReason.NO_RESPONSE
+    )

@@ -1,0 +1,69 @@
+"""Time zones, read from the ``tzdata`` package so that every machine knows the same ones.
+
+The operating system's own zone files differ from machine to machine; a decision must not
+(rule ``deterministic``). Local times follow two rules: one that does not exist, because clocks
+went forward, moves to the next that does; one that occurs twice means the first.
+"""
+
+from __future__ import annotations
+
+import difflib
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from importlib import metadata, resources
+from zoneinfo import ZoneInfo
+
+from cadence.errors import InputError
+
+__all__ = ["from_local", "zone", "zone_names", "zones_version"]
+
+
+@lru_cache(maxsize=1)
+def zone_names() -> frozenset[str]:
+    """Every IANA zone name that is known."""
+    text = resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8")
+    return frozenset(text.split())
+
+
+def zones_version() -> str:
+    """The version of the zone data, e.g. ``tzdata 2026.2``."""
+    return f"tzdata {metadata.version('tzdata')}"
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str) -> ZoneInfo:
+    """The zone with the IANA name ``name``.
+
+    Raises:
+        InputError: no such zone; names the nearest right spelling.
+    """
+    if name not in zone_names():
+        near = difflib.get_close_matches(name, zone_names(), n=1)
+        hint = f"did you mean {near[0]}?" if near else "use an IANA name such as Europe/Berlin"
+        raise InputError(f"timezone: {name!r} is no zone", hint)
+    source = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
+    with source.open("rb") as data:
+        return ZoneInfo.from_file(data, key=name)
+
+
+def from_local(local: datetime, tz: ZoneInfo) -> datetime:
+    """The instant (UTC) at which clocks in ``tz`` show the naive ``local``.
+
+    A time that is skipped becomes the first instant after the skip; one that occurs twice, the
+    first of the two.
+    """
+    instant = local.replace(tzinfo=tz).astimezone(UTC)
+    if instant.astimezone(tz).replace(tzinfo=None) == local:
+        return instant
+    # Skipped: fold=1 reads the clock with the offset after the change, so the change itself lies
+    # between the two readings.
+    low = local.replace(tzinfo=tz, fold=1).astimezone(UTC)
+    high = instant
+    before = low.astimezone(tz).utcoffset()
+    while high - low > timedelta(microseconds=1):
+        middle = low + (high - low) / 2
+        if middle.astimezone(tz).utcoffset() == before:
+            low = middle
+        else:
+            high = middle
+    return high
