@@ -1,0 +1,84 @@
+"""The wording linter: what a script of each stage may say, must say, and must never say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from jinja2 import meta
+from jinja2.exceptions import TemplateSyntaxError
+
+from cadence.core.events import AttemptStage
+from cadence.messages.scripts import ENVIRONMENT, script_text
+from cadence.policy.model import Policy
+
+__all__ = ["Finding", "lint_policy", "lint_script"]
+
+_WHO_AND_WHEN: Final = frozenset({"name", "time", "next_time", "appointment_time", "late", "owner"})
+_ANYTHING: Final = _WHO_AND_WHEN | {"interest", "value", "deadline"}
+
+# "The first two messages only say that one called as promised and when one will call again."
+_MAY: Final = {
+    AttemptStage.ON_TIME: _WHO_AND_WHEN,
+    AttemptStage.TEN_MINUTES: _WHO_AND_WHEN,
+}
+_MUST: Final = {
+    AttemptStage.ON_TIME: frozenset({"name", "next_time", "late"}),
+    AttemptStage.TEN_MINUTES: frozenset({"name", "next_time"}),
+    AttemptStage.HALF_DAY: frozenset({"name", "interest"}),
+    AttemptStage.POLITE_EXIT: frozenset({"name", "deadline"}),
+}
+_BLAME: Final = (
+    "you didn't",
+    "you did not",
+    "you never",
+    "you forgot",
+    "you missed",
+    "you ignored",
+    "you still haven't",
+    "you have not answered",
+    "you haven't answered",
+    "you failed",
+    "your fault",
+)
+_LONGEST: Final = 480
+"""Characters; three text messages."""
+
+
+class Finding(NamedTuple):
+    """Something a script should not be."""
+
+    script: str
+    what: str
+
+
+def lint_script(name: str, text: str, stage: AttemptStage) -> list[Finding]:
+    """What is wrong with a script for a step of ``stage``; empty if nothing is."""
+    found: list[Finding] = []
+    try:
+        used = meta.find_undeclared_variables(ENVIRONMENT.parse(text))
+    except TemplateSyntaxError as error:
+        return [Finding(name, f"line {error.lineno}: {error.message}")]
+    for placeholder in sorted(used - _ANYTHING):
+        found.append(Finding(name, f"there is no placeholder {placeholder!r}"))
+    may = _MAY.get(stage, _ANYTHING)
+    for placeholder in sorted((used & _ANYTHING) - may):
+        found.append(Finding(name, f"stage {stage} says nothing about {placeholder!r}"))
+    for placeholder in sorted(_MUST.get(stage, frozenset()) - used):
+        found.append(Finding(name, f"stage {stage} must say {placeholder!r}"))
+    folded = text.casefold().replace("’", "'")
+    found += [Finding(name, f"blames: {words!r}") for words in _BLAME if words in folded]
+    if len(text) > _LONGEST + 200:
+        found.append(Finding(name, f"{len(text)} characters are more than anybody reads"))
+    return found
+
+
+def lint_policy(policy: Policy) -> list[Finding]:
+    """What is wrong with the scripts that ``policy`` uses."""
+
+    def findings() -> Iterable[Finding]:
+        for step in policy.steps:
+            for part in step.parts:
+                yield from lint_script(part.script, script_text(part.script), step.stage)
+
+    return list(dict.fromkeys(findings()))
