@@ -1,0 +1,472 @@
+"""The application: commands in, events kept, decisions out.
+
+It reads a clock only where the caller gives no time, loads a prospect with one query, decides with
+the pure core, and appends the events together with the prospect's due row in one transaction.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, cast
+
+import msgspec
+from eventsourcing.application import Application
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    InfrastructureFactory,
+    IntegrityError,
+    Mapper,
+    PersistenceError,
+    StoredEvent,
+)
+from eventsourcing.utils import Environment
+
+from cadence.core.events import Event
+from cadence.core.evolve import fold
+from cadence.core.prospect import Prospect
+from cadence.errors import Conflict, InputError, UnknownProspect
+from cadence.policy.business_time import holidays_version
+from cadence.policy.catalogue import Policies
+from cadence.policy.decide import Command, EndFollowUp, decide
+from cadence.policy.decision import Decision, Verdict
+from cadence.policy.loop import advance
+from cadence.policy.model import Policy
+from cadence.policy.zones import zones_version
+from cadence.store.due import DueRow, DueStore, due_row, to_micros
+from cadence.store.mapper import EventMapper
+from cadence.store.memory import MemoryFactory
+from cadence.store.sqlite import SQLiteDueFactory, check_file, explain_sqlite_error
+
+__all__ = ["Cadence", "Outcome"]
+
+_RETRIES: Final = 20
+_PAGE: Final = 256
+_ENGINE: Final = "1"  # raised when the same events would give other due rows
+
+Progress = Callable[[int, int | None], None]
+"""Called with how many are done, and how many there are if that is known."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a command led to.
+
+    Attributes:
+        prospect: the prospect after it.
+        events: the events that it recorded.
+        decision: what comes next.
+        repeated: the ``command_id`` had been seen before; nothing was recorded now.
+    """
+
+    prospect: Prospect
+    events: tuple[Event, ...]
+    decision: Decision
+    repeated: bool = False
+
+
+class Cadence(Application[str]):
+    """Follow-ups in a store.
+
+    Open one with :meth:`open`, close it with :meth:`close` or a ``with`` block. Methods may be
+    called from several threads, and several processes may use one database: of two writers on one
+    prospect one wins, and the other reloads and decides again.
+    """
+
+    name = "cadence"
+
+    def __init__(
+        self,
+        factory: InfrastructureFactory[Any],
+        *,
+        place: str,
+        policies: Iterable[Policy] = (),
+        default: Policy | None = None,
+    ) -> None:
+        """Args:
+        factory: makes the recorder.
+        place: what to call the store in errors.
+        policies: policies beside the catalogue that a prospect may have adopted.
+        default: the policy of a prospect that adopted none; ``tip8``.
+        """
+        self._factory = factory
+        self._place = place
+        self.policies = Policies(default, policies)
+        with self._errors():
+            super().__init__()
+        self._store = cast("DueStore", self.recorder)
+
+    @classmethod
+    def open(
+        cls,
+        db: str | None = None,
+        *,
+        read_only: bool = False,
+        policies: Iterable[Policy] = (),
+        default: Policy | None = None,
+        lock_timeout_seconds: int = 5,
+    ) -> Cadence:
+        """Open a store.
+
+        Args:
+            db: a path (made if it does not exist), a ``postgresql://`` address, or ``None`` for
+                memory.
+            read_only: write nothing; a file that does not exist is an empty store.
+            policies: policies beside the catalogue that a prospect may have adopted.
+            default: the policy of a prospect that adopted none; ``tip8``.
+            lock_timeout_seconds: how long to wait for another writer.
+
+        Raises:
+            StoreError: the database can't be used.
+        """
+        factory: InfrastructureFactory[Any]
+        place = "memory" if db is None else db
+        if db is None:
+            factory = MemoryFactory(Environment("cadence", {}))
+        elif db.startswith(("postgresql://", "postgres://")):
+            # Imported here: only the extra brings psycopg.
+            from cadence.store.postgres import postgres_factory, without_password
+
+            place = without_password(db)
+            factory = postgres_factory(db)
+        else:
+            path = Path(db)
+            if not check_file(path) and read_only:
+                factory = MemoryFactory(Environment("cadence", {}))
+            else:
+                factory = SQLiteDueFactory(
+                    path, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds
+                )
+        app = cls(factory, place=place, policies=policies, default=default)
+        if not read_only and app._call(app._store.due_stamp) is None:
+            app.rebuild_due()
+        return app
+
+    # What the eventsourcing package asks for -----------------------------------------------------
+
+    def construct_factory(self, env: Environment) -> Any:
+        return self._factory
+
+    def construct_mapper(self) -> Mapper[str]:
+        return EventMapper()
+
+    def construct_recorder(self) -> ApplicationRecorder:
+        return self._factory.application_recorder()
+
+    def stream(self, prospect: str) -> list[Event]:
+        """The history of ``prospect``; empty if nothing is known of it."""
+        found: list[Event] = self._call(self._store.select_stream, prospect)
+        return found
+
+    # Reading --------------------------------------------------------------------------------------
+
+    def history(self, prospect: str) -> list[Event]:
+        """The history of ``prospect``, in order of version.
+
+        Raises:
+            UnknownProspect: it has none.
+        """
+        found = self.stream(prospect)
+        if not found:
+            raise UnknownProspect(prospect)
+        return found
+
+    def load(self, prospect: str) -> Prospect:
+        """The fold of the history of ``prospect``.
+
+        Raises:
+            UnknownProspect: it has none.
+        """
+        folded = fold(None, self._call(self._store.select_stream, prospect))
+        if folded is None:
+            raise UnknownProspect(prospect)
+        return folded
+
+    def prospects(self) -> Iterator[str]:
+        """The ids of all prospects, in order."""
+        after: str | None = None
+        while page := self._call(self._store.select_prospects, after, _PAGE):
+            yield from page
+            after = page[-1]
+
+    def decision(self, prospect: Prospect, now: datetime) -> Decision:
+        """What comes next for ``prospect``, seen at ``now``."""
+        return self.policies.decision(prospect, now)
+
+    def explain(self, prospect: str, now: datetime | None = None) -> Decision:
+        """What comes next for the prospect with this id, and why.
+
+        Raises:
+            UnknownProspect: it has no history.
+        """
+        return self.decision(self.load(prospect), now or datetime.now(UTC))
+
+    def due(self, now: datetime | None = None, *, everything: bool = False) -> Iterator[Decision]:
+        """Whom to contact now: decisions that are due or a task, soonest first.
+
+        Args:
+            now: as seen when.
+            everything: also those that wait or close.
+        """
+        for _, decision in self.listing(now, everything=everything):
+            yield decision
+
+    def listing(
+        self, now: datetime | None = None, *, everything: bool = False
+    ) -> Iterator[tuple[Prospect, Decision]]:
+        """Like :meth:`due`, each with its prospect.
+
+        Only prospects whose row has woken are loaded, a page at a time, and each is decided anew.
+        """
+        now = now or datetime.now(UTC)
+        wanted = set(Verdict) - {Verdict.STOP} if everything else {Verdict.DUE, Verdict.TASK}
+        if self.due_is_stale():
+            # The rows were made with other data; until they are rebuilt, ask every prospect.
+            pairs = ((one, self.decision(one, now)) for one in map(self.load, self.prospects()))
+            found = [pair for pair in pairs if pair[1].decision in wanted]
+            yield from sorted(found, key=lambda pair: _order(pair[1]))
+            return
+        wake = None if everything else to_micros(now)
+        ready: list[tuple[tuple[int, str], Prospect, Decision]] = []
+        after: tuple[int, str] | None = None
+        # A row's time is never later than that of its decision, so whatever sorts before the next
+        # row may go out. The first page is small: somebody is waiting for the first lines.
+        size = 32
+        while page := self._call(self._store.select_due, wake, after, size):
+            streams = self._call(self._store.select_streams, [row.prospect for row in page])
+            for row in page:
+                assert row.at is not None  # the listing leaves stops out
+                after = (row.at, row.prospect)
+                while ready and ready[0][0] <= after:
+                    yield heapq.heappop(ready)[1:]
+                prospect = fold(None, streams[row.prospect])
+                if prospect is not None:
+                    decision = self.decision(prospect, now)
+                    if decision.decision in wanted:
+                        heapq.heappush(ready, (_order(decision), prospect, decision))
+            size = _PAGE
+        while ready:
+            yield heapq.heappop(ready)[1:]
+
+    def due_rows(self) -> list[DueRow]:
+        """The due list as it is stored, in order of the prospect's id."""
+        return list(self._call(self._store.due_rows))
+
+    def due_is_stale(self) -> bool:
+        """Whether the due list was made with another policy, holiday or zone data, or engine."""
+        return self._call(self._store.due_stamp) not in (None, self._stamp())
+
+    # Writing --------------------------------------------------------------------------------------
+
+    def execute(
+        self,
+        prospect: str,
+        command: Command,
+        *,
+        at: datetime | None = None,
+        occurred_at: datetime | None = None,
+        by: str | None = None,
+        correlation: str | None = None,
+        command_id: str | None = None,
+    ) -> Outcome:
+        """Carry out a command, or record a fact.
+
+        Args:
+            prospect: the prospect's id.
+            command: what to do, or (as event data) what happened.
+            at: when it is recorded; now.
+            occurred_at: when it happened; by default when it is recorded.
+            by: who did it.
+            correlation: what it belongs to.
+            command_id: an id of the caller's; the same id again has no second effect.
+
+        Raises:
+            Refused: a rule forbids the command; nothing was recorded.
+            UnknownProspect: nothing is known of it, and this does not add it.
+            InputError: a value that can't be.
+            Conflict: other writers kept winning; nothing was recorded.
+            StoreError: the database can't be written; nothing was recorded.
+        """
+        recorded = at or datetime.now(UTC)
+        occurred = occurred_at or recorded
+        _check(prospect, recorded, occurred)
+        for _ in range(_RETRIES):
+            history = self._call(self._store.select_stream, prospect)
+            folded = fold(None, history)
+            if command_id is not None and folded is not None:
+                done = tuple(event for event in history if event.command_id == command_id)
+                if done:
+                    return Outcome(folded, done, self.decision(folded, recorded), repeated=True)
+            if folded is None and not _begins(command):
+                raise UnknownProspect(prospect)
+            policy = folded and self.policies.of(folded)
+            version = 0 if folded is None else folded.version
+            new = tuple(
+                Event(
+                    prospect,
+                    version + number,
+                    occurred,
+                    recorded,
+                    data,
+                    by,
+                    correlation,
+                    command_id,
+                )
+                for number, data in enumerate(
+                    decide(folded, command, policy or self.policies.default, occurred), 1
+                )
+            )
+            after, decision = advance(folded, new, self.policies, recorded)
+            try:
+                self._append(new, (due_row(decision),))
+            except IntegrityError:
+                continue  # somebody else wrote this version first: reload and decide again
+            return Outcome(after, new, decision)
+        raise Conflict(
+            f"{prospect}: other writers won {_RETRIES} times in a row; nothing was recorded",
+            "try again",
+        )
+
+    def tick(
+        self, now: datetime | None = None, *, progress: Progress | None = None
+    ) -> list[Outcome]:
+        """Close the files whose answer time has passed; records nothing else."""
+        now = now or datetime.now(UTC)
+        closing = [
+            (one.prospect, one.end)
+            for one in self._woken(now)
+            if one.decision is Verdict.CLOSE
+            and one.end is not None
+            and one.at is not None
+            and one.at <= now
+        ]
+        outcomes = []
+        for number, (prospect, end) in enumerate(closing, 1):
+            outcomes.append(self.execute(prospect, EndFollowUp(end), at=now))
+            if progress is not None:
+                progress(number, len(closing))
+        return outcomes
+
+    def append_histories(
+        self,
+        histories: Iterable[tuple[Sequence[Event], int]],
+        *,
+        progress: Progress | None = None,
+    ) -> int:
+        """Append events that are complete already, of many prospects, in one transaction.
+
+        Args:
+            histories: for each prospect its whole history, and how much of it is stored already.
+            progress: told how many prospects are done.
+
+        Returns:
+            How many events were appended.
+
+        Raises:
+            Conflict: somebody else wrote to one of the prospects meanwhile; nothing was recorded.
+        """
+        new: list[Event] = []
+        rows: list[DueRow] = []
+        for number, (history, stored) in enumerate(histories, 1):
+            prospect = fold(None, history)
+            if prospect is not None and len(history) > stored:
+                rows.append(due_row(self.decision(prospect, prospect.recorded_at)))
+                new.extend(history[stored:])
+            if progress is not None:
+                progress(number, None)
+        if new:
+            try:
+                self._append(new, rows)
+            except IntegrityError:
+                raise Conflict(
+                    "somebody else wrote to one of the prospects meanwhile; nothing was recorded",
+                    "try again",
+                ) from None
+        return len(new)
+
+    def rebuild_due(self, *, progress: Progress | None = None) -> int:
+        """Make the due list anew from the events, in one transaction.
+
+        Returns:
+            How many prospects it holds.
+        """
+        done = 0
+
+        def rows() -> Iterator[DueRow]:
+            nonlocal done
+            for one in self.prospects():
+                prospect = self.load(one)
+                yield due_row(self.decision(prospect, prospect.recorded_at))
+                done += 1
+                if progress is not None:
+                    progress(done, None)
+
+        self._call(self._store.replace_due, rows(), self._stamp())
+        return done
+
+    # Inside ---------------------------------------------------------------------------------------
+
+    def _append(self, events: Sequence[Event], rows: Sequence[DueRow]) -> None:
+        stored: list[StoredEvent] = [self.mapper.to_stored_event(event) for event in events]
+        with self._errors():
+            self.recorder.insert_events(stored, due=rows)
+
+    def _woken(self, now: datetime) -> Iterator[Decision]:
+        """The decisions, at ``now``, of every prospect whose row has woken."""
+        after: tuple[int, str] | None = None
+        wake = to_micros(now)
+        while page := self._call(self._store.select_due, wake, after, _PAGE):
+            for row in page:
+                assert row.at is not None  # the listing leaves stops out
+                yield self.decision(self.load(row.prospect), now)
+                after = (row.at, row.prospect)
+
+    def _stamp(self) -> str:
+        data = (_ENGINE, self.policies.default.digest, holidays_version(), zones_version())
+        return " ".join(data)
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return function(*args)
+        except (sqlite3.Error, PersistenceError) as error:
+            raise explain_sqlite_error(error, self._place) from None
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except (sqlite3.Error, PersistenceError) as error:
+            raise explain_sqlite_error(error, self._place) from None
+
+
+def _order(decision: Decision) -> tuple[int, str]:
+    return (0 if decision.at is None else to_micros(decision.at), decision.prospect)
+
+
+def _begins(command: Command) -> bool:
+    return type(command).__name__ == "ProspectAdded"
+
+
+def _check(prospect: str, recorded: datetime, occurred: datetime) -> None:
+    if not prospect.strip() or not prospect.isprintable():
+        raise InputError(
+            f"prospect: {prospect!r} is no id",
+            "an id is at least one printable character, not only spaces",
+        )
+    for name, instant in (("at", recorded), ("occurred_at", occurred)):
+        if instant.tzinfo is None:
+            raise InputError(
+                f"{name}: {instant.isoformat()} has no zone (a naive time)",
+                "pass an aware datetime, e.g. with tzinfo=UTC",
+            )
+    if occurred > recorded:
+        raise InputError(
+            f"{prospect}: it can't have occurred at {occurred:%Y-%m-%dT%H:%M:%SZ}, after it was "
+            f"recorded at {recorded:%Y-%m-%dT%H:%M:%SZ}",
+            "correct one of the two times",
+        )

@@ -1,0 +1,74 @@
+"""Everything in memory, for tests and trials."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from eventsourcing.persistence import ApplicationRecorder, StoredEvent
+from eventsourcing.popo import POPOApplicationRecorder, POPOFactory
+
+from cadence.core.events import Event
+from cadence.store.due import DueRow
+from cadence.store.mapper import decode_rows
+
+__all__ = ["MemoryFactory", "MemoryRecorder"]
+
+
+class MemoryRecorder(POPOApplicationRecorder):
+    """The package's in-memory recorder, with a due list under the same lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due: dict[str, DueRow] = {}
+        self._stamp: str | None = None
+
+    def _update_table(
+        self, stored_events: Sequence[StoredEvent], due: Iterable[DueRow] = (), **kwargs: Any
+    ) -> Sequence[int] | None:
+        ids = super()._update_table(stored_events, **kwargs)
+        self._due.update((row.prospect, row) for row in due)
+        return ids
+
+    def select_stream(self, prospect: str) -> list[Event]:
+        return decode_rows(prospect, [row.state for row in self.select_events(prospect)])
+
+    def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
+        return {prospect: self.select_stream(prospect) for prospect in prospects}
+
+    def select_due(
+        self, wake: int | None, after: tuple[int, str] | None, limit: int
+    ) -> list[DueRow]:
+        with self._database_lock:
+            rows = sorted(
+                (row.at, row.prospect, row)
+                for row in self._due.values()
+                if row.at is not None and (wake is None or (row.wake or 0) <= wake)
+            )
+        start = 0 if after is None else bisect.bisect_right([row[:2] for row in rows], after)
+        return [row for _, _, row in rows[start : start + limit]]
+
+    def select_prospects(self, after: str | None, limit: int) -> list[str]:
+        with self._database_lock:
+            ids = sorted(str(key) for key, rows in self._stored_events_index.items() if rows)
+        start = 0 if after is None else bisect.bisect_right(ids, after)
+        return ids[start : start + limit]
+
+    def replace_due(self, rows: Iterable[DueRow], stamp: str) -> None:
+        made = {row.prospect: row for row in rows}
+        with self._database_lock:
+            self._due, self._stamp = made, stamp
+
+    def due_stamp(self) -> str | None:
+        return self._stamp
+
+    def due_rows(self) -> Iterator[DueRow]:
+        return iter(sorted(self._due.values()))
+
+
+class MemoryFactory(POPOFactory):
+    """Makes :class:`MemoryRecorder`."""
+
+    def application_recorder(self) -> ApplicationRecorder:
+        return MemoryRecorder()

@@ -1,0 +1,308 @@
+"""Everything in one SQLite file: the embedded default, with WAL and full synchronous.
+
+Events and due rows are written in one transaction, so a crash can't part them. The file carries our
+application id; a file that isn't ours is refused before a byte of it is touched.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from eventsourcing.persistence import InterfaceError, StoredEvent
+from eventsourcing.sqlite import (
+    SQLiteApplicationRecorder,
+    SQLiteConnection,
+    SQLiteConnectionPool,
+    SQLiteCursor,
+    SQLiteDatastore,
+    SQLiteFactory,
+)
+from eventsourcing.utils import Environment
+
+from cadence.core.events import Event
+from cadence.errors import StoreError
+from cadence.store.due import DueRow
+from cadence.store.mapper import decode_stream
+
+__all__ = ["SQLiteDueFactory", "SQLiteDueRecorder", "check_file", "explain_sqlite_error"]
+
+_APPLICATION_ID: Final = 0x43444E43  # "CDNC"
+_SCHEMA: Final = 1
+
+# SQLite joins the rows itself, so Python handles one string instead of a row object an event;
+# the order is checked when the versions are.
+_SELECT_STREAM: Final = (
+    "SELECT count(*), group_concat(CAST(state AS TEXT), char(10)) FROM ("
+    "SELECT state FROM stored_events WHERE originator_id = ? ORDER BY originator_version)"
+)
+_UPSERT_DUE: Final = (
+    "INSERT INTO due (prospect, verdict, at, wake) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (prospect) DO UPDATE "
+    "SET verdict = excluded.verdict, at = excluded.at, wake = excluded.wake"
+)
+
+
+def check_file(path: Path) -> bool:
+    """Whether ``path`` holds a database of ours; ``False`` if there is nothing yet.
+
+    Raises:
+        StoreError: it is something else, or can't be read.
+    """
+    if not path.exists():
+        if not path.parent.is_dir():
+            raise StoreError(
+                f"database {path}: the folder {path.parent} does not exist",
+                "create the folder, or name another file with --db",
+                exit_code=2,
+            )
+        return False
+    if not path.is_file():
+        raise StoreError(f"database {path}: is no file", "name a file with --db", exit_code=2)
+    if path.stat().st_size == 0:
+        return False
+    try:
+        connection = _connect_to_read(path)
+        try:
+            application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+            schema = connection.execute("PRAGMA user_version").fetchone()[0]
+            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise explain_sqlite_error(error, str(path)) from None
+    if tables == 0 and application_id == 0:
+        return False
+    if application_id != _APPLICATION_ID:
+        raise StoreError(
+            f"database {path}: is not a database of cadence; nothing was changed",
+            "name another file with --db",
+            exit_code=2,
+        )
+    if schema > _SCHEMA:
+        raise StoreError(
+            f"database {path}: has schema {schema}, this cadence knows {_SCHEMA}",
+            "upgrade cadence; nothing was changed",
+            exit_code=2,
+        )
+    return True
+
+
+def _uri(path: Path, query: str) -> str:
+    return f"file:{quote(str(path.absolute()))}?{query}"
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that can't write; also to a file on a read-only disk."""
+    connection = sqlite3.connect(
+        _uri(path, "mode=ro"), uri=True, check_same_thread=False, isolation_level=None
+    )
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if "readonly" not in str(error) and "unable to open" not in str(error):
+            raise
+        # In WAL mode a reader needs the shared-memory file. Where it can't be made nobody can be
+        # writing either, so the file may be read as it lies.
+        connection = sqlite3.connect(
+            _uri(path, "immutable=1"), uri=True, check_same_thread=False, isolation_level=None
+        )
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return connection
+
+
+def explain_sqlite_error(error: BaseException, name: str) -> StoreError:
+    """The error of SQLite as one of ours: what is wrong, and how to mend it."""
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return StoreError(
+            f"database {name}: is locked by another program",
+            "wait until that has finished, and try again; nothing was written",
+        )
+    if "readonly" in text or "read-only" in text:
+        return StoreError(
+            f"database {name}: is read-only",
+            "make the file and its folder writable, or name another with --db",
+        )
+    if "full" in text or "disk I/O" in text:
+        return StoreError(
+            f"database {name}: the disk is full or fails ({text})",
+            "free some space and try again; nothing was written",
+        )
+    if "not a database" in text or "malformed" in text:
+        return StoreError(
+            f"database {name}: is not a database of cadence, or is damaged ({text})",
+            "name another file with --db, or restore it from a backup",
+            exit_code=2,
+        )
+    if "unable to open" in text:
+        return StoreError(
+            f"database {name}: can't be opened",
+            "look at the file, its folder and their permissions",
+        )
+    return StoreError(f"database {name}: {text}", "look at the file, or restore it from a backup")
+
+
+class _Pool(SQLiteConnectionPool):
+    """Connections with full synchronous: a command that was acknowledged survives a power cut."""
+
+    def _create_connection(self) -> SQLiteConnection:
+        try:
+            made = super()._create_connection()
+        except sqlite3.Error as error:
+            raise InterfaceError(error) from error
+        cursor = made.cursor()
+        cursor.execute("PRAGMA synchronous = FULL")
+        return made
+
+
+class _Datastore(SQLiteDatastore):
+    def __init__(self, path: Path, lock_timeout_seconds: int) -> None:
+        # The parent's __init__ would make a pool of its own.
+        self.pool = _Pool(db_name=str(path), lock_timeout=lock_timeout_seconds)
+        self.single_row_tracking = True
+        self.originator_id_type = "text"
+
+
+class SQLiteDueRecorder(SQLiteApplicationRecorder):
+    """The package's SQLite recorder, with a due list in the same transactions."""
+
+    datastore: SQLiteDatastore
+
+    def __init__(self, datastore: SQLiteDatastore, *, read_only: bool = False) -> None:
+        super().__init__(datastore)
+        self.read_only = read_only
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._readers_lock = threading.Lock()
+
+    def construct_create_table_statements(self) -> list[str]:
+        return [
+            *super().construct_create_table_statements(),
+            "CREATE TABLE IF NOT EXISTS due ("
+            "prospect TEXT PRIMARY KEY, verdict TEXT NOT NULL, at INTEGER, wake INTEGER"
+            ") WITHOUT ROWID",
+            # Covers the listing; stops, which have no time, stay out of it.
+            "CREATE INDEX IF NOT EXISTS due_order ON due (at, prospect, wake, verdict) "
+            "WHERE at IS NOT NULL",
+            "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
+            f"PRAGMA application_id = {_APPLICATION_ID}",
+            f"PRAGMA user_version = {_SCHEMA}",
+        ]
+
+    def _insert_events(
+        self,
+        c: SQLiteCursor,
+        stored_events: Sequence[StoredEvent],
+        due: Iterable[DueRow] = (),
+        **kwargs: Any,
+    ) -> Sequence[int] | None:
+        ids = super()._insert_events(c, stored_events, **kwargs)
+        for row in due:
+            c.execute(_UPSERT_DUE, row)
+        return ids
+
+    # Reading ------------------------------------------------------------------------------------
+
+    def _reader(self) -> sqlite3.Connection:
+        """This thread's connection for reading; the pool's bookkeeping costs more than a read."""
+        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if found is None:
+            found = _connect_to_read(Path(self.datastore.pool.db_name))
+            self._local.connection = found
+            with self._readers_lock:
+                self._readers.append(found)
+        return found
+
+    def close(self) -> None:
+        """Close the connections for reading."""
+        with self._readers_lock:
+            while self._readers:
+                self._readers.pop().close()
+        self._local = threading.local()
+
+    def select_stream(self, prospect: str) -> list[Event]:
+        count, lines = self._reader().execute(_SELECT_STREAM, (prospect,)).fetchone()
+        return decode_stream(prospect, lines, count)
+
+    def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
+        return {prospect: self.select_stream(prospect) for prospect in prospects}
+
+    def select_due(
+        self, wake: int | None, after: tuple[int, str] | None, limit: int
+    ) -> list[DueRow]:
+        statement = "SELECT prospect, verdict, at, wake FROM due WHERE at IS NOT NULL"
+        params: list[object] = []
+        if wake is not None:
+            statement += " AND wake <= ?"
+            params.append(wake)
+        if after is not None:
+            statement += " AND (at, prospect) > (?, ?)"
+            params.extend(after)
+        statement += " ORDER BY at, prospect LIMIT ?"
+        rows = self._reader().execute(statement, (*params, limit)).fetchall()
+        return [DueRow(*row) for row in rows]
+
+    def select_prospects(self, after: str | None, limit: int) -> list[str]:
+        rows = self._reader().execute(
+            "SELECT DISTINCT originator_id FROM stored_events "
+            "WHERE originator_id > ? ORDER BY originator_id LIMIT ?",
+            (after or "", limit),
+        )
+        return [row[0] for row in rows.fetchall()]
+
+    def due_stamp(self) -> str | None:
+        row = self._reader().execute("SELECT value FROM meta WHERE key = 'due'").fetchone()
+        return None if row is None else str(row[0])
+
+    def due_rows(self) -> Iterator[DueRow]:
+        statement = "SELECT prospect, verdict, at, wake FROM due ORDER BY prospect"
+        for row in self._reader().execute(statement):
+            yield DueRow(*row)
+
+    # Rebuilding ---------------------------------------------------------------------------------
+
+    def replace_due(self, rows: Iterable[DueRow], stamp: str) -> None:
+        with self.datastore.transaction(commit=True) as c:
+            c.execute("DELETE FROM due")
+            c.executemany(_UPSERT_DUE, rows)
+            c.execute(
+                "INSERT INTO meta (key, value) VALUES ('due', ?) "
+                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (stamp,),
+            )
+
+
+class SQLiteDueFactory(SQLiteFactory):
+    """Makes :class:`SQLiteDueRecorder` for one file."""
+
+    def __init__(
+        self, path: Path, *, read_only: bool = False, lock_timeout_seconds: int = 5
+    ) -> None:
+        """Args:
+        path: the file; made if it does not exist.
+        read_only: neither make nor change the file.
+        lock_timeout_seconds: how long to wait for another writer.
+        """
+        # The grandparent's: the parent's would make a datastore of its own from environment names.
+        super(SQLiteFactory, self).__init__(Environment("cadence", {}))
+        self._read_only = read_only
+        self._recorder: SQLiteDueRecorder | None = None
+        self.datastore = _Datastore(path, lock_timeout_seconds)
+
+    def application_recorder(self) -> SQLiteDueRecorder:
+        recorder = SQLiteDueRecorder(self.datastore, read_only=self._read_only)
+        if not self._read_only:
+            recorder.create_table()
+        self._recorder = recorder
+        return recorder
+
+    def close(self) -> None:
+        if self._recorder is not None:
+            self._recorder.close()
+        super().close()
