@@ -1,0 +1,55 @@
+"""cadence: follow up exactly as promised, patiently, and never as a pest.
+
+The public names. ``cadence.core`` and ``cadence.policy`` are pure and can be used alone;
+:class:`Cadence`, which keeps histories in a store, is imported when it is first asked for, so that
+the pure rooms never load a database.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cadence.core import Event, Prospect, Stage, evolve, fold
+from cadence.errors import CadenceError, InputError, Refused
+from cadence.policy import (
+    Decision,
+    Policies,
+    Policy,
+    Verdict,
+    advance,
+    builtin,
+    decide,
+    next_touch,
+)
+
+if TYPE_CHECKING:
+    from cadence.store import Cadence, Outcome
+
+__all__ = [
+    "Cadence",
+    "CadenceError",
+    "Decision",
+    "Event",
+    "InputError",
+    "Outcome",
+    "Policies",
+    "Policy",
+    "Prospect",
+    "Refused",
+    "Stage",
+    "Verdict",
+    "advance",
+    "builtin",
+    "decide",
+    "evolve",
+    "fold",
+    "next_touch",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Cadence", "Outcome"):
+        from cadence import store
+
+        return getattr(store, name)
+    raise AttributeError(f"module 'cadence' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Who is asking? Thin commands over the other rooms."""

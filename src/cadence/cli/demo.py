@@ -1,0 +1,81 @@
+"""The demonstration: example histories in a database of their own, decided and explained."""
+
+from __future__ import annotations
+
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+import typer
+
+from cadence.cli.session import Session, command
+from cadence.cli.show import due_header, due_line, explanation, paint, replay_lines
+from cadence.core.wire import parse_instant
+from cadence.history.jsonl import import_jsonl
+from cadence.history.replay import replay
+from cadence.messages import compose
+from cadence.policy.decision import to_builtins
+from cadence.store import Cadence
+
+__all__ = ["register"]
+
+_AT = "2026-12-14T18:15:00Z"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "demo", example="cadence demo")
+    def demo(session: Session) -> None:
+        """Import the example histories, print the due list, explain one, replay one.
+
+        Uses a database of its own, which is deleted afterwards; yours is not touched.
+        """
+        now = session.now() if session.has_at else parse_instant(_AT, "--at")
+        with (
+            tempfile.TemporaryDirectory(prefix="cadence-demo-") as folder,
+            Cadence.open(str(Path(folder) / "demo.db")) as store,
+        ):
+            if session.json:
+                _import(store)
+                session.print_json(
+                    [
+                        to_builtins(compose(decision, prospect, store.policies, now))
+                        for prospect, decision in store.listing(now)
+                    ]
+                )
+                return
+            session.write(_title("1. Import example histories (examples/histories)"))
+            for name, prospects, events in _import(store):
+                session.write(f"{name:24} {prospects:>3} prospects {events:>4} events")
+            session.write(_title(f"2. Whom now? (cadence due --at {now:%Y-%m-%dT%H:%M:%SZ})"))
+            session.write(due_header())
+            first = None
+            for prospect, decision in store.listing(now):
+                session.write(due_line(prospect, decision))
+                if first is None and decision.touch is not None:
+                    first = prospect
+            if first is not None:
+                session.write(_title(f"3. Why? (cadence explain {first.id})"))
+                decision = compose(store.decision(first, now), first, store.policies, now)
+                for line in explanation(first, decision):
+                    session.write(line)
+            one = "jerry-never-answers"
+            session.write(_title(f"4. What was it like? (cadence replay {one})"))
+            for line in replay_lines(replay(store.history(one), store.policies)):
+                session.write(line)
+
+
+def _import(store: Cadence) -> list[tuple[str, int, int]]:
+    found = []
+    folder = resources.files("cadence.cli").joinpath("histories")
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.name.endswith(".jsonl"):
+            with entry.open("rb") as lines:
+                done = import_jsonl(store, lines)
+            found.append((entry.name, done.prospects, done.events))
+    return found
+
+
+def _title(text: str) -> str:
+    return "\n" + paint(text, "bold underline")

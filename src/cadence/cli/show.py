@@ -1,0 +1,145 @@
+"""How decisions and histories look in a terminal, and as plain text when piped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from cadence.core.events import AttemptMade, Event, type_name
+from cadence.core.prospect import Prospect
+from cadence.core.wire import data_fields
+from cadence.errors import InputError
+from cadence.history.replay import Replayed
+from cadence.policy.charter import Rule
+from cadence.policy.decision import Decision, Reason, Verdict
+from cadence.policy.zones import zone
+
+__all__ = ["clock", "due_header", "due_line", "explanation", "next_line", "paint", "replay_lines"]
+
+_STYLES = {
+    Verdict.DUE: "bold green",
+    Verdict.TASK: "bold yellow",
+    Verdict.WAIT: "cyan",
+    Verdict.CLOSE: "magenta",
+    Verdict.STOP: "dim",
+}
+
+
+def paint(text: str, style: str) -> str:
+    """``text`` in colour in a terminal, as it is otherwise."""
+    if not sys.stdout.isatty():
+        return text
+    from rich.style import Style
+
+    return Style.parse(style).render(text)
+
+
+def clock(prospect: Prospect, instant: datetime | None) -> str:
+    """An instant on the prospect's clock."""
+    if instant is None:
+        return "-"
+    try:
+        local = instant.astimezone(zone(prospect.zones[0]))
+    except InputError:
+        local = instant
+    days = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+    return f"{days[local.weekday()]} {local:%Y-%m-%d %H:%M}"
+
+
+def _what(decision: Decision) -> str:
+    if decision.touch is not None:
+        parts = ", ".join(f"{part.channel} {part.address}" for part in decision.touch.parts)
+        return f"{decision.touch.step}: {parts}"
+    if decision.task is not None:
+        return decision.task
+    if decision.end is not None:
+        return f"close the file as {decision.end}"
+    return "await their answer" if decision.decision is Verdict.WAIT else ""
+
+
+def due_header() -> str:
+    """The column titles of :func:`due_line`."""
+    return paint(f"{'what':6} {'when (their time)':20} {'prospect':20} {'stage':12} next", "bold")
+
+
+def due_line(prospect: Prospect, decision: Decision) -> str:
+    """One decision as a line of the due list."""
+    verdict = paint(f"{decision.decision:6}", _STYLES[decision.decision])
+    when = clock(prospect, decision.at)
+    return f"{verdict} {when:20} {prospect.id:20} {decision.stage:12} {_what(decision)}".rstrip()
+
+
+def next_line(prospect: Prospect, decision: Decision) -> str:
+    """What comes next, in one line."""
+    verdict = decision.decision
+    when = {
+        Verdict.DUE: "due since",
+        Verdict.WAIT: "wait until",
+        Verdict.TASK: "task by",
+        Verdict.CLOSE: "close, since",
+        Verdict.STOP: "stop",
+    }[verdict]
+    at = f" {clock(prospect, decision.at)} {prospect.zones[0]}" if decision.at is not None else ""
+    return f"{paint(when + at, _STYLES[verdict])}  {_what(decision)}".rstrip()
+
+
+def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
+    """A decision in full: what, what to say, and why."""
+    yield f"{paint(prospect.id, 'bold')}  {prospect.name}  stage {decision.stage}"
+    yield f"  {next_line(prospect, decision)}"
+    for part in decision.touch.parts if decision.touch is not None else ():
+        if part.text:
+            yield f"  say ({part.channel}): {part.text}"
+    yield "  why:"
+    for reason in decision.reasons:
+        yield f"    {_reason(reason)}"
+    ref = decision.policy
+    yield paint(f"  policy {ref.name} version {ref.version}, digest {ref.digest[:12]}…", "dim")
+
+
+def _reason(reason: Reason) -> str:
+    events = f" [event {', '.join(map(str, reason.events))}]" if reason.events else ""
+    text = f"{reason.rule:14} {reason.because}{events} ({reason.source})"
+    return paint(text, "dim") if reason.rule == Rule.DETERMINISTIC else text
+
+
+def _summary(event: Event) -> str:
+    data = event.data
+    if isinstance(data, AttemptMade):
+        parts = ", ".join(f"{part.channel} {part.disposition}" for part in data.parts)
+        place = data.step or data.stage or ""
+        broke = f", broke {', '.join(data.broke)}" if data.broke else ""
+        gap = ""
+        if data.gap is not None:
+            gap = (
+                f", gap {data.gap.business_days} business days"
+                if data.gap.business_days
+                else f", gap {data.gap.minutes} min"
+            )
+        return f"{place}: {parts}{gap}{broke}"
+    fields: dict[str, Any] = data_fields(data)
+    return ", ".join(f"{name} {_short(value)}" for name, value in fields.items())
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(_short(one) for one in value)
+    if isinstance(value, dict):
+        return "=".join(str(one) for one in value.values())
+    text = str(value).replace("\n", " ")
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def replay_lines(steps: Iterable[Replayed]) -> Iterable[str]:
+    """A replay: two lines an event, what happened and what followed."""
+    for step in steps:
+        event, prospect = step.event, step.prospect
+        when = clock(prospect, event.occurred_at)
+        late = ""
+        if event.recorded_at != event.occurred_at:
+            late = paint(f" (recorded {clock(prospect, event.recorded_at)})", "dim")
+        head = f"{event.version:>4}  {when}  {paint(type_name(event.data), 'bold')}"
+        yield f"{head}  {_summary(event)}{late}"
+        yield f"      → {step.stage:12} {next_line(prospect, step.decision)}"
