@@ -1,0 +1,51 @@
+# The one interface. `make demo` and `make test` need Python 3.11+, make and the package registries.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test nightly check bench mutate docs constraints clean
+
+help:  ## Say what there is.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+# Pinned and hashed, then the project itself on top; marked ready only when both went well.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "cadence needs Python 3.11 or later; name one with: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(READY)
+
+demo: $(READY)  ## Import the example histories, list who is due, explain one, replay one.
+	$(BIN)/cadence demo
+
+test: $(READY)  ## Run the tests.
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+nightly: $(READY)  ## Run the same tests under a bigger profile.
+	$(BIN)/python -m pytest -n 2 --dist loadfile --hypothesis-profile nightly $(ARGS)
+
+check: $(READY)  ## Static checks: ruff, mypy, import-linter, generated docs.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+bench: $(READY)  ## Measure, side by side, as ratios.
+	$(BIN)/python bench/run.py
+
+mutate: $(READY)  ## Break the code on purpose: mutation testing of core and policy.
+	$(BIN)/python bench/mutate.py
+
+docs: $(READY)  ## Make the generated parts of the docs anew.
+	$(BIN)/python docs/generate.py
+
+constraints:  ## Pin the dependencies anew (needs uv).
+	printf 'setuptools>=68\n' | uv pip compile --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --upgrade --all-extras pyproject.toml - -o constraints.txt
+
+clean:  ## Remove what was made here.
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants

@@ -1,0 +1,19 @@
+"""Hypothesis profiles, and what every test starts from."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("default", max_examples=60, stateful_step_count=40, **_COMMON)
+settings.register_profile(
+    "ci", max_examples=60, stateful_step_count=40, derandomize=True, **_COMMON
+)
+settings.register_profile("nightly", max_examples=2000, stateful_step_count=80, **_COMMON)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture(autouse=True)
+def _no_database_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CADENCE_DB", raising=False)
