@@ -9,10 +9,11 @@ not given and are then left out of the JSON.
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Final
 
 import msgspec
+
+from cadence.core.terms import Term
 
 __all__ = [
     "DATA_TYPES",
@@ -60,7 +61,7 @@ Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class Channel(StrEnum):
+class Channel(Term):
     """A way to reach a person."""
 
     CALL = "call"
@@ -70,7 +71,7 @@ class Channel(StrEnum):
     VIDEO_EMAIL = "video_email"
 
 
-class Disposition(StrEnum):
+class Disposition(Term):
     """How one part of an attempt went."""
 
     CONNECTED = "connected"
@@ -87,7 +88,7 @@ DELIVERED: Final = frozenset({Disposition.SENT, Disposition.VOICEMAIL_LEFT, Disp
 """Dispositions after which the prospect has our message (charter rule ``polite_exit``)."""
 
 
-class AttemptStage(StrEnum):
+class AttemptStage(Term):
     """The outreach stage an attempt took the place of, or ``extra`` for none."""
 
     ON_TIME = "on_time"
@@ -100,14 +101,14 @@ class AttemptStage(StrEnum):
     EXTRA = "extra"
 
 
-class FailureReason(StrEnum):
+class FailureReason(Term):
     """Why a contact point must never be used again."""
 
     WRONG_NUMBER = "wrong_number"
     BOUNCED = "bounced"
 
 
-class Intent(StrEnum):
+class Intent(Term):
     """What a reply asks for."""
 
     YES = "yes"
@@ -116,14 +117,14 @@ class Intent(StrEnum):
     QUESTION = "question"
 
 
-class ValueKind(StrEnum):
+class ValueKind(Term):
     """Whether a reason worth a call concerns the person or their business."""
 
     PERSONAL = "personal"
     PROFESSIONAL = "professional"
 
 
-class EndReason(StrEnum):
+class EndReason(Term):
     """Why a follow-up ended: ``won`` for bought, ``lost`` for three, ``closed`` for two."""
 
     BOUGHT = "bought"

@@ -7,7 +7,6 @@ running silence are kept beside the attempts they are counted from, so a decisio
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -25,6 +24,7 @@ from cadence.core.events import (
     ValueNoted,
 )
 from cadence.core.stages import Stage
+from cadence.core.terms import Term
 
 __all__ = [
     "NO_GAP",
@@ -41,7 +41,7 @@ NO_GAP: Final = Gap(0, 0)
 """What the ratchet starts from."""
 
 
-class ContactKind(StrEnum):
+class ContactKind(Term):
     """How the last silence ended (``added``: it is the first)."""
 
     ADDED = "added"

@@ -34,11 +34,12 @@ compiled from that machine once, at import, and a test drives every cell through
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Final, TypedDict
 
 import msgspec
 from transitions import Machine
+
+from cadence.core.terms import Term
 
 __all__ = [
     "DEFINITION",
@@ -58,7 +59,7 @@ __all__ = [
 ]
 
 
-class Stage(StrEnum):
+class Stage(Term):
     """Where the prospect stands. The order here is the order in which outreach moves forward."""
 
     NEW = "new"
@@ -77,7 +78,7 @@ class Stage(StrEnum):
     OPTED_OUT = "opted_out"
 
 
-class Signal(StrEnum):
+class Signal(Term):
     """What an event means to the machine."""
 
     ATTEMPT_ON_TIME = "attempt_on_time"
@@ -104,7 +105,7 @@ class Signal(StrEnum):
     NOTED = "noted"
 
 
-class Move(StrEnum):
+class Move(Term):
     """What a cell of the table says."""
 
     GO = "go"
@@ -338,9 +339,9 @@ def mermaid() -> str:
     inside = set(OUTREACH)
     lines = ["stateDiagram-v2", "    [*] --> new", "    state outreach {"]
     outside = []
-    for (source, goal), signals in arrows.items():
-        line = f"{source} --> {goal}: {', '.join(signals)}"
-        if source in inside and goal in inside:
+    for (source, target), signals in arrows.items():
+        line = f"{source} --> {target}: {', '.join(signals)}"
+        if source in inside and target in inside:
             lines.append(f"        {line}")
         else:
             outside.append(f"    {line}")

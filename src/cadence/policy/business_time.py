@@ -53,6 +53,7 @@ AUTO_REPLY_BUSINESS_DAYS: Final = 5
 """How long an automatic reply that names no end suspends."""
 
 _DAY: Final = 24 * 3600
+_SEARCH: Final = timedelta(days=SEARCH_DAYS)
 
 
 def parse_hours(text: str) -> Hours:
@@ -149,6 +150,7 @@ class LocalCalendar:
         # Business days of whole years around what was asked for so far, in order. Replaced as one
         # tuple when it must grow, so that threads see either the old span or the new one.
         self._span: tuple[int, int, list[int]] = (1, 0, [])
+        self._off: list[tuple[int, str]] = []
 
     # Days ---------------------------------------------------------------------------------------
 
@@ -160,17 +162,13 @@ class LocalCalendar:
         to_year = date.fromordinal(last if high < low else max(last, high)).year + 1
         low = date(from_year, 1, 1).toordinal()
         high = date(to_year, 12, 31).toordinal()
-        closed = self.closed
-        off: set[int] = set()
+        off = dict.fromkeys(self.closed, "closed by the policy")
         if self.country is not None:
             for year in range(from_year, to_year + 1):
                 off.update(_holidays(self.country, self.subdivision, year))
         week = self.week
-        days = [
-            day
-            for day in range(low, high + 1)
-            if week[(day + 6) % 7] and day not in off and day not in closed
-        ]
+        days = [day for day in range(low, high + 1) if week[(day + 6) % 7] and day not in off]
+        self._off = sorted((day, name) for day, name in off.items() if week[(day + 6) % 7])
         self._span = (low, high, days)
         return days
 
@@ -203,15 +201,14 @@ class LocalCalendar:
                     "the calendar has hardly any business days; open more days of the week",
                 )
 
-    def day_off(self, day: int) -> str | None:
-        """Why a weekday with business hours is closed; ``None`` where it isn't."""
-        if not self.week[(day + 6) % 7]:
-            return None
-        if day in self.closed:
-            return "closed by the policy"
-        if self.country is None:
-            return None
-        return _holidays(self.country, self.subdivision, date.fromordinal(day).year).get(day)
+    def days_off(self, after: int, until: int) -> list[tuple[int, str]]:
+        """The weekdays with business hours after ``after`` up to ``until`` that are closed, and
+        why.
+        """
+        self._days(after, until)
+        off = self._off
+        first = bisect.bisect_left(off, (after + 1,))
+        return [one for one in off[first : first + until - after] if one[0] <= until]
 
     # Clocks -------------------------------------------------------------------------------------
 
@@ -233,6 +230,13 @@ class LocalCalendar:
         local = self.local(instant)
         return from_local(local + timedelta(days=day - local.toordinal()), self.tz)
 
+    def open_between(self, day: int, start: datetime, end: datetime) -> bool:
+        """Whether any business hours of ``day``'s weekday lie between two instants."""
+        return any(
+            self.at(day, opens) < end and start < self.at(day, closes)
+            for opens, closes in self.week[(day + 6) % 7]
+        )
+
     def next_waking(self, instant: datetime) -> datetime:
         """``instant``, or the end of the quiet hours that it falls in."""
         local = instant.astimezone(self.tz)
@@ -253,12 +257,13 @@ class LocalCalendar:
         local = instant.astimezone(self.tz)
         second = local.hour * 3600 + local.minute * 60 + local.second
         first = day = local.toordinal()
-        while day - first <= SEARCH_DAYS + 1:
+        while day - first <= SEARCH_DAYS:
             if self.is_business_day(day):
                 for start, end in (hours,) if hours else self.week[(day + 6) % 7]:
                     if second < start:
                         # A start that the clocks skip can lie behind an instant after the skip.
-                        return max(instant, self.at(day, start))
+                        opening = max(instant, self.at(day, start))
+                        return opening if opening - instant <= _SEARCH else None
                     if second < end:
                         return instant
             day += 1
@@ -281,12 +286,10 @@ class Suspended:
         days: list[tuple[int, int]] = []
         for start, end in self.spans:
             first, last = calendar.day(start), calendar.day(end)
-            hours = calendar.week[(first + 6) % 7]
-            if hours and start >= calendar.at(first, hours[-1][1]):
-                first += 1
-            hours = calendar.week[(last + 6) % 7]
-            if not hours or end <= calendar.at(last, hours[0][0]):
+            if not calendar.open_between(last, start, end):
                 last -= 1
+            if first <= last and not calendar.open_between(first, start, end):
+                first += 1
             if first <= last:
                 days.append((first, last))
         self.days = _merge(days)
@@ -420,12 +423,26 @@ class BusinessTime:
         self, start: datetime, gap: Gap, suspended: tuple[Suspended, ...] | None = None
     ) -> datetime:
         """The first instant whose :meth:`gap` from ``start`` is at least ``gap``."""
+        return max(
+            self._earliest(calendar, start, gap, suspended, i)
+            for i, calendar in enumerate(self.calendars)
+        )
+
+    def _earliest(
+        self,
+        calendar: LocalCalendar,
+        start: datetime,
+        gap: Gap,
+        suspended: tuple[Suspended, ...] | None,
+        index: int,
+    ) -> datetime:
+        day = self._nth(calendar, start, max(1, gap.business_days), suspended, index)
+        midnight = calendar.at(day, 0)
         if gap.business_days:
-            return max(
-                calendar.at(self._nth(calendar, start, gap.business_days, suspended, i), 0)
-                for i, calendar in enumerate(self.calendars)
-            )
-        return self.after_elapsed(start, timedelta(minutes=gap.minutes), suspended)
+            return midnight
+        # Any number of minutes is less than one business day.
+        only = None if suspended is None else (suspended[index],)
+        return min(midnight, self.after_elapsed(start, timedelta(minutes=gap.minutes), only))
 
     def beyond(
         self,
@@ -437,11 +454,13 @@ class BusinessTime:
         """Whether ``instant`` lies more than ``n`` business days after ``start`` in every zone."""
         return self.gap(start, instant, suspended).business_days > n
 
-    def next_waking(self, instant: datetime) -> datetime:
-        """``instant``, or the next time outside the quiet hours of every zone."""
+    def next_waking(self, instant: datetime) -> datetime | None:
+        """``instant``, or the next time outside the quiet hours of every zone; ``None`` if zones
+        so far apart have none in common.
+        """
         if self._one:
             return self._first.next_waking(instant)
-        return self._settle(instant, lambda calendar, t: calendar.next_waking(t)) or instant
+        return self._settle(instant, lambda calendar, t: calendar.next_waking(t))
 
     def next_open(self, instant: datetime, hours: Hours | None = None) -> datetime | None:
         """``instant``, or the next time inside the hours of every zone; ``None`` beyond 30 days."""
@@ -455,7 +474,7 @@ class BusinessTime:
         move: Callable[[LocalCalendar, datetime], datetime | None],
     ) -> datetime | None:
         """Move forward until every calendar is content; ``None`` if that takes over 30 days."""
-        limit = instant + timedelta(days=SEARCH_DAYS + 1)
+        limit = instant + _SEARCH
         moving: datetime | None = instant
         while moving is not None and moving <= limit:
             before = moving
@@ -470,14 +489,8 @@ class BusinessTime:
     def days_off(self, start: datetime, end: datetime) -> list[tuple[date, str]]:
         """The holidays and closed days after the date of ``start`` up to that of ``end``."""
         calendar = self._first
-        found = []
-        # Names are for the reader; beyond a quarter nobody reads them one by one.
-        first = calendar.day(start) + 1
-        for day in range(first, min(calendar.day(end), first + 92) + 1):
-            name = calendar.day_off(day)
-            if name is not None:
-                found.append((date.fromordinal(day), name))
-        return found
+        found = calendar.days_off(calendar.day(start), calendar.day(end))
+        return [(date.fromordinal(day), name) for day, name in found]
 
     def local(self, instant: datetime) -> datetime:
         """The local date and time in the first candidate zone, with its zone."""

@@ -9,12 +9,12 @@ a version of its own. A rule that needs no function here (``order``, ``forgotten
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 from cadence.core.events import AttemptStage, Channel
 from cadence.core.prospect import Attempt, Prospect
 from cadence.core.stages import Stage
+from cadence.core.terms import Term
 from cadence.policy.business_time import BusinessTime, Suspended
 
 __all__ = [
@@ -46,7 +46,7 @@ MAIL_ANSWER_BUSINESS_DAYS: Final = 10
 """A polite exit that was delivered by mail alone needs ten business days."""
 
 
-class Rule(StrEnum):
+class Rule(Term):
     """The rule ids."""
 
     # The charter.

@@ -449,7 +449,9 @@ def _appoint(
         raise Refused(
             f"{prospect.id}: appointment refused by quiet_hours: {command.at:%Y-%m-%dT%H:%M:%SZ} "
             "lies between 21:00 and 08:00 of the prospect's time",
-            f"choose {waking:%Y-%m-%dT%H:%M:%SZ} or later",
+            "find out which zone they are in; no hour is waking in all of these"
+            if waking is None
+            else f"choose {waking:%Y-%m-%dT%H:%M:%SZ} or later",
             rule=Rule.QUIET_HOURS,
             until=waking,
         )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from cadence.core.events import Channel, EndReason, PolicyRef
 from cadence.core.stages import Stage
+from cadence.core.terms import Term
 
 __all__ = ["Decision", "Reason", "Touch", "TouchPart", "Verdict", "to_builtins"]
 
 
-class Verdict(StrEnum):
+class Verdict(Term):
     """What kind of decision it is."""
 
     DUE = "due"

@@ -39,7 +39,7 @@ from cadence.policy.business_time import (
 )
 from cadence.policy.charter import DESIGN, Rule
 from cadence.policy.decision import Decision, Reason, Touch, TouchPart, Verdict
-from cadence.policy.model import Policy, Step
+from cadence.policy.model import After, Policy, Step
 from cadence.policy.zones import zones_version
 
 __all__ = ["next_touch", "time_for", "unknown_policy"]
@@ -146,7 +146,7 @@ class _Case:
     def show(self, instant: datetime) -> str:
         """The instant on the prospect's clock, for a reader."""
         local = self.time.local(instant)
-        return f"{_WEEKDAYS[local.weekday()]} {local.isoformat(' ', 'minutes')[:16]}"
+        return f"{_WEEKDAYS[local.weekday()]} {str(local)[:16]}"
 
     def task(self, what: str, since: datetime, reason: Reason) -> Decision:
         """A task with a deadline, which escalates once that has passed."""
@@ -213,6 +213,8 @@ class _Case:
                     delays.append(self._suspension(moved, later))
                 moved = later
             later = self.time.next_waking(moved)
+            if later is None:
+                return None
             if later != moved:
                 if delays is not None:
                     because = f"quiet hours, 21:00 to 08:00 local{self._added(moved, later)}"
@@ -527,8 +529,13 @@ def _planned(case: _Case, step: Step, anchor: datetime | None, lapsed: datetime 
         off = case.time.days_off(start, planned)
         if off:
             what += f", not counting {', '.join(f'{name} ({day})' for day, name in off)}"
-    because = f"{after} after {what}: {case.show(planned)}"
+    because = f"{_distance(after)} after {what}: {case.show(planned)}"
     return _Delay(Rule.PLAN, planned, because, events, policy.source)
+
+
+@lru_cache(maxsize=256)
+def _distance(after: After) -> str:
+    return str(after)
 
 
 def _anchor_attempt(prospect: Prospect, *, exact: bool) -> Attempt | None:

@@ -52,8 +52,14 @@ def from_local(local: datetime, tz: ZoneInfo) -> datetime:
     A time that is skipped becomes the first instant after the skip; one that occurs twice, the
     first of the two.
     """
-    instant = local.replace(tzinfo=tz).astimezone(UTC)
-    if instant.astimezone(tz).replace(tzinfo=None) == local:
+    first = local.replace(tzinfo=tz)
+    offset = first.utcoffset()
+    assert offset is not None  # a ZoneInfo always knows
+    instant = (local - offset).replace(tzinfo=UTC)
+    # The two readings of a clock differ only around a change. The later reading has the smaller
+    # offset when the time occurs twice, the larger one when it is skipped.
+    other = first.replace(fold=1).utcoffset()
+    if other is None or other <= offset:
         return instant
     # Skipped: fold=1 reads the clock with the offset after the change, so the change itself lies
     # between the two readings.

@@ -9,16 +9,21 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from eventsourcing.persistence import InterfaceError, StoredEvent
+from eventsourcing.persistence import (
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    StoredEvent,
+)
 from eventsourcing.sqlite import (
     SQLiteApplicationRecorder,
     SQLiteConnection,
     SQLiteConnectionPool,
-    SQLiteCursor,
     SQLiteDatastore,
     SQLiteFactory,
 )
@@ -40,6 +45,7 @@ _SELECT_STREAM: Final = (
     "SELECT count(*), group_concat(CAST(state AS TEXT), char(10)) FROM ("
     "SELECT state FROM stored_events WHERE originator_id = ? ORDER BY originator_version)"
 )
+_INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
 _UPSERT_DUE: Final = (
     "INSERT INTO due (prospect, verdict, at, wake) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (prospect) DO UPDATE "
@@ -180,6 +186,8 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
 
     def construct_create_table_statements(self) -> list[str]:
         return [
@@ -195,17 +203,47 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
             f"PRAGMA user_version = {_SCHEMA}",
         ]
 
-    def _insert_events(
-        self,
-        c: SQLiteCursor,
-        stored_events: Sequence[StoredEvent],
-        due: Iterable[DueRow] = (),
-        **kwargs: Any,
-    ) -> Sequence[int] | None:
-        ids = super()._insert_events(c, stored_events, **kwargs)
-        for row in due:
-            c.execute(_UPSERT_DUE, row)
+    # Writing ------------------------------------------------------------------------------------
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], due: Iterable[DueRow] = (), **kwargs: Any
+    ) -> Sequence[int]:
+        ids: list[int] = []
+        with self._write() as connection:
+            for event in stored_events:
+                row = (event.originator_id, event.originator_version, event.topic, event.state)
+                ids.append(connection.execute(_INSERT_EVENT, row).lastrowid or 0)
+            for one in due:
+                connection.execute(_UPSERT_DUE, one)
         return ids
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction on the connection for writing, all or nothing.
+
+        Beside the package's pool, whose bookkeeping costs more than the writes (ADR 0007); its
+        errors are raised as the package raises them.
+        """
+        with self._writing:
+            if self._writer is None:
+                made = self.datastore.pool._create_connection()
+                self._writer = made._sqlite_conn
+                self._writer.row_factory = None
+            connection = self._writer
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                except BaseException:
+                    connection.rollback()
+                    raise
+                connection.commit()
+            except sqlite3.IntegrityError as error:
+                raise IntegrityError(error) from error
+            except sqlite3.Error as error:
+                if connection.in_transaction:
+                    connection.rollback()
+                raise OperationalError(error) from error
 
     # Reading ------------------------------------------------------------------------------------
 
@@ -220,7 +258,11 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
         return found
 
     def close(self) -> None:
-        """Close the connections for reading."""
+        """Close the connections."""
+        with self._writing:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
         with self._readers_lock:
             while self._readers:
                 self._readers.pop().close()
@@ -268,10 +310,10 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
     # Rebuilding ---------------------------------------------------------------------------------
 
     def replace_due(self, rows: Iterable[DueRow], stamp: str) -> None:
-        with self.datastore.transaction(commit=True) as c:
-            c.execute("DELETE FROM due")
-            c.executemany(_UPSERT_DUE, rows)
-            c.execute(
+        with self._write() as connection:
+            connection.execute("DELETE FROM due")
+            connection.executemany(_UPSERT_DUE, rows)
+            connection.execute(
                 "INSERT INTO meta (key, value) VALUES ('due', ?) "
                 "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 (stamp,),

@@ -1,0 +1,59 @@
+"""The pure core alone, in somebody else's program, with a list as its store.
+
+No database, no clock of ours, no framework: this program keeps events in a list, says what time it
+is, and asks what comes next. Run it: python examples/pure_core.py
+"""
+
+from datetime import UTC, datetime
+
+from cadence.core import (
+    Channel,
+    ContactPoint,
+    Data,
+    Disposition,
+    Event,
+    Part,
+    ProspectAdded,
+    fold,
+)
+from cadence.errors import Refused
+from cadence.policy import Command, MakeAttempt, SetAppointment, builtin, decide, next_touch
+
+POLICY = builtin("tip8")
+STORE: list[Event] = []
+
+
+def handle(command: Command, now: datetime) -> None:
+    """Decide, and keep what happened."""
+    prospect = fold(None, STORE)
+    data: Data
+    for data in decide(prospect, command, POLICY, now):
+        STORE.append(Event("jerry", len(STORE) + 1, now, now, data))
+
+
+def main() -> None:
+    """Jerry agreed to nine o'clock, and does not answer."""
+    no_answer = (Part(Channel.CALL, Disposition.NO_ANSWER),)
+    phone = ContactPoint(Channel.CALL, "+1 212 555 0100")
+    nine = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)  # 9:00 in New York
+    friday = datetime(2026, 11, 27, 15, 0, tzinfo=UTC)
+
+    handle(ProspectAdded("Jerry Doe", "America/New_York", "US", None, (phone,)), friday)
+    handle(SetAppointment(nine), friday)
+    handle(MakeAttempt(no_answer), nine)
+
+    try:  # five minutes later is too soon: we said ten
+        handle(MakeAttempt(no_answer), nine.replace(minute=5))
+    except Refused as refused:
+        print(f"refused by {refused.rule} until {refused.until:%H:%M}")
+
+    prospect = fold(None, STORE)
+    assert prospect is not None
+    decision = next_touch(prospect, POLICY, nine.replace(minute=10))
+    print(f"{decision.stage}: {decision.decision} {decision.touch.step if decision.touch else ''}")
+    for reason in decision.reasons:
+        print(f"  {reason.rule}: {reason.because}")
+
+
+if __name__ == "__main__":
+    main()
