@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
                 return
             session.write(_title("1. Import example histories (examples/histories)"))
             for name, prospects, events in _import(store):
-                session.write(f"{name:24} {prospects:>3} prospects {events:>4} events")
+                session.write(f"{name:26}{prospects:>2} prospects {events:>4} events")
             session.write(_title(f"2. Whom now? (cadence due --at {now:%Y-%m-%dT%H:%M:%SZ})"))
             session.write(due_header())
             first = None

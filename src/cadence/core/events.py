@@ -261,7 +261,7 @@ class AttemptMade(_Data, frozen=True, tag="AttemptMade.2"):
     ``stage`` and ``step``: the place it took; ``touch``: the id of the touch it carried out;
     ``gap``: distance to the attempt before it, as measured then; ``value``: id of the value used;
     ``broke``: ids of the rules it broke; ``why``: the reason given for going off policy (the
-    design's table has no field for it, and an auditor asks; ADR 0003).
+    design's table has no field for it, and an auditor asks; ADR 0002).
     Stored shape 2: shape 1 knew one channel an attempt (``store/upcast.py``).
     """
 

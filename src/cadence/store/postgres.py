@@ -127,12 +127,12 @@ def without_password(url: str) -> str:
     except psycopg.Error:
         return "postgresql://…"
     host, port = str(params.get("host", "")), str(params.get("port", ""))
-    user = f"{quote(str(params['user']))}@" if "user" in params else ""
+    user = f"{quote(str(params['user']), '')}@" if "user" in params else ""
     place = "" if "/" in host else host + (f":{port}" if port else "")
     query = [f"host={host}"] if "/" in host else []
     query += [f"port={port}"] if "/" in host and port else []
-    query += [] if schema == "public" else [f"schema={quote(schema)}"]
-    database = quote(str(params.get("dbname", "")))
+    query += [] if schema == "public" else [f"schema={quote(schema, '')}"]
+    database = quote(str(params.get("dbname", "")), "")
     return f"postgresql://{user}{place}/{database}" + ("?" if query else "") + "&".join(query)
 
 
