@@ -54,6 +54,7 @@ AUTO_REPLY_BUSINESS_DAYS: Final = 5
 
 _DAY: Final = 24 * 3600
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
+_WHOLE_DAY: Final = timedelta(days=1)
 
 
 def parse_hours(text: str) -> Hours:
@@ -151,6 +152,8 @@ class LocalCalendar:
         # tuple when it must grow, so that threads see either the old span or the new one.
         self._span: tuple[int, int, list[int]] = (1, 0, [])
         self._off: list[tuple[int, str]] = []
+        # The midnight of each day asked for so far, and whether clocks run through that day.
+        self._midnights: dict[int, tuple[datetime, bool]] = {}
 
     # Days ---------------------------------------------------------------------------------------
 
@@ -220,15 +223,27 @@ class LocalCalendar:
         """The ordinal of the local date."""
         return instant.astimezone(self.tz).toordinal()
 
-    def at(self, day: int, second: int) -> datetime:
+    def at(self, day: int, second: int, microsecond: int = 0) -> datetime:
         """The instant at which the local clock of ``day`` shows ``second`` after midnight."""
-        midnight = datetime.fromordinal(day)
-        return from_local(midnight + timedelta(seconds=second), self.tz)
+        midnight, plain = self._midnights.get(day) or self._midnight(day)
+        since = timedelta(0, second, microsecond)
+        if plain:
+            return midnight + since
+        return from_local(datetime.fromordinal(day) + since, self.tz)
+
+    def _midnight(self, day: int) -> tuple[datetime, bool]:
+        local = datetime.fromordinal(day)
+        midnight, after = (from_local(local + timedelta(days=n), self.tz) for n in (0, 1))
+        # On a day of 24 hours whose midnights exist clocks neither skip nor repeat anything.
+        plain = after - midnight == _WHOLE_DAY and self.local(midnight) == local
+        self._midnights[day] = midnight, plain
+        return midnight, plain
 
     def same_time(self, instant: datetime, day: int) -> datetime:
         """The local time of day of ``instant`` on another ``day``."""
-        local = self.local(instant)
-        return from_local(local + timedelta(days=day - local.toordinal()), self.tz)
+        local = instant.astimezone(self.tz)
+        second = local.hour * 3600 + local.minute * 60 + local.second
+        return self.at(day, second, local.microsecond)
 
     def open_between(self, day: int, start: datetime, end: datetime) -> bool:
         """Whether any business hours of ``day``'s weekday lie between two instants."""
@@ -378,10 +393,7 @@ class BusinessTime:
         """
         if self._one and suspended is None:
             calendar = self._first
-            local = anchor.astimezone(calendar.tz)
-            today = local.toordinal()
-            day = calendar.nth_business_day(today, n)
-            return from_local(local.replace(tzinfo=None) + timedelta(days=day - today), calendar.tz)
+            return calendar.same_time(anchor, calendar.nth_business_day(calendar.day(anchor), n))
         return max(
             calendar.same_time(anchor, self._nth(calendar, anchor, n, suspended, i))
             for i, calendar in enumerate(self.calendars)
@@ -436,13 +448,14 @@ class BusinessTime:
         suspended: tuple[Suspended, ...] | None,
         index: int,
     ) -> datetime:
-        day = self._nth(calendar, start, max(1, gap.business_days), suspended, index)
-        midnight = calendar.at(day, 0)
         if gap.business_days:
-            return midnight
-        # Any number of minutes is less than one business day.
+            return calendar.at(self._nth(calendar, start, gap.business_days, suspended, index), 0)
         only = None if suspended is None else (suspended[index],)
-        return min(midnight, self.after_elapsed(start, timedelta(minutes=gap.minutes), only))
+        elapsed = self.after_elapsed(start, timedelta(minutes=gap.minutes), only)
+        if calendar.day(elapsed) == calendar.day(start):
+            return elapsed
+        # Any number of minutes is less than one business day.
+        return min(elapsed, calendar.at(self._nth(calendar, start, 1, suspended, index), 0))
 
     def beyond(
         self,

@@ -380,11 +380,15 @@ def _outreach(
         made[attempt.stage] = made.get(attempt.stage, 0) + 1
     lapsed: datetime | None = None
     behind: list[str] = []
+    late_step: Step | None = None
     # What replaces a touch that was passed over for its lateness never comes before it.
     floor: datetime | None = None
     for touchpoint in policy.touchpoints:
         step = touchpoint.step
         if touchpoint.rank < from_rank or touchpoint.position < made.get(step.stage, 0):
+            continue
+        if behind and step is late_step:
+            behind.append(touchpoint.name)  # planned for the same time, so as late as the first
             continue
         because = _forbidden(case, step)
         if because is not None:
@@ -419,7 +423,7 @@ def _outreach(
                 continue
         if _behind_horizon(case, step, possible):
             behind.append(touchpoint.name)
-            floor = due
+            floor, late_step = due, step
             continue
         touch = _touch(case, Stage(step.stage.value), touchpoint.name, parts)
         return _due_or_wait(case, touch, due, possible, delays, passed)
