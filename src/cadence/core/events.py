@@ -60,6 +60,8 @@ Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
+PolicyVersion = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+
 
 class Channel(Term):
     """A way to reach a person."""
@@ -150,22 +152,22 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     address: str | None = None
 
 
-class Gap(msgspec.Struct, frozen=True, order=True):
+class Gap(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
     """The distance between two attempts, compared as the pair (business days, minutes).
 
     ``minutes`` is 0 whenever ``business_days`` is not: elapsed time can't be the measure, because
     three business days over a weekend are longer than the three that follow (design, section 6).
     """
 
-    business_days: int
-    minutes: int
+    business_days: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+    minutes: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 
 
-class PolicyRef(msgspec.Struct, frozen=True):
+class PolicyRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which policy an attempt was made under; ``digest`` is the SHA-256 of its canonical form."""
 
     name: str
-    version: int
+    version: PolicyVersion
     digest: str
 
 
@@ -329,7 +331,7 @@ class PolicyAdopted(_Data, frozen=True):
     """The prospect is moved to this policy; ``not_before``: the time already promised."""
 
     name: str
-    version: int
+    version: PolicyVersion
     digest: str
     not_before: Aware | None = None
 

@@ -188,12 +188,17 @@ class Prospect(msgspec.Struct, frozen=True):
             parts = tuple(
                 part
                 for part in attempt.parts
-                if part.disposition in DELIVERED
-                and (part.channel, part.address or "") not in self.failed
+                if part.disposition in DELIVERED and not self._has_failed(part)
             )
             if parts:
                 return attempt, parts
         return None
+
+    def _has_failed(self, part: Part) -> bool:
+        if part.address is not None:
+            return (part.channel, part.address) in self.failed
+        # Nobody wrote down which address was used, so a failure of any may be of this one.
+        return any(channel is part.channel for channel, _ in self.failed)
 
     def exits(self) -> list[Attempt]:
         """The polite exits since any other outreach, the last first."""

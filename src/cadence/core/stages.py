@@ -232,12 +232,12 @@ DEFINITION: Final[list[Row]] = [
     # "See you on Tuesday, then" does not call Tuesday off.
     {
         "trigger": "contact_before_appointment",
-        "source": _others(Stage.ENGAGED, Stage.SCHEDULED, *_BEYOND_CONTACT),
-        "dest": Stage.ENGAGED,
+        "source": _others(Stage.SCHEDULED, *_BEYOND_CONTACT),
+        "dest": Stage.SCHEDULED,
     },
     {
         "trigger": "contact_before_appointment",
-        "source": [Stage.ENGAGED, Stage.SCHEDULED, *_BEYOND_CONTACT],
+        "source": [Stage.SCHEDULED, *_BEYOND_CONTACT],
         "dest": None,
     },
     # An opt-out holds from anywhere, at once. Only they can take it back; the file then stands

@@ -20,6 +20,7 @@ from cadence.errors import InputError
 __all__ = ["Line", "data_fields", "decode_line", "encode_line", "parse_instant", "to_builtins"]
 
 _YEARS: Final = (1970, 2199)
+_VERSIONS: Final = 1_000_000_000
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -44,7 +45,7 @@ class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
     prospect: str
     type: str
     occurred_at: Aware
-    data: dict[str, Any]
+    data: msgspec.Raw
     version: int | None = None
     recorded_at: Aware | None = None
     by: str | None = None
@@ -52,6 +53,8 @@ class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
     command_id: str | None = None
 
 
+# What reading JSON can raise beside a wrong field: broken syntax, bad UTF-8, nesting without end.
+_NO_JSON: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 
 
@@ -97,18 +100,15 @@ def decode_line(line: bytes | str) -> Line:
         envelope = _ENVELOPE.decode(line)
     except msgspec.ValidationError as error:
         raise _wrong_field(error, "") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"not a JSON object: {str(error).rstrip('.')}",
-            "each line must be one whole JSON object, in UTF-8",
-        ) from None
+    except _NO_JSON as error:
+        raise _no_json(error) from None
     if not envelope.prospect.strip() or not envelope.prospect.isprintable():
         raise InputError(
             f"prospect: {envelope.prospect!r} is no id",
             "an id is at least one printable character, not only spaces",
         )
-    if envelope.version is not None and envelope.version < 1:
-        raise InputError(f"version: {envelope.version} is none", "versions count 1, 2, 3 …")
+    if envelope.version is not None and not 1 <= envelope.version <= _VERSIONS:
+        raise InputError("version: out of range", "versions count 1, 2, 3 …")
     cls = DATA_TYPES.get(envelope.type)
     if cls is None:
         near = difflib.get_close_matches(envelope.type, DATA_TYPES, n=1)
@@ -116,17 +116,20 @@ def decode_line(line: bytes | str) -> Line:
             f"type: {envelope.type!r} is no event type",
             f"did you mean {near[0]}?" if near else f"one of {', '.join(DATA_TYPES)}",
         )
-    if "type" in envelope.data:
-        raise InputError("data.type: no such field", "the type stands beside data, not in it")
     try:
-        data = msgspec.convert(envelope.data, type=cls)
+        data = msgspec.json.decode(envelope.data, type=cls)
+        given = frozenset(msgspec.json.decode(envelope.data, type=dict[str, msgspec.Raw]))
     except msgspec.ValidationError as error:
         raise _wrong_field(error, "data") from None
+    except _NO_JSON as error:
+        raise _no_json(error) from None
+    if "type" in given:
+        raise InputError("data.type: no such field", "the type stands beside data, not in it")
     return Line(
         prospect=envelope.prospect,
         occurred_at=_utc(envelope.occurred_at, "occurred_at"),
         data=_data_in_utc(data),
-        given=frozenset(envelope.data),
+        given=given,
         version=envelope.version,
         recorded_at=None
         if envelope.recorded_at is None
@@ -157,18 +160,22 @@ def parse_instant(text: str, field: str) -> datetime:
     if instant.tzinfo is None:
         raise InputError(
             f"{field}: {text!r} has no zone (a naive time)",
-            f"add Z or an offset, like {text}Z" if "T" in text else f"like {text}T09:00:00Z",
+            f"add Z or an offset, like {instant.isoformat()}Z",
         )
     return _utc(instant, field)
 
 
 def _utc(instant: datetime, field: str) -> datetime:
-    if not _YEARS[0] <= instant.year <= _YEARS[1]:
+    try:
+        found = instant.astimezone(UTC)
+    except OverflowError:
+        found = instant
+    if not _YEARS[0] <= found.year <= _YEARS[1]:
         raise InputError(
             f"{field}: {instant.isoformat()} is out of range",
             f"instants lie in the years {_YEARS[0]} to {_YEARS[1]}",
         )
-    return instant.astimezone(UTC)
+    return found
 
 
 def _data_in_utc(data: Data) -> Data:
@@ -180,6 +187,13 @@ def _data_in_utc(data: Data) -> Data:
     return msgspec.structs.replace(data, **changed) if changed else data
 
 
+def _no_json(error: BaseException) -> InputError:
+    reason = "nested too deep" if isinstance(error, RecursionError) else str(error).rstrip(".")
+    return InputError(
+        f"not a JSON object: {reason}", "each line must be one whole JSON object, in UTF-8"
+    )
+
+
 def _wrong_field(error: msgspec.ValidationError, prefix: str) -> InputError:
     """Turn msgspec's "Expected `str`, got `int` - at `$.a.b`" into "a.b: expected …"."""
     text = str(error)
@@ -187,7 +201,7 @@ def _wrong_field(error: msgspec.ValidationError, prefix: str) -> InputError:
     path = path.rstrip("`").lstrip(".")
     field = ".".join(part for part in (prefix, path) if part)
     message = message.replace("`", "'")
-    if "timezone" in message:
+    if message.endswith("with a timezone component"):
         message = "a naive time, without a zone"
         mend = "write instants like 2026-12-01T14:00:00Z"
     elif message.startswith("Object missing"):

@@ -8,7 +8,7 @@ import tomllib
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -79,8 +79,10 @@ def loads(text: str, name: str) -> Policy:
     """
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"{name}: no TOML: {error}", "mend the syntax at that place") from None
+    except (ValueError, RecursionError) as error:  # syntax; a number or nesting without end
+        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise PolicyError(f"{name}: no TOML: {reason}", "mend the syntax at that place") from None
+    _check_keys(name, raw, Policy, "")
     try:
         policy = msgspec.convert(raw, type=Policy)
     except msgspec.ValidationError as error:
@@ -98,16 +100,38 @@ def _show(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-_STRUCTS: dict[str, type[msgspec.Struct]] = {
-    "": Policy,
-    "calendar": Calendar,
-    "steps[]": Step,
-    "steps[].after": After,
-    "steps[].answer_within": After,
-    "steps[].within": Within,
-    "steps[].requires": Requires,
-    "steps[].parts[]": StepPart,
+_TABLES: Final[dict[tuple[type[msgspec.Struct], str], type[msgspec.Struct]]] = {
+    (Policy, "calendar"): Calendar,
+    (Policy, "steps"): Step,
+    (Step, "after"): After,
+    (Step, "answer_within"): After,
+    (Step, "within"): Within,
+    (Step, "requires"): Requires,
+    (Step, "parts"): StepPart,
 }
+"""Which keys hold tables, or lists of them, of which kind."""
+
+
+def _check_keys(name: str, table: object, kind: type[msgspec.Struct], path: str) -> None:
+    """Look for keys that nobody knows, with the nearest that somebody does."""
+    if not isinstance(table, dict):
+        return  # the types say so better
+    known = [field.name for field in msgspec.structs.fields(kind)]
+    for key, value in table.items():
+        where = f"{path}.{key}" if path else key
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            shown = where if where.isprintable() else _show(where)
+            raise PolicyError(
+                f"{name}: {shown} is no key of a policy", f"{hint}allowed: {', '.join(known)}"
+            )
+        inner = _TABLES.get((kind, key))
+        if inner is not None and isinstance(value, list):
+            for index, one in enumerate(value):
+                _check_keys(name, one, inner, f"{where}[{index}]")
+        elif inner is not None:
+            _check_keys(name, value, inner, where)
 
 
 def _explain(name: str, raw: dict[str, Any], text: str) -> PolicyError:
@@ -118,15 +142,6 @@ def _explain(name: str, raw: dict[str, Any], text: str) -> PolicyError:
     for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
         value = value[int(index)] if index else value[key]
     quoted = re.findall(r"`([^`]*)`", message)
-    struct = _STRUCTS.get(re.sub(r"\[\d+\]", "[]", path))
-    if message.startswith("Object contains unknown field") and struct is not None:
-        known = [field.name for field in msgspec.structs.fields(struct)]
-        near = difflib.get_close_matches(quoted[0], known, n=1)
-        key = f"{path}.{quoted[0]}" if path else quoted[0]
-        hint = f"did you mean {near[0]}? " if near else ""
-        return PolicyError(
-            f"{name}: {key} is no key of a policy", f"{hint}allowed: {', '.join(known)}"
-        )
     if message.startswith("Object missing required field"):
         key = f"{path}.{quoted[0]}" if path else quoted[0]
         return PolicyError(f"{name}: {key} is missing", f"add {quoted[0]}")

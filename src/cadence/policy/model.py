@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -65,8 +65,8 @@ class Within(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Requires(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What must have been before a step: attempts made, and days since the first of them."""
 
-    attempts: Annotated[int, msgspec.Meta(ge=0)] = 0
-    days: Annotated[int, msgspec.Meta(ge=0)] = 0
+    attempts: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
+    days: Annotated[int, msgspec.Meta(ge=0, le=3660)] = 0
 
 
 class StepPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +113,16 @@ class Touchpoint(msgspec.Struct, frozen=True):
     rank: int
 
 
+def _without_empty(value: Any) -> Any:
+    """``value`` without empty tables and lists: written out or left out, they mean the same."""
+    if isinstance(value, dict):
+        made = {key: _without_empty(one) for key, one in value.items()}
+        return {key: one for key, one in made.items() if one not in ({}, [], ())}
+    if isinstance(value, list | tuple):
+        return [_without_empty(one) for one in value]
+    return value
+
+
 class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     """A whole policy. Immutable; two with the same meaning have the same :attr:`digest`.
 
@@ -137,7 +147,8 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical form: of what the policy means, not of its layout."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+        canonical = _without_empty(msgspec.to_builtins(self))
+        return hashlib.sha256(msgspec.json.encode(canonical, order="deterministic")).hexdigest()
 
     @cached_property
     def ref(self) -> PolicyRef:
