@@ -60,6 +60,8 @@ Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
+Zones = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+
 PolicyVersion = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 
 
@@ -186,7 +188,7 @@ class ProspectAdded(_Data, frozen=True):
     """A person we mean to follow up with. ``timezone``: an IANA name, or several candidates."""
 
     name: str
-    timezone: str | tuple[str, ...]
+    timezone: str | Zones
     country: str | None = None
     subdivision: str | None = None
     contact_points: tuple[ContactPoint, ...] = ()
@@ -198,7 +200,7 @@ class ProspectUpdated(_Data, frozen=True):
     """Corrections; ``None`` leaves a field as it was."""
 
     name: str | None = None
-    timezone: str | tuple[str, ...] | None = None
+    timezone: str | Zones | None = None
     country: str | None = None
     subdivision: str | None = None
     owner: str | None = None

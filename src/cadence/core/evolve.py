@@ -99,13 +99,17 @@ class _Draft:
         "country",
         "end",
         "failed",
+        "failed_at",
         "guidelines_agreed",
         "id",
         "interests",
+        "kept",
+        "kept_at",
         "kept_contact",
         "name",
         "not_before",
         "opted_out",
+        "opted_out_at",
         "owner",
         "pause_until",
         "policy",
@@ -115,6 +119,7 @@ class _Draft:
         "preferred_hours",
         "recorded_at",
         "reopened",
+        "reopened_at",
         "since",
         "source",
         "stage",
@@ -160,6 +165,11 @@ class _Draft:
             self.end: EndReason | None = None
             self.reopened = 0
             self.kept_contact = 0
+            self.kept: Appointment | None = None
+            self.kept_at: datetime | None = None
+            self.failed_at: datetime | None = None
+            self.opted_out_at: datetime | None = None
+            self.reopened_at: datetime | None = None
             self.attempts: list[Attempt] = []
             self.suspensions: tuple[Suspension, ...] = ()
             return
@@ -174,25 +184,32 @@ class _Draft:
         """The first silence begins with the first event, whatever that is."""
         self.id = event.prospect
         self.since = event.occurred_at
-        self.contact = Contact(ContactKind.ADDED, event.occurred_at, event.version)
+        self.contact = Contact(
+            ContactKind.ADDED, event.occurred_at, event.recorded_at, event.version
+        )
 
     def freeze(self) -> Prospect:
         spaced_calls = 0
         # The ratchet starts anew at the on-time attempt, and the first attempt of a silence has
         # no gap within it (its recorded one, if any, reaches back into the silence before).
         days = minutes = 0
+        unmeasured: list[int] = []
         attempts = self.attempts
-        first = True
-        for attempt in attempts:
+        before = 0
+        for position, attempt in enumerate(attempts):
             if attempt.is_spaced_call:
                 spaced_calls += 1
+            gap = attempt.gap
             if attempt.stage is AttemptStage.ON_TIME:
                 days = minutes = 0
-            elif not first and (gap := attempt.gap) is not None:
+                unmeasured.clear()
+            elif before and (gap is None or attempt.gap_from != before):
+                unmeasured.append(position)
+            elif before and gap is not None:
                 longer = gap.business_days - days
                 if longer > 0 or (longer == 0 and gap.minutes > minutes):
                     days, minutes = gap.business_days, gap.minutes
-            first = False
+            before = attempt.version
         silence = Silence(
             self.since,
             self.contact.version,
@@ -200,6 +217,7 @@ class _Draft:
             self.suspensions,
             spaced_calls,
             Gap(days, minutes) if days or minutes else NO_GAP,
+            tuple(unmeasured),
         )
         return Prospect(
             self.id,
@@ -232,6 +250,11 @@ class _Draft:
             self.end,
             self.reopened,
             self.kept_contact,
+            self.kept,
+            self.failed_at,
+            self.opted_out_at,
+            self.reopened_at,
+            self.kept_at,
         )
 
     def signal(self, signal: Signal) -> None:
@@ -257,7 +280,8 @@ class _Draft:
             self.appointment = None
         self.signal(signal)
         self.since = at
-        self.contact = Contact(kind, at, event.version, intent)
+        self.contact = Contact(kind, at, event.recorded_at, event.version, intent)
+        self.kept = None
         self.attempts = [attempt for attempt in self.attempts if attempt.at > at]
         self.suspensions = tuple(s for s in self.suspensions if s.start > at)
         self.pause_until = None
@@ -268,6 +292,7 @@ class _Draft:
         # After the end, or an opt-out, the contact moves nothing; somebody has to look at it.
         ended = self.stage in (Stage.WON, Stage.LOST, Stage.OPTED_OUT)
         self.kept_contact = event.version if ended else 0
+        self.kept_at = event.recorded_at if ended else None
         return True
 
     def fail(self, channel: Channel, address: str | None) -> None:
@@ -281,6 +306,7 @@ class _Draft:
                 ),
                 None,
             )
+        self.failed_at = self.recorded_at
         if address is not None:
             self.failed |= {(channel, address)}
 
@@ -354,8 +380,7 @@ def _appointed(draft: _Draft, event: Event, data: AppointmentSet) -> None:
 
 
 def _cancelled(draft: _Draft, event: Event, data: AppointmentCancelled) -> None:
-    if draft.stage is Stage.SCHEDULED:
-        draft.appointment = None
+    draft.appointment = None
     untouched = draft.contact.kind is ContactKind.ADDED
     draft.signal(Signal.CANCELLED_BEFORE_CONTACT if untouched else Signal.CANCELLED)
 
@@ -378,18 +403,22 @@ def _attempt(draft: _Draft, event: Event, data: AttemptMade) -> None:
         return  # it belongs to a silence that is over
     draft.kept_contact = 0
     if stage is AttemptStage.ON_TIME:
-        draft.appointment = None
+        draft.kept, draft.appointment = draft.appointment, None
     if connected:
         draft.end_silence(ContactKind.CONVERSATION, event)
         draft.kept_contact = 0  # a conversation is not waiting to be answered
         return
-    draft.signal(_ATTEMPT_SIGNAL[stage])
+    # A file reopened has no outreach until a contact: whatever was tried there moves no stage.
+    draft.signal(_ATTEMPT_SIGNAL[AttemptStage.EXTRA if draft.reopened else stage])
     attempts = draft.attempts
     spaced_call = has_call and (stage is AttemptStage.SPACED or stage is AttemptStage.EXTRA)
-    attempt = Attempt(at, event.version, stage, data.step, data.gap, data.parts, spaced_call)
     position = len(attempts)
     while position and attempts[position - 1].at > at:
         position -= 1
+    before = attempts[position - 1].version if position else 0
+    attempt = Attempt(
+        at, event.version, stage, data.step, data.gap, data.parts, spaced_call, before
+    )
     attempts.insert(position, attempt)
     if stage is not AttemptStage.EXTRA:
         draft.not_before = None  # the promised touch has been made
@@ -404,10 +433,12 @@ def _replied(draft: _Draft, event: Event, data: ReplyReceived) -> None:
 def _auto_replied(draft: _Draft, event: Event, data: AutoReplyReceived) -> None:
     # One that is older than the last contact is out of date: they were there after it.
     if event.occurred_at >= draft.since:
-        draft.suspensions = (
-            *draft.suspensions,
-            Suspension(event.occurred_at, data.until, event.version),
-        )
+        away = Suspension(event.occurred_at, data.until, event.version)
+        draft.suspensions = tuple(sorted((*draft.suspensions, away), key=_start))
+
+
+def _start(suspension: Suspension) -> datetime:
+    return suspension.start
 
 
 def _paused(draft: _Draft, event: Event, data: PauseRequested) -> None:
@@ -415,7 +446,8 @@ def _paused(draft: _Draft, event: Event, data: PauseRequested) -> None:
         draft.pause_until = data.until
         if data.until > event.occurred_at:
             pause = Suspension(event.occurred_at, data.until, event.version)
-            draft.suspensions = (pause, *draft.suspensions)
+            later = draft.suspensions  # what is left of them began after this contact
+            draft.suspensions = (pause, *later)
 
 
 def _referred(draft: _Draft, event: Event, data: ReferralGiven) -> None:
@@ -423,6 +455,9 @@ def _referred(draft: _Draft, event: Event, data: ReferralGiven) -> None:
 
 
 def _opted_out(draft: _Draft, event: Event, data: OptOutRequested) -> None:
+    draft.failed_at = event.recorded_at
+    if draft.opted_out_at is None or draft.opted_out_at < event.occurred_at:
+        draft.opted_out_at = event.occurred_at
     if data.channel is None:
         draft.opted_out = _ALL_CHANNELS
     else:
@@ -431,6 +466,7 @@ def _opted_out(draft: _Draft, event: Event, data: OptOutRequested) -> None:
         if not known <= draft.opted_out:
             return
     draft.appointment = None
+    draft.kept = None
     draft.pause_until = None
     draft.reopened = 0
     draft.kept_contact = 0
@@ -438,6 +474,14 @@ def _opted_out(draft: _Draft, event: Event, data: OptOutRequested) -> None:
 
 
 def _opted_in(draft: _Draft, event: Event, data: OptedBackIn) -> None:
+    if draft.opted_out_at is not None and event.occurred_at < draft.opted_out_at:
+        # They changed their mind since. It is still a contact; whether it was one more change of
+        # mind that reached us late is for the owner to find out.
+        if draft.stage is Stage.OPTED_OUT:
+            draft.kept_contact, draft.kept_at = event.version, event.recorded_at
+        else:
+            draft.end_silence(ContactKind.OPT_IN, event)
+        return
     if data.channel is None:
         draft.opted_out = frozenset()
     else:
@@ -451,7 +495,7 @@ def _opted_in(draft: _Draft, event: Event, data: OptedBackIn) -> None:
     elif draft.end is not None and draft.end not in _CLOSED_REASONS:
         signal = Signal.OPT_IN_LOST
     if not draft.end_silence(ContactKind.OPT_IN, event, signal=signal):
-        # Said before the last contact, learnt of now: it still lifts the opt-out.
+        # Said before the last contact but after the opt-out, learnt of now: it lifts it.
         draft.signal(signal)
     draft.kept_contact = 0
 
@@ -484,6 +528,7 @@ def _reopened(draft: _Draft, event: Event, data: FollowUpReopened) -> None:
         draft.end = None
         draft.kept_contact = 0
         draft.reopened = event.version
+        draft.reopened_at = event.recorded_at
 
 
 # Keyed by exact type: each handler takes the data type it is filed under.

@@ -56,6 +56,7 @@ class Contact(msgspec.Struct, frozen=True):
 
     kind: ContactKind
     at: datetime
+    recorded_at: datetime
     version: int
     intent: Intent | None = None
 
@@ -80,7 +81,11 @@ class Suspension(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """An attempt of the running silence, as it was recorded."""
+    """An attempt of the running silence, as it was recorded.
+
+    ``gap_from`` is the version of the attempt that ``gap`` was measured from, or 0: a late fact can
+    come between the two.
+    """
 
     at: datetime
     version: int
@@ -90,6 +95,7 @@ class Attempt(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...]
     is_spaced_call: bool = False
     """An attempt at stage ``spaced``, or an extra, with a call among its parts."""
+    gap_from: int = 0
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -99,9 +105,11 @@ class Silence(msgspec.Struct, frozen=True):
         since: when it began.
         version: the event that began it.
         attempts: in the order in which they occurred.
-        suspensions: in the order in which we learnt of them.
+        suspensions: in the order in which they began.
         spaced_calls: how many of the attempts are spaced calls (rule ``spaced_cap``).
-        largest_gap: the largest gap since the on-time attempt (rule ``gap``).
+        largest_gap: the largest gap, as measured then, since the on-time attempt (rule ``gap``).
+        unmeasured: positions of attempts whose gap to the one before was not measured then,
+            because one of the two was learnt of late; ``charter.largest_gap`` measures them.
     """
 
     since: datetime
@@ -110,6 +118,7 @@ class Silence(msgspec.Struct, frozen=True):
     suspensions: tuple[Suspension, ...] = ()
     spaced_calls: int = 0
     largest_gap: Gap = NO_GAP
+    unmeasured: tuple[int, ...] = ()
 
 
 class Prospect(msgspec.Struct, frozen=True):
@@ -124,15 +133,20 @@ class Prospect(msgspec.Struct, frozen=True):
         contact: the contact that began it.
         zones: IANA names, one or several candidates.
         failed: (channel, address) pairs that must never be used again.
+        failed_at: when we last learnt that a contact point is lost, by failure or opt-out.
         opted_out: channels they want no more of; all five after an opt-out from everything.
+        opted_out_at: when the last opt-out occurred; an opt-in said before it lifts nothing.
         preferred_hours: local hours as ``"HH:MM-HH:MM"``.
         appointment: the standing appointment, until its on-time attempt.
+        kept: the appointment that the on-time attempt of this silence was made for.
         pause_until: the end of a pause that they asked for in the last contact.
         policy: the policy adopted; ``None`` means the default.
         not_before: the time promised for the next touch when the policy was adopted.
         end: the reason of the end that counts, while ended or opted out after it.
         reopened: version of the reopening that still waits for a contact, or 0.
+        reopened_at: when it was recorded.
         kept_contact: version of a contact that came after the end and waits for the owner, or 0.
+        kept_at: when it was recorded.
     """
 
     id: str
@@ -165,6 +179,11 @@ class Prospect(msgspec.Struct, frozen=True):
     end: EndReason | None = None
     reopened: int = 0
     kept_contact: int = 0
+    kept: Appointment | None = None
+    failed_at: datetime | None = None
+    opted_out_at: datetime | None = None
+    reopened_at: datetime | None = None
+    kept_at: datetime | None = None
 
     def made_at(self, stage: Stage) -> int:
         """How many attempts of the running silence took a place at ``stage``."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import difflib
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -75,7 +76,10 @@ def parse_hours(text: str) -> Hours:
 
 def _clock(text: str) -> int:
     hours, minutes = text.strip().split(":")
-    if len(hours) != 2 or len(minutes) != 2 or not 0 <= int(minutes) < 60:
+    digits = hours + minutes
+    if [len(hours), len(minutes)] != [2, 2] or not (digits.isascii() and digits.isdigit()):
+        raise ValueError(text)
+    if int(minutes) >= 60:
         raise ValueError(text)
     seconds = int(hours) * 3600 + int(minutes) * 60
     if not 0 <= seconds <= _DAY:
@@ -94,7 +98,10 @@ def _holidays(country: str, subdivision: str | None, year: int) -> dict[int, str
     # Imported here: it is slow to load, and a prospect without a country never needs it.
     from holidays import country_holidays
 
-    found = country_holidays(country, subdiv=subdivision, years=year)
+    with warnings.catch_warnings():
+        # Some countries' data end in a few years, with a warning; ADR 0006 says what that means.
+        warnings.simplefilter("ignore", UserWarning)
+        found = country_holidays(country, subdiv=subdivision, years=year)
     return {day.toordinal(): name for day, name in found.items() if day.year == year}
 
 
@@ -348,6 +355,8 @@ class BusinessTime:
     """Business time for one prospect: one calendar, or one for each zone they may be in."""
 
     def __init__(self, calendars: tuple[LocalCalendar, ...]) -> None:
+        if not calendars:
+            raise InputError("timezone: the list is empty", "name at least one IANA zone")
         self.calendars = calendars
         self._first = calendars[0]
         self._one = len(calendars) == 1
@@ -417,6 +426,12 @@ class BusinessTime:
             if later == day:
                 return day
             day = later
+
+    def same_time(self, instant: datetime, other: datetime) -> datetime:
+        """The local time of day of ``instant`` on the local date of ``other``, or ``other`` where
+        that would be earlier; with several zones the latest of theirs.
+        """
+        return max(other, *(cal.same_time(instant, cal.day(other)) for cal in self.calendars))
 
     def after_elapsed(
         self, anchor: datetime, delta: timedelta, suspended: tuple[Suspended, ...] | None = None

@@ -11,8 +11,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from cadence.core.events import AttemptStage, Channel
-from cadence.core.prospect import Attempt, Prospect
+from cadence.core.events import AttemptStage, Channel, Gap
+from cadence.core.prospect import Prospect
 from cadence.core.stages import Stage
 from cadence.core.terms import Term
 from cadence.policy.business_time import BusinessTime, Suspended
@@ -30,6 +30,7 @@ __all__ = [
     "concern_from",
     "contact_points_left",
     "gap_allows_from",
+    "largest_gap",
     "spaced_cap_reached",
 ]
 
@@ -120,20 +121,37 @@ def spaced_cap_reached(prospect: Prospect) -> bool:
 # gap ----------------------------------------------------------------------------------------------
 
 
+def largest_gap(
+    prospect: Prospect, time: BusinessTime, suspended: tuple[Suspended, ...] | None
+) -> Gap:
+    """The largest gap of the silence since the on-time attempt.
+
+    As measured when the attempts were made; only where a late fact came between two of them is
+    the distance measured now.
+    """
+    silence = prospect.silence
+    largest = silence.largest_gap
+    for position in silence.unmeasured:
+        before, after = silence.attempts[position - 1], silence.attempts[position]
+        largest = max(largest, time.gap(before.at, after.at, suspended))
+    return largest
+
+
 def gap_allows_from(
     prospect: Prospect, time: BusinessTime, suspended: tuple[Suspended, ...] | None
-) -> tuple[datetime, Attempt] | None:
-    """From when on an attempt keeps the gaps from shrinking, and the attempt it is measured from.
+) -> tuple[datetime, Gap] | None:
+    """From when on an attempt keeps the gaps from shrinking, and the gap that it must keep.
 
     No attempt comes sooner after the last one than the largest gap so far of the silence, whether
     lateness, a holiday or a guard made it so large. ``None`` if there is nothing to keep.
     """
     attempts = prospect.silence.attempts
-    largest = prospect.silence.largest_gap
-    if not attempts or not (largest.business_days or largest.minutes):
+    if not attempts:
         return None
-    last = attempts[-1]
-    return time.earliest_with_gap(last.at, largest, suspended), last
+    largest = largest_gap(prospect, time, suspended)
+    if not (largest.business_days or largest.minutes):
+        return None
+    return time.earliest_with_gap(attempts[-1].at, largest, suspended), largest
 
 
 # concern ------------------------------------------------------------------------------------------

@@ -238,8 +238,10 @@ def _place(prospect: Prospect, policy: Policy, parts: tuple[Part, ...], at: date
     """The place of an attempt made at ``at``, judged by the decision of that moment."""
     decision = next_touch(prospect, policy, at)
     if at < prospect.silence.since:
-        # It belongs to a silence that is over; what was next then is not known any more.
-        return _Place(AttemptStage.EXTRA, None, None, None, (), decision)
+        # It belongs to a silence that is over; what was next then is not known any more. What
+        # holds without that still holds.
+        lasting = _lasting_breaches(prospect, parts)
+        return _Place(AttemptStage.EXTRA, None, None, None, lasting, decision)
     touch = decision.touch
     broke = _breaches(prospect, policy, parts, at, decision)
     stage, step, touch_id = AttemptStage.EXTRA, None, None
@@ -266,11 +268,7 @@ def _breaches(
     decision: Decision,
 ) -> tuple[Rule, ...]:
     """The rules that an attempt at ``at`` breaks, each once, the charter's first."""
-    found: list[Rule] = []
-    if prospect.stage is Stage.OPTED_OUT or any(p.channel in prospect.opted_out for p in parts):
-        found.append(Rule.OPT_OUT)
-    if any(_uses_failed(prospect, part) for part in parts):
-        found.append(Rule.CONTACT_POINT)
+    found = list(_lasting_breaches(prospect, parts))
     touch, verdict = decision.touch, decision.decision
     if verdict is Verdict.DUE:
         assert touch is not None  # due is always a touch
@@ -281,6 +279,8 @@ def _breaches(
         found.append(Rule.POLITE_EXIT if prospect.stage is Stage.CLOSED else Rule.PLAN)
     elif prospect.stage is Stage.POLITE_EXIT and prospect.exit_delivered() is not None:
         found.append(Rule.POLITE_EXIT)  # nothing comes after the last word
+    elif verdict is Verdict.CLOSE:
+        found.append(Rule.PLAN)
     elif verdict is Verdict.TASK and prospect.stage is Stage.ENGAGED:
         if prospect.reopened or prospect.contact.intent is Intent.NO:
             found.append(Rule.PLAN)
@@ -306,6 +306,16 @@ def _breaches(
     return tuple(dict.fromkeys(found))
 
 
+def _lasting_breaches(prospect: Prospect, parts: tuple[Part, ...]) -> tuple[Rule, ...]:
+    """The rules that don't depend on the moment: an opt-out, and a contact point that failed."""
+    found: list[Rule] = []
+    if prospect.stage is Stage.OPTED_OUT or any(p.channel in prospect.opted_out for p in parts):
+        found.append(Rule.OPT_OUT)
+    if any(_uses_failed(prospect, part) for part in parts):
+        found.append(Rule.CONTACT_POINT)
+    return tuple(found)
+
+
 def _untimely(prospect: Prospect, policy: Policy, at: datetime, decision: Decision) -> list[Rule]:
     """The rules of time and distance that an attempt at ``at`` breaks."""
     try:
@@ -316,7 +326,8 @@ def _untimely(prospect: Prospect, policy: Policy, at: datetime, decision: Decisi
     suspended = time.suspended(prospect.silence.suspensions)
     attempts = prospect.silence.attempts
     if attempts and attempts[-1].at <= at:
-        if time.gap(attempts[-1].at, at, suspended) < prospect.silence.largest_gap:
+        largest = charter.largest_gap(prospect, time, suspended)
+        if time.gap(attempts[-1].at, at, suspended) < largest:
             found.append(Rule.GAP)
     if suspended is not None and any(
         start <= at < end for one in suspended for start, end in one.spans

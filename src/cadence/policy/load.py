@@ -7,6 +7,7 @@ import re
 import tomllib
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,12 +59,11 @@ def load(path: Path) -> Policy:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise PolicyError(
-            f"{path}: {error.strerror or error}", "name a file that can be read"
-        ) from None
     except UnicodeDecodeError:
         raise PolicyError(f"{path}: not in UTF-8", "save the file as UTF-8") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PolicyError(f"{path}: {reason}", "name a file that can be read") from None
     return loads(text, path.name)
 
 
@@ -175,6 +175,9 @@ def _check(policy: Policy, name: str) -> None:
             if start < QUIET_UNTIL or end > QUIET_FROM:
                 allowed = "hours from 08:00 to 21:00; the rest are quiet hours in every policy"
                 raise _fail(name, f"calendar.{day}[{index}]", text, allowed)
+        hours = policy.week[("mon", "tue", "wed", "thu", "fri", "sat", "sun").index(day)]
+        if any(later[0] < earlier[1] for earlier, later in pairwise(hours)):
+            raise _fail(name, f"calendar.{day}", getattr(policy.calendar, day), "no overlaps")
     if not any(policy.week):
         raise PolicyError(f"{name}: calendar opens on no day", 'add e.g. mon = ["09:00-17:00"]')
     seen: dict[str, int] = {}

@@ -113,13 +113,15 @@ class Touchpoint(msgspec.Struct, frozen=True):
     rank: int
 
 
-def _without_empty(value: Any) -> Any:
-    """``value`` without empty tables and lists: written out or left out, they mean the same."""
+def _canonical(value: Any) -> Any:
+    """What means the same in one form: empty tables left out, hours in minutes."""
     if isinstance(value, dict):
-        made = {key: _without_empty(one) for key, one in value.items()}
+        if value.keys() == {"hours"} and isinstance(value["hours"], int):
+            return {"minutes": 60 * value["hours"]}
+        made = {key: _canonical(one) for key, one in value.items()}
         return {key: one for key, one in made.items() if one not in ({}, [], ())}
     if isinstance(value, list | tuple):
-        return [_without_empty(one) for one in value]
+        return [_canonical(one) for one in value]
     return value
 
 
@@ -147,7 +149,9 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical form: of what the policy means, not of its layout."""
-        canonical = _without_empty(msgspec.to_builtins(self))
+        plain = msgspec.to_builtins(self)
+        plain["calendar"] = {"hours": self.week, "closed": sorted(self.closed)}
+        canonical = _canonical(plain)
         return hashlib.sha256(msgspec.json.encode(canonical, order="deterministic")).hexdigest()
 
     @cached_property

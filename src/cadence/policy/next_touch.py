@@ -68,12 +68,12 @@ def next_touch(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
     except InputError as error:
         # A place that nobody knows: no time of day can be right, so somebody must look.
         reason = Reason(Rule.FORGOTTEN, error.what, (), DESIGN)
-        at = prospect.recorded_at + timedelta(days=1)
+        at = prospect.contact.recorded_at + timedelta(days=1)
         return _decision(prospect, policy, Verdict.TASK, at, (reason,), task=f"mend {error.what}")
     if stage is Stage.NEW:
         return case.task(
             "set an appointment or make the first attempt",
-            prospect.silence.since,
+            prospect.contact.recorded_at,
             Reason(Rule.PLAN, "nobody has tried yet", (prospect.silence.version,), policy.source),
         )
     if stage is Stage.ENGAGED:
@@ -100,7 +100,7 @@ def unknown_policy(prospect: Prospect, other: Policy) -> Decision:
         f"the policy {ref.name} version {ref.version} (digest {ref.digest[:12]}…) is not known here"
     )
     reason = Reason(Rule.FORGOTTEN, because, (prospect.policy_version,), DESIGN)
-    at = prospect.recorded_at + timedelta(days=1)
+    at = prospect.contact.recorded_at + timedelta(days=1)
     reasons = (reason, _data_versions())
     task = f"make the policy {ref.name} known, or adopt another"
     stage = prospect.stage
@@ -201,7 +201,8 @@ class _Case:
             ``None`` if there is no open time within 30 days of the end of the suspensions.
         """
         exact = step.stage in _EXACT
-        appointment = self.prospect.appointment
+        # Both of the appointment's steps belong to it, also once the on-time attempt has kept it.
+        appointment = self.prospect.appointment or self.prospect.kept
         agreed = appointment.set_at if exact and appointment is not None else None
         hours = None if exact else self.hours()
         moved = instant
@@ -305,10 +306,10 @@ def _after_the_end(prospect: Prospect, policy: Policy) -> Decision:
     if prospect.kept_contact:
         because = f"they contacted us after the file was {stage.value.replace('_', ' ')}"
         reason = Reason(Rule.FORGOTTEN, because, (prospect.kept_contact,), DESIGN)
+        at = _owners_time(prospect, policy)
         task = "they wrote or called: answer, reopen the file, or leave it ended"
         if stage is Stage.OPTED_OUT:
             task = "they contacted us: record an opt-in if they gave one, or end the file"
-        at = prospect.contact.at + timedelta(days=policy.task_business_days)
         return _decision(prospect, policy, Verdict.TASK, at, (reason,), task=task)
     if stage is Stage.OPTED_OUT:
         reason = Reason(Rule.OPT_OUT, "they want no more of us", (), DESIGN)
@@ -318,20 +319,30 @@ def _after_the_end(prospect: Prospect, policy: Policy) -> Decision:
     return _decision(prospect, policy, Verdict.STOP, None, (reason,))
 
 
+def _owners_time(prospect: Prospect, policy: Policy) -> datetime:
+    """By when the owner must have looked at what was learnt with the last event that waits."""
+    since, days = prospect.kept_at or prospect.silence.since, policy.task_business_days
+    try:
+        return time_for(prospect, policy).after_business_days(since, days)
+    except InputError:
+        return since + timedelta(days=days)
+
+
 def _engaged(case: _Case) -> Decision:
     prospect, contact = case.prospect, case.prospect.contact
     if prospect.reopened:
         because = "the file was reopened; outreach waits for a contact, which we can't make up"
         reason = Reason(Rule.PLAN, because, (prospect.reopened,), DESIGN)
-        return case.task("find out whether they want to hear from us", prospect.recorded_at, reason)
+        since = prospect.reopened_at or prospect.recorded_at
+        return case.task("find out whether they want to hear from us", since, reason)
     if contact.intent is Intent.NO:
         reason = Reason(Rule.PLAN, "they said no", (contact.version,), DESIGN)
-        return case.task("end it, or agree otherwise", contact.at, reason)
+        return case.task("end it, or agree otherwise", contact.recorded_at, reason)
     if contact.kind is ContactKind.PAUSE and prospect.pause_until is not None:
         return _outreach(case, rank(Stage.HALF_DAY) + 1, [], anchor=prospect.pause_until)
     because = f"a contact ended the silence ({contact.kind.value.replace('_', ' ')})"
     reason = Reason(Rule.PLAN, because, (contact.version,), DESIGN)
-    return case.task("agree the next step", contact.at, reason)
+    return case.task("agree the next step", contact.recorded_at, reason)
 
 
 def _scheduled(case: _Case) -> Decision:
@@ -525,7 +536,9 @@ def _planned(case: _Case, step: Step, anchor: datetime | None, lapsed: datetime 
         events = (prospect.silence.version,)
     if lapsed is not None and lapsed > start:
         start, what = lapsed, f"the time planned for the touch that lapsed, {case.show(lapsed)}"
-    if elapsed is not None:
+    if step.stage in _EXACT and elapsed is not None:
+        planned = start + elapsed  # exactly; if that is suspended, it lapses
+    elif elapsed is not None:
         planned = case.time.after_elapsed(start, elapsed, case.suspended)
     else:
         assert after.business_days is not None  # the loader: exactly one unit
@@ -574,17 +587,21 @@ def _delayed(
     if step.stage is not AttemptStage.ON_TIME:
         allowed = charter.gap_allows_from(prospect, case.time, case.suspended)
         if allowed is not None and allowed[0] > due:
-            largest = prospect.silence.largest_gap
+            from_then, largest = allowed
+            # Days apart at the same time of day, as planned; only minutes are exact.
+            if largest.business_days:
+                from_then = case.time.same_time(due, from_then)
             measure = (
                 f"{largest.business_days} business days"
                 if largest.business_days
                 else f"{largest.minutes} minutes"
             )
             because = (
-                f"gaps never shrink: the largest so far is {measure}: +{_span(allowed[0] - due)}"
+                f"gaps never shrink: the largest so far is {measure}: +{_span(from_then - due)}"
             )
-            delays.append(_Delay(Rule.GAP, allowed[0], because, (allowed[1].version,), DESIGN))
-            due = allowed[0]
+            last = prospect.silence.attempts[-1].version
+            delays.append(_Delay(Rule.GAP, from_then, because, (last,), DESIGN))
+            due = from_then
     days = step.requires.days
     start = prospect.silence.attempts[0].at if prospect.silence.attempts else None
     if step.stage is AttemptStage.CONCERN:
@@ -703,7 +720,7 @@ def _exit(
     if not left:
         failed = " (each failed, or they want no more of it)" if prospect.contact_points else ""
         reason = Reason(Rule.CONTACT_POINT, f"no contact point is left{failed}", (), DESIGN)
-        at = prospect.recorded_at
+        at = prospect.failed_at or prospect.silence.since
         if prospect.appointment is not None:
             at = max(at, prospect.appointment.at)
         return _decision(
