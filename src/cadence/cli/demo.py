@@ -13,7 +13,6 @@ from cadence.cli.show import due_header, due_line, explanation, paint, replay_li
 from cadence.core.wire import parse_instant
 from cadence.history.jsonl import import_jsonl
 from cadence.history.replay import replay
-from cadence.messages import compose
 from cadence.policy.decision import to_builtins
 from cadence.store import Cadence
 
@@ -31,6 +30,8 @@ def register(app: typer.Typer) -> None:
 
         Uses a database of its own, which is deleted afterwards; yours is not touched.
         """
+        from cadence.messages import compose
+
         now = session.now() if session.has_at else parse_instant(_AT, "--at")
         with (
             tempfile.TemporaryDirectory(prefix="cadence-demo-") as folder,

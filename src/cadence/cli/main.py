@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import sys
+from typing import Any
 
 import typer
 
 from cadence.cli import demo, policies, reads, transfer, writes
 from cadence.cli.session import AtOption, DbOption, JsonOption
-from cadence.errors import CadenceError
+from cadence.errors import CadenceError, InputError
 
 __all__ = ["app", "main"]
 
@@ -50,30 +53,81 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code: 0 done, 1 refused or failed, 2 bad usage or input.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    if sys.stdout is None:
+        # Closed by whoever started us. Files opened from here on must not take its place.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        if "export" in given and "-" in given:
+            _say("export: standard output is closed", "name a file")
+            return 1
     try:
-        app(args=given or ["--help"], standalone_mode=False)
+        try:
+            _refuse_bytes(given)
+            app(args=given or ["--help"], standalone_mode=False, prog_name="cadence")
+        except typer.Exit as error:
+            return error.exit_code
+        finally:
+            sys.stdout.flush()
     except CadenceError as error:
         _say(error.what, error.mend)
         return error.exit_code
     except _USAGE_ERROR as error:
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context is not None else "cadence"
-        message = error.format_message() if hasattr(error, "format_message") else str(error)
-        _say(message.replace("\n", " "), f"see: {path} --help")
+        _say(*_explain(error))
         return 2
-    except typer.Exit as error:
-        return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         _say("interrupted", "nothing that was not acknowledged is recorded")
         return 130
     except BrokenPipeError:
-        # Whoever read our output has seen enough; keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has seen enough; what was to be done is done.
+        _forget_stdout()
+    except OSError as error:
+        _forget_stdout()
+        _say(f"the output can't be written: {error.strerror or error}", "free some space there")
+        return 1
     return 0
 
 
+def _refuse_bytes(arguments: list[str]) -> None:
+    for one in arguments:
+        try:
+            one.encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"the argument {one!r} is not in UTF-8",
+                "write it in UTF-8",
+            ) from None
+
+
+def _forget_stdout() -> None:
+    """Keep the interpreter from complaining at exit about output that nobody takes."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    """What is wrong with a call, and the nearest right spelling or the page that tells."""
+    message: str = error.format_message() if hasattr(error, "format_message") else str(error)
+    message = " ".join(message.replace("Value error, ", "").split())
+    context: Any = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "cadence"
+    wrong = re.findall(r"'([^']*)' is not one of (.*?)\.?$", message)
+    if wrong:
+        word, known = wrong[0][0], re.findall(r"'([^']*)'", wrong[0][1])
+    else:
+        named = re.findall(r"[Nn]o such (?:command|option):? '?([^' .]+)'?", message)
+        word, known = (named[0] if named else ""), []
+        command = getattr(context, "command", None)
+        for parameter in getattr(command, "params", ()):
+            known += getattr(parameter, "opts", ())
+        known += list(getattr(command, "commands", ()))
+    near = difflib.get_close_matches(word, known, n=1) if word else []
+    return message, f"did you mean {near[0]}?" if near else f"see: {path} --help"
+
+
 def _say(what: str, mend: str) -> None:
-    sys.stderr.write(f"cadence: {what}\n{mend}\n")
+    try:
+        sys.stderr.write(f"cadence: {what}\n{mend}\n")
+        sys.stderr.flush()
+    except (AttributeError, OSError):
+        pass  # nobody is listening; the exit code says it
 
 
 def run() -> None:

@@ -12,7 +12,6 @@ import typer
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint
 from cadence.errors import InputError, StoreError
-from cadence.messages import lint_policy
 from cadence.policy.load import builtin, builtin_names, load, loads
 from cadence.policy.model import Policy
 from cadence.policy.timetable import timetable
@@ -58,6 +57,8 @@ def register(app: typer.Typer) -> None:
             channels = ", ".join(entry.channels)
             line = f"{entry.business_day:>3}  {entry.at}  {entry.step:12} {channels:11} {entry.gap}"
             session.write(line.rstrip())
+        from cadence.messages import lint_policy
+
         for finding in lint_policy(found):
             session.write(f"script {finding.script}: {finding.what}")
 
@@ -107,7 +108,7 @@ def register(app: typer.Typer) -> None:
 
 def _ask() -> bool:
     """Ask for what is not given, where somebody is there to answer."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return all(one is not None and one.isatty() for one in (sys.stdin, sys.stdout))
 
 
 def _plain(policy: Policy) -> dict[str, object]:

@@ -118,7 +118,7 @@ def _plain(step: Replayed, policies: Policies) -> dict[str, object]:
 
 
 def _limit(text: str) -> int | datetime:
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return int(text)
     try:
         return parse_instant(text, "--until")

@@ -6,6 +6,7 @@ This is the only place of the command line that reads a clock.
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,21 +17,15 @@ import msgspec
 import typer
 
 from cadence.core.wire import parse_instant
+from cadence.errors import InputError
 from cadence.store import Cadence
 
 __all__ = ["DEFAULT_DB", "AtOption", "DbOption", "JsonOption", "Session", "command"]
 
 DEFAULT_DB = "cadence.db"
 
-DbOption = Annotated[
-    str | None,
-    typer.Option(
-        "--db",
-        envvar="CADENCE_DB",
-        help=f"A path, or postgresql://… [default: {DEFAULT_DB}]",
-        show_default=False,
-    ),
-]
+_DB_HELP = f"A path, or postgresql://…; also CADENCE_DB [default: {DEFAULT_DB}]"
+DbOption = Annotated[str | None, typer.Option("--db", help=_DB_HELP, show_default=False)]
 AtOption = Annotated[
     str | None,
     typer.Option("--at", metavar="INSTANT", help="In place of now, like 2026-12-01T14:00:00Z."),
@@ -42,7 +37,10 @@ class Session:
     """The options of one call, and what follows from them."""
 
     def __init__(self, db: str | None, at: str | None, json: bool) -> None:
-        self.db = db or DEFAULT_DB
+        given = os.environ.get("CADENCE_DB") or DEFAULT_DB if db is None else db
+        if not given.strip():
+            raise InputError("--db: the name is empty", "name a file, or leave --db out")
+        self.db = given
         self.json = json
         self._at = None if at is None else parse_instant(at, "--at")
         self.tty = sys.stdout.isatty() and not json
@@ -55,6 +53,15 @@ class Session:
     def now(self) -> datetime:
         """The instant given with ``--at``, or the clock's."""
         return self._at or datetime.now(UTC)
+
+    def exists(self) -> bool:
+        """Whether the database is there already, or is a server's to say."""
+        if "://" in self.db:
+            return True
+        try:
+            return os.path.getsize(self.db) > 0
+        except OSError:
+            return False
 
     @contextmanager
     def reading(self) -> Iterator[Cadence]:
@@ -82,7 +89,7 @@ class Session:
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int, int | None], None]]:
         """A progress bar on stderr, where somebody is looking; nothing otherwise."""
-        if not sys.stderr.isatty():
+        if sys.stderr is None or not sys.stderr.isatty():
             yield lambda done, total: None
             return
         from rich.console import Console
@@ -122,13 +129,19 @@ def command(
 
         def run(ctx: typer.Context, **values: Any) -> None:
             outer: dict[str, Any] = ctx.obj or {}
-            # The environment names a database for both places; what was typed later counts.
+            # What was typed later counts.
+            db, at, json = (values.pop(name) for name in ("db", "at", "json"))
             session = Session(
-                values.pop("db") or outer.get("db"),
-                values.pop("at") or outer.get("at"),
-                values.pop("json") or outer.get("json", False),
+                outer.get("db") if db is None else db,
+                outer.get("at") if at is None else at,
+                json or outer.get("json", False),
             )
-            function(session, **values)
+            try:
+                function(session, **values)
+                sys.stdout.flush()
+            except BrokenPipeError:
+                # The option parser would make an exit code of this; what was to be done is done.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
         run.__name__ = function.__name__
         run.__doc__ = function.__doc__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,7 +17,16 @@ from cadence.policy.charter import Rule
 from cadence.policy.decision import Decision, Reason, Verdict
 from cadence.policy.zones import zone
 
-__all__ = ["clock", "due_header", "due_line", "explanation", "next_line", "paint", "replay_lines"]
+__all__ = [
+    "clock",
+    "due_header",
+    "due_line",
+    "explanation",
+    "next_line",
+    "paint",
+    "plain",
+    "replay_lines",
+]
 
 _STYLES = {
     Verdict.DUE: "bold green",
@@ -27,9 +37,16 @@ _STYLES = {
 }
 
 
+def plain(text: str) -> str:
+    """``text`` without what would steer a terminal: control codes become visible."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
 def paint(text: str, style: str) -> str:
-    """``text`` in colour in a terminal, as it is otherwise."""
-    if not sys.stdout.isatty():
+    """``text`` in colour in a terminal that wants it, as it is otherwise."""
+    if not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
         return text
     from rich.style import Style
 
@@ -50,10 +67,10 @@ def clock(prospect: Prospect, instant: datetime | None) -> str:
 
 def _what(decision: Decision) -> str:
     if decision.touch is not None:
-        parts = ", ".join(f"{part.channel} {part.address}" for part in decision.touch.parts)
+        parts = ", ".join(f"{part.channel} {plain(part.address)}" for part in decision.touch.parts)
         return f"{decision.touch.step}: {parts}"
     if decision.task is not None:
-        return decision.task
+        return plain(decision.task)
     if decision.end is not None:
         return f"close the file as {decision.end}"
     return "await their answer" if decision.decision is Verdict.WAIT else ""
@@ -87,11 +104,11 @@ def next_line(prospect: Prospect, decision: Decision) -> str:
 
 def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
     """A decision in full: what, what to say, and why."""
-    yield f"{paint(prospect.id, 'bold')}  {prospect.name}  stage {decision.stage}"
+    yield f"{paint(prospect.id, 'bold')}  {plain(prospect.name)}  stage {decision.stage}"
     yield f"  {next_line(prospect, decision)}"
     for part in decision.touch.parts if decision.touch is not None else ():
         if part.text:
-            yield f"  say ({part.channel}): {part.text}"
+            yield f"  say ({part.channel}): {plain(part.text)}"
     yield "  why:"
     for reason in decision.reasons:
         yield f"    {_reason(reason)}"
@@ -101,7 +118,7 @@ def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
 
 def _reason(reason: Reason) -> str:
     events = f" [event {', '.join(map(str, reason.events))}]" if reason.events else ""
-    text = f"{reason.rule:14} {reason.because}{events} ({reason.source})"
+    text = plain(f"{reason.rule:14} {reason.because}{events} ({reason.source})")
     return paint(text, "dim") if reason.rule == Rule.DETERMINISTIC else text
 
 
@@ -109,8 +126,8 @@ def _summary(event: Event) -> str:
     data = event.data
     if isinstance(data, AttemptMade):
         parts = ", ".join(f"{part.channel} {part.disposition}" for part in data.parts)
-        place = data.step or data.stage or ""
-        broke = f", broke {', '.join(data.broke)}" if data.broke else ""
+        place = plain(data.step or data.stage or "")
+        broke = plain(f", broke {', '.join(data.broke)}") if data.broke else ""
         gap = ""
         if data.gap is not None:
             gap = (
@@ -127,8 +144,8 @@ def _short(value: object) -> str:
     if isinstance(value, list | tuple):
         return " ".join(_short(one) for one in value)
     if isinstance(value, dict):
-        return "=".join(str(one) for one in value.values())
-    text = str(value).replace("\n", " ")
+        return plain("=".join(str(one) for one in value.values()))
+    text = plain(str(value).replace("\n", " "))
     return text if len(text) <= 40 else text[:39] + "…"
 
 

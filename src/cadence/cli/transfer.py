@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,9 @@ import typer
 
 from cadence.cli.session import Session, command
 from cadence.errors import InputError, StoreError
-from cadence.history.jsonl import Imported, export_jsonl, import_jsonl
+from cadence.history.jsonl import export_jsonl, import_jsonl
+from cadence.store import Cadence
+from cadence.store.application import Progress
 
 __all__ = ["register"]
 
@@ -33,17 +36,14 @@ def register(app: typer.Typer) -> None:
         file: Annotated[str, typer.Argument(metavar="FILE", help="JSONL; - is standard input.")],
     ) -> None:
         """Import histories, all of the file or nothing; importing twice changes nothing."""
+        lines = _lines(file)
+        if not session.exists():
+            # A file that is refused must not leave an empty database behind.
+            with Cadence.open() as trial:
+                lines = list(lines)
+                import_jsonl(trial, lines)
         with session.writing() as store, session.progress("importing") as progress:
-            if file == "-":
-                done: Imported = import_jsonl(store, sys.stdin.buffer, progress=progress)
-            else:
-                try:
-                    with Path(file).open("rb") as lines:
-                        done = import_jsonl(store, lines, progress=progress)
-                except OSError as error:
-                    raise InputError(
-                        f"{file}: {error.strerror or error}", "name a file that can be read"
-                    ) from None
+            done = import_jsonl(store, lines, progress=progress)
         if session.json:
             session.print_json(done._asdict())
             return
@@ -66,16 +66,12 @@ def register(app: typer.Typer) -> None:
                 return
             path = Path(file)
             try:
-                # Written beside and moved into place, so that a full disk leaves no half file.
-                with tempfile.NamedTemporaryFile(dir=path.absolute().parent, delete=False) as out:
-                    try:
-                        written = export_jsonl(store, out, progress=progress)
-                        out.flush()
-                        os.chmod(out.name, 0o644)
-                        Path(out.name).replace(path)
-                    except BaseException:
-                        os.unlink(out.name)
-                        raise
+                _refuse_the_database(file, session.db)
+                if path.exists() and not path.is_file():
+                    with path.open("wb") as pipe:  # a pipe or a device is written into
+                        written = export_jsonl(store, pipe, progress=progress)
+                else:
+                    written = _export_whole(store, path.resolve(), progress)
             except OSError as error:
                 raise StoreError(
                     f"{file}: {error.strerror or error}", "name a file that can be written"
@@ -84,3 +80,40 @@ def register(app: typer.Typer) -> None:
             session.print_json({"events": written})
             return
         session.write(f"{written} events exported to {file}")
+
+
+def _lines(file: str) -> Iterable[bytes]:
+    if file == "-":
+        if sys.stdin is None:
+            raise InputError("-: standard input is closed", "name a file, or pipe one in")
+        return sys.stdin.buffer
+    try:
+        with Path(file).open("rb") as found:
+            return found.readlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{file}: {reason}", "name a file that can be read") from None
+
+
+def _refuse_the_database(file: str, db: str) -> None:
+    path = Path(file)
+    for name in (db, f"{db}-wal", f"{db}-shm"):
+        if path.exists() and Path(name).exists() and path.samefile(name):
+            raise InputError(f"{file}: is the database itself", "name another file to export into")
+
+
+def _export_whole(store: Cadence, path: Path, progress: Progress) -> int:
+    """Write beside the file and move into its place, so that a full disk leaves no half file."""
+    # As open() would make it: what the umask allows, and no more.
+    umask = os.umask(0)
+    os.umask(umask)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as out:
+        try:
+            written = export_jsonl(store, out, progress=progress)
+            out.flush()
+            os.chmod(out.name, 0o666 & ~umask)
+            Path(out.name).replace(path)
+        except BaseException:
+            os.unlink(out.name)
+            raise
+    return written

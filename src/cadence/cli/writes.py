@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cadence.cli.session import Session, command
-from cadence.cli.show import next_line
+from cadence.cli.show import next_line, plain
 from cadence.core.events import (
     AutoReplyReceived,
     Channel,
@@ -33,9 +33,8 @@ from cadence.core.events import (
     ValueNoted,
     type_name,
 )
-from cadence.core.wire import parse_instant
-from cadence.errors import InputError
-from cadence.messages import compose
+from cadence.core.wire import check_id, parse_instant
+from cadence.errors import InputError, UnknownProspect
 from cadence.policy.decide import (
     CancelAppointment,
     Command,
@@ -43,8 +42,10 @@ from cadence.policy.decide import (
     MakeAttempt,
     ReopenFollowUp,
     SetAppointment,
+    check_fact,
 )
 from cadence.policy.decision import to_builtins
+from cadence.store import Outcome
 
 __all__ = ["register"]
 
@@ -95,17 +96,26 @@ def _write(
 ) -> None:
     at = session.now()
     occurred_at = at if occurred is None else parse_instant(occurred, "--occurred")
+    if not session.exists():
+        # What is refused must not leave an empty database behind.
+        if not isinstance(what, ProspectAdded):
+            raise UnknownProspect(prospect)
+        check_fact(what)
+        check_id(prospect)
     with session.writing() as app:
         outcome = app.execute(
             prospect, what, at=at, occurred_at=occurred_at, by=by, command_id=command_id
         )
         if session.json:
+            from cadence.messages import compose  # loads the templates; not for plain output
+
             decision = compose(outcome.decision, outcome.prospect, app.policies, at)
             session.print_json(to_builtins(decision))
             return
     for event in outcome.events:
         done = "was recorded before" if outcome.repeated else "recorded"
-        session.write(f"{prospect}: {type_name(event.data)} {done} as version {event.version}")
+        what_was = f"{type_name(event.data)} {done} as version {event.version}"
+        session.write(f"{plain(prospect)}: {what_was}")
     session.write(f"  {next_line(outcome.prospect, outcome.decision)}")
 
 
@@ -307,6 +317,8 @@ def register(app: typer.Typer) -> None:
         command_id: CommandId = None,
     ) -> None:
         """Record that a contact point does not reach them; it is never used again."""
+        if not address.strip():
+            raise InputError("--address: the address is empty", "give the address that failed")
         what = ContactPointFailed(channel, address, reason)
         _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
@@ -419,8 +431,10 @@ def register(app: typer.Typer) -> None:
     def tick(session: Session) -> None:
         """Close the files whose answer time has passed; records nothing else."""
         now = session.now()
-        with session.writing() as store, session.progress("closing") as progress:
-            outcomes = store.tick(now, progress=progress)
+        outcomes: list[Outcome] = []
+        if session.exists():
+            with session.writing() as store, session.progress("closing") as progress:
+                outcomes = store.tick(now, progress=progress)
         if session.json:
             session.print_json([to_builtins(one.decision) for one in outcomes])
             return

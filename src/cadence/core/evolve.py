@@ -475,12 +475,11 @@ def _opted_out(draft: _Draft, event: Event, data: OptOutRequested) -> None:
 
 def _opted_in(draft: _Draft, event: Event, data: OptedBackIn) -> None:
     if draft.opted_out_at is not None and event.occurred_at < draft.opted_out_at:
-        # They changed their mind since. It is still a contact; whether it was one more change of
-        # mind that reached us late is for the owner to find out.
+        # They changed their mind since. It is still a contact, and where they are opted out it is
+        # for the owner to find out what they want.
+        draft.end_silence(ContactKind.OPT_IN, event)
         if draft.stage is Stage.OPTED_OUT:
             draft.kept_contact, draft.kept_at = event.version, event.recorded_at
-        else:
-            draft.end_silence(ContactKind.OPT_IN, event)
         return
     if data.channel is None:
         draft.opted_out = frozenset()

@@ -17,9 +17,18 @@ import msgspec
 from cadence.core.events import DATA_TYPES, Aware, Data, Event, type_name
 from cadence.errors import InputError
 
-__all__ = ["Line", "data_fields", "decode_line", "encode_line", "parse_instant", "to_builtins"]
+__all__ = [
+    "Line",
+    "check_id",
+    "data_fields",
+    "decode_line",
+    "encode_line",
+    "parse_instant",
+    "to_builtins",
+]
 
 _YEARS: Final = (1970, 2199)
+_LONGEST_ID: Final = 200
 _VERSIONS: Final = 1_000_000_000
 
 
@@ -102,11 +111,7 @@ def decode_line(line: bytes | str) -> Line:
         raise _wrong_field(error, "") from None
     except _NO_JSON as error:
         raise _no_json(error) from None
-    if not envelope.prospect.strip() or not envelope.prospect.isprintable():
-        raise InputError(
-            f"prospect: {envelope.prospect!r} is no id",
-            "an id is at least one printable character, not only spaces",
-        )
+    check_id(envelope.prospect)
     if envelope.version is not None and not 1 <= envelope.version <= _VERSIONS:
         raise InputError("version: out of range", "versions count 1, 2, 3 …")
     cls = DATA_TYPES.get(envelope.type)
@@ -138,6 +143,20 @@ def decode_line(line: bytes | str) -> Line:
         correlation=envelope.correlation,
         command_id=envelope.command_id,
     )
+
+
+def check_id(prospect: str) -> None:
+    """Check that ``prospect`` can be an id.
+
+    Raises:
+        InputError: it is empty, longer than 200 characters, or holds what can't be printed.
+    """
+    if not prospect.strip() or not prospect.isprintable() or len(prospect) > _LONGEST_ID:
+        shown = repr(prospect) if len(prospect) <= _LONGEST_ID else f"{prospect[:20]!r}…"
+        raise InputError(
+            f"prospect: {shown} is no id",
+            f"an id is 1 to {_LONGEST_ID} printable characters, not only spaces",
+        )
 
 
 def parse_instant(text: str, field: str) -> datetime:

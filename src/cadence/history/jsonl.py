@@ -43,6 +43,10 @@ class ImportRefused(InputError):
         )
 
 
+class _Taken(InputError):
+    """The line's version is taken by something else; the lines after it can still be judged."""
+
+
 class Imported(NamedTuple):
     """What an import did."""
 
@@ -85,6 +89,8 @@ def import_jsonl(
         for number, line in found:
             try:
                 builder.add(line)
+            except _Taken as error:
+                bad.append(BadLine(number, error.what, error.mend))
             except InputError as error:
                 bad.append(BadLine(number, error.what, error.mend))
                 break  # what follows would only be measured against the gap this leaves
@@ -128,7 +134,7 @@ class _Builder:
         elif line.version <= len(self.history):
             event = self.history[line.version - 1]
             if not _same(line, event):
-                raise InputError(
+                raise _Taken(
                     f"version: {line.version} of {self.id!r} is taken by "
                     f"{type(event.data).__name__} of {_instant(event.occurred_at)}",
                     "an event is never rewritten; add a new one at the end",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import takewhile
 
 import msgspec
 
@@ -36,7 +37,9 @@ def until(events: Iterable[Event], limit: int | datetime | None) -> list[Event]:
         return list(events)
     if isinstance(limit, int):
         return [event for event in events if event.version <= limit]
-    return [event for event in events if event.recorded_at <= limit]
+    # A clock that was set back may have recorded a later version at an earlier time: stop at the
+    # first that was not there yet, so that no version is missing in between.
+    return list(takewhile(lambda event: event.recorded_at <= limit, events))
 
 
 def replay(events: Iterable[Event], policies: Policies) -> Iterator[Replayed]:

@@ -7,7 +7,9 @@ the pure core, and appends the events together with the prospect's due row in on
 from __future__ import annotations
 
 import heapq
+import random
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -29,7 +31,8 @@ from eventsourcing.utils import Environment
 from cadence.core.events import Event
 from cadence.core.evolve import fold
 from cadence.core.prospect import Prospect
-from cadence.errors import Conflict, InputError, UnknownProspect
+from cadence.core.wire import check_id
+from cadence.errors import Conflict, CorruptStream, InputError, UnknownProspect
 from cadence.policy.business_time import holidays_version
 from cadence.policy.catalogue import Policies
 from cadence.policy.decide import Command, EndFollowUp, decide
@@ -40,11 +43,13 @@ from cadence.policy.zones import zones_version
 from cadence.store.due import DueRow, DueStore, due_row, to_micros
 from cadence.store.mapper import EventMapper
 from cadence.store.memory import MemoryFactory
-from cadence.store.sqlite import SQLiteDueFactory, check_file, explain_sqlite_error
+from cadence.store.sqlite import SQLiteDueFactory
+from cadence.store.sqlite_file import check_file, explain_sqlite_error
 
 __all__ = ["Cadence", "Outcome"]
 
-_RETRIES: Final = 20
+_RETRIES: Final = 100
+_LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256
 _ENGINE: Final = "1"  # raised when the same events would give other due rows
 
@@ -71,9 +76,10 @@ class Outcome(msgspec.Struct, frozen=True):
 class Cadence(Application[str]):
     """Follow-ups in a store.
 
-    Open one with :meth:`open`, close it with :meth:`close` or a ``with`` block. Methods may be
-    called from several threads, and several processes may use one database: of two writers on one
-    prospect one wins, and the other reloads and decides again.
+    Open one with :meth:`open`, close it with :meth:`close` or a ``with`` block, after the threads
+    that use it have ended. Methods may be called from several threads, and several processes may
+    use one database: of two writers on one prospect one wins, and the other reloads and decides
+    again.
     """
 
     name = "cadence"
@@ -131,7 +137,9 @@ class Cadence(Application[str]):
             from cadence.store.postgres import postgres_factory, without_password
 
             place = without_password(db)
-            factory = postgres_factory(db)
+            factory = postgres_factory(
+                db, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds
+            )
         else:
             path = Path(db)
             if not check_file(path) and read_only:
@@ -253,7 +261,8 @@ class Cadence(Application[str]):
 
     def due_rows(self) -> list[DueRow]:
         """The due list as it is stored, in order of the prospect's id."""
-        return list(self._call(self._store.due_rows))
+        found: list[DueRow] = self._call(lambda: list(self._store.due_rows()))
+        return found
 
     def due_is_stale(self) -> bool:
         """Whether the due list was made with another policy, holiday or zone data, or engine."""
@@ -293,7 +302,10 @@ class Cadence(Application[str]):
         recorded = at or datetime.now(UTC)
         occurred = occurred_at or recorded
         _check(prospect, recorded, occurred)
-        for _ in range(_RETRIES):
+        for attempt in range(_RETRIES):
+            if attempt:
+                # At random times, or a writer in a loop would win every single time.
+                time.sleep(random.uniform(0, min(_LONGEST_WAIT, 0.001 * 2**attempt)))
             history = self._call(self._store.select_stream, prospect)
             folded = fold(None, history)
             if command_id is not None and folded is not None:
@@ -411,6 +423,16 @@ class Cadence(Application[str]):
 
     def _append(self, events: Sequence[Event], rows: Sequence[DueRow]) -> None:
         stored: list[StoredEvent] = [self.mapper.to_stored_event(event) for event in events]
+        for one in stored:
+            # Structs made in Python are not checked; a row that can't be read back would hide
+            # everything after it.
+            try:
+                self.mapper.to_domain_event(one)
+            except CorruptStream as error:
+                raise InputError(
+                    f"{error.what.replace('the stored row holds', 'this is')}",
+                    "look at the values: an empty address, a naive time",
+                ) from None
         with self._errors():
             self.recorder.insert_events(stored, due=rows)
 
@@ -453,11 +475,7 @@ def _begins(command: Command) -> bool:
 
 
 def _check(prospect: str, recorded: datetime, occurred: datetime) -> None:
-    if not prospect.strip() or not prospect.isprintable():
-        raise InputError(
-            f"prospect: {prospect!r} is no id",
-            "an id is at least one printable character, not only spaces",
-        )
+    check_id(prospect)
     for name, instant in (("at", recorded), ("occurred_at", occurred)):
         if instant.tzinfo is None:
             raise InputError(

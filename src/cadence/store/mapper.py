@@ -94,8 +94,9 @@ def decode_stream(prospect: str, lines: str | None, count: int) -> list[Event]:
         UnknownEventType: one was written by a newer cadence.
         CorruptStream: one holds no event, or the versions are not 1, 2, … without a hole.
     """
-    if not lines:
+    if not count:
         return []
+    lines = lines or ""
     try:
         events = _DECODER.decode_lines(lines)
     except msgspec.DecodeError:

@@ -27,12 +27,14 @@ class MemoryRecorder(POPOApplicationRecorder):
     def _update_table(
         self, stored_events: Sequence[StoredEvent], due: Iterable[DueRow] = (), **kwargs: Any
     ) -> Sequence[int] | None:
+        rows = {row.prospect: row for row in due}  # may raise, so before anything is written
         ids = super()._update_table(stored_events, **kwargs)
-        self._due.update((row.prospect, row) for row in due)
+        self._due.update(rows)
         return ids
 
     def select_stream(self, prospect: str) -> list[Event]:
-        return decode_rows(prospect, [row.state for row in self.select_events(prospect)])
+        rows = sorted(self.select_events(prospect), key=lambda row: row.originator_version)
+        return decode_rows(prospect, [row.state for row in rows])
 
     def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
         return {prospect: self.select_stream(prospect) for prospect in prospects}
@@ -44,7 +46,8 @@ class MemoryRecorder(POPOApplicationRecorder):
             rows = sorted(
                 (row.at, row.prospect, row)
                 for row in self._due.values()
-                if row.at is not None and (wake is None or (row.wake or 0) <= wake)
+                if row.at is not None
+                and (wake is None or (row.wake is not None and row.wake <= wake))
             )
         start = 0 if after is None else bisect.bisect_right([row[:2] for row in rows], after)
         return [row for _, _, row in rows[start : start + limit]]
@@ -56,15 +59,17 @@ class MemoryRecorder(POPOApplicationRecorder):
         return ids[start : start + limit]
 
     def replace_due(self, rows: Iterable[DueRow], stamp: str) -> None:
-        made = {row.prospect: row for row in rows}
         with self._database_lock:
+            # Nobody appends while the rows are made, so none is replaced by one that is older.
+            made = {row.prospect: row for row in rows}
             self._due, self._stamp = made, stamp
 
     def due_stamp(self) -> str | None:
         return self._stamp
 
     def due_rows(self) -> Iterator[DueRow]:
-        return iter(sorted(self._due.values()))
+        with self._database_lock:
+            return iter(sorted(self._due.values()))
 
 
 class MemoryFactory(POPOFactory):

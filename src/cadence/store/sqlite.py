@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Any, Final, TypeVar
 
 from eventsourcing.persistence import (
     IntegrityError,
     InterfaceError,
     OperationalError,
+    PersistenceError,
     StoredEvent,
 )
 from eventsourcing.sqlite import (
@@ -30,14 +31,13 @@ from eventsourcing.sqlite import (
 from eventsourcing.utils import Environment
 
 from cadence.core.events import Event
-from cadence.errors import StoreError
 from cadence.store.due import DueRow
-from cadence.store.mapper import decode_stream
+from cadence.store.mapper import decode_rows, decode_stream
+from cadence.store.sqlite_file import APPLICATION_ID, SCHEMA, connect_to_read, file_uri
 
-__all__ = ["SQLiteDueFactory", "SQLiteDueRecorder", "check_file", "explain_sqlite_error"]
+__all__ = ["SQLiteDueFactory", "SQLiteDueRecorder"]
 
-_APPLICATION_ID: Final = 0x43444E43  # "CDNC"
-_SCHEMA: Final = 1
+_T = TypeVar("_T")
 
 # SQLite joins the rows itself, so Python handles one string instead of a row object an event;
 # the order is checked when the versions are.
@@ -53,105 +53,19 @@ _UPSERT_DUE: Final = (
 )
 
 
-def check_file(path: Path) -> bool:
-    """Whether ``path`` holds a database of ours; ``False`` if there is nothing yet.
+def _patiently(function: Callable[[], _T], lock_timeout_seconds: int | None) -> _T:
+    """Call ``function`` until the file is not locked.
 
-    Raises:
-        StoreError: it is something else, or can't be read.
+    While a file is being made, or turned to WAL, SQLite says "locked" at once instead of waiting.
     """
-    if not path.exists():
-        if not path.parent.is_dir():
-            raise StoreError(
-                f"database {path}: the folder {path.parent} does not exist",
-                "create the folder, or name another file with --db",
-                exit_code=2,
-            )
-        return False
-    if not path.is_file():
-        raise StoreError(f"database {path}: is no file", "name a file with --db", exit_code=2)
-    if path.stat().st_size == 0:
-        return False
-    try:
-        connection = _connect_to_read(path)
+    last = time.monotonic() + (lock_timeout_seconds or 0)
+    while True:
         try:
-            application_id = connection.execute("PRAGMA application_id").fetchone()[0]
-            schema = connection.execute("PRAGMA user_version").fetchone()[0]
-            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise explain_sqlite_error(error, str(path)) from None
-    if tables == 0 and application_id == 0:
-        return False
-    if application_id != _APPLICATION_ID:
-        raise StoreError(
-            f"database {path}: is not a database of cadence; nothing was changed",
-            "name another file with --db",
-            exit_code=2,
-        )
-    if schema > _SCHEMA:
-        raise StoreError(
-            f"database {path}: has schema {schema}, this cadence knows {_SCHEMA}",
-            "upgrade cadence; nothing was changed",
-            exit_code=2,
-        )
-    return True
-
-
-def _uri(path: Path, query: str) -> str:
-    return f"file:{quote(str(path.absolute()))}?{query}"
-
-
-def _connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that can't write; also to a file on a read-only disk."""
-    connection = sqlite3.connect(
-        _uri(path, "mode=ro"), uri=True, check_same_thread=False, isolation_level=None
-    )
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if "readonly" not in str(error) and "unable to open" not in str(error):
-            raise
-        # In WAL mode a reader needs the shared-memory file. Where it can't be made nobody can be
-        # writing either, so the file may be read as it lies.
-        connection = sqlite3.connect(
-            _uri(path, "immutable=1"), uri=True, check_same_thread=False, isolation_level=None
-        )
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    return connection
-
-
-def explain_sqlite_error(error: BaseException, name: str) -> StoreError:
-    """The error of SQLite as one of ours: what is wrong, and how to mend it."""
-    text = str(error)
-    if "locked" in text or "busy" in text:
-        return StoreError(
-            f"database {name}: is locked by another program",
-            "wait until that has finished, and try again; nothing was written",
-        )
-    if "readonly" in text or "read-only" in text:
-        return StoreError(
-            f"database {name}: is read-only",
-            "make the file and its folder writable, or name another with --db",
-        )
-    if "full" in text or "disk I/O" in text:
-        return StoreError(
-            f"database {name}: the disk is full or fails ({text})",
-            "free some space and try again; nothing was written",
-        )
-    if "not a database" in text or "malformed" in text:
-        return StoreError(
-            f"database {name}: is not a database of cadence, or is damaged ({text})",
-            "name another file with --db, or restore it from a backup",
-            exit_code=2,
-        )
-    if "unable to open" in text:
-        return StoreError(
-            f"database {name}: can't be opened",
-            "look at the file, its folder and their permissions",
-        )
-    return StoreError(f"database {name}: {text}", "look at the file, or restore it from a backup")
+            return function()
+        except (sqlite3.OperationalError, PersistenceError) as error:
+            if "locked" not in str(error) or time.monotonic() > last:
+                raise
+            time.sleep(0.02)
 
 
 class _Pool(SQLiteConnectionPool):
@@ -159,7 +73,8 @@ class _Pool(SQLiteConnectionPool):
 
     def _create_connection(self) -> SQLiteConnection:
         try:
-            made = super()._create_connection()
+            # The package's pool keeps its writer lock for ever where this raises.
+            made = _patiently(super()._create_connection, self.lock_timeout)
         except sqlite3.Error as error:
             raise InterfaceError(error) from error
         cursor = made.cursor()
@@ -167,10 +82,14 @@ class _Pool(SQLiteConnectionPool):
         return made
 
 
-class _Datastore(SQLiteDatastore):
+class SQLiteFile(SQLiteDatastore):
+    """One file, and the package's pool of connections to it."""
+
     def __init__(self, path: Path, lock_timeout_seconds: int) -> None:
         # The parent's __init__ would make a pool of its own.
-        self.pool = _Pool(db_name=str(path), lock_timeout=lock_timeout_seconds)
+        self.path = path
+        # As a URI, because a plain name that begins with file: would be read as one.
+        self.pool = _Pool(db_name=file_uri(path, "mode=rwc"), lock_timeout=lock_timeout_seconds)
         self.single_row_tracking = True
         self.originator_id_type = "text"
 
@@ -178,9 +97,9 @@ class _Datastore(SQLiteDatastore):
 class SQLiteDueRecorder(SQLiteApplicationRecorder):
     """The package's SQLite recorder, with a due list in the same transactions."""
 
-    datastore: SQLiteDatastore
+    datastore: SQLiteFile
 
-    def __init__(self, datastore: SQLiteDatastore, *, read_only: bool = False) -> None:
+    def __init__(self, datastore: SQLiteFile, *, read_only: bool = False) -> None:
         super().__init__(datastore)
         self.read_only = read_only
         self._local = threading.local()
@@ -199,8 +118,8 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
             "CREATE INDEX IF NOT EXISTS due_order ON due (at, prospect, wake, verdict) "
             "WHERE at IS NOT NULL",
             "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
-            f"PRAGMA application_id = {_APPLICATION_ID}",
-            f"PRAGMA user_version = {_SCHEMA}",
+            f"PRAGMA application_id = {APPLICATION_ID}",
+            f"PRAGMA user_version = {SCHEMA}",
         ]
 
     # Writing ------------------------------------------------------------------------------------
@@ -251,7 +170,7 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
         """This thread's connection for reading; the pool's bookkeeping costs more than a read."""
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if found is None:
-            found = _connect_to_read(Path(self.datastore.pool.db_name))
+            found = connect_to_read(self.datastore.path)
             self._local.connection = found
             with self._readers_lock:
                 self._readers.append(found)
@@ -269,7 +188,17 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
         self._local = threading.local()
 
     def select_stream(self, prospect: str) -> list[Event]:
-        count, lines = self._reader().execute(_SELECT_STREAM, (prospect,)).fetchone()
+        try:
+            count, lines = self._reader().execute(_SELECT_STREAM, (prospect,)).fetchone()
+        except sqlite3.OperationalError as error:
+            if "UTF-8" not in str(error):
+                raise
+            rows = self._reader().execute(
+                "SELECT state FROM stored_events WHERE originator_id = ? "
+                "ORDER BY originator_version",
+                (prospect,),
+            )
+            return decode_rows(prospect, [row[0] for row in rows])
         return decode_stream(prospect, lines, count)
 
     def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
@@ -335,12 +264,13 @@ class SQLiteDueFactory(SQLiteFactory):
         super(SQLiteFactory, self).__init__(Environment("cadence", {}))
         self._read_only = read_only
         self._recorder: SQLiteDueRecorder | None = None
-        self.datastore = _Datastore(path, lock_timeout_seconds)
+        self._file = SQLiteFile(path, lock_timeout_seconds)
+        self.datastore = self._file
 
     def application_recorder(self) -> SQLiteDueRecorder:
-        recorder = SQLiteDueRecorder(self.datastore, read_only=self._read_only)
+        recorder = SQLiteDueRecorder(self._file, read_only=self._read_only)
         if not self._read_only:
-            recorder.create_table()
+            _patiently(recorder.create_table, self.datastore.pool.lock_timeout)
         self._recorder = recorder
         return recorder
 

@@ -1,0 +1,194 @@
+"""Is this file ours? Looking at an SQLite file without touching it, and saying what is wrong.
+
+The header is read as bytes, so that nothing is left beside somebody else's database. Only where a
+log lies beside the file SQLite is asked, because the log may hold what the header doesn't say yet.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from cadence.errors import StoreError
+
+__all__ = [
+    "APPLICATION_ID",
+    "SCHEMA",
+    "check_file",
+    "connect_to_read",
+    "explain_sqlite_error",
+    "file_uri",
+]
+
+APPLICATION_ID: Final = 0x43444E43
+"""What marks a file as ours: "CDNC"."""
+SCHEMA: Final = 1
+"""The version of our tables."""
+
+_MAGIC: Final = b"SQLite format 3\x00"
+
+
+class _Header(NamedTuple):
+    application_id: int
+    schema: int
+    has_tables: bool
+
+
+def file_uri(path: Path, query: str) -> str:
+    """The URI of ``path`` for SQLite, whatever characters its name has."""
+    return f"file:{quote(str(path.absolute()))}?{query}"
+
+
+def check_file(path: Path) -> bool:
+    """Whether ``path`` holds a database of ours; ``False`` if there is nothing yet.
+
+    Raises:
+        StoreError: it is something else, or can't be read.
+    """
+    try:
+        if not path.exists():
+            if not path.parent.is_dir():
+                raise StoreError(
+                    f"database {path}: the folder {path.parent} does not exist",
+                    "create the folder, or name another file with --db",
+                    exit_code=2,
+                )
+            return False
+        if not path.is_file():
+            raise StoreError(f"database {path}: is no file", "name a file with --db", exit_code=2)
+        if path.stat().st_size == 0:
+            return False
+        header = _read_log(path) if _has_log(path) else _read_header(path)
+    except OSError as error:
+        raise StoreError(
+            f"database {path}: {error.strerror or error}",
+            "look at the file, its folder and their permissions, or name another with --db",
+        ) from None
+    except sqlite3.Error as error:
+        raise explain_sqlite_error(error, str(path)) from None
+    if header == _Header(0, 0, has_tables=False):
+        return False
+    if header.application_id != APPLICATION_ID:
+        raise _not_ours(path)
+    if header.schema > SCHEMA:
+        raise StoreError(
+            f"database {path}: has schema {header.schema}, this cadence knows {SCHEMA}",
+            "upgrade cadence; nothing was changed",
+            exit_code=2,
+        )
+    return True
+
+
+def _not_ours(path: Path) -> StoreError:
+    return StoreError(
+        f"database {path}: is not a database of cadence; nothing was changed",
+        "name another file with --db",
+        exit_code=2,
+    )
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(path.name + "-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
+def _read_header(path: Path) -> _Header:
+    """The header as SQLite's file format fixes it; offsets as in its documentation."""
+    with path.open("rb") as file:
+        head = file.read(105)
+    if len(head) < 105 or not head.startswith(_MAGIC):
+        raise _not_ours(path)
+
+    def number(offset: int, length: int) -> int:
+        return int.from_bytes(head[offset : offset + length], "big")
+
+    page = number(16, 2)
+    page = 65536 if page == 1 else page
+    size = path.stat().st_size
+    counted = number(28, 4) if number(24, 4) == number(92, 4) else 0
+    found = _Header(number(68, 4), number(60, 4), has_tables=number(103, 2) > 0)
+    if found.application_id == APPLICATION_ID and (size % page or counted * page > size):
+        raise StoreError(
+            f"database {path}: is damaged: {size} bytes are not all of its pages",
+            "restore it from a backup; nothing was changed",
+            exit_code=2,
+        )
+    return found
+
+
+def _read_log(path: Path) -> _Header:
+    connection = connect_to_read(path)
+    try:
+        application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+        schema = connection.execute("PRAGMA user_version").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    finally:
+        connection.close()
+    return _Header(application_id, schema, has_tables=tables > 0)
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that can't write; also to a file on a read-only disk.
+
+    Raises:
+        StoreError: what was written last lies in a log that can't be read here.
+        sqlite3.Error: the file can't be read.
+    """
+    connection = _connect(path, "mode=ro")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if "readonly" not in str(error) and "unable to open" not in str(error):
+            raise
+        if _has_log(path):
+            raise StoreError(
+                f"database {path}: its newest changes lie in {path.name}-wal, which can't be read "
+                "in a folder that is read-only",
+                "make the folder writable, or copy both files elsewhere",
+            ) from None
+        # In WAL mode a reader needs the shared-memory file. Where it can't be made nobody can be
+        # writing either, so the file may be read as it lies.
+        connection = _connect(path, "immutable=1")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return connection
+
+
+def _connect(path: Path, query: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        file_uri(path, query), uri=True, check_same_thread=False, isolation_level=None
+    )
+
+
+def explain_sqlite_error(error: BaseException, name: str) -> StoreError:
+    """The error of SQLite as one of ours: what is wrong, and how to mend it."""
+    text = " ".join(str(error).split())
+    if "locked" in text or "busy" in text:
+        return StoreError(
+            f"database {name}: is locked by another program",
+            "wait until that has finished, and try again; nothing was written",
+        )
+    if "readonly" in text or "read-only" in text:
+        return StoreError(
+            f"database {name}: is read-only",
+            "make the file and its folder writable, or name another with --db",
+        )
+    if "full" in text or "disk I/O" in text:
+        return StoreError(
+            f"database {name}: the disk is full or fails ({text})",
+            "free some space and try again; nothing was written",
+        )
+    if "not a database" in text or "malformed" in text:
+        return StoreError(
+            f"database {name}: is not a database of cadence, or is damaged ({text})",
+            "name another file with --db, or restore it from a backup",
+            exit_code=2,
+        )
+    if "unable to open" in text:
+        return StoreError(
+            f"database {name}: can't be opened",
+            "look at the file, its folder and their permissions",
+        )
+    return StoreError(f"database {name}: {text}", "look at the file, or restore it from a backup")

@@ -1,0 +1,60 @@
+"""Golden histories: what was once decided for them is decided for ever. Only ever added to.
+
+``python tests/test_golden.py`` writes the golden file of a history that has none yet.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cadence.core import encode_line
+from cadence.history import import_jsonl, replay
+from cadence.policy import Rule
+from cadence.store import Cadence
+
+HISTORIES = Path(__file__).parent.parent / "examples" / "histories"
+GOLDEN = Path(__file__).parent / "golden" / "replay"
+NAMES = sorted(path.stem for path in HISTORIES.glob("*.jsonl"))
+
+
+def replayed(name: str) -> list[dict[str, object]]:
+    """Each event as stored, and what was decided after it, without the data versions."""
+    app = Cadence.open()
+    with (HISTORIES / f"{name}.jsonl").open("rb") as lines:
+        import_jsonl(app, lines)
+    found: list[dict[str, object]] = []
+    for prospect in app.prospects():
+        for step in replay(app.history(prospect), app.policies):
+            decision = step.decision
+            found.append(
+                {
+                    "event": json.loads(encode_line(step.event)),
+                    "stage": step.stage,
+                    "decision": decision.decision,
+                    "at": None if decision.at is None else decision.at.isoformat(),
+                    "touch": None if decision.touch is None else decision.touch.id,
+                    "task": decision.task,
+                    "reasons": [
+                        [reason.rule, reason.because]
+                        for reason in decision.reasons
+                        if reason.rule != Rule.DETERMINISTIC
+                    ],
+                }
+            )
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_golden_history_replays_as_it_was_written(name: str) -> None:
+    lines = (GOLDEN / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    assert replayed(name) == [json.loads(line) for line in lines]
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for name in NAMES:
+        path = GOLDEN / f"{name}.jsonl"
+        if not path.exists():
+            lines = [json.dumps(one, ensure_ascii=False) for one in replayed(name)]
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
