@@ -594,6 +594,18 @@ def _touch(history: Sequence[Fact], decision: Decision, now: datetime) -> Iterat
     yield from _too_early(history, step, at)
 
 
+def agreed_at(history: Sequence[Fact]) -> datetime:
+    """When the appointment of the last on-time attempt was set; the beginning if there is none."""
+    set_at: datetime = history[0]["occurred"]
+    last: datetime = set_at
+    for fact in history:
+        if fact["type"] == "AppointmentSet":
+            last = fact["occurred"]
+        if fact["type"] == "AttemptMade" and fact["stage"] == "on_time":
+            set_at = last
+    return set_at
+
+
 def _too_early(history: Sequence[Fact], step: str, at: datetime) -> Iterator[str]:
     """Lower bounds of the time of a touch of ``tip8``."""
     country, subdivision = place(history)
@@ -609,6 +621,9 @@ def _too_early(history: Sequence[Fact], step: str, at: datetime) -> Iterator[str
                 yield f"business_hours: {here}"
         if step != "on_time":
             for start, until in suspensions(history, zone):
+                # Who agreed to the appointment while away agreed to both of its steps.
+                if step == "ten_minutes" and start <= agreed_at(history):
+                    continue
                 if start <= at < until:
                     yield f"suspended: {at} is in {start} to {until}"
     appointment = standing_appointment(history)
