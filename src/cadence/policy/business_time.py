@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from importlib import metadata
 from typing import Final, TypeVar
 
 from cadence.core.events import Gap
@@ -89,6 +88,8 @@ def _clock(text: str) -> int:
 
 def holidays_version() -> str:
     """The version of the holiday data, e.g. ``holidays 0.109``."""
+    from importlib import metadata  # slow to load; needed once
+
     return f"holidays {metadata.version('holidays')}"
 
 
@@ -111,9 +112,13 @@ def check_country(country: str, subdivision: str | None) -> None:
     Raises:
         InputError: they are not; names the nearest right spelling.
     """
-    from holidays import list_supported_countries
+    import holidays
 
-    supported = list_supported_countries(include_aliases=False)
+    # The country's own class first: the whole list is slow to make, and only an error needs it.
+    found = getattr(holidays, country, None) if len(country) == 2 and country.isupper() else None
+    if found is not None and (subdivision is None or subdivision in found.subdivisions):
+        return
+    supported = holidays.list_supported_countries(include_aliases=False)
     if country not in supported:
         near = difflib.get_close_matches(country.upper(), supported, n=1)
         hint = f"did you mean {near[0]}?" if near else "use an ISO 3166 code such as US or DE"
@@ -331,6 +336,18 @@ class Suspended:
         return total
 
 
+def _skipping(
+    start: datetime, end: datetime, spans: Sequence[tuple[datetime, datetime]]
+) -> datetime:
+    """``end`` moved later by as much of ``spans`` as lies between ``start`` and it."""
+    for first, last in spans:
+        if end <= first:
+            break
+        if last > start:
+            end += last - max(first, start)
+    return end
+
+
 def _end(suspension: Suspension, calendar: LocalCalendar) -> datetime:
     if suspension.until is not None:
         return suspension.until
@@ -440,11 +457,7 @@ class BusinessTime:
         end = anchor + delta
         if suspended is None:
             return end
-        while True:
-            later = anchor + delta + max(s.elapsed(anchor, end) for s in suspended)
-            if later == end:
-                return end
-            end = later
+        return max(_skipping(anchor, end, one.spans) for one in suspended)
 
     def earliest_with_gap(
         self, start: datetime, gap: Gap, suspended: tuple[Suspended, ...] | None = None

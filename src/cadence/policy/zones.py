@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from importlib import metadata, resources
+from importlib import resources
 from zoneinfo import ZoneInfo
 
 from cadence.errors import InputError
@@ -27,6 +27,8 @@ def zone_names() -> frozenset[str]:
 
 def zones_version() -> str:
     """The version of the zone data, e.g. ``tzdata 2026.2``."""
+    from importlib import metadata  # slow to load; needed once
+
     return f"tzdata {metadata.version('tzdata')}"
 
 
