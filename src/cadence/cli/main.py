@@ -108,7 +108,7 @@ def _explain(error: Exception) -> tuple[str, str]:
     message = " ".join(message.replace("Value error, ", "").split())
     context: Any = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "cadence"
-XX\.?$", message)
+    wrong = re.findall(r"'([^']*)' is not (?:one of )?(.*?)\.?$", message)
     if wrong:
         word, known = wrong[0][0], re.findall(r"'([^']*)'", wrong[0][1])
     else:
