@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,7 +12,7 @@ from cadence.core.events import Channel, EndReason, PolicyRef
 from cadence.core.stages import Stage
 from cadence.core.terms import Term
 
-__all__ = ["Decision", "Reason", "Touch", "TouchPart", "Verdict", "to_builtins"]
+__all__ = ["Decision", "Reason", "Said", "Touch", "TouchPart", "Verdict", "to_builtins"]
 
 
 class Verdict(Term):
@@ -25,22 +25,41 @@ class Verdict(Term):
     STOP = "stop"
 
 
+class Said(NamedTuple):
+    """A sentence that is put together when somebody reads it.
+
+    Most decisions are never read: the due list asks only what and when. Two are equal if their
+    pattern and their facts are.
+    """
+
+    pattern: str
+    facts: tuple[object, ...]
+
+    def __str__(self) -> str:
+        return self.pattern.format(*self.facts)
+
+
 class Reason(msgspec.Struct, frozen=True):
     """Why.
 
     Attributes:
         rule: a rule id of the charter, or another of ``docs/guarantees.md``.
-        because: one sentence.
+        said: one sentence; read it as :attr:`because`.
         events: the versions of the events that caused it.
         source: where the rule comes from.
         until: the instant to which this rule delays, where it delays.
     """
 
     rule: str
-    because: str
+    said: str | Said
     events: tuple[int, ...]
     source: str
     until: datetime | None = None
+
+    @property
+    def because(self) -> str:
+        """The sentence."""
+        return str(self.said)
 
 
 class TouchPart(msgspec.Struct, frozen=True):

@@ -38,8 +38,8 @@ from cadence.policy.business_time import (
     parse_hours,
 )
 from cadence.policy.charter import DESIGN, Rule
-from cadence.policy.decision import Decision, Reason, Touch, TouchPart, Verdict
-from cadence.policy.model import After, Policy, Step
+from cadence.policy.decision import Decision, Reason, Said, Touch, TouchPart, Verdict
+from cadence.policy.model import Policy, Step
 from cadence.policy.zones import zones_version
 
 __all__ = ["next_touch", "time_for", "unknown_policy"]
@@ -118,12 +118,36 @@ def time_for(prospect: Prospect, policy: Policy) -> BusinessTime:
     )
 
 
+class _Shown(NamedTuple):
+    """An instant on the prospect's clock, put into words when it is read."""
+
+    instant: datetime
+    time: BusinessTime
+
+    def __str__(self) -> str:
+        local = self.time.local(self.instant)
+        return f"{_WEEKDAYS[local.weekday()]} {str(local)[:16]}"
+
+
+class _DaysOff(NamedTuple):
+    """The days off between two instants, put into words when they are read."""
+
+    start: datetime
+    end: datetime
+    time: BusinessTime
+
+    def __str__(self) -> str:
+        off = self.time.days_off(self.start, self.end)
+        names = ", ".join(f"{name} ({day})" for day, name in off)
+        return f", not counting {names}" if names else ""
+
+
 class _Delay(NamedTuple):
     """One rule that moved a touch later."""
 
     rule: Rule
     until: datetime
-    because: str
+    because: str | Said
     events: tuple[int, ...]
     source: str
 
@@ -143,10 +167,9 @@ class _Case:
             self.time.suspended(suspensions) if suspensions else None
         )
 
-    def show(self, instant: datetime) -> str:
+    def show(self, instant: datetime) -> _Shown:
         """The instant on the prospect's clock, for a reader."""
-        local = self.time.local(instant)
-        return f"{_WEEKDAYS[local.weekday()]} {str(local)[:16]}"
+        return _Shown(instant, self.time)
 
     def task(self, what: str, since: datetime, reason: Reason) -> Decision:
         """A task with a deadline, which escalates once that has passed."""
@@ -425,7 +448,7 @@ def _outreach(
                     Reason(
                         Rule.LAPSED,
                         f"{touchpoint.name} was to be made between {case.show(planned.until)} and "
-                        f"{case.show(limit)[-5:]}; it is too late to be exact",
+                        f"{str(case.show(limit))[-5:]}; it is too late to be exact",
                         planned.events,
                         policy.source,
                     )
@@ -513,29 +536,30 @@ def _planned(case: _Case, step: Step, anchor: datetime | None, lapsed: datetime 
     prospect, policy = case.prospect, case.policy
     appointment = prospect.appointment
     if step.at is not None and appointment is not None:
-        because = f"called at the time agreed, {case.show(appointment.at)}"
+        because = Said("called at the time agreed, {}", (case.show(appointment.at),))
         return _Delay(
             Rule.APPOINTMENT, appointment.at, because, (appointment.version,), policy.source
         )
     events: tuple[int, ...] = ()
     if anchor is not None:
         # After a pause the first touch comes as soon as the pause is over.
-        because = f"they asked for a pause until {case.show(anchor)}"
+        because = Said("they asked for a pause until {}", (case.show(anchor),))
         return _Delay(Rule.PLAN, anchor, because, (prospect.contact.version,), policy.source)
     after = step.after
     assert after is not None  # the loader: a step has either `at` or `after`
     elapsed = after.elapsed
     last = _anchor_attempt(prospect, exact=elapsed is not None)
     if last is not None:
-        start, what, events = last.at, f"the attempt of {case.show(last.at)}", (last.version,)
+        start, what, events = last.at, "the attempt of", (last.version,)
     elif appointment is not None:
-        start, what = appointment.at, f"the appointment of {case.show(appointment.at)}"
+        start, what = appointment.at, "the appointment of"
         events = (appointment.version,)
     else:
-        start, what = prospect.silence.since, "the last contact"
+        start, what = prospect.silence.since, "the last contact,"
         events = (prospect.silence.version,)
     if lapsed is not None and lapsed > start:
-        start, what = lapsed, f"the time planned for the touch that lapsed, {case.show(lapsed)}"
+        start, what = lapsed, "the time planned for the touch that lapsed,"
+    off: object = ""
     if step.stage in _EXACT and elapsed is not None:
         planned = start + elapsed  # exactly; if that is suspended, it lapses
     elif elapsed is not None:
@@ -543,16 +567,9 @@ def _planned(case: _Case, step: Step, anchor: datetime | None, lapsed: datetime 
     else:
         assert after.business_days is not None  # the loader: exactly one unit
         planned = case.time.after_business_days(start, after.business_days, case.suspended)
-        off = case.time.days_off(start, planned)
-        if off:
-            what += f", not counting {', '.join(f'{name} ({day})' for day, name in off)}"
-    because = f"{_distance(after)} after {what}: {case.show(planned)}"
+        off = _DaysOff(start, planned, case.time)
+    because = Said("{} after {} {}{}: {}", (after, what, case.show(start), off, case.show(planned)))
     return _Delay(Rule.PLAN, planned, because, events, policy.source)
-
-
-@lru_cache(maxsize=256)
-def _distance(after: After) -> str:
-    return str(after)
 
 
 def _anchor_attempt(prospect: Prospect, *, exact: bool) -> Attempt | None:
@@ -790,18 +807,20 @@ def _answer(case: _Case) -> Decision | None:
     if all(part.channel is Channel.MAIL for part in parts):
         days = max(days, charter.MAIL_ANSWER_BUSINESS_DAYS)
     deadline = case.time.after_business_days(attempt.at, days, case.suspended)
-    because = f"{days} business days to answer the polite exit of {case.show(attempt.at)}"
+    because = "{} business days to answer the polite exit of {}"
+    facts = (days, case.show(attempt.at))
     source = policy.source
     if case.now < deadline:
         reason = Reason(
             Rule.POLITE_EXIT,
-            f"{because}: until {case.show(deadline)}",
+            Said(because + ": until {}", (*facts, case.show(deadline))),
             (attempt.version,),
             source,
             deadline,
         )
         return _decision(prospect, policy, Verdict.WAIT, deadline, (reason,))
-    reason = Reason(Rule.POLITE_EXIT, f"{because} have passed", (attempt.version,), source)
+    said = Said(because + " have passed", facts)
+    reason = Reason(Rule.POLITE_EXIT, said, (attempt.version,), source)
     return _decision(
         prospect, policy, Verdict.CLOSE, deadline, (reason,), end=EndReason.NO_RESPONSE
     )
