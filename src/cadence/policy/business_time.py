@@ -437,12 +437,14 @@ class BusinessTime:
         day = calendar.nth_business_day(first, n)
         if suspended is None:
             return day
-        while True:
-            left_out = suspended[index].business_days(calendar, first, day)
-            later = calendar.nth_business_day(first, n + left_out)
-            if later == day:
-                return day
-            day = later
+        left_out = 0
+        for start, end in suspended[index].days:
+            if day < start:
+                break
+            # The whole stretch is left out, so whatever falls into it comes after it.
+            left_out += calendar.business_days(max(first, start - 1), end)
+            day = calendar.nth_business_day(first, n + left_out)
+        return day
 
     def same_time(self, instant: datetime, other: datetime) -> datetime:
         """The local time of day of ``instant`` on the local date of ``other``, or ``other`` where

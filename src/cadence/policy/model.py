@@ -107,10 +107,10 @@ class Touchpoint(msgspec.Struct, frozen=True):
     """One touch of the plan: the ``number``-th of its step, the ``position``-th of its stage."""
 
     step: Step
+    stage: Stage
     name: str
     number: int
     position: int
-    rank: int
 
 
 def _canonical(value: Any) -> Any:
@@ -177,6 +177,14 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
         return tuple(self._touchpoints())
 
     @cached_property
+    def ahead(self) -> dict[Stage, tuple[Touchpoint, ...]]:
+        """For each stage, the touches of the plan from that stage on."""
+        return {
+            stage: tuple(one for one in self.touchpoints if rank(one.stage) >= rank(stage))
+            for stage in Stage
+        }
+
+    @cached_property
     def polite_exit(self) -> Step:
         """The step that leaves them a way out; the loader makes sure there is one."""
         return next(step for step in self.steps if step.stage is AttemptStage.POLITE_EXIT)
@@ -190,4 +198,4 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
                 position = positions.get(step.stage, 0)
                 positions[step.stage] = position + 1
                 name = step.id if step.times == 1 else f"{step.id}#{number}"
-                yield Touchpoint(step, name, number, position, rank(Stage(step.stage.value)))
+                yield Touchpoint(step, Stage(step.stage.value), name, number, position)

@@ -23,7 +23,7 @@ import msgspec
 
 from cadence.core.events import AttemptStage, Channel, EndReason, Intent
 from cadence.core.prospect import Attempt, ContactKind, Prospect
-from cadence.core.stages import ENDED, Stage, rank
+from cadence.core.stages import ENDED, Stage
 from cadence.errors import InputError
 from cadence.policy import charter
 from cadence.policy.business_time import (
@@ -82,7 +82,7 @@ def next_touch(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
         return _scheduled(case)
     if stage is Stage.POLITE_EXIT:
         return _answer(case) or _exit(case, [])
-    return _outreach(case, rank(stage), [])
+    return _outreach(case, stage, [])
 
 
 def unknown_policy(prospect: Prospect, other: Policy) -> Decision:
@@ -198,8 +198,10 @@ class _Case:
                     if start <= moved < end:
                         moved = end
             return moved
-        later = tuple(s for s in self.prospect.silence.suspensions if s.start > pauses_since)
-        for suspended in self.time.suspended(later) or ():
+        every = self.prospect.silence.suspensions
+        later = tuple(s for s in every if s.start > pauses_since)
+        counted = self.suspended if len(later) == len(every) else self.time.suspended(later)
+        for suspended in counted or ():
             for start, end in suspended.spans:
                 if start <= moved < end:
                     moved = end
@@ -362,7 +364,7 @@ def _engaged(case: _Case) -> Decision:
         reason = Reason(Rule.PLAN, "they said no", (contact.version,), DESIGN)
         return case.task("end it, or agree otherwise", contact.recorded_at, reason)
     if contact.kind is ContactKind.PAUSE and prospect.pause_until is not None:
-        return _outreach(case, rank(Stage.HALF_DAY) + 1, [], anchor=prospect.pause_until)
+        return _outreach(case, Stage.SPACED, [], anchor=prospect.pause_until)
     because = f"a contact ended the silence ({contact.kind.value.replace('_', ' ')})"
     reason = Reason(Rule.PLAN, because, (contact.version,), DESIGN)
     return case.task("agree the next step", contact.recorded_at, reason)
@@ -390,20 +392,20 @@ def _scheduled(case: _Case) -> Decision:
         )
     if case.now < appointment.at and not charter.contact_points_left(prospect):
         return _no_way_to_begin(case, [], None)
-    return _outreach(case, rank(Stage.SCHEDULED), [])
+    return _outreach(case, Stage.SCHEDULED, [])
 
 
 # The plan -----------------------------------------------------------------------------------------
 
 
 def _outreach(
-    case: _Case, from_rank: int, passed: list[Reason], anchor: datetime | None = None
+    case: _Case, stage: Stage, passed: list[Reason], anchor: datetime | None = None
 ) -> Decision:
     """The first touch of the plan that may be made; the polite exit when there is none.
 
     Args:
         case: whom, under what, when.
-        from_rank: stages before this one are behind the prospect.
+        stage: stages before this one are behind the prospect.
         passed: reasons of touches passed over so far; added to.
         anchor: what the first step is planned from, if not the last attempt.
     """
@@ -417,9 +419,9 @@ def _outreach(
     late_step: Step | None = None
     # What replaces a touch that was passed over for its lateness never comes before it.
     floor: datetime | None = None
-    for touchpoint in policy.touchpoints:
+    for touchpoint in policy.ahead[stage]:
         step = touchpoint.step
-        if touchpoint.rank < from_rank or touchpoint.position < made.get(step.stage, 0):
+        if touchpoint.position < made.get(step.stage, 0):
             continue
         if behind and step is late_step:
             behind.append(touchpoint.name)  # planned for the same time, so as late as the first
@@ -459,7 +461,7 @@ def _outreach(
             behind.append(touchpoint.name)
             floor, late_step = due, step
             continue
-        touch = _touch(case, Stage(step.stage.value), touchpoint.name, parts)
+        touch = _touch(case, touchpoint.stage, touchpoint.name, parts)
         return _due_or_wait(case, touch, due, possible, delays, passed)
     if behind:
         passed.append(_lateness(case, behind))
