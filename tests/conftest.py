@@ -10,7 +10,7 @@ settings.register_profile("default", max_examples=60, stateful_step_count=40, **
 settings.register_profile(
     "ci", max_examples=60, stateful_step_count=40, derandomize=True, **_COMMON
 )
-settings.register_profile("nightly", max_examples=2000, stateful_step_count=80, **_COMMON)
+settings.register_profile("nightly", max_examples=500, stateful_step_count=60, **_COMMON)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 

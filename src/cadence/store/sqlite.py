@@ -49,7 +49,10 @@ _INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
 _UPSERT_DUE: Final = (
     "INSERT INTO due (prospect, verdict, at, wake) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (prospect) DO UPDATE "
-    "SET verdict = excluded.verdict, at = excluded.at, wake = excluded.wake"
+    "SET verdict = excluded.verdict, at = excluded.at, wake = excluded.wake "
+    # A note changes nothing that is due: then no page of the list need be written.
+    "WHERE (due.verdict, due.at, due.wake) "
+    "IS NOT (excluded.verdict, excluded.at, excluded.wake)"
 )
 
 
