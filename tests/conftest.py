@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=60, stateful_step_count=40, **_COMMON)
@@ -11,6 +11,10 @@ settings.register_profile(
     "ci", max_examples=60, stateful_step_count=40, derandomize=True, **_COMMON
 )
 settings.register_profile("nightly", max_examples=500, stateful_step_count=60, **_COMMON)
+# To look at a failure at once, without waiting for a smaller one.
+settings.register_profile(
+    "unshrunk", max_examples=60, stateful_step_count=40, phases=list(Phase)[:3], **_COMMON
+)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 

@@ -69,9 +69,15 @@ def test_the_first_message_says_that_we_call_as_promised_and_when_we_call_again(
 
 
 def test_a_late_first_call_says_that_it_is_late() -> None:
-    assert "I am sorry that I am late: we had said 09:00" in said(
-        history(), NINE + timedelta(minutes=20)
-    )
+    text = said(history(), NINE + timedelta(minutes=20))
+    assert "later than the 09:00 we had said; I am sorry" in text
+
+
+def test_after_a_late_first_call_the_second_message_promises_nothing_it_did_not_keep() -> None:
+    late = (NINE + timedelta(minutes=20), AttemptMade(NO_ANSWER, AttemptStage.ON_TIME, "on_time"))
+    text = said(history(late), NINE + timedelta(minutes=30))
+    assert "I called at 09:20, and again now" in text
+    assert "promised" not in text
 
 
 def test_the_second_message_says_when_we_call_again_and_nothing_of_their_interest() -> None:

@@ -66,7 +66,8 @@ class UnknownProspect(InputError):
 
     def __init__(self, prospect: str) -> None:
         super().__init__(
-            f"no prospect {prospect!r} is known", "look ids up with: cadence due --all"
+            f"no prospect {prospect!r} is known",
+            "look ids up with: cadence due --all, or in: cadence export -",
         )
 
 

@@ -106,6 +106,7 @@ def _explain(error: Exception) -> tuple[str, str]:
     """What is wrong with a call, and the nearest right spelling or the page that tells."""
     message: str = error.format_message() if hasattr(error, "format_message") else str(error)
     message = " ".join(message.replace("Value error, ", "").split())
+    message = message.partition(" Did you mean ")[0]  # said once, below
     context: Any = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "cadence"
     wrong = re.findall(r"'([^']*)' is not (?:one of )?(.*?)\.?$", message)

@@ -10,13 +10,13 @@ import msgspec
 import typer
 
 from cadence.cli.session import Session, command
-from cadence.cli.show import due_header, due_line, explanation, paint, replay_lines
+from cadence.cli.show import due_header, due_line, explanation, replay_lines
 from cadence.core.wire import parse_instant
 from cadence.core.wire import to_builtins as event_to_builtins
 from cadence.errors import InputError
 from cadence.history.replay import Replayed, replay, until
 from cadence.policy.catalogue import Policies
-from cadence.policy.decision import Verdict, to_builtins
+from cadence.policy.decision import to_builtins
 
 __all__ = ["register"]
 
@@ -81,9 +81,6 @@ def register(app: typer.Typer) -> None:
             return
         for line in explanation(prospect, decision):
             session.write(line)
-        if decision.decision is Verdict.WAIT:
-            because = "not earlier: each rule above was waited for"
-            session.write(paint(f"  {because}", "dim"))
 
     @command(app, "replay", example="cadence replay jerry --until 5")
     def replay_(

@@ -78,14 +78,22 @@ def _what(decision: Decision) -> str:
 
 def due_header() -> str:
     """The column titles of :func:`due_line`."""
-    return paint(f"{'what':6} {'when (their time)':20} {'prospect':20} {'stage':12} next", "bold")
+    return paint(f"{'what':6} {'when (their time)':23} {'prospect':20} {'stage':12} next", "bold")
 
 
 def due_line(prospect: Prospect, decision: Decision) -> str:
     """One decision as a line of the due list."""
     verdict = paint(f"{decision.decision:6}", _STYLES[decision.decision])
     when = clock(prospect, decision.at)
-    return f"{verdict} {when:20} {prospect.id:20} {decision.stage:12} {_what(decision)}".rstrip()
+    if decision.decision is Verdict.TASK:
+        when = f"by {when}"
+    late = "  (overdue)" if any(_escalates(reason) for reason in decision.reasons) else ""
+    what = f"{_what(decision)}{late}"
+    return f"{verdict} {when:23} {prospect.id:20} {decision.stage:12} {what}".rstrip()
+
+
+def _escalates(reason: Reason) -> bool:
+    return reason.rule == Rule.FORGOTTEN and "escalate" in reason.because
 
 
 def next_line(prospect: Prospect, decision: Decision) -> str:
@@ -113,6 +121,12 @@ def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
     for reason in decision.reasons:
         yield f"    {_reason(reason)}"
     ref = decision.policy
+    if decision.decision is Verdict.WAIT:
+        held = [r for r in decision.reasons if r.until is not None]
+        rules = "; ".join(f"{r.rule} until {clock(prospect, r.until)}" for r in held)
+        yield f"  not earlier: {rules}"
+    if len(prospect.zones) > 1:
+        yield f"  in every zone they may be in: {', '.join(prospect.zones)}"
     yield paint(f"  policy {ref.name} version {ref.version}, digest {ref.digest[:12]}…", "dim")
 
 
@@ -131,11 +145,12 @@ def _summary(event: Event) -> str:
         gap = ""
         if data.gap is not None:
             gap = (
-                f", gap {data.gap.business_days} business days"
+                f", gap {data.gap.business_days} business day{'s' * (data.gap.business_days > 1)}"
                 if data.gap.business_days
                 else f", gap {data.gap.minutes} min"
             )
-        return f"{place}: {parts}{gap}{broke}"
+        why = f" ({_short(data.why)})" if data.why else ""
+        return f"{place}: {parts}{gap}{broke}{why}"
     fields: dict[str, Any] = data_fields(data)
     return ", ".join(f"{name} {_short(value)}" for name, value in fields.items())
 

@@ -48,7 +48,8 @@ def register(app: typer.Typer) -> None:
             session.print_json(done._asdict())
             return
         session.write(
-            f"{done.prospects} prospects: {done.events} events imported, "
+            f"{done.prospects} prospect{'' if done.prospects == 1 else 's'}: "
+            f"{done.events} events imported, "
             f"{done.skipped} were there already"
         )
 

@@ -149,6 +149,8 @@ def register(app: typer.Typer) -> None:
         command_id: CommandId = None,
     ) -> None:
         """Add a prospect."""
+        if not name.strip():
+            raise InputError("--name: is empty", "give their name")
         data = ProspectAdded(
             name=name,
             timezone=timezone[0] if len(timezone) == 1 else tuple(timezone),
@@ -276,7 +278,12 @@ def register(app: typer.Typer) -> None:
         command_id: CommandId = None,
     ) -> None:
         """Record that they asked us to wait."""
-        what = PauseRequested(parse_instant(until, "UNTIL"))
+        end = parse_instant(until, "UNTIL")
+        if end <= (session.now() if occurred is None else parse_instant(occurred, "--occurred")):
+            raise InputError(
+                f"UNTIL: {until} is over when they ask for it", "give a time that lies ahead"
+            )
+        what = PauseRequested(end)
         _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
     @command(
@@ -372,8 +379,9 @@ def register(app: typer.Typer) -> None:
             found.append(InterestNoted(interest))
         if value is not None:
             with session.reading() as store:
-                known = len(store.load(p).values)
-            found.append(ValueNoted(f"value-{known + 1}", value, kind))
+                known = {one.id for one in store.load(p).values}
+            free = next(f"value-{n}" for n in range(1, len(known) + 2) if f"value-{n}" not in known)
+            found.append(ValueNoted(free, value, kind))
         if prefers is not None or hours is not None:
             found.append(PreferenceStated(prefers, hours))
         if guidelines:

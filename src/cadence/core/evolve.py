@@ -94,7 +94,10 @@ def fold(prospect: Prospect | None, events: Iterable[Event]) -> Prospect | None:
         draft.version = event.version
         draft.recorded_at = event.recorded_at
         data = event.data
+        stage = draft.stage
         _HANDLERS[type(data)](draft, event, data)
+        if draft.stage is not stage:
+            draft.stage_at = event.recorded_at
     return None if draft is None else draft.freeze()
 
 
@@ -108,8 +111,10 @@ class _Draft:
         "contact_points",
         "country",
         "end",
+        "end_version",
         "failed",
         "failed_at",
+        "failed_version",
         "guidelines_agreed",
         "id",
         "interests",
@@ -120,6 +125,7 @@ class _Draft:
         "not_before",
         "opted_out",
         "opted_out_at",
+        "opted_out_version",
         "owner",
         "pause_until",
         "policy",
@@ -133,6 +139,7 @@ class _Draft:
         "since",
         "source",
         "stage",
+        "stage_at",
         "subdivision",
         "suspensions",
         "used_values",
@@ -146,6 +153,7 @@ class _Draft:
     recorded_at: datetime
     since: datetime
     contact: Contact
+    stage_at: datetime
 
     def __init__(self, prospect: Prospect | None) -> None:
         if prospect is None:
@@ -180,6 +188,9 @@ class _Draft:
             self.failed_at: datetime | None = None
             self.opted_out_at: datetime | None = None
             self.reopened_at: datetime | None = None
+            self.end_version = 0
+            self.failed_version = 0
+            self.opted_out_version = 0
             self.attempts: list[Attempt] = []
             self.suspensions: tuple[Suspension, ...] = ()
             return
@@ -218,6 +229,10 @@ class _Draft:
         self.opted_out_at = prospect.opted_out_at
         self.reopened_at = prospect.reopened_at
         self.kept_at = prospect.kept_at
+        self.stage_at = prospect.stage_at
+        self.end_version = prospect.end_version
+        self.failed_version = prospect.failed_version
+        self.opted_out_version = prospect.opted_out_version
         silence = prospect.silence
         self.since = silence.since
         self.attempts = list(silence.attempts)
@@ -227,6 +242,7 @@ class _Draft:
         """The first silence begins with the first event, whatever that is."""
         self.id = event.prospect
         self.since = event.occurred_at
+        self.stage_at = event.recorded_at
         self.contact = Contact(
             ContactKind.ADDED, event.occurred_at, event.recorded_at, event.version
         )
@@ -269,6 +285,7 @@ class _Draft:
             self.stage,
             silence,
             self.contact,
+            self.stage_at,
             self.name,
             self.zones,
             self.country,
@@ -298,6 +315,9 @@ class _Draft:
             self.opted_out_at,
             self.reopened_at,
             self.kept_at,
+            self.end_version,
+            self.failed_version,
+            self.opted_out_version,
         )
 
     def signal(self, signal: Signal) -> None:
@@ -349,7 +369,7 @@ class _Draft:
                 ),
                 None,
             )
-        self.failed_at = self.recorded_at
+        self.failed_at, self.failed_version = self.recorded_at, self.version
         if address is not None:
             self.failed |= {(channel, address)}
 
@@ -453,6 +473,13 @@ def _attempt(draft: _Draft, event: Event, data: AttemptMade) -> None:
         return
     # A file reopened has no outreach until a contact: whatever was tried there moves no stage.
     draft.stage = follow(draft.stage, _ATTEMPT_SIGNAL[_EXTRA if draft.reopened else stage])
+    if (
+        draft.appointment is not None
+        and draft.appointment.at <= at
+        and draft.stage is not _SCHEDULED
+    ):
+        # Outreach has gone on past it, without an on-time call.
+        draft.kept, draft.appointment = draft.appointment, None
     attempts = draft.attempts
     spaced_call = has_call and (stage is _SPACED or stage is _EXTRA)
     position = len(attempts)
@@ -499,6 +526,7 @@ def _referred(draft: _Draft, event: Event, data: ReferralGiven) -> None:
 
 def _opted_out(draft: _Draft, event: Event, data: OptOutRequested) -> None:
     draft.failed_at = event.recorded_at
+    draft.opted_out_version = event.version
     if draft.opted_out_at is None or draft.opted_out_at < event.occurred_at:
         draft.opted_out_at = event.occurred_at
     if data.channel is None:
@@ -552,7 +580,7 @@ def _ended(draft: _Draft, event: Event, data: FollowUpEnded) -> None:
     draft.kept_contact = 0
     # The first end counts; only a file closed for silence can still be won or lost.
     if draft.end is None or draft.end in _CLOSED_REASONS:
-        draft.end = data.reason
+        draft.end, draft.end_version = data.reason, event.version
     if data.reason in _WON_REASONS:
         draft.signal(Signal.END_WON)
     elif data.reason in _CLOSED_REASONS:

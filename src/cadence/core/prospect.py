@@ -131,6 +131,7 @@ class Prospect(msgspec.Struct, frozen=True):
         stage: where the prospect stands.
         silence: the running silence.
         contact: the contact that began it.
+        stage_at: when what brought the prospect to its stage was recorded.
         zones: IANA names, one or several candidates.
         failed: (channel, address) pairs that must never be used again.
         failed_at: when we last learnt that a contact point is lost, by failure or opt-out.
@@ -147,6 +148,9 @@ class Prospect(msgspec.Struct, frozen=True):
         reopened_at: when it was recorded.
         kept_contact: version of a contact that came after the end and waits for the owner, or 0.
         kept_at: when it was recorded.
+        end_version: the event of the end that counts, or the last that did, or 0.
+        failed_version: the event by which the last contact point failed, or 0.
+        opted_out_version: the last opt-out, or 0.
     """
 
     id: str
@@ -155,6 +159,7 @@ class Prospect(msgspec.Struct, frozen=True):
     stage: Stage
     silence: Silence
     contact: Contact
+    stage_at: datetime
     name: str = ""
     zones: tuple[str, ...] = ("UTC",)
     country: str | None = None
@@ -184,6 +189,9 @@ class Prospect(msgspec.Struct, frozen=True):
     opted_out_at: datetime | None = None
     reopened_at: datetime | None = None
     kept_at: datetime | None = None
+    end_version: int = 0
+    failed_version: int = 0
+    opted_out_version: int = 0
 
     def made_at(self, stage: Stage) -> int:
         """How many attempts of the running silence took a place at ``stage``."""

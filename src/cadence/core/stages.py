@@ -16,7 +16,8 @@ stages; none may go back. Only the prospect can turn the line around, by a conta
 
 How an event becomes a *signal*. The machine does not look at data. ``core/evolve.py`` turns each
 event into one signal (an attempt at stage ``spaced`` is ``attempt_spaced``; a conversation is
-``contact``; a note is ``noted``), and this file says what the signal does.
+``contact``; a note is ``noted``, which moves nothing anywhere, so the fold does not even ask), and
+this file says what the signal does.
 
 What a cell of the table says:
 

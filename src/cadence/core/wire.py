@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ __all__ = [
     "data_fields",
     "decode_line",
     "encode_line",
+    "in_utc",
     "parse_instant",
     "to_builtins",
 ]
@@ -133,7 +134,7 @@ def decode_line(line: bytes | str) -> Line:
     return Line(
         prospect=envelope.prospect,
         occurred_at=_utc(envelope.occurred_at, "occurred_at"),
-        data=_data_in_utc(data),
+        data=in_utc(data),
         given=given,
         version=envelope.version,
         recorded_at=None
@@ -197,7 +198,15 @@ def _utc(instant: datetime, field: str) -> datetime:
     return found
 
 
-def _data_in_utc(data: Data) -> Data:
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+
+
+def in_utc(data: _Struct) -> _Struct:
+    """``data`` with its instants in UTC.
+
+    Raises:
+        InputError: one lies outside the years 1970 to 2199.
+    """
     changed = {
         name: _utc(value, f"data.{name}")
         for name in data.__struct_fields__

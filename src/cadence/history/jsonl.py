@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 
 import msgspec
 
-from cadence.core.events import AttemptMade, Event, ProspectAdded
+from cadence.core.events import AttemptMade, AttemptStage, Event, ProspectAdded, ProspectUpdated
 from cadence.core.evolve import evolve, fold
 from cadence.core.prospect import Prospect
 from cadence.core.wire import Line, data_fields, decode_line, encode_line
@@ -77,7 +77,8 @@ def import_jsonl(
             continue
         try:
             line = decode_line(text)
-            check_fact(line.data)
+            if not isinstance(line.data, ProspectUpdated):  # its country may stand above
+                check_fact(line.data)
         except InputError as error:
             bad.append(BadLine(number, error.what, error.mend))
             continue
@@ -146,6 +147,8 @@ class _Builder:
                 f"version: {line.version} of {self.id!r} leaves a hole after {len(self.history)}",
                 f"the next version is {len(self.history) + 1}",
             )
+        if isinstance(line.data, ProspectUpdated) and self.folded is not None:
+            check_fact(line.data, self.folded.country)
         begins = isinstance(line.data, ProspectAdded)
         if begins != (self.folded is None):
             raise InputError(
@@ -159,9 +162,13 @@ class _Builder:
         data = line.data
         if isinstance(data, AttemptMade):
             assert self.folded is not None  # add() looked
-            policies = self.app.policies
-            policy = policies.of(self.folded) or policies.default
-            data = complete_attempt(self.folded, data, policy, line.occurred_at, line.given)
+            policy = self.app.policies.of(self.folded)
+            if policy is not None:
+                data = complete_attempt(self.folded, data, policy, line.occurred_at, line.given)
+            else:  # nothing is judged under a policy that is not at hand
+                kept = data.policy or self.folded.policy
+                stage = data.stage or AttemptStage.EXTRA
+                data = msgspec.structs.replace(data, stage=stage, policy=kept)
         recorded = line.recorded_at
         if recorded is None:
             # Nobody learnt of it before it happened, nor before what stands above it.

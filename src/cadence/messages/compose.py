@@ -59,8 +59,10 @@ def compose(decision: Decision, prospect: Prospect, policies: Policies, now: dat
         words["next_time"] = words["deadline"] = _when(time, said_at, following)
     agreed = _agreed(prospect)
     if agreed is not None:
-        words["appointment_time"] = f"{time.local(agreed):%H:%M}"
-        words["late"] = touch.stage is Stage.ON_TIME and said_at - agreed >= _LATE
+        words["appointment_time"] = _clock(time, said_at, agreed)
+        called = said_at if touch.stage is Stage.ON_TIME else agreed
+        kept = prospect.appointment or prospect.kept
+        words["late"] = kept is not None and called - kept.at >= _LATE
     parts = tuple(
         msgspec.structs.replace(part, text=template(part.script).render(words))
         for part in touch.parts
@@ -92,6 +94,15 @@ def _following(
     imagined = Event(prospect.id, prospect.version + 1, said_at, said_at, attempt)
     _, after = advance(prospect, (imagined,), policies, said_at)
     return after.at
+
+
+def _clock(time: BusinessTime, said_at: datetime, then: datetime) -> str:
+    """``09:00`` today, ``09:00 on Tuesday, 1 December`` of another day."""
+    here, there = time.local(said_at), time.local(then)
+    if here.date() == there.date():
+        return f"{there:%H:%M}"
+    day = f"{_DAYS[there.weekday()]}, {there.day} {_MONTHS[there.month - 1]}"
+    return f"{there:%H:%M} on {day}"
 
 
 def _when(time: BusinessTime, said_at: datetime, then: datetime) -> str:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from cadence.core.events import PolicyRef
 from cadence.core.prospect import Prospect
 from cadence.policy.decision import Decision
 from cadence.policy.load import builtin, builtin_names
 from cadence.policy.model import Policy
 from cadence.policy.next_touch import next_touch, unknown_policy
 
-__all__ = ["Policies"]
+__all__ = ["Policies", "is_builtin"]
+
+
+def is_builtin(ref: PolicyRef) -> bool:
+    """Whether ``ref`` names a policy that comes with cadence, as it is in this version."""
+    return any(builtin(name).digest == ref.digest for name in builtin_names())
 
 
 class Policies:
@@ -37,5 +43,5 @@ class Policies:
         """What comes next for ``prospect`` under its policy, seen at ``now``."""
         policy = self.of(prospect)
         if policy is None:
-            return unknown_policy(prospect, self.default)
+            return unknown_policy(prospect, self.default, now)
         return next_touch(prospect, policy, now)

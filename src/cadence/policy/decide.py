@@ -8,7 +8,7 @@ passed through: it happened. Both come out as event data, complete with what was
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -17,6 +17,7 @@ from cadence.core.events import (
     AppointmentSet,
     AttemptMade,
     AttemptStage,
+    Aware,
     Channel,
     Data,
     EndReason,
@@ -32,13 +33,14 @@ from cadence.core.events import (
 )
 from cadence.core.prospect import Prospect
 from cadence.core.stages import ENDED, Stage
+from cadence.core.wire import in_utc
 from cadence.errors import InputError, Refused
 from cadence.policy import charter
 from cadence.policy.business_time import BusinessTime, check_country, parse_hours
 from cadence.policy.charter import Rule
 from cadence.policy.decision import Decision, Touch, Verdict
 from cadence.policy.model import Policy
-from cadence.policy.next_touch import next_touch, time_for
+from cadence.policy.next_touch import next_touch, preferred_hours, time_for
 from cadence.policy.zones import zone
 
 __all__ = [
@@ -57,14 +59,14 @@ __all__ = [
 class MakeAttempt(msgspec.Struct, frozen=True):
     """Try them, or have tried. ``off_policy`` says why it was made although a rule forbids it."""
 
-    parts: tuple[Part, ...]
+    parts: Annotated[tuple[Part, ...], msgspec.Meta(min_length=1)]
     off_policy: str | None = None
 
 
 class SetAppointment(msgspec.Struct, frozen=True):
     """Agree to call at ``at``. ``agreed_by``: the channel on which they agreed just now."""
 
-    at: datetime
+    at: Aware
     agreed_by: Channel | None = None
 
 
@@ -107,6 +109,7 @@ def decide(
         Refused: a command that a rule forbids; carries the rule and until when.
         InputError: a fact with values that can't be: an unknown zone, country or hours.
     """
+    command = _checked(command)
     if isinstance(command, ProspectAdded):
         if prospect is not None:
             raise Refused(
@@ -132,12 +135,28 @@ def decide(
         return (_reopen(prospect, command),)
     if isinstance(command, AttemptMade):
         return (complete_attempt(prospect, command, policy, at),)
-    check_fact(command)
+    check_fact(command, prospect.country)
     return (command,)
 
 
-def check_fact(data: Data) -> None:
+def _checked(command: Command) -> Command:
+    """``command`` with every value of its type: structs made in Python are not checked by then."""
+    try:
+        plain = msgspec.to_builtins(command, builtin_types=(datetime,))
+        return in_utc(msgspec.convert(plain, type=type(command)))
+    except msgspec.ValidationError as error:
+        text = " ".join(str(error).replace("`", "'").split())
+        raise InputError(
+            f"{type(command).__name__}: {text}", "see the table of events in docs/events.md"
+        ) from None
+
+
+def check_fact(data: Data, of_country: str | None = None) -> None:
     """Check the values of a fact that the types alone can't.
+
+    Args:
+        data: the fact.
+        of_country: the country that the prospect has already.
 
     Raises:
         InputError: an unknown zone, country or subdivision, or hours that are none.
@@ -148,9 +167,10 @@ def check_fact(data: Data) -> None:
             raise InputError("timezone: the list is empty", "name at least one IANA zone")
         for name in names or ():
             zone(name)
-        if data.country is not None:
-            check_country(data.country, data.subdivision)
-        elif data.subdivision is not None and isinstance(data, ProspectAdded):
+        country = data.country or of_country
+        if country is not None:
+            check_country(country, data.subdivision)
+        elif data.subdivision is not None:
             raise InputError(
                 f"subdivision: {data.subdivision!r} without a country", "name the country too"
             )
@@ -242,21 +262,39 @@ def _place(prospect: Prospect, policy: Policy, parts: tuple[Part, ...], at: date
         # holds without that still holds.
         lasting = _lasting_breaches(prospect, parts)
         return _Place(AttemptStage.EXTRA, None, None, None, lasting, decision)
+    attempts = prospect.silence.attempts
+    if attempts and attempts[-1].at > at:
+        # What was next at its time was decided without the attempts that came after it.
+        broke = _lasting_breaches(prospect, parts)
+        return _Place(AttemptStage.EXTRA, None, None, _gap(prospect, policy, at), broke, decision)
     touch = decision.touch
     broke = _breaches(prospect, policy, parts, at, decision)
+    early = prospect.appointment is not None and at < prospect.appointment.at
     stage, step, touch_id = AttemptStage.EXTRA, None, None
-    if touch is not None and (
-        touch.stage in _REPLACEABLE or (decision.decision is Verdict.DUE and not broke)
+    if (
+        touch is not None
+        and not early
+        and (touch.stage in _REPLACEABLE or (decision.decision is Verdict.DUE and not broke))
     ):
         stage, step, touch_id = AttemptStage(touch.stage.value), touch.step, touch.id
     elif (
         touch is None
         and not broke
+        and not early
         and decision.decision is Verdict.TASK
-        and prospect.stage in (Stage.NEW, Stage.ENGAGED)
+        and prospect.stage in (Stage.NEW, Stage.SCHEDULED, Stage.ENGAGED)
     ):
         # An owner's own attempt; unanswered, it is the first spaced one.
         stage, step = AttemptStage.SPACED, _next_spaced(prospect, policy)
+    if (
+        stage in (AttemptStage.SPACED, AttemptStage.EXTRA)
+        and charter.spaced_cap_reached(prospect)
+        and any(part.channel is Channel.CALL for part in parts)
+        and not (decision.decision is Verdict.DUE and not broke)
+    ):
+        broke = (*broke, Rule.SPACED_CAP)
+        if touch is None:
+            stage, step = AttemptStage.EXTRA, None
     return _Place(stage, step, touch_id, _gap(prospect, policy, at), broke, decision)
 
 
@@ -284,6 +322,9 @@ def _breaches(
     elif verdict is Verdict.TASK and prospect.stage is Stage.ENGAGED:
         if prospect.reopened or prospect.contact.intent is Intent.NO:
             found.append(Rule.PLAN)
+    elif verdict is Verdict.TASK and prospect.appointment is not None:
+        if at < prospect.appointment.at:
+            found.append(Rule.APPOINTMENT)
     elif verdict is Verdict.WAIT:
         found += [
             Rule(reason.rule)
@@ -292,17 +333,10 @@ def _breaches(
             and reason.until > at
             and reason.rule in (Rule.PLAN, Rule.APPOINTMENT, Rule.CONCERN)
         ]
-    counts_as_spaced = touch is None or touch.stage in (Stage.SPACED, Stage.POLITE_EXIT)
-    if (
-        counts_as_spaced
-        and verdict is not Verdict.STOP
-        and charter.spaced_cap_reached(prospect)
-        and any(part.channel is Channel.CALL for part in parts)
-        and not (verdict is Verdict.DUE and touch is not None)
-    ):
-        found.append(Rule.SPACED_CAP)
     if verdict is not Verdict.DUE:
         found += _untimely(prospect, policy, at, decision)
+    if verdict is Verdict.WAIT and not found:
+        found.append(Rule.PLAN)  # a wait is never in order, whatever delay it is for
     return tuple(dict.fromkeys(found))
 
 
@@ -338,7 +372,7 @@ def _untimely(prospect: Prospect, policy: Policy, at: datetime, decision: Decisi
     touch = decision.touch
     if touch is not None and touch.stage not in (Stage.ON_TIME, Stage.TEN_MINUTES):
         hours = any(r.rule == Rule.BUSINESS_HOURS for r in decision.reasons)
-        if hours and time.next_open(at) != at:
+        if hours and time.next_open(at, preferred_hours(prospect)) != at:
             found.append(Rule.BUSINESS_HOURS)
     return found
 
@@ -400,7 +434,14 @@ def _with_addresses(
 def _refusal(prospect: Prospect, place: _Place, at: datetime) -> Refused:
     rule = place.broke[0]
     decision = place.decision
-    because = next((r.because for r in decision.reasons if r.rule == rule), _SAYS[rule])
+    # The reason that delays it, in its own words; a reason of the same rule may be about another.
+    because = next(
+        (r.because for r in decision.reasons if r.rule == rule and r.until and r.until > at),
+        _SAYS[rule],
+    )
+    if rule is Rule.PLAN and decision.decision is Verdict.DUE and decision.touch is not None:
+        channels = " and ".join(part.channel for part in decision.touch.parts)
+        because = f"the policy proposes {decision.touch.step} by {channels} now"
     until = decision.at if decision.decision is Verdict.WAIT and decision.touch else None
     if rule in (Rule.OPT_OUT, Rule.CONTACT_POINT, Rule.POLITE_EXIT):
         until = None
@@ -459,7 +500,7 @@ def _appoint(
     if waking != command.at:
         raise Refused(
             f"{prospect.id}: appointment refused by quiet_hours: {command.at:%Y-%m-%dT%H:%M:%SZ} "
-            "lies between 21:00 and 08:00 of the prospect's time",
+            f"lies between 21:00 and 08:00 ({_clocks(prospect, command.at)})",
             "find out which zone they are in; no hour is waking in all of these"
             if waking is None
             else f"choose {waking:%Y-%m-%dT%H:%M:%SZ} or later",
@@ -480,6 +521,10 @@ def _appoint(
             rule=Rule.PLAN,
         )
     return (AppointmentSet(command.at),)
+
+
+def _clocks(prospect: Prospect, at: datetime) -> str:
+    return ", ".join(f"{at.astimezone(zone(name)):%H:%M} {name}" for name in prospect.zones)
 
 
 def _cancel(prospect: Prospect) -> AppointmentCancelled:
@@ -509,7 +554,8 @@ def _end(prospect: Prospect, command: EndFollowUp, policy: Policy, at: datetime)
                 until=until,
             )
     if reason is EndReason.UNREACHABLE:
-        left = charter.contact_points_left(prospect)
+        tried = {(p.channel, p.address or "") for one in prospect.exits() for p in one.parts}
+        left = [one for one in charter.contact_points_left(prospect) if one not in tried]
         if left:
             raise Refused(
                 f"{prospect.id}: closing refused by contact_point: {left[0][0]} {left[0][1]} "
@@ -521,6 +567,12 @@ def _end(prospect: Prospect, command: EndFollowUp, policy: Policy, at: datetime)
 
 
 def _reopen(prospect: Prospect, command: ReopenFollowUp) -> FollowUpReopened:
+    if prospect.stage is Stage.OPTED_OUT:
+        raise Refused(
+            f"{prospect.id}: reopening refused by opt_out: they want no more of us",
+            "only they can take that back; record it with: cadence opt-in",
+            rule=Rule.OPT_OUT,
+        )
     if prospect.stage not in ENDED:
         raise Refused(
             f"{prospect.id}: can't be reopened: it has not ended (stage {prospect.stage})",

@@ -17,14 +17,13 @@ from cadence.core.events import AttemptStage, Channel
 from cadence.core.stages import Stage, rank
 from cadence.errors import InputError, PolicyError
 from cadence.policy.business_time import QUIET_FROM, QUIET_UNTIL, parse_hours
+from cadence.policy.charter import SPACED_CAP
 from cadence.policy.model import After, Calendar, Policy, Requires, Step, StepPart, Within
 
 __all__ = ["DEFAULT_POLICY", "builtin", "builtin_names", "load", "loads"]
 
 DEFAULT_POLICY = "tip8"
 """The policy of a prospect that was given no other."""
-
-_SPACED_MOST = 6
 
 
 def builtin_names() -> list[str]:
@@ -51,12 +50,13 @@ def builtin(name: str = DEFAULT_POLICY) -> Policy:
     return loads(source.read_text(encoding="utf-8"), f"{name}.toml")
 
 
-def load(path: Path) -> Policy:
+def load(path: Path | str) -> Policy:
     """Read the policy file ``path``.
 
     Raises:
         PolicyError: it can't be read, or is no policy.
     """
+    path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -231,8 +231,8 @@ def _check_step(step: Step, key: str, name: str) -> None:
     repeats = step.stage in (AttemptStage.SPACED, AttemptStage.NURTURE)
     if step.times > 1 and not repeats:
         raise _fail(name, f"{key}.times", step.times, f"1 for stage {step.stage}")
-    if step.stage is AttemptStage.SPACED and step.times > _SPACED_MOST:
-        raise _fail(name, f"{key}.times", step.times, f"1 to {_SPACED_MOST} (rule spaced_cap)")
+    if step.stage is AttemptStage.SPACED and step.times > SPACED_CAP:
+        raise _fail(name, f"{key}.times", step.times, f"1 to {SPACED_CAP} (rule spaced_cap)")
     is_exit = step.stage is AttemptStage.POLITE_EXIT
     answer = step.answer_within
     if is_exit and (answer is None or answer.business_days is None):

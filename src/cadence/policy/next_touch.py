@@ -23,7 +23,7 @@ import msgspec
 
 from cadence.core.events import AttemptStage, Channel, EndReason, Intent
 from cadence.core.prospect import Attempt, ContactKind, Prospect
-from cadence.core.stages import ENDED, Stage
+from cadence.core.stages import ENDED, Stage, rank
 from cadence.errors import InputError
 from cadence.policy import charter
 from cadence.policy.business_time import (
@@ -42,11 +42,14 @@ from cadence.policy.decision import Decision, Reason, Said, Touch, TouchPart, Ve
 from cadence.policy.model import Policy, Step
 from cadence.policy.zones import zones_version
 
-__all__ = ["next_touch", "time_for", "unknown_policy"]
+__all__ = ["next_touch", "preferred_hours", "time_for", "unknown_policy"]
 
 _ENDED: Final = frozenset({*ENDED, Stage.OPTED_OUT})
 _EXACT: Final = (AttemptStage.ON_TIME, AttemptStage.TEN_MINUTES)
+_SPACED: Final = rank(Stage.SPACED)
 _MINUTE: Final = timedelta(minutes=1)
+_HOUR: Final = timedelta(hours=1)
+_ESCALATE: Final = "the deadline has passed: escalate it"
 
 
 def next_touch(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
@@ -62,7 +65,7 @@ def next_touch(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
     """
     stage = prospect.stage
     if stage in _ENDED:
-        return _after_the_end(prospect, policy)
+        return _after_the_end(prospect, policy, now)
     try:
         case = _Case(prospect, policy, now)
     except InputError as error:
@@ -71,11 +74,13 @@ def next_touch(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
         at = prospect.contact.recorded_at + timedelta(days=1)
         return _decision(prospect, policy, Verdict.TASK, at, (reason,), task=f"mend {error.what}")
     if stage is Stage.NEW:
-        return case.task(
-            "set an appointment or make the first attempt",
-            prospect.contact.recorded_at,
-            Reason(Rule.PLAN, "nobody has tried yet", (prospect.silence.version,), policy.source),
-        )
+        tried = bool(prospect.silence.attempts)
+        because = "there was no contact yet" if tried else "nobody has tried yet"
+        reason = Reason(Rule.PLAN, because, (prospect.silence.version,), policy.source)
+        task = "set an appointment or make the first attempt"
+        if tried:
+            task = "make an attempt, or record the contact that agrees to an appointment"
+        return case.task(task, prospect.stage_at, reason)
     if stage is Stage.ENGAGED:
         return _engaged(case)
     if stage is Stage.SCHEDULED:
@@ -85,17 +90,18 @@ def next_touch(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
     return _outreach(case, stage, [])
 
 
-def unknown_policy(prospect: Prospect, other: Policy) -> Decision:
+def unknown_policy(prospect: Prospect, other: Policy, now: datetime) -> Decision:
     """The task for a prospect that adopted a policy which is not at hand: nothing is guessed.
 
     Args:
         prospect: who adopted it.
         other: any policy; what comes after the end is the same under all.
+        now: seen when.
     """
     assert prospect.policy is not None  # one that adopted none is under the default
     ref = prospect.policy
     if prospect.stage in _ENDED:
-        return msgspec.structs.replace(_after_the_end(prospect, other), policy=ref)
+        return msgspec.structs.replace(_after_the_end(prospect, other, now), policy=ref)
     because = (
         f"the policy {ref.name} version {ref.version} (digest {ref.digest[:12]}…) is not known here"
     )
@@ -171,14 +177,22 @@ class _Case:
         """The instant on the prospect's clock, for a reader."""
         return _Shown(instant, self.time)
 
-    def task(self, what: str, since: datetime, reason: Reason) -> Decision:
-        """A task with a deadline, which escalates once that has passed."""
+    def task(
+        self, what: str, since: datetime, reason: Reason, *, by: datetime | None = None
+    ) -> Decision:
+        """A task with a deadline, which escalates once that has passed.
+
+        Args:
+            what: what only the owner can do.
+            since: when its cause became known; the policy's time for tasks runs from there.
+            reason: why.
+            by: the deadline, where something else sets it.
+        """
         days = self.policy.task_business_days
-        deadline = self.time.after_business_days(since, days, self.suspended)
+        deadline = by or self.time.after_business_days(since, days, self.suspended)
         reasons: tuple[Reason, ...] = (reason,)
         if self.now > deadline:
-            late = f"its deadline {self.show(deadline)} has passed: escalate it"
-            reasons = (reason, Reason(Rule.FORGOTTEN, late, (), DESIGN))
+            reasons = (reason, Reason(Rule.FORGOTTEN, _ESCALATE, (), DESIGN))
         return _decision(self.prospect, self.policy, Verdict.TASK, deadline, reasons, task=what)
 
     def blocked_until(self, instant: datetime, *, pauses_since: datetime | None) -> datetime:
@@ -209,8 +223,7 @@ class _Case:
 
     def hours(self) -> Hours | None:
         """The hours they prefer, in place of business hours, if those are ever open."""
-        preferred = self.prospect.preferred_hours
-        return None if preferred is None else _waking_part(preferred)
+        return preferred_hours(self.prospect)
 
     def next_open(
         self, instant: datetime, delays: list[_Delay] | None, step: Step
@@ -281,6 +294,12 @@ class _Case:
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
+def preferred_hours(prospect: Prospect) -> Hours | None:
+    """The hours that ``prospect`` prefers, as far as they are waking hours."""
+    preferred = prospect.preferred_hours
+    return None if preferred is None else _waking_part(preferred)
+
+
 @lru_cache(maxsize=256)
 def _waking_part(text: str) -> Hours | None:
     """The part of preferred hours that lies outside the quiet hours; ``None`` if there is none."""
@@ -326,7 +345,7 @@ def _decision(
 # Beside the plan ----------------------------------------------------------------------------------
 
 
-def _after_the_end(prospect: Prospect, policy: Policy) -> Decision:
+def _after_the_end(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
     stage = prospect.stage
     if prospect.kept_contact:
         because = f"they contacted us after the file was {stage.value.replace('_', ' ')}"
@@ -335,12 +354,17 @@ def _after_the_end(prospect: Prospect, policy: Policy) -> Decision:
         task = "they wrote or called: answer, reopen the file, or leave it ended"
         if stage is Stage.OPTED_OUT:
             task = "they contacted us: record an opt-in if they gave one, or end the file"
-        return _decision(prospect, policy, Verdict.TASK, at, (reason,), task=task)
+        reasons: tuple[Reason, ...] = (reason,)
+        if now > at:
+            reasons = (reason, Reason(Rule.FORGOTTEN, _ESCALATE, (), DESIGN))
+        return _decision(prospect, policy, Verdict.TASK, at, reasons, task=task)
     if stage is Stage.OPTED_OUT:
-        reason = Reason(Rule.OPT_OUT, "they want no more of us", (), DESIGN)
+        events: tuple[int, ...] = (prospect.opted_out_version,)
+        reason = Reason(Rule.OPT_OUT, "they want no more of us", events, DESIGN)
     else:
         why = f" ({prospect.end.value})" if prospect.end is not None else ""
-        reason = Reason(Rule.PLAN, f"the file is {stage.value}{why}", (), policy.source)
+        events = (prospect.end_version,) if prospect.end_version else ()
+        reason = Reason(Rule.PLAN, f"the file is {stage.value}{why}", events, policy.source)
     return _decision(prospect, policy, Verdict.STOP, None, (reason,))
 
 
@@ -355,6 +379,7 @@ def _owners_time(prospect: Prospect, policy: Policy) -> datetime:
 
 def _engaged(case: _Case) -> Decision:
     prospect, contact = case.prospect, case.prospect.contact
+    known = max(contact.recorded_at, prospect.stage_at)
     if prospect.reopened:
         because = "the file was reopened; outreach waits for a contact, which we can't make up"
         reason = Reason(Rule.PLAN, because, (prospect.reopened,), DESIGN)
@@ -362,12 +387,18 @@ def _engaged(case: _Case) -> Decision:
         return case.task("find out whether they want to hear from us", since, reason)
     if contact.intent is Intent.NO:
         reason = Reason(Rule.PLAN, "they said no", (contact.version,), DESIGN)
-        return case.task("end it, or agree otherwise", contact.recorded_at, reason)
-    if contact.kind is ContactKind.PAUSE and prospect.pause_until is not None:
+        return case.task("end it, or agree otherwise", known, reason)
+    # What was sent before we knew of the contact belongs to this silence: if the last word was
+    # among it, the plan can't begin again, and somebody has to talk to them.
+    last_word = any(
+        a.stage is not AttemptStage.EXTRA and rank(Stage(a.stage.value)) > _SPACED
+        for a in prospect.silence.attempts
+    )
+    if contact.kind is ContactKind.PAUSE and prospect.pause_until is not None and not last_word:
         return _outreach(case, Stage.SPACED, [], anchor=prospect.pause_until)
     because = f"a contact ended the silence ({contact.kind.value.replace('_', ' ')})"
     reason = Reason(Rule.PLAN, because, (contact.version,), DESIGN)
-    return case.task("agree the next step", contact.recorded_at, reason)
+    return case.task("agree the next step", known, reason)
 
 
 def _scheduled(case: _Case) -> Decision:
@@ -382,14 +413,7 @@ def _scheduled(case: _Case) -> Decision:
             (appointment.version,),
             policy.source,
         )
-        return _decision(
-            prospect,
-            policy,
-            Verdict.TASK,
-            appointment.at,
-            (reason,),
-            task="keep the appointment",
-        )
+        return case.task("keep the appointment", appointment.at, reason, by=appointment.at)
     if case.now < appointment.at and not charter.contact_points_left(prospect):
         return _no_way_to_begin(case, [], None)
     return _outreach(case, Stage.SCHEDULED, [])
@@ -433,15 +457,16 @@ def _outreach(
         parts = _parts(case, step, touchpoint.name, passed)
         if not parts:
             continue
-        planned = _planned(case, step, anchor, lapsed)
-        due, delays = _delayed(case, step, planned, floor)
+        plans = _planned(case, step, anchor, lapsed)
+        planned = plans[-1]
+        due, delays = _delayed(case, step, plans, floor)
         if due is None:
             return _no_open_time(case, touchpoint.name, planned.until)
         possible = due
         if case.now > due:
             opened = case.next_open(case.now, None, step)
             if opened is None:
-                return _no_open_time(case, touchpoint.name, case.now)
+                return _no_open_time(case, touchpoint.name, due)
             possible = opened
         if step.within is not None:
             limit = planned.until + timedelta(minutes=step.within.minutes)
@@ -526,31 +551,41 @@ def _parts(case: _Case, step: Step, name: str, passed: list[Reason]) -> tuple[To
         wanted = [channel for part in step.parts for channel in part.channels]
         names = ", ".join(dict.fromkeys(channel.value for channel in wanted))
         if any(channel in prospect.opted_out for channel in wanted):
-            reason = Reason(Rule.OPT_OUT, f"they want no more of {names}", (), DESIGN)
+            events = (prospect.opted_out_version,)
+            reason = Reason(Rule.OPT_OUT, f"they want no more of {names}", events, DESIGN)
         else:
-            reason = Reason(Rule.CONTACT_POINT, f"no contact point is left for {names}", (), DESIGN)
+            because = f"no contact point is left for {names}"
+            reason = Reason(Rule.CONTACT_POINT, because, _lost(prospect), DESIGN)
         _pass_over(passed, name, reason)
     return tuple(parts)
 
 
-def _planned(case: _Case, step: Step, anchor: datetime | None, lapsed: datetime | None) -> _Delay:
-    """When the plan alone would make ``step``."""
+def _lost(prospect: Prospect) -> tuple[int, ...]:
+    """The events by which contact points were lost."""
+    return tuple(v for v in (prospect.failed_version, prospect.opted_out_version) if v)
+
+
+def _planned(
+    case: _Case, step: Step, anchor: datetime | None, lapsed: datetime | None
+) -> list[_Delay]:
+    """When the plan alone would make ``step``, and what suspended time adds to that."""
     prospect, policy = case.prospect, case.policy
     appointment = prospect.appointment
+    events: tuple[int, ...] = ()
     if step.at is not None and appointment is not None:
         because = Said("called at the time agreed, {}", (case.show(appointment.at),))
-        return _Delay(
-            Rule.APPOINTMENT, appointment.at, because, (appointment.version,), policy.source
-        )
-    events: tuple[int, ...] = ()
+        events = (appointment.version,)
+        return [_Delay(Rule.APPOINTMENT, appointment.at, because, events, policy.source)]
     if anchor is not None:
         # After a pause the first touch comes as soon as the pause is over.
         because = Said("they asked for a pause until {}", (case.show(anchor),))
-        return _Delay(Rule.PLAN, anchor, because, (prospect.contact.version,), policy.source)
+        return [_Delay(Rule.PLAN, anchor, because, (prospect.contact.version,), policy.source)]
     after = step.after
     assert after is not None  # the loader: a step has either `at` or `after`
     elapsed = after.elapsed
     last = _anchor_attempt(prospect, exact=elapsed is not None)
+    if last is not None and appointment is not None and appointment.at > last.at:
+        last = None  # nothing is planned from an attempt made before a standing appointment
     if last is not None:
         start, what, events = last.at, "the attempt of", (last.version,)
     elif appointment is not None:
@@ -562,16 +597,28 @@ def _planned(case: _Case, step: Step, anchor: datetime | None, lapsed: datetime 
     if lapsed is not None and lapsed > start:
         start, what = lapsed, "the time planned for the touch that lapsed,"
     off: object = ""
-    if step.stage in _EXACT and elapsed is not None:
-        planned = start + elapsed  # exactly; if that is suspended, it lapses
-    elif elapsed is not None:
-        planned = case.time.after_elapsed(start, elapsed, case.suspended)
+    plain = planned = start
+    if elapsed is not None:
+        plain = planned = start + elapsed
+        # An exact step of the appointment is not moved: if its time is suspended, it lapses.
+        if step.stage not in _EXACT:
+            planned = case.time.after_elapsed(start, elapsed, case.suspended)
     else:
         assert after.business_days is not None  # the loader: exactly one unit
         planned = case.time.after_business_days(start, after.business_days, case.suspended)
-        off = _DaysOff(start, planned, case.time)
-    because = Said("{} after {} {}{}: {}", (after, what, case.show(start), off, case.show(planned)))
-    return _Delay(Rule.PLAN, planned, because, events, policy.source)
+        plain = planned
+        if case.suspended is not None:
+            plain = case.time.after_business_days(start, after.business_days)
+        off = _DaysOff(start, plain, case.time)
+    because = Said("{} after {} {}{}: {}", (after, what, case.show(start), off, case.show(plain)))
+    plans = [_Delay(Rule.PLAN, plain, because, events, policy.source)]
+    if planned != plain:
+        away = tuple(s.version for s in prospect.silence.suspensions)
+        added = Said(
+            "suspended time does not count: +{} to {}", (_span(planned - plain), case.show(planned))
+        )
+        plans.append(_Delay(Rule.SUSPENDED, planned, added, away, DESIGN))
+    return plans
 
 
 def _anchor_attempt(prospect: Prospect, *, exact: bool) -> Attempt | None:
@@ -585,12 +632,12 @@ def _anchor_attempt(prospect: Prospect, *, exact: bool) -> Attempt | None:
 
 
 def _delayed(
-    case: _Case, step: Step, planned: _Delay, floor: datetime | None
+    case: _Case, step: Step, plans: list[_Delay], floor: datetime | None
 ) -> tuple[datetime | None, list[_Delay]]:
     """The planned time moved later by each rule that delays it; ``None``: no open time."""
     prospect = case.prospect
-    due = planned.until
-    delays = [planned]
+    due = plans[-1].until
+    delays = list(plans)
     if floor is not None and floor > due:
         because = f"not before the touch it replaces: {case.show(floor)}"
         delays.append(_Delay(Rule.LAPSED, floor, because, (), case.policy.source))
@@ -663,10 +710,13 @@ def _lateness(case: _Case, behind: list[str]) -> Reason:
 
 def _no_open_time(case: _Case, name: str, since: datetime) -> Decision:
     because = f"{name} finds no open time within {SEARCH_DAYS} days of {case.show(since)}"
+    prospect = case.prospect
+    if case.hours() is not None:
+        because += f", within the hours they prefer ({prospect.preferred_hours})"
+    if len(prospect.zones) > 1:
+        because += f", in every zone they may be in ({', '.join(prospect.zones)})"
     reason = Reason(Rule.FORGOTTEN, because, (), DESIGN)
-    at = since + timedelta(days=SEARCH_DAYS)
-    task = f"find a time for {name}, or change the hours"
-    return _decision(case.prospect, case.policy, Verdict.TASK, at, (reason,), task=task)
+    return case.task(f"find a time for {name}, or find out more about their hours", since, reason)
 
 
 def _no_way_to_begin(case: _Case, passed: list[Reason], anchor: datetime | None) -> Decision:
@@ -678,11 +728,8 @@ def _no_way_to_begin(case: _Case, passed: list[Reason], anchor: datetime | None)
     because = "no attempt was made in this silence, and no step of the policy has a channel left"
     reason = Reason(Rule.CONTACT_POINT, because, (prospect.silence.version,), DESIGN)
     task = "reach them another way, add a contact point, or end the file"
-    if prospect.appointment is not None and case.now < prospect.appointment.at:
-        reasons = (reason, *passed)
-        at = prospect.appointment.at
-        return _decision(prospect, case.policy, Verdict.TASK, at, reasons, task=task)
-    decision = case.task(task, since, reason)
+    by = None if prospect.appointment is None else prospect.appointment.at
+    decision = case.task(task, since, reason, by=by)
     return msgspec.structs.replace(decision, reasons=(*decision.reasons, *passed))
 
 
@@ -707,6 +754,9 @@ def _due_or_wait(
         if touch.stage is Stage.ON_TIME and late >= _MINUTE:
             because = f"the appointment was missed by {_span(late)}; it stays due, and says so"
             reasons.append(Reason(Rule.APPOINTMENT, because, (), case.policy.source))
+        elif late >= _HOUR:
+            said = Said("overdue by {}; the gaps after it grow with it", (_span(late),))
+            reasons.append(Reason(Rule.PLAN, said, (), case.policy.source))
         verdict, at = Verdict.DUE, due
     else:
         verdict, at = Verdict.WAIT, max(due, possible)
@@ -738,7 +788,8 @@ def _exit(
     left = charter.contact_points_left(prospect)
     if not left:
         failed = " (each failed, or they want no more of it)" if prospect.contact_points else ""
-        reason = Reason(Rule.CONTACT_POINT, f"no contact point is left{failed}", (), DESIGN)
+        because = f"no contact point is left{failed}"
+        reason = Reason(Rule.CONTACT_POINT, because, _lost(prospect), DESIGN)
         at = prospect.failed_at or prospect.silence.since
         if prospect.appointment is not None:
             at = max(at, prospect.appointment.at)
@@ -764,15 +815,16 @@ def _exit(
         )
         what = "deliver the polite exit another way, or end the file as unreachable"
         return case.task(what, prospect.exits()[0].at, reason)
-    planned = _planned(case, step, anchor, lapsed)
-    due, delays = _delayed(case, step, planned, floor)
+    plans = _planned(case, step, anchor, lapsed)
+    planned = plans[-1]
+    due, delays = _delayed(case, step, plans, floor)
     if due is None:
         return _no_open_time(case, step.id, planned.until)
     possible = due
     if case.now > due:
         opened = case.next_open(case.now, None, step)
         if opened is None:
-            return _no_open_time(case, step.id, case.now)
+            return _no_open_time(case, step.id, due)
         possible = opened
     touch = _touch(case, Stage.POLITE_EXIT, step.id, parts)
     return _due_or_wait(case, touch, due, possible, delays, passed)

@@ -11,7 +11,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
@@ -28,15 +28,36 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment
 
-from cadence.core.events import Event
+from cadence.core.events import (
+    AppointmentCancelled,
+    AppointmentSet,
+    AttemptMade,
+    AttemptStage,
+    Data,
+    Event,
+    FollowUpEnded,
+    FollowUpReopened,
+    ProspectAdded,
+    type_name,
+)
 from cadence.core.evolve import fold
 from cadence.core.prospect import Prospect
 from cadence.core.wire import check_id
-from cadence.errors import Conflict, CorruptStream, InputError, UnknownProspect
+from cadence.errors import Conflict, InputError, Refused, StoreError, UnknownProspect
 from cadence.policy.business_time import holidays_version
-from cadence.policy.catalogue import Policies
-from cadence.policy.decide import Command, EndFollowUp, decide
+from cadence.policy.catalogue import Policies, is_builtin
+from cadence.policy.charter import Rule
+from cadence.policy.decide import (
+    CancelAppointment,
+    Command,
+    EndFollowUp,
+    MakeAttempt,
+    ReopenFollowUp,
+    SetAppointment,
+    decide,
+)
 from cadence.policy.decision import Decision, Verdict
+from cadence.policy.load import builtin
 from cadence.policy.loop import advance
 from cadence.policy.model import Policy
 from cadence.policy.zones import zones_version
@@ -89,17 +110,20 @@ class Cadence(Application[str]):
         factory: InfrastructureFactory[Any],
         *,
         place: str,
+        read_only: bool = False,
         policies: Iterable[Policy] = (),
         default: Policy | None = None,
     ) -> None:
         """Args:
         factory: makes the recorder.
         place: what to call the store in errors.
+        read_only: refuse to write.
         policies: policies beside the catalogue that a prospect may have adopted.
         default: the policy of a prospect that adopted none; ``tip8``.
         """
         self._factory = factory
         self._place = place
+        self._read_only = read_only
         self.policies = Policies(default, policies)
         with self._errors():
             super().__init__()
@@ -148,8 +172,9 @@ class Cadence(Application[str]):
                 factory = SQLiteDueFactory(
                     path, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds
                 )
-        app = cls(factory, place=place, policies=policies, default=default)
-        if not read_only and app._call(app._store.due_stamp) is None:
+        app = cls(factory, place=place, read_only=read_only, policies=policies, default=default)
+        # Rows that were made under other data must not be mixed with ours.
+        if not read_only and app._call(app._store.due_stamp) != app._stamp():
             app.rebuild_due()
         return app
 
@@ -210,7 +235,7 @@ class Cadence(Application[str]):
         Raises:
             UnknownProspect: it has no history.
         """
-        return self.decision(self.load(prospect), now or datetime.now(UTC))
+        return self.decision(self.load(prospect), _utc(now, "now"))
 
     def due(self, now: datetime | None = None, *, everything: bool = False) -> Iterator[Decision]:
         """Whom to contact now: decisions that are due or a task, soonest first.
@@ -229,7 +254,7 @@ class Cadence(Application[str]):
 
         Only prospects whose row has woken are loaded, a page at a time, and each is decided anew.
         """
-        now = now or datetime.now(UTC)
+        now = _utc(now, "now")
         wanted = set(Verdict) - {Verdict.STOP} if everything else {Verdict.DUE, Verdict.TASK}
         if self.due_is_stale():
             # The rows were made with other data; until they are rebuilt, ask every prospect.
@@ -299,8 +324,8 @@ class Cadence(Application[str]):
             Conflict: other writers kept winning; nothing was recorded.
             StoreError: the database can't be written; nothing was recorded.
         """
-        recorded = at or datetime.now(UTC)
-        occurred = occurred_at or recorded
+        recorded = _utc(at, "at")
+        occurred = recorded if occurred_at is None else _utc(occurred_at, "occurred_at")
         _check(prospect, recorded, occurred)
         for attempt in range(_RETRIES):
             if attempt:
@@ -311,10 +336,11 @@ class Cadence(Application[str]):
             if command_id is not None and folded is not None:
                 done = tuple(event for event in history if event.command_id == command_id)
                 if done:
+                    _check_repeated(command, done)
                     return Outcome(folded, done, self.decision(folded, recorded), repeated=True)
             if folded is None and not _begins(command):
                 raise UnknownProspect(prospect)
-            policy = folded and self.policies.of(folded)
+            policy = self.policies.default if folded is None else self.policies.of(folded)
             version = 0 if folded is None else folded.version
             new = tuple(
                 Event(
@@ -327,13 +353,11 @@ class Cadence(Application[str]):
                     correlation,
                     command_id,
                 )
-                for number, data in enumerate(
-                    decide(folded, command, policy or self.policies.default, occurred), 1
-                )
+                for number, data in enumerate(_decide(folded, command, policy, occurred), 1)
             )
             after, decision = advance(folded, new, self.policies, recorded)
             try:
-                self._append(new, (due_row(decision),))
+                self._append(new, (self._row(after, decision),))
             except IntegrityError:
                 continue  # somebody else wrote this version first: reload and decide again
             return Outcome(after, new, decision)
@@ -346,7 +370,7 @@ class Cadence(Application[str]):
         self, now: datetime | None = None, *, progress: Progress | None = None
     ) -> list[Outcome]:
         """Close the files whose answer time has passed; records nothing else."""
-        now = now or datetime.now(UTC)
+        now = _utc(now, "now")
         closing = [
             (one.prospect, one.end)
             for one in self._woken(now)
@@ -357,7 +381,8 @@ class Cadence(Application[str]):
         ]
         outcomes = []
         for number, (prospect, end) in enumerate(closing, 1):
-            outcomes.append(self.execute(prospect, EndFollowUp(end), at=now))
+            with suppress(Refused):  # they may have answered in the meantime
+                outcomes.append(self.execute(prospect, EndFollowUp(end), at=now))
             if progress is not None:
                 progress(number, len(closing))
         return outcomes
@@ -385,7 +410,7 @@ class Cadence(Application[str]):
         for number, (history, stored) in enumerate(histories, 1):
             prospect = fold(None, history)
             if prospect is not None and len(history) > stored:
-                rows.append(due_row(self.decision(prospect, prospect.recorded_at)))
+                rows.append(self._row(prospect))
                 new.extend(history[stored:])
             if progress is not None:
                 progress(number, None)
@@ -410,8 +435,7 @@ class Cadence(Application[str]):
         def rows() -> Iterator[DueRow]:
             nonlocal done
             for one in self.prospects():
-                prospect = self.load(one)
-                yield due_row(self.decision(prospect, prospect.recorded_at))
+                yield self._row(self.load(one))
                 done += 1
                 if progress is not None:
                     progress(done, None)
@@ -421,18 +445,20 @@ class Cadence(Application[str]):
 
     # Inside ---------------------------------------------------------------------------------------
 
+    def _row(self, prospect: Prospect, decision: Decision | None = None) -> DueRow:
+        """The due row of ``prospect``, from the decision when its last event was recorded."""
+        if prospect.policy is not None and not is_builtin(prospect.policy):
+            # Whoever lists may or may not have the policy it adopted: always look at it.
+            return DueRow(prospect.id, Verdict.TASK.value, 0, 0)
+        return due_row(decision or self.decision(prospect, prospect.recorded_at))
+
     def _append(self, events: Sequence[Event], rows: Sequence[DueRow]) -> None:
+        if self._read_only:
+            raise StoreError(
+                f"database {self._place}: was opened to be read only",
+                "open it without read_only",
+            )
         stored: list[StoredEvent] = [self.mapper.to_stored_event(event) for event in events]
-        for one in stored:
-            # Structs made in Python are not checked; a row that can't be read back would hide
-            # everything after it.
-            try:
-                self.mapper.to_domain_event(one)
-            except CorruptStream as error:
-                raise InputError(
-                    f"{error.what.replace('the stored row holds', 'this is')}",
-                    "look at the values: an empty address, a naive time",
-                ) from None
         with self._errors():
             self.recorder.insert_events(stored, due=rows)
 
@@ -470,18 +496,68 @@ def _order(decision: Decision) -> tuple[int, str]:
     return (0 if decision.at is None else to_micros(decision.at), decision.prospect)
 
 
+def _decide(
+    prospect: Prospect | None, command: Command, policy: Policy | None, at: datetime
+) -> tuple[Data, ...]:
+    """``decide`` under a policy that may not be at hand: then facts are kept, nothing is judged."""
+    if policy is not None:
+        return decide(prospect, command, policy, at)
+    assert prospect is not None  # without one there is no adopted policy
+    assert prospect.policy is not None
+    if isinstance(command, AttemptMade):
+        return (
+            msgspec.structs.replace(
+                command,
+                stage=command.stage or AttemptStage.EXTRA,
+                policy=command.policy or prospect.policy,
+            ),
+        )
+    if isinstance(command, MakeAttempt | SetAppointment | EndFollowUp):
+        raise Refused(
+            f"{prospect.id}: the policy {prospect.policy.name} version {prospect.policy.version} "
+            "that it adopted is not known here, so nothing can be judged",
+            "open the store with that policy: Cadence.open(…, policies=[load(path)])",
+            rule=Rule.FORGOTTEN,
+        )
+    return decide(prospect, command, builtin(), at)
+
+
+_LEADS_TO: Final[dict[type, type]] = {
+    MakeAttempt: AttemptMade,
+    SetAppointment: AppointmentSet,
+    CancelAppointment: AppointmentCancelled,
+    EndFollowUp: FollowUpEnded,
+    ReopenFollowUp: FollowUpReopened,
+}
+
+
+def _check_repeated(command: Command, done: Sequence[Event]) -> None:
+    wanted = _LEADS_TO.get(type(command), type(command))
+    if not any(isinstance(event.data, wanted) for event in done):
+        raise InputError(
+            f"command id {done[0].command_id!r} was used for {type_name(done[0].data)} "
+            f"(version {done[0].version} of {done[0].prospect})",
+            "give every command an id of its own",
+        )
+
+
 def _begins(command: Command) -> bool:
-    return type(command).__name__ == "ProspectAdded"
+    return isinstance(command, ProspectAdded)
+
+
+def _utc(instant: datetime | None, name: str) -> datetime:
+    if instant is None:
+        return datetime.now(UTC)
+    if instant.tzinfo is None:
+        raise InputError(
+            f"{name}: {instant.isoformat()} has no zone (a naive time)",
+            "pass an aware datetime, e.g. with tzinfo=UTC",
+        )
+    return instant.astimezone(UTC)
 
 
 def _check(prospect: str, recorded: datetime, occurred: datetime) -> None:
     check_id(prospect)
-    for name, instant in (("at", recorded), ("occurred_at", occurred)):
-        if instant.tzinfo is None:
-            raise InputError(
-                f"{name}: {instant.isoformat()} has no zone (a naive time)",
-                "pass an aware datetime, e.g. with tzinfo=UTC",
-            )
     if occurred > recorded:
         raise InputError(
             f"{prospect}: it can't have occurred at {occurred:%Y-%m-%dT%H:%M:%SZ}, after it was "

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Protocol
 from cadence.core.events import Event
 from cadence.policy.decision import Decision, Verdict
 
-__all__ = ["DueRow", "DueStore", "due_row", "from_micros", "to_micros"]
+__all__ = ["DueRow", "DueStore", "due_row", "to_micros"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -66,11 +66,6 @@ class DueStore(Protocol):
 def to_micros(instant: datetime) -> int:
     """Microseconds since 1970."""
     return (instant - _EPOCH) // _MICROSECOND
-
-
-def from_micros(micros: int) -> datetime:
-    """The instant, in UTC, of microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=micros)
 
 
 def due_row(decision: Decision) -> DueRow:

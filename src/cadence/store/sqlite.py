@@ -102,9 +102,8 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
 
     datastore: SQLiteFile
 
-    def __init__(self, datastore: SQLiteFile, *, read_only: bool = False) -> None:
+    def __init__(self, datastore: SQLiteFile) -> None:
         super().__init__(datastore)
-        self.read_only = read_only
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
@@ -271,7 +270,7 @@ class SQLiteDueFactory(SQLiteFactory):
         self.datastore = self._file
 
     def application_recorder(self) -> SQLiteDueRecorder:
-        recorder = SQLiteDueRecorder(self._file, read_only=self._read_only)
+        recorder = SQLiteDueRecorder(self._file)
         if not self._read_only:
             _patiently(recorder.create_table, self.datastore.pool.lock_timeout)
         self._recorder = recorder
