@@ -584,6 +584,9 @@ def _touch(history: Sequence[Fact], decision: Decision, now: datetime) -> Iterat
         if before < largest_gap(history) and not excused:
             yield f"gap: {before} after {largest_gap(history)}"
     for attempt in made:
+        # What was sent before the contact was learnt of was sent in another order.
+        if attempt["version"] < last_contact(history)["version"]:
+            continue
         if attempt["stage"] in OUTREACH and OUTREACH.index(attempt["stage"]) > OUTREACH.index(step):
             yield f"order: {step} after {attempt['stage']}"
     if step == "polite_exit" and exit_delivered(history) is not None:

@@ -262,25 +262,25 @@ def _place(prospect: Prospect, policy: Policy, parts: tuple[Part, ...], at: date
         # holds without that still holds.
         lasting = _lasting_breaches(prospect, parts)
         return _Place(AttemptStage.EXTRA, None, None, None, lasting, decision)
-    attempts = prospect.silence.attempts
-    if attempts and attempts[-1].at > at:
-        # What was next at its time was decided without the attempts that came after it.
-        broke = _lasting_breaches(prospect, parts)
-        return _Place(AttemptStage.EXTRA, None, None, _gap(prospect, policy, at), broke, decision)
     touch = decision.touch
     broke = _breaches(prospect, policy, parts, at, decision)
-    early = prospect.appointment is not None and at < prospect.appointment.at
+    attempts = prospect.silence.attempts
+    # What was next at its time is known only if nothing was tried since; and before an appointment
+    # there is no place to take.
+    placeless = (bool(attempts) and attempts[-1].at > at) or (
+        prospect.appointment is not None and at < prospect.appointment.at
+    )
     stage, step, touch_id = AttemptStage.EXTRA, None, None
     if (
         touch is not None
-        and not early
+        and not placeless
         and (touch.stage in _REPLACEABLE or (decision.decision is Verdict.DUE and not broke))
     ):
         stage, step, touch_id = AttemptStage(touch.stage.value), touch.step, touch.id
     elif (
         touch is None
         and not broke
-        and not early
+        and not placeless
         and decision.decision is Verdict.TASK
         and prospect.stage in (Stage.NEW, Stage.SCHEDULED, Stage.ENGAGED)
     ):
