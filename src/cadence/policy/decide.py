@@ -167,7 +167,7 @@ def check_fact(data: Data, of_country: str | None = None) -> None:
             raise InputError("timezone: the list is empty", "name at least one IANA zone")
         for name in names or ():
             zone(name)
-        country = data.country or of_country
+        country = of_country if data.country is None else data.country
         if country is not None:
             check_country(country, data.subdivision)
         elif data.subdivision is not None:

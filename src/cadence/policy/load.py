@@ -175,7 +175,7 @@ def _check(policy: Policy, name: str) -> None:
             if start < QUIET_UNTIL or end > QUIET_FROM:
                 allowed = "hours from 08:00 to 21:00; the rest are quiet hours in every policy"
                 raise _fail(name, f"calendar.{day}[{index}]", text, allowed)
-        hours = policy.week[("mon", "tue", "wed", "thu", "fri", "sat", "sun").index(day)]
+        hours = sorted(map(parse_hours, getattr(policy.calendar, day)))
         if any(later[0] < earlier[1] for earlier, later in pairwise(hours)):
             raise _fail(name, f"calendar.{day}", getattr(policy.calendar, day), "no overlaps")
     if not any(policy.week):
