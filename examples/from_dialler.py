@@ -55,4 +55,6 @@ def record(calls: Path, db: str) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python examples/from_dialler.py calls.csv followups.db")
     sys.exit(1 if record(Path(sys.argv[1]), sys.argv[2]) else 0)

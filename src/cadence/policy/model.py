@@ -104,12 +104,11 @@ class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class Touchpoint(msgspec.Struct, frozen=True):
-    """One touch of the plan: the ``number``-th of its step, the ``position``-th of its stage."""
+    """One touch of the plan, the ``position``-th of its stage."""
 
     step: Step
     stage: Stage
     name: str
-    number: int
     position: int
 
 
@@ -198,4 +197,4 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
                 position = positions.get(step.stage, 0)
                 positions[step.stage] = position + 1
                 name = step.id if step.times == 1 else f"{step.id}#{number}"
-                yield Touchpoint(step, Stage(step.stage.value), name, number, position)
+                yield Touchpoint(step, Stage(step.stage.value), name, position)
