@@ -45,6 +45,7 @@ from cadence.policy import (
     decide,
     loads,
     next_touch,
+    time_for,
 )
 
 TIP8 = builtin("tip8")
@@ -470,3 +471,152 @@ def test_values_made_in_python_are_checked_like_any_other() -> None:
     assert isinstance(made, AttemptMade)
     assert made.parts == NO_ANSWER
     assert made.parts[0].channel is Channel.CALL
+
+
+# What the fold keeps for these decisions ---------------------------------------------------------
+
+
+def test_a_prospect_just_added_has_nothing_but_what_was_said() -> None:
+    prospect = after((MONDAY, added()))
+    assert (prospect.version, prospect.stage_at) == (1, MONDAY)
+    assert not prospect.guidelines_agreed
+    numbers = (
+        prospect.preference_version,
+        prospect.policy_version,
+        prospect.reopened,
+        prospect.kept_contact,
+        prospect.end_version,
+        prospect.failed_version,
+        prospect.opted_out_version,
+    )
+    assert numbers == (0,) * 7
+    assert (prospect.failed_at, prospect.kept_at, prospect.reopened_at) == (None, None, None)
+
+
+def test_the_appointment_that_was_kept_is_forgotten_with_the_next_contact() -> None:
+    on_time = (MONDAY + DAY, AttemptMade(NO_ANSWER, AttemptStage.ON_TIME, "on_time"))
+    kept = after((MONDAY, added()), (MONDAY, AppointmentSet(MONDAY + DAY)), on_time)
+    assert kept.kept is not None
+    assert kept.kept.at == MONDAY + DAY
+    for later in (ReplyReceived(Channel.EMAIL), OptOutRequested()):
+        events = [(MONDAY, added()), (MONDAY, AppointmentSet(MONDAY + DAY)), on_time]
+        assert after(*events, (MONDAY + 2 * DAY, later)).kept is None
+
+
+def test_an_opt_out_and_an_end_leave_nothing_waiting() -> None:
+    pause = (MONDAY + HOUR, PauseRequested(MONDAY + 9 * DAY))
+    for last in (OptOutRequested(), FollowUpEnded(EndReason.DECLINED)):
+        prospect = after((MONDAY, added()), pause, (MONDAY + DAY, last))
+        assert (prospect.pause_until, prospect.reopened, prospect.kept_contact) == (None, 0, 0)
+        reopened = after(
+            (MONDAY, added()),
+            (MONDAY, FollowUpEnded(EndReason.BOUGHT)),
+            (MONDAY + HOUR, ReplyReceived(Channel.EMAIL)),
+            (MONDAY + DAY, FollowUpReopened("again")),
+            (MONDAY + 2 * DAY, last),
+        )
+        assert (reopened.reopened, reopened.kept_contact) == (0, 0)
+
+
+def test_a_contact_after_the_end_waits_until_it_is_answered_or_the_file_is_taken_up() -> None:
+    events: list[tuple[datetime, Data]] = [
+        (MONDAY, added()),
+        (MONDAY, FollowUpEnded(EndReason.BOUGHT)),
+        (MONDAY + HOUR, ReplyReceived(Channel.EMAIL)),
+    ]
+    waiting = after(*events)
+    assert (waiting.kept_contact, waiting.kept_at) == (3, MONDAY + HOUR)
+    connected = (Part(Channel.CALL, Disposition.CONNECTED, "+1"),)
+    for answer in (
+        AttemptMade(NO_ANSWER, AttemptStage.EXTRA),
+        AttemptMade(connected, AttemptStage.EXTRA),
+        FollowUpEnded(EndReason.BOUGHT),
+        FollowUpReopened("again"),
+    ):
+        assert after(*events, (MONDAY + DAY, answer)).kept_contact == 0
+
+
+def test_a_reopening_says_when_and_by_which_event() -> None:
+    ended = (MONDAY, FollowUpEnded(EndReason.DECLINED))
+    prospect = after((MONDAY, added()), ended, (MONDAY + DAY, FollowUpReopened("again")))
+    assert (prospect.reopened, prospect.reopened_at) == (3, MONDAY + DAY)
+    assert (prospect.end, prospect.end_version) == (None, 2)
+
+
+def test_what_happens_at_the_very_time_of_a_contact_came_before_it() -> None:
+    at = MONDAY + DAY
+    prospect = after((MONDAY, added()), spaced(at), (at, ReplyReceived(Channel.EMAIL)))
+    assert prospect.silence.attempts == ()
+    away = (at, AutoReplyReceived(Channel.EMAIL, at + DAY))
+    told = after((MONDAY, added()), away, (at, ReplyReceived(Channel.EMAIL)))
+    assert told.silence.suspensions == ()
+    later = after((MONDAY, added()), (at, ReplyReceived(Channel.EMAIL)), away)
+    assert len(later.silence.suspensions) == 1
+
+
+def test_attempts_at_the_same_time_stand_in_the_order_of_their_versions() -> None:
+    prospect = after((MONDAY, added()), spaced(MONDAY + DAY), spaced(MONDAY + DAY, Gap(0, 0)))
+    assert [attempt.version for attempt in prospect.silence.attempts] == [2, 3]
+    assert [attempt.gap_from for attempt in prospect.silence.attempts] == [0, 2]
+
+
+def test_gaps_not_measured_before_the_on_time_attempt_do_not_count_after_it() -> None:
+    early = (MONDAY + HOUR, AttemptMade(NO_ANSWER, AttemptStage.EXTRA))
+    second = (MONDAY + 2 * HOUR, AttemptMade(NO_ANSWER, AttemptStage.EXTRA))
+    on_time = (MONDAY + DAY, AttemptMade(NO_ANSWER, AttemptStage.ON_TIME, "on_time"))
+    prospect = after(
+        (MONDAY, added()), (MONDAY, AppointmentSet(MONDAY + DAY)), early, second, on_time
+    )
+    assert prospect.silence.unmeasured == ()
+
+
+def test_the_last_opt_out_counts_by_when_it_was_said() -> None:
+    sms = (MONDAY + 2 * DAY, OptOutRequested(Channel.SMS))
+    email = (MONDAY + DAY, MONDAY + 3 * DAY, OptOutRequested(Channel.EMAIL))
+    prospect = after((MONDAY, added(CALL, EMAIL, SMS)), sms, email)
+    assert (prospect.opted_out_at, prospect.opted_out_version) == (MONDAY + 2 * DAY, 3)
+    assert prospect.failed_at == MONDAY + 3 * DAY
+
+
+@pytest.mark.parametrize(
+    ("at", "opens"),
+    [
+        ((8, 59, 59), (9, 0, 0)),
+        ((9, 0, 0), (9, 0, 0)),
+        ((16, 59, 59), (16, 59, 59)),
+        ((17, 0, 0), (33, 0, 0)),
+        ((12, 34, 56), (12, 34, 56)),
+    ],
+)
+def test_opening_hours_are_kept_to_the_second(
+    at: tuple[int, int, int], opens: tuple[int, int, int]
+) -> None:
+    calendar = time_for(after((MONDAY, added())), TIP8)
+    midnight = MONDAY.replace(hour=0)
+    asked, found = (midnight + timedelta(hours=h, minutes=m, seconds=s) for h, m, s in (at, opens))
+    assert calendar.next_open(asked) == found
+
+
+@pytest.mark.parametrize(
+    ("at", "wakes"),
+    [
+        ((7, 59, 59), (8, 0, 0)),
+        ((8, 0, 0), (8, 0, 0)),
+        ((20, 59, 59), (20, 59, 59)),
+        ((21, 0, 0), (32, 0, 0)),
+        ((7, 30, 30), (8, 0, 0)),
+    ],
+)
+def test_quiet_hours_are_kept_to_the_second(
+    at: tuple[int, int, int], wakes: tuple[int, int, int]
+) -> None:
+    calendar = time_for(after((MONDAY, added())), TIP8)
+    midnight = MONDAY.replace(hour=0)
+    asked, found = (midnight + timedelta(hours=h, minutes=m, seconds=s) for h, m, s in (at, wakes))
+    assert calendar.next_waking(asked) == found
+
+
+def test_the_same_time_of_day_is_the_same_to_the_second() -> None:
+    calendar = time_for(after((MONDAY, added())), TIP8)
+    at = MONDAY + timedelta(minutes=12, seconds=34, microseconds=56)
+    assert calendar.after_business_days(at, 1) == at + DAY
