@@ -30,14 +30,18 @@ from cadence.core import (
     ProspectAdded,
     ReplyReceived,
     Stage,
+    ValueKind,
+    ValueNoted,
     fold,
 )
 from cadence.errors import InputError, Refused
 from cadence.policy import (
+    CancelAppointment,
     Decision,
     EndFollowUp,
     MakeAttempt,
     Policies,
+    ReopenFollowUp,
     Rule,
     SetAppointment,
     Verdict,
@@ -620,3 +624,180 @@ def test_the_same_time_of_day_is_the_same_to_the_second() -> None:
     calendar = time_for(after((MONDAY, added())), TIP8)
     at = MONDAY + timedelta(minutes=12, seconds=34, microseconds=56)
     assert calendar.after_business_days(at, 1) == at + DAY
+
+
+# Commands and facts, one by one -------------------------------------------------------------------
+
+
+def recorded(prospect: Prospect, at: datetime, parts: tuple[Part, ...] = NO_ANSWER) -> AttemptMade:
+    (made,) = decide(prospect, AttemptMade(parts), TIP8, at)
+    assert isinstance(made, AttemptMade)
+    return made
+
+
+def test_a_prospect_is_added_once_and_with_values_that_can_be() -> None:
+    with pytest.raises(Refused):
+        decide(after((MONDAY, added())), added(), TIP8, MONDAY)
+    with pytest.raises(InputError):
+        decide(None, ReplyReceived(Channel.CALL), TIP8, MONDAY)
+    with pytest.raises(InputError):
+        decide(None, ProspectAdded("Kim", ()), TIP8, MONDAY)
+    with pytest.raises(InputError):
+        decide(None, ProspectAdded("Kim", "UTC", subdivision="CA"), TIP8, MONDAY)
+    with pytest.raises(InputError):
+        decide(after((MONDAY, added())), PreferenceStated(hours="late"), TIP8, MONDAY)
+    assert decide(after((MONDAY, added())), PreferenceStated(Channel.SMS), TIP8, MONDAY) == (
+        PreferenceStated(Channel.SMS),
+    )
+
+
+def test_after_the_end_an_attempt_is_an_extra_that_says_what_it_broke() -> None:
+    won = after((MONDAY, added()), (MONDAY, FollowUpEnded(EndReason.BOUGHT)))
+    made = recorded(won, MONDAY + DAY)
+    assert (made.stage, made.step, made.broke) == (AttemptStage.EXTRA, None, ("plan",))
+    closed = after((MONDAY, added()), (MONDAY, FollowUpEnded(EndReason.NO_RESPONSE)))
+    assert recorded(closed, MONDAY + DAY).broke == ("polite_exit",)
+    gone = after((MONDAY, added()), (MONDAY, OptOutRequested()))
+    assert recorded(gone, MONDAY + DAY).broke == ("opt_out",)
+
+
+def test_nothing_may_follow_the_exit_while_their_answer_is_awaited() -> None:
+    exit_ = AttemptMade(SENT, AttemptStage.POLITE_EXIT, "polite_exit")
+    prospect = after((MONDAY, added()), spaced(MONDAY), (MONDAY + 3 * DAY, exit_))
+    made = recorded(prospect, MONDAY + 4 * DAY)
+    assert (made.stage, made.broke) == (AttemptStage.EXTRA, ("polite_exit", "gap"))
+
+
+def test_an_attempt_while_they_are_away_says_so() -> None:
+    away = (MONDAY + HOUR, AutoReplyReceived(Channel.EMAIL, MONDAY + 9 * DAY))
+    prospect = after((MONDAY, added()), spaced(MONDAY), away)
+    made = recorded(prospect, MONDAY + 2 * DAY)
+    assert (made.stage, made.step) == (AttemptStage.SPACED, "spaced#2")
+    assert made.broke == ("plan", "suspended")
+
+
+def test_one_part_on_a_failed_contact_point_is_enough() -> None:
+    failed = (MONDAY, ContactPointFailed(Channel.EMAIL, "j@x"))
+    made = recorded(after((MONDAY, added()), failed), MONDAY + HOUR, (*NO_ANSWER, *SENT))
+    assert made.broke == ("contact_point",)
+
+
+def test_an_attempt_outside_business_hours_says_so_and_at_night_that_it_was_quiet() -> None:
+    prospect = after((MONDAY, added()), spaced(MONDAY))
+    evening, night = MONDAY + 3 * DAY + 8 * HOUR, MONDAY + 3 * DAY + 12 * HOUR
+    assert recorded(prospect, evening).broke == ("business_hours",)
+    assert recorded(prospect, night).broke == ("quiet_hours", "business_hours")
+
+
+def test_an_owners_own_attempts_are_counted_on_from_those_learnt_of_before() -> None:
+    contact = (MONDAY + HOUR, MONDAY + 2 * DAY, ReplyReceived(Channel.EMAIL))
+    prospect = after((MONDAY, added()), spaced(MONDAY + DAY), contact)
+    assert prospect.stage is Stage.ENGAGED
+    made = recorded(prospect, MONDAY + 3 * DAY)
+    assert (made.stage, made.step, made.gap) == (AttemptStage.SPACED, "spaced#2", Gap(2, 0))
+
+
+def test_a_value_is_used_with_a_spaced_call_and_with_no_other() -> None:
+    noted = (MONDAY, ValueNoted("value-1", "a drawing", ValueKind.PERSONAL))
+    (own,) = decide(after((MONDAY, added()), noted), MakeAttempt(NO_ANSWER), TIP8, MONDAY + HOUR)
+    assert isinstance(own, AttemptMade)
+    assert own.value == "value-1"
+    set_ = (MONDAY, AppointmentSet(MONDAY + DAY))
+    prospect = after((MONDAY, added()), noted, set_)
+    (on_time,) = decide(prospect, MakeAttempt(NO_ANSWER), TIP8, MONDAY + DAY)
+    assert isinstance(on_time, AttemptMade)
+    assert (on_time.stage, on_time.value) == (AttemptStage.ON_TIME, None)
+
+
+def test_only_what_has_ended_is_reopened_and_only_what_stands_is_cancelled() -> None:
+    prospect = after((MONDAY, added()))
+    for command in (ReopenFollowUp("why not"), CancelAppointment()):
+        with pytest.raises(Refused):
+            decide(prospect, command, TIP8, MONDAY)
+    gone = after((MONDAY, added()), (MONDAY, OptOutRequested()))
+    with pytest.raises(Refused) as caught:
+        decide(gone, ReopenFollowUp("why not"), TIP8, MONDAY)
+    assert caught.value.rule == Rule.OPT_OUT
+
+
+def test_closing_before_an_exit_was_delivered_names_no_time_to_wait_for() -> None:
+    with pytest.raises(Refused) as caught:
+        decide(after((MONDAY, added())), EndFollowUp(EndReason.NO_RESPONSE), TIP8, MONDAY)
+    assert (caught.value.rule, caught.value.until) == (Rule.POLITE_EXIT, None)
+
+
+def test_who_has_no_phone_at_an_appointment_is_a_task_by_its_time() -> None:
+    at = MONDAY + 9 * DAY
+    for points in ((EMAIL,), ()):
+        events = (MONDAY, ProspectAdded("Kim", "UTC", contact_points=points))
+        prospect = after(events, (MONDAY, AppointmentSet(at)))
+        decision = next_touch(prospect, TIP8, MONDAY)
+        assert (decision.decision, decision.at) == (Verdict.TASK, at)
+        assert decision.task == "reach them another way, add a contact point, or end the file"
+    only_email = after((MONDAY, added(EMAIL)), (MONDAY, PauseRequested(MONDAY + 2 * DAY)))
+    paused = next_touch(only_email, TIP8, MONDAY + 3 * DAY)
+    assert (paused.decision, paused.at) == (Verdict.TASK, MONDAY + 4 * DAY)
+
+
+def test_steps_passed_over_for_one_reason_are_named_together() -> None:
+    failed = (MONDAY + HOUR, ContactPointFailed(Channel.CALL, "+1"))
+    prospect = after((MONDAY, added()), spaced(MONDAY), failed)
+    names = "spaced#2, spaced#3, spaced#4, spaced#5, spaced#6"
+    assert reasons(next_touch(prospect, TIP8, MONDAY + 2 * HOUR))[-1] == (
+        "contact_point",
+        f"{names} passed over: no contact point is left for call",
+        (3,),
+    )
+
+
+def test_a_holiday_in_the_way_is_named() -> None:
+    christmas = datetime(2026, 12, 22, 18, 0, tzinfo=UTC)
+    american = ProspectAdded("Kim", "America/New_York", "US", contact_points=(CALL, EMAIL))
+    prospect = after((christmas - DAY, american), spaced(christmas))
+    assert reasons(next_touch(prospect, TIP8, christmas))[0][1] == (
+        "3 business days after the attempt of Tue 2026-12-22 13:00, not counting "
+        "Christmas Day (2026-12-25): Mon 2026-12-28 13:00"
+    )
+    due = next_touch(
+        after((christmas - 7 * DAY, american), spaced(christmas - 7 * DAY)),
+        TIP8,
+        datetime(2026, 12, 25, 18, 0, tzinfo=UTC),
+    )
+    assert reasons(due)[-1][1] == (
+        "outside business hours (Christmas Day): +2 d 20 h to Mon 2026-12-28 09:00"
+    )
+
+
+def test_what_is_overdue_says_by_how_much() -> None:
+    prospect = after((MONDAY, added()), spaced(MONDAY))
+    due = next_touch(prospect, TIP8, MONDAY + 3 * DAY + 59 * MINUTE)
+    assert len(reasons(due)) == 1
+    late = next_touch(prospect, TIP8, MONDAY + 4 * DAY + HOUR)
+    assert reasons(late)[1][1] == "overdue by 1 d 1 h; the gaps after it grow with it"
+    missed = after((MONDAY, added()), (MONDAY, AppointmentSet(MONDAY + DAY)))
+    said = reasons(next_touch(missed, TIP8, MONDAY + DAY + 20 * MINUTE))
+    assert said[1][1] == "the appointment was missed by 20 min; it stays due, and says so"
+
+
+def test_a_lapsed_step_says_between_when_it_was_to_be_made() -> None:
+    on_time = (MONDAY + DAY, AttemptMade(NO_ANSWER, AttemptStage.ON_TIME, "on_time"))
+    prospect = after((MONDAY, added()), (MONDAY, AppointmentSet(MONDAY + DAY)), on_time)
+    decision = next_touch(prospect, TIP8, MONDAY + DAY + 26 * MINUTE)
+    assert decision.at == MONDAY + DAY + 250 * MINUTE
+    assert reasons(decision)[-1] == (
+        "lapsed",
+        "ten_minutes was to be made between Tue 2026-11-03 10:10 and 10:25; "
+        "it is too late to be exact",
+        (3,),
+    )
+    assert next_touch(prospect, TIP8, MONDAY + DAY + 25 * MINUTE).decision is Verdict.DUE
+
+
+def test_the_last_word_sent_before_a_pause_was_known_leaves_it_to_the_owner() -> None:
+    exit_ = (MONDAY + 3 * DAY, AttemptMade(SENT, AttemptStage.POLITE_EXIT, "polite_exit"))
+    pause = (MONDAY + DAY, MONDAY + 4 * DAY, PauseRequested(MONDAY + 9 * DAY))
+    decision = next_touch(after((MONDAY, added()), spaced(MONDAY), exit_, pause), TIP8, MONDAY)
+    assert decision.task == "agree the next step"
+    later = (MONDAY + 3 * DAY, AttemptMade(NO_ANSWER, AttemptStage.EXTRA))
+    waiting = next_touch(after((MONDAY, added()), spaced(MONDAY), later, pause), TIP8, MONDAY)
+    assert waiting.decision is Verdict.WAIT

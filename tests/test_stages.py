@@ -306,3 +306,10 @@ def test_transitions_is_imported_by_one_file():
         or "import transitions" in path.read_text(encoding="utf-8")
     ]
     assert users == ["core/stages.py"]
+
+
+@pytest.mark.parametrize("stage", OUTREACH)
+def test_only_stages_of_several_touches_are_repeated(stage):
+    again = look_up(stage, Signal(f"attempt_{stage}"))
+    repeated = stage in (Stage.SPACED, Stage.NURTURE, Stage.POLITE_EXIT)
+    assert again.move is (Move.STAY if repeated else Move.REFUSE)
