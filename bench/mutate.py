@@ -63,7 +63,8 @@ MODULES: Final = (
 )
 """What is broken."""
 
-_IMPURE: Final = ("cadence.store", "cadence.cli", "pgserver")
+# Tests that start processes or servers, or take seconds for one mutant.
+_IMPURE: Final = ("cadence.cli", "pgserver", "subprocess", "RuleBasedStateMachine", "os.fork")
 _LARGEST_WAIT: Final = 300.0
 
 
