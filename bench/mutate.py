@@ -57,6 +57,7 @@ MODULES: Final = (
     "cadence.core.stages",
     "cadence.core.wire",
     "cadence.policy.business_time",
+    "cadence.policy.case",
     "cadence.policy.charter",
     "cadence.policy.decide",
     "cadence.policy.next_touch",

@@ -12,10 +12,10 @@ from cadence.core.stages import Stage
 from cadence.errors import InputError
 from cadence.messages.scripts import template
 from cadence.policy.business_time import BusinessTime
+from cadence.policy.case import time_for
 from cadence.policy.catalogue import Policies
 from cadence.policy.decision import Decision
 from cadence.policy.loop import advance
-from cadence.policy.next_touch import time_for
 
 __all__ = ["compose"]
 

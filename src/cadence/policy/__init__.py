@@ -4,6 +4,7 @@ Pure, like the core: ``now`` is an argument, and nothing here knows a store.
 """
 
 from cadence.policy.business_time import BusinessTime, business_time
+from cadence.policy.case import time_for
 from cadence.policy.catalogue import Policies
 from cadence.policy.charter import Rule
 from cadence.policy.decide import (
@@ -21,7 +22,7 @@ from cadence.policy.decision import Decision, Reason, Touch, TouchPart, Verdict
 from cadence.policy.load import DEFAULT_POLICY, builtin, builtin_names, load, loads
 from cadence.policy.loop import advance
 from cadence.policy.model import Policy
-from cadence.policy.next_touch import next_touch, time_for
+from cadence.policy.next_touch import next_touch
 
 __all__ = [
     "DEFAULT_POLICY",

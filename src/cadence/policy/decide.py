@@ -37,10 +37,11 @@ from cadence.core.wire import in_utc
 from cadence.errors import InputError, Refused
 from cadence.policy import charter
 from cadence.policy.business_time import BusinessTime, check_country, parse_hours
+from cadence.policy.case import preferred_hours, time_for
 from cadence.policy.charter import Rule
 from cadence.policy.decision import Decision, Touch, Verdict
 from cadence.policy.model import Policy
-from cadence.policy.next_touch import next_touch, preferred_hours, time_for
+from cadence.policy.next_touch import next_touch
 from cadence.policy.zones import zone
 
 __all__ = [

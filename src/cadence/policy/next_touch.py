@@ -16,8 +16,7 @@ give the same :class:`Decision`, with its reasons. It works in three moves:
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -26,30 +25,28 @@ from cadence.core.prospect import Attempt, ContactKind, Prospect
 from cadence.core.stages import ENDED, Stage, rank
 from cadence.errors import InputError
 from cadence.policy import charter
-from cadence.policy.business_time import (
-    QUIET_FROM,
-    QUIET_UNTIL,
-    SEARCH_DAYS,
-    BusinessTime,
-    Hours,
-    Suspended,
-    business_time,
-    holidays_version,
-    parse_hours,
+from cadence.policy.business_time import SEARCH_DAYS
+from cadence.policy.case import (
+    ESCALATE,
+    EXACT,
+    MINUTE,
+    Case,
+    DaysOff,
+    Delay,
+    data_versions,
+    decided,
+    span,
+    time_for,
 )
 from cadence.policy.charter import DESIGN, Rule
 from cadence.policy.decision import Decision, Reason, Said, Touch, TouchPart, Verdict
 from cadence.policy.model import Policy, Step
-from cadence.policy.zones import zones_version
 
-__all__ = ["next_touch", "preferred_hours", "time_for", "unknown_policy"]
+__all__ = ["next_touch", "unknown_policy"]
 
 _ENDED: Final = frozenset({*ENDED, Stage.OPTED_OUT})
-_EXACT: Final = (AttemptStage.ON_TIME, AttemptStage.TEN_MINUTES)
 _SPACED: Final = rank(Stage.SPACED)
-_MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
-_ESCALATE: Final = "the deadline has passed: escalate it"
 
 
 def next_touch(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
@@ -67,12 +64,12 @@ def next_touch(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
     if stage in _ENDED:
         return _after_the_end(prospect, policy, now)
     try:
-        case = _Case(prospect, policy, now)
+        case = Case(prospect, policy, now)
     except InputError as error:
         # A place that nobody knows: no time of day can be right, so somebody must look.
         reason = Reason(Rule.FORGOTTEN, error.what, (), DESIGN)
         at = prospect.contact.recorded_at + timedelta(days=1)
-        return _decision(prospect, policy, Verdict.TASK, at, (reason,), task=f"mend {error.what}")
+        return decided(prospect, policy, Verdict.TASK, at, (reason,), task=f"mend {error.what}")
     if stage is Stage.NEW:
         tried = bool(prospect.silence.attempts)
         because = "there was no contact yet" if tried else "nobody has tried yet"
@@ -107,239 +104,10 @@ def unknown_policy(prospect: Prospect, other: Policy, now: datetime) -> Decision
     )
     reason = Reason(Rule.FORGOTTEN, because, (prospect.policy_version,), DESIGN)
     at = prospect.contact.recorded_at + timedelta(days=1)
-    reasons = (reason, _data_versions())
+    reasons = (reason, data_versions())
     task = f"make the policy {ref.name} known, or adopt another"
     stage = prospect.stage
     return Decision(prospect.id, stage, Verdict.TASK, at, None, task, reasons, ref)
-
-
-def time_for(prospect: Prospect, policy: Policy) -> BusinessTime:
-    """The business time of ``prospect`` under the calendar of ``policy``.
-
-    Raises:
-        InputError: its zone, country or subdivision is not known.
-    """
-    return business_time(
-        prospect.zones, policy.week, prospect.country, prospect.subdivision, policy.closed
-    )
-
-
-class _Shown(NamedTuple):
-    """An instant on the prospect's clock, put into words when it is read."""
-
-    instant: datetime
-    time: BusinessTime
-
-    def __str__(self) -> str:
-        local = self.time.local(self.instant)
-        return f"{_WEEKDAYS[local.weekday()]} {str(local)[:16]}"
-
-
-class _DaysOff(NamedTuple):
-    """The days off between two instants, put into words when they are read."""
-
-    start: datetime
-    end: datetime
-    time: BusinessTime
-
-    def __str__(self) -> str:
-        off = self.time.days_off(self.start, self.end)
-        names = ", ".join(f"{name} ({day})" for day, name in off)
-        return f", not counting {names}" if names else ""
-
-
-class _Delay(NamedTuple):
-    """One rule that moved a touch later."""
-
-    rule: Rule
-    until: datetime
-    because: str | Said
-    events: tuple[int, ...]
-    source: str
-
-
-class _Case:
-    """One prospect, one policy, one now, and the business time that belongs to them."""
-
-    __slots__ = ("now", "policy", "prospect", "suspended", "time")
-
-    def __init__(self, prospect: Prospect, policy: Policy, now: datetime) -> None:
-        self.prospect = prospect
-        self.policy = policy
-        self.now = now
-        self.time = time_for(prospect, policy)
-        suspensions = prospect.silence.suspensions
-        self.suspended: tuple[Suspended, ...] | None = (
-            self.time.suspended(suspensions) if suspensions else None
-        )
-
-    def show(self, instant: datetime) -> _Shown:
-        """The instant on the prospect's clock, for a reader."""
-        return _Shown(instant, self.time)
-
-    def task(
-        self, what: str, since: datetime, reason: Reason, *, by: datetime | None = None
-    ) -> Decision:
-        """A task with a deadline, which escalates once that has passed.
-
-        Args:
-            what: what only the owner can do.
-            since: when its cause became known; the policy's time for tasks runs from there.
-            reason: why.
-            by: the deadline, where something else sets it.
-        """
-        days = self.policy.task_business_days
-        deadline = by or self.time.after_business_days(since, days, self.suspended)
-        reasons: tuple[Reason, ...] = (reason,)
-        if self.now > deadline:
-            reasons = (reason, Reason(Rule.FORGOTTEN, _ESCALATE, (), DESIGN))
-        return _decision(self.prospect, self.policy, Verdict.TASK, deadline, reasons, task=what)
-
-    def blocked_until(self, instant: datetime, *, pauses_since: datetime | None) -> datetime:
-        """``instant``, or the end of the suspension that it falls in.
-
-        Args:
-            instant: when.
-            pauses_since: for an appointment's own steps, when it was agreed: a suspension that
-                began before that does not touch it.
-        """
-        if self.suspended is None:
-            return instant
-        moved = instant
-        if pauses_since is None:
-            for suspended in self.suspended:
-                for start, end in suspended.spans:
-                    if start <= moved < end:
-                        moved = end
-            return moved
-        every = self.prospect.silence.suspensions
-        later = tuple(s for s in every if s.start > pauses_since)
-        counted = self.suspended if len(later) == len(every) else self.time.suspended(later)
-        for suspended in counted or ():
-            for start, end in suspended.spans:
-                if start <= moved < end:
-                    moved = end
-        return moved
-
-    def hours(self) -> Hours | None:
-        """The hours they prefer, in place of business hours, if those are ever open."""
-        return preferred_hours(self.prospect)
-
-    def next_open(
-        self, instant: datetime, delays: list[_Delay] | None, step: Step
-    ) -> datetime | None:
-        """The first instant from ``instant`` on at which ``step`` may be made.
-
-        Args:
-            instant: from when on.
-            delays: gets an entry for each rule that moves it.
-            step: the appointment's own steps obey quiet hours, but not business hours.
-
-        Returns:
-            ``None`` if there is no open time within 30 days of the end of the suspensions.
-        """
-        exact = step.stage in _EXACT
-        # Both of the appointment's steps belong to it, also once the on-time attempt has kept it.
-        appointment = self.prospect.appointment or self.prospect.kept
-        agreed = appointment.set_at if exact and appointment is not None else None
-        hours = None if exact else self.hours()
-        moved = instant
-        while True:
-            start = moved
-            later: datetime | None = self.blocked_until(moved, pauses_since=agreed)
-            if later != moved and later is not None:
-                if delays is not None:
-                    delays.append(self._suspension(moved, later))
-                moved = later
-            later = self.time.next_waking(moved)
-            if later is None:
-                return None
-            if later != moved:
-                if delays is not None:
-                    because = f"quiet hours, 21:00 to 08:00 local{self._added(moved, later)}"
-                    delays.append(_Delay(Rule.QUIET_HOURS, later, because, (), DESIGN))
-                moved = later
-            if not exact:
-                later = self.time.next_open(moved, hours)
-                if later is None:
-                    return None
-                if later != moved:
-                    if delays is not None:
-                        delays.append(self._closed(moved, later))
-                    moved = later
-            if moved == start:
-                return moved
-
-    def _added(self, before: datetime, after: datetime) -> str:
-        return f": +{_span(after - before)} to {self.show(after)}"
-
-    def _suspension(self, before: datetime, after: datetime) -> _Delay:
-        events = tuple(s.version for s in self.prospect.silence.suspensions)
-        because = f"suspended until {self.show(after)}: +{_span(after - before)}"
-        return _Delay(Rule.SUSPENDED, after, because, events, DESIGN)
-
-    def _closed(self, before: datetime, after: datetime) -> _Delay:
-        events: tuple[int, ...] = ()
-        because = "outside business hours"
-        if self.hours() is not None:
-            because = f"outside the hours they prefer, {self.prospect.preferred_hours}"
-            events = (self.prospect.preference_version,)
-        names = [name for day, name in self.time.days_off(before - timedelta(days=1), after)]
-        if names:
-            because += f" ({', '.join(names)})"
-        because += self._added(before, after)
-        return _Delay(Rule.BUSINESS_HOURS, after, because, events, self.policy.source)
-
-
-_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-
-
-def preferred_hours(prospect: Prospect) -> Hours | None:
-    """The hours that ``prospect`` prefers, as far as they are waking hours."""
-    preferred = prospect.preferred_hours
-    return None if preferred is None else _waking_part(preferred)
-
-
-@lru_cache(maxsize=256)
-def _waking_part(text: str) -> Hours | None:
-    """The part of preferred hours that lies outside the quiet hours; ``None`` if there is none."""
-    try:
-        start, end = parse_hours(text)
-    except InputError:
-        return None  # a history may say anything; business hours are the safe reading
-    start, end = max(start, QUIET_UNTIL), min(end, QUIET_FROM)
-    return (start, end) if start < end else None
-
-
-def _span(delta: timedelta) -> str:
-    """A duration for a reader: ``2 d 3 h``, ``15 min``."""
-    minutes = -(-delta // _MINUTE)
-    days, minutes = divmod(minutes, 24 * 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{n} {u}" for n, u in ((days, "d"), (hours, "h"), (minutes, "min")) if n]
-    return " ".join(parts) or "0 min"
-
-
-@lru_cache(maxsize=1)
-def _data_versions() -> Reason:
-    because = f"same events, policy and now give this decision under {holidays_version()}"
-    return Reason(Rule.DETERMINISTIC, f"{because} and {zones_version()}", (), DESIGN)
-
-
-def _decision(
-    prospect: Prospect,
-    policy: Policy,
-    verdict: Verdict,
-    at: datetime | None,
-    reasons: tuple[Reason, ...],
-    *,
-    touch: Touch | None = None,
-    task: str | None = None,
-    end: EndReason | None = None,
-) -> Decision:
-    if at is not None:
-        reasons = (*reasons, _data_versions())
-    return Decision(prospect.id, prospect.stage, verdict, at, touch, task, reasons, policy.ref, end)
 
 
 # Beside the plan ----------------------------------------------------------------------------------
@@ -356,8 +124,8 @@ def _after_the_end(prospect: Prospect, policy: Policy, now: datetime) -> Decisio
             task = "they contacted us: record an opt-in if they gave one, or end the file"
         reasons: tuple[Reason, ...] = (reason,)
         if now > at:
-            reasons = (reason, Reason(Rule.FORGOTTEN, _ESCALATE, (), DESIGN))
-        return _decision(prospect, policy, Verdict.TASK, at, reasons, task=task)
+            reasons = (reason, Reason(Rule.FORGOTTEN, ESCALATE, (), DESIGN))
+        return decided(prospect, policy, Verdict.TASK, at, reasons, task=task)
     if stage is Stage.OPTED_OUT:
         events: tuple[int, ...] = (prospect.opted_out_version,)
         reason = Reason(Rule.OPT_OUT, "they want no more of us", events, DESIGN)
@@ -365,7 +133,7 @@ def _after_the_end(prospect: Prospect, policy: Policy, now: datetime) -> Decisio
         why = f" ({prospect.end.value})" if prospect.end is not None else ""
         events = (prospect.end_version,) if prospect.end_version else ()
         reason = Reason(Rule.PLAN, f"the file is {stage.value}{why}", events, policy.source)
-    return _decision(prospect, policy, Verdict.STOP, None, (reason,))
+    return decided(prospect, policy, Verdict.STOP, None, (reason,))
 
 
 def _owners_time(prospect: Prospect, policy: Policy) -> datetime:
@@ -377,7 +145,7 @@ def _owners_time(prospect: Prospect, policy: Policy) -> datetime:
         return since + timedelta(days=days)
 
 
-def _engaged(case: _Case) -> Decision:
+def _engaged(case: Case) -> Decision:
     prospect, contact = case.prospect, case.prospect.contact
     known = max(contact.recorded_at, prospect.stage_at)
     if prospect.reopened:
@@ -401,7 +169,7 @@ def _engaged(case: _Case) -> Decision:
     return case.task("agree the next step", known, reason)
 
 
-def _scheduled(case: _Case) -> Decision:
+def _scheduled(case: Case) -> Decision:
     prospect, policy = case.prospect, case.policy
     appointment = prospect.appointment
     assert appointment is not None  # evolve keeps it for as long as the stage is `scheduled`
@@ -423,7 +191,7 @@ def _scheduled(case: _Case) -> Decision:
 
 
 def _outreach(
-    case: _Case, stage: Stage, passed: list[Reason], anchor: datetime | None = None
+    case: Case, stage: Stage, passed: list[Reason], anchor: datetime | None = None
 ) -> Decision:
     """The first touch of the plan that may be made; the polite exit when there is none.
 
@@ -495,7 +263,7 @@ def _outreach(
     return _exit(case, passed, anchor=anchor, lapsed=lapsed, floor=floor)
 
 
-def _forbidden(case: _Case, step: Step) -> Reason | None:
+def _forbidden(case: Case, step: Step) -> Reason | None:
     """Why the charter, or an unmet requirement that waiting can't mend, passes ``step`` over."""
     prospect = case.prospect
     attempts = prospect.silence.attempts
@@ -537,7 +305,7 @@ def _pass_over(passed: list[Reason], name: str, reason: Reason) -> None:
         passed.append(Reason(reason.rule, because, reason.events, reason.source))
 
 
-def _parts(case: _Case, step: Step, name: str, passed: list[Reason]) -> tuple[TouchPart, ...]:
+def _parts(case: Case, step: Step, name: str, passed: list[Reason]) -> tuple[TouchPart, ...]:
     """The parts of ``step`` for which a channel is left; notes it if there is none."""
     prospect = case.prospect
     parts: list[TouchPart] = []
@@ -566,8 +334,8 @@ def _lost(prospect: Prospect) -> tuple[int, ...]:
 
 
 def _planned(
-    case: _Case, step: Step, anchor: datetime | None, lapsed: datetime | None
-) -> list[_Delay]:
+    case: Case, step: Step, anchor: datetime | None, lapsed: datetime | None
+) -> list[Delay]:
     """When the plan alone would make ``step``, and what suspended time adds to that."""
     prospect, policy = case.prospect, case.policy
     appointment = prospect.appointment
@@ -575,11 +343,11 @@ def _planned(
     if step.at is not None and appointment is not None:
         because = Said("called at the time agreed, {}", (case.show(appointment.at),))
         events = (appointment.version,)
-        return [_Delay(Rule.APPOINTMENT, appointment.at, because, events, policy.source)]
+        return [Delay(Rule.APPOINTMENT, appointment.at, because, events, policy.source)]
     if anchor is not None:
         # After a pause the first touch comes as soon as the pause is over.
         because = Said("they asked for a pause until {}", (case.show(anchor),))
-        return [_Delay(Rule.PLAN, anchor, because, (prospect.contact.version,), policy.source)]
+        return [Delay(Rule.PLAN, anchor, because, (prospect.contact.version,), policy.source)]
     after = step.after
     assert after is not None  # the loader: a step has either `at` or `after`
     elapsed = after.elapsed
@@ -601,7 +369,7 @@ def _planned(
     if elapsed is not None:
         plain = planned = start + elapsed
         # An exact step of the appointment is not moved: if its time is suspended, it lapses.
-        if step.stage not in _EXACT:
+        if step.stage not in EXACT:
             planned = case.time.after_elapsed(start, elapsed, case.suspended)
     else:
         assert after.business_days is not None  # the loader: exactly one unit
@@ -609,15 +377,15 @@ def _planned(
         plain = planned
         if case.suspended is not None:
             plain = case.time.after_business_days(start, after.business_days)
-        off = _DaysOff(start, plain, case.time)
+        off = DaysOff(start, plain, case.time)
     because = Said("{} after {} {}{}: {}", (after, what, case.show(start), off, case.show(plain)))
-    plans = [_Delay(Rule.PLAN, plain, because, events, policy.source)]
+    plans = [Delay(Rule.PLAN, plain, because, events, policy.source)]
     if planned != plain:
         away = tuple(s.version for s in prospect.silence.suspensions)
         added = Said(
-            "suspended time does not count: +{} to {}", (_span(planned - plain), case.show(planned))
+            "suspended time does not count: +{} to {}", (span(planned - plain), case.show(planned))
         )
-        plans.append(_Delay(Rule.SUSPENDED, planned, added, away, DESIGN))
+        plans.append(Delay(Rule.SUSPENDED, planned, added, away, DESIGN))
     return plans
 
 
@@ -632,21 +400,21 @@ def _anchor_attempt(prospect: Prospect, *, exact: bool) -> Attempt | None:
 
 
 def _delayed(
-    case: _Case, step: Step, plans: list[_Delay], floor: datetime | None
-) -> tuple[datetime | None, list[_Delay]]:
+    case: Case, step: Step, plans: list[Delay], floor: datetime | None
+) -> tuple[datetime | None, list[Delay]]:
     """The planned time moved later by each rule that delays it; ``None``: no open time."""
     prospect = case.prospect
     due = plans[-1].until
     delays = list(plans)
     if floor is not None and floor > due:
         because = f"not before the touch it replaces: {case.show(floor)}"
-        delays.append(_Delay(Rule.LAPSED, floor, because, (), case.policy.source))
+        delays.append(Delay(Rule.LAPSED, floor, because, (), case.policy.source))
         due = floor
     promised = prospect.not_before
     if promised is not None and promised > due:
         because = f"promised for {case.show(promised)} when the policy was adopted"
         delays.append(
-            _Delay(Rule.PLAN, promised, because, (prospect.policy_version,), case.policy.source)
+            Delay(Rule.PLAN, promised, because, (prospect.policy_version,), case.policy.source)
         )
         due = promised
     # Gaps start anew at the on-time attempt, which no ratchet delays: they agreed to that time.
@@ -663,10 +431,10 @@ def _delayed(
                 else f"{largest.minutes} minutes"
             )
             because = (
-                f"gaps never shrink: the largest so far is {measure}: +{_span(from_then - due)}"
+                f"gaps never shrink: the largest so far is {measure}: +{span(from_then - due)}"
             )
             last = prospect.silence.attempts[-1].version
-            delays.append(_Delay(Rule.GAP, from_then, because, (last,), DESIGN))
+            delays.append(Delay(Rule.GAP, from_then, because, (last,), DESIGN))
             due = from_then
     days = step.requires.days
     start = prospect.silence.attempts[0].at if prospect.silence.attempts else None
@@ -675,17 +443,17 @@ def _delayed(
     if days and start is not None and start + timedelta(days=days) > due:
         rule = Rule.CONCERN if step.stage is AttemptStage.CONCERN else Rule.PLAN
         until = start + timedelta(days=days)
-        because = f"{days} days after the first attempt of the silence: +{_span(until - due)}"
+        because = f"{days} days after the first attempt of the silence: +{span(until - due)}"
         version = prospect.silence.attempts[0].version
-        delays.append(_Delay(rule, until, because, (version,), case.policy.source))
+        delays.append(Delay(rule, until, because, (version,), case.policy.source))
         due = until
     return case.next_open(due, delays, step), delays
 
 
-def _behind_horizon(case: _Case, step: Step, instant: datetime) -> bool:
+def _behind_horizon(case: Case, step: Step, instant: datetime) -> bool:
     """Whether ``instant`` lies behind the horizon, counted from the silence's first attempt."""
     attempts = case.prospect.silence.attempts
-    if not attempts or step.stage in _EXACT:
+    if not attempts or step.stage in EXACT:
         return False
     first = attempts[0].at
     horizon = case.policy.horizon_business_days
@@ -695,7 +463,7 @@ def _behind_horizon(case: _Case, step: Step, instant: datetime) -> bool:
     return case.time.beyond(first, horizon, instant, case.suspended)
 
 
-def _lateness(case: _Case, behind: list[str]) -> Reason:
+def _lateness(case: Case, behind: list[str]) -> Reason:
     attempts = case.prospect.silence.attempts
     names = ", ".join(behind)
     calls = f"{len(behind)} touch{'es' if len(behind) > 1 else ''}"
@@ -708,7 +476,7 @@ def _lateness(case: _Case, behind: list[str]) -> Reason:
     )
 
 
-def _no_open_time(case: _Case, name: str, since: datetime) -> Decision:
+def _no_open_time(case: Case, name: str, since: datetime) -> Decision:
     because = f"{name} finds no open time within {SEARCH_DAYS} days of {case.show(since)}"
     prospect = case.prospect
     if case.hours() is not None:
@@ -719,7 +487,7 @@ def _no_open_time(case: _Case, name: str, since: datetime) -> Decision:
     return case.task(f"find a time for {name}, or find out more about their hours", since, reason)
 
 
-def _no_way_to_begin(case: _Case, passed: list[Reason], anchor: datetime | None) -> Decision:
+def _no_way_to_begin(case: Case, passed: list[Reason], anchor: datetime | None) -> Decision:
     """Every step was passed over before anybody tried: a way out can't be the first word."""
     prospect = case.prospect
     since = anchor or (
@@ -733,50 +501,50 @@ def _no_way_to_begin(case: _Case, passed: list[Reason], anchor: datetime | None)
     return msgspec.structs.replace(decision, reasons=(*decision.reasons, *passed))
 
 
-def _touch(case: _Case, stage: Stage, name: str, parts: tuple[TouchPart, ...]) -> Touch:
+def _touch(case: Case, stage: Stage, name: str, parts: tuple[TouchPart, ...]) -> Touch:
     silence = case.prospect.silence
     number = len(silence.attempts) + 1
     return Touch(f"{case.prospect.id}:{silence.version}:{number}:{name}", stage, name, parts)
 
 
 def _due_or_wait(
-    case: _Case,
+    case: Case,
     touch: Touch,
     due: datetime,
     possible: datetime,
-    delays: list[_Delay],
+    delays: list[Delay],
     passed: list[Reason],
 ) -> Decision:
     reasons = [Reason(d.rule, d.because, d.events, d.source, d.until) for d in delays]
     now = case.now
     if due <= now and possible <= now:
         late = now - due
-        if touch.stage is Stage.ON_TIME and late >= _MINUTE:
-            because = f"the appointment was missed by {_span(late)}; it stays due, and says so"
+        if touch.stage is Stage.ON_TIME and late >= MINUTE:
+            because = f"the appointment was missed by {span(late)}; it stays due, and says so"
             reasons.append(Reason(Rule.APPOINTMENT, because, (), case.policy.source))
         elif late >= _HOUR:
-            said = Said("overdue by {}; the gaps after it grow with it", (_span(late),))
+            said = Said("overdue by {}; the gaps after it grow with it", (span(late),))
             reasons.append(Reason(Rule.PLAN, said, (), case.policy.source))
         verdict, at = Verdict.DUE, due
     else:
         verdict, at = Verdict.WAIT, max(due, possible)
         if due <= now:
             # It was due and is closed now: say which rule holds it until it opens again.
-            closed: list[_Delay] = []
+            closed: list[Delay] = []
             step = case.policy.polite_exit
             for touchpoint in case.policy.touchpoints:
                 if touchpoint.name == touch.step:
                     step = touchpoint.step
             case.next_open(now, closed, step)
             reasons += [Reason(d.rule, d.because, d.events, d.source, d.until) for d in closed]
-    return _decision(case.prospect, case.policy, verdict, at, (*reasons, *passed), touch=touch)
+    return decided(case.prospect, case.policy, verdict, at, (*reasons, *passed), touch=touch)
 
 
 # The polite exit ----------------------------------------------------------------------------------
 
 
 def _exit(
-    case: _Case,
+    case: Case,
     passed: list[Reason],
     *,
     anchor: datetime | None = None,
@@ -793,7 +561,7 @@ def _exit(
         at = prospect.failed_at or prospect.silence.since
         if prospect.appointment is not None:
             at = max(at, prospect.appointment.at)
-        return _decision(
+        return decided(
             prospect,
             policy,
             Verdict.CLOSE,
@@ -830,7 +598,7 @@ def _exit(
     return _due_or_wait(case, touch, due, possible, delays, passed)
 
 
-def _exit_parts(case: _Case, step: Step, left: list[tuple[Channel, str]]) -> tuple[TouchPart, ...]:
+def _exit_parts(case: Case, step: Step, left: list[tuple[Channel, str]]) -> tuple[TouchPart, ...]:
     """The exit's parts on contact points not tried; on any channel when the planned ones are."""
     if not left:
         return ()
@@ -847,7 +615,7 @@ def _exit_parts(case: _Case, step: Step, left: list[tuple[Channel, str]]) -> tup
     return tuple(parts)
 
 
-def _answer(case: _Case) -> Decision | None:
+def _answer(case: Case) -> Decision | None:
     """Waiting for the answer to a delivered exit, then the close; ``None`` if undelivered."""
     prospect, policy = case.prospect, case.policy
     delivered = prospect.exit_delivered()
@@ -872,9 +640,7 @@ def _answer(case: _Case) -> Decision | None:
             source,
             deadline,
         )
-        return _decision(prospect, policy, Verdict.WAIT, deadline, (reason,))
+        return decided(prospect, policy, Verdict.WAIT, deadline, (reason,))
     said = Said(because + " have passed", facts)
     reason = Reason(Rule.POLITE_EXIT, said, (attempt.version,), source)
-    return _decision(
-        prospect, policy, Verdict.CLOSE, deadline, (reason,), end=EndReason.NO_RESPONSE
-    )
+    return decided(prospect, policy, Verdict.CLOSE, deadline, (reason,), end=EndReason.NO_RESPONSE)

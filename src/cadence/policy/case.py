@@ -1,0 +1,280 @@
+"""One prospect, one policy, one now: what ``next_touch`` works on while it decides.
+
+A :class:`Case` knows the business time of the prospect, moves an instant later by each rule that
+forbids it, and puts decisions together. It decides nothing by itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from cadence.core.events import AttemptStage, EndReason
+from cadence.core.prospect import Prospect
+from cadence.errors import InputError
+from cadence.policy.business_time import (
+    QUIET_FROM,
+    QUIET_UNTIL,
+    BusinessTime,
+    Hours,
+    Suspended,
+    business_time,
+    holidays_version,
+    parse_hours,
+)
+from cadence.policy.charter import DESIGN, Rule
+from cadence.policy.decision import Decision, Reason, Said, Touch, Verdict
+from cadence.policy.model import Policy, Step
+from cadence.policy.zones import zones_version
+
+__all__ = [
+    "ESCALATE",
+    "EXACT",
+    "MINUTE",
+    "Case",
+    "DaysOff",
+    "Delay",
+    "Shown",
+    "data_versions",
+    "decided",
+    "preferred_hours",
+    "span",
+    "time_for",
+]
+
+EXACT: Final = (AttemptStage.ON_TIME, AttemptStage.TEN_MINUTES)
+"""The appointment's own steps: they obey quiet hours, but not business hours."""
+MINUTE: Final = timedelta(minutes=1)
+ESCALATE: Final = "the deadline has passed: escalate it"
+
+
+def time_for(prospect: Prospect, policy: Policy) -> BusinessTime:
+    """The business time of ``prospect`` under the calendar of ``policy``.
+
+    Raises:
+        InputError: its zone, country or subdivision is not known.
+    """
+    return business_time(
+        prospect.zones, policy.week, prospect.country, prospect.subdivision, policy.closed
+    )
+
+
+class Shown(NamedTuple):
+    """An instant on the prospect's clock, put into words when it is read."""
+
+    instant: datetime
+    time: BusinessTime
+
+    def __str__(self) -> str:
+        local = self.time.local(self.instant)
+        return f"{_WEEKDAYS[local.weekday()]} {str(local)[:16]}"
+
+
+class DaysOff(NamedTuple):
+    """The days off between two instants, put into words when they are read."""
+
+    start: datetime
+    end: datetime
+    time: BusinessTime
+
+    def __str__(self) -> str:
+        off = self.time.days_off(self.start, self.end)
+        names = ", ".join(f"{name} ({day})" for day, name in off)
+        return f", not counting {names}" if names else ""
+
+
+class Delay(NamedTuple):
+    """One rule that moved a touch later."""
+
+    rule: Rule
+    until: datetime
+    because: str | Said
+    events: tuple[int, ...]
+    source: str
+
+
+class Case:
+    """One prospect, one policy, one now, and the business time that belongs to them."""
+
+    __slots__ = ("now", "policy", "prospect", "suspended", "time")
+
+    def __init__(self, prospect: Prospect, policy: Policy, now: datetime) -> None:
+        self.prospect = prospect
+        self.policy = policy
+        self.now = now
+        self.time = time_for(prospect, policy)
+        suspensions = prospect.silence.suspensions
+        self.suspended: tuple[Suspended, ...] | None = (
+            self.time.suspended(suspensions) if suspensions else None
+        )
+
+    def show(self, instant: datetime) -> Shown:
+        """The instant on the prospect's clock, for a reader."""
+        return Shown(instant, self.time)
+
+    def task(
+        self, what: str, since: datetime, reason: Reason, *, by: datetime | None = None
+    ) -> Decision:
+        """A task with a deadline, which escalates once that has passed.
+
+        Args:
+            what: what only the owner can do.
+            since: when its cause became known; the policy's time for tasks runs from there.
+            reason: why.
+            by: the deadline, where something else sets it.
+        """
+        days = self.policy.task_business_days
+        deadline = by or self.time.after_business_days(since, days, self.suspended)
+        reasons: tuple[Reason, ...] = (reason,)
+        if self.now > deadline:
+            reasons = (reason, Reason(Rule.FORGOTTEN, ESCALATE, (), DESIGN))
+        return decided(self.prospect, self.policy, Verdict.TASK, deadline, reasons, task=what)
+
+    def blocked_until(self, instant: datetime, *, pauses_since: datetime | None) -> datetime:
+        """``instant``, or the end of the suspension that it falls in.
+
+        Args:
+            instant: when.
+            pauses_since: for an appointment's own steps, when it was agreed: a suspension that
+                began before that does not touch it.
+        """
+        if self.suspended is None:
+            return instant
+        moved = instant
+        if pauses_since is None:
+            for suspended in self.suspended:
+                for start, end in suspended.spans:
+                    if start <= moved < end:
+                        moved = end
+            return moved
+        every = self.prospect.silence.suspensions
+        later = tuple(s for s in every if s.start > pauses_since)
+        counted = self.suspended if len(later) == len(every) else self.time.suspended(later)
+        for suspended in counted or ():
+            for start, end in suspended.spans:
+                if start <= moved < end:
+                    moved = end
+        return moved
+
+    def hours(self) -> Hours | None:
+        """The hours they prefer, in place of business hours, if those are ever open."""
+        return preferred_hours(self.prospect)
+
+    def next_open(
+        self, instant: datetime, delays: list[Delay] | None, step: Step
+    ) -> datetime | None:
+        """The first instant from ``instant`` on at which ``step`` may be made.
+
+        Args:
+            instant: from when on.
+            delays: gets an entry for each rule that moves it.
+            step: the appointment's own steps obey quiet hours, but not business hours.
+
+        Returns:
+            ``None`` if there is no open time within 30 days of the end of the suspensions.
+        """
+        exact = step.stage in EXACT
+        # Both of the appointment's steps belong to it, also once the on-time attempt has kept it.
+        appointment = self.prospect.appointment or self.prospect.kept
+        agreed = appointment.set_at if exact and appointment is not None else None
+        hours = None if exact else self.hours()
+        moved = instant
+        while True:
+            start = moved
+            later: datetime | None = self.blocked_until(moved, pauses_since=agreed)
+            if later != moved and later is not None:
+                if delays is not None:
+                    delays.append(self._suspension(moved, later))
+                moved = later
+            later = self.time.next_waking(moved)
+            if later is None:
+                return None
+            if later != moved:
+                if delays is not None:
+                    because = f"quiet hours, 21:00 to 08:00 local{self._added(moved, later)}"
+                    delays.append(Delay(Rule.QUIET_HOURS, later, because, (), DESIGN))
+                moved = later
+            if not exact:
+                later = self.time.next_open(moved, hours)
+                if later is None:
+                    return None
+                if later != moved:
+                    if delays is not None:
+                        delays.append(self._closed(moved, later))
+                    moved = later
+            if moved == start:
+                return moved
+
+    def _added(self, before: datetime, after: datetime) -> str:
+        return f": +{span(after - before)} to {self.show(after)}"
+
+    def _suspension(self, before: datetime, after: datetime) -> Delay:
+        events = tuple(s.version for s in self.prospect.silence.suspensions)
+        because = f"suspended until {self.show(after)}: +{span(after - before)}"
+        return Delay(Rule.SUSPENDED, after, because, events, DESIGN)
+
+    def _closed(self, before: datetime, after: datetime) -> Delay:
+        events: tuple[int, ...] = ()
+        because = "outside business hours"
+        if self.hours() is not None:
+            because = f"outside the hours they prefer, {self.prospect.preferred_hours}"
+            events = (self.prospect.preference_version,)
+        names = [name for day, name in self.time.days_off(before - timedelta(days=1), after)]
+        if names:
+            because += f" ({', '.join(names)})"
+        because += self._added(before, after)
+        return Delay(Rule.BUSINESS_HOURS, after, because, events, self.policy.source)
+
+
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def preferred_hours(prospect: Prospect) -> Hours | None:
+    """The hours that ``prospect`` prefers, as far as they are waking hours."""
+    preferred = prospect.preferred_hours
+    return None if preferred is None else _waking_part(preferred)
+
+
+@lru_cache(maxsize=256)
+def _waking_part(text: str) -> Hours | None:
+    """The part of preferred hours that lies outside the quiet hours; ``None`` if there is none."""
+    try:
+        start, end = parse_hours(text)
+    except InputError:
+        return None  # a history may say anything; business hours are the safe reading
+    start, end = max(start, QUIET_UNTIL), min(end, QUIET_FROM)
+    return (start, end) if start < end else None
+
+
+def span(delta: timedelta) -> str:
+    """A duration for a reader: ``2 d 3 h``, ``15 min``."""
+    minutes = -(-delta // MINUTE)
+    days, minutes = divmod(minutes, 24 * 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{n} {u}" for n, u in ((days, "d"), (hours, "h"), (minutes, "min")) if n]
+    return " ".join(parts) or "0 min"
+
+
+@lru_cache(maxsize=1)
+def data_versions() -> Reason:
+    """The reason that names the versions of the data every decision depends on."""
+    because = f"same events, policy and now give this decision under {holidays_version()}"
+    return Reason(Rule.DETERMINISTIC, f"{because} and {zones_version()}", (), DESIGN)
+
+
+def decided(
+    prospect: Prospect,
+    policy: Policy,
+    verdict: Verdict,
+    at: datetime | None,
+    reasons: tuple[Reason, ...],
+    *,
+    touch: Touch | None = None,
+    task: str | None = None,
+    end: EndReason | None = None,
+) -> Decision:
+    """A decision for ``prospect``, naming the data versions where it has a time."""
+    if at is not None:
+        reasons = (*reasons, data_versions())
+    return Decision(prospect.id, prospect.stage, verdict, at, touch, task, reasons, policy.ref, end)
