@@ -469,8 +469,8 @@ def test_values_made_in_python_are_checked_like_any_other() -> None:
     with pytest.raises(InputError):
         decide(prospect, ContactPointFailed(Channel.CALL, ""), TIP8, MONDAY)
     with pytest.raises(InputError):
-        decide(prospect, SetAppointment(datetime(2026, 11, 3, 10)), TIP8, MONDAY)  # noqa: DTZ001
-    plain = Part("call", "no_answer", "+1")  # type: ignore[arg-type]
+        decide(prospect, SetAppointment(datetime(2026, 11, 3, 10)), TIP8, MONDAY)  # noqa: DTZ001  (naive on purpose)
+    plain = Part("call", "no_answer", "+1")  # type: ignore[arg-type]  # plain words on purpose
     (made,) = decide(prospect, MakeAttempt((plain,)), TIP8, MONDAY)
     assert isinstance(made, AttemptMade)
     assert made.parts == NO_ANSWER

@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if sys.stdout is None:
         # Closed by whoever started us. Files opened from here on must not take its place.
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (open for as long as we run)
         if "export" in given and "-" in given:
             _say("export: standard output is closed", "name a file")
             return 1

@@ -155,7 +155,7 @@ def command(
                 for option, annotation, default in options
             ),
         ]
-        run.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+        run.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]  # what typer reads
         run.__annotations__ = {one.name: one.annotation for one in signature}
         app.command(name, epilog=f"Example: {example}")(run)
         return function

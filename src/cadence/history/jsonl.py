@@ -12,12 +12,12 @@ from typing import IO, NamedTuple
 
 import msgspec
 
-from cadence.core.events import AttemptMade, AttemptStage, Event, ProspectAdded, ProspectUpdated
+from cadence.core.events import AttemptMade, Event, ProspectAdded, ProspectUpdated
 from cadence.core.evolve import evolve, fold
 from cadence.core.prospect import Prospect
 from cadence.core.wire import Line, data_fields, decode_line, encode_line
 from cadence.errors import InputError
-from cadence.policy.decide import check_fact, complete_attempt
+from cadence.policy.decide import check_fact, complete_attempt, unjudged_attempt
 from cadence.store.application import Cadence, Progress
 
 __all__ = ["BadLine", "ImportRefused", "Imported", "export_jsonl", "import_jsonl"]
@@ -165,10 +165,8 @@ class _Builder:
             policy = self.app.policies.of(self.folded)
             if policy is not None:
                 data = complete_attempt(self.folded, data, policy, line.occurred_at, line.given)
-            else:  # nothing is judged under a policy that is not at hand
-                kept = data.policy or self.folded.policy
-                stage = data.stage or AttemptStage.EXTRA
-                data = msgspec.structs.replace(data, stage=stage, policy=kept)
+            else:
+                data = unjudged_attempt(self.folded, data)
         recorded = line.recorded_at
         if recorded is None:
             # Nobody learnt of it before it happened, nor before what stands above it.

@@ -86,6 +86,7 @@ def _clock(text: str) -> int:
     return seconds
 
 
+@lru_cache(maxsize=1)
 def holidays_version() -> str:
     """The version of the holiday data, e.g. ``holidays 0.109``."""
     from importlib import metadata  # slow to load; needed once

@@ -141,16 +141,13 @@ class Case:
         """
         if self.suspended is None:
             return instant
+        counted: tuple[Suspended, ...] | None = self.suspended
+        if pauses_since is not None:
+            every = self.prospect.silence.suspensions
+            later = tuple(s for s in every if s.start > pauses_since)
+            if len(later) < len(every):
+                counted = self.time.suspended(later)
         moved = instant
-        if pauses_since is None:
-            for suspended in self.suspended:
-                for start, end in suspended.spans:
-                    if start <= moved < end:
-                        moved = end
-            return moved
-        every = self.prospect.silence.suspensions
-        later = tuple(s for s in every if s.start > pauses_since)
-        counted = self.suspended if len(later) == len(every) else self.time.suspended(later)
         for suspended in counted or ():
             for start, end in suspended.spans:
                 if start <= moved < end:

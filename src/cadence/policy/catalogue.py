@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 
 from cadence.core.events import PolicyRef
 from cadence.core.prospect import Prospect
@@ -17,7 +18,12 @@ __all__ = ["Policies", "is_builtin"]
 
 def is_builtin(ref: PolicyRef) -> bool:
     """Whether ``ref`` names a policy that comes with cadence, as it is in this version."""
-    return any(builtin(name).digest == ref.digest for name in builtin_names())
+    return ref.digest in _builtin_digests()
+
+
+@lru_cache(maxsize=1)
+def _builtin_digests() -> frozenset[str]:
+    return frozenset(builtin(name).digest for name in builtin_names())
 
 
 class Policies:

@@ -24,7 +24,6 @@ __all__ = [
     "MAIL_ANSWER_BUSINESS_DAYS",
     "SPACED_CAP",
     "Rule",
-    "address_for",
     "allowed_channels",
     "concern_asked",
     "concern_from",
@@ -73,16 +72,6 @@ class Rule(Term):
 
 
 # opt_out and contact_point ------------------------------------------------------------------------
-
-
-def address_for(prospect: Prospect, channel: Channel) -> str | None:
-    """The address to use on ``channel``, or ``None``: opted out, failed, or never known."""
-    if prospect.stage is Stage.OPTED_OUT or channel in prospect.opted_out:
-        return None
-    for point in prospect.contact_points:
-        if point.channel is channel and (channel, point.address) not in prospect.failed:
-            return point.address
-    return None
 
 
 def allowed_channels(prospect: Prospect, channels: tuple[Channel, ...]) -> tuple[Channel, ...]:

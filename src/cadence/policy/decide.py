@@ -54,6 +54,7 @@ __all__ = [
     "check_fact",
     "complete_attempt",
     "decide",
+    "unjudged_attempt",
 ]
 
 
@@ -253,6 +254,13 @@ def complete_attempt(
     if "broke" not in given:
         changed["broke"] = tuple(rule.value for rule in place.broke)
     return msgspec.structs.replace(data, **changed)
+
+
+def unjudged_attempt(prospect: Prospect, data: AttemptMade) -> AttemptMade:
+    """An attempt under a policy that is not at hand: kept, with nothing judged or measured."""
+    return msgspec.structs.replace(
+        data, stage=data.stage or AttemptStage.EXTRA, policy=data.policy or prospect.policy
+    )
 
 
 def _place(prospect: Prospect, policy: Policy, parts: tuple[Part, ...], at: datetime) -> _Place:

@@ -15,8 +15,9 @@ give the same :class:`Decision`, with its reasons. It works in three moves:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -225,20 +226,13 @@ def _outreach(
         parts = _parts(case, step, touchpoint.name, passed)
         if not parts:
             continue
-        plans = _planned(case, step, anchor, lapsed)
-        planned = plans[-1]
-        due, delays = _delayed(case, step, plans, floor)
-        if due is None:
-            return _no_open_time(case, touchpoint.name, planned.until)
-        possible = due
-        if case.now > due:
-            opened = case.next_open(case.now, None, step)
-            if opened is None:
-                return _no_open_time(case, touchpoint.name, due)
-            possible = opened
+        timing = _timing(case, step, _planned(case, step, anchor, lapsed), floor)
+        if isinstance(timing, datetime):
+            return _no_open_time(case, touchpoint.name, timing)
         if step.within is not None:
+            planned = timing.planned
             limit = planned.until + timedelta(minutes=step.within.minutes)
-            if possible > limit:
+            if timing.possible > limit:
                 passed.append(
                     Reason(
                         Rule.LAPSED,
@@ -248,14 +242,14 @@ def _outreach(
                         policy.source,
                     )
                 )
-                lapsed, floor = planned.until, due
+                lapsed, floor = planned.until, timing.due
                 continue
-        if _behind_horizon(case, step, possible):
+        if _behind_horizon(case, step, timing.possible):
             behind.append(touchpoint.name)
-            floor, late_step = due, step
+            floor, late_step = timing.due, step
             continue
         touch = _touch(case, touchpoint.stage, touchpoint.name, parts)
-        return _due_or_wait(case, touch, due, possible, delays, passed)
+        return _due_or_wait(case, touch, timing, passed)
     if behind:
         passed.append(_lateness(case, behind))
     if not attempts and charter.contact_points_left(prospect):
@@ -308,13 +302,7 @@ def _pass_over(passed: list[Reason], name: str, reason: Reason) -> None:
 def _parts(case: Case, step: Step, name: str, passed: list[Reason]) -> tuple[TouchPart, ...]:
     """The parts of ``step`` for which a channel is left; notes it if there is none."""
     prospect = case.prospect
-    parts: list[TouchPart] = []
-    for part in step.parts:
-        for channel in charter.allowed_channels(prospect, part.channels):
-            address = charter.address_for(prospect, channel)
-            if address is not None:
-                parts.append(TouchPart(channel, address, part.script))
-                break
+    parts = _parts_on(prospect, step, charter.contact_points_left(prospect))
     if not parts:
         wanted = [channel for part in step.parts for channel in part.channels]
         names = ", ".join(dict.fromkeys(channel.value for channel in wanted))
@@ -325,6 +313,20 @@ def _parts(case: Case, step: Step, name: str, passed: list[Reason]) -> tuple[Tou
             because = f"no contact point is left for {names}"
             reason = Reason(Rule.CONTACT_POINT, because, _lost(prospect), DESIGN)
         _pass_over(passed, name, reason)
+    return parts
+
+
+def _parts_on(
+    prospect: Prospect, step: Step, left: Sequence[tuple[Channel, str]]
+) -> tuple[TouchPart, ...]:
+    """The parts of ``step`` on the first channel of each for which a contact point is ``left``."""
+    parts: list[TouchPart] = []
+    for part in step.parts:
+        for channel in charter.allowed_channels(prospect, part.channels):
+            address = next((a for c, a in left if c is channel), None)
+            if address is not None:
+                parts.append(TouchPart(channel, address, part.script))
+                break
     return tuple(parts)
 
 
@@ -397,6 +399,33 @@ def _anchor_attempt(prospect: Prospect, *, exact: bool) -> Attempt | None:
             if attempt.stage is not AttemptStage.EXTRA:
                 return attempt
     return attempts[-1] if attempts else None
+
+
+class _Timing(NamedTuple):
+    """When a step is due, and when it may be made as seen now.
+
+    ``delays`` are the rules that moved it from its planned time; where it was due and is closed
+    now, also those that hold it until it opens again.
+    """
+
+    planned: Delay
+    due: datetime
+    possible: datetime
+    delays: list[Delay]
+
+
+def _timing(
+    case: Case, step: Step, plans: list[Delay], floor: datetime | None
+) -> _Timing | datetime:
+    """The timing of ``step``; or the instant after which no open time is found."""
+    planned = plans[-1]
+    due, delays = _delayed(case, step, plans, floor)
+    if due is None:
+        return planned.until
+    possible: datetime | None = due
+    if case.now > due:
+        possible = case.next_open(case.now, delays, step)
+    return due if possible is None else _Timing(planned, due, possible, delays)
 
 
 def _delayed(
@@ -507,16 +536,9 @@ def _touch(case: Case, stage: Stage, name: str, parts: tuple[TouchPart, ...]) ->
     return Touch(f"{case.prospect.id}:{silence.version}:{number}:{name}", stage, name, parts)
 
 
-def _due_or_wait(
-    case: Case,
-    touch: Touch,
-    due: datetime,
-    possible: datetime,
-    delays: list[Delay],
-    passed: list[Reason],
-) -> Decision:
-    reasons = [Reason(d.rule, d.because, d.events, d.source, d.until) for d in delays]
-    now = case.now
+def _due_or_wait(case: Case, touch: Touch, timing: _Timing, passed: list[Reason]) -> Decision:
+    due, possible, now = timing.due, timing.possible, case.now
+    reasons = [Reason(d.rule, d.because, d.events, d.source, d.until) for d in timing.delays]
     if due <= now and possible <= now:
         late = now - due
         if touch.stage is Stage.ON_TIME and late >= MINUTE:
@@ -528,15 +550,6 @@ def _due_or_wait(
         verdict, at = Verdict.DUE, due
     else:
         verdict, at = Verdict.WAIT, max(due, possible)
-        if due <= now:
-            # It was due and is closed now: say which rule holds it until it opens again.
-            closed: list[Delay] = []
-            step = case.policy.polite_exit
-            for touchpoint in case.policy.touchpoints:
-                if touchpoint.name == touch.step:
-                    step = touchpoint.step
-            case.next_open(now, closed, step)
-            reasons += [Reason(d.rule, d.because, d.events, d.source, d.until) for d in closed]
     return decided(case.prospect, case.policy, verdict, at, (*reasons, *passed), touch=touch)
 
 
@@ -583,36 +596,22 @@ def _exit(
         )
         what = "deliver the polite exit another way, or end the file as unreachable"
         return case.task(what, prospect.exits()[0].at, reason)
-    plans = _planned(case, step, anchor, lapsed)
-    planned = plans[-1]
-    due, delays = _delayed(case, step, plans, floor)
-    if due is None:
-        return _no_open_time(case, step.id, planned.until)
-    possible = due
-    if case.now > due:
-        opened = case.next_open(case.now, None, step)
-        if opened is None:
-            return _no_open_time(case, step.id, due)
-        possible = opened
+    timing = _timing(case, step, _planned(case, step, anchor, lapsed), floor)
+    if isinstance(timing, datetime):
+        return _no_open_time(case, step.id, timing)
     touch = _touch(case, Stage.POLITE_EXIT, step.id, parts)
-    return _due_or_wait(case, touch, due, possible, delays, passed)
+    return _due_or_wait(case, touch, timing, passed)
 
 
 def _exit_parts(case: Case, step: Step, left: list[tuple[Channel, str]]) -> tuple[TouchPart, ...]:
     """The exit's parts on contact points not tried; on any channel when the planned ones are."""
     if not left:
         return ()
-    parts: list[TouchPart] = []
-    for part in step.parts:
-        for channel in charter.allowed_channels(case.prospect, part.channels):
-            address = next((a for c, a in left if c is channel), None)
-            if address is not None:
-                parts.append(TouchPart(channel, address, part.script))
-                break
-    if not parts:
-        channel, address = left[0]
-        parts.append(TouchPart(channel, address, step.parts[0].script))
-    return tuple(parts)
+    parts = _parts_on(case.prospect, step, left)
+    if parts:
+        return parts
+    channel, address = left[0]
+    return (TouchPart(channel, address, step.parts[0].script),)
 
 
 def _answer(case: Case) -> Decision | None:

@@ -25,6 +25,7 @@ def zone_names() -> frozenset[str]:
     return frozenset(text.split())
 
 
+@lru_cache(maxsize=1)
 def zones_version() -> str:
     """The version of the zone data, e.g. ``tzdata 2026.2``."""
     from importlib import metadata  # slow to load; needed once

@@ -32,7 +32,6 @@ from cadence.core.events import (
     AppointmentCancelled,
     AppointmentSet,
     AttemptMade,
-    AttemptStage,
     Data,
     Event,
     FollowUpEnded,
@@ -55,6 +54,7 @@ from cadence.policy.decide import (
     ReopenFollowUp,
     SetAppointment,
     decide,
+    unjudged_attempt,
 )
 from cadence.policy.decision import Decision, Verdict
 from cadence.policy.load import builtin
@@ -213,7 +213,7 @@ class Cadence(Application[str]):
         Raises:
             UnknownProspect: it has none.
         """
-        folded = fold(None, self._call(self._store.select_stream, prospect))
+        folded = fold(None, self.stream(prospect))
         if folded is None:
             raise UnknownProspect(prospect)
         return folded
@@ -331,7 +331,7 @@ class Cadence(Application[str]):
             if attempt:
                 # At random times, or a writer in a loop would win every single time.
                 time.sleep(random.uniform(0, min(_LONGEST_WAIT, 0.001 * 2**attempt)))
-            history = self._call(self._store.select_stream, prospect)
+            history = self.stream(prospect)
             folded = fold(None, history)
             if command_id is not None and folded is not None:
                 done = tuple(event for event in history if event.command_id == command_id)
@@ -505,13 +505,7 @@ def _decide(
     assert prospect is not None  # without one there is no adopted policy
     assert prospect.policy is not None
     if isinstance(command, AttemptMade):
-        return (
-            msgspec.structs.replace(
-                command,
-                stage=command.stage or AttemptStage.EXTRA,
-                policy=command.policy or prospect.policy,
-            ),
-        )
+        return (unjudged_attempt(prospect, command),)
     if isinstance(command, MakeAttempt | SetAppointment | EndFollowUp):
         raise Refused(
             f"{prospect.id}: the policy {prospect.policy.name} version {prospect.policy.version} "
