@@ -56,6 +56,8 @@ answer_within = { business_days = 2 }
 parts = [{ channels = ["email"], script = "polite_exit" }]
 """,
     "caring.toml",
+    # The prover refutes it: it relies on the charter for the attempts and days before the concern.
+    use_unproved_policy=True,
 )
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "StoreError",
     "UnknownEventType",
     "UnknownProspect",
+    "UnprovedPolicy",
 ]
 
 
@@ -59,6 +60,12 @@ class InputError(CadenceError):
 
 class PolicyError(InputError):
     """A policy file that cannot be read; names the key path, the value and what is allowed."""
+
+
+class UnprovedPolicy(PolicyError):
+    """A policy that the prover refutes: it would pester people, or never come to an end."""
+
+    exit_code = 1
 
 
 class UnknownProspect(InputError):

@@ -12,7 +12,7 @@ contact is learnt of late, the attempts that occurred after it belong to the sil
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from cadence.core.events import (
@@ -48,6 +48,7 @@ from cadence.core.events import (
 )
 from cadence.core.prospect import (
     NO_GAP,
+    RECENT_DAYS,
     Appointment,
     Attempt,
     Contact,
@@ -74,6 +75,7 @@ _ALL_CHANNELS: Final = frozenset(Channel)
 _WON_REASONS: Final = frozenset({EndReason.BOUGHT})
 _CLOSED_REASONS: Final = frozenset({EndReason.NO_RESPONSE, EndReason.UNREACHABLE})
 _ATTEMPT_SIGNAL: Final = {stage: Signal(f"attempt_{stage}") for stage in AttemptStage}
+_RECENT: Final = timedelta(days=RECENT_DAYS)
 _FAILING: Final = frozenset({Disposition.WRONG_NUMBER, Disposition.BOUNCED})
 
 
@@ -116,6 +118,7 @@ class _Draft:
         "failed_at",
         "failed_version",
         "guidelines_agreed",
+        "guidelines_version",
         "id",
         "interests",
         "kept",
@@ -133,6 +136,7 @@ class _Draft:
         "preference_version",
         "preferred_channel",
         "preferred_hours",
+        "recent",
         "recorded_at",
         "reopened",
         "reopened_at",
@@ -191,6 +195,8 @@ class _Draft:
             self.end_version = 0
             self.failed_version = 0
             self.opted_out_version = 0
+            self.recent: tuple[Attempt, ...] = ()
+            self.guidelines_version = 0
             self.attempts: list[Attempt] = []
             self.suspensions: tuple[Suspension, ...] = ()
             return
@@ -233,6 +239,8 @@ class _Draft:
         self.end_version = prospect.end_version
         self.failed_version = prospect.failed_version
         self.opted_out_version = prospect.opted_out_version
+        self.recent = prospect.recent
+        self.guidelines_version = prospect.guidelines_version
         silence = prospect.silence
         self.since = silence.since
         self.attempts = list(silence.attempts)
@@ -318,6 +326,8 @@ class _Draft:
             self.end_version,
             self.failed_version,
             self.opted_out_version,
+            self.recent,
+            self.guidelines_version,
         )
 
     def signal(self, signal: Signal) -> None:
@@ -345,7 +355,10 @@ class _Draft:
         self.since = at
         self.contact = Contact(kind, at, event.recorded_at, event.version, intent)
         self.kept = None
-        self.attempts = [attempt for attempt in self.attempts if attempt.at > at]
+        before = [attempt for attempt in self.attempts if attempt.at <= at]
+        if before:
+            self.remember(before)
+            self.attempts = [attempt for attempt in self.attempts if attempt.at > at]
         self.suspensions = tuple(s for s in self.suspensions if s.start > at)
         self.pause_until = None
         self.not_before = None
@@ -357,6 +370,12 @@ class _Draft:
         self.kept_contact = event.version if ended else 0
         self.kept_at = event.recorded_at if ended else None
         return True
+
+    def remember(self, attempts: list[Attempt]) -> None:
+        """Keep attempts that are not of the running silence, while a cap may still count them."""
+        kept = sorted((*self.recent, *attempts), key=_when)
+        oldest = kept[-1].at - _RECENT
+        self.recent = tuple(attempt for attempt in kept if attempt.at >= oldest)
 
     def fail(self, channel: Channel, address: str | None) -> None:
         if address is None:
@@ -412,6 +431,7 @@ def _point_failed(draft: _Draft, event: Event, data: ContactPointFailed) -> None
 
 def _guidelines(draft: _Draft, event: Event, data: GuidelinesAgreed) -> None:
     draft.guidelines_agreed = True
+    draft.guidelines_version = event.version
 
 
 def _preference(draft: _Draft, event: Event, data: PreferenceStated) -> None:
@@ -462,13 +482,15 @@ def _attempt(draft: _Draft, event: Event, data: AttemptMade) -> None:
             draft.fail(part.channel, part.address)
         if part.channel is _CALL:
             has_call = True
-    if at < draft.since:
-        return  # it belongs to a silence that is over
+    if at < draft.since:  # it belongs to a silence that is over
+        draft.remember([Attempt(at, event.version, stage, data.step, data.gap, data.parts)])
+        return
     draft.kept_contact = 0
     if stage is _ON_TIME:
         draft.kept, draft.appointment = draft.appointment, None
     if connected:
         draft.end_silence(ContactKind.CONVERSATION, event)
+        draft.remember([Attempt(at, event.version, stage, data.step, data.gap, data.parts)])
         draft.kept_contact = 0  # a conversation is not waiting to be answered
         return
     # A file reopened has no outreach until a contact: whatever was tried there moves no stage.
@@ -509,6 +531,10 @@ def _auto_replied(draft: _Draft, event: Event, data: AutoReplyReceived) -> None:
 
 def _start(suspension: Suspension) -> datetime:
     return suspension.start
+
+
+def _when(attempt: Attempt) -> datetime:
+    return attempt.at
 
 
 def _paused(draft: _Draft, event: Event, data: PauseRequested) -> None:

@@ -28,6 +28,7 @@ from cadence.core.terms import Term
 
 __all__ = [
     "NO_GAP",
+    "RECENT_DAYS",
     "Appointment",
     "Attempt",
     "Contact",
@@ -39,6 +40,8 @@ __all__ = [
 
 NO_GAP: Final = Gap(0, 0)
 """What the ratchet starts from."""
+RECENT_DAYS: Final = 90
+"""How long attempts are remembered beyond their silence; caps on frequency reach no further."""
 
 
 class ContactKind(Term):
@@ -151,6 +154,9 @@ class Prospect(msgspec.Struct, frozen=True):
         end_version: the event of the end that counts, or the last that did, or 0.
         failed_version: the event by which the last contact point failed, or 0.
         opted_out_version: the last opt-out, or 0.
+        recent: attempts that are not of the running silence (of earlier ones, and conversations),
+            in their order, as far as they are at most :data:`RECENT_DAYS` older than the newest.
+        guidelines_version: the event by which they agreed to be followed up, or 0.
     """
 
     id: str
@@ -192,6 +198,8 @@ class Prospect(msgspec.Struct, frozen=True):
     end_version: int = 0
     failed_version: int = 0
     opted_out_version: int = 0
+    recent: tuple[Attempt, ...] = ()
+    guidelines_version: int = 0
 
     def made_at(self, stage: Stage) -> int:
         """How many attempts of the running silence took a place at ``stage``."""

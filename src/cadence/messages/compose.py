@@ -10,7 +10,7 @@ from cadence.core.events import AttemptMade, AttemptStage, Disposition, Event, P
 from cadence.core.prospect import Prospect
 from cadence.core.stages import Stage
 from cadence.errors import InputError
-from cadence.messages.scripts import template
+from cadence.messages.scripts import render
 from cadence.policy.business_time import BusinessTime
 from cadence.policy.case import time_for
 from cadence.policy.catalogue import Policies
@@ -64,7 +64,7 @@ def compose(decision: Decision, prospect: Prospect, policies: Policies, now: dat
         kept = prospect.appointment or prospect.kept
         words["late"] = kept is not None and called - kept.at >= _LATE
     parts = tuple(
-        msgspec.structs.replace(part, text=template(part.script).render(words))
+        msgspec.structs.replace(part, text=render(part.script, policy.scripts, words))
         for part in touch.parts
     )
     return msgspec.structs.replace(decision, touch=msgspec.structs.replace(touch, parts=parts))

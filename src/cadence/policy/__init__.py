@@ -18,11 +18,12 @@ from cadence.policy.decide import (
     complete_attempt,
     decide,
 )
-from cadence.policy.decision import Decision, Reason, Touch, TouchPart, Verdict
-from cadence.policy.load import DEFAULT_POLICY, builtin, builtin_names, load, loads
+from cadence.policy.decision import Decision, Delay, Reason, Touch, TouchPart, Verdict, Veto
+from cadence.policy.load import DEFAULT_POLICY, builtin, builtin_names, load, loads, read, read_text
 from cadence.policy.loop import advance
 from cadence.policy.model import Policy
 from cadence.policy.next_touch import next_touch
+from cadence.policy.prove import Proof, prove
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -30,10 +31,12 @@ __all__ = [
     "CancelAppointment",
     "Command",
     "Decision",
+    "Delay",
     "EndFollowUp",
     "MakeAttempt",
     "Policies",
     "Policy",
+    "Proof",
     "Reason",
     "ReopenFollowUp",
     "Rule",
@@ -41,6 +44,7 @@ __all__ = [
     "Touch",
     "TouchPart",
     "Verdict",
+    "Veto",
     "advance",
     "builtin",
     "builtin_names",
@@ -51,5 +55,8 @@ __all__ = [
     "load",
     "loads",
     "next_touch",
+    "prove",
+    "read",
+    "read_text",
     "time_for",
 ]

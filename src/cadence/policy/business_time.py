@@ -29,6 +29,7 @@ __all__ = [
     "BusinessTime",
     "Hours",
     "LocalCalendar",
+    "Place",
     "Suspended",
     "Week",
     "business_time",
@@ -42,6 +43,9 @@ Hours = tuple[int, int]
 
 Week = tuple[tuple[Hours, ...], ...]
 """The open hours of each weekday, Monday first."""
+
+Place = tuple[str, str | None]
+"""A country and its subdivision, whose public holidays are meant."""
 
 QUIET_FROM: Final = 21 * 3600
 """Quiet hours begin at 21:00 local, in every policy (design, section 6)."""
@@ -148,6 +152,7 @@ class LocalCalendar:
         country: str | None = None,
         subdivision: str | None = None,
         closed: frozenset[int] = frozenset(),
+        also: tuple[Place, ...] = (),
     ) -> None:
         """Args:
         zone_name: IANA name.
@@ -155,12 +160,15 @@ class LocalCalendar:
         country: whose public holidays are no business days; ``None``: weekends only.
         subdivision: its state, region or canton.
         closed: ordinals of further days that are no business days.
+        also: further countries and subdivisions whose public holidays are no business days.
         """
         self.tz = zone(zone_name)
         self.week = week
         self.country = country
         self.subdivision = subdivision
         self.closed = closed
+        places = also if country is None else ((country, subdivision), *also)
+        self._places = tuple(dict.fromkeys(places))
         # Business days of whole years around what was asked for so far, in order. Replaced as one
         # tuple when it must grow, so that threads see either the old span or the new one.
         self._span: tuple[int, int, list[int]] = (1, 0, [])
@@ -179,9 +187,9 @@ class LocalCalendar:
         low = date(from_year, 1, 1).toordinal()
         high = date(to_year, 12, 31).toordinal()
         off = dict.fromkeys(self.closed, "closed by the policy")
-        if self.country is not None:
+        for country, subdivision in self._places:
             for year in range(from_year, to_year + 1):
-                off.update(_holidays(self.country, self.subdivision, year))
+                off.update(_holidays(country, subdivision, year))
         week = self.week
         days = [day for day in range(low, high + 1) if week[(day + 6) % 7] and day not in off]
         self._off = sorted((day, name) for day, name in off.items() if week[(day + 6) % 7])
@@ -337,6 +345,17 @@ class Suspended:
         return total
 
 
+def _turned(calendar: LocalCalendar, instant: datetime, weekday: int | None) -> int:
+    day = calendar.day(instant)
+    if weekday is None:
+        return day
+    ahead = (weekday - (day - 1)) % 7
+    for candidate in (day + ahead, day + ahead + 7):
+        if calendar.is_business_day(candidate):
+            return candidate
+    return day
+
+
 def _skipping(
     start: datetime, end: datetime, spans: Sequence[tuple[datetime, datetime]]
 ) -> datetime:
@@ -453,6 +472,24 @@ class BusinessTime:
         """
         return max(other, *(cal.same_time(instant, cal.day(other)) for cal in self.calendars))
 
+    def turn(self, instant: datetime, second: int | None, weekday: int | None) -> datetime:
+        """The same day or a later business day of that ``weekday``, at ``second`` after midnight.
+
+        The day is that of ``instant`` in each zone; with several the latest of theirs. Where no
+        such weekday is a business day within two weeks, the day stays.
+
+        Args:
+            instant: on the first day that comes into question.
+            second: the local time of day; ``None``: that of ``instant``.
+            weekday: Monday is 0; ``None``: any.
+        """
+        return max(
+            calendar.same_time(instant, _turned(calendar, instant, weekday))
+            if second is None
+            else calendar.at(_turned(calendar, instant, weekday), second)
+            for calendar in self.calendars
+        )
+
     def after_elapsed(
         self, anchor: datetime, delta: timedelta, suspended: tuple[Suspended, ...] | None = None
     ) -> datetime:
@@ -548,6 +585,7 @@ def business_time(
     country: str | None,
     subdivision: str | None,
     closed: frozenset[int],
+    also: tuple[Place, ...] = (),
 ) -> BusinessTime:
     """The business time of a prospect; remembered, because calendars are costly to make.
 
@@ -555,14 +593,21 @@ def business_time(
         InputError: a zone, the country or the subdivision is not known.
     """
     return BusinessTime(
-        tuple(_calendar(name, week, country, subdivision, closed) for name in zones)
+        tuple(_calendar(name, week, country, subdivision, closed, also) for name in zones)
     )
 
 
 @lru_cache(maxsize=4096)
 def _calendar(
-    name: str, week: Week, country: str | None, subdivision: str | None, closed: frozenset[int]
+    name: str,
+    week: Week,
+    country: str | None,
+    subdivision: str | None,
+    closed: frozenset[int],
+    also: tuple[Place, ...],
 ) -> LocalCalendar:
     if country is not None:
         check_country(country, subdivision)
-    return LocalCalendar(name, week, country=country, subdivision=subdivision, closed=closed)
+    return LocalCalendar(
+        name, week, country=country, subdivision=subdivision, closed=closed, also=also
+    )

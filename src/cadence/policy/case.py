@@ -34,7 +34,7 @@ __all__ = [
     "MINUTE",
     "Case",
     "DaysOff",
-    "Delay",
+    "Delayed",
     "Shown",
     "data_versions",
     "decided",
@@ -56,7 +56,12 @@ def time_for(prospect: Prospect, policy: Policy) -> BusinessTime:
         InputError: its zone, country or subdivision is not known.
     """
     return business_time(
-        prospect.zones, policy.week, prospect.country, prospect.subdivision, policy.closed
+        prospect.zones,
+        policy.week,
+        prospect.country,
+        prospect.subdivision,
+        policy.closed,
+        policy.holidays_of,
     )
 
 
@@ -84,10 +89,10 @@ class DaysOff(NamedTuple):
         return f", not counting {names}" if names else ""
 
 
-class Delay(NamedTuple):
+class Delayed(NamedTuple):
     """One rule that moved a touch later."""
 
-    rule: Rule
+    rule: str
     until: datetime
     because: str | Said
     events: tuple[int, ...]
@@ -114,7 +119,12 @@ class Case:
         return Shown(instant, self.time)
 
     def task(
-        self, what: str, since: datetime, reason: Reason, *, by: datetime | None = None
+        self,
+        what: str,
+        since: datetime,
+        reason: Reason,
+        *further: Reason,
+        by: datetime | None = None,
     ) -> Decision:
         """A task with a deadline, which escalates once that has passed.
 
@@ -122,13 +132,14 @@ class Case:
             what: what only the owner can do.
             since: when its cause became known; the policy's time for tasks runs from there.
             reason: why.
+            further: what else there is to say.
             by: the deadline, where something else sets it.
         """
         days = self.policy.task_business_days
         deadline = by or self.time.after_business_days(since, days, self.suspended)
-        reasons: tuple[Reason, ...] = (reason,)
+        reasons: tuple[Reason, ...] = (reason, *further)
         if self.now > deadline:
-            reasons = (reason, Reason(Rule.FORGOTTEN, ESCALATE, (), DESIGN))
+            reasons = (*reasons, Reason(Rule.FORGOTTEN, ESCALATE, (), DESIGN))
         return decided(self.prospect, self.policy, Verdict.TASK, deadline, reasons, task=what)
 
     def blocked_until(self, instant: datetime, *, pauses_since: datetime | None) -> datetime:
@@ -159,7 +170,7 @@ class Case:
         return preferred_hours(self.prospect)
 
     def next_open(
-        self, instant: datetime, delays: list[Delay] | None, step: Step
+        self, instant: datetime, delays: list[Delayed] | None, step: Step
     ) -> datetime | None:
         """The first instant from ``instant`` on at which ``step`` may be made.
 
@@ -190,7 +201,7 @@ class Case:
             if later != moved:
                 if delays is not None:
                     because = f"quiet hours, 21:00 to 08:00 local{self._added(moved, later)}"
-                    delays.append(Delay(Rule.QUIET_HOURS, later, because, (), DESIGN))
+                    delays.append(Delayed(Rule.QUIET_HOURS, later, because, (), DESIGN))
                 moved = later
             if not exact:
                 later = self.time.next_open(moved, hours)
@@ -206,12 +217,12 @@ class Case:
     def _added(self, before: datetime, after: datetime) -> str:
         return f": +{span(after - before)} to {self.show(after)}"
 
-    def _suspension(self, before: datetime, after: datetime) -> Delay:
+    def _suspension(self, before: datetime, after: datetime) -> Delayed:
         events = tuple(s.version for s in self.prospect.silence.suspensions)
         because = f"suspended until {self.show(after)}: +{span(after - before)}"
-        return Delay(Rule.SUSPENDED, after, because, events, DESIGN)
+        return Delayed(Rule.SUSPENDED, after, because, events, DESIGN)
 
-    def _closed(self, before: datetime, after: datetime) -> Delay:
+    def _closed(self, before: datetime, after: datetime) -> Delayed:
         events: tuple[int, ...] = ()
         because = "outside business hours"
         if self.hours() is not None:
@@ -221,7 +232,7 @@ class Case:
         if names:
             because += f" ({', '.join(names)})"
         because += self._added(before, after)
-        return Delay(Rule.BUSINESS_HOURS, after, because, events, self.policy.source)
+        return Delayed(Rule.BUSINESS_HOURS, after, because, events, self.policy.source)
 
 
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import lru_cache
 
@@ -29,21 +29,39 @@ def _builtin_digests() -> frozenset[str]:
 class Policies:
     """The policies at hand: a default, and all that a prospect may have adopted."""
 
-    def __init__(self, default: Policy | None = None, others: Iterable[Policy] = ()) -> None:
+    def __init__(
+        self,
+        default: Policy | None = None,
+        others: Iterable[Policy] = (),
+        *,
+        find: Callable[[str], Policy | None] | None = None,
+    ) -> None:
         """Args:
         default: for a prospect that adopted none; ``tip8``.
         others: known beside it and the catalogue that comes with cadence.
+        find: asked for a policy by its digest, where it is none of these.
         """
         self.default = default or builtin()
-        known = [*(builtin(name) for name in builtin_names()), *others, self.default]
+        known = [*others, self.default]
         self._by_digest = {policy.digest: policy for policy in known}
+        self._catalogue = False
+        self._find = find
 
     def of(self, prospect: Prospect) -> Policy | None:
         """The policy of ``prospect``; ``None``: it adopted one that is not at hand."""
         if prospect.policy is None:
             return self.default
         # By digest, not by name: an edited policy must not rewrite what was agreed under it.
-        return self._by_digest.get(prospect.policy.digest)
+        digest = prospect.policy.digest
+        if digest not in self._by_digest and not self._catalogue:
+            # Read only when somebody adopted one of them: most stores know the default alone.
+            self._catalogue = True
+            self._by_digest.update((p.digest, p) for p in map(builtin, builtin_names()))
+        if digest not in self._by_digest and self._find is not None:
+            found = self._find(digest)
+            if found is not None:
+                self._by_digest[digest] = found
+        return self._by_digest.get(digest)
 
     def decision(self, prospect: Prospect, now: datetime) -> Decision:
         """What comes next for ``prospect`` under its policy, seen at ``now``."""

@@ -8,29 +8,33 @@ a version of its own. A rule that needs no function here (``order``, ``forgotten
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from cadence.core.events import AttemptStage, Channel, Gap
 from cadence.core.prospect import Prospect
 from cadence.core.stages import Stage
 from cadence.core.terms import Term
 from cadence.policy.business_time import BusinessTime, Suspended
+from cadence.policy.model import Distance, Touchpoint
 
 __all__ = [
     "CONCERN_ATTEMPTS",
     "CONCERN_DAYS",
     "DESIGN",
     "MAIL_ANSWER_BUSINESS_DAYS",
+    "MIN_ANSWER_BUSINESS_DAYS",
     "SPACED_CAP",
+    "Counts",
     "Rule",
     "allowed_channels",
-    "concern_asked",
-    "concern_from",
+    "answer_business_days",
     "contact_points_left",
+    "counts",
     "gap_allows_from",
     "largest_gap",
     "spaced_cap_reached",
+    "stops",
 ]
 
 DESIGN: Final = "the charter of cadence"
@@ -42,6 +46,8 @@ CONCERN_ATTEMPTS: Final = 5
 """The concern message needs at least five attempts before it …"""
 CONCERN_DAYS: Final = 21
 """… and 21 elapsed days since the first of them."""
+MIN_ANSWER_BUSINESS_DAYS: Final = 1
+"""Nobody is given less than a business day to answer the polite exit."""
 MAIL_ANSWER_BUSINESS_DAYS: Final = 10
 """A polite exit that was delivered by mail alone needs ten business days."""
 
@@ -99,12 +105,68 @@ def contact_points_left(prospect: Prospect) -> tuple[tuple[Channel, str], ...]:
     )
 
 
-# spaced_cap ---------------------------------------------------------------------------------------
+# What the plan proposes, and the charter stops ----------------------------------------------------
+
+
+class Counts(NamedTuple):
+    """What of a silence the charter and a plan's requirements count.
+
+    A decision takes it from a prospect, the prover from a state that stands for many.
+    """
+
+    attempts: int
+    spaced_calls: int
+    concern_asked: bool
+    guidelines: bool
+
+
+def counts(prospect: Prospect) -> Counts:
+    """The counts of the running silence."""
+    silence = prospect.silence
+    asked = any(attempt.stage is AttemptStage.CONCERN for attempt in silence.attempts)
+    return Counts(len(silence.attempts), silence.spaced_calls, asked, prospect.guidelines_agreed)
+
+
+def stops(touchpoint: Touchpoint, so_far: Counts) -> Rule | None:
+    """The rule that never lets ``touchpoint`` be made after what was counted ``so_far``, if any."""
+    if touchpoint.behind_exit:
+        return Rule.POLITE_EXIT
+    if touchpoint.backward:
+        return Rule.ORDER
+    if (
+        touchpoint.stage is Stage.SPACED
+        and so_far.spaced_calls >= SPACED_CAP
+        and Channel.CALL in touchpoint.channels
+    ):
+        return Rule.SPACED_CAP
+    if touchpoint.stage is Stage.CONCERN and (
+        so_far.concern_asked or so_far.attempts < CONCERN_ATTEMPTS
+    ):
+        return Rule.CONCERN
+    return None
 
 
 def spaced_cap_reached(prospect: Prospect) -> bool:
     """Whether no further spaced call may be made in this silence."""
     return prospect.silence.spaced_calls >= SPACED_CAP
+
+
+# polite_exit --------------------------------------------------------------------------------------
+
+
+def answer_business_days(given: Distance | None, channels: frozenset[Channel]) -> int:
+    """How long they have to answer a polite exit that was delivered on ``channels``.
+
+    Args:
+        given: what the policy gives them; less than the charter's least counts as that.
+        channels: those that it reached them on.
+    """
+    days = MIN_ANSWER_BUSINESS_DAYS
+    if given is not None and given.business_days is not None:
+        days = max(days, given.business_days)
+    if channels == {Channel.MAIL}:
+        days = max(days, MAIL_ANSWER_BUSINESS_DAYS)
+    return days
 
 
 # gap ----------------------------------------------------------------------------------------------
@@ -141,19 +203,3 @@ def gap_allows_from(
     if not (largest.business_days or largest.minutes):
         return None
     return time.earliest_with_gap(attempts[-1].at, largest, suspended), largest
-
-
-# concern ------------------------------------------------------------------------------------------
-
-
-def concern_asked(prospect: Prospect) -> bool:
-    """Whether "are you OK?" has been asked in this silence; it is asked once."""
-    return any(a.stage is AttemptStage.CONCERN for a in prospect.silence.attempts)
-
-
-def concern_from(prospect: Prospect) -> datetime | None:
-    """From when on "are you OK?" may be asked; ``None``: too few attempts, or asked already."""
-    attempts = prospect.silence.attempts
-    if len(attempts) < CONCERN_ATTEMPTS or concern_asked(prospect):
-        return None
-    return attempts[0].at + timedelta(days=CONCERN_DAYS)

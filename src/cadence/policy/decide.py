@@ -39,9 +39,11 @@ from cadence.policy import charter
 from cadence.policy.business_time import BusinessTime, check_country, parse_hours
 from cadence.policy.case import preferred_hours, time_for
 from cadence.policy.charter import Rule
-from cadence.policy.decision import Decision, Touch, Verdict
+from cadence.policy.custom_guard import GuardFailed
+from cadence.policy.decision import Decision, Delay, Touch, TouchPart, Verdict, Veto
 from cadence.policy.model import Policy
 from cadence.policy.next_touch import next_touch
+from cadence.policy.plan import reached
 from cadence.policy.zones import zone
 
 __all__ = [
@@ -190,7 +192,7 @@ class _Place(msgspec.Struct, frozen=True):
     step: str | None
     touch: str | None
     gap: Gap | None
-    broke: tuple[Rule, ...]
+    broke: tuple[str, ...]
     decision: Decision
 
 
@@ -209,7 +211,7 @@ def _attempt(prospect: Prospect, command: MakeAttempt, policy: Policy, at: datet
         gap=place.gap,
         value=None if value is None else value.id,
         policy=policy.ref,
-        broke=tuple(rule.value for rule in place.broke),
+        broke=tuple(map(str, place.broke)),
         why=command.off_policy if place.broke else None,
     )
 
@@ -252,7 +254,7 @@ def complete_attempt(
     if "policy" not in given:
         changed["policy"] = policy.ref
     if "broke" not in given:
-        changed["broke"] = tuple(rule.value for rule in place.broke)
+        changed["broke"] = tuple(map(str, place.broke))
     return msgspec.structs.replace(data, **changed)
 
 
@@ -313,9 +315,9 @@ def _breaches(
     parts: tuple[Part, ...],
     at: datetime,
     decision: Decision,
-) -> tuple[Rule, ...]:
+) -> tuple[str, ...]:
     """The rules that an attempt at ``at`` breaks, each once, the charter's first."""
-    found = list(_lasting_breaches(prospect, parts))
+    found: list[str] = list(_lasting_breaches(prospect, parts))
     touch, verdict = decision.touch, decision.decision
     if verdict is Verdict.DUE:
         assert touch is not None  # due is always a touch
@@ -336,7 +338,7 @@ def _breaches(
             found.append(Rule.APPOINTMENT)
     elif verdict is Verdict.WAIT:
         found += [
-            Rule(reason.rule)
+            reason.rule
             for reason in decision.reasons
             if reason.until is not None
             and reason.until > at
@@ -344,6 +346,7 @@ def _breaches(
         ]
     if verdict is not Verdict.DUE:
         found += _untimely(prospect, policy, at, decision)
+        found += _guarded(prospect, policy, parts, at, decision)
     if verdict is Verdict.WAIT and not found:
         found.append(Rule.PLAN)  # a wait is never in order, whatever delay it is for
     return tuple(dict.fromkeys(found))
@@ -386,6 +389,49 @@ def _untimely(prospect: Prospect, policy: Policy, at: datetime, decision: Decisi
     return found
 
 
+def _guarded(
+    prospect: Prospect,
+    policy: Policy,
+    parts: tuple[Part, ...],
+    at: datetime,
+    decision: Decision,
+) -> list[str]:
+    """The guards that would not have let an attempt at ``at`` pass."""
+    if not policy.guards:
+        return []
+    touch = decision.touch or _imagined(prospect, parts)
+    return [name for name, _ in _objections(prospect, policy, touch, at)]
+
+
+def _imagined(prospect: Prospect, parts: tuple[Part, ...]) -> Touch:
+    """An attempt that no touch was next for, in the form that guards are asked about."""
+    asked = tuple(TouchPart(part.channel, part.address or "", "") for part in parts)
+    return Touch(f"{prospect.id}:own", prospect.stage, "own", asked)
+
+
+def _objections(
+    prospect: Prospect, policy: Policy, touch: Touch, at: datetime
+) -> list[tuple[str, Delay | Veto]]:
+    """The guards that object to ``touch`` at ``at``, by name, with their answers.
+
+    One that gives no answer that counts objects too, as rule ``guard``.
+    """
+    found: list[tuple[str, Delay | Veto]] = []
+    for guard in policy.guards:
+        if not guard.concerns(touch):
+            continue
+        try:
+            answer = guard.ask(prospect, touch, at, time_for(prospect, policy))
+        except InputError:
+            return found  # nobody knows what time it is there; the decision is a task
+        except GuardFailed as error:
+            found.append((Rule.GUARD, Veto(f"guard {guard.name} failed: {error}")))
+            continue
+        if isinstance(answer, Veto) or (answer is not None and answer.until > at):
+            found.append((guard.name, answer))
+    return found
+
+
 def _uses_failed(prospect: Prospect, part: Part) -> bool:
     if part.address is not None:
         return (part.channel, part.address) in prospect.failed
@@ -406,7 +452,7 @@ def _gap(prospect: Prospect, policy: Policy, at: datetime) -> Gap | None:
 
 
 def _next_spaced(prospect: Prospect, policy: Policy) -> str:
-    made = prospect.made_at(Stage.SPACED)
+    made = reached(prospect, policy).get(Stage.SPACED, 0)
     for touchpoint in policy.touchpoints:
         if touchpoint.step.stage is AttemptStage.SPACED and touchpoint.position >= made:
             return touchpoint.name
@@ -446,7 +492,7 @@ def _refusal(prospect: Prospect, place: _Place, at: datetime) -> Refused:
     # The reason that delays it, in its own words; a reason of the same rule may be about another.
     because = next(
         (r.because for r in decision.reasons if r.rule == rule and r.until and r.until > at),
-        _SAYS[rule],
+        _SAYS.get(rule, f"guard {rule} does not let it pass"),
     )
     if rule is Rule.PLAN and decision.decision is Verdict.DUE and decision.touch is not None:
         channels = " and ".join(part.channel for part in decision.touch.parts)
@@ -464,7 +510,7 @@ def _refusal(prospect: Prospect, place: _Place, at: datetime) -> Refused:
     )
 
 
-_SAYS: Final[dict[Rule, str]] = {
+_SAYS: Final[dict[str, str]] = {
     Rule.OPT_OUT: "they want no more of this channel",
     Rule.CONTACT_POINT: "the contact point failed and must not be used again",
     Rule.PLAN: "the policy proposes something else now",
@@ -476,6 +522,7 @@ _SAYS: Final[dict[Rule, str]] = {
     Rule.BUSINESS_HOURS: "outside business hours",
     Rule.APPOINTMENT: "an appointment stands",
     Rule.CONCERN: "the concern message is not in order yet",
+    Rule.GUARD: "a guard gave no answer, so nothing passes",
 }
 
 
@@ -516,6 +563,7 @@ def _appoint(
             rule=Rule.QUIET_HOURS,
             until=waking,
         )
+    _check_guards(prospect, command, policy)
     if command.agreed_by is not None:
         return ReplyReceived(command.agreed_by, Intent.YES), AppointmentSet(command.at)
     if (
@@ -530,6 +578,33 @@ def _appoint(
             rule=Rule.PLAN,
         )
     return (AppointmentSet(command.at),)
+
+
+def _check_guards(prospect: Prospect, command: SetAppointment, policy: Policy) -> None:
+    """Refuse an appointment for a time at which a guard forbids the on-time touch."""
+    if not policy.guards:
+        return
+    points = [touchpoint for touchpoint in policy.touchpoints if touchpoint.step.at is not None]
+    left = charter.contact_points_left(prospect)
+    parts = tuple(
+        TouchPart(channel, address, part.script)
+        for point in points[:1]
+        for part in point.parts
+        for channel, address in left
+        if channel in part.channels
+    )
+    touch = Touch(f"{prospect.id}:appointment", Stage.ON_TIME, "on_time", parts)
+    for name, answer in _objections(prospect, policy, touch, command.at):
+        until = answer.until if isinstance(answer, Delay) else None
+        raise Refused(
+            f"{prospect.id}: appointment refused by {name}: {answer.because} "
+            f"({command.at:%Y-%m-%dT%H:%M:%SZ})",
+            "choose another time"
+            if until is None
+            else f"choose {until:%Y-%m-%dT%H:%M:%SZ} or later",
+            rule=name,
+            until=until,
+        )
 
 
 def _clocks(prospect: Prospect, at: datetime) -> str:

@@ -12,7 +12,17 @@ from cadence.core.events import Channel, EndReason, PolicyRef
 from cadence.core.stages import Stage
 from cadence.core.terms import Term
 
-__all__ = ["Decision", "Reason", "Said", "Touch", "TouchPart", "Verdict", "to_builtins"]
+__all__ = [
+    "Decision",
+    "Delay",
+    "Reason",
+    "Said",
+    "Touch",
+    "TouchPart",
+    "Verdict",
+    "Veto",
+    "to_builtins",
+]
 
 
 class Verdict(Term):
@@ -78,6 +88,21 @@ class Touch(msgspec.Struct, frozen=True):
     stage: Stage
     step: str
     parts: tuple[TouchPart, ...]
+
+
+class Delay(msgspec.Struct, frozen=True):
+    """A guard's answer: not before ``until`` (aware); a time that has come is no delay."""
+
+    until: datetime
+    because: str
+    events: tuple[int, ...] = ()
+
+
+class Veto(msgspec.Struct, frozen=True):
+    """A guard's answer: not at all; the step is passed over."""
+
+    because: str
+    events: tuple[int, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True):

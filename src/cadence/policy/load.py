@@ -1,10 +1,15 @@
-"""Reading a policy file, with errors that name the key path, the value and what is allowed."""
+"""Reading a policy file, with errors that name the key path, the value and what is allowed.
+
+What is read is then proved (``policy/prove.py``): a policy that could pester people is no policy.
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
 import tomllib
+from collections.abc import Iterator
+from datetime import timedelta
 from functools import lru_cache
 from importlib import resources
 from itertools import pairwise
@@ -14,16 +19,42 @@ from typing import Any, Final
 import msgspec
 
 from cadence.core.events import AttemptStage, Channel
-from cadence.core.stages import Stage, rank
 from cadence.errors import InputError, PolicyError
-from cadence.policy.business_time import QUIET_FROM, QUIET_UNTIL, parse_hours
-from cadence.policy.charter import SPACED_CAP
-from cadence.policy.model import After, Calendar, Policy, Requires, Step, StepPart, Within
+from cadence.policy.business_time import QUIET_FROM, QUIET_UNTIL, check_country, parse_hours
+from cadence.policy.charter import Rule
+from cadence.policy.custom_guard import resolve
+from cadence.policy.guards import (
+    ContactWindow,
+    CoolDown,
+    Custom,
+    FrequencyCap,
+    Guard,
+    HolidayBan,
+    Lasting,
+    Pause,
+)
+from cadence.policy.model import (
+    MAX_TOUCHES,
+    After,
+    Calendar,
+    Distance,
+    HolidaysOf,
+    Limits,
+    Policy,
+    Requires,
+    Rotate,
+    Step,
+    StepPart,
+    Within,
+)
 
-__all__ = ["DEFAULT_POLICY", "builtin", "builtin_names", "load", "loads"]
+__all__ = ["DEFAULT_POLICY", "builtin", "builtin_names", "load", "loads", "read", "read_text"]
 
 DEFAULT_POLICY = "tip8"
 """The policy of a prospect that was given no other."""
+
+MAX_BYTES: Final = 1_000_000
+"""A policy file has a few thousand."""
 
 
 def builtin_names() -> list[str]:
@@ -47,32 +78,76 @@ def builtin(name: str = DEFAULT_POLICY) -> Policy:
             f"did you mean {near[0]}?" if near else f"one of {', '.join(names)}",
         )
     source = resources.files("cadence.policy").joinpath("builtin", f"{name}.toml")
-    return loads(source.read_text(encoding="utf-8"), f"{name}.toml")
+    # Proved by the tests, not again at every start.
+    return read_text(source.read_text(encoding="utf-8"), f"{name}.toml")
 
 
-def load(path: Path | str) -> Policy:
-    """Read the policy file ``path``.
+def load(path: Path | str, *, use_unproved_policy: bool = False) -> Policy:
+    """Read the policy file ``path``, and prove it.
+
+    Args:
+        path: the file.
+        use_unproved_policy: take it also if the prover refutes it. The charter still stops what
+            it must, but the file does not say what will happen.
+
+    Raises:
+        PolicyError: it can't be read, is no policy, or is refuted.
+    """
+    policy = read(path)
+    return policy if use_unproved_policy else _proved(policy, Path(path).name)
+
+
+def loads(text: str, name: str, *, use_unproved_policy: bool = False) -> Policy:
+    """Read a policy from TOML, and prove it.
+
+    Args:
+        text: the file's content.
+        name: what to call the file in errors.
+        use_unproved_policy: as for :func:`load`.
+
+    Raises:
+        PolicyError: no TOML, a key unknown or missing, a value out of range, or refuted.
+    """
+    policy = read_text(text, name)
+    return policy if use_unproved_policy else _proved(policy, name)
+
+
+def _proved(policy: Policy, name: str) -> Policy:
+    from cadence.policy.prove import require_proof  # it plays policies, the catalogue's among them
+
+    require_proof(policy, name)
+    return policy
+
+
+def read(path: Path | str) -> Policy:
+    """Read the policy file ``path``, proved or not: for the prover and those who look at policies.
 
     Raises:
         PolicyError: it can't be read, or is no policy.
     """
     path = Path(path)
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise PolicyError(
+                f"{path}: larger than {MAX_BYTES:,} bytes", "name a policy file; they are short"
+            )
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise PolicyError(f"{path}: not in UTF-8", "save the file as UTF-8") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise PolicyError(f"{path}: {reason}", "name a file that can be read") from None
-    return loads(text, path.name)
+    return read_text(text, path.name)
 
 
-def loads(text: str, name: str) -> Policy:
-    """Read a policy from TOML.
+def read_text(text: str, name: str, *, find_guards: bool = True) -> Policy:
+    """Read a policy from TOML, proved or not.
 
     Args:
         text: the file's content.
         name: what to call the file in errors.
+        find_guards: whether functions that it names as guards must be there. Where they are
+            missing when they are asked, the touch is held.
 
     Raises:
         PolicyError: no TOML, a key unknown or missing, a value out of range.
@@ -87,7 +162,7 @@ def loads(text: str, name: str) -> Policy:
         policy = msgspec.convert(raw, type=Policy)
     except msgspec.ValidationError as error:
         raise _explain(name, raw, str(error)) from None
-    _check(policy, name)
+    _check(policy, name, find_guards=find_guards)
     return policy
 
 
@@ -103,13 +178,24 @@ def _show(value: object) -> str:
 _TABLES: Final[dict[tuple[type[msgspec.Struct], str], type[msgspec.Struct]]] = {
     (Policy, "calendar"): Calendar,
     (Policy, "steps"): Step,
+    (Policy, "limits"): Limits,
+    (Calendar, "holidays"): HolidaysOf,
+    (CoolDown, "lasts"): Lasting,
     (Step, "after"): After,
-    (Step, "answer_within"): After,
+    (Step, "answer_within"): Distance,
     (Step, "within"): Within,
     (Step, "requires"): Requires,
+    (Step, "rotate"): Rotate,
     (Step, "parts"): StepPart,
+    (Step, "rotation"): StepPart,
 }
 """Which keys hold tables, or lists of them, of which kind."""
+
+_GUARDS: Final[dict[str, type[msgspec.Struct]]] = {
+    str(kind.__struct_config__.tag): kind
+    for kind in (ContactWindow, FrequencyCap, CoolDown, HolidayBan, Pause, Custom)
+}
+"""The kinds of guard by the name that the file calls them."""
 
 
 def _check_keys(name: str, table: object, kind: type[msgspec.Struct], path: str) -> None:
@@ -117,6 +203,8 @@ def _check_keys(name: str, table: object, kind: type[msgspec.Struct], path: str)
     if not isinstance(table, dict):
         return  # the types say so better
     known = [field.name for field in msgspec.structs.fields(kind)]
+    if kind in _GUARDS.values():
+        known.insert(0, "kind")
     for key, value in table.items():
         where = f"{path}.{key}" if path else key
         if key not in known:
@@ -126,12 +214,32 @@ def _check_keys(name: str, table: object, kind: type[msgspec.Struct], path: str)
             raise PolicyError(
                 f"{name}: {shown} is no key of a policy", f"{hint}allowed: {', '.join(known)}"
             )
-        inner = _TABLES.get((kind, key))
-        if inner is not None and isinstance(value, list):
-            for index, one in enumerate(value):
-                _check_keys(name, one, inner, f"{where}[{index}]")
-        elif inner is not None:
-            _check_keys(name, value, inner, where)
+        for path_to, one in _tables(where, value):
+            inner = _TABLES.get((kind, key))
+            if (kind, key) == (Policy, "guards") and isinstance(one, dict):
+                inner = _guard_kind(name, one, path_to)
+            if inner is not None:
+                _check_keys(name, one, inner, path_to)
+
+
+def _tables(path: str, value: object) -> Iterator[tuple[str, object]]:
+    """``value`` and where it is; of a list, each of its members, however deep."""
+    if isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _tables(f"{path}[{index}]", one)
+    else:
+        yield path, value
+
+
+def _guard_kind(name: str, table: dict[str, Any], path: str) -> type[msgspec.Struct]:
+    kind = table.get("kind")
+    if kind is None:
+        raise PolicyError(f"{name}: {path}.kind is missing", f"allowed: {', '.join(_GUARDS)}")
+    if not isinstance(kind, str) or kind not in _GUARDS:
+        near = difflib.get_close_matches(str(kind), _GUARDS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise _fail(name, f"{path}.kind", kind, f"{hint}{', '.join(_GUARDS)}")
+    return _GUARDS[kind]
 
 
 def _explain(name: str, raw: dict[str, Any], text: str) -> PolicyError:
@@ -161,45 +269,102 @@ def _enum_values(path: str) -> list[str]:
         return [stage.value for stage in AttemptStage if stage is not AttemptStage.EXTRA]
     if path.endswith(".at"):
         return ["appointment"]
+    if path.endswith(".per"):
+        return ["prospect", "address"]
+    if path.endswith(".after"):
+        return ["conversation", "refusal", "contact"]
+    if ".rotate.days" in path:
+        return ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
     return [channel.value for channel in Channel]
 
 
-def _check(policy: Policy, name: str) -> None:
-    """What the types alone can't say. The prover says the rest."""
-    for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun"):
-        for index, text in enumerate(getattr(policy.calendar, day)):
-            try:
-                start, end = parse_hours(text)
-            except InputError as error:
-                raise _fail(name, f"calendar.{day}[{index}]", text, error.mend) from None
-            if start < QUIET_UNTIL or end > QUIET_FROM:
-                allowed = "hours from 08:00 to 21:00; the rest are quiet hours in every policy"
-                raise _fail(name, f"calendar.{day}[{index}]", text, allowed)
-        hours = sorted(map(parse_hours, getattr(policy.calendar, day)))
-        if any(later[0] < earlier[1] for earlier, later in pairwise(hours)):
-            raise _fail(name, f"calendar.{day}", getattr(policy.calendar, day), "no overlaps")
+def _check(policy: Policy, name: str, *, find_guards: bool) -> None:
+    """What the types alone can't say. Whether it keeps to the charter is the prover's to say."""
+    _check_hours(name, "calendar", policy.calendar, waking=True)
     if not any(policy.week):
         raise PolicyError(f"{name}: calendar opens on no day", 'add e.g. mon = ["09:00-17:00"]')
+    for index, place in enumerate(policy.calendar.holidays):
+        _check_place(name, f"calendar.holidays[{index}]", place.country, place.subdivision)
     seen: dict[str, int] = {}
-    before = -1
     for index, step in enumerate(policy.steps):
         key = f"steps[{index}]"
         if step.id in seen:
             raise _fail(name, f"{key}.id", step.id, f"an id of its own (steps[{seen[step.id]}])")
         seen[step.id] = index
         _check_step(step, key, name)
-        now = rank(Stage(step.stage.value))
-        if now < before:
-            raise _fail(
-                name, f"{key}.stage", step.stage, "a stage not before that of the step before"
-            )
-        before = now
-    exits = [step for step in policy.steps if step.stage is AttemptStage.POLITE_EXIT]
-    if len(exits) != 1:
+    touches = sum(step.touches for step in policy.steps)
+    if touches > MAX_TOUCHES:
         raise PolicyError(
-            f"{name}: steps has {len(exits)} steps of stage polite_exit",
-            "exactly one is allowed, as the last step",
+            f"{name}: steps make {touches} touches", f"allowed: at most {MAX_TOUCHES} in all"
         )
+    taken: dict[str, int] = {}
+    for index, guard in enumerate(policy.guards):
+        key = f"guards[{index}]"
+        if guard.name in taken:
+            allowed = f"an id of its own (guards[{taken[guard.name]}] has this)"
+            raise _fail(name, f"{key}.id", guard.name, allowed)
+        if guard.name in set(Rule):
+            raise _fail(name, f"{key}.id", guard.name, "an id that is no rule id of the charter")
+        taken[guard.name] = index
+        _check_guard(guard, key, name)
+        if find_guards and isinstance(guard, Custom):
+            _check_function(guard, key, name)
+
+
+def _check_hours(name: str, key: str, table: Calendar | ContactWindow, *, waking: bool) -> None:
+    for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun"):
+        given = getattr(table, day)
+        for index, text in enumerate(given):
+            try:
+                start, end = parse_hours(text)
+            except InputError as error:
+                raise _fail(name, f"{key}.{day}[{index}]", text, error.mend) from None
+            if waking and (start < QUIET_UNTIL or end > QUIET_FROM):
+                allowed = "hours from 08:00 to 21:00; the rest are quiet hours in every policy"
+                raise _fail(name, f"{key}.{day}[{index}]", text, allowed)
+        hours = sorted(map(parse_hours, given))
+        if any(later[0] < earlier[1] for earlier, later in pairwise(hours)):
+            raise _fail(name, f"{key}.{day}", given, "no overlaps")
+
+
+def _check_place(name: str, key: str, country: str, subdivision: str | None) -> None:
+    try:
+        check_country(country, subdivision)
+    except InputError as error:
+        which, value = ("country", country)
+        if error.what.startswith("subdivision"):
+            which, value = ("subdivision", subdivision or "")
+        raise PolicyError(f"{name}: {key}.{which} = {_show(value)}", error.mend) from None
+
+
+def _one_unit(name: str, key: str, value: msgspec.Struct, units: tuple[str, ...]) -> None:
+    if sum(getattr(value, unit) is not None for unit in units) != 1:
+        raise _fail(name, key, msgspec.to_builtins(value), f"exactly one of {', '.join(units)}")
+
+
+def _check_guard(guard: Guard, key: str, name: str) -> None:
+    if isinstance(guard, ContactWindow):
+        _check_hours(name, key, guard, waking=False)
+    elif isinstance(guard, FrequencyCap):
+        _one_unit(name, key, guard, ("hours", "days"))
+    elif isinstance(guard, CoolDown):
+        _one_unit(name, f"{key}.lasts", guard.lasts, ("hours", "business_days"))
+    elif isinstance(guard, HolidayBan):
+        if guard.country is not None:
+            _check_place(name, key, guard.country, guard.subdivision)
+        elif guard.subdivision is not None:
+            raise _fail(name, f"{key}.subdivision", guard.subdivision, "only with a country")
+    elif isinstance(guard, Pause):
+        if not guard.first_day <= guard.last_day <= guard.first_day + timedelta(days=366):
+            allowed = f"{guard.first_day} or later, and at most a year later"
+            raise _fail(name, f"{key}.last_day", guard.last_day, allowed)
+
+
+def _check_function(guard: Custom, key: str, name: str) -> None:
+    try:
+        resolve(guard.function)
+    except PolicyError as error:
+        raise PolicyError(f"{name}: {key}.function: {error.what}", error.mend) from None
 
 
 def _check_step(step: Step, key: str, name: str) -> None:
@@ -212,35 +377,66 @@ def _check_step(step: Step, key: str, name: str) -> None:
         )
     if (step.at is not None) != (step.stage is AttemptStage.ON_TIME):
         raise _fail(name, f"{key}.at", step.at, "appointment for stage on_time, and only there")
-    for field in ("after", "answer_within"):
-        distance: After | None = getattr(step, field)
-        if distance is not None:
-            units = [u for u in distance.__struct_fields__ if getattr(distance, u) is not None]
-            if len(units) != 1:
-                raise _fail(
-                    name,
-                    f"{key}.{field}",
-                    msgspec.to_builtins(distance),
-                    "exactly one of minutes, hours, business_days",
-                )
-    if step.within is not None and (step.after is None or step.after.elapsed is None):
+    if bool(step.parts) == bool(step.rotation):
+        raise PolicyError(
+            f"{name}: {key} ({step.id}) has {'both' if step.parts else 'neither'} parts and "
+            "rotation",
+            'give it one of them, e.g. parts = [{ channels = ["call"], script = "spaced" }]',
+        )
+    if not all(step.rotation):
+        raise _fail(name, f"{key}.rotation", [], "at least one part in each turn")
+    _check_distances(step, key, name)
+    if step.within is not None and (step.after is None or "business_days" in step.after.units):
         raise PolicyError(
             f"{name}: {key}.within needs a step with an exact time",
             "use it with after = { minutes = … } or { hours = … }",
         )
     repeats = step.stage in (AttemptStage.SPACED, AttemptStage.NURTURE)
-    if step.times > 1 and not repeats:
-        raise _fail(name, f"{key}.times", step.times, f"1 for stage {step.stage}")
-    if step.stage is AttemptStage.SPACED and step.times > SPACED_CAP:
-        raise _fail(name, f"{key}.times", step.times, f"1 to {SPACED_CAP} (rule spaced_cap)")
+    if step.touches > 1 and not repeats:
+        raise _fail(name, f"{key}.times", step.touches, f"1 for stage {step.stage}")
+    if step.rotation and not repeats:
+        raise _fail(name, f"{key}.rotation", [], "only for stages spaced and nurture")
     is_exit = step.stage is AttemptStage.POLITE_EXIT
-    answer = step.answer_within
-    if is_exit and (answer is None or answer.business_days is None):
-        raise PolicyError(
-            f"{name}: {key}.answer_within must say how long they have to answer",
-            "add answer_within = { business_days = 2 }",
-        )
-    if not is_exit and answer is not None:
-        raise PolicyError(
-            f"{name}: {key}.answer_within belongs to the polite exit only", "remove it"
-        )
+    if is_exit and step.requires != Requires():
+        plain = msgspec.to_builtins(step.requires)
+        raise _fail(name, f"{key}.requires", plain, "nothing: the way out is always open to them")
+    if step.stage is AttemptStage.ON_TIME and step.answer_within is not None:
+        plain = msgspec.to_builtins(step.answer_within)
+        raise _fail(name, f"{key}.answer_within", plain, "any step but the appointment's own")
+
+
+def _check_distances(step: Step, key: str, name: str) -> None:
+    units = ("minutes", "hours", "business_days")
+    if step.answer_within is not None:
+        _one_unit(name, f"{key}.answer_within", step.answer_within, units)
+    after = step.after
+    if after is not None:
+        _one_unit(name, f"{key}.after", after, units)
+        if after.listed is not None and step.times not in (None, after.listed):
+            allowed = f"{after.listed}, as many as after lists, or leave it out"
+            raise _fail(name, f"{key}.times", step.times, allowed)
+        grows = after.growth is not None
+        if grows and (after.listed is not None or after.business_days is None):
+            allowed = "with one value of business_days"
+            raise _fail(name, f"{key}.after.growth", after.growth, allowed)
+        if after.at_most_business_days is not None and not grows:
+            allowed = "only with growth"
+            raise _fail(
+                name, f"{key}.after.at_most_business_days", after.at_most_business_days, allowed
+            )
+    rotate = step.rotate
+    if rotate is None:
+        return
+    if after is None or after.business_days is None:
+        plain = msgspec.to_builtins(rotate)
+        raise _fail(name, f"{key}.rotate", plain, "only with after in business_days")
+    for field in ("times", "days"):
+        given = getattr(rotate, field)
+        if len(set(given)) < len(given):
+            raise _fail(name, f"{key}.rotate.{field}", given, "each once")
+    for index, text in enumerate(rotate.times):
+        try:
+            parse_hours(f"{text}-24:00")
+        except InputError:
+            allowed = 'a local time like "09:30"'
+            raise _fail(name, f"{key}.rotate.times[{index}]", text, allowed) from None

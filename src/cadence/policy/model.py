@@ -1,30 +1,58 @@
 """A policy: what comes next, as data.
 
-The shape of a policy file. ``policy/load.py`` reads one; ``policy/next_touch.py`` follows it.
-Durations and caps carry their unit in their key.
+The shape of a policy file. ``policy/load.py`` reads one; ``policy/next_touch.py`` follows it;
+``policy/prove.py`` proves it. Durations and caps carry their unit in their key.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from datetime import date, timedelta
+from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from cadence.core.events import AttemptStage, Channel, PolicyRef
 from cadence.core.stages import Stage, rank
 from cadence.policy.business_time import Week, parse_hours
+from cadence.policy.guards import Guard, week_of
 
-__all__ = ["After", "Calendar", "Policy", "Requires", "Step", "StepPart", "Touchpoint", "Within"]
+__all__ = [
+    "MAX_BUSINESS_DAYS",
+    "MAX_TOUCHES",
+    "After",
+    "Calendar",
+    "Distance",
+    "HolidaysOf",
+    "Limits",
+    "Policy",
+    "Requires",
+    "Rotate",
+    "Step",
+    "StepPart",
+    "Touchpoint",
+    "Within",
+]
+
+MAX_BUSINESS_DAYS: Final = 260
+"""The largest distance in business days, about a year."""
+MAX_TOUCHES: Final = 1000
+"""How many touches a plan may have, all ``times`` counted."""
 
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
+_Minutes = Annotated[int, msgspec.Meta(ge=1, le=24 * 60)]
+_Hours = Annotated[int, msgspec.Meta(ge=1, le=72)]
+_BusinessDays = Annotated[int, msgspec.Meta(ge=1, le=MAX_BUSINESS_DAYS)]
+_Some = msgspec.Meta(min_length=1, max_length=200)
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-class After(
+class Distance(
     msgspec.Struct,
     frozen=True,
     forbid_unknown_fields=True,
@@ -32,9 +60,9 @@ class After(
 ):
     """A distance in exactly one unit."""
 
-    minutes: Annotated[int, msgspec.Meta(ge=1, le=24 * 60)] | None = None
-    hours: Annotated[int, msgspec.Meta(ge=1, le=72)] | None = None
-    business_days: Annotated[int, msgspec.Meta(ge=1, le=260)] | None = None
+    minutes: _Minutes | None = None
+    hours: _Hours | None = None
+    business_days: _BusinessDays | None = None
 
     @property
     def elapsed(self) -> timedelta | None:
@@ -44,6 +72,14 @@ class After(
         if self.hours is not None:
             return timedelta(hours=self.hours)
         return None
+
+    @property
+    def gap(self) -> tuple[int, int]:
+        """What it is as a gap is measured, made on working days: business days, else minutes."""
+        elapsed = self.elapsed
+        if elapsed is None:
+            return self.business_days or 0, 0
+        return (elapsed.days, 0) if elapsed.days else (0, elapsed // timedelta(minutes=1))
 
     def __str__(self) -> str:
         for unit, value in (
@@ -56,17 +92,81 @@ class After(
         return "at once"
 
 
+class After(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
+    """How far a step's touches are from the attempt before, in exactly one unit.
+
+    One value for all of them, a list with one value each, or a first value and ``growth``.
+
+    Attributes:
+        growth: each gap is so many times the one before, rounded up to whole business days, so
+            that rounding never makes one shrink.
+        at_most_business_days: where growth stops.
+    """
+
+    minutes: _Minutes | Annotated[tuple[_Minutes, ...], _Some] | None = None
+    hours: _Hours | Annotated[tuple[_Hours, ...], _Some] | None = None
+    business_days: _BusinessDays | Annotated[tuple[_BusinessDays, ...], _Some] | None = None
+    growth: Annotated[float, msgspec.Meta(gt=0, le=10)] | None = None
+    at_most_business_days: _BusinessDays | None = None
+
+    @property
+    def units(self) -> list[str]:
+        """The units that are given; a sound one has exactly one."""
+        return [u for u in ("minutes", "hours", "business_days") if getattr(self, u) is not None]
+
+    @property
+    def listed(self) -> int | None:
+        """How many values are listed; ``None`` if it is no list."""
+        for unit in self.units:
+            value = getattr(self, unit)
+            if isinstance(value, tuple):
+                return len(value)
+        return None
+
+    def distances(self, times: int) -> tuple[Distance, ...]:
+        """The distance of each of ``times`` touches."""
+        unit = self.units[0]
+        value: int | tuple[int, ...] = getattr(self, unit)
+        if isinstance(value, tuple):
+            values = [*value, *(value[-1:] * (times - len(value)))][:times]
+        elif self.growth is None:
+            values = [value] * times
+        else:
+            growth = Fraction(str(self.growth))
+            most = self.at_most_business_days or MAX_BUSINESS_DAYS
+            values = [value]
+            while len(values) < times:
+                values.append(max(1, min(most, math.ceil(values[-1] * growth))))
+        return tuple(Distance(**{unit: one}) for one in values)
+
+    def __str__(self) -> str:
+        return ", ".join(dict.fromkeys(str(one) for one in self.distances(self.listed or 1)))
+
+
 class Within(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How late an exact step may be before it lapses."""
 
-    minutes: Annotated[int, msgspec.Meta(ge=1, le=24 * 60)]
+    minutes: _Minutes
 
 
 class Requires(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What must have been before a step: attempts made, and days since the first of them."""
+    """What must have been before a step.
+
+    Attributes:
+        attempts: made in the silence; with fewer the step is passed over.
+        days: elapsed since the first attempt of the silence; the step waits for them.
+        guidelines: they agreed that we follow up and that they may say no; without that the step
+            is passed over.
+    """
 
     attempts: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
     days: Annotated[int, msgspec.Meta(ge=0, le=3660)] = 0
+    guidelines: bool = False
 
 
 class StepPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,22 +176,77 @@ class StepPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     script: _Text
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One step of the plan; with ``times``, that many touches in a row."""
+class Rotate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Another time than that of the last attempt, because that one met silence.
 
-    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]*$")]
+    Attributes:
+        times: local times of day, ``"HH:MM"``, taken in turn.
+        days: weekdays, taken in turn; a touch waits for the next of them.
+    """
+
+    times: Annotated[tuple[str, ...], msgspec.Meta(max_length=24)] = ()
+    days: Annotated[
+        tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...],
+        msgspec.Meta(max_length=7),
+    ] = ()
+
+    @property
+    def seconds(self) -> tuple[int, ...]:
+        """The times, in seconds after midnight."""
+        return tuple(parse_hours(f"{text}-24:00")[0] for text in self.times)
+
+    @property
+    def weekdays(self) -> tuple[int, ...]:
+        """The days; Monday is 0."""
+        return tuple(_WEEKDAYS.index(day) for day in self.days)
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One step of the plan; with ``times``, that many touches in a row.
+
+    Attributes:
+        parts: what to do at once in each touch; or
+        rotation: the parts of the first touch, of the second, and so on, and again from the first.
+        rotate: at which other time of day, or on which other weekday, to try next.
+        answer_within: how long they have to answer; nothing follows sooner.
+    """
+
+    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
     stage: AttemptStage
-    parts: Annotated[tuple[StepPart, ...], msgspec.Meta(min_length=1)]
+    parts: tuple[StepPart, ...] = ()
     after: After | None = None
     at: Literal["appointment"] | None = None
-    times: Annotated[int, msgspec.Meta(ge=1, le=200)] = 1
+    times: Annotated[int, msgspec.Meta(ge=1, le=200)] | None = None
     within: Within | None = None
     requires: Requires = Requires()
-    answer_within: After | None = None
+    answer_within: Distance | None = None
+    rotation: Annotated[tuple[tuple[StepPart, ...], ...], msgspec.Meta(max_length=200)] = ()
+    rotate: Rotate | None = None
+
+    @property
+    def touches(self) -> int:
+        """How many touches it is."""
+        listed = None if self.after is None else self.after.listed
+        return self.times or listed or 1
+
+    def parts_of(self, number: int) -> tuple[StepPart, ...]:
+        """The parts of its touch ``number``, counted from 0."""
+        return self.rotation[number % len(self.rotation)] if self.rotation else self.parts
+
+
+class HolidaysOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The public holidays of a place."""
+
+    country: str
+    subdivision: str | None = None
 
 
 class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Business hours by weekday, and further days on which nobody is called."""
+    """Business hours by weekday, and further days on which nobody is called.
+
+    The prospect's own public holidays are closed always; ``holidays`` names other places whose
+    holidays are closed too, such as the team's own.
+    """
 
     mon: tuple[str, ...] = ()
     tue: tuple[str, ...] = ()
@@ -101,15 +256,47 @@ class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     sat: tuple[str, ...] = ()
     sun: tuple[str, ...] = ()
     closed: tuple[date, ...] = ()
+    holidays: tuple[HolidaysOf, ...] = ()
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Narrower bounds than the charter's; what exceeds one is passed over.
+
+    Attributes:
+        attempts: most attempts in a silence before the polite exit.
+        spaced_calls: most spaced calls in a silence.
+    """
+
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
+    spaced_calls: Annotated[int, msgspec.Meta(ge=0, le=200)] | None = None
 
 
 class Touchpoint(msgspec.Struct, frozen=True):
-    """One touch of the plan, the ``position``-th of its stage."""
+    """One touch of the plan.
+
+    Attributes:
+        index: its place in the plan, counted from 0.
+        position: its place among the touches of its stage.
+        after: its distance from the attempt before; ``None`` for an appointment's.
+        parts: what to do.
+        backward: the file has it behind a touch of a later stage, where it can't be made.
+        behind_exit: the file has it behind the polite exit, where nothing is made.
+    """
 
     step: Step
     stage: Stage
     name: str
     position: int
+    index: int
+    after: Distance | None
+    parts: tuple[StepPart, ...]
+    backward: bool = False
+    behind_exit: bool = False
+
+    @property
+    def channels(self) -> frozenset[Channel]:
+        """Every channel that one of its parts may use."""
+        return frozenset(channel for part in self.parts for channel in part.channels)
 
 
 def _canonical(value: Any) -> Any:
@@ -124,6 +311,25 @@ def _canonical(value: Any) -> Any:
     return value
 
 
+def _canonical_step(step: Step) -> dict[str, Any]:
+    """A step in one form: lists, growth and rotations written out, and shortened where alike."""
+    plain: dict[str, Any] = msgspec.to_builtins(step)
+    plain.pop("times", None)
+    plain.pop("rotation", None)
+    if step.touches > 1:
+        plain["times"] = step.touches
+    if step.after is not None and len(step.after.units) == 1:
+        gaps = [_canonical(msgspec.to_builtins(d)) for d in step.after.distances(step.touches)]
+        plain["after"] = gaps[0] if all(gap == gaps[0] for gap in gaps) else gaps
+    turns = [msgspec.to_builtins(step.parts_of(number)) for number in range(step.touches)]
+    plain["parts"] = turns[0]
+    if any(turn != turns[0] for turn in turns):
+        plain["parts"], plain["rotation"] = [], turns
+    if step.rotate is not None:
+        plain["rotate"] = {"times": step.rotate.seconds, "days": step.rotate.days}
+    return plain
+
+
 class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     """A whole policy. Immutable; two with the same meaning have the same :attr:`digest`.
 
@@ -134,9 +340,13 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
         source: where its rules come from.
         horizon_business_days: in a silence longer than this only the polite exit is left.
         task_business_days: how many business days an owner has for a task.
+        channels: those that the team uses; all, if it names none.
+        limits: narrower bounds than the charter's.
+        guards: what may delay or veto a touch, all of them asked.
+        scripts: texts of its own, by name, beside those that come with cadence.
     """
 
-    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]*$")]
+    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]*$", max_length=60)]
     version: _Positive
     title: _Text
     source: _Text
@@ -144,12 +354,23 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
     task_business_days: Annotated[int, msgspec.Meta(ge=1, le=60)]
     calendar: Calendar
     steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1, max_length=500)]
+    channels: tuple[Channel, ...] = ()
+    limits: Limits = Limits()
+    guards: Annotated[tuple[Guard, ...], msgspec.Meta(max_length=50)] = ()
+    scripts: dict[str, _Text] = {}
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical form: of what the policy means, not of its layout."""
         plain = msgspec.to_builtins(self)
-        plain["calendar"] = {"hours": self.week, "closed": sorted(self.closed)}
+        plain["calendar"] = {
+            "hours": self.week,
+            "closed": sorted(self.closed),
+            "holidays": sorted(map(list, self.holidays_of), key=str),
+        }
+        plain["steps"] = [_canonical_step(step) for step in self.steps]
+        plain["channels"] = sorted(plain["channels"])
+        plain["guards"] = sorted((guard.canonical() for guard in self.guards), key=str)
         canonical = _canonical(plain)
         return hashlib.sha256(msgspec.json.encode(canonical, order="deterministic")).hexdigest()
 
@@ -161,9 +382,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
     @cached_property
     def week(self) -> Week:
         """Open hours by weekday, Monday first, in order."""
-        c = self.calendar
-        days = (c.mon, c.tue, c.wed, c.thu, c.fri, c.sat, c.sun)
-        return tuple(tuple(sorted(parse_hours(text) for text in day)) for day in days)
+        return week_of(self.calendar)
 
     @cached_property
     def closed(self) -> frozenset[int]:
@@ -171,30 +390,87 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
         return frozenset(day.toordinal() for day in self.calendar.closed)
 
     @cached_property
+    def holidays_of(self) -> tuple[tuple[str, str | None], ...]:
+        """Countries and subdivisions whose holidays are closed beside the prospect's own."""
+        return tuple(dict.fromkeys((h.country, h.subdivision) for h in self.calendar.holidays))
+
+    @cached_property
+    def usable(self) -> frozenset[Channel]:
+        """The channels that the team uses."""
+        return frozenset(self.channels or Channel)
+
+    @cached_property
     def touchpoints(self) -> tuple[Touchpoint, ...]:
-        """Every touch of the plan before the polite exit, in order."""
+        """Every touch of the plan but the polite exit, in order."""
         return tuple(self._touchpoints())
 
     @cached_property
     def ahead(self) -> dict[Stage, tuple[Touchpoint, ...]]:
-        """For each stage, the touches of the plan from that stage on."""
+        """For each stage, the touches of the plan from that stage on.
+
+        One that the file has in the wrong place is ahead too, wherever it is met: the charter
+        names it there.
+        """
         return {
-            stage: tuple(one for one in self.touchpoints if rank(one.stage) >= rank(stage))
+            stage: tuple(
+                one
+                for one in self.touchpoints
+                if rank(one.stage) >= rank(stage) or one.backward or one.behind_exit
+            )
             for stage in Stage
         }
 
     @cached_property
-    def polite_exit(self) -> Step:
-        """The step that leaves them a way out; the loader makes sure there is one."""
-        return next(step for step in self.steps if step.stage is AttemptStage.POLITE_EXIT)
+    def by_name(self) -> dict[str, Touchpoint]:
+        """The touches of the plan by their names."""
+        return {one.name: one for one in self.touchpoints}
+
+    @cached_property
+    def exit_step(self) -> Step | None:
+        """The step that leaves them a way out; the prover accepts no policy without one."""
+        exits = (step for step in self.steps if step.stage is AttemptStage.POLITE_EXIT)
+        return next(exits, None)
+
+    @cached_property
+    def exit_point(self) -> Touchpoint | None:
+        """The polite exit as a touch of the plan, behind all others."""
+        step = self.exit_step
+        if step is None:
+            return None
+        index = len(self.touchpoints)
+        after = None if step.after is None else step.after.distances(1)[0]
+        return Touchpoint(step, Stage.POLITE_EXIT, step.id, 0, index, after, step.parts_of(0))
+
+    @cached_property
+    def answers(self) -> dict[str, Distance]:
+        """The answer times of touches before the exit, by name."""
+        return {
+            one.name: one.step.answer_within
+            for one in self.touchpoints
+            if one.step.answer_within is not None
+        }
 
     def _touchpoints(self) -> Iterator[Touchpoint]:
         positions: dict[AttemptStage, int] = {}
+        exit_step, behind_exit = self.exit_step, False
+        furthest = -1
+        index = 0
         for step in self.steps:
-            if step.stage is AttemptStage.POLITE_EXIT:
+            if step is exit_step:
+                behind_exit = True
                 continue
-            for number in range(1, step.times + 1):
+            times = step.touches
+            stage = Stage(step.stage.value)
+            gaps = None if step.after is None else step.after.distances(times)
+            backward = rank(stage) < furthest
+            furthest = max(furthest, rank(stage))
+            for number in range(times):
                 position = positions.get(step.stage, 0)
                 positions[step.stage] = position + 1
-                name = step.id if step.times == 1 else f"{step.id}#{number}"
-                yield Touchpoint(step, Stage(step.stage.value), name, position)
+                name = step.id if times == 1 else f"{step.id}#{number + 1}"
+                after = None if gaps is None else gaps[number]
+                parts = step.parts_of(number)
+                yield Touchpoint(
+                    step, stage, name, position, index, after, parts, backward, behind_exit
+                )
+                index += 1

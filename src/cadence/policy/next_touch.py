@@ -17,23 +17,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from cadence.core.events import AttemptStage, Channel, EndReason, Intent
-from cadence.core.prospect import Attempt, ContactKind, Prospect
+from cadence.core.prospect import ContactKind, Prospect
 from cadence.core.stages import ENDED, Stage, rank
 from cadence.errors import InputError
 from cadence.policy import charter
 from cadence.policy.business_time import SEARCH_DAYS
 from cadence.policy.case import (
     ESCALATE,
-    EXACT,
     MINUTE,
     Case,
-    DaysOff,
-    Delay,
+    Delayed,
     data_versions,
     decided,
     span,
@@ -41,7 +39,17 @@ from cadence.policy.case import (
 )
 from cadence.policy.charter import DESIGN, Rule
 from cadence.policy.decision import Decision, Reason, Said, Touch, TouchPart, Verdict
-from cadence.policy.model import Policy, Step
+from cadence.policy.model import Policy, Step, StepPart, Touchpoint
+from cadence.policy.plan import (
+    NoOpenTime,
+    Stopped,
+    Timing,
+    behind_horizon,
+    planned,
+    reached,
+    timing,
+    unmet,
+)
 
 __all__ = ["next_touch", "unknown_policy"]
 
@@ -204,9 +212,8 @@ def _outreach(
     """
     prospect, policy = case.prospect, case.policy
     attempts = prospect.silence.attempts
-    made: dict[AttemptStage, int] = {}
-    for attempt in attempts:
-        made[attempt.stage] = made.get(attempt.stage, 0) + 1
+    made = reached(prospect, policy)
+    so_far = charter.counts(prospect)
     lapsed: datetime | None = None
     behind: list[str] = []
     late_step: Step | None = None
@@ -214,42 +221,49 @@ def _outreach(
     floor: datetime | None = None
     for touchpoint in policy.ahead[stage]:
         step = touchpoint.step
-        if touchpoint.position < made.get(step.stage, 0):
+        if touchpoint.position < made.get(touchpoint.stage, 0) and not touchpoint.backward:
             continue
         if behind and step is late_step:
             behind.append(touchpoint.name)  # planned for the same time, so as late as the first
             continue
-        because = _forbidden(case, step)
+        because = _forbidden(case, touchpoint, so_far)
         if because is not None:
             _pass_over(passed, touchpoint.name, because)
             continue
-        parts = _parts(case, step, touchpoint.name, passed)
+        parts = _parts(case, touchpoint, passed)
         if not parts:
             continue
-        timing = _timing(case, step, _planned(case, step, anchor, lapsed), floor)
-        if isinstance(timing, datetime):
-            return _no_open_time(case, touchpoint.name, timing)
+        touch = _touch(case, touchpoint.stage, touchpoint.name, parts)
+        plans = planned(case, touchpoint, anchor, lapsed)
+        when = timing(case, touchpoint, touch, plans, floor)
+        if isinstance(when, NoOpenTime):
+            return _no_open_time(case, touchpoint.name, when)
+        if isinstance(when, Stopped):
+            if when.failed:
+                return _held(case, touchpoint.name, when, plans[-1].until)
+            vetoed = Reason(when.guard, when.because, when.events, policy.source)
+            _pass_over(passed, touchpoint.name, vetoed)
+            continue
         if step.within is not None:
-            planned = timing.planned
-            limit = planned.until + timedelta(minutes=step.within.minutes)
-            if timing.possible > limit:
+            plan = when.planned
+            limit = plan.until + timedelta(minutes=step.within.minutes)
+            if when.possible > limit:
                 passed.append(
                     Reason(
                         Rule.LAPSED,
-                        f"{touchpoint.name} was to be made between {case.show(planned.until)} and "
+                        f"{touchpoint.name} was to be made between {case.show(plan.until)} and "
                         f"{str(case.show(limit))[-5:]}; it is too late to be exact",
-                        planned.events,
+                        plan.events,
                         policy.source,
                     )
                 )
-                lapsed, floor = planned.until, timing.due
+                lapsed, floor = plan.until, when.due
                 continue
-        if _behind_horizon(case, step, timing.possible):
+        if behind_horizon(case, step, when.possible):
             behind.append(touchpoint.name)
-            floor, late_step = timing.due, step
+            floor, late_step = when.due, step
             continue
-        touch = _touch(case, touchpoint.stage, touchpoint.name, parts)
-        return _due_or_wait(case, touch, timing, passed)
+        return _due_or_wait(case, touch, when, passed)
     if behind:
         passed.append(_lateness(case, behind))
     if not attempts and charter.contact_points_left(prospect):
@@ -257,34 +271,32 @@ def _outreach(
     return _exit(case, passed, anchor=anchor, lapsed=lapsed, floor=floor)
 
 
-def _forbidden(case: Case, step: Step) -> Reason | None:
-    """Why the charter, or an unmet requirement that waiting can't mend, passes ``step`` over."""
-    prospect = case.prospect
-    attempts = prospect.silence.attempts
-    if (
-        step.stage is AttemptStage.SPACED
-        and charter.spaced_cap_reached(prospect)
-        and any(Channel.CALL in part.channels for part in step.parts)
-    ):
-        because = f"{prospect.silence.spaced_calls} spaced calls were made; no more than "
-        return Reason(
-            Rule.SPACED_CAP,
-            f"{because}{charter.SPACED_CAP} in a silence",
-            tuple(a.version for a in attempts if a.is_spaced_call),
-            DESIGN,
-        )
-    if step.stage is AttemptStage.CONCERN and charter.concern_from(prospect) is None:
-        asked = charter.concern_asked(prospect)
+def _forbidden(case: Case, touchpoint: Touchpoint, so_far: charter.Counts) -> Reason | None:
+    """Why the charter, or what the policy asks in vain, passes a touch over."""
+    attempts = case.prospect.silence.attempts
+    rule = charter.stops(touchpoint, so_far)
+    if rule is None:
+        because = unmet(case.policy, touchpoint, so_far)
+        if because is None:
+            return None
+        versions = tuple(a.version for a in attempts)
+        return Reason(Rule.PLAN, because, versions, case.policy.source)
+    versions = tuple(a.version for a in attempts)
+    if rule is Rule.SPACED_CAP:
+        because = f"{so_far.spaced_calls} spaced calls were made; no more than "
+        because += f"{charter.SPACED_CAP} in a silence"
+        versions = tuple(a.version for a in attempts if a.is_spaced_call)
+    elif rule is Rule.CONCERN:
         because = (
             "it has been asked in this silence"
-            if asked
-            else f"only {len(attempts)} of {charter.CONCERN_ATTEMPTS} attempts were made"
+            if so_far.concern_asked
+            else f"only {so_far.attempts} of {charter.CONCERN_ATTEMPTS} attempts were made"
         )
-        return Reason(Rule.CONCERN, because, tuple(a.version for a in attempts), DESIGN)
-    if step.requires.attempts > len(attempts):
-        because = f"it requires {step.requires.attempts} attempts; {len(attempts)} were made"
-        return Reason(Rule.PLAN, because, tuple(a.version for a in attempts), case.policy.source)
-    return None
+    elif rule is Rule.ORDER:
+        because, versions = "the file has it behind a later stage, and outreach moves forward", ()
+    else:
+        because, versions = "nothing comes after the polite exit", ()
+    return Reason(rule, because, versions, DESIGN)
 
 
 def _pass_over(passed: list[Reason], name: str, reason: Reason) -> None:
@@ -299,12 +311,20 @@ def _pass_over(passed: list[Reason], name: str, reason: Reason) -> None:
         passed.append(Reason(reason.rule, because, reason.events, reason.source))
 
 
-def _parts(case: Case, step: Step, name: str, passed: list[Reason]) -> tuple[TouchPart, ...]:
-    """The parts of ``step`` for which a channel is left; notes it if there is none."""
+def _left(case: Case) -> tuple[tuple[Channel, str], ...]:
+    """The contact points that may still be used, on channels that the team uses."""
+    left, usable = charter.contact_points_left(case.prospect), case.policy.usable
+    if len(usable) == len(Channel):
+        return left
+    return tuple(point for point in left if point[0] in usable)
+
+
+def _parts(case: Case, touchpoint: Touchpoint, passed: list[Reason]) -> tuple[TouchPart, ...]:
+    """The parts of a touch for which a channel is left; notes it if there is none."""
     prospect = case.prospect
-    parts = _parts_on(prospect, step, charter.contact_points_left(prospect))
+    parts = _parts_on(prospect, touchpoint.parts, _left(case))
     if not parts:
-        wanted = [channel for part in step.parts for channel in part.channels]
+        wanted = [channel for part in touchpoint.parts for channel in part.channels]
         names = ", ".join(dict.fromkeys(channel.value for channel in wanted))
         if any(channel in prospect.opted_out for channel in wanted):
             events = (prospect.opted_out_version,)
@@ -312,16 +332,16 @@ def _parts(case: Case, step: Step, name: str, passed: list[Reason]) -> tuple[Tou
         else:
             because = f"no contact point is left for {names}"
             reason = Reason(Rule.CONTACT_POINT, because, _lost(prospect), DESIGN)
-        _pass_over(passed, name, reason)
+        _pass_over(passed, touchpoint.name, reason)
     return parts
 
 
 def _parts_on(
-    prospect: Prospect, step: Step, left: Sequence[tuple[Channel, str]]
+    prospect: Prospect, planned_parts: tuple[StepPart, ...], left: Sequence[tuple[Channel, str]]
 ) -> tuple[TouchPart, ...]:
-    """The parts of ``step`` on the first channel of each for which a contact point is ``left``."""
+    """The parts on the first channel of each for which a contact point is ``left``."""
     parts: list[TouchPart] = []
-    for part in step.parts:
+    for part in planned_parts:
         for channel in charter.allowed_channels(prospect, part.channels):
             address = next((a for c, a in left if c is channel), None)
             if address is not None:
@@ -333,163 +353,6 @@ def _parts_on(
 def _lost(prospect: Prospect) -> tuple[int, ...]:
     """The events by which contact points were lost."""
     return tuple(v for v in (prospect.failed_version, prospect.opted_out_version) if v)
-
-
-def _planned(
-    case: Case, step: Step, anchor: datetime | None, lapsed: datetime | None
-) -> list[Delay]:
-    """When the plan alone would make ``step``, and what suspended time adds to that."""
-    prospect, policy = case.prospect, case.policy
-    appointment = prospect.appointment
-    events: tuple[int, ...] = ()
-    if step.at is not None and appointment is not None:
-        because = Said("called at the time agreed, {}", (case.show(appointment.at),))
-        events = (appointment.version,)
-        return [Delay(Rule.APPOINTMENT, appointment.at, because, events, policy.source)]
-    if anchor is not None:
-        # After a pause the first touch comes as soon as the pause is over.
-        because = Said("they asked for a pause until {}", (case.show(anchor),))
-        return [Delay(Rule.PLAN, anchor, because, (prospect.contact.version,), policy.source)]
-    after = step.after
-    assert after is not None  # the loader: a step has either `at` or `after`
-    elapsed = after.elapsed
-    last = _anchor_attempt(prospect, exact=elapsed is not None)
-    if last is not None and appointment is not None and appointment.at > last.at:
-        last = None  # nothing is planned from an attempt made before a standing appointment
-    if last is not None:
-        start, what, events = last.at, "the attempt of", (last.version,)
-    elif appointment is not None:
-        start, what = appointment.at, "the appointment of"
-        events = (appointment.version,)
-    else:
-        start, what = prospect.silence.since, "the last contact,"
-        events = (prospect.silence.version,)
-    if lapsed is not None and lapsed > start:
-        start, what = lapsed, "the time planned for the touch that lapsed,"
-    off: object = ""
-    plain = planned = start
-    if elapsed is not None:
-        plain = planned = start + elapsed
-        # An exact step of the appointment is not moved: if its time is suspended, it lapses.
-        if step.stage not in EXACT:
-            planned = case.time.after_elapsed(start, elapsed, case.suspended)
-    else:
-        assert after.business_days is not None  # the loader: exactly one unit
-        planned = case.time.after_business_days(start, after.business_days, case.suspended)
-        plain = planned
-        if case.suspended is not None:
-            plain = case.time.after_business_days(start, after.business_days)
-        off = DaysOff(start, plain, case.time)
-    because = Said("{} after {} {}{}: {}", (after, what, case.show(start), off, case.show(plain)))
-    plans = [Delay(Rule.PLAN, plain, because, events, policy.source)]
-    if planned != plain:
-        away = tuple(s.version for s in prospect.silence.suspensions)
-        added = Said(
-            "suspended time does not count: +{} to {}", (span(planned - plain), case.show(planned))
-        )
-        plans.append(Delay(Rule.SUSPENDED, planned, added, away, DESIGN))
-    return plans
-
-
-def _anchor_attempt(prospect: Prospect, *, exact: bool) -> Attempt | None:
-    """The attempt that a step is planned from: the last; for exact steps, the last of the plan."""
-    attempts = prospect.silence.attempts
-    if exact:
-        for attempt in reversed(attempts):
-            if attempt.stage is not AttemptStage.EXTRA:
-                return attempt
-    return attempts[-1] if attempts else None
-
-
-class _Timing(NamedTuple):
-    """When a step is due, and when it may be made as seen now.
-
-    ``delays`` are the rules that moved it from its planned time; where it was due and is closed
-    now, also those that hold it until it opens again.
-    """
-
-    planned: Delay
-    due: datetime
-    possible: datetime
-    delays: list[Delay]
-
-
-def _timing(
-    case: Case, step: Step, plans: list[Delay], floor: datetime | None
-) -> _Timing | datetime:
-    """The timing of ``step``; or the instant after which no open time is found."""
-    planned = plans[-1]
-    due, delays = _delayed(case, step, plans, floor)
-    if due is None:
-        return planned.until
-    possible: datetime | None = due
-    if case.now > due:
-        possible = case.next_open(case.now, delays, step)
-    return due if possible is None else _Timing(planned, due, possible, delays)
-
-
-def _delayed(
-    case: Case, step: Step, plans: list[Delay], floor: datetime | None
-) -> tuple[datetime | None, list[Delay]]:
-    """The planned time moved later by each rule that delays it; ``None``: no open time."""
-    prospect = case.prospect
-    due = plans[-1].until
-    delays = list(plans)
-    if floor is not None and floor > due:
-        because = f"not before the touch it replaces: {case.show(floor)}"
-        delays.append(Delay(Rule.LAPSED, floor, because, (), case.policy.source))
-        due = floor
-    promised = prospect.not_before
-    if promised is not None and promised > due:
-        because = f"promised for {case.show(promised)} when the policy was adopted"
-        delays.append(
-            Delay(Rule.PLAN, promised, because, (prospect.policy_version,), case.policy.source)
-        )
-        due = promised
-    # Gaps start anew at the on-time attempt, which no ratchet delays: they agreed to that time.
-    if step.stage is not AttemptStage.ON_TIME:
-        allowed = charter.gap_allows_from(prospect, case.time, case.suspended)
-        if allowed is not None and allowed[0] > due:
-            from_then, largest = allowed
-            # Days apart at the same time of day, as planned; only minutes are exact.
-            if largest.business_days:
-                from_then = case.time.same_time(due, from_then)
-            measure = (
-                f"{largest.business_days} business days"
-                if largest.business_days
-                else f"{largest.minutes} minutes"
-            )
-            because = (
-                f"gaps never shrink: the largest so far is {measure}: +{span(from_then - due)}"
-            )
-            last = prospect.silence.attempts[-1].version
-            delays.append(Delay(Rule.GAP, from_then, because, (last,), DESIGN))
-            due = from_then
-    days = step.requires.days
-    start = prospect.silence.attempts[0].at if prospect.silence.attempts else None
-    if step.stage is AttemptStage.CONCERN:
-        days = max(days, charter.CONCERN_DAYS)
-    if days and start is not None and start + timedelta(days=days) > due:
-        rule = Rule.CONCERN if step.stage is AttemptStage.CONCERN else Rule.PLAN
-        until = start + timedelta(days=days)
-        because = f"{days} days after the first attempt of the silence: +{span(until - due)}"
-        version = prospect.silence.attempts[0].version
-        delays.append(Delay(rule, until, because, (version,), case.policy.source))
-        due = until
-    return case.next_open(due, delays, step), delays
-
-
-def _behind_horizon(case: Case, step: Step, instant: datetime) -> bool:
-    """Whether ``instant`` lies behind the horizon, counted from the silence's first attempt."""
-    attempts = case.prospect.silence.attempts
-    if not attempts or step.stage in EXACT:
-        return False
-    first = attempts[0].at
-    horizon = case.policy.horizon_business_days
-    # Cheap first: that many business days need at least as many days.
-    if instant - first <= timedelta(days=horizon):
-        return False
-    return case.time.beyond(first, horizon, instant, case.suspended)
 
 
 def _lateness(case: Case, behind: list[str]) -> Reason:
@@ -505,7 +368,8 @@ def _lateness(case: Case, behind: list[str]) -> Reason:
     )
 
 
-def _no_open_time(case: Case, name: str, since: datetime) -> Decision:
+def _no_open_time(case: Case, name: str, found: NoOpenTime) -> Decision:
+    since = found.since
     because = f"{name} finds no open time within {SEARCH_DAYS} days of {case.show(since)}"
     prospect = case.prospect
     if case.hours() is not None:
@@ -513,7 +377,21 @@ def _no_open_time(case: Case, name: str, since: datetime) -> Decision:
     if len(prospect.zones) > 1:
         because += f", in every zone they may be in ({', '.join(prospect.zones)})"
     reason = Reason(Rule.FORGOTTEN, because, (), DESIGN)
-    return case.task(f"find a time for {name}, or find out more about their hours", since, reason)
+    what = f"find a time for {name}, or find out more about their hours"
+    if found.delays:
+        what = f"find a time for {name}: guards never let it pass"
+    return case.task(what, since, reason, *_said(found.delays))
+
+
+def _held(case: Case, name: str, stopped: Stopped, since: datetime) -> Decision:
+    """A touch whose guard gave no answer that counts is held: the owner must look."""
+    because = f"{name} is held: guard {stopped.guard} failed: {stopped.because}"
+    reason = Reason(Rule.GUARD, because, stopped.events, DESIGN)
+    return case.task(f"mend the guard {stopped.guard}, or decide on {name} yourself", since, reason)
+
+
+def _said(delays: list[Delayed]) -> list[Reason]:
+    return [Reason(d.rule, d.because, d.events, d.source, d.until) for d in delays]
 
 
 def _no_way_to_begin(case: Case, passed: list[Reason], anchor: datetime | None) -> Decision:
@@ -536,9 +414,9 @@ def _touch(case: Case, stage: Stage, name: str, parts: tuple[TouchPart, ...]) ->
     return Touch(f"{case.prospect.id}:{silence.version}:{number}:{name}", stage, name, parts)
 
 
-def _due_or_wait(case: Case, touch: Touch, timing: _Timing, passed: list[Reason]) -> Decision:
-    due, possible, now = timing.due, timing.possible, case.now
-    reasons = [Reason(d.rule, d.because, d.events, d.source, d.until) for d in timing.delays]
+def _due_or_wait(case: Case, touch: Touch, when: Timing, passed: list[Reason]) -> Decision:
+    due, possible, now = when.due, when.possible, case.now
+    reasons = _said(when.delays)
     if due <= now and possible <= now:
         late = now - due
         if touch.stage is Stage.ON_TIME and late >= MINUTE:
@@ -566,7 +444,7 @@ def _exit(
 ) -> Decision:
     """The polite exit on the first channel that is left and has not been tried for it."""
     prospect, policy = case.prospect, case.policy
-    left = charter.contact_points_left(prospect)
+    left = _left(case)
     if not left:
         failed = " (each failed, or they want no more of it)" if prospect.contact_points else ""
         because = f"no contact point is left{failed}"
@@ -582,11 +460,17 @@ def _exit(
             (*passed, reason),
             end=EndReason.UNREACHABLE,
         )
-    step = policy.polite_exit
+    point = policy.exit_point
+    if point is None:
+        because = "the policy has no polite exit, and no file is closed without one"
+        reason = Reason(Rule.POLITE_EXIT, because, (prospect.silence.version,), DESIGN)
+        since = prospect.silence.attempts[-1].at if prospect.silence.attempts else prospect.stage_at
+        decision = case.task("leave them a polite way out, or end the file", since, reason)
+        return msgspec.structs.replace(decision, reasons=(*decision.reasons, *passed))
     tried = {
         (part.channel, part.address or "") for attempt in prospect.exits() for part in attempt.parts
     }
-    parts = _exit_parts(case, step, [point for point in left if point not in tried])
+    parts = _exit_parts(case, point, [one for one in left if one not in tried])
     if not parts:
         reason = Reason(
             Rule.POLITE_EXIT,
@@ -596,22 +480,32 @@ def _exit(
         )
         what = "deliver the polite exit another way, or end the file as unreachable"
         return case.task(what, prospect.exits()[0].at, reason)
-    timing = _timing(case, step, _planned(case, step, anchor, lapsed), floor)
-    if isinstance(timing, datetime):
-        return _no_open_time(case, step.id, timing)
-    touch = _touch(case, Stage.POLITE_EXIT, step.id, parts)
-    return _due_or_wait(case, touch, timing, passed)
+    touch = _touch(case, Stage.POLITE_EXIT, point.name, parts)
+    plans = planned(case, point, anchor, lapsed)
+    when = timing(case, point, touch, plans, floor)
+    if isinstance(when, NoOpenTime):
+        return _no_open_time(case, point.name, when)
+    if isinstance(when, Stopped):
+        if when.failed:
+            return _held(case, point.name, when, plans[-1].until)
+        reason = Reason(when.guard, f"it vetoes {point.name}: {when.because}", (), policy.source)
+        what = "leave them a polite way out another way, or end the file"
+        left_to_owner = Reason(Rule.FORGOTTEN, "a vetoed exit is left to the owner", (), DESIGN)
+        return case.task(what, plans[-1].until, reason, left_to_owner)
+    return _due_or_wait(case, touch, when, passed)
 
 
-def _exit_parts(case: Case, step: Step, left: list[tuple[Channel, str]]) -> tuple[TouchPart, ...]:
+def _exit_parts(
+    case: Case, point: Touchpoint, left: list[tuple[Channel, str]]
+) -> tuple[TouchPart, ...]:
     """The exit's parts on contact points not tried; on any channel when the planned ones are."""
     if not left:
         return ()
-    parts = _parts_on(case.prospect, step, left)
+    parts = _parts_on(case.prospect, point.parts, left)
     if parts:
         return parts
     channel, address = left[0]
-    return (TouchPart(channel, address, step.parts[0].script),)
+    return (TouchPart(channel, address, point.parts[0].script),)
 
 
 def _answer(case: Case) -> Decision | None:
@@ -621,14 +515,12 @@ def _answer(case: Case) -> Decision | None:
     if delivered is None:
         return None
     attempt, parts = delivered
-    answer = policy.polite_exit.answer_within
-    assert answer is not None  # the loader: the polite exit gives a time to answer …
-    assert answer.business_days is not None  # … in business days
-    days = answer.business_days
-    if all(part.channel is Channel.MAIL for part in parts):
-        days = max(days, charter.MAIL_ANSWER_BUSINESS_DAYS)
+    given = None if policy.exit_step is None else policy.exit_step.answer_within
+    days = charter.answer_business_days(given, frozenset(part.channel for part in parts))
     deadline = case.time.after_business_days(attempt.at, days, case.suspended)
     because = "{} business days to answer the polite exit of {}"
+    if given is None or given.business_days is None:
+        because += f" (the policy gives {given or 'no time'}; this is the least)"
     facts = (days, case.show(attempt.at))
     source = policy.source
     if case.now < deadline:

@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Final
 
 import msgspec
 
-from cadence.core.events import (
-    AppointmentSet,
-    AttemptMade,
-    AttemptStage,
-    Channel,
-    ContactPoint,
-    Disposition,
-    Event,
-    Part,
-    ProspectAdded,
-)
-from cadence.policy.business_time import LocalCalendar
-from cadence.policy.catalogue import Policies
-from cadence.policy.decide import complete_attempt
+from cadence.core.events import AttemptMade
 from cadence.policy.decision import Verdict
-from cadence.policy.loop import advance
 from cadence.policy.model import Policy
+from cadence.policy.witness import begin, beginnings
 
 __all__ = ["Entry", "timetable"]
-
-# A plain week without holidays; the appointment is at the first opening of its first business day.
-_MONDAY: Final = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -53,41 +35,33 @@ class Entry(msgspec.Struct, frozen=True):
 def timetable(policy: Policy) -> Iterator[Entry]:
     """What ``policy`` does with somebody who has every channel and never answers.
 
-    It follows the loop itself, each touch made when it is due, so it can't promise anything else.
+    They have agreed to be followed up, and each touch is made when it is due. It is a rehearsal
+    through the engine itself, so it can't promise anything else.
     """
-    calendar = LocalCalendar("UTC", policy.week, closed=policy.closed)
-    first = calendar.next_open(_MONDAY) or _MONDAY
-    zero = calendar.day(first)
-    points = tuple(ContactPoint(channel, channel.value) for channel in Channel)
-    added = ProspectAdded("Somebody", "UTC", contact_points=points)
-    before = first - timedelta(days=1)
-    policies = Policies(policy, [policy])
-    begin = [
-        Event("somebody", 1, before, before, added),
-        Event("somebody", 2, before, before, AppointmentSet(first)),
-    ]
-    prospect, decision = advance(None, begin, policies, first)
-    while decision.at is not None and decision.decision in (Verdict.DUE, Verdict.WAIT):
-        at = decision.at
-        if decision.decision is Verdict.WAIT:
-            decision = policies.decision(prospect, at)
-            if decision.decision is Verdict.CLOSE:
-                days = calendar.business_days(zero, calendar.day(at))
-                yield Entry(days, f"{at:%H:%M}", "close", (), "")
-            continue
-        touch = decision.touch
-        assert touch is not None  # due is always a touch
-        delivered = touch.stage.value == AttemptStage.POLITE_EXIT.value
-        how = Disposition.SENT if delivered else Disposition.NO_ANSWER
-        parts = tuple(Part(part.channel, how, part.address) for part in touch.parts)
-        made = AttemptMade(parts, AttemptStage(touch.stage.value), touch.step)
-        made = complete_attempt(prospect, made, policy, at, frozenset({"parts", "stage", "step"}))
-        gap = ""
-        if made.gap is not None:
-            days = made.gap.business_days
-            gap = f"{days} business days" if days else f"{made.gap.minutes} minutes"
-        channels = tuple(part.channel.value for part in touch.parts)
-        day = calendar.business_days(zero, calendar.day(at))
-        yield Entry(day, f"{at:%H:%M}", touch.step, channels, gap)
-        event = Event("somebody", prospect.version + 1, at, at, made)
-        prospect, decision = advance(prospect, (event,), policies, at)
+    rehearsal = begin(policy, policy.usable, beginnings(policy)[0], guidelines=True)
+    calendar, zero = rehearsal.calendar, rehearsal.calendar.day(rehearsal.first)
+    shown = 0
+    while True:
+        for event in rehearsal.events[shown:]:
+            if isinstance(event.data, AttemptMade):
+                yield _entry(
+                    event.data,
+                    calendar.business_days(zero, calendar.day(event.occurred_at)),
+                    f"{event.occurred_at:%H:%M}",
+                )
+        shown = len(rehearsal.events)
+        decision = rehearsal.wait()
+        if decision.decision is Verdict.CLOSE:
+            yield Entry(rehearsal.business_day, f"{rehearsal.now:%H:%M}", "close", (), "")
+        if decision.decision is not Verdict.DUE:
+            return
+        rehearsal.make()
+
+
+def _entry(made: AttemptMade, day: int, at: str) -> Entry:
+    gap = ""
+    if made.gap is not None:
+        days = made.gap.business_days
+        gap = f"{days} business day{'s' * (days != 1)}" if days else f"{made.gap.minutes} minutes"
+    channels = tuple(part.channel.value for part in made.parts)
+    return Entry(day, at, made.step or "", channels, gap)

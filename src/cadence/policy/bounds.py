@@ -1,0 +1,154 @@
+"""What a silence under a policy can come to at most and at least, from its plan alone."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from cadence.policy.business_time import Week
+from cadence.policy.charter import answer_business_days
+from cadence.policy.decision import Verdict
+from cadence.policy.model import Touchpoint
+from cadence.policy.states import Graph, State
+from cadence.policy.witness import begin, beginnings
+
+__all__ = ["Bounds", "BusinessDays", "bounds", "least_days"]
+
+_MINUTES_A_DAY: Final = 24 * 60
+_CLOCK_CHANGE_MINUTES: Final = 60
+
+
+class BusinessDays(msgspec.Struct, frozen=True):
+    """A span in business days, from the first attempt of a silence to its close."""
+
+    shortest: int
+    longest: int
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What a policy proposes in one silence, each touch made when it is due or later.
+
+    A prospect has one contact point on each channel here: an undelivered polite exit is tried once
+    on each. Suspensions, holidays and guards only make the days more; attempts off policy are not
+    the policy's.
+
+    Attributes:
+        attempts_in_silence: the most.
+        attempts_in_24_hours: the most in any 24 hours of it; so for 7 and 30 days.
+        business_days_to_end: the shortest and the longest way to the close.
+    """
+
+    attempts_in_silence: int
+    attempts_in_24_hours: int
+    attempts_in_7_days: int
+    attempts_in_30_days: int
+    business_days_to_end: BusinessDays
+
+
+def least_days(point: Touchpoint, week: Week) -> int:
+    """How many days of 24 hours the distance of ``point`` is at least."""
+    after = point.after
+    if after is None:
+        return 0
+    elapsed = after.elapsed
+    if elapsed is not None:
+        return elapsed.days
+    return _least_days(week, after.business_days or 1)
+
+
+@lru_cache(maxsize=4096)
+def _least_days(week: Week, n: int) -> int:
+    """How many days there are at least up to the ``n``-th business day after one."""
+    return min(_days_until(week, start, n) for start in range(7))
+
+
+def _days_until(week: Week, start: int, n: int) -> int:
+    """How many days after weekday ``start`` the ``n``-th business day is."""
+    a_week = sum(1 for hours in week if hours)
+    weeks, left = divmod(n - 1, a_week)
+    days = 7 * weeks
+    while left >= 0:
+        days += 1
+        if week[(start + days) % 7]:
+            left -= 1
+    return days
+
+
+def bounds(graph: Graph, never: AbstractSet[str]) -> Bounds:
+    """The bounds of a policy that was proved.
+
+    Args:
+        graph: its states.
+        never: the names of touches that are never made.
+    """
+    policy = graph.policy
+    exit_point = policy.exit_point
+    assert exit_point is not None  # the prover: no policy is proved without one
+    exits = len(policy.usable)
+    most = _most_touches(graph) + exits
+    points = [point for point in graph.points if point.name not in never]
+    points += [exit_point] * exits
+    day, week, month = (min(most, _most_within(points, policy.week, days)) for days in (1, 7, 30))
+    return Bounds(most, day, week, month, BusinessDays(_shortest(graph), _longest(graph)))
+
+
+def _most_within(points: list[Touchpoint], week: Week, days: int) -> int:
+    """The most touches in ``days`` times 24 hours, each as close to the one before as may be."""
+    best = 1
+    for first in range(len(points)):
+        business_days = minutes = turns = 0
+        for position in range(first + 1, len(points)):
+            point = points[position]
+            least_gap = (0, 0) if point.after is None else point.after.gap
+            business_days, minutes = business_days + least_gap[0], minutes + least_gap[1]
+            if point.step.rotate is not None and point.step.rotate.times:
+                turns = _MINUTES_A_DAY  # the time of day may be another than at the first of them
+            least = minutes
+            if business_days:
+                least += _least_days(week, business_days) * _MINUTES_A_DAY
+                least -= max(turns, _CLOCK_CHANGE_MINUTES)
+            if least >= days * _MINUTES_A_DAY:
+                break
+            best = max(best, position - first + 1)
+    return best
+
+
+def _most_touches(graph: Graph) -> int:
+    """The longest way on plan, in touches made."""
+    most: dict[State, int] = {}
+    for start in graph.starts():
+        most[start.state] = max(most.get(start.state, 0), start.state.attempts)
+    for state in sorted(graph.on_plan, key=lambda state: state.next):
+        if state.next < graph.end and state in most:
+            for move in graph.moves(state):
+                made = most[state] + (move.how == "made")
+                most[move.to] = max(most.get(move.to, 0), made)
+    return max(most.values(), default=0)
+
+
+def _shortest(graph: Graph) -> int:
+    """Business days from the first attempt to the close, if all that can be is passed over."""
+    sums = graph.least(_business_days)
+    ends = [days for state, (days, _) in sums.items() if state.next == graph.end]
+    exit_point = graph.policy.exit_point
+    assert exit_point is not None  # bounds() looked
+    answer = answer_business_days(exit_point.step.answer_within, frozenset())
+    return min(ends, default=0) + _business_days(exit_point) + answer
+
+
+def _business_days(point: Touchpoint) -> int:
+    return 0 if point.after is None else point.after.gap[0]
+
+
+def _longest(graph: Graph) -> int:
+    """Business days to the close if every touch is made when due, played through the engine."""
+    rehearsal = begin(
+        graph.policy, graph.policy.usable, beginnings(graph.policy)[0], guidelines=True
+    )
+    for _ in range(3 * len(graph.points) + 20):
+        if rehearsal.make().decision is Verdict.CLOSE:
+            break
+    return rehearsal.business_day

@@ -1,0 +1,364 @@
+"""When a touch of the plan is due: its planned time, moved later by every rule that delays it.
+
+The plan proposes a time (:func:`planned`). A promise, the ratchet on gaps, answer times, required
+days, suspensions, quiet hours, business hours and guards each may move it later, never earlier
+(:func:`timing`), and each leaves a :class:`~cadence.policy.case.Delayed` that says what it added.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from cadence.core.events import AttemptStage, Channel
+from cadence.core.prospect import Attempt, Prospect
+from cadence.core.stages import Stage
+from cadence.policy import charter
+from cadence.policy.business_time import SEARCH_DAYS
+from cadence.policy.case import EXACT, Case, DaysOff, Delayed, span
+from cadence.policy.charter import DESIGN, Rule
+from cadence.policy.custom_guard import GuardFailed
+from cadence.policy.decision import Said, Touch, Veto
+from cadence.policy.model import Policy, Rotate, Step, Touchpoint
+
+__all__ = [
+    "NoOpenTime",
+    "Stopped",
+    "Timing",
+    "behind_horizon",
+    "planned",
+    "reached",
+    "timing",
+    "unmet",
+]
+
+_SEARCH: Final = timedelta(days=SEARCH_DAYS)
+_LONG: Final = timedelta(days=3650)
+_STAGES: Final[dict[AttemptStage, Stage]] = {
+    stage: Stage(stage.value) for stage in AttemptStage if stage is not AttemptStage.EXTRA
+}
+
+
+class Timing(NamedTuple):
+    """When a touch is due, and when it may be made as seen now.
+
+    ``delays`` are the rules that moved it from its planned time; where it was due and is closed
+    now, also those that hold it until it opens again.
+    """
+
+    planned: Delayed
+    due: datetime
+    possible: datetime
+    delays: list[Delayed]
+
+
+class NoOpenTime(NamedTuple):
+    """No open time is found within 30 days of ``since``, for the guards' ``delays`` among them."""
+
+    since: datetime
+    delays: list[Delayed]
+
+
+class Stopped(NamedTuple):
+    """A guard vetoed the touch, or gave no answer that counts (``failed``)."""
+
+    guard: str
+    because: str
+    events: tuple[int, ...]
+    failed: bool
+
+
+def reached(prospect: Prospect, policy: Policy) -> dict[Stage, int]:
+    """How far the running silence has come in each stage: the position of its next touch.
+
+    An attempt has come as far as the touch whose place it took; one that no touch of the policy
+    is named for (made off policy, or under another) one further than before.
+    """
+    found: dict[Stage, int] = {}
+    names = policy.by_name
+    for attempt in prospect.silence.attempts:
+        stage = _STAGES.get(attempt.stage)
+        if stage is None:
+            continue  # an extra
+        further = found.get(stage, 0) + 1
+        point = names.get(attempt.step or "")
+        if point is not None and point.stage is stage and point.position >= further:
+            further = point.position + 1
+        found[stage] = further
+    return found
+
+
+def unmet(policy: Policy, touchpoint: Touchpoint, so_far: charter.Counts) -> str | None:
+    """What the policy itself asks of a touch and waiting can't bring; ``None``: nothing."""
+    requires, limits = touchpoint.step.requires, policy.limits
+    if requires.attempts > so_far.attempts:
+        return f"it requires {requires.attempts} attempts; {so_far.attempts} were made"
+    if requires.guidelines and not so_far.guidelines:
+        return "it requires that they agreed to be followed up, and they have not"
+    if limits.attempts is not None and so_far.attempts >= limits.attempts:
+        return f"{so_far.attempts} attempts were made; the policy allows {limits.attempts}"
+    if (
+        limits.spaced_calls is not None
+        and so_far.spaced_calls >= limits.spaced_calls
+        and touchpoint.stage is Stage.SPACED
+        and Channel.CALL in touchpoint.channels
+    ):
+        return (
+            f"{so_far.spaced_calls} spaced calls were made; the policy allows {limits.spaced_calls}"
+        )
+    return None
+
+
+def planned(
+    case: Case, touchpoint: Touchpoint, anchor: datetime | None, lapsed: datetime | None
+) -> list[Delayed]:
+    """When the plan alone would make a touch, and what suspended time adds to that."""
+    prospect, policy, step = case.prospect, case.policy, touchpoint.step
+    appointment = prospect.appointment
+    events: tuple[int, ...] = ()
+    if step.at is not None and appointment is not None:
+        because = Said("called at the time agreed, {}", (case.show(appointment.at),))
+        events = (appointment.version,)
+        return [Delayed(Rule.APPOINTMENT, appointment.at, because, events, policy.source)]
+    if anchor is not None:
+        # After a pause the first touch comes as soon as the pause is over.
+        because = Said("they asked for a pause until {}", (case.show(anchor),))
+        return [Delayed(Rule.PLAN, anchor, because, (prospect.contact.version,), policy.source)]
+    after = touchpoint.after
+    assert after is not None  # the loader: a step has either `at` or `after`
+    elapsed = after.elapsed
+    last = _anchor_attempt(prospect, exact=elapsed is not None)
+    if last is not None and appointment is not None and appointment.at > last.at:
+        last = None  # nothing is planned from an attempt made before a standing appointment
+    if last is not None:
+        start, what, events = last.at, "the attempt of", (last.version,)
+    elif appointment is not None:
+        start, what = appointment.at, "the appointment of"
+        events = (appointment.version,)
+    else:
+        start, what = prospect.silence.since, "the last contact,"
+        events = (prospect.silence.version,)
+    if lapsed is not None and lapsed > start:
+        start, what = lapsed, "the time planned for the touch that lapsed,"
+    off: object = ""
+    plain = until = start
+    if elapsed is not None:
+        plain = until = start + elapsed
+        # An exact step of the appointment is not moved: if its time is suspended, it lapses.
+        if step.stage not in EXACT:
+            until = case.time.after_elapsed(start, elapsed, case.suspended)
+    else:
+        assert after.business_days is not None  # the loader: exactly one unit
+        until = case.time.after_business_days(start, after.business_days, case.suspended)
+        plain = until
+        if case.suspended is not None:
+            plain = case.time.after_business_days(start, after.business_days)
+        off = DaysOff(start, plain, case.time)
+    because = Said("{} after {} {}{}: {}", (after, what, case.show(start), off, case.show(plain)))
+    plans = [Delayed(Rule.PLAN, plain, because, events, policy.source)]
+    if until != plain:
+        away = tuple(s.version for s in prospect.silence.suspensions)
+        added = Said(
+            "suspended time does not count: +{} to {}", (span(until - plain), case.show(until))
+        )
+        plans.append(Delayed(Rule.SUSPENDED, until, added, away, DESIGN))
+    if step.rotate is not None:
+        turned = case.time.turn(until, *_next_turn(case, step.rotate, last))
+        said = Said("another time than the last attempt's: {}", (case.show(turned),))
+        plans.append(Delayed(Rule.PLAN, turned, said, events, policy.source))
+    return plans
+
+
+def _anchor_attempt(prospect: Prospect, *, exact: bool) -> Attempt | None:
+    """The attempt that a step is planned from: the last; for exact steps, the last of the plan."""
+    attempts = prospect.silence.attempts
+    if exact:
+        for attempt in reversed(attempts):
+            if attempt.stage is not AttemptStage.EXTRA:
+                return attempt
+    return attempts[-1] if attempts else None
+
+
+def _next_turn(case: Case, rotate: Rotate, last: Attempt | None) -> tuple[int | None, int | None]:
+    """The time of day, in seconds, and the weekday to try next: those after the last attempt's.
+
+    An attempt counts for the latest of the times that its time of day had reached; made before
+    the first of them, for the first.
+    """
+    seconds, weekdays = rotate.seconds, rotate.weekdays
+    local = None if last is None else case.time.local(last.at)
+    second: int | None = None
+    if seconds:
+        turn = 0
+        if local is not None:
+            clock = local.hour * 3600 + local.minute * 60 + local.second
+            reached = max((s for s in seconds if s <= clock), default=min(seconds))
+            turn = seconds.index(reached) + 1
+        second = seconds[turn % len(seconds)]
+    weekday: int | None = None
+    if weekdays:
+        turn = 0
+        if local is not None and local.weekday() in weekdays:
+            turn = weekdays.index(local.weekday()) + 1
+        weekday = weekdays[turn % len(weekdays)]
+    return second, weekday
+
+
+def timing(
+    case: Case,
+    touchpoint: Touchpoint,
+    touch: Touch,
+    plans: list[Delayed],
+    floor: datetime | None,
+) -> Timing | NoOpenTime | Stopped:
+    """When ``touch`` is due; or why it can't be.
+
+    Args:
+        case: whom it is for, under what, when.
+        touchpoint: its place in the plan.
+        touch: what is to be done, as guards see it.
+        plans: from :func:`planned`.
+        floor: a touch that it replaces was due then.
+    """
+    delays = _delayed(case, touchpoint.step, plans, floor)
+    since = delays[-1].until
+    due = _settle(case, since, delays, touchpoint.step, touch)
+    if due is None:
+        return NoOpenTime(plans[-1].until, _by_guards(case, delays))
+    if isinstance(due, Stopped):
+        return due
+    possible: datetime | Stopped | None = due
+    if case.now > due:
+        possible = _settle(case, case.now, delays, touchpoint.step, touch)
+    if possible is None:
+        return NoOpenTime(due, _by_guards(case, delays))
+    if isinstance(possible, Stopped):
+        return possible
+    return Timing(plans[-1], due, possible, delays)
+
+
+def _settle(
+    case: Case, instant: datetime, delays: list[Delayed], step: Step, touch: Touch
+) -> datetime | Stopped | None:
+    """The first instant from ``instant`` on that the calendar and every guard allow."""
+    opened = case.next_open(instant, delays, step)
+    if opened is None or not case.policy.guards:
+        return opened
+    limit = opened + _SEARCH
+    while opened is not None and opened <= limit:
+        held = _ask(case, touch, opened)
+        if held is None or isinstance(held, Stopped):
+            return held or opened
+        delays.append(held)
+        opened = None if held.until > limit else case.next_open(held.until, delays, step)
+    return None
+
+
+def _ask(case: Case, touch: Touch, at: datetime) -> Delayed | Stopped | None:
+    """The first guard that delays or stops ``touch`` at ``at``; ``None``: all let it pass."""
+    for guard in case.policy.guards:
+        if not guard.concerns(touch):
+            continue
+        try:
+            answer = guard.ask(case.prospect, touch, at, case.time)
+        except GuardFailed as error:
+            return Stopped(guard.name, str(error), (), failed=True)
+        if isinstance(answer, Veto):
+            return Stopped(guard.name, answer.because, answer.events, failed=False)
+        # A guard can't bring a touch forward: a time that has come is no delay.
+        if answer is not None and answer.until > at:
+            added = f": +{span(answer.until - at)} to {case.show(answer.until)}"
+            because = f"{answer.because}{added if answer.until - at < _LONG else ''}"
+            source = case.policy.source
+            return Delayed(guard.name, answer.until, because, answer.events, source)
+    return None
+
+
+def _by_guards(case: Case, delays: list[Delayed]) -> list[Delayed]:
+    names = {guard.name for guard in case.policy.guards}
+    return [delay for delay in delays if delay.rule in names]
+
+
+def _delayed(case: Case, step: Step, plans: list[Delayed], floor: datetime | None) -> list[Delayed]:
+    """The planned time moved later by each rule that delays it; the last has the time."""
+    prospect = case.prospect
+    due = plans[-1].until
+    delays = list(plans)
+    if floor is not None and floor > due:
+        because = f"not before the touch it replaces: {case.show(floor)}"
+        delays.append(Delayed(Rule.LAPSED, floor, because, (), case.policy.source))
+        due = floor
+    promised = prospect.not_before
+    if promised is not None and promised > due:
+        because = f"promised for {case.show(promised)} when the policy was adopted"
+        delays.append(
+            Delayed(Rule.PLAN, promised, because, (prospect.policy_version,), case.policy.source)
+        )
+        due = promised
+    answered = _answer_time(case)
+    if answered is not None and answered.until > due:
+        delays.append(answered)
+        due = answered.until
+    # Gaps start anew at the on-time attempt, which no ratchet delays: they agreed to that time.
+    if step.stage is not AttemptStage.ON_TIME:
+        allowed = charter.gap_allows_from(prospect, case.time, case.suspended)
+        if allowed is not None and allowed[0] > due:
+            from_then, largest = allowed
+            # Days apart at the same time of day, as planned; only minutes are exact.
+            if largest.business_days:
+                from_then = case.time.same_time(due, from_then)
+                if step.rotate is not None and step.rotate.days:
+                    _, weekday = _next_turn(case, step.rotate, prospect.silence.attempts[-1])
+                    from_then = case.time.turn(from_then, None, weekday)
+            measure = (
+                f"{largest.business_days} business days"
+                if largest.business_days
+                else f"{largest.minutes} minutes"
+            )
+            because = (
+                f"gaps never shrink: the largest so far is {measure}: +{span(from_then - due)}"
+            )
+            last = prospect.silence.attempts[-1].version
+            delays.append(Delayed(Rule.GAP, from_then, because, (last,), DESIGN))
+            due = from_then
+    days = step.requires.days
+    start = prospect.silence.attempts[0].at if prospect.silence.attempts else None
+    if step.stage is AttemptStage.CONCERN:
+        days = max(days, charter.CONCERN_DAYS)
+    if days and start is not None and start + timedelta(days=days) > due:
+        rule = Rule.CONCERN if step.stage is AttemptStage.CONCERN else Rule.PLAN
+        until = start + timedelta(days=days)
+        because = f"{days} days after the first attempt of the silence: +{span(until - due)}"
+        version = prospect.silence.attempts[0].version
+        delays.append(Delayed(rule, until, because, (version,), case.policy.source))
+    return delays
+
+
+def _answer_time(case: Case) -> Delayed | None:
+    """The end of the time that the last touch of the plan gave them to answer."""
+    if not case.policy.answers:
+        return None
+    last = _anchor_attempt(case.prospect, exact=True)
+    answer = None if last is None else case.policy.answers.get(last.step or "")
+    if last is None or answer is None:
+        return None
+    elapsed = answer.elapsed
+    if elapsed is not None:
+        until = case.time.after_elapsed(last.at, elapsed, case.suspended)
+    else:
+        until = case.time.after_business_days(last.at, answer.business_days or 1, case.suspended)
+    because = f"{answer} to answer {last.step}: until {case.show(until)}"
+    return Delayed(Rule.PLAN, until, because, (last.version,), case.policy.source)
+
+
+def behind_horizon(case: Case, step: Step, instant: datetime) -> bool:
+    """Whether ``instant`` lies behind the horizon, counted from the silence's first attempt."""
+    attempts = case.prospect.silence.attempts
+    if not attempts or step.stage in EXACT:
+        return False
+    first = attempts[0].at
+    horizon = case.policy.horizon_business_days
+    # Cheap first: that many business days need at least as many days.
+    if instant - first <= timedelta(days=horizon):
+        return False
+    return case.time.beyond(first, horizon, instant, case.suspended)
