@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from cadence.cli import demo, policies, reads, transfer, writes
+from cadence.cli import demo, policies, policy_adopt, policy_new, reads, transfer, writes
 from cadence.cli.session import AtOption, DbOption, JsonOption
 from cadence.errors import CadenceError, InputError
 
@@ -24,7 +24,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _policy = typer.Typer(
-    help="The catalogue of policies.", no_args_is_help=True, rich_markup_mode=None
+    help="Policies: the catalogue, one as a timetable, its proof, two compared, prospects moved.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
@@ -40,6 +42,8 @@ writes.register(app)
 reads.register(app)
 transfer.register(app)
 policies.register(_policy)
+policy_adopt.register(_policy)
+policy_new.register(_policy)
 app.add_typer(_policy, name="policy")
 
 # The option parser's own errors; typer exports only the most derived one.
@@ -62,7 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         try:
             _refuse_bytes(given)
-            app(args=given or ["--help"], standalone_mode=False, prog_name="cadence")
+            code = app(args=given or ["--help"], standalone_mode=False, prog_name="cadence")
+            if isinstance(code, int):  # how a command that found something says so
+                return code
         except typer.Exit as error:
             return error.exit_code
         finally:

@@ -57,9 +57,12 @@ from cadence.policy.decide import (
     unjudged_attempt,
 )
 from cadence.policy.decision import Decision, Verdict
-from cadence.policy.load import builtin
+from cadence.policy.guards import Custom
+from cadence.policy.load import builtin, read_text
 from cadence.policy.loop import advance
 from cadence.policy.model import Policy
+from cadence.policy.prove import require_proof
+from cadence.policy.write import to_toml
 from cadence.policy.zones import zones_version
 from cadence.store.due import DueRow, DueStore, due_row, to_micros
 from cadence.store.mapper import EventMapper
@@ -124,7 +127,8 @@ class Cadence(Application[str]):
         self._factory = factory
         self._place = place
         self._read_only = read_only
-        self.policies = Policies(default, policies)
+        self.policies = Policies(default, policies, find=self._kept_policy)
+        self._kept: set[str] = set()
         with self._errors():
             super().__init__()
         self._store = cast("DueStore", self.recorder)
@@ -137,6 +141,7 @@ class Cadence(Application[str]):
         read_only: bool = False,
         policies: Iterable[Policy] = (),
         default: Policy | None = None,
+        use_unproved_policies: bool = False,
         lock_timeout_seconds: int = 5,
     ) -> Cadence:
         """Open a store.
@@ -147,11 +152,18 @@ class Cadence(Application[str]):
             read_only: write nothing; a file that does not exist is an empty store.
             policies: policies beside the catalogue that a prospect may have adopted.
             default: the policy of a prospect that adopted none; ``tip8``.
+            use_unproved_policies: take ``policies`` and ``default`` also if the prover refutes
+                them. The charter still stops what it must.
             lock_timeout_seconds: how long to wait for another writer.
 
         Raises:
+            UnprovedPolicy: a policy is refuted.
             StoreError: the database can't be used.
         """
+        policies = tuple(policies)
+        if not use_unproved_policies:
+            for policy in (*policies, *([] if default is None else [default])):
+                require_proof(policy)
         factory: InfrastructureFactory[Any]
         place = "memory" if db is None else db
         if db is None:
@@ -205,6 +217,11 @@ class Cadence(Application[str]):
         found = self.stream(prospect)
         if not found:
             raise UnknownProspect(prospect)
+        return found
+
+    def histories(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
+        """The histories of several prospects; those of whom nothing is known are empty."""
+        found: dict[str, list[Event]] = self._call(self._store.select_streams, prospects)
         return found
 
     def load(self, prospect: str) -> Prospect:
@@ -424,6 +441,29 @@ class Cadence(Application[str]):
                 ) from None
         return len(new)
 
+    def append_decided(self, pairs: Iterable[tuple[Event, Prospect]]) -> None:
+        """Append one event each of several prospects, in one transaction.
+
+        Args:
+            pairs: each event, and the prospect after it.
+
+        Raises:
+            Conflict: somebody else wrote to one of the prospects meanwhile; nothing was recorded.
+        """
+        events: list[Event] = []
+        rows: list[DueRow] = []
+        for event, prospect in pairs:
+            events.append(event)
+            rows.append(self._row(prospect))
+        if events:
+            try:
+                self._append(events, rows)
+            except IntegrityError:
+                raise Conflict(
+                    "somebody else wrote to one of the prospects meanwhile; nothing was recorded",
+                    "try again",
+                ) from None
+
     def rebuild_due(self, *, progress: Progress | None = None) -> int:
         """Make the due list anew from the events, in one transaction.
 
@@ -447,17 +487,56 @@ class Cadence(Application[str]):
 
     def _row(self, prospect: Prospect, decision: Decision | None = None) -> DueRow:
         """The due row of ``prospect``, from the decision when its last event was recorded."""
-        if prospect.policy is not None and not is_builtin(prospect.policy):
+        if prospect.policy is not None and not self._is_everywhere(prospect):
             # Whoever lists may or may not have the policy it adopted: always look at it.
             return DueRow(prospect.id, Verdict.TASK.value, 0, 0)
         return due_row(decision or self.decision(prospect, prospect.recorded_at))
 
+    def _is_everywhere(self, prospect: Prospect) -> bool:
+        """Whether whoever opens this store decides under the policy that ``prospect`` adopted."""
+        policy = self.policies.of(prospect)
+        if prospect.policy is None or policy is None:
+            return False
+        if is_builtin(prospect.policy):
+            return True
+        # Functions of a team's own may be missing elsewhere.
+        own = any(isinstance(guard, Custom) for guard in policy.guards)
+        return not own and self._is_kept(policy.digest)
+
+    def _is_kept(self, digest: str) -> bool:
+        if digest not in self._kept and self._call(self._store.policy_text, digest) is not None:
+            self._kept.add(digest)
+        return digest in self._kept
+
+    def _kept_policy(self, digest: str) -> Policy | None:
+        """The policy that was kept with the store when somebody adopted it."""
+        text = self._call(self._store.policy_text, digest)
+        if text is None:
+            return None
+        policy = read_text(text, f"policy {digest[:12]}…", find_guards=False)
+        return policy if policy.digest == digest else None
+
+    def keep_policy(self, policy: Policy) -> None:
+        """Keep a policy with the store, so that whoever opens it knows what was adopted.
+
+        Raises:
+            UnprovedPolicy: it is not proved.
+            StoreError: the database can't be written.
+        """
+        require_proof(policy)
+        if self._read_only:
+            raise self._is_read_only()
+        with self._errors():
+            self._store.save_policy(policy.digest, to_toml(policy))
+
+    def _is_read_only(self) -> StoreError:
+        return StoreError(
+            f"database {self._place}: was opened to be read only", "open it without read_only"
+        )
+
     def _append(self, events: Sequence[Event], rows: Sequence[DueRow]) -> None:
         if self._read_only:
-            raise StoreError(
-                f"database {self._place}: was opened to be read only",
-                "open it without read_only",
-            )
+            raise self._is_read_only()
         stored: list[StoredEvent] = [self.mapper.to_stored_event(event) for event in events]
         with self._errors():
             self.recorder.insert_events(stored, due=rows)

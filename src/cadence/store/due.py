@@ -62,6 +62,12 @@ class DueStore(Protocol):
     def due_rows(self) -> Iterator[DueRow]:
         """Every row, in order of the prospect's id."""
 
+    def save_policy(self, digest: str, text: str) -> None:
+        """Keep the file of a policy that prospects adopt; kept already, nothing changes."""
+
+    def policy_text(self, digest: str) -> str | None:
+        """The file of the policy with this digest; ``None``: it was not kept here."""
+
 
 def to_micros(instant: datetime) -> int:
     """Microseconds since 1970."""

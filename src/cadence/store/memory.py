@@ -23,6 +23,7 @@ class MemoryRecorder(POPOApplicationRecorder):
         super().__init__()
         self._due: dict[str, DueRow] = {}
         self._stamp: str | None = None
+        self._policies: dict[str, str] = {}
 
     def _update_table(
         self, stored_events: Sequence[StoredEvent], due: Iterable[DueRow] = (), **kwargs: Any
@@ -66,6 +67,12 @@ class MemoryRecorder(POPOApplicationRecorder):
 
     def due_stamp(self) -> str | None:
         return self._stamp
+
+    def save_policy(self, digest: str, text: str) -> None:
+        self._policies.setdefault(digest, text)
+
+    def policy_text(self, digest: str) -> str | None:
+        return self._policies.get(digest)
 
     def due_rows(self) -> Iterator[DueRow]:
         with self._database_lock:

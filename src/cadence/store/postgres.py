@@ -477,7 +477,21 @@ class PostgresDueRecorder(PostgresApplicationRecorder):
                 (stamp,),
             )
 
+    def save_policy(self, digest: str, text: str) -> None:
+        with self._final(), self.datastore.transaction(commit=True) as curs:
+            curs.execute(
+                self._sql(
+                    "INSERT INTO {schema}.meta (key, value) VALUES (%s, %s) "
+                    "ON CONFLICT (key) DO NOTHING"
+                ),
+                (f"policy {digest}", text),
+            )
+
     # Reading ------------------------------------------------------------------------------------
+
+    def policy_text(self, digest: str) -> str | None:
+        rows = self._fetch("SELECT value FROM {schema}.meta WHERE key = %s", (f"policy {digest}",))
+        return str(rows[0][0]) if rows else None
 
     def select_stream(self, prospect: str) -> list[Event]:
         [(count, lines)] = self._fetch(_SELECT_STREAM, (prospect,))

@@ -233,6 +233,13 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
         row = self._reader().execute("SELECT value FROM meta WHERE key = 'due'").fetchone()
         return None if row is None else str(row[0])
 
+    def policy_text(self, digest: str) -> str | None:
+        found = self._reader().execute(
+            "SELECT value FROM meta WHERE key = ?", (f"policy {digest}",)
+        )
+        row = found.fetchone()
+        return None if row is None else str(row[0])
+
     def due_rows(self) -> Iterator[DueRow]:
         statement = "SELECT prospect, verdict, at, wake FROM due ORDER BY prospect"
         for row in self._reader().execute(statement):
@@ -248,6 +255,13 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
                 "INSERT INTO meta (key, value) VALUES ('due', ?) "
                 "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 (stamp,),
+            )
+
+    def save_policy(self, digest: str, text: str) -> None:
+        with self._write() as connection:
+            connection.execute(
+                "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
+                (f"policy {digest}", text),
             )
 
 
