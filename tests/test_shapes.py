@@ -176,7 +176,7 @@ def test_an_event_is_known_to_the_store_by_its_prospect_and_version() -> None:
     assert type_name(event.data) == "GuidelinesAgreed"
 
 
-# Before anything was said --------------------------------------------------------------------------
+# Before anything was said -------------------------------------------------------------------------
 
 
 def test_a_prospect_of_whom_nothing_is_known_has_the_defaults() -> None:
