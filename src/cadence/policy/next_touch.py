@@ -204,9 +204,9 @@ def _outreach(
     """
     prospect, policy = case.prospect, case.policy
     attempts = prospect.silence.attempts
-    made: dict[AttemptStage, int] = {}
+    made = dict.fromkeys(AttemptStage, 0)
     for attempt in attempts:
-        made[attempt.stage] = made.get(attempt.stage, 0) + 1
+        made[attempt.stage] += 1
     lapsed: datetime | None = None
     behind: list[str] = []
     late_step: Step | None = None
@@ -214,7 +214,7 @@ def _outreach(
     floor: datetime | None = None
     for touchpoint in policy.ahead[stage]:
         step = touchpoint.step
-        if touchpoint.position < made.get(step.stage, 0):
+        if touchpoint.position < made[step.stage]:
             continue
         if behind and step is late_step:
             behind.append(touchpoint.name)  # planned for the same time, so as late as the first
@@ -423,7 +423,7 @@ def _timing(
     if due is None:
         return planned.until
     possible: datetime | None = due
-    if case.now > due:
+    if case.now > due:  # pragma: no mutate (it is open when it is due)
         possible = case.next_open(case.now, delays, step)
     return due if possible is None else _Timing(planned, due, possible, delays)
 
@@ -487,7 +487,7 @@ def _behind_horizon(case: Case, step: Step, instant: datetime) -> bool:
     first = attempts[0].at
     horizon = case.policy.horizon_business_days
     # Cheap first: that many business days need at least as many days.
-    if instant - first <= timedelta(days=horizon):
+    if instant - first <= timedelta(days=horizon):  # pragma: no mutate (only saves time)
         return False
     return case.time.beyond(first, horizon, instant, case.suspended)
 
@@ -519,9 +519,7 @@ def _no_open_time(case: Case, name: str, since: datetime) -> Decision:
 def _no_way_to_begin(case: Case, passed: list[Reason], anchor: datetime | None) -> Decision:
     """Every step was passed over before anybody tried: a way out can't be the first word."""
     prospect = case.prospect
-    since = anchor or (
-        prospect.appointment.at if prospect.appointment is not None else prospect.silence.since
-    )
+    since = anchor or prospect.silence.since
     because = "no attempt was made in this silence, and no step of the policy has a channel left"
     reason = Reason(Rule.CONTACT_POINT, because, (prospect.silence.version,), DESIGN)
     task = "reach them another way, add a contact point, or end the file"
@@ -605,10 +603,8 @@ def _exit(
 
 def _exit_parts(case: Case, step: Step, left: list[tuple[Channel, str]]) -> tuple[TouchPart, ...]:
     """The exit's parts on contact points not tried; on any channel when the planned ones are."""
-    if not left:
-        return ()
     parts = _parts_on(case.prospect, step, left)
-    if parts:
+    if parts or not left:
         return parts
     channel, address = left[0]
     return (TouchPart(channel, address, step.parts[0].script),)
