@@ -84,10 +84,14 @@ def _is_docstring(node: ast.AST) -> bool:
 
 
 def _skipped(node: ast.AST) -> bool:
-    """Parts in which a change says nothing: texts, types, internal invariants, sizes of caches."""
+    """Parts in which a change says nothing.
+
+    Texts for a reader, types, internal invariants, how much a cache holds, of how many near
+    spellings the first is taken.
+    """
     if isinstance(node, ast.JoinedStr | ast.Assert | ast.Import | ast.ImportFrom):
         return True
-    if isinstance(node, ast.Call) and _called(node) == "lru_cache":
+    if isinstance(node, ast.Call) and _called(node) in ("lru_cache", "get_close_matches"):
         return True
     if isinstance(node, ast.Assign):
         names = [target.id for target in node.targets if isinstance(target, ast.Name)]

@@ -423,7 +423,7 @@ def _timing(
     if due is None:
         return planned.until
     possible: datetime | None = due
-    if case.now > due:  # pragma: no mutate (it is open when it is due)
+    if case.now > due:
         possible = case.next_open(case.now, delays, step)
     return due if possible is None else _Timing(planned, due, possible, delays)
 
@@ -487,7 +487,7 @@ def _behind_horizon(case: Case, step: Step, instant: datetime) -> bool:
     first = attempts[0].at
     horizon = case.policy.horizon_business_days
     # Cheap first: that many business days need at least as many days.
-    if instant - first <= timedelta(days=horizon):  # pragma: no mutate (only saves time)
+    if instant - first <= timedelta(days=horizon):
         return False
     return case.time.beyond(first, horizon, instant, case.suspended)
 
