@@ -84,8 +84,14 @@ def _is_docstring(node: ast.AST) -> bool:
 
 
 def _skipped(node: ast.AST) -> bool:
-    """Parts in which a change says nothing: texts for a reader, types, internal invariants."""
+    """Parts in which a change says nothing.
+
+    Texts for a reader, types, internal invariants, how much a cache holds, of how many near
+    spellings the first is taken.
+    """
     if isinstance(node, ast.JoinedStr | ast.Assert | ast.Import | ast.ImportFrom):
+        return True
+    if isinstance(node, ast.Call) and _called(node) in ("lru_cache", "get_close_matches"):
         return True
     if isinstance(node, ast.Assign):
         names = [target.id for target in node.targets if isinstance(target, ast.Name)]
@@ -132,9 +138,9 @@ def _changes(node: ast.AST) -> Iterator[_Change]:
         if not compared and not isinstance(whole, ast.UnaryOp):
             yield _negate
     elif isinstance(node, ast.Return):
-        if node.value is not None and not (
-            isinstance(node.value, ast.Constant) and node.value.value is None
-        ):
+        # Whoever asks for a truth value takes None for False.
+        constant = node.value.value if isinstance(node.value, ast.Constant) else ...
+        if node.value is not None and constant is not None and constant is not False:
             yield _return_none
     elif isinstance(node, ast.Raise | ast.Continue | ast.Break):
         yield _remove
@@ -279,7 +285,9 @@ def mutants(source: str) -> list[Mutant]:
         node, statement = _at(tree, site.path), _at(tree, site.statement)
         line = getattr(node, "lineno", getattr(statement, "lineno", 1))
         end = getattr(node, "end_lineno", line) or line
-        if isinstance(node, ast.If | ast.While | ast.FunctionDef | ast.ClassDef):
+        if isinstance(node, ast.If | ast.While):
+            end = node.test.end_lineno or line  # coverage counts the lines of a long condition
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             end = line
         if "pragma: no mutate" in lines[line - 1]:
             continue

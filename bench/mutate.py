@@ -10,8 +10,8 @@ How it goes. A snapshot of ``src`` and ``tests`` is taken, so nothing that is ed
 disturbs it. The tests run once, with coverage, to learn which of them reach which line; those that
 fail are left out, and named. Each mutant runs in a forked process of its own, whose import of the
 broken module is replaced; only tests that reach the line run, the quickest first, until one fails.
-A line that runs at import (tables, constants) is every test's that reaches its module. Hypothesis
-runs derandomised, with few examples and without shrinking.
+A line that runs at import (tables, constants, the shapes of structs) is every test's; those that
+reach its module come first. Hypothesis runs derandomised, with few examples and without shrinking.
 
 Without ``--all`` it takes a random sample (``--seed`` names another): enough for a score, not for
 the whole list. A line with ``# pragma: no mutate`` is left alone.
@@ -74,13 +74,15 @@ class Reach(msgspec.Struct):
 
     Attributes:
         seconds: how long each test takes that passed.
-        lines: for each module and line the tests that reach it; none for what runs at import.
+        lines: for each module and line the tests that reach it.
+        imported: for each module the lines that ran while it, or a test file, was imported.
         modules: for each module the tests that reach any line of it.
         failed: the tests that fail as things are, and are left out.
     """
 
     seconds: dict[str, float]
     lines: dict[str, dict[int, list[str]]]
+    imported: dict[str, list[int]]
     modules: dict[str, list[str]]
     failed: list[str]
 
@@ -200,6 +202,7 @@ def _learn(place: Path, files: list[str], examples: int, answer: Path) -> None:
     measured.stop()
     data = measured.get_data()
     lines: dict[str, dict[int, list[str]]] = {}
+    imported: dict[str, list[int]] = {}
     modules: dict[str, list[str]] = {}
     for module in MODULES:
         path = str(place / "src" / (module.replace(".", "/") + ".py"))
@@ -208,9 +211,11 @@ def _learn(place: Path, files: list[str], examples: int, answer: Path) -> None:
             line: [name for name in names if name and name not in watch.failed]
             for line, names in by_line.items()
         }
+        imported[module] = [line for line, names in by_line.items() if "" in names]
         modules[module] = sorted({name for names in lines[module].values() for name in names})
     seconds = {name: s for name, s in watch.seconds.items() if name not in watch.failed}
-    answer.write_bytes(msgspec.json.encode(Reach(seconds, lines, modules, sorted(watch.failed))))
+    reach = Reach(seconds, lines, imported, modules, sorted(watch.failed))
+    answer.write_bytes(msgspec.json.encode(reach))
 
 
 def _try(place: Path, module: str, mutant: Mutant, names: list[str], examples: int) -> int:
@@ -272,11 +277,12 @@ def _warm() -> None:
 
 
 def _tests_of(reach: Reach, module: str, mutant: Mutant) -> list[str]:
-    lines = reach.lines[module]
-    names = {name for line in range(mutant.line, mutant.end + 1) for name in lines.get(line, ())}
-    if not names and any(line in lines for line in range(mutant.line, mutant.end + 1)):
-        names = set(reach.modules[module]) or set(reach.seconds)
-    return sorted(names, key=lambda name: (reach.seconds[name], name))
+    lines, span = reach.lines[module], range(mutant.line, mutant.end + 1)
+    names = {name for line in span for name in lines.get(line, ())}
+    near = names or set(reach.modules[module])
+    if any(line in span for line in reach.imported[module]):
+        names = set(reach.seconds)
+    return sorted(names, key=lambda name: (name not in near, reach.seconds[name], name))
 
 
 class _Running(msgspec.Struct):

@@ -51,7 +51,7 @@ class Line(msgspec.Struct, frozen=True):
     command_id: str | None = None
 
 
-class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
+class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prospect: str
     type: str
     occurred_at: Aware

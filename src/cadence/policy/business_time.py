@@ -12,9 +12,10 @@ import bisect
 import difflib
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from cadence.core.events import Gap
 from cadence.core.prospect import Suspension
@@ -56,9 +57,7 @@ SEARCH_DAYS: Final = 30
 AUTO_REPLY_BUSINESS_DAYS: Final = 5
 """How long an automatic reply that names no end suspends."""
 
-_DAY: Final = 24 * 3600
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
-_WHOLE_DAY: Final = timedelta(days=1)
 
 
 def parse_hours(text: str) -> Hours:
@@ -67,14 +66,11 @@ def parse_hours(text: str) -> Hours:
     Raises:
         InputError: not of that form, or the end is not after the start.
     """
-    start, dash, end = text.partition("-")
-    try:
-        seconds = tuple(_clock(part) for part in (start, end))
-    except ValueError:
-        seconds = (0, 0)
-    if not dash or not seconds[0] < seconds[1]:
-        raise InputError(f"{text!r} are no hours", 'write local hours like "09:00-17:00"')
-    return seconds[0], seconds[1]
+    with suppress(ValueError):
+        start, end = (_clock(part) for part in text.split("-"))
+        if start < end:
+            return start, end
+    raise InputError(f"{text!r} are no hours", 'write local hours like "09:00-17:00"')
 
 
 def _clock(text: str) -> int:
@@ -82,12 +78,15 @@ def _clock(text: str) -> int:
     digits = hours + minutes
     if [len(hours), len(minutes)] != [2, 2] or not (digits.isascii() and digits.isdigit()):
         raise ValueError(text)
-    if int(minutes) >= 60:
+    found = int(hours) * 60 + int(minutes)
+    if int(minutes) >= 60 or found > 24 * 60:
         raise ValueError(text)
-    seconds = int(hours) * 3600 + int(minutes) * 60
-    if not 0 <= seconds <= _DAY:
-        raise ValueError(text)
-    return seconds
+    return found * 60
+
+
+def _second(local: datetime) -> int:
+    """How many seconds after midnight its clock shows."""
+    return local.hour * 3600 + local.minute * 60 + local.second
 
 
 @lru_cache(maxsize=1)
@@ -119,17 +118,18 @@ def check_country(country: str, subdivision: str | None) -> None:
     """
     import holidays
 
-    # The country's own class first: the whole list is slow to make, and only an error needs it.
-    found = getattr(holidays, country, None) if len(country) == 2 and country.isupper() else None
-    if found is not None and (subdivision is None or subdivision in found.subdivisions):
-        return
-    supported = holidays.list_supported_countries(include_aliases=False)
-    if country not in supported:
+    # The country's own class: the whole list is slow to make, and only an error needs it. Stock
+    # exchanges have classes as well, and one of them (B3) a name as short as a country's.
+    found: Any = (
+        getattr(holidays, country, None) if len(country) == 2 and country.isupper() else None
+    )
+    if getattr(found, "country", None) is None:
+        supported = holidays.list_supported_countries(include_aliases=False)
         near = difflib.get_close_matches(country.upper(), supported, n=1)
         hint = f"did you mean {near[0]}?" if near else "use an ISO 3166 code such as US or DE"
         raise InputError(f"country: {country!r} is not known", hint)
-    if subdivision is not None and subdivision not in supported[country]:
-        known = supported[country]
+    known: tuple[str, ...] = found.subdivisions
+    if subdivision is not None and subdivision not in known:
         near = difflib.get_close_matches(subdivision.upper(), known, n=1)
         hint = (
             f"did you mean {near[0]}?"
@@ -171,7 +171,7 @@ class LocalCalendar:
         self._places = tuple(dict.fromkeys(places))
         # Business days of whole years around what was asked for so far, in order. Replaced as one
         # tuple when it must grow, so that threads see either the old span or the new one.
-        self._span: tuple[int, int, list[int]] = (1, 0, [])
+        self._span: tuple[int, int, list[int]] | None = None
         self._off: list[tuple[int, str]] = []
         # The midnight of each day asked for so far, and whether clocks run through that day.
         self._midnights: dict[int, tuple[datetime, bool]] = {}
@@ -179,16 +179,17 @@ class LocalCalendar:
     # Days ---------------------------------------------------------------------------------------
 
     def _days(self, first: int, last: int) -> list[int]:
-        low, high, days = self._span
-        if low <= first and last <= high:
-            return days
-        from_year = date.fromordinal(first if high < low else min(first, low)).year
-        to_year = date.fromordinal(last if high < low else max(last, high)).year + 1
-        low = date(from_year, 1, 1).toordinal()
-        high = date(to_year, 12, 31).toordinal()
+        if self._span is not None:
+            low, high, days = self._span
+            if low <= first and last <= high:
+                return days
+            first, last = min(first, low), max(last, high)
+        years = range(date.fromordinal(first).year, date.fromordinal(last).year + 1)
+        low = date(years[0], 1, 1).toordinal()
+        high = date(years[-1], 12, 31).toordinal()
         off = dict.fromkeys(self.closed, "closed by the policy")
         for country, subdivision in self._places:
-            for year in range(from_year, to_year + 1):
+            for year in years:
                 off.update(_holidays(country, subdivision, year))
         week = self.week
         days = [day for day in range(low, high + 1) if week[(day + 6) % 7] and day not in off]
@@ -212,18 +213,17 @@ class LocalCalendar:
     def nth_business_day(self, after: int, n: int) -> int:
         """The ordinal of the ``n``-th business day after ``after``; ``n`` is at least 1."""
         # Ask for a span that surely holds it; a year with few business days needs a second look.
-        reach = after + 2 * n + 30
-        while True:
+        reach = after + 2 * n + 30  # pragma: no mutate (how far at first only saves time)
+        for _ in range(n + 5):  # pragma: no mutate (how long is a matter of patience)
             days = self._days(after, reach)
             position = bisect.bisect_right(days, after) + n - 1
             if position < len(days):
                 return days[position]
-            reach += 366
-            if reach - after > 366 * (n + 5):
-                raise InputError(
-                    f"no {n} business days follow {date.fromordinal(after)}",
-                    "the calendar has hardly any business days; open more days of the week",
-                )
+            reach += 366  # pragma: no mutate (a year, more or less)
+        raise InputError(
+            f"no {n} business days follow {date.fromordinal(after)}",
+            "the calendar has hardly any business days; open more days of the week",
+        )
 
     def days_off(self, after: int, until: int) -> list[tuple[int, str]]:
         """The weekdays with business hours after ``after`` up to ``until`` that are closed, and
@@ -231,14 +231,9 @@ class LocalCalendar:
         """
         self._days(after, until)
         off = self._off
-        first = bisect.bisect_left(off, (after + 1,))
-        return [one for one in off[first : first + until - after] if one[0] <= until]
+        return off[bisect.bisect(off, (after + 1,)) : bisect.bisect(off, (until + 1,))]
 
     # Clocks -------------------------------------------------------------------------------------
-
-    def local(self, instant: datetime) -> datetime:
-        """The local date and time, naive."""
-        return instant.astimezone(self.tz).replace(tzinfo=None)
 
     def day(self, instant: datetime) -> int:
         """The ordinal of the local date."""
@@ -253,18 +248,17 @@ class LocalCalendar:
         return from_local(datetime.fromordinal(day) + since, self.tz)
 
     def _midnight(self, day: int) -> tuple[datetime, bool]:
-        local = datetime.fromordinal(day)
-        midnight, after = (from_local(local + timedelta(days=n), self.tz) for n in (0, 1))
-        # On a day of 24 hours whose midnights exist clocks neither skip nor repeat anything.
-        plain = after - midnight == _WHOLE_DAY and self.local(midnight) == local
-        self._midnights[day] = midnight, plain
+        midnight, after = (from_local(datetime.fromordinal(n), self.tz) for n in (day, day + 1))
+        # On a day of 24 hours that begins at midnight clocks neither skip nor repeat anything.
+        begins = midnight.astimezone(self.tz).hour == 0  # pragma: no mutate (only saves time)
+        plain = begins and after - midnight == timedelta(hours=24)
+        self._midnights[day] = midnight, plain  # pragma: no mutate (only saves time)
         return midnight, plain
 
     def same_time(self, instant: datetime, day: int) -> datetime:
         """The local time of day of ``instant`` on another ``day``."""
         local = instant.astimezone(self.tz)
-        second = local.hour * 3600 + local.minute * 60 + local.second
-        return self.at(day, second, local.microsecond)
+        return self.at(day, _second(local), local.microsecond)
 
     def open_between(self, day: int, start: datetime, end: datetime) -> bool:
         """Whether any business hours of ``day``'s weekday lie between two instants."""
@@ -276,7 +270,7 @@ class LocalCalendar:
     def next_waking(self, instant: datetime) -> datetime:
         """``instant``, or the end of the quiet hours that it falls in."""
         local = instant.astimezone(self.tz)
-        second = local.hour * 3600 + local.minute * 60 + local.second
+        second = _second(local)
         if second < QUIET_UNTIL:
             return max(instant, self.at(local.toordinal(), QUIET_UNTIL))
         if second >= QUIET_FROM:
@@ -291,7 +285,7 @@ class LocalCalendar:
             hours: hours that the prospect prefers, in place of the business hours.
         """
         local = instant.astimezone(self.tz)
-        second = local.hour * 3600 + local.minute * 60 + local.second
+        second = _second(local)
         first = day = local.toordinal()
         while day - first <= SEARCH_DAYS:
             if self.is_business_day(day):
@@ -324,7 +318,7 @@ class Suspended:
             first, last = calendar.day(start), calendar.day(end)
             if not calendar.open_between(last, start, end):
                 last -= 1
-            if first <= last and not calendar.open_between(first, start, end):
+            if not calendar.open_between(first, start, end):
                 first += 1
             if first <= last:
                 days.append((first, last))
@@ -363,8 +357,7 @@ def _skipping(
     for first, last in spans:
         if end <= first:
             break
-        if last > start:
-            end += last - max(first, start)
+        end += max(timedelta(), last - max(first, start))
     return end
 
 
@@ -396,7 +389,7 @@ class BusinessTime:
             raise InputError("timezone: the list is empty", "name at least one IANA zone")
         self.calendars = calendars
         self._first = calendars[0]
-        self._one = len(calendars) == 1
+        self._one = len(calendars) == 1  # pragma: no mutate (only saves time)
 
     def suspended(self, suspensions: tuple[Suspension, ...]) -> tuple[Suspended, ...] | None:
         """The suspensions as each calendar counts them; ``None`` if there are none."""

@@ -301,7 +301,6 @@ def _place(prospect: Prospect, policy: Policy, parts: tuple[Part, ...], at: date
         stage in (AttemptStage.SPACED, AttemptStage.EXTRA)
         and charter.spaced_cap_reached(prospect)
         and any(part.channel is Channel.CALL for part in parts)
-        and not (decision.decision is Verdict.DUE and not broke)
     ):
         broke = (*broke, Rule.SPACED_CAP)
         if touch is None:

@@ -397,9 +397,7 @@ def _said(delays: list[Delayed]) -> list[Reason]:
 def _no_way_to_begin(case: Case, passed: list[Reason], anchor: datetime | None) -> Decision:
     """Every step was passed over before anybody tried: a way out can't be the first word."""
     prospect = case.prospect
-    since = anchor or (
-        prospect.appointment.at if prospect.appointment is not None else prospect.silence.since
-    )
+    since = anchor or prospect.silence.since
     because = "no attempt was made in this silence, and no step of the policy has a channel left"
     reason = Reason(Rule.CONTACT_POINT, because, (prospect.silence.version,), DESIGN)
     task = "reach them another way, add a contact point, or end the file"
@@ -499,10 +497,8 @@ def _exit_parts(
     case: Case, point: Touchpoint, left: list[tuple[Channel, str]]
 ) -> tuple[TouchPart, ...]:
     """The exit's parts on contact points not tried; on any channel when the planned ones are."""
-    if not left:
-        return ()
     parts = _parts_on(case.prospect, point.parts, left)
-    if parts:
+    if parts or not left:
         return parts
     channel, address = left[0]
     return (TouchPart(channel, address, point.parts[0].script),)
