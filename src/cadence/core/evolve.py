@@ -68,7 +68,6 @@ _CONNECTED: Final = Disposition.CONNECTED
 _EXTRA: Final = AttemptStage.EXTRA
 _ON_TIME: Final = AttemptStage.ON_TIME
 _SPACED: Final = AttemptStage.SPACED
-_ENGAGED: Final = Stage.ENGAGED
 _SCHEDULED: Final = Stage.SCHEDULED
 
 _ALL_CHANNELS: Final = frozenset(Channel)
@@ -154,6 +153,7 @@ class _Draft:
 
     # Filled in by begin() for a new prospect; declared for the type checker.
     id: str
+    version: int
     recorded_at: datetime
     since: datetime
     contact: Contact
@@ -162,7 +162,6 @@ class _Draft:
     def __init__(self, prospect: Prospect | None) -> None:
         if prospect is None:
             self.stage: Stage = Stage.NEW
-            self.version = 0
             self.name = ""
             self.zones: tuple[str, ...] = ("UTC",)
             self.country: str | None = None
@@ -273,9 +272,7 @@ class _Draft:
             elif before and (gap is None or attempt.gap_from != before):
                 unmeasured.append(position)
             elif before and gap is not None:
-                longer = gap.business_days - days
-                if longer > 0 or (longer == 0 and gap.minutes > minutes):
-                    days, minutes = gap.business_days, gap.minutes
+                days, minutes = max((days, minutes), (gap.business_days, gap.minutes))
             before = attempt.version
         silence = Silence(
             self.since,
@@ -514,8 +511,6 @@ def _attempt(draft: _Draft, event: Event, data: AttemptMade) -> None:
     attempts.insert(position, attempt)
     if stage is not _EXTRA:
         draft.not_before = None  # the promised touch has been made
-        if draft.stage is not _SCHEDULED and draft.stage is not _ENGAGED:
-            draft.pause_until = None
 
 
 def _replied(draft: _Draft, event: Event, data: ReplyReceived) -> None:
@@ -553,8 +548,7 @@ def _referred(draft: _Draft, event: Event, data: ReferralGiven) -> None:
 def _opted_out(draft: _Draft, event: Event, data: OptOutRequested) -> None:
     draft.failed_at = event.recorded_at
     draft.opted_out_version = event.version
-    if draft.opted_out_at is None or draft.opted_out_at < event.occurred_at:
-        draft.opted_out_at = event.occurred_at
+    draft.opted_out_at = max(draft.opted_out_at or event.occurred_at, event.occurred_at)
     if data.channel is None:
         draft.opted_out = _ALL_CHANNELS
     else:

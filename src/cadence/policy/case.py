@@ -169,9 +169,7 @@ class Case:
         """The hours they prefer, in place of business hours, if those are ever open."""
         return preferred_hours(self.prospect)
 
-    def next_open(
-        self, instant: datetime, delays: list[Delayed] | None, step: Step
-    ) -> datetime | None:
+    def next_open(self, instant: datetime, delays: list[Delayed], step: Step) -> datetime | None:
         """The first instant from ``instant`` on at which ``step`` may be made.
 
         Args:
@@ -190,26 +188,23 @@ class Case:
         moved = instant
         while True:
             start = moved
-            later: datetime | None = self.blocked_until(moved, pauses_since=agreed)
-            if later != moved and later is not None:
-                if delays is not None:
-                    delays.append(self._suspension(moved, later))
-                moved = later
+            back = self.blocked_until(moved, pauses_since=agreed)
+            if back != moved:
+                delays.append(self._suspension(moved, back))
+                moved = back
             later = self.time.next_waking(moved)
             if later is None:
                 return None
             if later != moved:
-                if delays is not None:
-                    because = f"quiet hours, 21:00 to 08:00 local{self._added(moved, later)}"
-                    delays.append(Delayed(Rule.QUIET_HOURS, later, because, (), DESIGN))
+                because = f"quiet hours, 21:00 to 08:00 local{self._added(moved, later)}"
+                delays.append(Delayed(Rule.QUIET_HOURS, later, because, (), DESIGN))
                 moved = later
             if not exact:
                 later = self.time.next_open(moved, hours)
                 if later is None:
                     return None
                 if later != moved:
-                    if delays is not None:
-                        delays.append(self._closed(moved, later))
+                    delays.append(self._closed(moved, later))
                     moved = later
             if moved == start:
                 return moved
