@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from cadence.core import (
@@ -22,7 +23,9 @@ from cadence.core import (
 )
 from cadence.errors import PolicyError
 from cadence.messages import compose, lint_policy, lint_script, script_names, script_text
-from cadence.policy import Policies, builtin
+from cadence.messages.scripts import render
+from cadence.policy import Policies, Policy, builtin, builtin_names
+from cadence.policy.model import StepPart
 
 NINE = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)  # 9:00 in New York
 POLICIES = Policies()
@@ -119,8 +122,68 @@ def test_what_they_told_us_is_never_taken_for_a_template() -> None:
 
 def test_the_builtin_scripts_have_nothing_the_linter_minds() -> None:
     assert lint_policy(builtin()) == []
-    for name in script_names():
+    for name in set(script_names()) & {stage.value for stage in AttemptStage}:
         assert lint_script(name, script_text(name), AttemptStage(name)) == []
+
+
+def test_every_script_that_comes_with_cadence_is_said_by_a_policy_that_does() -> None:
+    said_by = {
+        part.script
+        for policy in map(builtin, builtin_names())
+        for step in policy.steps
+        for turn in (step.parts, *step.rotation)
+        for part in turn
+    }
+    assert set(script_names()) == said_by
+
+
+def test_the_scripts_of_every_turn_are_linted() -> None:
+    policy = _rotating("no such script")
+    assert [finding.script for finding in lint_policy(policy)] == ["no such script"]
+
+
+def test_a_policys_own_script_is_linted_and_said_in_place_of_the_one_of_that_name() -> None:
+    policy = _rotating("spaced", {"spaced": "Ahoy {{ nmae }}", "unused": "Ahoy {{ name }}"})
+    assert {(finding.script, finding.what) for finding in lint_policy(policy)} == {
+        ("spaced", "there is no placeholder 'nmae'"),
+        ("spaced", "stage spaced must say 'name'"),
+        ("unused", "no step says it"),
+    }
+    policy = _rotating("spaced", {"spaced": "Ahoy {{ name }} by {{ channel }}"})
+    events = [*history(ON_TIME, TEN_MINUTES, HALF_DAY)]
+    prospect = fold(None, events)
+    assert prospect is not None
+    policies, now = Policies(policy), NINE + timedelta(days=3, hours=5)
+    decision = compose(policies.decision(prospect, now), prospect, policies, now)
+    assert decision.touch is not None
+    assert [part.text for part in decision.touch.parts] == [
+        "Ahoy Jerry by call",
+        "Ahoy Jerry by email",
+    ]
+
+
+def _rotating(script: str, scripts: dict[str, str] | None = None) -> Policy:
+    both = tuple(StepPart((channel,), script) for channel in (Channel.CALL, Channel.EMAIL))
+    return msgspec.structs.replace(
+        builtin(),
+        steps=tuple(
+            msgspec.structs.replace(step, parts=(), rotation=(both,))
+            if step.stage is AttemptStage.SPACED
+            else step
+            for step in builtin().steps
+        ),
+        scripts=scripts or {},
+    )
+
+
+def test_an_email_says_that_there_was_a_voicemail_only_where_there_was_one() -> None:
+    def text(*channels: Channel) -> str:
+        called = tuple(channel.value for channel in channels)
+        words = {"name": "Jerry", "value": "", "interest": "", "channels": called}
+        return render("email_with_voicemail", {}, words)
+
+    assert "I have just left you a voicemail" in text(Channel.CALL, Channel.EMAIL)
+    assert "voicemail" not in text(Channel.EMAIL)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +196,11 @@ def test_the_builtin_scripts_have_nothing_the_linter_minds() -> None:
         ("Hello {{ name }}", AttemptStage.ON_TIME, "must say 'next_time'"),
         ("Hello {{ name }}", AttemptStage.POLITE_EXIT, "must say 'deadline'"),
         ("Hello {{ name", AttemptStage.SPACED, "line 1"),
+        ("Hello, how about it?", AttemptStage.SPACED, "must say 'name'"),
+        ("Hello {{ name }}, still there?", AttemptStage.NURTURE, "must say 'value'"),
+        ("Hello {{ name }}, how are you?", AttemptStage.CONCERN, "must say 'are you ok'"),
+        ("{{ name }}, are you OK? {{ value }}", AttemptStage.CONCERN, "nothing about 'value'"),
+        ("Hello {{ name }}, I am still\\\nwaiting.", AttemptStage.SPACED, "'still waiting'"),
         ("x" * 700, AttemptStage.SPACED, "more than anybody reads"),
     ],
 )
@@ -144,3 +212,9 @@ def test_an_unknown_script_names_the_nearest() -> None:
     with pytest.raises(PolicyError) as caught:
         script_text("polite_exot")
     assert "polite_exit" in caught.value.mend
+
+
+@pytest.mark.parametrize("text", ["{{ name", "{{ naem }}", "{{ 1 / 0 }}", "{{ name.__class__() }}"])
+def test_a_script_that_can_not_be_said_is_named(text: str) -> None:
+    with pytest.raises(PolicyError, match="'ours' can't be said"):
+        render("ours", {"ours": text}, {"name": "Jerry"})

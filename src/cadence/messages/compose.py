@@ -50,6 +50,7 @@ def compose(decision: Decision, prospect: Prospect, policies: Policies, now: dat
         "interest": prospect.interests[-1] if prospect.interests else "",
         "value": "",
         "owner": prospect.owner or "",
+        "channels": tuple(part.channel.value for part in touch.parts),
     }
     value = prospect.next_value()
     if value is not None:
@@ -64,7 +65,10 @@ def compose(decision: Decision, prospect: Prospect, policies: Policies, now: dat
         kept = prospect.appointment or prospect.kept
         words["late"] = kept is not None and called - kept.at >= _LATE
     parts = tuple(
-        msgspec.structs.replace(part, text=render(part.script, policy.scripts, words))
+        msgspec.structs.replace(
+            part,
+            text=render(part.script, policy.scripts, {**words, "channel": part.channel.value}),
+        )
         for part in touch.parts
     )
     return msgspec.structs.replace(decision, touch=msgspec.structs.replace(touch, parts=parts))

@@ -73,8 +73,8 @@ def render(name: str, own: Mapping[str, str], words: Mapping[str, object]) -> st
         return _compiled(script_text(name, own)).render(words)
     except PolicyError as error:
         return f"[{error.what}]"
-    except TemplateError as error:
-        return f"[script {name} can't be rendered: {error.message}]"
+    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        return f"[script {name} can't be said: {error}]"
 
 
 @lru_cache(maxsize=256)

@@ -9,25 +9,35 @@ from jinja2 import meta
 from jinja2.exceptions import TemplateSyntaxError
 
 from cadence.core.events import AttemptStage
+from cadence.errors import PolicyError
 from cadence.messages.scripts import ENVIRONMENT, script_text
-from cadence.policy.model import Policy
+from cadence.policy.model import Policy, Step, StepPart
 
 __all__ = ["Finding", "lint_policy", "lint_script"]
 
-_WHO_AND_WHEN: Final = frozenset({"name", "time", "next_time", "appointment_time", "late", "owner"})
+_WHO_AND_HOW: Final = frozenset({"name", "time", "owner", "channel", "channels"})
+_WHO_AND_WHEN: Final = _WHO_AND_HOW | {"next_time", "appointment_time", "late"}
 _ANYTHING: Final = _WHO_AND_WHEN | {"interest", "value", "deadline"}
 
 # "The first two messages only say that one called as promised and when one will call again."
 _MAY: Final = {
     AttemptStage.ON_TIME: _WHO_AND_WHEN,
     AttemptStage.TEN_MINUTES: _WHO_AND_WHEN,
+    # It asks one thing, and sells nothing.
+    AttemptStage.CONCERN: _WHO_AND_HOW,
 }
 _MUST: Final = {
     AttemptStage.ON_TIME: frozenset({"name", "next_time", "late"}),
     AttemptStage.TEN_MINUTES: frozenset({"name", "next_time"}),
     AttemptStage.HALF_DAY: frozenset({"name", "interest"}),
+    AttemptStage.SPACED: frozenset({"name"}),
+    AttemptStage.CONCERN: frozenset({"name"}),
+    # A message without a reason is a reminder that we exist.
+    AttemptStage.NURTURE: frozenset({"name", "value"}),
     AttemptStage.POLITE_EXIT: frozenset({"name", "deadline"}),
 }
+_SAYS: Final = {AttemptStage.CONCERN: "are you ok"}
+"""What a script of a stage says in so many words."""
 _BLAME: Final = (
     "you didn't",
     "you did not",
@@ -40,6 +50,22 @@ _BLAME: Final = (
     "you haven't answered",
     "you failed",
     "your fault",
+    "you are ignoring",
+    "you're ignoring",
+    "you promised",
+    "you said you would",
+    "you should have",
+    "you could have",
+    "you keep",
+    "why have you not",
+    "why haven't you",
+    "why don't you",
+    "why did you not",
+    "still waiting",
+    "disappointed",
+    "wasted",
+    "again and again",
+    "how many times",
 )
 _LONGEST: Final = 480
 """Characters; three text messages."""
@@ -66,7 +92,10 @@ def lint_script(name: str, text: str, stage: AttemptStage) -> list[Finding]:
         found.append(Finding(name, f"stage {stage} says nothing about {placeholder!r}"))
     for placeholder in sorted(_MUST.get(stage, frozenset()) - used):
         found.append(Finding(name, f"stage {stage} must say {placeholder!r}"))
-    folded = text.casefold().replace("’", "'")
+    folded = " ".join(text.casefold().replace("’", "'").replace("\\\n", " ").split())
+    saying = _SAYS.get(stage, "")
+    if saying not in folded:
+        found.append(Finding(name, f"stage {stage} must say {saying!r}"))
     found += [Finding(name, f"blames: {words!r}") for words in _BLAME if words in folded]
     if len(text) > _LONGEST + 200:
         found.append(Finding(name, f"{len(text)} characters are more than anybody reads"))
@@ -74,11 +103,24 @@ def lint_script(name: str, text: str, stage: AttemptStage) -> list[Finding]:
 
 
 def lint_policy(policy: Policy) -> list[Finding]:
-    """What is wrong with the scripts that ``policy`` uses."""
+    """What is wrong with the scripts that ``policy`` uses: its own, and those of cadence."""
 
     def findings() -> Iterable[Finding]:
         for step in policy.steps:
-            for part in step.parts:
-                yield from lint_script(part.script, script_text(part.script), step.stage)
+            for part in _parts(step):
+                try:
+                    text = script_text(part.script, policy.scripts)
+                except PolicyError as error:
+                    yield Finding(part.script, f"there is no such script: {error.mend}")
+                else:
+                    yield from lint_script(part.script, text, step.stage)
+        used = {part.script for step in policy.steps for part in _parts(step)}
+        for name in policy.scripts:
+            if name not in used:
+                yield Finding(name, "no step says it")
 
     return list(dict.fromkeys(findings()))
+
+
+def _parts(step: Step) -> tuple[StepPart, ...]:
+    return (*step.parts, *(part for turn in step.rotation for part in turn))
