@@ -1,4 +1,4 @@
-"""Makes the generated parts of the docs: the stage diagram and table, the list of events.
+"""Makes the generated parts of the docs: the stages, the events, the catalogue of policies.
 
 ``python docs/generate.py`` writes them; with ``--check`` it fails when one is stale.
 """
@@ -6,12 +6,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
+from importlib import resources
 from pathlib import Path
 
 import msgspec
 
 from cadence.core import stages
-from cadence.core.events import DATA_TYPES
+from cadence.core.events import (
+    DATA_TYPES,
+    AttemptMade,
+    Channel,
+    Disposition,
+    Part,
+    PreferenceStated,
+)
+from cadence.core.stages import Stage
+from cadence.policy import DEFAULT_POLICY, Policy, Verdict, builtin, builtin_names, prove
+from cadence.policy.rehearsal import Rehearsal
+from cadence.policy.timetable import Entry
 
 DOCS = Path(__file__).parent
 
@@ -69,7 +82,133 @@ def events_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"stages.md": stages_page, "events.md": events_page}
+def timetable(
+    policy: Policy,
+    channels: Iterable[Channel] = Channel,
+    *,
+    prefers: Channel | None = None,
+    guidelines: bool = True,
+) -> Iterator[Entry]:
+    """What happens to somebody who never answers.
+
+    A silence begins as the policy has it: with an appointment, or else with the owner's own
+    attempt, made as the policy would make the first touch.
+
+    Args:
+        policy: under which.
+        channels: on which they can be reached.
+        prefers: the channel they prefer.
+        guidelines: whether they agreed to be followed up.
+    """
+    appointed = bool(policy.touchpoints) and policy.touchpoints[0].step.at is not None
+    known = tuple(channels)
+    rehearsal = Rehearsal(policy, known, appointment=appointed, guidelines=guidelines)
+    if prefers is not None:
+        rehearsal.record(PreferenceStated(prefers), rehearsal.now)
+    if not appointed:
+        first = next(point for point in policy.touchpoints if point.stage is Stage.SPACED)
+        usable = [
+            [channel for channel in part.channels if channel in known] for part in first.parts
+        ]
+        parts = [prefers if prefers in one else one[0] for one in usable if one] or known[:1]
+        rehearsal.attempt(tuple(_unanswered(channel) for channel in parts if channel is not None))
+        yield _entry(rehearsal)
+    while rehearsal.decision.decision in (Verdict.DUE, Verdict.WAIT):
+        made = len(rehearsal.events)
+        rehearsal.make()
+        if len(rehearsal.events) > made:
+            yield _entry(rehearsal)
+    end = rehearsal.decision.decision.value
+    yield Entry(rehearsal.business_day, f"{rehearsal.now:%H:%M}", end, (), "")
+
+
+def _unanswered(channel: Channel) -> Part:
+    call = channel is Channel.CALL
+    return Part(channel, Disposition.NO_ANSWER if call else Disposition.SENT, channel.value)
+
+
+def _entry(rehearsal: Rehearsal) -> Entry:
+    made = rehearsal.events[-1].data
+    assert isinstance(made, AttemptMade)  # make() and attempt() record nothing else
+    gap = ""
+    if made.gap is not None:
+        days, minutes = made.gap.business_days, made.gap.minutes
+        gap = f"{days} business days" if days else f"{minutes} minutes"
+    channels = tuple(part.channel.value for part in made.parts)
+    at = f"{rehearsal.now:%H:%M}"
+    return Entry(rehearsal.business_day, at, made.step or "", channels, gap)
+
+
+def policies_page() -> str:
+    """``docs/policies.md``: each policy of the catalogue with its source and its timetable."""
+    lines = [
+        "# The catalogue",
+        "",
+        "Generated from `src/cadence/policy/builtin/*.toml` by `make docs`; `make check` fails",
+        "when it is stale. Each policy is a file with its source, which explains every number",
+        "beside its step. `cadence policy show NAME` draws it.",
+        "",
+        "A timetable is what happens to somebody who can be reached on every channel, prefers",
+        "none, agreed to be followed up, and never answers. Day 0 is the business day of the first",
+        "attempt. A contact, an opt-out or an end stops it at any line; lateness, holidays and",
+        "guards make it longer, never denser.",
+        "",
+        "| policy | source | most attempts | in 7 days | in 30 days |",
+        "|---|---|---|---|---|",
+    ]
+    names = sorted(builtin_names(), key=lambda name: (name != DEFAULT_POLICY, name))
+    for name in names:
+        found = builtin(name)
+        proof = prove(found)
+        assert proof.bounds is not None, f"{name} is refuted"
+        most, week, month = (
+            proof.bounds.attempts_in_silence,
+            proof.bounds.attempts_in_7_days,
+            proof.bounds.attempts_in_30_days,
+        )
+        lines.append(f"| [`{name}`](#{name}) | {found.source} | {most} | {week} | {month} |")
+    lines += [
+        "",
+        "At most, in one silence, as proved; a polite exit that does not arrive is tried on each",
+        "channel, and counted.",
+    ]
+    for name in names:
+        lines += ["", f"## {name}", "", *_policy(builtin(name))]
+    return "\n".join(lines) + "\n"
+
+
+def _policy(policy: Policy) -> Iterator[str]:
+    yield _first_comment(policy.id)
+    yield ""
+    yield f"Source: “{policy.source}”. File: `src/cadence/policy/builtin/{policy.id}.toml`."
+    horizon = policy.horizon_business_days
+    yield f"Behind {horizon} business days of silence only the polite exit is left."
+    yield ""
+    yield f"<!-- picture: cadence policy show {policy.id} -->"
+    yield ""
+    yield "| day | time | touch | channels | after |"
+    yield "|---|---|---|---|---|"
+    for entry in timetable(policy):
+        channels = " and ".join(entry.channels)
+        name = f"`{entry.step}`" if channels else f"**{entry.step}**"
+        yield f"| {entry.business_day} | {entry.at} | {name} | {channels} | {entry.gap} |"
+    yield ""
+    yield "| who has only | touches | closed on day |"
+    yield "|---|---|---|"
+    for only in ((Channel.CALL, Channel.EMAIL), *((channel,) for channel in Channel)):
+        *touches, end = timetable(policy, only)
+        closed = end.business_day if end.step == Verdict.CLOSE else f"never: a {end.step}"
+        yield f"| {' and '.join(only)} | {len(touches)} | {closed} |"
+
+
+def _first_comment(name: str) -> str:
+    """What a policy file says about itself at its top, without the line that names it."""
+    source = resources.files("cadence.policy").joinpath("builtin", f"{name}.toml")
+    comment = source.read_text(encoding="utf-8").split("\n\n")[0].splitlines()
+    return "\n".join(line.removeprefix("#").strip() for line in comment[1:]).strip()
+
+
+PAGES = {"stages.md": stages_page, "events.md": events_page, "policies.md": policies_page}
 
 
 def main() -> int:

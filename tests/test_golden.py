@@ -13,15 +13,17 @@ from cadence.history import import_jsonl, replay
 from cadence.policy import Rule
 from cadence.store import Cadence
 
-HISTORIES = Path(__file__).parent.parent / "examples" / "histories"
-GOLDEN = Path(__file__).parent / "golden" / "replay"
-NAMES = sorted(path.stem for path in HISTORIES.glob("*.jsonl"))
+HERE = Path(__file__).parent
+FOLDERS = (HERE.parent / "examples" / "histories", HERE / "golden" / "histories")
+GOLDEN = HERE / "golden" / "replay"
+HISTORIES = {path.stem: path for folder in FOLDERS for path in sorted(folder.glob("*.jsonl"))}
+NAMES = list(HISTORIES)
 
 
 def replayed(name: str) -> list[dict[str, object]]:
     """Each event as stored, and what was decided after it, without the data versions."""
     app = Cadence.open()
-    with (HISTORIES / f"{name}.jsonl").open("rb") as lines:
+    with HISTORIES[name].open("rb") as lines:
         import_jsonl(app, lines)
     found: list[dict[str, object]] = []
     for prospect in app.prospects():
