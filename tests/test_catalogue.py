@@ -32,6 +32,7 @@ from cadence.store import Cadence
 HERE = Path(__file__).parent
 TIMETABLES = HERE / "golden" / "timetables"
 HISTORIES = HERE / "golden" / "histories"
+EXAMPLES = HERE.parent / "examples" / "histories"
 FILES = Path(cadence.policy.__file__).parent / "builtin"
 NAMES = builtin_names()
 NEW = [name for name in NAMES if name != DEFAULT_POLICY]
@@ -50,7 +51,7 @@ timetable = _generate.timetable
 ALL = tuple(Channel)
 PHONE_AND_EMAIL = (Channel.CALL, Channel.EMAIL)
 WHOM = [
-    (channels, prefers)
+    pytest.param(channels, prefers, id=f"{'+'.join(channels)}-prefers-{prefers or 'none'}")
     for channels in (ALL, PHONE_AND_EMAIL, *((channel,) for channel in Channel))
     for prefers in (None, *channels)
 ]
@@ -383,7 +384,10 @@ def test_every_policy_has_a_silence_an_opt_out_a_late_and_an_answered_history(na
     assert len(found) == 4
 
 
-@pytest.mark.parametrize("path", sorted(HISTORIES.glob("*.jsonl")), ids=lambda path: path.stem)
+ADOPTED = [*sorted(HISTORIES.glob("*.jsonl")), EXAMPLES / "jamie-are-you-ok.jsonl"]
+
+
+@pytest.mark.parametrize("path", ADOPTED, ids=lambda path: path.stem)
 def test_every_golden_history_adopts_a_policy_that_is_in_the_catalogue(path: Path) -> None:
     second = json.loads(path.read_text(encoding="utf-8").splitlines()[1])
     assert second["type"] == "PolicyAdopted"

@@ -5,12 +5,13 @@ import runpy
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from cadence.cli.main import main
-from cadence.core import Stage
+from cadence.core import Channel, Stage
 from cadence.history import import_jsonl
 from cadence.store import Cadence
 
@@ -92,6 +93,7 @@ def test_a_diallers_calls_are_recorded_once_with_the_rules_they_broke(tmp_path: 
         ("jerry-never-answers", Stage.CLOSED),
         ("jerry-opts-out", Stage.OPTED_OUT),
         ("jamie", Stage.POLITE_EXIT),
+        ("jamie-are-you-ok", Stage.ENGAGED),
     ],
 )
 def test_each_history_ends_where_its_story_does(name: str, stage: Stage) -> None:
@@ -131,6 +133,16 @@ def test_jamies_touches_under_tip8_broke_the_plan_and_the_history_says_so() -> N
     history = imported("jamie.jsonl").history("jamie")
     broke = [event.data.broke for event in history if hasattr(event.data, "broke")]
     assert broke.count(("plan",)) >= 5
+
+
+def test_jamie_is_asked_whether_she_is_ok_by_voicemail_and_text_after_three_weeks() -> None:
+    history = imported("jamie-are-you-ok.jsonl").history("jamie-are-you-ok")
+    made = [event for event in history if hasattr(event.data, "broke")]
+    assert not any(event.data.broke for event in made)
+    first, *_, asked = made
+    assert asked.data.step == "are_you_ok"
+    assert {part.channel for part in asked.data.parts} == {Channel.CALL, Channel.SMS}
+    assert asked.occurred_at - first.occurred_at == timedelta(days=21)
 
 
 def test_the_demo_uses_a_database_of_its_own(
