@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from cadence.cli.policy_picture import picture
 from cadence.core import stages
 from cadence.core.events import (
     DATA_TYPES,
@@ -184,7 +185,9 @@ def _policy(policy: Policy) -> Iterator[str]:
     horizon = policy.horizon_business_days
     yield f"Behind {horizon} business days of silence only the polite exit is left."
     yield ""
-    yield f"<!-- picture: cadence policy show {policy.id} -->"
+    yield "```"
+    yield from picture(list(timetable(policy)))
+    yield "```"
     yield ""
     yield "| day | time | touch | channels | after |"
     yield "|---|---|---|---|---|"
