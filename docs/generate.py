@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -14,18 +14,9 @@ import msgspec
 
 from cadence.cli.policy_picture import picture
 from cadence.core import stages
-from cadence.core.events import (
-    DATA_TYPES,
-    AttemptMade,
-    Channel,
-    Disposition,
-    Part,
-    PreferenceStated,
-)
-from cadence.core.stages import Stage
+from cadence.core.events import DATA_TYPES, Channel
 from cadence.policy import DEFAULT_POLICY, Policy, Verdict, builtin, builtin_names, prove
-from cadence.policy.rehearsal import Rehearsal
-from cadence.policy.timetable import Entry
+from cadence.policy.timetable import timetable
 
 DOCS = Path(__file__).parent
 
@@ -81,63 +72,6 @@ def events_page() -> str:
         meaning = (cls.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         lines.append(f"| `{name}` | {', '.join(fields) or 'none'} | {' '.join(meaning.split())} |")
     return "\n".join(lines) + "\n"
-
-
-def timetable(
-    policy: Policy,
-    channels: Iterable[Channel] = Channel,
-    *,
-    prefers: Channel | None = None,
-    guidelines: bool = True,
-) -> Iterator[Entry]:
-    """What happens to somebody who never answers.
-
-    A silence begins as the policy has it: with an appointment, or else with the owner's own
-    attempt, made as the policy would make the first touch.
-
-    Args:
-        policy: under which.
-        channels: on which they can be reached.
-        prefers: the channel they prefer.
-        guidelines: whether they agreed to be followed up.
-    """
-    appointed = bool(policy.touchpoints) and policy.touchpoints[0].step.at is not None
-    known = tuple(channels)
-    rehearsal = Rehearsal(policy, known, appointment=appointed, guidelines=guidelines)
-    if prefers is not None:
-        rehearsal.record(PreferenceStated(prefers), rehearsal.now)
-    if not appointed:
-        first = next(point for point in policy.touchpoints if point.stage is Stage.SPACED)
-        usable = [
-            [channel for channel in part.channels if channel in known] for part in first.parts
-        ]
-        parts = [prefers if prefers in one else one[0] for one in usable if one] or known[:1]
-        rehearsal.attempt(tuple(_unanswered(channel) for channel in parts if channel is not None))
-        yield _entry(rehearsal)
-    while rehearsal.decision.decision in (Verdict.DUE, Verdict.WAIT):
-        made = len(rehearsal.events)
-        rehearsal.make()
-        if len(rehearsal.events) > made:
-            yield _entry(rehearsal)
-    end = rehearsal.decision.decision.value
-    yield Entry(rehearsal.business_day, f"{rehearsal.now:%H:%M}", end, (), "")
-
-
-def _unanswered(channel: Channel) -> Part:
-    call = channel is Channel.CALL
-    return Part(channel, Disposition.NO_ANSWER if call else Disposition.SENT, channel.value)
-
-
-def _entry(rehearsal: Rehearsal) -> Entry:
-    made = rehearsal.events[-1].data
-    assert isinstance(made, AttemptMade)  # make() and attempt() record nothing else
-    gap = ""
-    if made.gap is not None:
-        days, minutes = made.gap.business_days, made.gap.minutes
-        gap = f"{days} business days" if days else f"{minutes} minutes"
-    channels = tuple(part.channel.value for part in made.parts)
-    at = f"{rehearsal.now:%H:%M}"
-    return Entry(rehearsal.business_day, at, made.step or "", channels, gap)
 
 
 def policies_page() -> str:

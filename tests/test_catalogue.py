@@ -3,7 +3,6 @@
 ``python tests/test_catalogue.py`` writes the golden timetable of a policy that has none yet.
 """
 
-import importlib.util
 import itertools
 import json
 import re
@@ -26,7 +25,7 @@ from cadence.policy import (
     load,
     prove,
 )
-from cadence.policy.timetable import Entry
+from cadence.policy.timetable import Entry, timetable
 from cadence.store import Cadence
 
 HERE = Path(__file__).parent
@@ -40,13 +39,6 @@ POLITE, UNTIL = "polite-persistence", "until-they-buy-or-say-stop"
 VOICEMAIL, ARE_YOU_OK = "voicemail-and-email", "are-you-ok"
 MONDAY = date(2024, 1, 1)
 """Business day 0 of a rehearsal."""
-
-_spec = importlib.util.spec_from_file_location("generate", HERE.parent / "docs" / "generate.py")
-assert _spec is not None
-assert _spec.loader is not None
-_generate = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_generate)
-timetable = _generate.timetable
 
 ALL = tuple(Channel)
 PHONE_AND_EMAIL = (Channel.CALL, Channel.EMAIL)

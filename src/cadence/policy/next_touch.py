@@ -514,7 +514,7 @@ def _answer(case: Case) -> Decision | None:
     given = None if policy.exit_step is None else policy.exit_step.answer_within
     days = charter.answer_business_days(given, frozenset(part.channel for part in parts))
     deadline = case.time.after_business_days(attempt.at, days, case.suspended)
-    because = "{} business days to answer the polite exit of {}"
+    because = f"{{}} business day{'s' * (days != 1)} to answer the polite exit of {{}}"
     if given is None or given.business_days is None:
         because += f" (the policy gives {given or 'no time'}; this is the least)"
     facts = (days, case.show(attempt.at))

@@ -145,12 +145,12 @@ class Rehearsal:
         parts = tuple(_unanswered(p.channel, p.address, delivered=exit_) for p in touch.parts)
         return self.attempt(parts)
 
-    def own_attempt(self, channel: Channel) -> Decision:
-        """An attempt of the owner's own, on ``channel``, at the first hour that no rule forbids.
+    def own_attempt(self, *channels: Channel) -> Decision:
+        """An attempt of the owner's own, on ``channels``, at the first hour that no rule forbids.
 
         Where none is found within 30 days it is not made.
         """
-        parts = (_unanswered(channel, channel.value),)
+        parts = tuple(_unanswered(channel, channel.value) for channel in channels)
         at: datetime | None = self.now
         while at is not None and at - self.now < _SEARCH:
             made = complete_attempt(self.prospect, AttemptMade(parts), self.policy, at)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from cadence.core.events import AttemptMade
+from cadence.core.events import AttemptMade, Channel, PreferenceStated
+from cadence.core.stages import Stage
 from cadence.policy.decision import Verdict
 from cadence.policy.model import Policy
+from cadence.policy.rehearsal import Rehearsal
 from cadence.policy.witness import begin, beginnings
 
 __all__ = ["Entry", "timetable"]
@@ -20,7 +22,7 @@ class Entry(msgspec.Struct, frozen=True):
     Attributes:
         business_day: counted from the day of the appointment, which is 0.
         at: the time of day, as ``HH:MM``.
-        step: the step's name; ``close`` for the end.
+        step: the step's name; at the end ``close``, or ``task`` where it is left to the owner.
         channels: how, one a part.
         gap: distance to the touch before, for a reader.
     """
@@ -32,36 +34,65 @@ class Entry(msgspec.Struct, frozen=True):
     gap: str
 
 
-def timetable(policy: Policy) -> Iterator[Entry]:
-    """What ``policy`` does with somebody who has every channel and never answers.
+def timetable(
+    policy: Policy,
+    channels: Iterable[Channel] | None = None,
+    *,
+    prefers: Channel | None = None,
+    guidelines: bool = True,
+) -> Iterator[Entry]:
+    """What ``policy`` does with somebody who never answers, each touch made when it is due.
 
-    They have agreed to be followed up, and each touch is made when it is due. It is a rehearsal
-    through the engine itself, so it can't promise anything else.
+    It is a rehearsal through the engine itself, so it can't promise anything else. A silence begins
+    as the policy has it: with an appointment, or else with the owner's own attempt, made as the
+    policy would make its first touch.
+
+    Args:
+        policy: under which.
+        channels: on which they can be reached; all that the team uses.
+        prefers: the channel they prefer.
+        guidelines: whether they agreed to be followed up.
     """
-    rehearsal = begin(policy, policy.usable, beginnings(policy)[0], guidelines=True)
-    calendar, zero = rehearsal.calendar, rehearsal.calendar.day(rehearsal.first)
+    known = tuple(channel for channel in Channel if channel in policy.usable)
+    if channels is not None:
+        known = tuple(channels)
+    how = beginnings(policy)[0]
+    appointed = how == "appointment"
+    rehearsal = begin(policy, known, how if appointed else "", guidelines=guidelines)
+    if prefers is not None:
+        rehearsal.record(PreferenceStated(prefers), rehearsal.now)
+    if not appointed:
+        rehearsal.own_attempt(*_first_channels(policy, known, prefers))
     shown = 0
     while True:
         for event in rehearsal.events[shown:]:
             if isinstance(event.data, AttemptMade):
-                yield _entry(
-                    event.data,
-                    calendar.business_days(zero, calendar.day(event.occurred_at)),
-                    f"{event.occurred_at:%H:%M}",
-                )
+                yield _entry(event.data, rehearsal)
         shown = len(rehearsal.events)
         decision = rehearsal.wait()
-        if decision.decision is Verdict.CLOSE:
-            yield Entry(rehearsal.business_day, f"{rehearsal.now:%H:%M}", "close", (), "")
         if decision.decision is not Verdict.DUE:
+            end = decision.decision.value
+            yield Entry(rehearsal.business_day, f"{rehearsal.now:%H:%M}", end, (), "")
             return
         rehearsal.make()
 
 
-def _entry(made: AttemptMade, day: int, at: str) -> Entry:
+def _first_channels(
+    policy: Policy, known: tuple[Channel, ...], prefers: Channel | None
+) -> list[Channel]:
+    """The channels on which the policy would make its first spaced touch."""
+    first = next((point for point in policy.touchpoints if point.stage is Stage.SPACED), None)
+    parts = () if first is None else first.parts
+    usable = [[channel for channel in part.channels if channel in known] for part in parts]
+    chosen = [prefers if prefers in one else one[0] for one in usable if one]
+    return [channel for channel in chosen if channel is not None] or list(known[:1])
+
+
+def _entry(made: AttemptMade, rehearsal: Rehearsal) -> Entry:
     gap = ""
     if made.gap is not None:
         days = made.gap.business_days
         gap = f"{days} business day{'s' * (days != 1)}" if days else f"{made.gap.minutes} minutes"
     channels = tuple(part.channel.value for part in made.parts)
-    return Entry(day, at, made.step or "", channels, gap)
+    at = f"{rehearsal.now:%H:%M}"
+    return Entry(rehearsal.business_day, at, made.step or "", channels, gap)
