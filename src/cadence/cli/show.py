@@ -172,6 +172,8 @@ def replay_lines(steps: Iterable[Replayed]) -> Iterable[str]:
         late = ""
         if event.recorded_at != event.occurred_at:
             late = paint(f" (recorded {clock(prospect, event.recorded_at)})", "dim")
+        if event.uncertain is not None:
+            late += paint(f" (order uncertain: {plain(event.uncertain)})", "yellow")
         head = f"{event.version:>4}  {when}  {paint(type_name(event.data), 'bold')}"
         yield f"{head}  {_summary(event)}{late}"
         yield f"      → {step.stage:12} {next_line(prospect, step.decision)}"

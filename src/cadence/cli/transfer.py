@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +13,9 @@ import typer
 
 from cadence.cli.session import Session, command
 from cadence.errors import InputError, StoreError
-from cadence.history.jsonl import export_jsonl, import_jsonl
+from cadence.history.files import open_input
+from cadence.history.importing import Imported, Source, import_all, prepare
+from cadence.history.jsonl import Jsonl, export_jsonl
 from cadence.store import Cadence
 from cadence.store.application import Progress
 
@@ -36,14 +37,8 @@ def register(app: typer.Typer) -> None:
         file: Annotated[str, typer.Argument(metavar="FILE", help="JSONL; - is standard input.")],
     ) -> None:
         """Import histories, all of the file or nothing; importing twice changes nothing."""
-        lines = _lines(file)
-        if not session.exists():
-            # A file that is refused must not leave an empty database behind.
-            with Cadence.open() as trial:
-                lines = list(lines)
-                import_jsonl(trial, lines)
-        with session.writing() as store, session.progress("importing") as progress:
-            done = import_jsonl(store, lines, progress=progress)
+        with open_input(file) as found:
+            done = _import(session, Jsonl(found.lines(), found.position))
         if session.json:
             session.print_json(done._asdict())
             return
@@ -83,17 +78,17 @@ def register(app: typer.Typer) -> None:
         session.write(f"{written} events exported to {file}")
 
 
-def _lines(file: str) -> Iterable[bytes]:
-    if file == "-":
-        if sys.stdin is None:
-            raise InputError("-: standard input is closed", "name a file, or pipe one in")
-        return sys.stdin.buffer
-    try:
-        with Path(file).open("rb") as found:
-            return found.readlines()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{file}: {reason}", "name a file that can be read") from None
+def _import(session: Session, source: Source) -> Imported:
+    if session.exists():
+        with session.writing() as store:
+            return import_all(store, source, steps=session.progress)
+    # A file that is refused must not leave an empty database behind.
+    with (
+        Cadence.open() as empty,
+        prepare(empty, source, steps=session.progress) as good,
+        session.writing() as store,
+    ):
+        return good.write(store, steps=session.progress)
 
 
 def _refuse_the_database(file: str, db: str) -> None:

@@ -49,6 +49,7 @@ class Line(msgspec.Struct, frozen=True):
     by: str | None = None
     correlation: str | None = None
     command_id: str | None = None
+    uncertain: str | None = None
 
 
 class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,6 +62,7 @@ class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
     by: str | None = None
     correlation: str | None = None
     command_id: str | None = None
+    uncertain: str | None = None
 
 
 # What reading JSON can raise beside a wrong field: broken syntax, bad UTF-8, nesting without end.
@@ -81,7 +83,7 @@ def to_builtins(event: Event) -> dict[str, Any]:
         "recorded_at": plain["recorded_at"],
         "data": data,
     }
-    for name in ("by", "correlation", "command_id"):
+    for name in ("by", "correlation", "command_id", "uncertain"):
         if name in plain:
             found[name] = plain[name]
     return found
@@ -143,6 +145,7 @@ def decode_line(line: bytes | str) -> Line:
         by=envelope.by,
         correlation=envelope.correlation,
         command_id=envelope.command_id,
+        uncertain=envelope.uncertain,
     )
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -61,7 +62,7 @@ from cadence.policy.load import builtin
 from cadence.policy.loop import advance
 from cadence.policy.model import Policy
 from cadence.policy.zones import zones_version
-from cadence.store.due import DueRow, DueStore, due_row, to_micros
+from cadence.store.due import DueRow, DueStore, Prepared, due_row, to_micros
 from cadence.store.mapper import EventMapper
 from cadence.store.memory import MemoryFactory
 from cadence.store.sqlite import SQLiteDueFactory
@@ -395,6 +396,8 @@ class Cadence(Application[str]):
     ) -> int:
         """Append events that are complete already, of many prospects, in one transaction.
 
+        They are taken in as they come, so there may be more of them than fit into memory.
+
         Args:
             histories: for each prospect its whole history, and how much of it is stored already.
             progress: told how many prospects are done.
@@ -405,24 +408,48 @@ class Cadence(Application[str]):
         Raises:
             Conflict: somebody else wrote to one of the prospects meanwhile; nothing was recorded.
         """
-        new: list[Event] = []
-        rows: list[DueRow] = []
-        for number, (history, stored) in enumerate(histories, 1):
-            prospect = fold(None, history)
-            if prospect is not None and len(history) > stored:
-                rows.append(self._row(prospect))
-                new.extend(history[stored:])
-            if progress is not None:
-                progress(number, None)
-        if new:
-            try:
-                self._append(new, rows)
-            except IntegrityError:
-                raise Conflict(
-                    "somebody else wrote to one of the prospects meanwhile; nothing was recorded",
-                    "try again",
-                ) from None
-        return len(new)
+
+        def prepared() -> Iterator[Prepared]:
+            for number, (history, stored) in enumerate(histories, 1):
+                prospect = fold(None, history)
+                if prospect is not None and len(history) > stored:
+                    yield self.prepare(prospect, history[stored:])
+                if progress is not None:
+                    progress(number, None)
+
+        return self.append_prepared(prepared())
+
+    def prepare(self, prospect: Prospect, new: Sequence[Event]) -> Prepared:
+        """What :meth:`append_prepared` writes of one prospect; nothing is written yet.
+
+        Args:
+            prospect: the fold of its whole history, the new events included.
+            new: the events that are not stored yet.
+        """
+        return Prepared([self.mapper.to_stored_event(event) for event in new], self._row(prospect))
+
+    def append_prepared(self, batches: Iterable[Prepared]) -> int:
+        """Append what was prepared, of many prospects, in one transaction; as it comes.
+
+        Returns:
+            How many events were appended.
+
+        Raises:
+            Conflict: somebody else wrote to one of the prospects meanwhile; nothing was recorded.
+        """
+        waiting = iter(batches)
+        first = next(waiting, None)
+        if first is None:
+            return 0
+        self._check_writable()
+        try:
+            with self._errors():
+                return self._store.insert_batches(chain((first,), waiting))
+        except IntegrityError:
+            raise Conflict(
+                "somebody else wrote to one of the prospects meanwhile; nothing was recorded",
+                "try again",
+            ) from None
 
     def rebuild_due(self, *, progress: Progress | None = None) -> int:
         """Make the due list anew from the events, in one transaction.
@@ -452,12 +479,15 @@ class Cadence(Application[str]):
             return DueRow(prospect.id, Verdict.TASK.value, 0, 0)
         return due_row(decision or self.decision(prospect, prospect.recorded_at))
 
-    def _append(self, events: Sequence[Event], rows: Sequence[DueRow]) -> None:
+    def _check_writable(self) -> None:
         if self._read_only:
             raise StoreError(
                 f"database {self._place}: was opened to be read only",
                 "open it without read_only",
             )
+
+    def _append(self, events: Sequence[Event], rows: Sequence[DueRow]) -> None:
+        self._check_writable()
         stored: list[StoredEvent] = [self.mapper.to_stored_event(event) for event in events]
         with self._errors():
             self.recorder.insert_events(stored, due=rows)

@@ -10,7 +10,7 @@ from eventsourcing.persistence import ApplicationRecorder, StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder, POPOFactory
 
 from cadence.core.events import Event
-from cadence.store.due import DueRow
+from cadence.store.due import DueRow, Prepared
 from cadence.store.mapper import decode_rows
 
 __all__ = ["MemoryFactory", "MemoryRecorder"]
@@ -31,6 +31,12 @@ class MemoryRecorder(POPOApplicationRecorder):
         ids = super()._update_table(stored_events, **kwargs)
         self._due.update(rows)
         return ids
+
+    def insert_batches(self, batches: Iterable[Prepared]) -> int:
+        made = list(batches)  # may raise, so before anything is written
+        events = [event for one in made for event in one.events]
+        self.insert_events(events, due=[one.row for one in made])
+        return len(events)
 
     def select_stream(self, prospect: str) -> list[Event]:
         rows = sorted(self.select_events(prospect), key=lambda row: row.originator_version)
