@@ -1,0 +1,372 @@
+"""A mapping at work: a row of somebody else's file becomes the event that it stands for.
+
+A row is what stands in its columns, or in the attributes of an event of a log, by name. Whatever is
+wrong with it is an error that names the column and the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+
+from cadence.core.events import (
+    AttemptMade,
+    Channel,
+    ContactPoint,
+    Data,
+    Disposition,
+    EndReason,
+    FollowUpEnded,
+    Intent,
+    InterestNoted,
+    OptOutRequested,
+    Part,
+    ProspectAdded,
+    ReplyReceived,
+)
+from cadence.core.terms import Term
+from cadence.core.wire import Line, check_id, to_utc
+from cadence.errors import InputError
+from cadence.history.mapping import At, Field, From, Rule, fields_of
+from cadence.history.mapping import Mapping as Model
+from cadence.history.spool import Found
+from cadence.policy.decide import check_fact
+from cadence.policy.zones import from_local, zone
+
+__all__ = ["Mapped", "Person", "data_type"]
+
+Row = Mapping[str, str]
+_Reader = Callable[[Row], str]
+_Term = TypeVar("_Term", bound=Term)
+
+_NOON: Final = time(12)
+_DATA_TYPES: Final[dict[str, type[Data]]] = {
+    "attempt": AttemptMade,
+    "reply": ReplyReceived,
+    "end": FollowUpEnded,
+}
+_PARTS: Final = frozenset({"parts"})
+
+
+def data_type(event: str | None) -> type[Data] | None:
+    """The type of event that a mapping calls ``event``."""
+    return None if event is None else _DATA_TYPES[event]
+
+
+class Person(NamedTuple):
+    """Who a row is about."""
+
+    ids: tuple[str, ...]
+    zone: ZoneInfo
+    data: ProspectAdded
+
+
+class Mapped:
+    """A mapping, ready for rows."""
+
+    def __init__(self, model: Model, labels: Mapping[str, str] | None = None) -> None:
+        """Args:
+        model: the mapping.
+        labels: what the columns are called in the file, where that is not their name.
+        """
+        self.model = model
+        self._labels = labels or {}
+        self._tables = {
+            name: {word.strip().casefold(): ours for word, ours in words.items()}
+            for name, words in model.tables.items()
+        }
+        about = model.prospect
+        self._ids = fields_of(about.id)
+        self._about = {
+            name: self.reader(getattr(about, name))
+            for name in ("name", "timezone", "country", "subdivision", "owner", "source")
+        }
+        self._points = [(one.channel, self.reader(one.address)) for one in about.contact_points]
+        self._record = self.reader(model.record.id)
+        self._by = self.reader(model.record.by)
+        self._rules = [_Ready(self, number, rule) for number, rule in enumerate(model.rules)]
+        self._key, self._index = _index(self._rules)
+
+    # Columns ------------------------------------------------------------------------------------
+
+    def label(self, name: str) -> str:
+        """What the column ``name`` is called in the file."""
+        return self._labels.get(name, name)
+
+    def reader(self, field: Field | None) -> _Reader:
+        """What reads ``field`` out of a row; an empty text where there is nothing."""
+        alternatives = fields_of(field)
+        if not alternatives:
+            return lambda row: ""
+        if len(alternatives) == 1 and isinstance(alternatives[0], str):
+            constant = alternatives[0]
+            return lambda row: constant
+
+        def read(row: Row) -> str:
+            for one in alternatives:
+                if isinstance(one, str):
+                    return one
+                value = row.get(one.source, "").strip()
+                if value:
+                    return value if one.table is None else self._translate(one, value)
+            return ""
+
+        return read
+
+    def _translate(self, field: From, value: str) -> str:
+        assert field.table is not None  # the caller looked
+        found = self._tables[field.table].get(value.casefold())
+        if found is None:
+            raise InputError(
+                f"{self.label(field.source)}: {value!r} is not in the table {field.table}",
+                f'add it to [tables.{field.table}] in a mapping that extends = "{self.model.name}"',
+            )
+        return found
+
+    # Rows ---------------------------------------------------------------------------------------
+
+    def rule(self, row: Row) -> _Ready | None:
+        """The rule for a row: of several the first that fits."""
+        rules = self._rules
+        if self._key is not None:
+            value = row.get(self._key, "")
+            rules = self._index.get(value) or self._index.get(value.strip().casefold(), [])
+        for one in rules:
+            if one.fits(row):
+                return one
+        return None
+
+    def person(self, row: Row) -> Person | None:
+        """Who a row is about; ``None`` where it does not say.
+
+        Raises:
+            InputError: a value that can't be, such as an unknown zone.
+        """
+        ids = self._read_ids(row)
+        if not ids:
+            return None
+        read = {name: reader(row) or None for name, reader in self._about.items()}
+        points = [(channel, reader(row)) for channel, reader in self._points]
+        name, zone_name = read["name"] or ids[0], read["timezone"]
+        if zone_name is None:
+            raise InputError(
+                "timezone: is empty", "name a zone for such rows in the mapping, after the column"
+            )
+        data = ProspectAdded(
+            name,
+            zone_name,
+            read["country"],
+            read["subdivision"],
+            tuple(ContactPoint(channel, address) for channel, address in points if address),
+            read["source"] or self.model.name,
+            read["owner"],
+        )
+        check_fact(data)
+        return Person(ids, zone(zone_name), data)
+
+    def _read_ids(self, row: Row) -> tuple[str, ...]:
+        for one in self._ids:
+            if isinstance(one, str):
+                return (one,)
+            value = row.get(one.source, "").strip()
+            if value:
+                ids = value.split(one.split) if one.split else [value]
+                found = tuple(dict.fromkeys(part.strip() for part in ids if part.strip()))
+                for part in found:
+                    check_id(part)
+                return found
+        return ()
+
+    def time(self, row: Row, person: Person) -> tuple[datetime, str | None]:
+        """When it happened, and why that is not certain.
+
+        Raises:
+            InputError: it does not say, or says what is no time.
+        """
+        for at in self.model.record.times:
+            value = row.get(at.source, "").strip()
+            if value:
+                instant, is_day = _parse(value, at, person.zone, self.label(at.source))
+                why = at.uncertain or ("only the day is known" if is_day else None)
+                return to_utc(instant, self.label(at.source)), why
+        names = ", ".join(self.label(at.source) for at in self.model.record.times)
+        raise InputError(f"{names}: is empty", "every row needs a time")
+
+    def found(
+        self,
+        number: int,
+        rule: _Ready,
+        row: Row,
+        person: Person,
+        *,
+        added_at: datetime | None = None,
+        record: str | None = None,
+    ) -> Iterator[Found]:
+        """The events of a row, one for each person it is about.
+
+        Args:
+            number: of the row.
+            rule: the one that fits it.
+            row: what stands in it.
+            person: who it is about.
+            added_at: when the person was added, if they are not known; by default with the row.
+            record: its id, where the mapping names no column for it.
+
+        Raises:
+            InputError: a value that can't be.
+        """
+        data = rule.data(row)
+        instant, uncertain = self.time(row, person)
+        once = None
+        if rule.first_of_day:
+            once = f"{rule.number} {instant.astimezone(person.zone).date()}"
+        record = self._record(row) or record
+        command_id = None if record is None else f"{self.model.name}:{record}"
+        given = _PARTS if isinstance(data, AttemptMade) else frozenset()
+        by = self._by(row) or None
+        first = instant if added_at is None else min(added_at, instant)
+        for one in person.ids:
+            whole = person.data if len(person.ids) == 1 else replace(person.data, name=one)
+            added = Line(one, first, whole, frozenset())
+            line = Line(
+                one, instant, data, given, by=by, command_id=command_id, uncertain=uncertain
+            )
+            yield Found(number, line, added, once)
+
+
+class _Ready:
+    """A rule, ready for rows."""
+
+    def __init__(self, mapped: Mapped, number: int, rule: Rule) -> None:
+        self.number = number
+        self.rule = rule
+        self.first_of_day = rule.first_of == "day"
+        self.passes_over = rule.because
+        self.when = [
+            (name, frozenset(one.strip().casefold() for one in _several(values)))
+            for name, values in rule.when.items()
+        ]
+        self._read = {
+            name: mapped.reader(getattr(rule, name))
+            for name in ("channel", "disposition", "address", "intent", "reason", "text")
+        }
+        fields = (rule.channel, rule.disposition, rule.intent, rule.reason)
+        constant = all(one is None or isinstance(one, str) for one in fields)
+        self._always: Data | None = None
+        if constant and rule.address is None and rule.text is None and rule.event != "pass_over":
+            self._always = self._make({})
+
+    def fits(self, row: Row) -> bool:
+        """Whether the rule is for this row."""
+        return all(row.get(name, "").strip().casefold() in values for name, values in self.when)
+
+    def data(self, row: Row) -> Data:
+        """What happened.
+
+        Raises:
+            InputError: a value that can't be.
+        """
+        return self._always or self._make(row)
+
+    def _make(self, row: Row) -> Data:
+        event = self.rule.event
+        if event == "attempt":
+            channel = self._term("channel", row, Channel)
+            disposition = self._term("disposition", row, Disposition)
+            return AttemptMade((Part(channel, disposition, self._read["address"](row) or None),))
+        if event == "reply":
+            intent = self._term("intent", row, Intent) if self._read["intent"](row) else None
+            return ReplyReceived(self._term("channel", row, Channel), intent)
+        if event == "end":
+            return FollowUpEnded(self._term("reason", row, EndReason))
+        if event == "opt_out":
+            every = not self._read["channel"](row)
+            return OptOutRequested(None if every else self._term("channel", row, Channel))
+        return InterestNoted(self._read["text"](row))
+
+    def _term(self, name: str, row: Row, kind: type[_Term]) -> _Term:
+        value = self._read[name](row)
+        try:
+            return kind(value)
+        except ValueError:
+            raise InputError(
+                f"{name}: {value!r} is no {name}" if value else f"{name}: is empty",
+                f"one of {', '.join(kind)}; translate it with a table in the mapping",
+            ) from None
+
+
+def _several(values: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (values,) if isinstance(values, str) else values
+
+
+def _index(rules: list[_Ready]) -> tuple[str | None, dict[str, list[_Ready]]]:
+    """The rules by what must stand in one column, if there is one that every rule looks at."""
+    names = [{name for name, _ in rule.when} for rule in rules]
+    common = set.intersection(*names)
+    key = next((name for name, _ in rules[0].when if name in common), None)
+    found: dict[str, list[_Ready]] = {}
+    for rule in rules:
+        for name, values in rule.when:
+            if name == key:
+                for value in (*values, *_several(rule.rule.when[name])):
+                    if rule not in found.setdefault(value, []):
+                        found[value].append(rule)
+    return key, found
+
+
+# Times --------------------------------------------------------------------------------------------
+
+
+def _parse(value: str, at: At, own: ZoneInfo, label: str) -> tuple[datetime, bool]:
+    """The instant that ``value`` says, and whether it says only the day."""
+    for form in at.formats:
+        local = _read_time(value, form)
+        if local is None:
+            continue
+        if isinstance(local, datetime):
+            if local.tzinfo is not None:
+                return local, False
+            if at.zone is None:
+                raise InputError(
+                    f"{label}: {value!r} has no zone (a naive time)",
+                    'say whose clock it is in the mapping: zone = "Europe/Berlin", or "prospect"',
+                )
+            return from_local(local, own if at.zone == "prospect" else zone(at.zone)), False
+        # Noon of their own day: the date stays what it is, whoever looks at it.
+        return from_local(datetime.combine(local, _NOON), own), True
+    known = " or ".join(at.formats)
+    raise InputError(
+        f"{label}: {value!r} is no time ({known})", "list its format in the mapping, under formats"
+    )
+
+
+def _read_time(value: str, form: str) -> datetime | date | None:
+    try:
+        if form == "iso":
+            # A date alone would become midnight, and midnight is another day elsewhere.
+            return datetime.fromisoformat(value) if len(value) > _DATE and ":" in value else None
+        if form == "date":
+            return date.fromisoformat(value) if len(value) == _DATE else None
+        if form == "epoch_ms":
+            return _epoch(value, 1000)
+        if form == "epoch_s":
+            return _epoch(value, 1)
+        found = datetime.strptime(value, form)  # noqa: DTZ007  (its zone is looked at later)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return found if any(sign in form for sign in _CLOCK) else found.date()
+
+
+def _epoch(value: str, units: int) -> datetime | None:
+    if not value.isascii() or not value.removeprefix("-").isdigit():
+        return None
+    return _EPOCH + timedelta(seconds=1) * int(value) / units
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DATE: Final = len("2026-12-01")
+_CLOCK: Final = ("%H", "%I", "%c", "%X", "%T", "%R", "%f")
