@@ -63,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         try:
             _refuse_bytes(given)
+            if "import" in given:
+                given = _with_default(given, "--preview", transfer.PREVIEW)
             app(args=given or ["--help"], standalone_mode=False, prog_name="cadence")
         except typer.Exit as error:
             return error.exit_code
@@ -96,6 +98,15 @@ def _refuse_bytes(arguments: list[str]) -> None:
                 f"the argument {one!r} is not in UTF-8",
                 "write it in UTF-8",
             ) from None
+
+
+def _with_default(arguments: list[str], option: str, value: int) -> list[str]:
+    """Let ``option`` stand without a number; the option parser knows no such options."""
+    found: list[str] = []
+    for one, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        bare = one == option and not after.removeprefix("-").isdecimal()
+        found.append(f"{option}={value}" if bare else one)
+    return found
 
 
 def _forget_stdout() -> None:

@@ -37,7 +37,7 @@ from cadence.history.spool import Found
 from cadence.policy.decide import check_fact
 from cadence.policy.zones import from_local, zone
 
-__all__ = ["Mapped", "Person", "data_type"]
+__all__ = ["Mapped", "Person", "Ready", "data_type"]
 
 Row = Mapping[str, str]
 _Reader = Callable[[Row], str]
@@ -80,7 +80,6 @@ class Mapped:
             for name, words in model.tables.items()
         }
         about = model.prospect
-        self._ids = fields_of(about.id)
         self._about = {
             name: self.reader(getattr(about, name))
             for name in ("name", "timezone", "country", "subdivision", "owner", "source")
@@ -88,7 +87,7 @@ class Mapped:
         self._points = [(one.channel, self.reader(one.address)) for one in about.contact_points]
         self._record = self.reader(model.record.id)
         self._by = self.reader(model.record.by)
-        self._rules = [_Ready(self, number, rule) for number, rule in enumerate(model.rules)]
+        self._rules = [Ready(self, number, rule) for number, rule in enumerate(model.rules)]
         self._key, self._index = _index(self._rules)
 
     # Columns ------------------------------------------------------------------------------------
@@ -129,7 +128,7 @@ class Mapped:
 
     # Rows ---------------------------------------------------------------------------------------
 
-    def rule(self, row: Row) -> _Ready | None:
+    def rule(self, row: Row) -> Ready | None:
         """The rule for a row: of several the first that fits."""
         rules = self._rules
         if self._key is not None:
@@ -140,17 +139,21 @@ class Mapped:
                 return one
         return None
 
-    def person(self, row: Row) -> Person | None:
+    def person(self, row: Row, rule: Ready) -> Person | None:
         """Who a row is about; ``None`` where it does not say.
+
+        Args:
+            row: what says so.
+            rule: the one that fits it.
 
         Raises:
             InputError: a value that can't be, such as an unknown zone.
         """
-        ids = self._read_ids(row)
+        ids = _read_ids(row, rule.ids)
         if not ids:
             return None
         read = {name: reader(row) or None for name, reader in self._about.items()}
-        points = [(channel, reader(row)) for channel, reader in self._points]
+        points = [(channel, reader(row)) for channel, reader in rule.points]
         name, zone_name = read["name"] or ids[0], read["timezone"]
         if zone_name is None:
             raise InputError(
@@ -167,19 +170,6 @@ class Mapped:
         )
         check_fact(data)
         return Person(ids, zone(zone_name), data)
-
-    def _read_ids(self, row: Row) -> tuple[str, ...]:
-        for one in self._ids:
-            if isinstance(one, str):
-                return (one,)
-            value = row.get(one.source, "").strip()
-            if value:
-                ids = value.split(one.split) if one.split else [value]
-                found = tuple(dict.fromkeys(part.strip() for part in ids if part.strip()))
-                for part in found:
-                    check_id(part)
-                return found
-        return ()
 
     def time(self, row: Row, person: Person) -> tuple[datetime, str | None]:
         """When it happened, and why that is not certain.
@@ -199,7 +189,7 @@ class Mapped:
     def found(
         self,
         number: int,
-        rule: _Ready,
+        rule: Ready,
         row: Row,
         person: Person,
         *,
@@ -238,7 +228,7 @@ class Mapped:
             yield Found(number, line, added, once)
 
 
-class _Ready:
+class Ready:
     """A rule, ready for rows."""
 
     def __init__(self, mapped: Mapped, number: int, rule: Rule) -> None:
@@ -250,6 +240,10 @@ class _Ready:
             (name, frozenset(one.strip().casefold() for one in _several(values)))
             for name, values in rule.when.items()
         ]
+        about = mapped.model.prospect
+        self.ids = fields_of(about.id if rule.id is None else rule.id)
+        points = about.contact_points if rule.contact_points is None else rule.contact_points
+        self.points = [(one.channel, mapped.reader(one.address)) for one in points]
         self._read = {
             name: mapped.reader(getattr(rule, name))
             for name in ("channel", "disposition", "address", "intent", "reason", "text")
@@ -262,7 +256,11 @@ class _Ready:
 
     def fits(self, row: Row) -> bool:
         """Whether the rule is for this row."""
-        return all(row.get(name, "").strip().casefold() in values for name, values in self.when)
+        for name, values in self.when:
+            value = row.get(name, "").strip()
+            if value.casefold() not in values and not (value and "*" in values):
+                return False
+        return True
 
     def data(self, row: Row) -> Data:
         """What happened.
@@ -299,16 +297,32 @@ class _Ready:
             ) from None
 
 
+def _read_ids(row: Row, fields: tuple[str | From, ...]) -> tuple[str, ...]:
+    for one in fields:
+        if isinstance(one, str):
+            return (one,)
+        value = row.get(one.source, "").strip()
+        if value:
+            ids = value.split(one.split) if one.split else [value]
+            found = tuple(dict.fromkeys(part.strip() for part in ids if part.strip()))
+            for part in found:
+                check_id(part)
+            return found
+    return ()
+
+
 def _several(values: str | tuple[str, ...]) -> tuple[str, ...]:
     return (values,) if isinstance(values, str) else values
 
 
-def _index(rules: list[_Ready]) -> tuple[str | None, dict[str, list[_Ready]]]:
+def _index(rules: list[Ready]) -> tuple[str | None, dict[str, list[Ready]]]:
     """The rules by what must stand in one column, if there is one that every rule looks at."""
     names = [{name for name, _ in rule.when} for rule in rules]
     common = set.intersection(*names)
-    key = next((name for name, _ in rules[0].when if name in common), None)
-    found: dict[str, list[_Ready]] = {}
+    key = next((name for name, values in rules[0].when if name in common), None)
+    if any("*" in values for rule in rules for name, values in rule.when if name == key):
+        key = None
+    found: dict[str, list[Ready]] = {}
     for rule in rules:
         for name, values in rule.when:
             if name == key:

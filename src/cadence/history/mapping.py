@@ -103,7 +103,11 @@ Kind = Literal["attempt", "reply", "end", "opt_out", "interest", "pass_over"]
 
 
 class Rule(_Table, frozen=True):
-    """Which rows become which event; of several rules the first that fits."""
+    """Which rows become which event; of several rules the first that fits.
+
+    ``when``: what must stand in which columns; ``*`` is anything, an empty text nothing. ``id`` and
+    ``contact_points`` take the place of those of the prospect.
+    """
 
     event: Kind
     when: dict[str, str | tuple[str, ...]] = {}
@@ -115,6 +119,8 @@ class Rule(_Table, frozen=True):
     text: Field | None = None
     because: str | None = None
     first_of: Literal["day"] | None = None
+    id: Field | None = None
+    contact_points: tuple[ContactPointField, ...] | None = None
 
 
 class Mapping(_Table, frozen=True):

@@ -161,13 +161,14 @@ _FIELDS: Final[dict[type[msgspec.Struct], tuple[str, ...]]] = {
     ProspectFields: ("id", "timezone", "name", "country", "subdivision", "owner", "source"),
     RecordFields: ("id", "by"),
     ContactPointField: ("address",),
-    Rule: ("channel", "disposition", "address", "intent", "reason", "text"),
+    Rule: ("channel", "disposition", "address", "intent", "reason", "text", "id"),
 }
 _TABLES: Final[dict[tuple[type[msgspec.Struct], str], type[msgspec.Struct]]] = {
     (Mapping, "prospect"): ProspectFields,
     (Mapping, "record"): RecordFields,
     (Mapping, "rules"): Rule,
     (ProspectFields, "contact_points"): ContactPointField,
+    (Rule, "contact_points"): ContactPointField,
     (RecordFields, "at"): At,
     **{(kind, name): From for kind, names in _FIELDS.items() for name in names},
 }
@@ -237,9 +238,10 @@ def _check(mapping: Mapping, file: str) -> None:
         raise _fail(file, "delimiter", mapping.delimiter, "one sign, such as , or ; or a tab (\\t)")
     try:
         codecs.lookup(mapping.encoding)
-        "".encode(mapping.encoding)
+        if "a\n".encode(mapping.encoding) != b"a\n":
+            raise LookupError
     except (LookupError, ValueError):
-        allowed = "an encoding that Python knows, such as utf-8 or windows-1252"
+        allowed = "an encoding whose line ends are those of ASCII, such as utf-8 or windows-1252"
         raise _fail(file, "encoding", mapping.encoding, allowed) from None
     if not mapping.rules:
         raise MappingError(f"{file}: rules is empty", "add a [[rules]] with an event")
@@ -260,9 +262,6 @@ def _check(mapping: Mapping, file: str) -> None:
             f"{file}: columns, ignore and required are for csv",
             "name attributes where they are used",
         )
-    for name in mapping.required:
-        if mapping.columns and name not in mapping.columns:
-            raise _fail(file, "required", name, f"names of columns: {', '.join(mapping.columns)}")
 
 
 def _check_at(at: At, key: str, file: str) -> None:

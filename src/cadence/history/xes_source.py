@@ -56,7 +56,7 @@ class XesSource(Source):
             if not ruled:
                 continue
             try:
-                person = self._mapped.person(case.attributes)
+                person = self._mapped.person(case.attributes, ruled[0][2])
             except InputError as error:
                 yield BadLine(case.line, error.what, error.mend)
                 continue
