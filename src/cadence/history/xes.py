@@ -41,9 +41,16 @@ def read_xes(blocks: Iterable[bytes], name: str) -> Iterator[Case]:
     done: list[Case] = []
     parser = _parser(name, done.append)
     fed = 0
+    waiting = bytearray()
     for block in blocks:
-        _feed(parser, block, name)
-        fed += len(block)
+        waiting += block
+        # The parser looks again at all of an element that is not whole yet: what it is given grows
+        # with that, or a long one would take it time without end.
+        if len(waiting) < fed - parser.CurrentByteIndex:
+            continue
+        _feed(parser, bytes(waiting), name)
+        fed += len(waiting)
+        waiting.clear()
         if fed - parser.CurrentByteIndex > LONGEST_LINE:
             raise InputError(
                 f"{name}: line {parser.CurrentLineNumber}: an element is longer than "
@@ -52,6 +59,7 @@ def read_xes(blocks: Iterable[bytes], name: str) -> Iterator[Case]:
             )
         yield from done
         done.clear()
+    _feed(parser, bytes(waiting), name)
     _feed(parser, b"", name, final=True)
     yield from done
 
