@@ -16,6 +16,7 @@ from cadence.history.files import LONGEST_LINE
 __all__ = ["Case", "read_xes"]
 
 _DEEPEST: Final = 100
+_AT_ONCE: Final = LONGEST_LINE // 4
 _LOG, _TRACE, _EVENT, _ATTRIBUTE = range(1, 5)
 """How deep these stand."""
 
@@ -46,7 +47,7 @@ def read_xes(blocks: Iterable[bytes], name: str) -> Iterator[Case]:
         waiting += block
         # The parser looks again at all of an element that is not whole yet: what it is given grows
         # with that, or a long one would take it time without end.
-        if len(waiting) < fed - parser.CurrentByteIndex:
+        if len(waiting) < min(fed - parser.CurrentByteIndex, _AT_ONCE):
             continue
         _feed(parser, bytes(waiting), name)
         fed += len(waiting)
