@@ -238,7 +238,7 @@ def test_a_log_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_attribute_without_end_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
-    content = gzip.compress(log(f'<string key="a" value="{"x" * 80_000_000}"/>'), 1)
+    content = gzip.compress(log(f'<string key="a" value="{"x" * 100_000_000}"/>'), 1)
     assert "longer than 64 MB" in refused(content, tmp_path).what
 
 

@@ -96,8 +96,13 @@ class Mapped:
         """What the column ``name`` is called in the file."""
         return self._labels.get(name, name)
 
-    def reader(self, field: Field | None) -> _Reader:
-        """What reads ``field`` out of a row; an empty text where there is nothing."""
+    def reader(self, field: Field | None, *, exact: bool = False) -> _Reader:
+        """What reads ``field`` out of a row; an empty text where there is nothing.
+
+        Args:
+            field: where it stands.
+            exact: keep the spaces around it.
+        """
         alternatives = fields_of(field)
         if not alternatives:
             return lambda row: ""
@@ -110,6 +115,8 @@ class Mapped:
                 if isinstance(one, str):
                     return one
                 value = row.get(one.source, "").strip()
+                if value and exact:
+                    return row[one.source]
                 if value:
                     return value if one.table is None else self._translate(one, value)
             return ""
@@ -245,7 +252,7 @@ class Ready:
         points = about.contact_points if rule.contact_points is None else rule.contact_points
         self.points = [(one.channel, mapped.reader(one.address)) for one in points]
         self._read = {
-            name: mapped.reader(getattr(rule, name))
+            name: mapped.reader(getattr(rule, name), exact=name == "text")
             for name in ("channel", "disposition", "address", "intent", "reason", "text")
         }
         fields = (rule.channel, rule.disposition, rule.intent, rule.reason)
