@@ -40,7 +40,7 @@ _HEAD: Final = """<?xml version="1.0" encoding="UTF-8"?>
 \t\t<date key="time:timestamp" value="1970-01-01T00:00:00.000Z"/>
 \t</global>
 \t<classifier name="Event" keys="concept:name"/>
-\t<classifier name="Event and stage" keys="concept:name stage"/>
+\t<classifier name="Event and transition" keys="concept:name lifecycle:transition"/>
 \t<string key="concept:name" value="cadence"/>
 """
 _FOOT: Final = "</log>\n"
