@@ -48,7 +48,7 @@ class Found(NamedTuple):
 
 
 _BATCH: Final = 500
-_CACHE_KB: Final = 8_000
+_CACHE_KB: Final = 2_000
 _FEW: Final = 1_000
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _DECODE: Final = msgspec.msgpack.Decoder(tuple[Line, Line | None, str | None]).decode

@@ -39,6 +39,8 @@ class MemoryRecorder(POPOApplicationRecorder):
         return len(events)
 
     def select_stream(self, prospect: str) -> list[Event]:
+        if prospect not in self._stored_events_index:
+            return []  # the package's own would keep an entry for whoever is asked for
         rows = sorted(self.select_events(prospect), key=lambda row: row.originator_version)
         return decode_rows(prospect, [row.state for row in rows])
 
