@@ -31,6 +31,10 @@ def test_the_tutorial_does_what_it_shows(
         command, _, shown = text.partition("\n")
         assert main(shlex.split(command)) == 0
         assert capsys.readouterr().out == shown
+    (code,) = blocks("python")
+    exec(compile(code, "import.md", "exec"), {})
+    assert capsys.readouterr().out == "6 engaged\n"
+    assert Path("all.csv").read_text(encoding="utf-8").count("\n") == 7
 
 
 def test_every_mapping_of_the_page_is_read() -> None:

@@ -6,33 +6,23 @@ import gzip
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
-from typing import IO, Annotated, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final, cast
 
-import msgspec
 import typer
 
 from cadence.cli.session import Session, command
-from cadence.cli.show import fact, paint, plain
-from cadence.core.events import type_name
-from cadence.core.wire import data_fields
 from cadence.errors import InputError, StoreError
-from cadence.history.files import open_input
-from cadence.history.formats import EXPORTS, choose_source, mapping_for
-from cadence.history.importing import (
-    BadLine,
-    Found,
-    Imported,
-    Source,
-    import_all,
-    prepare,
-)
 from cadence.store import Cadence
 from cadence.store.application import Progress
+
+if TYPE_CHECKING:
+    from cadence.history.importing import Imported, Source
+
+# What reads and writes files is loaded in the commands that need it: the others start without it.
 
 __all__ = ["PREVIEW", "register"]
 
@@ -83,6 +73,10 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> None:
         """Import histories, all of the file or nothing; importing twice changes nothing."""
+        from cadence.cli.preview import show_preview, summary
+        from cadence.history.files import open_input
+        from cadence.history.formats import choose_source, mapping_for
+
         if mapping is None and (timezone is not None or country is not None):
             raise InputError(
                 "--timezone and --country belong to a mapping", "name one with --mapping"
@@ -93,13 +87,13 @@ def register(app: typer.Typer) -> None:
         with open_input(file) as found:
             source = choose_source(found, chosen)
             if preview is not None:
-                _preview(session, source, preview)
+                show_preview(session, source, preview)
                 return
             done = _import(session, source)
         if session.json:
             session.print_json(done._asdict())
             return
-        for line in _summary(done):
+        for line in summary(done):
             session.write(line)
 
     @command(app, "export", example="cadence export --format jsonl backup.jsonl")
@@ -113,7 +107,7 @@ def register(app: typer.Typer) -> None:
         """Export every history."""
         with session.reading() as store, session.progress("exporting") as progress:
             if file == "-":
-                EXPORTS[format_](store, sys.stdout.buffer, progress=progress)
+                _write(format_, store, sys.stdout.buffer, progress)
                 sys.stdout.flush()
                 return
             path = Path(file)
@@ -121,7 +115,7 @@ def register(app: typer.Typer) -> None:
                 _refuse_the_database(file, session.db)
                 if path.exists() and not path.is_file():
                     with path.open("wb") as pipe:  # a pipe or a device is written into
-                        written = EXPORTS[format_](store, pipe, progress=progress)
+                        written = _write(format_, store, pipe, progress)
                 else:
                     written = _export_whole(store, path.resolve(), format_, progress)
             except OSError as error:
@@ -138,107 +132,30 @@ def register(app: typer.Typer) -> None:
 
 
 def _import(session: Session, source: Source) -> Imported:
+    from cadence.history.importing import READING, import_all, prepare
+
+    def steps(step: str) -> AbstractContextManager[Progress]:
+        return session.progress(step, in_bytes=step == READING)
+
     if session.exists():
         with session.writing() as store:
-            return import_all(store, source, steps=session.progress)
+            return import_all(store, source, steps=steps)
     # A file that is refused must not leave an empty database behind.
     with (
         Cadence.open() as empty,
-        prepare(empty, source, steps=session.progress) as good,
+        prepare(empty, source, steps=steps) as good,
         session.writing() as store,
     ):
-        return good.write(store, steps=session.progress)
-
-
-def _summary(done: Imported) -> Iterator[str]:
-    yield (
-        f"{done.prospects} prospect{'' if done.prospects == 1 else 's'}: "
-        f"{done.events} events imported, "
-        f"{done.skipped} were there already"
-    )
-    if done.prospects_passed_over:
-        count = done.prospects_passed_over
-        yield (
-            f"passed over: {count} prospect{'' if count == 1 else 's'} "
-            "(nothing there that the mapping needs)"
-        )
-    yield from _passed_over(done.passed_over, done.unknown_columns)
-
-
-def _passed_over(reasons: dict[str, int], columns: Iterable[str]) -> Iterator[str]:
-    for why, count in sorted(reasons.items(), key=lambda pair: -pair[1]):
-        if count:
-            yield f"passed over: {count} row{'' if count == 1 else 's'} ({why})"
-    if columns:
-        yield f"unknown columns, not imported: {', '.join(map(plain, columns))}"
-
-
-def _preview(session: Session, source: Source, count: int) -> None:
-    """Show the first events, as the file gives them, and what is wrong up to there."""
-    shown: list[Found | BadLine] = list(islice(source, count))
-    tally = source.tally
-    if session.json:
-        session.print_json(
-            {
-                "rows": [_plain(one) for one in shown],
-                "read": tally.rows,
-                "passed_over": dict(tally.passed_over),
-                "unknown_columns": tally.unknown_columns,
-            }
-        )
-    else:
-        if shown:
-            header = f"{'line':>7}  {'prospect':20} {'occurred (UTC)':20} event"
-            session.write(paint(header, "bold"))
-        for one in shown:
-            session.write(_line(one))
-        session.write(
-            f"read so far: {tally.rows} row{'' if tally.rows == 1 else 's'}; nothing was written"
-        )
-        for line in _passed_over(dict(tally.passed_over), tally.unknown_columns):
-            session.write(line)
-    bad = sum(isinstance(one, BadLine) for one in shown)
-    if bad:
-        raise InputError(
-            f"{bad} of the first {len(shown)} can't be imported",
-            "mend these lines, or the mapping; nothing was written",
-        )
-
-
-def _line(one: Found | BadLine) -> str:
-    if isinstance(one, BadLine):
-        return f"{one.number:>7}  {paint(plain(f'{one.what} ({one.mend})'), 'red')}"
-    line = one.line
-    when = f"{line.occurred_at:%Y-%m-%d %H:%M:%S}"
-    by = f", by {plain(line.by)}" if line.by else ""
-    unsure = (
-        paint(f" (order uncertain: {plain(line.uncertain)})", "yellow") if line.uncertain else ""
-    )
-    name = paint(type_name(line.data), "bold")
-    return f"{one.number:>7}  {line.prospect:20} {when:20} {name}  {fact(line.data)}{by}{unsure}"
-
-
-def _plain(one: Found | BadLine) -> dict[str, Any]:
-    if isinstance(one, BadLine):
-        return one._asdict()
-    line = one.line
-    found = {
-        "number": one.number,
-        "prospect": line.prospect,
-        "type": type_name(line.data),
-        "occurred_at": line.occurred_at,
-        "data": data_fields(line.data),
-    }
-    for name in ("by", "command_id", "uncertain"):
-        if getattr(line, name) is not None:
-            found[name] = getattr(line, name)
-    if one.added is not None:
-        found["added"] = data_fields(one.added.data)
-    plain_: dict[str, Any] = msgspec.to_builtins(found)
-    return plain_
+        return good.write(store, steps=steps)
 
 
 # Export -------------------------------------------------------------------------------------------
+
+
+def _write(format_: Format, store: Cadence, out: IO[bytes], progress: Progress) -> int:
+    from cadence.history.formats import EXPORTS
+
+    return EXPORTS[format_](store, out, progress=progress)
 
 
 def _refuse_the_database(file: str, db: str) -> None:
@@ -256,7 +173,7 @@ def _export_whole(store: Cadence, path: Path, format_: Format, progress: Progres
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as out:
         try:
             with _packed(out, path) as packed:
-                written = EXPORTS[format_](store, packed, progress=progress)
+                written = _write(format_, store, packed, progress)
             out.flush()
             os.chmod(out.name, 0o666 & ~umask)
             Path(out.name).replace(path)

@@ -9,16 +9,17 @@ from msgspec.structs import replace
 
 from cadence.errors import InputError
 from cadence.history.csv_source import CsvSource
-from cadence.history.files import Input
-from cadence.history.importing import Source
+from cadence.history.files import Input, open_input
+from cadence.history.importing import Imported, Source, import_all
 from cadence.history.jsonl import Jsonl, export_jsonl
 from cadence.history.mapping import Mapping, fields_of
 from cadence.history.mapping_load import load_mapping, mapping_names
 from cadence.history.own_csv import OwnCsv, export_csv, is_own_header
 from cadence.history.own_xes import OwnXes, export_xes
 from cadence.history.xes_source import XesSource
+from cadence.store.application import Cadence
 
-__all__ = ["EXPORTS", "choose_source", "mapping_for"]
+__all__ = ["EXPORTS", "choose_source", "import_file", "mapping_for"]
 
 EXPORTS: Final[dict[str, Callable[..., int]]] = {
     "jsonl": export_jsonl,
@@ -41,6 +42,25 @@ def mapping_for(name: str, *, timezone: str | None = None, country: str | None =
     if country is not None:
         about = replace(about, country=(*fields_of(about.country), country))
     return replace(mapping, prospect=about)
+
+
+def import_file(app: Cadence, file: str, mapping: Mapping | str | None = None) -> Imported:
+    """Import a file, all of it or nothing; importing twice changes nothing.
+
+    Args:
+        app: where to.
+        file: its name; ``-`` is standard input. Plain or gzip.
+        mapping: what its rows stand for, or the name or file of one; without, what export wrote.
+
+    Raises:
+        ImportRefused: lines are bad; names each with its number and field.
+        InputError: the file or the mapping can't be read at all.
+        Conflict: somebody else wrote to one of the prospects meanwhile.
+        StoreError: the database can't be written.
+    """
+    chosen = load_mapping(mapping) if isinstance(mapping, str) else mapping
+    with open_input(file) as found:
+        return import_all(app, choose_source(found, chosen))
 
 
 def choose_source(file: Input, mapping: Mapping | None = None) -> Source:

@@ -29,6 +29,7 @@ from cadence.store.application import Cadence, Progress
 from cadence.store.due import Prepared
 
 __all__ = [
+    "READING",
     "BadLine",
     "Found",
     "Import",
@@ -45,6 +46,9 @@ Steps = Callable[[str], AbstractContextManager[Progress]]
 """Makes, for each step of the work, what is told how far it is."""
 
 Position = Callable[[], tuple[int, int | None]]
+
+READING: Final = "reading"
+"""The step of an import that counts bytes; the others count events and prospects."""
 
 _SHOWN: Final = 20
 _OFTEN: Final = 200
@@ -195,7 +199,7 @@ def prepare(app: Cadence, source: Source, *, steps: Steps = _quietly) -> Import:
     """
     spool = Spool(by_time=source.by_time)
     try:
-        with steps("reading") as progress:
+        with steps(READING) as progress:
             for number, item in enumerate(source):
                 if isinstance(item, Found):
                     spool.put(item)
@@ -206,6 +210,7 @@ def prepare(app: Cadence, source: Source, *, steps: Steps = _quietly) -> Import:
         skipped = 0
         with steps("deciding") as progress:
             done = 0
+            progress(done, spool.lines)
             for number, (prospect, lines) in enumerate(spool.by_prospect()):
                 builder = _Builder(app, prospect, source)
                 found = list(lines)

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import IO, Final
-from xml.sax.saxutils import escape
 
 from cadence.core.events import AttemptMade, Event, ProspectUpdated, type_name
 from cadence.core.wire import Line, decode_line, encode_line
@@ -71,12 +70,15 @@ def export_xes(
 
 def _attribute(tabs: int, tag: str, key: str, value: str) -> str:
     # What XML can't hold is left out; line breaks would be read as spaces if they stood there.
-    quoted = escape(_NO_XML.sub("\ufffd", value), _REFERENCES)
+    quoted = _NO_XML.sub("\ufffd", value).translate(_REFERENCES)
     return f'{_TABS[:tabs]}<{tag} key="{key}" value="{quoted}"/>\n'
 
 
 _TABS: Final = "\t\t\t"
-_REFERENCES: Final = {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
+_REFERENCES: Final = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+    | {one: f"&#{ord(one)};" for one in "\n\r\t"}
+)
 
 
 def _stamp(instant: datetime) -> str:
