@@ -47,7 +47,7 @@ _MAPPING = "What the rows stand for: a mapping that comes with cadence, or a TOM
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
 
-    @command(app, "import", example="cadence import calls.csv --mapping hubspot_calls --preview")
+    @command(app, "import", example="cadence import histories.jsonl")
     def import_(
         session: Session,
         file: Annotated[str, typer.Argument(metavar="FILE", help=_FILE)],

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from cadence.errors import InputError
-from cadence.history.importing import BadLine, Found, Position, Source
 from cadence.history.mapped import Mapped, data_type
 from cadence.history.mapping import Field, From, Mapping, fields_of
+from cadence.history.source import Position, Source
+from cadence.history.spool import BadLine, Found
 from cadence.history.table import Columns, read_table
 
 __all__ = ["CsvSource"]

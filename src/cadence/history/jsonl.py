@@ -14,10 +14,9 @@ from cadence.history.importing import (
     Found,
     Imported,
     ImportRefused,
-    Position,
-    Source,
     import_all,
 )
+from cadence.history.source import Position, Source
 from cadence.policy.decide import check_fact
 from cadence.store.application import Cadence, Progress
 

@@ -7,7 +7,7 @@ wrong with it is an error that names the column and the value.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -31,11 +31,12 @@ from cadence.core.events import (
 from cadence.core.terms import Term
 from cadence.core.wire import Line, check_id, to_utc
 from cadence.errors import InputError
-from cadence.history.mapping import At, Field, From, Rule, fields_of
+from cadence.history.mapping import Field, From, Rule, fields_of
 from cadence.history.mapping import Mapping as Model
 from cadence.history.spool import Found
+from cadence.history.times import parse_time
 from cadence.policy.decide import check_fact
-from cadence.policy.zones import from_local, zone
+from cadence.policy.zones import zone
 
 __all__ = ["Mapped", "Person", "Ready", "data_type"]
 
@@ -43,7 +44,6 @@ Row = Mapping[str, str]
 _Reader = Callable[[Row], str]
 _Term = TypeVar("_Term", bound=Term)
 
-_NOON: Final = time(12)
 _DATA_TYPES: Final[dict[str, type[Data]]] = {
     "attempt": AttemptMade,
     "reply": ReplyReceived,
@@ -187,7 +187,7 @@ class Mapped:
         for at in self.model.record.times:
             value = row.get(at.source, "").strip()
             if value:
-                instant, is_day = _parse(value, at, person.zone, self.label(at.source))
+                instant, is_day = parse_time(value, at, person.zone, self.label(at.source))
                 why = at.uncertain or ("only the day is known" if is_day else None)
                 return to_utc(instant, self.label(at.source)), why
         names = ", ".join(self.label(at.source) for at in self.model.record.times)
@@ -337,57 +337,3 @@ def _index(rules: list[Ready]) -> tuple[str | None, dict[str, list[Ready]]]:
                     if rule not in found.setdefault(value, []):
                         found[value].append(rule)
     return key, found
-
-
-# Times --------------------------------------------------------------------------------------------
-
-
-def _parse(value: str, at: At, own: ZoneInfo, label: str) -> tuple[datetime, bool]:
-    """The instant that ``value`` says, and whether it says only the day."""
-    for form in at.formats:
-        local = _read_time(value, form)
-        if local is None:
-            continue
-        if isinstance(local, datetime):
-            if local.tzinfo is not None:
-                return local, False
-            if at.zone is None:
-                raise InputError(
-                    f"{label}: {value!r} has no zone (a naive time)",
-                    'say whose clock it is in the mapping: zone = "Europe/Berlin", or "prospect"',
-                )
-            return from_local(local, own if at.zone == "prospect" else zone(at.zone)), False
-        # Noon of their own day: the date stays what it is, whoever looks at it.
-        return from_local(datetime.combine(local, _NOON), own), True
-    known = " or ".join(at.formats)
-    raise InputError(
-        f"{label}: {value!r} is no time ({known})", "list its format in the mapping, under formats"
-    )
-
-
-def _read_time(value: str, form: str) -> datetime | date | None:
-    try:
-        if form == "iso":
-            # A date alone would become midnight, and midnight is another day elsewhere.
-            return datetime.fromisoformat(value) if len(value) > _DATE and ":" in value else None
-        if form == "date":
-            return date.fromisoformat(value) if len(value) == _DATE else None
-        if form == "epoch_ms":
-            return _epoch(value, 1000)
-        if form == "epoch_s":
-            return _epoch(value, 1)
-        found = datetime.strptime(value, form)  # noqa: DTZ007  (its zone is looked at later)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return found if any(sign in form for sign in _CLOCK) else found.date()
-
-
-def _epoch(value: str, units: int) -> datetime | None:
-    if not value.isascii() or not value.removeprefix("-").isdigit():
-        return None
-    return _EPOCH + timedelta(seconds=1) * int(value) / units
-
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_DATE: Final = len("2026-12-01")
-_CLOCK: Final = ("%H", "%I", "%c", "%X", "%T", "%R", "%f")

@@ -16,7 +16,8 @@ import msgspec
 from cadence.core.events import AttemptMade, Data, Event, ProspectUpdated
 from cadence.core.wire import Line, decode_line, to_builtins
 from cadence.errors import InputError
-from cadence.history.importing import BadLine, Found, Position, Source
+from cadence.history.source import Position, Source
+from cadence.history.spool import BadLine, Found
 from cadence.history.table import Columns, read_table
 from cadence.policy.decide import check_fact
 from cadence.store.application import Cadence

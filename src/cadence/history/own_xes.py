@@ -14,7 +14,8 @@ from typing import IO, Final
 from cadence.core.events import AttemptMade, Event, ProspectUpdated, type_name
 from cadence.core.wire import Line, decode_line, encode_line
 from cadence.errors import InputError
-from cadence.history.importing import BadLine, Found, Position, Source
+from cadence.history.source import Position, Source
+from cadence.history.spool import BadLine, Found
 from cadence.history.xes import read_xes
 from cadence.policy.decide import check_fact
 from cadence.store.application import Cadence

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from cadence.errors import InputError
-from cadence.history.importing import BadLine, Found, Position, Source
 from cadence.history.mapped import Mapped, Person, data_type
 from cadence.history.mapping import Mapping
+from cadence.history.source import Position, Source
+from cadence.history.spool import BadLine, Found
 from cadence.history.xes import Case, read_xes
 
 __all__ = ["XesSource"]

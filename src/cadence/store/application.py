@@ -396,7 +396,8 @@ class Cadence(Application[str]):
     ) -> int:
         """Append events that are complete already, of many prospects, in one transaction.
 
-        They are taken in as they come, so there may be more of them than fit into memory.
+        They are taken in as they come, so there may be more of them than fit into memory; the
+        transaction is open meanwhile, so whatever makes them must not write here.
 
         Args:
             histories: for each prospect its whole history, and how much of it is stored already.
