@@ -43,6 +43,7 @@ class Plan(msgspec.Struct, frozen=True):
         prospects: how many prospects to cycle over.
         commands: how many commands a side carries out in its turn.
         due_prospects: how many prospects the due list is listed from.
+        import_prospects: how many prospects are imported at most, and a hundredth of that.
     """
 
     repetitions: int = 15
@@ -50,12 +51,18 @@ class Plan(msgspec.Struct, frozen=True):
     prospects: int = 500
     commands: int = 100
     due_prospects: int = 100_000
+    import_prospects: int = 1_000_000
 
     @classmethod
     def quick(cls) -> Plan:
         """Enough to see that everything works; too little to quote."""
         return cls(
-            repetitions=5, slice_seconds=0.04, prospects=200, commands=30, due_prospects=3_000
+            repetitions=5,
+            slice_seconds=0.04,
+            prospects=200,
+            commands=30,
+            due_prospects=3_000,
+            import_prospects=20_000,
         )
 
 

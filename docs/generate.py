@@ -59,7 +59,7 @@ def events_page() -> str:
         "",
         "Generated from `src/cadence/core/events.py` by `make docs`. A `?` marks what may be",
         "left out. Every event also has `prospect`, `version`, `occurred_at`, `recorded_at`, and",
-        "may have `by`, `correlation`, `command_id`.",
+        "may have `by`, `correlation`, `command_id`, `uncertain` (why its time is not certain).",
         "",
         "| event | data | meaning |",
         "|---|---|---|",

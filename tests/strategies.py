@@ -221,6 +221,7 @@ def event(prospect: str, version: int) -> st.SearchStrategy[Event]:
         maybe,
         maybe,
         maybe,
+        maybe,
     )
 
 

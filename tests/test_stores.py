@@ -31,6 +31,7 @@ from cadence.core.events import (
 )
 from cadence.errors import (
     CadenceError,
+    Conflict,
     CorruptStream,
     Refused,
     StoreError,
@@ -308,6 +309,16 @@ def test_many_events_of_many_prospects_are_appended_in_one_transaction(app):
     assert len(found) == 25
     app.rebuild_due()
     assert app.due_rows() == found
+
+
+def test_of_many_appended_at_once_none_is_recorded_when_one_was_overtaken(app):
+    app.append_histories([([noted("p1", 1), noted("p1", 2)], 0)])
+    before = app.due_rows()
+    overtaken = [([noted(f"p{n}", 1), noted(f"p{n}", 2)], 0) for n in (0, 2, 1, 3)]
+    with pytest.raises(Conflict):
+        app.append_histories(overtaken)
+    assert list(app.prospects()) == ["p1"]
+    assert app.due_rows() == before
 
 
 # The due list -----------------------------------------------------------------------------------

@@ -145,6 +145,7 @@ def test_a_whole_event_survives_a_round_trip(made):
             found.by,
             found.correlation,
             found.command_id,
+            found.uncertain,
         )
         == made
     )
@@ -158,7 +159,8 @@ def test_a_line_is_one_line_of_utf8_with_exactly_the_keys_of_the_contract(made):
     assert b"\r" not in encoded
     found = json.loads(encoded.decode("utf-8"))
     keys = ["prospect", "version", "type", "occurred_at", "recorded_at", "data"]
-    keys += [k for k in ("by", "correlation", "command_id") if getattr(made, k) is not None]
+    maybe = ("by", "correlation", "command_id", "uncertain")
+    keys += [key for key in maybe if getattr(made, key) is not None]
     assert list(found) == keys
     assert found["type"] == type_name(made.data) == type(made.data).__name__
     assert set(found["data"]) == filled(made.data)
@@ -335,6 +337,7 @@ def test_a_value_of_the_wrong_kind_is_named_by_its_path(name, data, field):
         ("by", 4),
         ("correlation", []),
         ("command_id", {}),
+        ("uncertain", True),
     ],
 )
 def test_an_envelope_value_of_the_wrong_kind_is_named(field, value):

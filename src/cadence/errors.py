@@ -5,6 +5,7 @@ An error has two lines: ``what`` is wrong, with the id and the values, and how t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 __all__ = [
@@ -36,6 +37,10 @@ class CadenceError(Exception):
         super().__init__(f"{what}\n{mend}")
         self.what = what
         self.mend = mend
+
+    def details(self) -> Iterable[str]:
+        """Lines between the two, where there is a list of what is wrong."""
+        return ()
 
 
 class Refused(CadenceError):

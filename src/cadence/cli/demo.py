@@ -11,7 +11,6 @@ import typer
 from cadence.cli.session import Session, command
 from cadence.cli.show import due_header, due_line, explanation, paint, replay_lines
 from cadence.core.wire import parse_instant
-from cadence.history.jsonl import import_jsonl
 from cadence.history.replay import replay
 from cadence.policy.decision import to_builtins
 from cadence.store import Cadence
@@ -68,6 +67,8 @@ def register(app: typer.Typer) -> None:
 
 
 def _import(store: Cadence) -> list[tuple[str, int, int]]:
+    from cadence.history import import_jsonl
+
     found = []
     folder = resources.files("cadence.cli").joinpath("histories")
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):

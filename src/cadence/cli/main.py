@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import typer
@@ -66,6 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         try:
             _refuse_bytes(given)
+            if "import" in given:
+                given = _with_default(given, "--preview", transfer.PREVIEW)
             code = app(args=given or ["--help"], standalone_mode=False, prog_name="cadence")
             if isinstance(code, int):  # how a command that found something says so
                 return code
@@ -74,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
         finally:
             sys.stdout.flush()
     except CadenceError as error:
-        _say(error.what, error.mend)
+        _say(error.what, error.mend, error.details())
         return error.exit_code
     except _USAGE_ERROR as error:
         _say(*_explain(error))
@@ -103,6 +106,15 @@ def _refuse_bytes(arguments: list[str]) -> None:
             ) from None
 
 
+def _with_default(arguments: list[str], option: str, value: int) -> list[str]:
+    """Let ``option`` stand without a number; the option parser knows no such options."""
+    found: list[str] = []
+    for one, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        bare = one == option and not after.removeprefix("-").isdecimal()
+        found.append(f"{option}={value}" if bare else one)
+    return found
+
+
 def _forget_stdout() -> None:
     """Keep the interpreter from complaining at exit about output that nobody takes."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -129,9 +141,11 @@ def _explain(error: Exception) -> tuple[str, str]:
     return message, f"did you mean {near[0]}?" if near else f"see: {path} --help"
 
 
-def _say(what: str, mend: str) -> None:
+def _say(what: str, mend: str, details: Iterable[str] = ()) -> None:
     try:
-        sys.stderr.write(f"cadence: {what}\n{mend}\n")
+        sys.stderr.write(f"cadence: {what}\n")
+        sys.stderr.writelines(f"{line}\n" for line in details)
+        sys.stderr.write(f"{mend}\n")
         sys.stderr.flush()
     except (AttributeError, OSError):
         pass  # nobody is listening; the exit code says it

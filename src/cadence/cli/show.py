@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from cadence.core.events import AttemptMade, Event, type_name
+from cadence.core.events import AttemptMade, Data, type_name
 from cadence.core.prospect import Prospect
 from cadence.core.wire import data_fields
 from cadence.errors import InputError
@@ -22,6 +22,7 @@ __all__ = [
     "due_header",
     "due_line",
     "explanation",
+    "fact",
     "next_line",
     "paint",
     "plain",
@@ -136,8 +137,8 @@ def _reason(reason: Reason) -> str:
     return paint(text, "dim") if reason.rule == Rule.DETERMINISTIC else text
 
 
-def _summary(event: Event) -> str:
-    data = event.data
+def fact(data: Data) -> str:
+    """What happened, in a line."""
     if isinstance(data, AttemptMade):
         parts = ", ".join(f"{part.channel} {part.disposition}" for part in data.parts)
         place = plain(data.step or data.stage or "")
@@ -150,7 +151,7 @@ def _summary(event: Event) -> str:
                 else f", gap {data.gap.minutes} min"
             )
         why = f" ({_short(data.why)})" if data.why else ""
-        return f"{place}: {parts}{gap}{broke}{why}"
+        return f"{place}{': ' if place else ''}{parts}{gap}{broke}{why}"
     fields: dict[str, Any] = data_fields(data)
     return ", ".join(f"{name} {_short(value)}" for name, value in fields.items())
 
@@ -172,6 +173,8 @@ def replay_lines(steps: Iterable[Replayed]) -> Iterable[str]:
         late = ""
         if event.recorded_at != event.occurred_at:
             late = paint(f" (recorded {clock(prospect, event.recorded_at)})", "dim")
+        if event.uncertain is not None:
+            late += paint(f" (order uncertain: {plain(event.uncertain)})", "yellow")
         head = f"{event.version:>4}  {when}  {paint(type_name(event.data), 'bold')}"
-        yield f"{head}  {_summary(event)}{late}"
+        yield f"{head}  {fact(event.data)}{late}"
         yield f"      → {step.stage:12} {next_line(prospect, step.decision)}"

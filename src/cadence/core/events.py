@@ -384,6 +384,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     ``version`` counts 1, 2, … without holes. ``occurred_at`` is when it happened,
     ``recorded_at`` when we learnt of it. ``by`` is who recorded it, ``correlation`` what it
     belongs to, ``command_id`` the command it came from (repeating that has no second effect).
+    ``uncertain`` says why ``occurred_at``, and so its place among the others, is not certain.
     """
 
     prospect: str
@@ -394,6 +395,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     by: str | None = None
     correlation: str | None = None
     command_id: str | None = None
+    uncertain: str | None = None
 
     # The two names under which the eventsourcing package asks for identity and position.
     @property

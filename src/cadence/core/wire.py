@@ -26,6 +26,7 @@ __all__ = [
     "in_utc",
     "parse_instant",
     "to_builtins",
+    "to_utc",
 ]
 
 _YEARS: Final = (1970, 2199)
@@ -49,6 +50,7 @@ class Line(msgspec.Struct, frozen=True):
     by: str | None = None
     correlation: str | None = None
     command_id: str | None = None
+    uncertain: str | None = None
 
 
 class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,6 +63,7 @@ class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: str | None = None
     correlation: str | None = None
     command_id: str | None = None
+    uncertain: str | None = None
 
 
 # What reading JSON can raise beside a wrong field: broken syntax, bad UTF-8, nesting without end.
@@ -81,7 +84,7 @@ def to_builtins(event: Event) -> dict[str, Any]:
         "recorded_at": plain["recorded_at"],
         "data": data,
     }
-    for name in ("by", "correlation", "command_id"):
+    for name in ("by", "correlation", "command_id", "uncertain"):
         if name in plain:
             found[name] = plain[name]
     return found
@@ -133,16 +136,17 @@ def decode_line(line: bytes | str) -> Line:
         raise InputError("data.type: no such field", "the type stands beside data, not in it")
     return Line(
         prospect=envelope.prospect,
-        occurred_at=_utc(envelope.occurred_at, "occurred_at"),
+        occurred_at=to_utc(envelope.occurred_at, "occurred_at"),
         data=in_utc(data),
         given=given,
         version=envelope.version,
         recorded_at=None
         if envelope.recorded_at is None
-        else _utc(envelope.recorded_at, "recorded_at"),
+        else to_utc(envelope.recorded_at, "recorded_at"),
         by=envelope.by,
         correlation=envelope.correlation,
         command_id=envelope.command_id,
+        uncertain=envelope.uncertain,
     )
 
 
@@ -182,10 +186,19 @@ def parse_instant(text: str, field: str) -> datetime:
             f"{field}: {text!r} has no zone (a naive time)",
             f"add Z or an offset, like {instant.isoformat()}Z",
         )
-    return _utc(instant, field)
+    return to_utc(instant, field)
 
 
-def _utc(instant: datetime, field: str) -> datetime:
+def to_utc(instant: datetime, field: str) -> datetime:
+    """``instant``, which is aware, in UTC.
+
+    Args:
+        instant: any.
+        field: what the instant is for, to be named in the error.
+
+    Raises:
+        InputError: it lies outside the years 1970 to 2199.
+    """
     try:
         found = instant.astimezone(UTC)
     except OverflowError:
@@ -208,7 +221,7 @@ def in_utc(data: _Struct) -> _Struct:
         InputError: one lies outside the years 1970 to 2199.
     """
     changed = {
-        name: _utc(value, f"data.{name}")
+        name: to_utc(value, f"data.{name}")
         for name in data.__struct_fields__
         if isinstance(value := getattr(data, name), datetime)
     }

@@ -1,15 +1,63 @@
-"""What was it like? Replay; import and export."""
+"""What was it like? Replay; import and export.
 
-from cadence.history.jsonl import BadLine, Imported, ImportRefused, export_jsonl, import_jsonl
+Importing and exporting is loaded when it is first asked for: the other commands start without it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from cadence.history.replay import Replayed, replay, until
 
+if TYPE_CHECKING:
+    from cadence.history.formats import EXPORTS, choose_source, import_file, mapping_for
+    from cadence.history.importing import (
+        BadLine,
+        Imported,
+        ImportRefused,
+        Source,
+        import_all,
+        prepare,
+    )
+    from cadence.history.jsonl import export_jsonl, import_jsonl
+    from cadence.history.mapping_load import MappingError
+    from cadence.history.own_csv import export_csv
+    from cadence.history.own_xes import export_xes
+
 __all__ = [
+    "EXPORTS",
     "BadLine",
     "ImportRefused",
     "Imported",
+    "MappingError",
     "Replayed",
+    "Source",
+    "choose_source",
+    "export_csv",
     "export_jsonl",
+    "export_xes",
+    "import_all",
+    "import_file",
     "import_jsonl",
+    "mapping_for",
+    "prepare",
     "replay",
     "until",
 ]
+
+_LATER: Final = {
+    "formats": ("EXPORTS", "choose_source", "import_file", "mapping_for"),
+    "importing": ("BadLine", "ImportRefused", "Imported", "Source", "import_all", "prepare"),
+    "jsonl": ("export_jsonl", "import_jsonl"),
+    "mapping_load": ("MappingError",),
+    "own_csv": ("export_csv",),
+    "own_xes": ("export_xes",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _LATER.items():
+        if name in names:
+            return getattr(import_module(f"cadence.history.{module}"), name)
+    raise AttributeError(f"module 'cadence.history' has no attribute {name!r}")

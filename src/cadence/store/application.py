@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -64,7 +65,7 @@ from cadence.policy.model import Policy
 from cadence.policy.prove import require_proof
 from cadence.policy.write import to_toml
 from cadence.policy.zones import zones_version
-from cadence.store.due import DueRow, DueStore, due_row, to_micros
+from cadence.store.due import DueRow, DueStore, Prepared, due_row, to_micros
 from cadence.store.mapper import EventMapper
 from cadence.store.memory import MemoryFactory
 from cadence.store.sqlite import SQLiteDueFactory
@@ -412,6 +413,9 @@ class Cadence(Application[str]):
     ) -> int:
         """Append events that are complete already, of many prospects, in one transaction.
 
+        They are taken in as they come, so there may be more of them than fit into memory; the
+        transaction is open meanwhile, so whatever makes them must not write here.
+
         Args:
             histories: for each prospect its whole history, and how much of it is stored already.
             progress: told how many prospects are done.
@@ -422,24 +426,48 @@ class Cadence(Application[str]):
         Raises:
             Conflict: somebody else wrote to one of the prospects meanwhile; nothing was recorded.
         """
-        new: list[Event] = []
-        rows: list[DueRow] = []
-        for number, (history, stored) in enumerate(histories, 1):
-            prospect = fold(None, history)
-            if prospect is not None and len(history) > stored:
-                rows.append(self._row(prospect))
-                new.extend(history[stored:])
-            if progress is not None:
-                progress(number, None)
-        if new:
-            try:
-                self._append(new, rows)
-            except IntegrityError:
-                raise Conflict(
-                    "somebody else wrote to one of the prospects meanwhile; nothing was recorded",
-                    "try again",
-                ) from None
-        return len(new)
+
+        def prepared() -> Iterator[Prepared]:
+            for number, (history, stored) in enumerate(histories, 1):
+                prospect = fold(None, history)
+                if prospect is not None and len(history) > stored:
+                    yield self.prepare(prospect, history[stored:])
+                if progress is not None:
+                    progress(number, None)
+
+        return self.append_prepared(prepared())
+
+    def prepare(self, prospect: Prospect, new: Sequence[Event]) -> Prepared:
+        """What :meth:`append_prepared` writes of one prospect; nothing is written yet.
+
+        Args:
+            prospect: the fold of its whole history, the new events included.
+            new: the events that are not stored yet.
+        """
+        return Prepared([self.mapper.to_stored_event(event) for event in new], self._row(prospect))
+
+    def append_prepared(self, batches: Iterable[Prepared]) -> int:
+        """Append what was prepared, of many prospects, in one transaction; as it comes.
+
+        Returns:
+            How many events were appended.
+
+        Raises:
+            Conflict: somebody else wrote to one of the prospects meanwhile; nothing was recorded.
+        """
+        waiting = iter(batches)
+        first = next(waiting, None)
+        if first is None:
+            return 0
+        self._check_writable()
+        try:
+            with self._errors():
+                return self._store.insert_batches(chain((first,), waiting))
+        except IntegrityError:
+            raise Conflict(
+                "somebody else wrote to one of the prospects meanwhile; nothing was recorded",
+                "try again",
+            ) from None
 
     def append_decided(self, pairs: Iterable[tuple[Event, Prospect]]) -> None:
         """Append one event each of several prospects, in one transaction.
@@ -450,19 +478,7 @@ class Cadence(Application[str]):
         Raises:
             Conflict: somebody else wrote to one of the prospects meanwhile; nothing was recorded.
         """
-        events: list[Event] = []
-        rows: list[DueRow] = []
-        for event, prospect in pairs:
-            events.append(event)
-            rows.append(self._row(prospect))
-        if events:
-            try:
-                self._append(events, rows)
-            except IntegrityError:
-                raise Conflict(
-                    "somebody else wrote to one of the prospects meanwhile; nothing was recorded",
-                    "try again",
-                ) from None
+        self.append_prepared(self.prepare(prospect, (event,)) for event, prospect in pairs)
 
     def rebuild_due(self, *, progress: Progress | None = None) -> int:
         """Make the due list anew from the events, in one transaction.
@@ -524,19 +540,19 @@ class Cadence(Application[str]):
             StoreError: the database can't be written.
         """
         require_proof(policy)
-        if self._read_only:
-            raise self._is_read_only()
+        self._check_writable()
         with self._errors():
             self._store.save_policy(policy.digest, to_toml(policy))
 
-    def _is_read_only(self) -> StoreError:
-        return StoreError(
-            f"database {self._place}: was opened to be read only", "open it without read_only"
-        )
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise StoreError(
+                f"database {self._place}: was opened to be read only",
+                "open it without read_only",
+            )
 
     def _append(self, events: Sequence[Event], rows: Sequence[DueRow]) -> None:
-        if self._read_only:
-            raise self._is_read_only()
+        self._check_writable()
         stored: list[StoredEvent] = [self.mapper.to_stored_event(event) for event in events]
         with self._errors():
             self.recorder.insert_events(stored, due=rows)

@@ -13,10 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
+from eventsourcing.persistence import StoredEvent
+
 from cadence.core.events import Event
 from cadence.policy.decision import Decision, Verdict
 
-__all__ = ["DueRow", "DueStore", "due_row", "to_micros"]
+__all__ = ["DueRow", "DueStore", "Prepared", "due_row", "to_micros"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -33,11 +35,28 @@ class DueRow(NamedTuple):
     """From when on the prospect must be looked at; ``None``: only after another event."""
 
 
+class Prepared(NamedTuple):
+    """What is to be written of one prospect."""
+
+    events: Sequence[StoredEvent]
+    row: DueRow
+
+
 class DueStore(Protocol):
     """What every recorder of ours can do beside recording events.
 
     ``insert_events`` of each takes ``due=`` rows and writes them in the same transaction.
     """
+
+    def insert_batches(self, batches: Iterable[Prepared]) -> int:
+        """Write events and due rows of many prospects in one transaction, as they come.
+
+        Returns:
+            How many events were written.
+
+        Raises:
+            IntegrityError: one of the versions is taken; nothing was written.
+        """
 
     def select_stream(self, prospect: str) -> list[Event]:
         """All events of one prospect, in order of version; empty if there are none."""

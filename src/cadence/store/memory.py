@@ -10,7 +10,7 @@ from eventsourcing.persistence import ApplicationRecorder, StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder, POPOFactory
 
 from cadence.core.events import Event
-from cadence.store.due import DueRow
+from cadence.store.due import DueRow, Prepared
 from cadence.store.mapper import decode_rows
 
 __all__ = ["MemoryFactory", "MemoryRecorder"]
@@ -33,7 +33,15 @@ class MemoryRecorder(POPOApplicationRecorder):
         self._due.update(rows)
         return ids
 
+    def insert_batches(self, batches: Iterable[Prepared]) -> int:
+        made = list(batches)  # may raise, so before anything is written
+        events = [event for one in made for event in one.events]
+        self.insert_events(events, due=[one.row for one in made])
+        return len(events)
+
     def select_stream(self, prospect: str) -> list[Event]:
+        if prospect not in self._stored_events_index:
+            return []  # the package's own would keep an entry for whoever is asked for
         rows = sorted(self.select_events(prospect), key=lambda row: row.originator_version)
         return decode_rows(prospect, [row.state for row in rows])
 

@@ -37,7 +37,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from cadence.core.events import Event
 from cadence.errors import StoreError
-from cadence.store.due import DueRow
+from cadence.store.due import DueRow, Prepared
 from cadence.store.mapper import decode_rows, decode_stream
 from cadence.store.memory import MemoryRecorder
 
@@ -406,6 +406,32 @@ class PostgresDueRecorder(PostgresApplicationRecorder):
         except (InterfaceError, OperationalError) as error:
             raise self._unsure(error) if committing else error from None
         return ids
+
+    def insert_batches(self, batches: Iterable[Prepared]) -> int:
+        """In one transaction, a chunk after the other.
+
+        What ``batches`` gave is gone, so nothing is tried twice: a connection that was lost while
+        nobody used it is replaced before the first of them.
+
+        Raises:
+            IntegrityError: one of the versions is taken; nothing was written.
+            StoreError: the database can't be written.
+        """
+        self.due_stamp()
+        done, committing = 0, False
+        waiting = iter(batches)
+        try:
+            with self.datastore.get_connection() as connection, connection.transaction():
+                while chunk := list(islice(waiting, _CHUNK)):
+                    events = [event for one in chunk for event in one.events]
+                    self._insert_all(connection, None, events, due=[one.row for one in chunk])
+                    done += len(events)
+                committing = True
+        except (InterfaceError, OperationalError) as error:
+            if committing:
+                raise self._unsure(error) from None
+            raise explain_postgres_error(error, self.datastore.place) from None
+        return done
 
     def _insert_all(
         self,

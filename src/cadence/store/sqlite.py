@@ -31,7 +31,7 @@ from eventsourcing.sqlite import (
 from eventsourcing.utils import Environment
 
 from cadence.core.events import Event
-from cadence.store.due import DueRow
+from cadence.store.due import DueRow, Prepared
 from cadence.store.mapper import decode_rows, decode_stream
 from cadence.store.sqlite_file import APPLICATION_ID, SCHEMA, connect_to_read, file_uri
 
@@ -137,6 +137,19 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
             for one in due:
                 connection.execute(_UPSERT_DUE, one)
         return ids
+
+    def insert_batches(self, batches: Iterable[Prepared]) -> int:
+        done = 0
+        # What does not fit the cache goes to the log, where it counts from the commit on.
+        with self._write() as connection:
+            for events, row in batches:
+                connection.executemany(
+                    _INSERT_EVENT,
+                    [(e.originator_id, e.originator_version, e.topic, e.state) for e in events],
+                )
+                connection.execute(_UPSERT_DUE, row)
+                done += len(events)
+        return done
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:

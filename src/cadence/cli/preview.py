@@ -1,0 +1,107 @@
+"""What ``import --preview`` shows: the first rows as events, and what an import leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from cadence.cli.session import Session
+from cadence.cli.show import fact, paint, plain
+from cadence.core.events import type_name
+from cadence.core.wire import data_fields
+from cadence.errors import InputError
+from cadence.history.importing import BadLine, Found, Imported, Source
+
+__all__ = ["show_preview", "summary"]
+
+
+def _passed_over(reasons: dict[str, int], columns: Iterable[str]) -> Iterator[str]:
+    for why, count in sorted(reasons.items(), key=lambda pair: -pair[1]):
+        if count:
+            yield f"passed over: {count} row{'' if count == 1 else 's'} ({why})"
+    if columns:
+        yield f"unknown columns, not imported: {', '.join(map(plain, columns))}"
+
+
+def show_preview(session: Session, source: Source, count: int) -> None:
+    """Show the first events, as the file gives them, and what is wrong up to there."""
+    shown: list[Found | BadLine] = list(islice(source, count))
+    tally = source.tally
+    if session.json:
+        session.print_json(
+            {
+                "rows": [_plain(one) for one in shown],
+                "read": tally.rows,
+                "passed_over": dict(tally.passed_over),
+                "unknown_columns": tally.unknown_columns,
+            }
+        )
+    else:
+        if shown:
+            header = f"{'line':>7}  {'prospect':20} {'occurred (UTC)':20} event"
+            session.write(paint(header, "bold"))
+        for one in shown:
+            session.write(_line(one))
+        session.write(
+            f"read so far: {tally.rows} row{'' if tally.rows == 1 else 's'}; nothing was written"
+        )
+        for line in _passed_over(dict(tally.passed_over), tally.unknown_columns):
+            session.write(line)
+    bad = sum(isinstance(one, BadLine) for one in shown)
+    if bad:
+        raise InputError(
+            f"{bad} of the first {len(shown)} can't be imported",
+            "mend these lines, or the mapping; nothing was written",
+        )
+
+
+def _line(one: Found | BadLine) -> str:
+    if isinstance(one, BadLine):
+        return f"{one.number:>7}  {paint(plain(f'{one.what} ({one.mend})'), 'red')}"
+    line = one.line
+    when = f"{line.occurred_at:%Y-%m-%d %H:%M:%S}"
+    by = f", by {plain(line.by)}" if line.by else ""
+    unsure = (
+        paint(f" (order uncertain: {plain(line.uncertain)})", "yellow") if line.uncertain else ""
+    )
+    name = paint(type_name(line.data), "bold")
+    return f"{one.number:>7}  {line.prospect:20} {when:20} {name}  {fact(line.data)}{by}{unsure}"
+
+
+def _plain(one: Found | BadLine) -> dict[str, Any]:
+    if isinstance(one, BadLine):
+        return one._asdict()
+    line = one.line
+    found = {
+        "number": one.number,
+        "prospect": line.prospect,
+        "type": type_name(line.data),
+        "occurred_at": line.occurred_at,
+        "data": data_fields(line.data),
+    }
+    for name in ("by", "command_id", "uncertain"):
+        if getattr(line, name) is not None:
+            found[name] = getattr(line, name)
+    if one.added is not None:
+        found["added"] = data_fields(one.added.data)
+    plain_: dict[str, Any] = msgspec.to_builtins(found)
+    return plain_
+
+
+def summary(done: Imported) -> Iterator[str]:
+    """What an import did, line by line."""
+    yield (
+        f"{done.prospects} prospect{'' if done.prospects == 1 else 's'}: "
+        f"{done.events} events imported, "
+        f"{done.skipped} were there already"
+    )
+    if done.prospects_passed_over:
+        count = done.prospects_passed_over
+        yield (
+            f"passed over: {count} prospect{'' if count == 1 else 's'} "
+            "(nothing there that the mapping needs)"
+        )
+    yield from _passed_over(done.passed_over, done.unknown_columns)
