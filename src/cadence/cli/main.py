@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from cadence.cli import demo, policies, reads, transfer, writes
+from cadence.cli import audit, demo, policies, reads, transfer, writes
 from cadence.cli.session import AtOption, DbOption, JsonOption
 from cadence.errors import CadenceError, InputError
 
@@ -38,6 +38,7 @@ def _global(
 demo.register(app)
 writes.register(app)
 reads.register(app)
+audit.register(app)
 transfer.register(app)
 policies.register(_policy)
 app.add_typer(_policy, name="policy")
@@ -62,7 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         try:
             _refuse_bytes(given)
-            app(args=given or ["--help"], standalone_mode=False, prog_name="cadence")
+            code = app(args=given or ["--help"], standalone_mode=False, prog_name="cadence")
+            if isinstance(code, int):  # of a command that ran, and found something
+                return code
         except typer.Exit as error:
             return error.exit_code
         finally:

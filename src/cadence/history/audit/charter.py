@@ -210,7 +210,10 @@ def timing(file: File, made: Made, before: Made | None, doubt: str) -> Iterator[
     if made.has_call and file.spaced_calls >= _CAP and made.is_spaced_call:
         because = f"spaced call number {file.spaced_calls + 1} of the silence; at most {_CAP}"
         yield Breach(SPACED_CAP, because)
-    if before is not None and rank != 1:
+    away = list(_suspended(file, made)) if file.suspensions else []
+    yield from away
+    # Suspended time counts in no gap, so whoever rang in it came too soon in any case.
+    if before is not None and rank != 1 and not away:
         largest = (file.largest_days, file.largest_minutes)
         if before is not file.attempts[-1]:
             largest = file.largest(one for one in file.attempts if one.at <= at)
@@ -231,8 +234,6 @@ def timing(file: File, made: Made, before: Made | None, doubt: str) -> Iterator[
             f"(event {appointment.agreed.version})"
         )
         yield Breach(APPOINTMENT, because, appointment.agreed.recorded)
-    if file.suspensions:
-        yield from _suspended(file, made)
     if quiet(file, made):
         because = f"quiet hours, 21:00 to 08:00: {_clocks(file, at)}"
         yield Breach(QUIET_HOURS, because)

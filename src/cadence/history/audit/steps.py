@@ -57,9 +57,9 @@ def plan_breach(file: File, made: Made, data: AttemptMade, before: Made | None) 
             return None
         return Breach(PLAN, f"it took no touch's place; {_next_up(file, made.at, after_pause)}")
     breach = _touch(file, made, data, after_pause)
-    if breach is not None and _is_for_the_owner(file, made.at):
-        return None
-    return breach
+    if breach is None or breach.rule == APPOINTMENT or not _is_for_the_owner(file, made.at):
+        return breach
+    return None
 
 
 # Whose turn it was --------------------------------------------------------------------------------
@@ -133,6 +133,8 @@ def _ahead(file: File, after_pause: bool) -> list[Place]:
 
 def _touch(file: File, made: Made, data: AttemptMade, after_pause: bool) -> Breach | None:
     plan, counts = file.plan, file.place_counts
+    if made.rank == 1 and file.appointment is None:
+        return Breach(APPOINTMENT, "made as the call at an appointment, but none stands")
     place: Place | None = plan.exit
     if made.rank != EXIT:
         index = plan.by_name.get(data.step or "")
@@ -172,8 +174,6 @@ def _touch(file: File, made: Made, data: AttemptMade, after_pause: bool) -> Brea
         if place.requires_attempts > len(file.attempts):
             because = f"{place.name} requires {place.requires_attempts} attempts before it"
             return Breach(PLAN, f"{because}; {len(file.attempts)} were made")
-    if place.rank == 1 and file.appointment is None:
-        return Breach(APPOINTMENT, "made as the call at an appointment, but none stands")
     return (
         _too_early(file, made, place, after_pause, lapsed)
         or _too_late(file, made, place, after_pause, lapsed)

@@ -136,7 +136,7 @@ class Auditor:
         if file.attempts:
             before, doubt = measure(file, made, data.gap)
         if file.phase != Phase.OPTED_OUT:
-            breaches += self._judge(file, event, data, made, before, doubt)
+            breaches += self._judge(file, data, made, before, doubt, breaches)
         if breaches or data.broke:
             self._report(file, event, data, breaches)
         if failing:
@@ -155,11 +155,11 @@ class Auditor:
     def _judge(
         self,
         file: File,
-        event: Event,
         data: AttemptMade,
         made: Made,
         before: Made | None,
         doubt: str,
+        others: Sequence[Breach],
     ) -> list[Breach]:
         silence = file.silence
         if silence.recorded > made.at and silence.version > 1:
@@ -173,7 +173,7 @@ class Auditor:
         if nothing is not None:
             return [nothing]
         breaches = list(timing(file, made, before, doubt))
-        if not any(one.learnt is None or one.learnt <= made.at for one in breaches):
+        if not any(one.learnt is None or one.learnt <= made.at for one in (*others, *breaches)):
             breach = plan_breach(file, made, data, before)
             if breach is not None:
                 breaches.append(breach)
