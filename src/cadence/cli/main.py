@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from cadence.cli import audit, demo, policies, reads, transfer, writes
+from cadence.cli import audit, demo, policies, reads, transfer, whatif, writes
 from cadence.cli.session import AtOption, DbOption, JsonOption
 from cadence.errors import CadenceError, InputError
 
@@ -39,6 +39,7 @@ demo.register(app)
 writes.register(app)
 reads.register(app)
 audit.register(app)
+whatif.register(app)
 transfer.register(app)
 policies.register(_policy)
 app.add_typer(_policy, name="policy")
