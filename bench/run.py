@@ -26,6 +26,7 @@ import due_list
 import load_one
 import msgspec
 import one_command
+import sweeps
 import transition_checks
 from measure import Figure, Plan, say
 from rich.console import Console
@@ -42,6 +43,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan, Path], list[Figure]]]] = {
     one_command.NAME: one_command.run,
     decisions.NAME: lambda plan, folder: decisions.run(plan),
     due_list.NAME: due_list.run,
+    sweeps.NAME: sweeps.run,
 }
 
 

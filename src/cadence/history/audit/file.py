@@ -21,13 +21,11 @@ from cadence.core.events import (
     PolicyRef,
 )
 from cadence.core.prospect import Suspension
-from cadence.errors import InputError
 from cadence.history.audit.plan import Plan
 from cadence.policy.business_time import (
     BusinessTime,
     LocalCalendar,
     Suspended,
-    business_time,
 )
 
 __all__ = ["EXIT", "Appointed", "File", "Known", "Made", "Phase"]
@@ -241,18 +239,11 @@ class File:
         return self._calendar
 
     def _make_time(self) -> None:
-        plan = self.plan
         self._timed = True
         self._calendar = self._suspended = None
-        try:
-            self._time = business_time(
-                self.zones, plan.week, self.country, self.subdivision, plan.closed
-            )
-        except InputError:
-            self._time = None
-            return
-        if len(self._time.calendars) == 1:
-            self._calendar = self._time.calendars[0]
+        time = self._time = self.plan.time(self.zones, self.country, self.subdivision)
+        if time is not None and len(time.calendars) == 1:
+            self._calendar = time.calendars[0]
 
     def moved(self) -> None:
         """The place or the calendar has changed."""

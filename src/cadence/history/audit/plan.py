@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 from cadence.core.events import AttemptStage, Channel, PolicyRef
-from cadence.policy.business_time import Week
+from cadence.errors import InputError
+from cadence.policy.business_time import BusinessTime, Week, business_time
 from cadence.policy.model import Policy, Step
 
 __all__ = ["RANK", "Place", "Plan"]
@@ -23,6 +24,10 @@ RANK: Final[dict[AttemptStage | None, int]] = {
     AttemptStage.POLITE_EXIT: 7,
 }
 """How far along outreach is at each stage; 0: the attempt took no touch's place."""
+
+
+_Where = tuple[tuple[str, ...], str | None, str | None]
+_MOST_PLACES: Final = 65536
 
 
 class Place(NamedTuple):
@@ -50,6 +55,8 @@ class Place(NamedTuple):
     within: timedelta | None
     requires_attempts: int
     requires_days: int
+    only_channel: Channel | None
+    """The channel that it is made on while that is left, if it has one part."""
 
     @property
     def may_call(self) -> bool:
@@ -70,6 +77,7 @@ def _place(step: Step, number: int, name: str, position: int) -> Place:
         None if step.within is None else timedelta(minutes=step.within.minutes),
         step.requires.attempts,
         step.requires.days,
+        step.parts[0].channels[0] if len(step.parts) == 1 else None,
     )
 
 
@@ -82,7 +90,7 @@ class Plan:
             counted by the calendar of the policy it was taken from.
         week, closed: its calendar.
         places: its touches before the polite exit.
-        by_name: the index of a touch by its name.
+        by_name: each touch by its name, also the polite exit.
         counts: how many touches it has at each rank.
         exit: the polite exit, at the index after all others.
         horizon_business_days: behind it only the polite exit is left.
@@ -99,21 +107,40 @@ class Plan:
             _place(one.step, number, one.name, one.position)
             for number, one in enumerate(policy.touchpoints)
         )
-        self.by_name = {place.name: place.number for place in self.places}
         self.counts = [0] * 8
         for place in self.places:
             self.counts[place.rank] += 1
         step = policy.polite_exit
         self.exit = _place(step, len(self.places), step.id, 0)
+        self.by_name = {place.name: place for place in (*self.places, self.exit)}
         self.horizon_business_days = policy.horizon_business_days
         answer = step.answer_within
         self.answer_business_days = 1 if answer is None else answer.business_days or 1
         self._unknown: dict[str, Plan] = {}
+        self._times: dict[_Where, BusinessTime | None] = {}
 
     @property
     def begins_on_time(self) -> bool:
         """Whether its first touch is the call at the appointment."""
         return bool(self.places) and self.places[0].rank == 1
+
+    def time(
+        self, zones: tuple[str, ...], country: str | None, subdivision: str | None
+    ) -> BusinessTime | None:
+        """The business time of that place under this calendar; ``None``: nobody knows the place."""
+        where = zones, country, subdivision
+        try:
+            return self._times[where]
+        except KeyError:
+            pass
+        try:
+            found = business_time(zones, self.week, country, subdivision, self.closed)
+        except InputError:
+            found = None
+        if len(self._times) >= _MOST_PLACES:
+            self._times.clear()
+        self._times[where] = found
+        return found
 
     def unknown(self, ref: PolicyRef) -> Plan:
         """The policy ``ref``, which is not at hand; days are counted by this one's calendar."""

@@ -80,7 +80,7 @@ def _owners_own(file: File, made: Made, data: AttemptMade) -> Breach | None:
         return Breach(APPOINTMENT, "made as the call at an appointment, but none stands")
     place = file.plan.by_name.get(data.step or "")
     count = file.place_counts[_SPACED]
-    first = place is None or file.plan.places[place].position <= count
+    first = place is None or place.position <= count
     if made.rank == _SPACED and first and data.touch is None:
         return None
     if file.silence.version == 1:
@@ -137,17 +137,10 @@ def _touch(file: File, made: Made, data: AttemptMade, after_pause: bool) -> Brea
         return Breach(APPOINTMENT, "made as the call at an appointment, but none stands")
     place: Place | None = plan.exit
     if made.rank != EXIT:
-        index = plan.by_name.get(data.step or "")
-        if index is None or plan.places[index].rank != made.rank:
-            index = next(
-                (
-                    one.number
-                    for one in plan.places
-                    if one.rank == made.rank and one.position == counts[made.rank]
-                ),
-                None,
-            )
-        place = None if index is None else plan.places[index]
+        place = plan.by_name.get(data.step or "")
+        if place is None or place.rank != made.rank:
+            ranked = (one for one in plan.places if one.rank == made.rank)
+            place = next((one for one in ranked if one.position == counts[made.rank]), None)
     if place is None:
         if plan.counts[made.rank]:
             because = (
@@ -262,50 +255,30 @@ def _planned(file: File, place: Place, after_pause: bool, lapsed: datetime | Non
 def _too_early(
     file: File, made: Made, place: Place, after_pause: bool, lapsed: datetime | None
 ) -> Breach | None:
-    if _surely_late_enough(file, made, place, after_pause):
-        return None
     time, at = file.time, made.at
     assert time is not None  # plan_breach() looked
     planned = _planned(file, place, after_pause, lapsed)
-    because = f"{place.name} was planned for {show(file, planned)}"
+    because = f"{place.name} was planned for "
     if file.not_before is not None and file.not_before > planned:
         planned = file.not_before
-        because = f"{place.name} was promised for {show(file, planned)} when the policy was adopted"
+        because = f"when the policy was adopted, {place.name} was promised for "
     if place.rank != 1 and file.attempts and (file.largest_days or file.largest_minutes):
         gap = Gap(file.largest_days, file.largest_minutes)
         ratchet = time.earliest_with_gap(file.attempts[-1].at, gap, file.suspended)
         if ratchet > planned:
             planned = time.same_time(planned, ratchet) if file.largest_days else ratchet
             longest = span(file.largest_days, file.largest_minutes)
-            because = (
-                f"{place.name} was next on {show(file, planned)}: the largest gap is {longest}"
-            )
+            because = f"the largest gap so far is {longest}, so {place.name} was next on "
     if place.requires_days and file.attempts:
         required = file.attempts[0].at + place.requires_days * _DAY
         if required > planned:
             planned = required
-            because = f"{place.name} requires {place.requires_days} days of silence"
+            because = (
+                f"{place.name} requires {place.requires_days} days of silence, so it was next on "
+            )
     if at >= planned:
         return None
-    return Breach(PLAN, f"{because}; made on {show(file, at)}")
-
-
-def _surely_late_enough(file: File, made: Made, place: Place, after_pause: bool) -> bool:
-    """Whether the measured gap alone says so; most attempts pass here, at little cost."""
-    days = place.business_days
-    if days is None or after_pause or place.requires_days or file.not_before or file.suspensions:
-        return False
-    if not file.attempts or file.appointment is not None or file.calendar is None:
-        return False
-    before = file.attempts[-1]
-    if before.time is not made.time:
-        return False
-    days = max(days, file.largest_days)
-    if made.days != days:
-        return made.days > days
-    return made.second > before.second or (
-        made.second == before.second and made.at.microsecond >= before.at.microsecond
-    )
+    return Breach(PLAN, f"{because}{show(file, planned)}; made on {show(file, at)}")
 
 
 def _too_late(

@@ -41,6 +41,7 @@ from cadence.history.audit.findings import (
 )
 from cadence.history.audit.plan import RANK, Plan
 from cadence.history.audit.steps import plan_breach
+from cadence.history.audit.swift import surely_in_order
 from cadence.policy.model import Policy
 
 __all__ = ["Auditor"]
@@ -106,13 +107,10 @@ class Auditor:
             file.under(ref)
         if not file.plan.known:
             self.unknown[file.plan.ref] = self.unknown.get(file.plan.ref, 0) + 1
-        breaches: list[Breach] = []
-        if file.opted_out or file.failed:
-            breaches += lasting(file, parts, at)
         if at < file.since:
             # It belongs to a silence that was over when it was recorded: what was next at its time
             # can't be known any more.
-            self._report(file, event, data, breaches)
+            self._report(file, event, data, list(lasting(file, parts, at)))
             self._fail(file, event, data)
             return
         rank = RANK[data.stage]
@@ -132,13 +130,13 @@ class Auditor:
             day = local.toordinal()
             second = local.hour * 3600 + local.minute * 60 + local.second
         made = Made(at, event.version, rank, parts, has_call, day, second, file.time)
-        before, doubt = None, ""
-        if file.attempts:
-            before, doubt = measure(file, made, data.gap)
-        if file.phase != Phase.OPTED_OUT:
-            breaches += self._judge(file, data, made, before, doubt, breaches)
-        if breaches or data.broke:
-            self._report(file, event, data, breaches)
+        if file.opted_out or file.failed or not surely_in_order(file, made, data):
+            breaches = list(lasting(file, parts, at))
+            before, doubt = measure(file, made, data.gap) if file.attempts else (None, "")
+            if file.phase != Phase.OPTED_OUT:
+                breaches += self._judge(file, data, made, before, doubt, breaches)
+            if breaches or data.broke:
+                self._report(file, event, data, breaches)
         if failing:
             self._fail(file, event, data)
         file.waiting = 0
@@ -149,8 +147,9 @@ class Auditor:
             file.waiting = 0
             return
         file.made(made)
-        in_order = file.attempts[-1] is made
-        file.next_place = file.plan.by_name.get(data.step or "", -2) + 1 if in_order else -1
+        place = file.plan.by_name.get(data.step) if rank else None  # type: ignore[arg-type]
+        in_order = place is not None and file.attempts[-1] is made
+        file.next_place = place.number + 1 if in_order and place is not None else -1
 
     def _judge(
         self,
