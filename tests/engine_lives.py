@@ -81,6 +81,15 @@ def live(
         made = 0
         while made < attempts:
             decision = app.explain(prospect, now)
+            if decision.stage is Stage.SCHEDULED and decision.decision is Verdict.TASK:
+                # The policy leaves the appointment to the owner.
+                assert decision.at is not None
+                now = max(now, decision.at)
+                way = reach[0].channel
+                went = answers if way is Channel.CALL else Disposition.SENT
+                app.execute(prospect, MakeAttempt((Part(way, went),)), at=now)
+                made += 1
+                continue
             if decision.stage is until or decision.touch is None or decision.at is None:
                 break
             if decision.decision is Verdict.WAIT:

@@ -10,6 +10,7 @@ The decisions are the engine's own: this is the loop with another policy, not a 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 from typing import Final
@@ -192,7 +193,12 @@ class _Comparison:
 
     def run(self) -> None:
         other = self.other
-        for event in self.history:
+        first, *others = self.history
+        other.take(first)
+        if isinstance(first.data, AttemptMade):  # nobody added them; whoever tried was the owner
+            self.recorded.append((first.occurred_at, first.version))
+            other.made.append(first.occurred_at)
+        for event in others:
             data = event.data
             if type(data) in _NOTES or isinstance(data, PolicyAdopted):
                 continue
@@ -210,10 +216,9 @@ class _Comparison:
     def _fact(self, event: Event) -> None:
         """Something they said or did, or that we learnt."""
         other = self.other
-        before = None if other.prospect is None else other.prospect.contact
+        before = other.state().contact
         other.take(event)
-        after = other.state().contact
-        if before is not None and after.version != before.version:
+        if other.state().contact.version != before.version:
             self._settle(event)
 
     def _attempt(self, event: Event, data: AttemptMade) -> None:
@@ -225,10 +230,11 @@ class _Comparison:
         if data.connected:
             # What they said stays. Which touch it answered is the one that was next.
             self.recorded.append((at, event.version))
-            if decision.verdict_is_touch:
-                other.made.append(max(at, decision.at or at))
-            elif decision.is_task:
-                other.made.append(at)
+            if len(other.made) < len(self.recorded):
+                if decision.touch is not None and decision.at is not None:
+                    other.made.append(max(at, decision.at))
+                elif decision.is_task:
+                    other.made.append(at)
             self._fact(event)
             return
         self.recorded.append((at, event.version))
@@ -305,7 +311,7 @@ def _split(
 
 
 def _bar(day: int) -> int:
-    return max(position for position, start in enumerate(DAYS) if day >= start or not position)
+    return bisect_right(DAYS, day) - 1
 
 
 class _Next(msgspec.Struct, frozen=True):
@@ -314,11 +320,6 @@ class _Next(msgspec.Struct, frozen=True):
     verdict: Verdict
     at: datetime | None
     touch: Touch | None
-
-    @property
-    def verdict_is_touch(self) -> bool:
-        """Whether a touch is due or waited for."""
-        return self.touch is not None
 
     @property
     def is_task(self) -> bool:
@@ -344,7 +345,7 @@ class _Other:
         if self._new:
             self.prospect = fold(self.prospect, self._new)
             self._new = []
-        assert self.prospect is not None  # a history is never empty
+        assert self.prospect is not None  # the first event is taken before anybody asks
         return self.prospect
 
     def clock(self) -> tzinfo:
@@ -378,8 +379,6 @@ class _Other:
 
     def advance(self, until: datetime | None, attempts: int = _MOST) -> None:
         """Do what is due up to an instant, or (``None``) to the end; or so many attempts."""
-        if self.prospect is None and not self._new:
-            return
         while until is None or self.now <= until:
             found = self.decision()
             at = found.at

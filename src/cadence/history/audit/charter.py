@@ -256,6 +256,8 @@ def _clocks(file: File, at: datetime) -> str:
 
 def _order(file: File, made: Made) -> Iterator[Breach]:
     """Never back: what was sent before a contact was learnt of was sent in another order."""
+    if file.highest <= made.rank:
+        return
     last: Made | None = None
     for one in reversed(file.attempts):
         if one.at <= made.at and one.version > file.silence.version and one.rank:

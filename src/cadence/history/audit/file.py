@@ -131,19 +131,17 @@ class File:
     """What is known of one prospect, event by event, in order of version."""
 
     __slots__ = (
-        "_calendar",
-        "_reachable",
         "_suspended",
-        "_time",
-        "_timed",
         "appointment",
         "attempts",
         "by_pause",
+        "calendar",
         "country",
         "deal",
         "default",
         "ended",
         "failed",
+        "highest",
         "intent",
         "kept",
         "largest_days",
@@ -163,6 +161,7 @@ class File:
         "preferred_hours",
         "prospect",
         "reach",
+        "reachable",
         "recorded",
         "reopened",
         "silence",
@@ -170,6 +169,7 @@ class File:
         "spaced_calls",
         "subdivision",
         "suspensions",
+        "time",
         "waiting",
         "zones",
     )
@@ -202,6 +202,7 @@ class File:
         self.attempts: list[Made] = []
         self.spaced_calls = 0
         self.reach = 0
+        self.highest = 0
         self.place_counts = [0] * 8
         self.largest_days = 0
         self.largest_minutes = 0
@@ -216,38 +217,22 @@ class File:
         self.ended: Known | None = None
         self.reopened: Known | None = None
         self.waiting = 0
-        self._timed = False
-        self._time: BusinessTime | None = None
-        self._calendar: LocalCalendar | None = None
+        self.reachable: set[Channel] = set()
+        self.time: BusinessTime | None = None
+        self.calendar: LocalCalendar | None = None
         self._suspended: tuple[Suspended, ...] | None = None
-        self._reachable: frozenset[Channel] | None = None
 
     # Time -----------------------------------------------------------------------------------------
 
-    @property
-    def time(self) -> BusinessTime | None:
-        """The prospect's business time; ``None``: nobody knows where they are."""
-        if not self._timed:
-            self._make_time()
-        return self._time
-
-    @property
-    def calendar(self) -> LocalCalendar | None:
-        """The only calendar there is; ``None`` with several candidate zones."""
-        if not self._timed:
-            self._make_time()
-        return self._calendar
-
-    def _make_time(self) -> None:
-        self._timed = True
-        self._calendar = self._suspended = None
-        time = self._time = self.plan.time(self.zones, self.country, self.subdivision)
-        if time is not None and len(time.calendars) == 1:
-            self._calendar = time.calendars[0]
-
     def moved(self) -> None:
-        """The place or the calendar has changed."""
-        self._timed = False
+        """The place or the calendar has changed.
+
+        ``time`` is the prospect's business time, ``None`` where nobody knows the place;
+        ``calendar`` the only calendar in it, ``None`` with several candidate zones.
+        """
+        time = self.time = self.plan.time(self.zones, self.country, self.subdivision)
+        one = time is not None and len(time.calendars) == 1
+        self.calendar = time.calendars[0] if one and time is not None else None
         self._suspended = None
 
     @property
@@ -261,8 +246,8 @@ class File:
 
     def gap(self, before: Made, at: datetime, day: int) -> tuple[int, int]:
         """The gap from ``before`` to ``at``, which is on the local ``day``: days, or minutes."""
-        calendar = self._calendar
-        if calendar is not None and not self.suspensions and before.time is self._time:
+        calendar = self.calendar
+        if calendar is not None and not self.suspensions and before.time is self.time:
             days = calendar.business_days(before.day, day)
             if days:
                 return days, 0
@@ -273,13 +258,6 @@ class File:
         return gap.business_days, gap.minutes
 
     # Whom we can reach ----------------------------------------------------------------------------
-
-    @property
-    def reachable(self) -> frozenset[Channel]:
-        """The channels on which a contact point is left."""
-        if self._reachable is None:
-            self._reachable = frozenset(channel for channel, _ in self.points_left())
-        return self._reachable
 
     def points_left(self) -> list[tuple[Channel, str]]:
         """The contact points that may still be used."""
@@ -293,7 +271,7 @@ class File:
 
     def points_changed(self) -> None:
         """A contact point was added, failed, or was opted out of."""
-        self._reachable = None
+        self.reachable = {channel for channel, _ in self.points_left()}
 
     def fail(self, part: Channel, address: str | None, event: Event) -> None:
         """A contact point failed; without an address the first of the channel that was left."""
@@ -378,8 +356,10 @@ class File:
         """Count the attempts of the silence anew, after some of them changed places."""
         self.spaced_calls = sum(1 for made in self.attempts if made.is_spaced_call)
         self.place_counts = [0] * 8
+        self.highest = 0
         for made in self.attempts:
             self.place_counts[made.rank] += 1
+            self.highest = max(self.highest, made.rank)
         self.largest_days, self.largest_minutes = self.largest(self.attempts)
 
     def largest(self, attempts: Iterable[Made]) -> tuple[int, int]:
@@ -422,6 +402,8 @@ class File:
         else:
             attempts.append(made)
             self.place_counts[rank] += 1
+            if rank > self.highest:
+                self.highest = rank
             if made.has_call and (rank == 0 or rank == _SPACED):
                 self.spaced_calls += 1
             if rank == 1:
@@ -442,13 +424,14 @@ class File:
             self.opted_out_at = event.occurred_at
         for one in Channel if channel is None else (channel,):
             self.opted_out.setdefault(one, known)
-        self.points_changed()
         mine = {point[0] for point in self.points} or set(Channel)
         if channel is not None and not mine <= self.opted_out.keys():
+            self.points_changed()
             return
         if self.opted_out_of_all is None:
             self.opted_out_of_all = known
         self.phase = Phase.OPTED_OUT
+        self.points_changed()
         self.appointment = self.kept = self.pause_until = None
         self.reopened = None
         self.waiting = 0
@@ -463,12 +446,13 @@ class File:
             return
         for one in tuple(self.opted_out) if channel is None else (channel,):
             self.opted_out.pop(one, None)
-        self.points_changed()
         if not was_out:
+            self.points_changed()
             self.contact(event)
             return
         self.opted_out_of_all = None
         self.phase = self.deal if self.deal in (Phase.WON, Phase.LOST) else Phase.ENGAGED
+        self.points_changed()
         self.contact(event)
         self.waiting = 0
 
@@ -497,7 +481,8 @@ class File:
         """The history names a policy; of one that is not at hand nothing but the name is known."""
         plan = self.plans.get(ref.digest) or self.default.unknown(ref)
         if plan is not self.plan:
-            if (plan.week, plan.closed) != (self.plan.week, self.plan.closed):
-                self.moved()
+            other = (plan.week, plan.closed) != (self.plan.week, self.plan.closed)
             self.plan = plan
             self.next_place = -1
+            if other:
+                self.moved()

@@ -68,6 +68,8 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
         or place.number != file.next_place
         or file.phase != Phase.OUTREACH
         or file.reach == EXIT
+        or file.highest > made.rank
+        or (made.rank != EXIT and place.position < file.place_counts[made.rank])
         or file.appointment is not None
         or made.rank == _CONCERN
         or place.requires_attempts

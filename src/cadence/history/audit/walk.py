@@ -48,7 +48,8 @@ __all__ = ["Auditor"]
 
 _CALL: Final = Channel.CALL
 _CONNECTED: Final = Disposition.CONNECTED
-_FAILING: Final = frozenset({Disposition.WRONG_NUMBER, Disposition.BOUNCED})
+_WRONG_NUMBER: Final = Disposition.WRONG_NUMBER
+_BOUNCED: Final = Disposition.BOUNCED
 
 
 class Auditor:
@@ -83,6 +84,8 @@ class Auditor:
         if not events:
             return []
         file = File(events[0], self._default, self._plans)
+        if not isinstance(events[0].data, ProspectAdded):
+            file.moved()  # nobody said where they are: UTC
         found = self._findings = []
         for event in events:
             data = event.data
@@ -119,7 +122,7 @@ class Auditor:
             disposition = part.disposition
             if disposition is _CONNECTED:
                 connected = True
-            elif disposition in _FAILING:
+            elif disposition is _WRONG_NUMBER or disposition is _BOUNCED:
                 failing = True
             if part.channel is _CALL:
                 has_call = True
@@ -147,9 +150,9 @@ class Auditor:
             file.waiting = 0
             return
         file.made(made)
-        place = file.plan.by_name.get(data.step) if rank else None  # type: ignore[arg-type]
-        in_order = place is not None and file.attempts[-1] is made
-        file.next_place = place.number + 1 if in_order and place is not None else -1
+        place = file.plan.by_name.get(data.step)  # type: ignore[arg-type]  # no touch is called None
+        follows = place is not None and place.rank == rank and file.attempts[-1] is made
+        file.next_place = place.number + 1 if follows and place is not None else -1
 
     def _judge(
         self,
@@ -180,7 +183,7 @@ class Auditor:
 
     def _fail(self, file: File, event: Event, data: AttemptMade) -> None:
         for part in data.parts:
-            if part.disposition in _FAILING:
+            if part.disposition is _WRONG_NUMBER or part.disposition is _BOUNCED:
                 file.fail(part.channel, part.address, event)
 
     def _report(
