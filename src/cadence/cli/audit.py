@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain
-from cadence.history.audit import Finding, Noticed
-from cadence.history.auditing import Audited, Summary
-from cadence.history.auditing import audit as audit_store
 from cadence.policy.load import load
+
+if TYPE_CHECKING:  # loaded by the command: nobody else should wait for it
+    from cadence.history.audit import Finding
+    from cadence.history.auditing import Audited, Summary
 
 __all__ = ["register"]
 
@@ -44,6 +45,9 @@ def register(app: typer.Typer) -> None:
         Each finding says whether the history admits it ("said so") or not ("unnoticed"). What was
         sent before we knew of a reply or an opt-out broke no rule: --hindsight lists that too.
         """
+        from cadence.history.auditing import Summary
+        from cadence.history.auditing import audit as audit_store
+
         others = [load(path) for path in policy or ()]
         summary = Summary()
         with session.reading() as store, session.progress("auditing") as progress:
@@ -79,6 +83,8 @@ def _print_json(session: Session, found: Iterator[Finding]) -> int:
 
 
 def _print(session: Session, found: Iterator[Finding]) -> int:
+    from cadence.history.audit import Noticed
+
     shown = 0
     for one in found:
         if not shown:
@@ -94,6 +100,8 @@ def _print(session: Session, found: Iterator[Finding]) -> int:
 
 
 def _print_summary(session: Session, summary: Summary, *, hindsight: bool) -> None:
+    from cadence.history.audit import Noticed
+
     if summary.by_rule:
         columns = ("findings", "said so", "recorded", "unnoticed", "hindsight")
         titles = " ".join(f"{title:>9}" for title in columns)

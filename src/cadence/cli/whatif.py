@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
@@ -12,11 +12,11 @@ from cadence.cli.audit import JobsOption
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain
 from cadence.errors import StoreError
-from cadence.history.whatif import DAYS, Answered, Compared
-from cadence.history.whatif import whatif as compare_store
-from cadence.history.whatif_page import page
 from cadence.policy.load import builtin, load
 from cadence.policy.model import Policy
+
+if TYPE_CHECKING:  # loaded by the command: nobody else should wait for it
+    from cadence.history.whatif import Answered, Compared
 
 __all__ = ["register"]
 
@@ -44,6 +44,10 @@ def register(app: typer.Typer) -> None:
         What the prospects said and did stays; our attempts are replaced by those of the policy,
         each made when it is due. docs/audit.md says how they are held against each other.
         """
+        from cadence.history.whatif import Compared
+        from cadence.history.whatif import whatif as compare_store
+        from cadence.history.whatif_page import page
+
         other = load(Path(policy)) if policy.endswith(".toml") or "/" in policy else builtin(policy)
         total = Compared()
         answered: list[Answered] = []
@@ -71,6 +75,8 @@ def register(app: typer.Typer) -> None:
 
 
 def _totals(total: Compared, policy: Policy) -> dict[str, object]:
+    from cadence.history.whatif import DAYS
+
     return {
         "policy": policy.ref,
         "prospects": total.prospects,
@@ -97,6 +103,8 @@ def _totals(total: Compared, policy: Policy) -> dict[str, object]:
 def _print(
     session: Session, total: Compared, policy: Policy, answered: list[Answered], count: int
 ) -> None:
+    from cadence.history.whatif import DAYS
+
     name = f"{policy.id} version {policy.version}"
     session.write(
         f"{total.prospects:,} recorded histories ({total.events:,} events) under "
