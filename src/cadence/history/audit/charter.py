@@ -287,17 +287,18 @@ def _concern(file: File, made: Made) -> Iterator[Breach]:
 
 def _suspended(file: File, made: Made) -> Iterator[Breach]:
     """Inside a pause or an absence; an appointment agreed in it keeps its own two steps."""
-    suspensions = file.suspensions
+    at, suspensions = made.at, file.suspensions
+    if not any(start <= at < end for one in file.suspended or () for start, end in one.spans):
+        return
     appointment = file.appointment or file.kept
     if made.rank in (1, 2) and appointment is not None:
         agreed = appointment.agreed.occurred
         suspensions = [one for one in suspensions if one[0].start > agreed]
-    if not suspensions or file.time is None:
-        return
+    assert file.time is not None  # or nothing would be suspended
     for one, recorded in suspensions:
         for stretch in file.time.suspended((one,)) or ():
             for start, end in stretch.spans:
-                if start <= made.at < end:
+                if start <= at < end:
                     because = f"they are away until {show(file, end)} (event {one.version})"
                     yield Breach(SUSPENDED, because, recorded)
                     return

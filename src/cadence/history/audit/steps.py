@@ -255,6 +255,8 @@ def _planned(file: File, place: Place, after_pause: bool, lapsed: datetime | Non
 def _too_early(
     file: File, made: Made, place: Place, after_pause: bool, lapsed: datetime | None
 ) -> Breach | None:
+    if _surely_late_enough(file, made, place, after_pause):
+        return None
     time, at = file.time, made.at
     assert time is not None  # plan_breach() looked
     planned = _planned(file, place, after_pause, lapsed)
@@ -279,6 +281,24 @@ def _too_early(
     if at >= planned:
         return None
     return Breach(PLAN, f"{because}{show(file, planned)}; made on {show(file, at)}")
+
+
+def _surely_late_enough(file: File, made: Made, place: Place, after_pause: bool) -> bool:
+    """Whether the measured gap alone says so, at little cost."""
+    if place.business_days is None or after_pause or place.requires_days or file.not_before:
+        return False
+    if not file.attempts or file.appointment is not None:
+        return False
+    before = file.attempts[-1]
+    if made.after != before.version or before.time is not made.time:
+        return False
+    days = max(place.business_days, file.largest_days)
+    if made.days != days or file.calendar is None:
+        # More days in the zone that counts least are more days in every zone.
+        return made.days > days
+    return made.second > before.second or (
+        made.second == before.second and made.at.microsecond >= before.at.microsecond
+    )
 
 
 def _too_late(

@@ -38,7 +38,6 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
         place is None
         or place.rank != made.rank
         or calendar is None
-        or file.suspensions
         or file.silence.recorded > at
         or file.preferred_channel is not None
         or file.preferred_hours is not None
@@ -53,6 +52,15 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
         if channel is not place.only_channel or len(parts) != 1 or channel not in file.reachable:
             return False
     attempts = file.attempts
+    suspended = None
+    if file.suspensions:
+        every = file.suspended
+        if made.rank < _HALF_DAY or place.elapsed is not None or not every:
+            return False
+        suspended = every[0]
+        for away, back in suspended.spans:
+            if away <= at < back:
+                return False
     if made.rank == 1:
         appointment = file.appointment
         return (
@@ -82,7 +90,11 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
     if before.time is not made.time or since > at or not before.rank:
         return False
     # The gap, and whether it is as large as it has to be.
-    days = calendar.business_days(before.day, made.day)
+    days = 0 if made.day == before.day else calendar.business_days(before.day, made.day)
+    if suspended is not None:
+        days -= suspended.business_days(calendar, before.day, made.day)
+        if days <= 0:
+            return False
     minutes = 0 if days else (at - since) // _MINUTE
     if gap is not None and (gap.business_days != days or gap.minutes != minutes):
         return False
