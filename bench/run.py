@@ -27,6 +27,7 @@ import imports
 import load_one
 import msgspec
 import one_command
+import sweeps
 import transition_checks
 from measure import Figure, Plan, say
 from rich.console import Console
@@ -44,6 +45,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan, Path], list[Figure]]]] = {
     decisions.NAME: lambda plan, folder: decisions.run(plan),
     due_list.NAME: due_list.run,
     imports.NAME: imports.run,
+    sweeps.NAME: sweeps.run,
 }
 
 

@@ -11,7 +11,17 @@ from typing import Any
 
 import typer
 
-from cadence.cli import demo, policies, policy_adopt, policy_new, reads, transfer, writes
+from cadence.cli import (
+    audit,
+    demo,
+    policies,
+    policy_adopt,
+    policy_new,
+    reads,
+    transfer,
+    whatif,
+    writes,
+)
 from cadence.cli.session import AtOption, DbOption, JsonOption
 from cadence.errors import CadenceError, InputError
 
@@ -41,6 +51,8 @@ def _global(
 demo.register(app)
 writes.register(app)
 reads.register(app)
+audit.register(app)
+whatif.register(app)
 transfer.register(app)
 policies.register(_policy)
 policy_adopt.register(_policy)

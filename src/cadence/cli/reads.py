@@ -10,10 +10,13 @@ import msgspec
 import typer
 
 from cadence.cli.session import Session, command
-from cadence.cli.show import due_header, due_line, explanation, replay_lines
+from cadence.cli.show import anyway_lines, due_header, due_line, explanation, replay_lines
+from cadence.core.events import Channel
 from cadence.core.wire import parse_instant
 from cadence.core.wire import to_builtins as event_to_builtins
 from cadence.errors import InputError
+from cadence.history.anyway import anyway
+from cadence.history.anyway import to_builtins as anyway_to_builtins
 from cadence.history.replay import Replayed, replay, until
 from cadence.policy.catalogue import Policies
 from cadence.policy.decision import to_builtins
@@ -67,19 +70,33 @@ def register(app: typer.Typer) -> None:
 
     @command(app, "explain", example="cadence explain jerry --at 2026-12-04T18:10:00Z")
     def explain(
-        session: Session, p: Annotated[str, typer.Argument(metavar="P", help="The prospect's id.")]
+        session: Session,
+        p: Annotated[str, typer.Argument(metavar="P", help="The prospect's id.")],
+        now_anyway: Annotated[
+            bool,
+            typer.Option("--now-anyway", help="Only what an attempt now would break."),
+        ] = False,
+        channel: Annotated[Channel, typer.Option(help="By what, if now anyway.")] = Channel.CALL,
     ) -> None:
-        """Say what comes next for one prospect, why, and why not earlier."""
+        """Say what comes next for one prospect, why, why not earlier, and what now would break."""
         from cadence.messages import compose
 
         now = session.now()
         with session.reading() as store:
             prospect = store.load(p)
+            answer = anyway(prospect, store.policies, now, channel)
+            if now_anyway:
+                if session.json:
+                    session.print_json(anyway_to_builtins(answer))
+                else:
+                    for line in anyway_lines(prospect, answer):
+                        session.write(line)
+                return
             decision = compose(store.decision(prospect, now), prospect, store.policies, now)
         if session.json:
             session.print_json(to_builtins(decision))
             return
-        for line in explanation(prospect, decision):
+        for line in (*explanation(prospect, decision), *anyway_lines(prospect, answer)):
             session.write(line)
 
     @command(app, "replay", example="cadence replay jerry --until 5")

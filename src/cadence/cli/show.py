@@ -12,12 +12,14 @@ from cadence.core.events import AttemptMade, Data, type_name
 from cadence.core.prospect import Prospect
 from cadence.core.wire import data_fields
 from cadence.errors import InputError
+from cadence.history.anyway import Anyway
 from cadence.history.replay import Replayed
 from cadence.policy.charter import Rule
 from cadence.policy.decision import Decision, Reason, Verdict
 from cadence.policy.zones import zone
 
 __all__ = [
+    "anyway_lines",
     "clock",
     "due_header",
     "due_line",
@@ -129,6 +131,19 @@ def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
     if len(prospect.zones) > 1:
         yield f"  in every zone they may be in: {', '.join(prospect.zones)}"
     yield paint(f"  policy {ref.name} version {ref.version}, digest {ref.digest[:12]}…", "dim")
+
+
+def anyway_lines(prospect: Prospect, answer: Anyway) -> Iterable[str]:
+    """What an attempt made now would break."""
+    yield f"  if you tried by {answer.channel} now anyway:"
+    if answer.address is None:
+        yield f"    no {answer.channel} contact point is left"
+    if not answer.breaks:
+        place = answer.step or answer.stage
+        yield "    it breaks nothing" + (f"; it counts as {place}" if place != "extra" else "")
+    for broken in answer.breaks:
+        until = f" (until {clock(prospect, broken.until)})" if broken.until is not None else ""
+        yield plain(f"    it breaks {broken.rule}: {broken.because}{until}")
 
 
 def _reason(reason: Reason) -> str:

@@ -86,7 +86,7 @@ def preview(
     """
     names = iter(prospects)
     while batch := list(islice(names, _BATCH)):
-        histories = app.histories(batch)
+        histories = app.histories_of(batch)
         for name in batch:
             prospect = fold(None, histories.get(name, ()))
             if prospect is None:

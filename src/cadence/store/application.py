@@ -127,6 +127,7 @@ class Cadence(Application[str]):
         """
         self._factory = factory
         self._place = place
+        self.address: str | None = None
         self._read_only = read_only
         self.policies = Policies(default, policies, find=self._kept_policy)
         self._kept: set[str] = set()
@@ -186,6 +187,7 @@ class Cadence(Application[str]):
                     path, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds
                 )
         app = cls(factory, place=place, read_only=read_only, policies=policies, default=default)
+        app.address = db
         # Rows that were made under other data must not be mixed with ours.
         if not read_only and app._call(app._store.due_stamp) != app._stamp():
             app.rebuild_due()
@@ -220,7 +222,7 @@ class Cadence(Application[str]):
             raise UnknownProspect(prospect)
         return found
 
-    def histories(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
+    def histories_of(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
         """The histories of several prospects; those of whom nothing is known are empty."""
         found: dict[str, list[Event]] = self._call(self._store.select_streams, prospects)
         return found
@@ -242,6 +244,44 @@ class Cadence(Application[str]):
         while page := self._call(self._store.select_prospects, after, _PAGE):
             yield from page
             after = page[-1]
+
+    def pages(self, size: int = _PAGE) -> Iterator[tuple[str, str, int]]:
+        """All prospects, in order of their ids, as pages: first id, last id, how many.
+
+        Args:
+            size: how many prospects a page has at most.
+        """
+        after: str | None = None
+        while page := self._call(self._store.select_prospects, after, size):
+            after = page[-1]
+            yield page[0], page[-1], len(page)
+
+    def page(self, first: str, last: str) -> list[list[Event]]:
+        """The histories of the prospects from one id to another, in order of their ids.
+
+        Raises:
+            CorruptStream: one of them can't have been written by cadence.
+        """
+        found: list[list[Event]] | None = self._call(self._store.select_page, first, last)
+        if found is not None:
+            return found
+        # Something in there must be looked at: an old shape, or what is broken, which is named.
+        histories = [self.stream(first)]
+        after = first
+        while after < last:
+            page = self._call(self._store.select_prospects, after, _PAGE)
+            histories += [self.stream(one) for one in page if one <= last]
+            after = page[-1] if page else last
+        return [history for history in histories if history]
+
+    def histories(self) -> Iterator[list[Event]]:
+        """Every history, in order of the prospects' ids; only a page of them is held at a time."""
+        for first, last, _ in self.pages():
+            yield from self.page(first, last)
+
+    def count(self) -> int:
+        """How many prospects there are, as the due list has it."""
+        return int(self._call(self._store.count_due))
 
     def decision(self, prospect: Prospect, now: datetime) -> Decision:
         """What comes next for ``prospect``, seen at ``now``."""

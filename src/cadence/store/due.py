@@ -64,6 +64,12 @@ class DueStore(Protocol):
     def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
         """All events of several prospects."""
 
+    def select_page(self, first: str, last: str) -> list[list[Event]] | None:
+        """The histories of all prospects whose ids lie from ``first`` to ``last``, in order.
+
+        ``None`` if they must be read one by one (see ``mapper.decode_page``).
+        """
+
     def select_due(
         self, wake: int | None, after: tuple[int, str] | None, limit: int
     ) -> list[DueRow]:
@@ -71,6 +77,9 @@ class DueStore(Protocol):
 
     def select_prospects(self, after: str | None, limit: int) -> list[str]:
         """A page of the ids of all prospects that have events, in order."""
+
+    def count_due(self) -> int:
+        """How many rows the list has: one for each prospect."""
 
     def replace_due(self, rows: Iterable[DueRow], stamp: str) -> None:
         """Replace the whole list and its stamp in one transaction."""

@@ -17,7 +17,7 @@ from cadence.core.events import DATA_TYPES, Event
 from cadence.errors import CorruptStream, UnknownEventType
 from cadence.store.upcast import UPCASTERS, upcast
 
-__all__ = ["EventMapper", "decode_stream", "stored_type"]
+__all__ = ["EventMapper", "decode_page", "decode_stream", "stored_type"]
 
 _DECODER: Final = msgspec.json.Decoder(Event)
 _ENCODER: Final = msgspec.json.Encoder()
@@ -126,6 +126,38 @@ def check_stream(prospect: str, events: list[Event], count: int) -> list[Event]:
             "restore the database from a backup; nothing was changed",
         )
     return events
+
+
+def decode_page(lines: str | None, count: int) -> list[list[Event]] | None:
+    """The histories of several prospects from their stored JSON, one event a line.
+
+    Args:
+        lines: the stored states, in order of prospect and version, joined by line breaks.
+        count: how many there are.
+
+    Returns:
+        One history for each prospect; ``None`` if something in there must be looked at row by row:
+        an old shape, a broken row, a version that is missing.
+    """
+    if not count:
+        return []
+    try:
+        events = _DECODER.decode_lines(lines or "")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if len(events) != count:
+        return None
+    histories: list[list[Event]] = []
+    start = 0
+    prospect = events[0].prospect
+    for position, event in enumerate(events):
+        if event.prospect != prospect:
+            histories.append(events[start:position])
+            start, prospect = position, event.prospect
+        if event.version != position - start + 1:
+            return None
+    histories.append(events[start:])
+    return histories
 
 
 def decode_rows(prospect: str, states: Sequence[bytes]) -> list[Event]:

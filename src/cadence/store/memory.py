@@ -48,6 +48,12 @@ class MemoryRecorder(POPOApplicationRecorder):
     def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
         return {prospect: self.select_stream(prospect) for prospect in prospects}
 
+    def select_page(self, first: str, last: str) -> list[list[Event]] | None:
+        with self._database_lock:
+            ids = sorted(str(key) for key in self._stored_events_index)
+        start, end = bisect.bisect_left(ids, first), bisect.bisect_right(ids, last)
+        return [history for one in ids[start:end] if (history := self.select_stream(one))]
+
     def select_due(
         self, wake: int | None, after: tuple[int, str] | None, limit: int
     ) -> list[DueRow]:
@@ -72,6 +78,9 @@ class MemoryRecorder(POPOApplicationRecorder):
             # Nobody appends while the rows are made, so none is replaced by one that is older.
             made = {row.prospect: row for row in rows}
             self._due, self._stamp = made, stamp
+
+    def count_due(self) -> int:
+        return len(self._due)
 
     def due_stamp(self) -> str | None:
         return self._stamp

@@ -38,7 +38,7 @@ from psycopg.sql import SQL, Composed, Identifier
 from cadence.core.events import Event
 from cadence.errors import StoreError
 from cadence.store.due import DueRow, Prepared
-from cadence.store.mapper import decode_rows, decode_stream
+from cadence.store.mapper import decode_page, decode_rows, decode_stream
 from cadence.store.memory import MemoryRecorder
 
 __all__ = [
@@ -94,6 +94,12 @@ _SELECT_STREAM: Final = (
 _SELECT_STREAMS: Final = (
     "SELECT originator_id, count(*), string_agg(state, '\\x0a'::bytea ORDER BY originator_version) "
     "FROM {schema}.{events} WHERE originator_id = ANY(%s) GROUP BY originator_id"
+)
+
+# A page of prospects at once, for readers of everything.
+_SELECT_PAGE: Final = (
+    "SELECT count(*), string_agg(state, '\\x0a'::bytea ORDER BY originator_id, originator_version) "
+    "FROM {schema}.{events} WHERE originator_id BETWEEN %s AND %s"
 )
 
 _T = TypeVar("_T")
@@ -529,6 +535,13 @@ class PostgresDueRecorder(PostgresApplicationRecorder):
             found[prospect] = _decode(prospect, lines, count)
         return found
 
+    def select_page(self, first: str, last: str) -> list[list[Event]] | None:
+        [(count, lines)] = self._fetch(_SELECT_PAGE, (first, last))
+        try:
+            return decode_page(None if lines is None else lines.decode(), count)
+        except UnicodeDecodeError:
+            return None
+
     def select_due(
         self, wake: int | None, after: tuple[int, str] | None, limit: int
     ) -> list[DueRow]:
@@ -554,6 +567,9 @@ class PostgresDueRecorder(PostgresApplicationRecorder):
     def due_stamp(self) -> str | None:
         rows = self._fetch("SELECT value FROM {schema}.meta WHERE key = 'due'")
         return None if not rows else str(rows[0][0])
+
+    def count_due(self) -> int:
+        return int(self._fetch("SELECT count(*) FROM {schema}.due")[0][0])
 
     def due_rows(self) -> Iterator[DueRow]:
         # At once: a cursor left open would keep a connection from the others.

@@ -32,7 +32,7 @@ from eventsourcing.utils import Environment
 
 from cadence.core.events import Event
 from cadence.store.due import DueRow, Prepared
-from cadence.store.mapper import decode_rows, decode_stream
+from cadence.store.mapper import decode_page, decode_rows, decode_stream
 from cadence.store.sqlite_file import APPLICATION_ID, SCHEMA, connect_to_read, file_uri
 
 __all__ = ["SQLiteDueFactory", "SQLiteDueRecorder"]
@@ -44,6 +44,12 @@ _T = TypeVar("_T")
 _SELECT_STREAM: Final = (
     "SELECT count(*), group_concat(CAST(state AS TEXT), char(10)) FROM ("
     "SELECT state FROM stored_events WHERE originator_id = ? ORDER BY originator_version)"
+)
+# A page of prospects at once, for readers of everything.
+_SELECT_PAGE: Final = (
+    "SELECT count(*), group_concat(CAST(state AS TEXT), char(10)) FROM ("
+    "SELECT state FROM stored_events WHERE originator_id BETWEEN ? AND ? "
+    "ORDER BY originator_id, originator_version)"
 )
 _INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
 _UPSERT_DUE: Final = (
@@ -219,6 +225,15 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
     def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
         return {prospect: self.select_stream(prospect) for prospect in prospects}
 
+    def select_page(self, first: str, last: str) -> list[list[Event]] | None:
+        try:
+            count, lines = self._reader().execute(_SELECT_PAGE, (first, last)).fetchone()
+        except sqlite3.OperationalError as error:
+            if "UTF-8" not in str(error):
+                raise
+            return None
+        return decode_page(lines, count)
+
     def select_due(
         self, wake: int | None, after: tuple[int, str] | None, limit: int
     ) -> list[DueRow]:
@@ -257,6 +272,10 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
         statement = "SELECT prospect, verdict, at, wake FROM due ORDER BY prospect"
         for row in self._reader().execute(statement):
             yield DueRow(*row)
+
+    def count_due(self) -> int:
+        row = self._reader().execute("SELECT count(*) FROM due").fetchone()
+        return int(row[0])
 
     # Rebuilding ---------------------------------------------------------------------------------
 

@@ -1,0 +1,131 @@
+"""The commands that judge what was done: every history against its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from cadence.cli.session import Session, command
+from cadence.cli.show import paint, plain
+from cadence.policy.load import load
+
+if TYPE_CHECKING:  # loaded by the command: nobody else should wait for it
+    from cadence.history.audit import Finding
+    from cadence.history.auditing import Audited, Summary
+
+__all__ = ["register"]
+
+JobsOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=256, help="How many processes [default: one for each core]."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+
+    @command(app, "audit", example="cadence audit --json")
+    def audit(
+        session: Session,
+        policy: Annotated[
+            list[str] | None,
+            typer.Option(metavar="FILE", help="A policy that histories name; may be repeated."),
+        ] = None,
+        hindsight: Annotated[
+            bool,
+            typer.Option(help="Also what was in order as known then, and is not as known now."),
+        ] = False,
+        jobs: JobsOption = None,
+    ) -> None:
+        """Hold every history against the charter and its policy; exit code 1 if any broke a rule.
+
+        Each finding says whether the history admits it ("said so") or not ("unnoticed"). What was
+        sent before we knew of a reply or an opt-out broke no rule: --hindsight lists that too.
+        """
+        from cadence.history.auditing import Summary
+        from cadence.history.auditing import audit as audit_store
+
+        others = [load(path) for path in policy or ()]
+        summary = Summary()
+        with session.reading() as store, session.progress("auditing") as progress:
+            pages = audit_store(store, others=others, jobs=jobs, progress=progress)
+            found = _found(pages, summary, hindsight=hindsight)
+            shown = _print_json(session, found) if session.json else _print(session, found)
+        if session.json:
+            session.write(f'],"prospects":{summary.prospects},"events":{summary.events}}}')
+        else:
+            _print_summary(session, summary, hindsight=hindsight)
+        if shown:
+            raise typer.Exit(1)
+
+
+def _found(pages: Iterator[Audited], summary: Summary, *, hindsight: bool) -> Iterator[Finding]:
+    for page in pages:
+        summary.add(page)
+        found = page.findings
+        if hindsight:
+            found = sorted((*found, *page.hindsight), key=lambda one: (one.prospect, one.version))
+        yield from found
+
+
+def _print_json(session: Session, found: Iterator[Finding]) -> int:
+    """The findings first, because the totals are known last, and nothing is kept until then."""
+    shown = 0
+    session.write('{"findings":[')
+    for one in found:
+        keys = {name: getattr(one, name) for name in ("prospect", "version", "rule", "because")}
+        session.write(("," if shown else "") + msgspec.json.encode(keys).decode())
+        shown += 1
+    return shown
+
+
+def _print(session: Session, found: Iterator[Finding]) -> int:
+    from cadence.history.audit import Noticed
+
+    shown = 0
+    for one in found:
+        if not shown:
+            titles = f"{'prospect':20} {'event':>5}  {'rule':14} because"
+            session.write(paint(titles, "bold"))
+        rule = paint(f"{one.rule:14}", "cyan" if one.noticed is Noticed.HINDSIGHT else "yellow")
+        because = plain(one.because)
+        session.write(f"{one.prospect:20} {one.version:>5}  {rule} {because}")
+        shown += 1
+    if shown:
+        session.write("")
+    return shown
+
+
+def _print_summary(session: Session, summary: Summary, *, hindsight: bool) -> None:
+    from cadence.history.audit import Noticed
+
+    if summary.by_rule:
+        columns = ("findings", "said so", "recorded", "unnoticed", "hindsight")
+        titles = " ".join(f"{title:>9}" for title in columns)
+        session.write(paint(f"{'rule':14} {titles}", "bold"))
+    for rule, counts in sorted(summary.by_rule.items()):
+        kinds = (Noticed.SAID_SO, Noticed.RECORDED, Noticed.UNNOTICED)
+        numbers = [sum(counts[kind] for kind in kinds), *(counts[kind] for kind in kinds)]
+        numbers.append(counts[Noticed.HINDSIGHT])
+        session.write(f"{rule:14} " + " ".join(f"{number:>9,}" for number in numbers))
+    findings = summary.count()
+    said = f"{findings:,} finding{'' if findings == 1 else 's'}" if findings else "nothing broken"
+    session.write(
+        f"{summary.prospects:,} prospect{'' if summary.prospects == 1 else 's'}, "
+        f"{summary.events:,} event{'' if summary.events == 1 else 's'}: {said}"
+    )
+    later = summary.count(Noticed.HINDSIGHT)
+    if later and not hindsight:
+        session.write(
+            f"{later:,} more {'was' if later == 1 else 'were'} in order as known then; "
+            "list them with --hindsight"
+        )
+    for ref, attempts in sorted(summary.unknown.items(), key=lambda one: -one[1]):
+        session.write(
+            f"{attempts:,} attempts under {plain(ref.name)} version {ref.version} "
+            f"(digest {plain(ref.digest[:12])}…), which is not at hand, were held against the "
+            "charter only; name it with --policy FILE"
+        )

@@ -1,0 +1,166 @@
+"""The command that asks what another policy would have made of the record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+import typer
+
+from cadence.cli.audit import JobsOption
+from cadence.cli.session import Session, command
+from cadence.cli.show import paint, plain
+from cadence.errors import StoreError
+from cadence.policy.load import builtin, load
+from cadence.policy.model import Policy
+
+if TYPE_CHECKING:  # loaded by the command: nobody else should wait for it
+    from cadence.history.whatif import Answered, Compared
+
+__all__ = ["register"]
+
+_SHOWN: Final = 20
+_WIDTH: Final = 40
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+
+    @command(app, "whatif", example="cadence whatif --policy our-way.toml --html whatif.html")
+    def whatif(
+        session: Session,
+        policy: Annotated[
+            str,
+            typer.Option(metavar="POLICY", help="A name of the catalogue, or a .toml file."),
+        ],
+        html: Annotated[
+            str | None, typer.Option("--html", metavar="FILE", help="Also as a page.")
+        ] = None,
+        jobs: JobsOption = None,
+    ) -> None:
+        """Put every recorded history under another policy: attempts fewer, more, sooner, later.
+
+        What the prospects said and did stays; our attempts are replaced by those of the policy,
+        each made when it is due. docs/audit.md says how they are held against each other.
+        """
+        from cadence.history.whatif import Compared
+        from cadence.history.whatif import whatif as compare_store
+        from cadence.history.whatif_page import page
+
+        other = load(Path(policy)) if policy.endswith(".toml") or "/" in policy else builtin(policy)
+        total = Compared()
+        answered: list[Answered] = []
+        count = 0
+        with session.reading() as store, session.progress("comparing") as progress:
+            if session.json:
+                session.write('{"answered":[')
+            for part in compare_store(store, other, jobs=jobs, progress=progress):
+                total.add(part)
+                for one in part.answered:
+                    if session.json:
+                        session.write(("," if count else "") + msgspec.json.encode(one).decode())
+                    if len(answered) < _SHOWN:
+                        answered.append(one)
+                    count += 1
+        if session.json:
+            rest = msgspec.json.encode(_totals(total, other)).decode()
+            session.write(f"],{rest[1:]}")
+        else:
+            _print(session, total, other, answered, count)
+        if html is not None:
+            _write(html, page(total, other, answered, count))
+            if not session.json:
+                session.write(f"written to {html}")
+
+
+def _totals(total: Compared, policy: Policy) -> dict[str, object]:
+    from cadence.history.whatif import DAYS
+
+    return {
+        "policy": policy.ref,
+        "prospects": total.prospects,
+        "events": total.events,
+        "changed": total.changed,
+        "attempts": {
+            "recorded": total.recorded,
+            "under": total.under,
+            "same": total.same,
+            "sooner": total.sooner,
+            "later": total.later,
+            "dropped": total.dropped,
+            "added": total.added,
+        },
+        "days": [
+            {"from": day, "recorded": recorded, "under": under}
+            for day, recorded, under in zip(
+                DAYS, total.recorded_by_day, total.under_by_day, strict=True
+            )
+        ],
+    }
+
+
+def _print(
+    session: Session, total: Compared, policy: Policy, answered: list[Answered], count: int
+) -> None:
+    from cadence.history.whatif import DAYS
+
+    name = f"{policy.id} version {policy.version}"
+    session.write(
+        f"{total.prospects:,} recorded histories ({total.events:,} events) under "
+        f"{paint(name, 'bold')}: {total.changed:,} would differ"
+    )
+    most = max(total.recorded, total.under, 1)
+    session.write("")
+    for words, number, style in (
+        ("attempts as recorded", total.recorded, "cyan"),
+        (f"attempts under {policy.id}", total.under, "green"),
+        ("  on the same day", total.same, "dim"),
+        ("  sooner", total.sooner, "yellow"),
+        ("  later", total.later, "yellow"),
+        ("  dropped", total.dropped, "red"),
+        ("  added", total.added, "magenta"),
+    ):
+        session.write(f"{words:26} {number:>9,}  {_bar(number, most, style)}".rstrip())
+    session.write("")
+    session.write(paint(f"{'day of the silence':18} {'recorded':>9} {policy.id:>9}", "bold"))
+    most = max(*total.recorded_by_day, *total.under_by_day, 1)
+    for position, day in enumerate(DAYS):
+        recorded, under = total.recorded_by_day[position], total.under_by_day[position]
+        if not recorded and not under:
+            continue
+        last = DAYS[position + 1] - 1 if position + 1 < len(DAYS) else None
+        days = (
+            f"{day} or later" if last is None else f"{day}" if day == last else f"{day} to {last}"
+        )
+        session.write(
+            f"{days:18} {recorded:>9,} {under:>9,}  {_bar(recorded, most, 'cyan')}".rstrip()
+        )
+        session.write(f"{'':38}  {_bar(under, most, 'green', '▒')}".rstrip())
+    session.write("")
+    if not count:
+        session.write(f"nobody answered after an attempt that {policy.id} had not made by then")
+        return
+    session.write(
+        f"{count:,} answer{'' if count == 1 else 's'} came after an attempt that {policy.id} "
+        "had not made by then:"
+    )
+    for one in answered:
+        session.write(
+            f"  {plain(one.prospect):20} event {one.version}, after attempt {one.number} "
+            f"(event {one.attempt}); {policy.id} had made {one.made}"
+        )
+    if count > len(answered):
+        session.write(f"  and {count - len(answered):,} more: all of them with --json")
+
+
+def _bar(number: int, most: int, style: str, sign: str = "█") -> str:
+    return paint(sign * -(-number * _WIDTH // most), style) if number else ""
+
+
+def _write(file: str, text: str) -> None:
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StoreError(f"{file}: {reason}", "name a file that can be written") from None

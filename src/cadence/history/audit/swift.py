@@ -1,0 +1,133 @@
+"""Attempts that are surely in order, at little cost; all others are judged rule by rule.
+
+Most attempts carry out the next touch of the plan, at its time, by its channel. One look at each of
+the things that could be wrong then tells that nothing is. What passes here passes every rule of
+``charter.py`` and ``steps.py`` too; a test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from cadence.core.events import AttemptMade
+from cadence.history.audit.file import EXIT, File, Made, Phase
+
+__all__ = ["surely_in_order"]
+
+_CAP: Final = 6
+_CONCERN: Final = 5
+_HALF_DAY: Final = 3
+_QUIET_UNTIL: Final = 8 * 3600
+_QUIET_FROM: Final = 21 * 3600
+_MINUTE: Final = timedelta(minutes=1)
+_DAY: Final = timedelta(days=1)
+
+
+def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
+    """Whether nothing can be held against ``made``, whose gap is then measured; else look closer.
+
+    Args:
+        file: as it stood before, with no contact point lost.
+        made: the attempt.
+        data: as it was recorded.
+    """
+    plan, calendar, at, second = file.plan, file.calendar, made.at, made.second
+    place = plan.by_name.get(data.step)  # type: ignore[arg-type]  # no touch is called None
+    if (
+        place is None
+        or place.rank != made.rank
+        or calendar is None
+        or file.silence.recorded > at
+        or file.preferred_channel is not None
+        or file.preferred_hours is not None
+        or file.not_before is not None
+        or file.reopened is not None
+        or data.broke
+    ):
+        return False
+    parts = made.parts
+    if made.rank != EXIT:
+        channel = parts[0].channel
+        if channel is not place.only_channel or len(parts) != 1 or channel not in file.reachable:
+            return False
+    attempts = file.attempts
+    suspended = None
+    if file.suspensions:
+        every = file.suspended
+        if made.rank < _HALF_DAY or place.elapsed is not None or not every:
+            return False
+        suspended = every[0]
+        for away, back in suspended.spans:
+            if away <= at < back:
+                return False
+    if made.rank == 1:
+        appointment = file.appointment
+        return (
+            not attempts
+            and place.number == 0
+            and file.phase == Phase.SCHEDULED
+            and appointment is not None
+            and appointment.at <= at
+            and _QUIET_UNTIL <= second < _QUIET_FROM
+        )
+    if (
+        not attempts
+        or place.number != file.next_place
+        or file.phase != Phase.OUTREACH
+        or file.reach == EXIT
+        or file.highest > made.rank
+        or (made.rank != EXIT and place.position < file.place_counts[made.rank])
+        or file.appointment is not None
+        or made.rank == _CONCERN
+        or place.requires_attempts
+        or place.requires_days
+        or (made.has_call and file.spaced_calls >= _CAP)
+    ):
+        return False
+    before = attempts[-1]
+    gap, since = data.gap, before.at
+    if before.time is not made.time or since > at or not before.rank:
+        return False
+    # The gap, and whether it is as large as it has to be.
+    days = 0 if made.day == before.day else calendar.business_days(before.day, made.day)
+    if suspended is not None:
+        days -= suspended.business_days(calendar, before.day, made.day)
+        if days <= 0:
+            return False
+    minutes = 0 if days else (at - since) // _MINUTE
+    if gap is not None and (gap.business_days != days or gap.minutes != minutes):
+        return False
+    largest = file.largest_days
+    if days < largest or (days == largest and minutes < file.largest_minutes):
+        return False
+    elapsed = place.elapsed
+    if elapsed is None:
+        wanted = place.business_days
+        if wanted is None or days < wanted:
+            return False
+        if days == (wanted if wanted > largest else largest) and (
+            second < before.second
+            or (second == before.second and at.microsecond < since.microsecond)
+        ):
+            return False
+    else:
+        planned = since + elapsed
+        if at < planned or largest or (place.within is not None and at > planned + place.within):
+            return False
+    # The time of day, and how long the silence has been.
+    if made.rank < _HALF_DAY:
+        if not _QUIET_UNTIL <= second < _QUIET_FROM:
+            return False
+    else:
+        for start, end in plan.week[(made.day + 6) % 7]:
+            if start <= second < end:
+                break
+        else:
+            return False
+        if not calendar.is_business_day(made.day):
+            return False
+        if made.rank != EXIT and at - attempts[0].at > plan.horizon_business_days * _DAY:
+            return False
+    made.days, made.minutes, made.after = days, minutes, before.version
+    return True

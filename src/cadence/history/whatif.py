@@ -1,0 +1,433 @@
+"""What if? Recorded histories under another policy.
+
+Everything that the prospect said or did stays as it was recorded, and so does what only an owner
+could decide. Our own attempts are taken out; in their stead come those that the other policy would
+have made, each when it was due and unanswered, until the next thing that was recorded. Silence by
+silence the first attempt is held against the first, the second against the second, and so on.
+
+The decisions are the engine's own: this is the loop with another policy, not a second version.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
+from typing import Final
+
+import msgspec
+
+from cadence.core.events import (
+    AttemptMade,
+    AttemptStage,
+    Channel,
+    ContactPointFailed,
+    Data,
+    Disposition,
+    EndReason,
+    Event,
+    FollowUpEnded,
+    FollowUpReopened,
+    Gap,
+    GuidelinesAgreed,
+    InterestNoted,
+    Part,
+    PolicyAdopted,
+    ReferralGiven,
+    ValueNoted,
+)
+from cadence.core.evolve import fold
+from cadence.core.prospect import Prospect
+from cadence.errors import InputError
+from cadence.history.sweep import sweep
+from cadence.policy.case import time_for
+from cadence.policy.decide import complete_attempt
+from cadence.policy.decision import Decision, Touch, Verdict
+from cadence.policy.model import Policy
+from cadence.policy.next_touch import next_touch
+from cadence.policy.zones import zone
+from cadence.store.application import Cadence, Progress
+
+__all__ = ["DAYS", "Answered", "Compared", "compare", "whatif"]
+
+DAYS: Final = (0, 1, 2, 4, 8, 15, 29, 57, 113)
+"""From which day of a silence on each bar of the picture counts; day 0 is its first attempt's."""
+
+# They change nothing that a policy decides by.
+_NOTES: Final = frozenset({GuidelinesAgreed, InterestNoted, ReferralGiven, ValueNoted})
+_OUR_CLOSE: Final = frozenset({EndReason.NO_RESPONSE, EndReason.UNREACHABLE})
+_FAILING: Final = frozenset({Disposition.WRONG_NUMBER, Disposition.BOUNCED})
+_MOST: Final = 10_000  # touches of one silence; every policy ends long before
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """A prospect who answered after an attempt that the other policy had not made by then.
+
+    Attributes:
+        prospect: the prospect's id.
+        version: the event in which they answered.
+        attempt: the version of the recorded attempt before it.
+        number: which attempt of the silence that was.
+        made: how many the other policy had made by then.
+    """
+
+    prospect: str
+    version: int
+    attempt: int
+    number: int
+    made: int
+
+
+class Compared(msgspec.Struct):
+    """What the comparison of some histories adds up to.
+
+    Attributes:
+        prospects, events: how many were looked at.
+        changed: prospects of whom any attempt differs.
+        recorded, under: attempts as recorded, and under the other policy.
+        same, sooner, later: pairs on the same local day, or on an earlier or later one.
+        dropped: recorded attempts that it would not have made, or not before they answered.
+        added: attempts that it would have made and nobody made.
+        answered: who answered after an attempt that it had not made by then.
+        recorded_by_day, under_by_day: attempts by the day of their silence, see :data:`DAYS`.
+    """
+
+    prospects: int = 0
+    events: int = 0
+    changed: int = 0
+    recorded: int = 0
+    under: int = 0
+    same: int = 0
+    sooner: int = 0
+    later: int = 0
+    dropped: int = 0
+    added: int = 0
+    answered: list[Answered] = msgspec.field(default_factory=list)
+    recorded_by_day: list[int] = msgspec.field(default_factory=lambda: [0] * len(DAYS))
+    under_by_day: list[int] = msgspec.field(default_factory=lambda: [0] * len(DAYS))
+
+    def add(self, other: Compared) -> None:
+        """Count ``other`` too, except for who answered: that list is for the caller to keep."""
+        for name in _NUMBERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for mine, theirs in (
+            (self.recorded_by_day, other.recorded_by_day),
+            (self.under_by_day, other.under_by_day),
+        ):
+            for position, number in enumerate(theirs):
+                mine[position] += number
+
+
+_NUMBERS: Final = (
+    "prospects",
+    "events",
+    "changed",
+    "recorded",
+    "under",
+    "same",
+    "sooner",
+    "later",
+    "dropped",
+    "added",
+)
+
+
+def whatif(
+    store: Cadence, policy: Policy, *, jobs: int | None = None, progress: Progress | None = None
+) -> Iterator[Compared]:
+    """Compare every history of a store with what ``policy`` would have made of it, page by page.
+
+    Args:
+        store: whose histories.
+        policy: the other policy.
+        jobs: how many processes; by default one for each core where there is enough to do.
+        progress: told how many prospects are done, of how many.
+
+    Raises:
+        CadenceError: a history is broken, or the store can't be read.
+    """
+    return sweep(store, _Comparing(policy), jobs=jobs, progress=progress)
+
+
+class _Comparing:
+    """What other processes are sent: the policy, and what to do with a page."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def __call__(self, histories: Sequence[Sequence[Event]]) -> Compared:
+        total = Compared()
+        for history in histories:
+            compare(history, self.policy, total)
+        return total
+
+
+def compare(history: Sequence[Event], policy: Policy, total: Compared | None = None) -> Compared:
+    """Compare one history with what ``policy`` would have made of it.
+
+    Args:
+        history: of one prospect, in order of version.
+        policy: the other policy.
+        total: counted on, if given.
+    """
+    total = Compared() if total is None else total
+    total.prospects += 1
+    total.events += len(history)
+    before = (total.sooner, total.later, total.dropped, total.added)
+    if history:
+        _Comparison(history, policy, total).run()
+    if before != (total.sooner, total.later, total.dropped, total.added):
+        total.changed += 1
+    return total
+
+
+class _Comparison:
+    """One history, walked once."""
+
+    def __init__(self, history: Sequence[Event], policy: Policy, total: Compared) -> None:
+        self.history = history
+        self.total = total
+        self.other = _Other(policy, history[0])
+        self.recorded: list[tuple[datetime, int]] = []
+        self.closed = False
+
+    def run(self) -> None:
+        other = self.other
+        first, *others = self.history
+        other.take(first)
+        if isinstance(first.data, AttemptMade):  # nobody added them; whoever tried was the owner
+            self.recorded.append((first.occurred_at, first.version))
+            other.made.append(first.occurred_at)
+        for event in others:
+            data = event.data
+            if type(data) in _NOTES or isinstance(data, PolicyAdopted):
+                continue
+            other.advance(event.recorded_at)
+            if isinstance(data, AttemptMade):
+                self._attempt(event, data)
+            elif isinstance(data, FollowUpEnded) and data.reason in _OUR_CLOSE:
+                self.closed = True  # ours to decide, so the other policy decides it for itself
+            else:
+                if isinstance(data, FollowUpReopened):
+                    self.closed = False
+                self._fact(event)
+        self._last()
+
+    def _fact(self, event: Event) -> None:
+        """Something they said or did, or that we learnt."""
+        other = self.other
+        before = other.state().contact
+        other.take(event)
+        if other.state().contact.version != before.version:
+            self._settle(event)
+
+    def _attempt(self, event: Event, data: AttemptMade) -> None:
+        other, at = self.other, event.occurred_at
+        prospect = other.state()
+        if at < prospect.silence.since:
+            return  # it belongs to a silence that is over
+        decision = other.decision()
+        if data.connected:
+            # What they said stays. Which touch it answered is the one that was next.
+            self.recorded.append((at, event.version))
+            if len(other.made) < len(self.recorded):
+                if decision.touch is not None and decision.at is not None:
+                    other.made.append(max(at, decision.at))
+                elif decision.is_task:
+                    other.made.append(at)
+            self._fact(event)
+            return
+        self.recorded.append((at, event.version))
+        if decision.is_task:
+            other.owner_tried(event, data)
+            return
+        for part in data.parts:
+            if part.disposition in _FAILING and part.address is not None:
+                # What we learnt of a contact point stays learnt.
+                other.take(event, ContactPointFailed(part.channel, part.address))
+
+    def _settle(self, event: Event) -> None:
+        """They answered: hold the attempts of the silence against each other."""
+        at = event.occurred_at
+        mine = [one for one in self.recorded if one[0] <= at]
+        self.recorded = [one for one in self.recorded if one[0] > at]
+        conversation = isinstance(event.data, AttemptMade)
+        theirs, self.other.made = _split(self.other.made, at, keep_last=conversation)
+        self._pair(mine, theirs, len(theirs))
+        if len(mine) > len(theirs):
+            self.total.answered.append(
+                Answered(event.prospect, event.version, mine[-1][1], len(mine), len(theirs))
+            )
+        self.closed = False
+
+    def _last(self) -> None:
+        """The silence that nothing ended: as far as the record goes, or to the close."""
+        other, mine = self.other, self.recorded
+        until = None if self.closed else self.history[-1].recorded_at
+        if until is None:
+            other.advance(None)
+        within = len(other.made)
+        if len(mine) > within:
+            other.advance(None, len(mine))  # later is not dropped
+        self._pair(mine, other.made, within)
+
+    def _pair(
+        self, mine: Sequence[tuple[datetime, int]], theirs: Sequence[datetime], within: int
+    ) -> None:
+        total = self.total
+        pairs = min(len(mine), len(theirs))
+        total.recorded += len(mine)
+        total.under += max(pairs, within)
+        total.dropped += len(mine) - pairs
+        total.added += max(0, within - pairs)
+        if not mine and not within:
+            return
+        clock = self.other.clock()
+        for (recorded, _), proposed in zip(mine, theirs, strict=False):
+            if recorded == proposed:
+                total.same += 1
+                continue
+            was, would = recorded.astimezone(clock).date(), proposed.astimezone(clock).date()
+            if was == would:
+                total.same += 1
+            elif would < was:
+                total.sooner += 1
+            else:
+                total.later += 1
+        first = min([*(at for at, _ in mine[:1]), *theirs[:1]])
+        for at, _ in mine:
+            total.recorded_by_day[_bar((at - first).days)] += 1
+        for at in theirs[: max(pairs, within)]:
+            total.under_by_day[_bar((at - first).days)] += 1
+
+
+def _split(
+    made: list[datetime], at: datetime, *, keep_last: bool
+) -> tuple[list[datetime], list[datetime]]:
+    """The attempts up to a contact, and those after it; a conversation's own comes before it."""
+    if keep_last:
+        return made, []
+    return [one for one in made if one <= at], [one for one in made if one > at]
+
+
+def _bar(day: int) -> int:
+    return bisect_right(DAYS, day) - 1
+
+
+class _Next(msgspec.Struct, frozen=True):
+    """What comes next, as far as a comparison asks."""
+
+    verdict: Verdict
+    at: datetime | None
+    touch: Touch | None
+
+    @property
+    def is_task(self) -> bool:
+        """Whether it is for the owner to decide."""
+        return self.verdict is Verdict.TASK
+
+
+class _Other:
+    """The prospect under the other policy, which does what is due when it is due."""
+
+    def __init__(self, policy: Policy, first: Event) -> None:
+        self.policy = policy
+        self.id = first.prospect
+        self.now = first.recorded_at
+        self.prospect: Prospect | None = None
+        self.version = 0
+        self.made: list[datetime] = []
+        self._new: list[Event] = []
+        self._next: _Next | None = None
+
+    def state(self) -> Prospect:
+        """The fold so far."""
+        if self._new:
+            self.prospect = fold(self.prospect, self._new)
+            self._new = []
+        assert self.prospect is not None  # the first event is taken before anybody asks
+        return self.prospect
+
+    def clock(self) -> tzinfo:
+        """Their clock, on which a day is counted."""
+        try:
+            return zone(self.state().zones[0])
+        except InputError:
+            return zone("UTC")
+
+    def take(self, event: Event, data: Data | None = None) -> None:
+        """A recorded fact, as it was."""
+        self.version += 1
+        self._new.append(
+            Event(
+                self.id,
+                self.version,
+                event.occurred_at,
+                event.recorded_at,
+                event.data if data is None else data,
+            )
+        )
+        self._next = None
+
+    def decision(self) -> _Next:
+        """What the policy says now."""
+        found = self._next
+        if found is None:
+            decision: Decision = next_touch(self.state(), self.policy, self.now)
+            found = self._next = _Next(decision.decision, decision.at, decision.touch)
+        return found
+
+    def advance(self, until: datetime | None, attempts: int = _MOST) -> None:
+        """Do what is due up to an instant, or (``None``) to the end; or so many attempts."""
+        while until is None or self.now <= until:
+            found = self.decision()
+            at = found.at
+            if len(self.made) >= attempts or found.is_task or at is None:
+                break
+            if until is not None and at > until:
+                break
+            self.now = max(self.now, at)
+            if found.touch is not None:
+                self._make(found.touch)
+            elif found.verdict is Verdict.CLOSE:
+                self._record(FollowUpEnded(EndReason.NO_RESPONSE))
+            else:
+                self._next = None  # the answer time is over: look again
+        if until is not None and until > self.now:
+            self.now = until
+            if self._next is not None and self._next.is_task:
+                self._next = None  # a task may turn into something else
+
+    def _make(self, touch: Touch) -> None:
+        parts = tuple(
+            Part(
+                part.channel,
+                Disposition.NO_ANSWER if part.channel is Channel.CALL else Disposition.SENT,
+                part.address,
+            )
+            for part in touch.parts
+        )
+        stage = AttemptStage(touch.stage.value)
+        self._record(AttemptMade(parts, stage, touch.step, touch.id, self._gap()))
+        self.made.append(self.now)
+
+    def _gap(self) -> Gap | None:
+        prospect = self.state()
+        attempts = prospect.silence.attempts
+        if not attempts:
+            return None
+        time = time_for(prospect, self.policy)
+        suspended = time.suspended(prospect.silence.suspensions)
+        return time.gap(attempts[-1].at, self.now, suspended)
+
+    def owner_tried(self, event: Event, data: AttemptMade) -> None:
+        """An owner's own attempt, where the policy left it to them: it stays."""
+        at = event.occurred_at
+        bare = AttemptMade(data.parts)
+        self.take(event, complete_attempt(self.state(), bare, self.policy, at))
+        self.made.append(at)
+
+    def _record(self, data: Data) -> None:
+        self.version += 1
+        self._new.append(Event(self.id, self.version, self.now, self.now, data))
+        self._next = None
