@@ -12,10 +12,10 @@ import typer
 from cadence.cli.session import Session, command
 from cadence.cli.show import due_header, due_line, explanation, replay_lines
 from cadence.core.wire import parse_instant
-from cadence.core.wire import to_builtins as event_to_builtins
 from cadence.errors import InputError
-from cadence.history.replay import Replayed, replay, until
-from cadence.policy.catalogue import Policies
+from cadence.history.moments import moments
+from cadence.history.replay import replay
+from cadence.history.replay import to_builtins as replay_to_builtins
 from cadence.policy.decision import to_builtins
 
 __all__ = ["register"]
@@ -94,24 +94,21 @@ def register(app: typer.Typer) -> None:
         """Show a history step by step, with stage and decision after each event."""
         limit = None if until_ is None else _limit(until_)
         with session.reading() as store:
-            policies = store.policies
-            steps = list(replay(until(store.history(p), limit), policies))
+            events, policies = store.history(p), store.policies
         if session.json:
-            session.print_json([_plain(step, policies) for step in steps])
+            steps = replay(events, policies, limit)
+            session.print_json([replay_to_builtins(step, policies) for step in steps])
             return
-        for line in replay_lines(steps):
+        number = 0
+        for number, line in enumerate(replay_lines(moments(events, policies, limit)), 1):
             session.write(line)
+            if number == _SCREEN:
+                sys.stdout.flush()
+        if not number:
+            session.write("nothing had been recorded by then")
 
 
-def _plain(step: Replayed, policies: Policies) -> dict[str, object]:
-    from cadence.messages import compose
-
-    seen_at = step.event.recorded_at
-    return {
-        "event": event_to_builtins(step.event),
-        "stage": step.stage.value,
-        "decision": to_builtins(compose(step.decision, step.prospect, policies, seen_at)),
-    }
+_SCREEN = 50  # lines after which somebody who reads through a pipe sees the first
 
 
 def _limit(text: str) -> int | datetime:
