@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from cadence.cli.files import write_text
 from cadence.cli.session import Session, command
 from cadence.cli.show import due_header, due_line, explanation, replay_lines
 from cadence.core.wire import parse_instant
@@ -90,6 +91,10 @@ def register(app: typer.Typer) -> None:
             str | None,
             typer.Option("--until", metavar="VERSION|INSTANT", help="Stop there."),
         ] = None,
+        html: Annotated[
+            str | None,
+            typer.Option("--html", metavar="FILE", help="Write it as a page, - for stdout."),
+        ] = None,
     ) -> None:
         """Show a history step by step, with stage and decision after each event."""
         limit = None if until_ is None else _limit(until_)
@@ -98,6 +103,14 @@ def register(app: typer.Typer) -> None:
         if session.json:
             steps = replay(events, policies, limit)
             session.print_json([replay_to_builtins(step, policies) for step in steps])
+            return
+        if html is not None:
+            from cadence.history.page import replay_page
+
+            page = replay_page(list(moments(events, policies, limit)), policies)
+            write_text(html, page, db=session.db)
+            if html != "-":
+                session.write(f"{p}: replay written to {html}")
             return
         number = 0
         for number, line in enumerate(replay_lines(moments(events, policies, limit)), 1):

@@ -82,7 +82,10 @@ def _escalates(reason: Reason) -> bool:
 
 def next_line(prospect: Prospect, decision: Decision) -> str:
     """What comes next, in one line."""
-    painted = paint(next_words(prospect, decision), _STYLES[decision.decision])
+    words = next_words(prospect, decision)
+    if decision.at is not None:
+        words += f" {prospect.zones[0]}"
+    painted = paint(words, _STYLES[decision.decision])
     return f"{painted}  {plain(what(decision))}".rstrip()
 
 

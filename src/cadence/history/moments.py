@@ -87,7 +87,8 @@ class Moment(msgspec.Struct, frozen=True):
         replayed: the event, what it led to, and the decision.
         before: where the prospect stood before it.
         changed: something else was decided than after the event before.
-        due: when the touch that this attempt carried out was due; ``None`` if it carried out none.
+        pending: what was to be done when the event came, as far as was known.
+        made: the event is an attempt that carried out the pending touch.
         undone: what was due and not done when the event came.
         measure: the gap of an attempt.
         unknown: what had occurred by then but was recorded only later; the first few.
@@ -97,7 +98,8 @@ class Moment(msgspec.Struct, frozen=True):
     replayed: Replayed
     before: Stage | None
     changed: bool
-    due: datetime | None
+    pending: Decision | None
+    made: bool
     undone: tuple[Undone, ...]
     measure: Measure | None
     unknown: tuple[Event, ...]
@@ -107,6 +109,11 @@ class Moment(msgspec.Struct, frozen=True):
     def event(self) -> Event:
         """What was recorded."""
         return self.replayed.event
+
+    @property
+    def due(self) -> datetime | None:
+        """When the touch that this attempt carried out was due; ``None`` if it did none."""
+        return self.pending.at if self.made and self.pending is not None else None
 
     @property
     def prospect(self) -> Prospect:
@@ -135,19 +142,21 @@ def moments(
     told: set[str] = set()
     for step in replay(events, policies, limit):
         unknown, count = hindsight.at(step)
-        due: datetime | None = None
+        pending: Decision | None = None
+        made = False
         undone: tuple[Undone, ...] = ()
         if before is not None:
             if before.prospect.silence.version != step.prospect.silence.version:
                 told.clear()
             pending = policies.decision(before.prospect, _came_at(step.event))
-            due = _carried_out(step.event, pending)
-            undone = tuple(_undone(step.event, pending, due, told))
+            made = _carries_out(step.event, pending)
+            undone = tuple(_undone(step.event, pending, made, told))
         yield Moment(
             step,
             None if before is None else before.stage,
             before is None or _core(before.decision) != _core(step.decision),
-            due,
+            pending,
+            made,
             undone,
             None if before is None else _measure(before.prospect, step.event, policies),
             unknown,
@@ -166,23 +175,21 @@ def _came_at(event: Event) -> datetime:
     return event.occurred_at if isinstance(event.data, AttemptMade) else event.recorded_at
 
 
-def _carried_out(event: Event, pending: Decision) -> datetime | None:
+def _carries_out(event: Event, pending: Decision) -> bool:
     data, touch = event.data, pending.touch
     if not isinstance(data, AttemptMade) or touch is None:
-        return None
-    # A conversation at no stage of the plan still did what was to be done.
-    same = data.step == touch.step if data.step is not None else data.stage == touch.stage.value
-    return pending.at if same else None
+        return False
+    if data.step is not None:
+        return data.step == touch.step
+    return data.stage is not None and data.stage.value == touch.stage.value
 
 
-def _undone(
-    event: Event, pending: Decision, due: datetime | None, told: set[str]
-) -> Iterator[Undone]:
+def _undone(event: Event, pending: Decision, made: bool, told: set[str]) -> Iterator[Undone]:
     came = _came_at(event)
     at = pending.at
     if at is not None and at < came:
         late = came - at
-        if pending.decision is Verdict.DUE and due is None and pending.touch is not None:
+        if pending.decision is Verdict.DUE and pending.touch is not None and not made:
             yield Undone(UndoneKind.TOUCH, what(pending), at, late, pending.touch.id)
         elif pending.decision is Verdict.TASK:
             yield Undone(UndoneKind.TASK, what(pending), at, late)

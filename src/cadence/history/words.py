@@ -71,11 +71,9 @@ def what(decision: Decision) -> str:
 
 
 def next_words(prospect: Prospect, decision: Decision) -> str:
-    """The kind of decision and its time, e.g. ``wait until Fri 2026-12-04 13:10 Europe/Berlin``."""
+    """The kind of decision and its time, e.g. ``wait until Fri 2026-12-04 13:10``."""
     when = _WHEN[decision.decision]
-    if decision.at is None:
-        return when
-    return f"{when} {clock(prospect, decision.at)} {prospect.zones[0]}"
+    return when if decision.at is None else f"{when} {clock(prospect, decision.at)}"
 
 
 def gap_words(gap: Gap) -> str:
