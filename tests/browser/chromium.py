@@ -7,11 +7,13 @@ makes, is kept for the test to look at.
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -140,9 +142,11 @@ class Tab:
 
     def open(self, path: Path, fragment: str = "") -> None:
         """Load a file, and wait until it is there."""
-        seen = sum(e["method"] == "Page.loadEventFired" for e in self._events())
-        self.send("Page.navigate", url=path.as_uri() + fragment)
-        self._browser.wait_for("Page.loadEventFired", self._session, seen)
+        # By way of an empty page: another fragment alone would load nothing.
+        for url in ("about:blank", path.as_uri() + fragment):
+            seen = sum(e["method"] == "Page.loadEventFired" for e in self._events())
+            self.send("Page.navigate", url=url)
+            self._browser.wait_for("Page.loadEventFired", self._session, seen)
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page."""
@@ -235,12 +239,28 @@ _KEYS: dict[str, tuple[int, str | None]] = {
 }
 
 
+# The browser reads from descriptor 3 and writes to 4.
+_ON_3_AND_4 = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4);"
+    " os.execvp(sys.argv[3], sys.argv[3:])"
+)
+
+
+def _pipe() -> tuple[int, int]:
+    """A pipe whose ends are not among the first ten descriptors."""
+    ends = os.pipe()
+    moved = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
+    for end in ends:
+        os.close(end)
+    return moved[0], moved[1]
+
+
 @contextmanager
 def open_browser() -> Iterator[Browser]:
     """Start a browser, and end it whatever happens."""
     program = find_browser()
-    ours_in, theirs_out = os.pipe()
-    theirs_in, ours_out = os.pipe()
+    ours_in, theirs_out = _pipe()
+    theirs_in, ours_out = _pipe()
     with tempfile.TemporaryDirectory(prefix="cadence-browser-", ignore_cleanup_errors=True) as home:
         arguments = [
             *("--headless=new", "--remote-debugging-pipe", f"--user-data-dir={home}"),
@@ -250,10 +270,11 @@ def open_browser() -> Iterator[Browser]:
         ]
         if os.geteuid() == 0:
             arguments.insert(0, "--no-sandbox")  # it refuses to start as root with one
-        # The browser reads from descriptor 3 and writes to 4; the shell puts the pipes there.
-        shell = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'
         process = subprocess.Popen(
-            ["/bin/sh", "-c", shell, program, *arguments],
+            [
+                *(sys.executable, "-c", _ON_3_AND_4, str(theirs_in), str(theirs_out)),
+                *(program, *arguments),
+            ],
             pass_fds=(theirs_in, theirs_out),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

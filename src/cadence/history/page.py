@@ -115,14 +115,14 @@ def _shown(moment: Moment, x: float, policies: Policies) -> dict[str, Any]:
         if event.recorded_at == event.occurred_at
         else clock(prospect, event.recorded_at),
         "seen": clock(prospect, seen_at),
-        "summary": visible(summary(event)),
+        "summary": summary(event),
         "next": next_words(prospect, moment.decision),
-        "what": visible(what(moment.decision)),
+        "what": what(moment.decision),
         "at_utc": "" if at is None else _utc(at),
-        "late": visible(punctual_line(moment)),
-        "undone": [visible(line) for line in undone_lines(moment)],
-        "gap": visible(measure_line(moment)),
-        "unknown": [visible(line) for line in unknown_lines(moment)],
+        "late": punctual_line(moment),
+        "undone": list(undone_lines(moment)),
+        "gap": measure_line(moment),
+        "unknown": list(unknown_lines(moment)),
     }
 
 
@@ -140,7 +140,7 @@ def _row(moment: Moment, shown: dict[str, Any]) -> dict[str, Any]:
         "decision": moment.decision.decision.value,
         "notes": notes,
         "reasons": [
-            {"rule": reason.rule, "because": visible(reason.because)}
+            {"rule": reason.rule, "because": reason.because}
             for reason in moment.decision.reasons
             if reason.rule != Rule.DETERMINISTIC
         ],
@@ -225,11 +225,11 @@ def visible(text: str) -> str:
     """``text`` with its control characters written out; a page would drop them."""
     if not any(_is_control(one) for one in text):
         return text
-    return "".join(repr(one)[1:-1] if _is_control(one) else one for one in text)
+    return "".join(f"\\x{ord(one):02x}" if _is_control(one) else one for one in text)
 
 
 def _is_control(one: str) -> bool:
-    return one < " " or "\x7f" <= one <= "\x9f"
+    return (one < " " and one not in "\t\n") or "\x7f" <= one <= "\x9f"
 
 
 def script_data(value: object) -> str:
@@ -249,7 +249,13 @@ def page_file(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        # Not what is markup already: that is our own.
+        finalize=lambda value: visible(value) if type(value) is str else value,
+    )
 
 
 def render(file: str, *, css: str, js: str = "", **values: Any) -> str:

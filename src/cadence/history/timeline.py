@@ -368,7 +368,9 @@ def _ticks(axis: _Axis, tz: tzinfo, pixels: int) -> list[Tick]:
     for day, label in found:
         shown = label if day.year == year or label.isdigit() else f"{label} {day.year}"
         year = day.year
-        ticks.append(Tick(axis.x(_instant(day, tz)), shown))
+        x = axis.x(_instant(day, tz))
+        room = (100 - x) * pixels / 100 > _PER_LABEL * len(shown)
+        ticks.append(Tick(x, shown if room else ""))
     return ticks
 
 

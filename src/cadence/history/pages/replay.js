@@ -15,7 +15,9 @@
     made.append(...children.filter((child) => child !== "" && child != null));
     return made;
   };
-  const own = (text) => el("bdi", {}, text);
+  const visible = (text) =>
+    text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (sign) => `\\x${sign.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  const own = (text) => el("bdi", {}, visible(text));
   const link = (version) =>
     byVersion.has(version) ? el("a", { href: `#row-${version}`, "data-n": byVersion.get(version) }, String(version)) : String(version);
   const joined = (nodes) => nodes.flatMap((node, n) => (n ? [", ", node] : [node]));
@@ -31,7 +33,7 @@
       el("p", { class: "meta" }, el("time", { datetime: event.occurred_at, title: one.occurred_utc }, one.occurred), ` · ${one.occurred_utc}`,
         one.recorded ? ` · recorded ${one.recorded}` : "", event.by ? " · by " : "", event.by ? own(event.by) : ""),
       ...list("Due and not done", "undone", one.undone.map(own)),
-      ...list("In time?", "late", one.late ? [own(one.late)] : []),
+      ...list("Against its due time", "late", one.late ? [own(one.late)] : []),
       ...list("Gap", "gap", one.gap ? [own(one.gap)] : []),
       ...list("Had occurred, not yet recorded", "unknown", one.unknown.map(own)));
   };
