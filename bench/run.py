@@ -23,6 +23,7 @@ from typing import Final
 import decisions
 import decode_fold
 import due_list
+import first_screen
 import load_one
 import msgspec
 import one_command
@@ -42,6 +43,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan, Path], list[Figure]]]] = {
     one_command.NAME: one_command.run,
     decisions.NAME: lambda plan, folder: decisions.run(plan),
     due_list.NAME: due_list.run,
+    first_screen.NAME: first_screen.run,
 }
 
 

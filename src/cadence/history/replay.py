@@ -13,7 +13,6 @@ from cadence.core.events import Event
 from cadence.core.prospect import Prospect
 from cadence.core.stages import Stage
 from cadence.core.wire import to_builtins as event_to_builtins
-from cadence.messages import compose
 from cadence.policy.catalogue import Policies
 from cadence.policy.decision import Decision
 from cadence.policy.decision import to_builtins as decision_to_builtins
@@ -78,6 +77,8 @@ def to_builtins(step: Replayed, policies: Policies) -> dict[str, Any]:
         step: what :func:`replay` gave.
         policies: those it was replayed with.
     """
+    from cadence.messages import compose  # slow to load, and only this needs it
+
     decision = compose(step.decision, step.prospect, policies, step.seen_at)
     return {
         "event": event_to_builtins(step.event),
