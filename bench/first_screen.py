@@ -51,7 +51,7 @@ _PER_SILENCE: Final = 7  # attempts, before they answer
 
 
 def long_history(prospect: str, count: int) -> list[Event]:
-    """A person who answers after every few attempts, for years, until there are ``count`` events."""
+    """A person who answers after every few attempts, for years: ``count`` events."""
     place, policy = PLACES[0], builtin()
     call = ContactPoint(Channel.CALL, "+15550100")
     clock = business_time(place.zones, policy.week, place.country, place.subdivision, policy.closed)

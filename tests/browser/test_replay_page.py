@@ -243,7 +243,7 @@ def test_marks_and_rows_and_events_named_in_reasons_can_be_clicked(
 def test_the_cursor_and_the_picture_move_along(late: Run, browser: Browser, tmp_path: Path) -> None:
     with browser.tab(390, 844) as tab:
         tab.open(page(late, "nora", tmp_path))
-        places = "[+document.getElementById('cursor').x1.baseVal.valueInSpecifiedUnits.toFixed(4),"
+        places = "[parseFloat(document.getElementById('cursor').style.left),"
         places += " document.getElementById('scroll').scrollLeft]"
         last = tab.run(places)
         tab.click_on("[data-go=first]")

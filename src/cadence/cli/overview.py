@@ -33,7 +33,7 @@ def show_overview(session: Session, html: str | None, limit: datetime | None) ->
     """
     found = overview(_histories(session, limit))
     if html is not None:
-        from cadence.history.overview_page import overview_page
+        from cadence.history.overview_html import overview_page
 
         seen = "" if limit is None else f"{limit:%Y-%m-%d %H:%M:%S} UTC"
         write_text(html, overview_page(found, seen=seen), db=session.db)

@@ -14,6 +14,7 @@ import sys
 import termios
 import tty
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -32,7 +33,7 @@ __all__ = ["Keys", "Viewer", "can_view", "keys", "view"]
 
 Keys = list[str]
 
-_HELP: Final = "→ ← step   n p next, previous decision   Home End   ↑ ↓ scroll   + - time   q quit"
+_HELP: Final = "→ ← step   n p decision   Home End   ↑ ↓ scroll   + - time   q quit"
 _SPANS: Final = tuple(timedelta(days=days) for days in (1, 3, 7, 14, 28, 56, 112, 365, 1100, 3650))
 _WORKING: Final = 500  # moments after which a long way says how far it is
 
@@ -222,7 +223,8 @@ def view(events: Sequence[Event], found: Iterator[Moment], policies: Policies) -
         raise InputError("nothing had been recorded by then", "give a later version or instant")
     viewer = Viewer(events, found, policies)
     console = Console(highlight=False)
-    with _Terminal(console) as terminal:
+    # To interrupt a viewer is one way of leaving it.
+    with suppress(KeyboardInterrupt), _Terminal(console) as terminal:
         viewer.working = lambda done: terminal.tell(f"reading {done:,} of {len(events):,} …")
         while True:
             terminal.draw(viewer)
@@ -274,7 +276,10 @@ class _Terminal:
 
     def draw(self, viewer: Viewer) -> None:
         """Show where the reader is."""
-        width, height = self._console.size
+        # The window's own size, whatever COLUMNS says: it changes while we are in it.
+        width, height = os.get_terminal_size(sys.stdout.fileno())
+        width, height = width or 80, height or 24
+        self._console.size = (width, height)
         self._console.update_screen(viewer.screen(self._console, width, height))
 
     def tell(self, text: str) -> None:

@@ -63,7 +63,7 @@ def replay_page(found: Sequence[Moment], policies: Policies) -> str:
     drawn = picture(moments, policies)
     depth = _LANE * (len(drawn.lanes) + 1)
     shown = [_shown(moment, x, policies) for moment, x in zip(moments, drawn.cursors, strict=True)]
-    css = page_file("page.css") + f"#timeline {{ min-width: {drawn.pixels}px; }}\n"
+    css = page_file("page.css") + f"#sheet {{ min-width: {drawn.pixels}px; }}\n"
     return render(
         "replay.html",
         css=css,
@@ -83,7 +83,7 @@ def replay_page(found: Sequence[Moment], policies: Policies) -> str:
         gap_y=_TOP + depth - _LANE + 9,
         lane_y=lambda lane: _TOP + _LANE * lane + _LANE // 2,
         legend=_legend(drawn),
-        moments=[_row(moment, one) for moment, one in zip(moments, shown, strict=True)],
+        moments=[_row(n, *both) for n, both in enumerate(zip(moments, shown, strict=True))],
         kind_words=_KINDS,
         reasons_in_table=len(moments) <= _EVERY_REASON,
         data=script_data(shown),
@@ -126,13 +126,14 @@ def _shown(moment: Moment, x: float, policies: Policies) -> dict[str, Any]:
     }
 
 
-def _row(moment: Moment, shown: dict[str, Any]) -> dict[str, Any]:
+def _row(number: int, moment: Moment, shown: dict[str, Any]) -> dict[str, Any]:
     """A moment for the table."""
     notes = [("undone", line) for line in shown["undone"]]
     notes += [(kind, shown[kind]) for kind in ("late", "gap") if shown[kind]]
     notes += [("unknown", line) for line in shown["unknown"]]
     plain = shown["json"]
     return {
+        "number": number,
         "version": moment.event.version,
         "type": type_name(moment.event.data),
         "occurred_at": plain["event"]["occurred_at"],

@@ -3,10 +3,10 @@
   const moments = JSON.parse(document.getElementById("moments").textContent);
   const byVersion = new Map(moments.map((one, n) => [one.json.event.version, n]));
   const $ = (id) => document.getElementById(id);
-  const slider = $("slider"), panel = $("panel"), cursor = $("cursor"), scroll = $("scroll");
-  const svg = $("timeline"), said = $("said");
-  const marks = [...svg.querySelectorAll(".mark")];
-  let chosen = -1, zoom = 1, later = 0;
+  const slider = $("slider"), panel = $("panel"), cursor = $("cursor"), halo = $("halo"), scroll = $("scroll");
+  const sheet = $("sheet"), said = $("said");
+  const marks = sheet.querySelectorAll(".mark"), buttons = document.querySelectorAll("[data-go]");
+  let chosen = -1, zoom = 1, later = 0, row = null;
 
   // Text only: nothing of a history is ever read as markup.
   const el = (name, attributes = {}, ...children) => {
@@ -57,22 +57,22 @@
     n = Math.max(0, Math.min(moments.length - 1, n));
     if (n === chosen) return;
     const one = moments[n], { event, stage } = one.json;
-    for (const place of document.querySelectorAll("[aria-current]")) place.removeAttribute("aria-current");
-    $(`row-${event.version}`).setAttribute("aria-current", "true");
-    if (chosen >= 0) marks[chosen].classList.remove("now");
-    marks[n].classList.add("now");
+    if (row) row.removeAttribute("aria-current");
+    row = $(`row-${event.version}`);
+    row.setAttribute("aria-current", "true");
     chosen = n;
     const brief = `Moment ${n + 1} of ${moments.length}: ${event.type}, ${one.occurred}. Stage ${stage}. ${one.next} ${one.what}`;
     slider.value = n + 1;
     slider.setAttribute("aria-valuetext", brief);
     if (document.activeElement !== slider) said.textContent = brief;
-    cursor.setAttribute("x1", `${one.x}%`);
-    cursor.setAttribute("x2", `${one.x}%`);
+    cursor.style.left = `${one.x}%`;
+    halo.style.left = marks[n].getAttribute("x");
+    halo.style.top = `${marks[n].getAttribute("y")}px`;
     const lead = el("p", { class: "lead" }, el("span", {}, "moment ", el("b", {}, `${n + 1} of ${moments.length}`)),
       el("span", { class: "stages" }, "stage ", one.before && one.before !== stage ? `${one.before} → ` : "", el("b", {}, stage)),
       el("span", {}, `seen at ${one.seen}`));
     panel.replaceChildren(lead, happened(one), decided(one));
-    for (const button of document.querySelectorAll("[data-go]")) {
+    for (const button of buttons) {
       const back = button.dataset.go === "first" || button.dataset.go === "previous";
       // Not "disabled", which would take the focus away under the finger.
       button.setAttribute("aria-disabled", String(back ? n === 0 : n === moments.length - 1));
@@ -83,7 +83,7 @@
     later = setTimeout(() => history.replaceState(null, "", `#${event.version}`), 400);
   };
   const show = () => {
-    const x = (moments[chosen].x / 100) * svg.clientWidth;
+    const x = (moments[chosen].x / 100) * sheet.clientWidth;
     const room = scroll.clientWidth;
     if (x < scroll.scrollLeft + room * 0.1 || x > scroll.scrollLeft + room * 0.9) scroll.scrollLeft = x - room / 2;
   };
@@ -96,7 +96,7 @@
     first: () => 0, previous: () => chosen - 1, next: () => chosen + 1, last: () => moments.length - 1,
     decision: () => nextDecision(chosen, 1), "decision before": () => nextDecision(chosen, -1),
   };
-  const widen = () => { svg.style.minWidth = `${Math.max(640, svg.dataset.pixels * zoom)}px`; show(); };
+  const widen = () => { sheet.style.minWidth = `${Math.max(640, sheet.dataset.pixels * zoom)}px`; show(); };
 
   document.addEventListener("click", (click) => {
     const place = click.target.closest("[data-n], [data-go], [data-zoom]");
@@ -108,7 +108,7 @@
   slider.addEventListener("input", () => choose(slider.value - 1));
   document.addEventListener("keydown", (press) => {
     if (press.altKey || press.ctrlKey || press.metaKey || press.shiftKey) return;
-    const inControls = press.target.closest("#controls, #scroll, #timeline");
+    const inControls = press.target.closest("#controls, #scroll");
     const keys = { ArrowLeft: "previous", ArrowRight: "next", n: "decision", p: "decision before" };
     if (inControls) Object.assign(keys, { Home: "first", End: "last" });
     const where = keys[press.key];
@@ -120,7 +120,7 @@
   addEventListener("hashchange", () => { const n = fromHash(); if (n !== undefined) choose(n); });
   addEventListener("resize", show);
 
-  $("controls").hidden = $("zoom").hidden = false;
+  for (const part of [$("controls"), $("zoom"), cursor, halo]) part.hidden = false;
   if (matchMedia("(max-width: 46rem)").matches) document.querySelector(".legend").open = false;
   choose(fromHash() ?? moments.length - 1);
 })();
