@@ -111,9 +111,9 @@ class Viewer:
         moment = self.moment
         prospect = moment.prospect
         head = Text.assemble(
+            (f"moment {self.position + 1} of {len(self.events)}  ", "bold"),
             (prospect.id, "bold"),
-            f"  {plain(prospect.name)}  {', '.join(prospect.zones)}  ",
-            (f"moment {self.position + 1} of {len(self.events)}", "bold"),
+            f"  {plain(prospect.name)}  {plain(', '.join(prospect.zones))}",
         )
         lines = [head, Text()]
         lines += strip(self.events, moment, self.policies, width, _SPANS[self.span])
