@@ -303,7 +303,7 @@ def test_it_is_drawn_anew_when_the_window_changes(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")  # as some shells export it, once
     with terminal(tmp_path, "-i") as screen:
-        screen.wait_for("moment 1 of 15")
+        screen.wait_for("q quit")  # the last of the first screen
         screen.drawn = b""
         fcntl.ioctl(screen.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 50, 0, 0))
         os.kill(screen.pid, signal.SIGWINCH)
