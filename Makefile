@@ -5,10 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test nightly check bench mutate docs constraints clean
+.PHONY: help demo test test-browser nightly check bench mutate docs pictures constraints clean
 
 help:  ## Say what there is.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 # Pinned and hashed, then the project itself on top; marked ready only when both went well.
 $(READY): pyproject.toml constraints.txt
@@ -23,6 +23,9 @@ demo: $(READY)  ## Import the example histories, list who is due, explain one, r
 
 test: $(READY)  ## Run the tests.
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-browser: $(READY)  ## Run the tests of the pages in headless Chromium (apt-get install chromium).
+	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 nightly: $(READY)  ## Run the same tests under a bigger profile.
 	$(BIN)/python -m pytest -n 2 --dist loadfile --hypothesis-profile nightly $(ARGS)
@@ -42,6 +45,9 @@ mutate: $(READY)  ## Break the code on purpose: mutation testing of core and pol
 
 docs: $(READY)  ## Make the generated parts of the docs anew.
 	$(BIN)/python docs/generate.py
+
+pictures: $(READY)  ## Make the pictures of the pages anew (needs Chromium).
+	$(BIN)/python docs/pictures.py
 
 constraints:  ## Pin the dependencies anew (needs uv).
 	printf 'setuptools>=68\n' | uv pip compile --universal --python-version 3.11 --generate-hashes \

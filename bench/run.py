@@ -23,6 +23,7 @@ from typing import Final
 import decisions
 import decode_fold
 import due_list
+import first_screen
 import imports
 import load_one
 import msgspec
@@ -46,6 +47,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan, Path], list[Figure]]]] = {
     due_list.NAME: due_list.run,
     imports.NAME: imports.run,
     sweeps.NAME: sweeps.run,
+    first_screen.NAME: first_screen.run,
 }
 
 

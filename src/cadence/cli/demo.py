@@ -11,7 +11,7 @@ import typer
 from cadence.cli.session import Session, command
 from cadence.cli.show import due_header, due_line, explanation, paint, replay_lines
 from cadence.core.wire import parse_instant
-from cadence.history.replay import replay
+from cadence.history.moments import moments
 from cadence.policy.decision import to_builtins
 from cadence.store import Cadence
 
@@ -62,7 +62,8 @@ def register(app: typer.Typer) -> None:
                     session.write(line)
             one = "jerry-never-answers"
             session.write(_title(f"4. What was it like? (cadence replay {one})"))
-            for line in replay_lines(replay(store.history(one), store.policies)):
+            found = moments(store.history(one), store.policies)
+            for line in replay_lines(found, brief=True):
                 session.write(line)
 
 

@@ -10,11 +10,11 @@ import typer
 
 from cadence.cli.policy_picture import picture
 from cadence.cli.session import Session, command
-from cadence.cli.show import next_line, paint, plain, replay_lines
+from cadence.cli.show import happened, next_line, paint, plain, replay_lines
 from cadence.core.wire import encode_line
 from cadence.core.wire import to_builtins as event_to_builtins
 from cadence.errors import StoreError
-from cadence.history.replay import replay
+from cadence.history.moments import moments
 from cadence.policy.bounds import Bounds
 from cadence.policy.catalogue import Policies
 from cadence.policy.compare import Difference, compare, same_plan, step_differences
@@ -244,8 +244,8 @@ def _bounds(bounds: Bounds) -> str:
 def _counterexample(policy: Policy, one: RuleProof) -> list[str]:
     title = paint(f"{one.rule} fails on this history: {one.how}", "bold")
     lines = [title]
-    steps = list(replay(one.counterexample, Policies(policy)))
-    lines += [f"  {line}" for line in replay_lines(steps)]
+    steps = list(moments(one.counterexample, Policies(policy)))
+    lines += [f"  {line}" for line in replay_lines(steps, brief=True)]
     if steps:
         named = [r for r in steps[-1].decision.reasons if r.rule == one.rule]
         lines += [f"        {r.rule}: {plain(r.because)}" for r in named]
@@ -268,10 +268,8 @@ def _difference_lines(
         ]
     policies = Policies(first)
     lines = [f"{names} decide differently after {len(found.events)} events:"]
-    steps = list(replay(found.events, policies))
-    for step in steps:
-        head = next(iter(replay_lines([step])))
-        lines.append(f"  {head}")
+    steps = list(moments(found.events, policies))
+    lines += [f"  {happened(step)}" for step in steps]
     prospect = steps[-1].prospect
     lines.append(f"  seen at {found.now:%Y-%m-%dT%H:%M:%SZ}")
     for policy, decision in ((first, found.first), (second, found.second)):

@@ -11,8 +11,9 @@ import typer
 
 from cadence.cli.policies import PolicyArgument, find_policy, summary
 from cadence.cli.session import Session, command
-from cadence.cli.show import clock, paint
+from cadence.cli.show import paint
 from cadence.errors import InputError
+from cadence.history.words import clock
 from cadence.policy.decision import Decision, Verdict
 from cadence.policy.prove import require_proof
 from cadence.store import Cadence

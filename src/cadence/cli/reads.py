@@ -9,15 +9,17 @@ from typing import Annotated
 import msgspec
 import typer
 
+from cadence.cli.files import write_text
 from cadence.cli.session import Session, command
 from cadence.cli.show import anyway_lines, due_header, due_line, explanation, replay_lines
 from cadence.core.events import Channel
 from cadence.core.wire import parse_instant
-from cadence.core.wire import to_builtins as event_to_builtins
 from cadence.errors import InputError
 from cadence.history.anyway import anyway
 from cadence.history.anyway import to_builtins as anyway_to_builtins
-from cadence.history.replay import Replayed, replay, until
+from cadence.history.moments import moments
+from cadence.history.replay import replay, until
+from cadence.history.replay import to_builtins as replay_to_builtins
 from cadence.policy.catalogue import Policies
 from cadence.policy.decision import to_builtins
 
@@ -102,33 +104,84 @@ def register(app: typer.Typer) -> None:
     @command(app, "replay", example="cadence replay jerry --until 5")
     def replay_(
         session: Session,
-        p: Annotated[str, typer.Argument(metavar="P", help="The prospect's id.")],
+        p: Annotated[
+            str | None, typer.Argument(metavar="P", help="The prospect's id.", show_default=False)
+        ] = None,
+        everyone: Annotated[
+            bool,
+            typer.Option("--all", help="The whole database: how far, how long, who is reached."),
+        ] = False,
         until_: Annotated[
             str | None,
             typer.Option("--until", metavar="VERSION|INSTANT", help="Stop there."),
         ] = None,
+        html: Annotated[
+            str | None,
+            typer.Option("--html", metavar="FILE", help="Write it as a page, - for stdout."),
+        ] = None,
+        interactive: Annotated[
+            bool, typer.Option("--interactive", "-i", help="Step through it with the arrow keys.")
+        ] = False,
+        policy: Annotated[
+            str | None,
+            typer.Option("--policy", metavar="POLICY", help="In place of the default policy."),
+        ] = None,
     ) -> None:
-        """Show a history step by step, with stage and decision after each event."""
+        """Show a history step by step: what happened, what was then decided, and why."""
         limit = None if until_ is None else _limit(until_)
-        with session.reading() as store:
-            policies = store.policies
-            steps = list(replay(until(store.history(p), limit), policies))
-        if session.json:
-            session.print_json([_plain(step, policies) for step in steps])
+        if (html is not None) + interactive + session.json > 1:
+            raise InputError(
+                "replay: --html, --interactive and --json exclude each other", "give one of them"
+            )
+        if (p is None) != everyone:
+            raise InputError(
+                "replay: name one prospect, or --all for the whole database",
+                "see: cadence replay --help",
+            )
+        if p is None:
+            if interactive or isinstance(limit, int):
+                raise InputError(
+                    "replay --all: goes with neither --interactive nor a version",
+                    "give --until an instant, or name a prospect",
+                )
+            from cadence.cli.overview import show_overview
+
+            show_overview(session, html, limit)
             return
-        for line in replay_lines(steps):
+        with session.reading() as store:
+            events, policies = store.history(p), store.policies
+            if policy is not None:
+                from cadence.cli.policies import find_policy
+
+                policies = Policies(find_policy(policy))
+        if session.json:
+            steps = replay(events, policies, limit)
+            session.print_json([replay_to_builtins(step, policies) for step in steps])
+            return
+        found = moments(events, policies, limit)
+        if interactive:
+            from cadence.cli.viewer import view
+
+            view(until(events, limit), found, policies)
+            return
+        if html is not None:
+            from cadence.history.page import replay_page
+
+            page = replay_page(list(found), policies)
+            write_text(html, page, db=session.db)
+            if html != "-":
+                session.write(f"{p}: replay written to {html}")
+            return
+        number = 0
+        for number, line in enumerate(replay_lines(found), 1):
             session.write(line)
+            if number == _SCREEN:
+                sys.stdout.flush()
+        if not number:
+            session.write("nothing had been recorded by then")
 
 
-def _plain(step: Replayed, policies: Policies) -> dict[str, object]:
-    from cadence.messages import compose
-
-    seen_at = step.event.recorded_at
-    return {
-        "event": event_to_builtins(step.event),
-        "stage": step.stage.value,
-        "decision": to_builtins(compose(step.decision, step.prospect, policies, seen_at)),
-    }
+_SCREEN = 50  # lines after which somebody who reads through a pipe sees the first
 
 
 def _limit(text: str) -> int | datetime:

@@ -5,30 +5,38 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
 
-from cadence.core.events import AttemptMade, Data, type_name
+from cadence.core.events import Data, type_name
 from cadence.core.prospect import Prospect
-from cadence.core.wire import data_fields
-from cadence.errors import InputError
 from cadence.history.anyway import Anyway
-from cadence.history.replay import Replayed
+from cadence.history.moments import Moment
+from cadence.history.words import (
+    clock,
+    measure_line,
+    next_words,
+    punctual_line,
+    say,
+    summary,
+    undone_lines,
+    unknown_lines,
+    what,
+)
 from cadence.policy.charter import Rule
 from cadence.policy.decision import Decision, Reason, Verdict
-from cadence.policy.zones import zone
 
 __all__ = [
     "anyway_lines",
-    "clock",
+    "details",
     "due_header",
     "due_line",
     "explanation",
     "fact",
+    "happened",
     "next_line",
     "paint",
     "plain",
     "replay_lines",
+    "stood",
 ]
 
 _STYLES = {
@@ -56,29 +64,6 @@ def paint(text: str, style: str) -> str:
     return Style.parse(style).render(text)
 
 
-def clock(prospect: Prospect, instant: datetime | None) -> str:
-    """An instant on the prospect's clock."""
-    if instant is None:
-        return "-"
-    try:
-        local = instant.astimezone(zone(prospect.zones[0]))
-    except InputError:
-        local = instant
-    days = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-    return f"{days[local.weekday()]} {local:%Y-%m-%d %H:%M}"
-
-
-def _what(decision: Decision) -> str:
-    if decision.touch is not None:
-        parts = ", ".join(f"{part.channel} {plain(part.address)}" for part in decision.touch.parts)
-        return f"{decision.touch.step}: {parts}"
-    if decision.task is not None:
-        return plain(decision.task)
-    if decision.end is not None:
-        return f"close the file as {decision.end}"
-    return "await their answer" if decision.decision is Verdict.WAIT else ""
-
-
 def due_header() -> str:
     """The column titles of :func:`due_line`."""
     return paint(f"{'what':6} {'when (their time)':23} {'prospect':20} {'stage':12} next", "bold")
@@ -91,8 +76,8 @@ def due_line(prospect: Prospect, decision: Decision) -> str:
     if decision.decision is Verdict.TASK:
         when = f"by {when}"
     late = "  (overdue)" if any(_escalates(reason) for reason in decision.reasons) else ""
-    what = f"{_what(decision)}{late}"
-    return f"{verdict} {when:23} {prospect.id:20} {decision.stage:12} {what}".rstrip()
+    next_ = f"{plain(what(decision))}{late}"
+    return f"{verdict} {when:23} {prospect.id:20} {decision.stage:12} {next_}".rstrip()
 
 
 def _escalates(reason: Reason) -> bool:
@@ -101,16 +86,11 @@ def _escalates(reason: Reason) -> bool:
 
 def next_line(prospect: Prospect, decision: Decision) -> str:
     """What comes next, in one line."""
-    verdict = decision.decision
-    when = {
-        Verdict.DUE: "due since",
-        Verdict.WAIT: "wait until",
-        Verdict.TASK: "task by",
-        Verdict.CLOSE: "close, since",
-        Verdict.STOP: "stop",
-    }[verdict]
-    at = f" {clock(prospect, decision.at)} {prospect.zones[0]}" if decision.at is not None else ""
-    return f"{paint(when + at, _STYLES[verdict])}  {_what(decision)}".rstrip()
+    words = next_words(prospect, decision)
+    if decision.at is not None:
+        words += f" {prospect.zones[0]}"
+    painted = paint(words, _STYLES[decision.decision])
+    return f"{painted}  {plain(what(decision))}".rstrip()
 
 
 def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
@@ -152,44 +132,58 @@ def _reason(reason: Reason) -> str:
     return paint(text, "dim") if reason.rule == Rule.DETERMINISTIC else text
 
 
+_LONGEST = 40  # of a value in a line of a replay
+
+
 def fact(data: Data) -> str:
     """What happened, in a line."""
-    if isinstance(data, AttemptMade):
-        parts = ", ".join(f"{part.channel} {part.disposition}" for part in data.parts)
-        place = plain(data.step or data.stage or "")
-        broke = plain(f", broke {', '.join(data.broke)}") if data.broke else ""
-        gap = ""
-        if data.gap is not None:
-            gap = (
-                f", gap {data.gap.business_days} business day{'s' * (data.gap.business_days > 1)}"
-                if data.gap.business_days
-                else f", gap {data.gap.minutes} min"
-            )
-        why = f" ({_short(data.why)})" if data.why else ""
-        return f"{place}{': ' if place else ''}{parts}{gap}{broke}{why}"
-    fields: dict[str, Any] = data_fields(data)
-    return ", ".join(f"{name} {_short(value)}" for name, value in fields.items())
+    return plain(say(data, _LONGEST))
 
 
-def _short(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return " ".join(_short(one) for one in value)
-    if isinstance(value, dict):
-        return plain("=".join(str(one) for one in value.values()))
-    text = plain(str(value).replace("\n", " "))
-    return text if len(text) <= 40 else text[:39] + "…"
+def happened(moment: Moment) -> str:
+    """What was recorded, and when, in one line."""
+    event, prospect = moment.event, moment.prospect
+    when = clock(prospect, event.occurred_at)
+    late = ""
+    if event.recorded_at != event.occurred_at:
+        late = paint(f" (recorded {clock(prospect, event.recorded_at)})", "dim")
+    if event.uncertain is not None:
+        late += paint(f" (order uncertain: {plain(event.uncertain)})", "yellow")
+    head = f"{event.version:>4}  {when}  {paint(type_name(event.data), 'bold')}"
+    return f"{head}  {plain(summary(event, _LONGEST))}{late}"
 
 
-def replay_lines(steps: Iterable[Replayed]) -> Iterable[str]:
-    """A replay: two lines an event, what happened and what followed."""
-    for step in steps:
-        event, prospect = step.event, step.prospect
-        when = clock(prospect, event.occurred_at)
-        late = ""
-        if event.recorded_at != event.occurred_at:
-            late = paint(f" (recorded {clock(prospect, event.recorded_at)})", "dim")
-        if event.uncertain is not None:
-            late += paint(f" (order uncertain: {plain(event.uncertain)})", "yellow")
-        head = f"{event.version:>4}  {when}  {paint(type_name(event.data), 'bold')}"
-        yield f"{head}  {fact(event.data)}{late}"
-        yield f"      → {step.stage:12} {next_line(prospect, step.decision)}"
+def stood(moment: Moment) -> str:
+    """Where that led, and what was then decided, in one line."""
+    decided = next_line(moment.prospect, moment.decision)
+    seen = ""
+    if moment.replayed.seen_at != moment.event.recorded_at:
+        seen = paint(f" (seen {clock(moment.prospect, moment.replayed.seen_at)})", "dim")
+    return f"      → {moment.prospect.stage:12} {decided}{seen}"
+
+
+def details(moment: Moment) -> Iterable[str]:
+    """Why, what was due and not done, the gap's measure, and what nobody knew yet."""
+    for reason in moment.decision.reasons:
+        if reason.rule != Rule.DETERMINISTIC:  # the same at every step
+            yield f"why: {_reason(reason)}"
+    punctual = punctual_line(moment)
+    if punctual:
+        yield paint(f"when: {plain(punctual)}", "yellow")
+    for one in undone_lines(moment):
+        yield paint(f"not done: {plain(one)}", "yellow")
+    measured = measure_line(moment)
+    if measured:
+        yield f"gap: {plain(measured)}"
+    for one in unknown_lines(moment):
+        yield paint(f"not yet recorded: {plain(one)}", "magenta")
+
+
+def replay_lines(moments: Iterable[Moment], *, brief: bool = False) -> Iterable[str]:
+    """A replay: what happened, what followed, and (unless ``brief``) why and what was missed."""
+    for moment in moments:
+        yield happened(moment)
+        yield stood(moment)
+        if not brief:
+            for line in details(moment):
+                yield f"        {line}"

@@ -1,6 +1,7 @@
-"""What was it like? Replay; import and export.
+"""What was it like? Replay, its page, the overview, the audit; import and export.
 
-Importing and exporting is loaded when it is first asked for: the other commands start without it.
+Nearly all of it is loaded when it is first asked for: the commands that need little of it start
+without the rest.
 """
 
 from __future__ import annotations
@@ -8,6 +9,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+# A function that is called as its module is must be there before the module is.
+from cadence.history.moments import Measure, Moment, Undone, UndoneKind, moments
+from cadence.history.overview import Overview, overview
 from cadence.history.replay import Replayed, replay, until
 
 if TYPE_CHECKING:
@@ -22,8 +26,10 @@ if TYPE_CHECKING:
     )
     from cadence.history.jsonl import export_jsonl, import_jsonl
     from cadence.history.mapping_load import MappingError
+    from cadence.history.overview_html import overview_page
     from cadence.history.own_csv import export_csv
     from cadence.history.own_xes import export_xes
+    from cadence.history.page import replay_page
 
 __all__ = [
     "EXPORTS",
@@ -31,8 +37,13 @@ __all__ = [
     "ImportRefused",
     "Imported",
     "MappingError",
+    "Measure",
+    "Moment",
+    "Overview",
     "Replayed",
     "Source",
+    "Undone",
+    "UndoneKind",
     "choose_source",
     "export_csv",
     "export_jsonl",
@@ -41,8 +52,12 @@ __all__ = [
     "import_file",
     "import_jsonl",
     "mapping_for",
+    "moments",
+    "overview",
+    "overview_page",
     "prepare",
     "replay",
+    "replay_page",
     "until",
 ]
 
@@ -51,8 +66,10 @@ _LATER: Final = {
     "importing": ("BadLine", "ImportRefused", "Imported", "Source", "import_all", "prepare"),
     "jsonl": ("export_jsonl", "import_jsonl"),
     "mapping_load": ("MappingError",),
+    "overview_html": ("overview_page",),
     "own_csv": ("export_csv",),
     "own_xes": ("export_xes",),
+    "page": ("replay_page",),
 }
 
 

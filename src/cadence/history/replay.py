@@ -5,25 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import takewhile
+from typing import Any
 
 import msgspec
 
 from cadence.core.events import Event
 from cadence.core.prospect import Prospect
 from cadence.core.stages import Stage
+from cadence.core.wire import to_builtins as event_to_builtins
 from cadence.policy.catalogue import Policies
 from cadence.policy.decision import Decision
+from cadence.policy.decision import to_builtins as decision_to_builtins
 from cadence.policy.loop import advance
 
-__all__ = ["Replayed", "replay", "until"]
+__all__ = ["Replayed", "replay", "to_builtins", "until"]
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """One step of a replay: what was recorded, and what followed from it at that moment."""
+    """One step of a replay: what was recorded, and what followed from it at that moment.
+
+    ``seen_at`` is the instant at which ``decision`` was made: when the event was recorded, or, for
+    the last step of a replay up to an instant, that instant.
+    """
 
     event: Event
     prospect: Prospect
     decision: Decision
+    seen_at: datetime
 
     @property
     def stage(self) -> Stage:
@@ -42,14 +50,38 @@ def until(events: Iterable[Event], limit: int | datetime | None) -> list[Event]:
     return list(takewhile(lambda event: event.recorded_at <= limit, events))
 
 
-def replay(events: Iterable[Event], policies: Policies) -> Iterator[Replayed]:
+def replay(
+    events: Iterable[Event], policies: Policies, limit: int | datetime | None = None
+) -> Iterator[Replayed]:
     """Step through a history with the same loop that the service runs.
 
     Args:
         events: of one prospect, in order of version.
         policies: where the policies it was under are looked up.
+        limit: stop at this version, or at this instant; then the last decision is the one as seen
+            at that instant, not the one of its event.
     """
+    kept = until(events, limit)
     prospect: Prospect | None = None
-    for event in events:
-        prospect, decision = advance(prospect, (event,), policies, event.recorded_at)
-        yield Replayed(event, prospect, decision)
+    for event in kept:
+        last = event is kept[-1]
+        seen_at = limit if last and isinstance(limit, datetime) else event.recorded_at
+        prospect, decision = advance(prospect, (event,), policies, seen_at)
+        yield Replayed(event, prospect, decision, seen_at)
+
+
+def to_builtins(step: Replayed, policies: Policies) -> dict[str, Any]:
+    """The JSON object of section 8, with the words of its time in the touch.
+
+    Args:
+        step: what :func:`replay` gave.
+        policies: those it was replayed with.
+    """
+    from cadence.messages import compose  # slow to load, and only this needs it
+
+    decision = compose(step.decision, step.prospect, policies, step.seen_at)
+    return {
+        "event": event_to_builtins(step.event),
+        "stage": step.stage.value,
+        "decision": decision_to_builtins(decision),
+    }

@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from cadence.core.events import Channel
+from cadence.core.stages import Stage
 from cadence.policy.business_time import Week
 from cadence.policy.charter import answer_business_days
 from cadence.policy.decision import Verdict
@@ -22,10 +24,17 @@ _CLOCK_CHANGE_MINUTES: Final = 60
 
 
 class BusinessDays(msgspec.Struct, frozen=True):
-    """A span in business days, from the first attempt of a silence to its close."""
+    """A span in business days, from the first attempt of a silence to its close.
+
+    Attributes:
+        shortest: everything is passed over that can be.
+        longest: every touch is made when it is due, and the polite exit reaches them.
+        longest_undelivered: it reaches them on the last of their channels only, and by mail.
+    """
 
     shortest: int
     longest: int
+    longest_undelivered: int
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -91,8 +100,18 @@ def bounds(graph: Graph, never: AbstractSet[str]) -> Bounds:
     most = _most_touches(graph) + exits
     points = [point for point in graph.points if point.name not in never]
     points += [exit_point] * exits
+    if not any(point.stage is Stage.SPACED for point in points):
+        # Then an owner's own attempt, which begins a silence, takes the place of none of them.
+        points.insert(0, exit_point)
     day, week, month = (min(most, _most_within(points, policy.week, days)) for days in (1, 7, 30))
-    return Bounds(most, day, week, month, BusinessDays(_shortest(graph), _longest(graph)))
+    longest, largest = _longest(graph)
+    undelivered = longest + (exits - 1) * largest
+    if Channel.MAIL in policy.usable:
+        answer = exit_point.step.answer_within
+        by_mail = answer_business_days(answer, frozenset({Channel.MAIL}))
+        undelivered += by_mail - answer_business_days(answer, frozenset())
+    days = BusinessDays(_shortest(graph), longest, undelivered)
+    return Bounds(most, day, week, month, days)
 
 
 def _most_within(points: list[Touchpoint], week: Week, days: int) -> int:
@@ -143,12 +162,16 @@ def _business_days(point: Touchpoint) -> int:
     return 0 if point.after is None else point.after.gap[0]
 
 
-def _longest(graph: Graph) -> int:
-    """Business days to the close if every touch is made when due, played through the engine."""
-    rehearsal = begin(
-        graph.policy, graph.policy.usable, beginnings(graph.policy)[0], guidelines=True
-    )
+def _longest(graph: Graph) -> tuple[int, int]:
+    """Business days to the close if every touch is made when due, played through the engine; and
+    the largest gap on the way, which an exit tried again waits for.
+    """
+    policy = graph.policy
+    rehearsal = begin(policy, policy.usable, beginnings(policy)[0], guidelines=True)
     for _ in range(3 * len(graph.points) + 20):
         if rehearsal.make().decision is Verdict.CLOSE:
             break
-    return rehearsal.business_day
+    exit_point = policy.exit_point
+    planned = 0 if exit_point is None else _business_days(exit_point)
+    largest = max(planned, rehearsal.prospect.silence.largest_gap.business_days)
+    return rehearsal.business_day, largest

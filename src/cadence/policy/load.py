@@ -292,6 +292,10 @@ def _check(policy: Policy, name: str, *, find_guards: bool) -> None:
             raise _fail(name, f"{key}.id", step.id, f"an id of its own (steps[{seen[step.id]}])")
         seen[step.id] = index
         _check_step(step, key, name)
+    own = [index for index, step in enumerate(policy.steps) if step.at is not None]
+    if len(own) > 1:
+        key = f"steps[{own[1]}].at"
+        raise _fail(name, key, "appointment", f"on one step (steps[{own[0]}] has it)")
     touches = sum(step.touches for step in policy.steps)
     if touches > MAX_TOUCHES:
         raise PolicyError(

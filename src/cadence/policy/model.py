@@ -169,11 +169,16 @@ class Requires(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     guidelines: bool = False
 
 
-class StepPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One part of a touch: the first of ``channels`` that is left, and what to say on it."""
+class StepPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One part of a touch: the first of ``channels`` that is left, and what to say on it.
+
+    Attributes:
+        along_with: made only where a part before it is on this channel.
+    """
 
     channels: Annotated[tuple[Channel, ...], msgspec.Meta(min_length=1)]
     script: _Text
+    along_with: Channel | None = None
 
 
 class Rotate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -295,8 +300,10 @@ class Touchpoint(msgspec.Struct, frozen=True):
 
     @property
     def channels(self) -> frozenset[Channel]:
-        """Every channel that one of its parts may use."""
-        return frozenset(channel for part in self.parts for channel in part.channels)
+        """Every channel that one of its parts may use by itself."""
+        return frozenset(
+            channel for part in self.parts if part.along_with is None for channel in part.channels
+        )
 
 
 def _canonical(value: Any) -> Any:

@@ -339,13 +339,22 @@ def _parts(case: Case, touchpoint: Touchpoint, passed: list[Reason]) -> tuple[To
 def _parts_on(
     prospect: Prospect, planned_parts: tuple[StepPart, ...], left: Sequence[tuple[Channel, str]]
 ) -> tuple[TouchPart, ...]:
-    """The parts on the first channel of each for which a contact point is ``left``."""
+    """The parts, each on the first of its channels for which a contact point is ``left``.
+
+    A part is one channel's share of a touch: none gets a channel that one before it has.
+    """
     parts: list[TouchPart] = []
+    taken: set[Channel] = set()
     for part in planned_parts:
+        if part.along_with is not None and part.along_with not in taken:
+            continue
         for channel in charter.allowed_channels(prospect, part.channels):
+            if channel in taken:
+                continue
             address = next((a for c, a in left if c is channel), None)
             if address is not None:
                 parts.append(TouchPart(channel, address, part.script))
+                taken.add(channel)
                 break
     return tuple(parts)
 
@@ -399,8 +408,13 @@ def _no_way_to_begin(case: Case, passed: list[Reason], anchor: datetime | None) 
     prospect = case.prospect
     since = anchor or prospect.silence.since
     because = "no attempt was made in this silence, and no step of the policy has a channel left"
-    reason = Reason(Rule.CONTACT_POINT, because, (prospect.silence.version,), DESIGN)
-    task = "reach them another way, add a contact point, or end the file"
+    rule, task = Rule.CONTACT_POINT, "reach them another way, add a contact point, or end the file"
+    if any(reason.rule == Rule.PLAN for reason in passed):
+        because = "no attempt was made in this silence, and the policy asks for what there is not"
+        rule, task = Rule.PLAN, "see to what the policy asks for, or end the file"
+        if any("agreed to be followed up" in reason.because for reason in passed):
+            task = "agree with them that you follow up and that they may say no"
+    reason = Reason(rule, because, (prospect.silence.version,), DESIGN)
     by = None if prospect.appointment is None else prospect.appointment.at
     decision = case.task(task, since, reason, by=by)
     return msgspec.structs.replace(decision, reasons=(*decision.reasons, *passed))
@@ -443,6 +457,13 @@ def _exit(
     """The polite exit on the first channel that is left and has not been tried for it."""
     prospect, policy = case.prospect, case.policy
     left = _left(case)
+    if not left and charter.contact_points_left(prospect):
+        others = ", ".join(dict.fromkeys(c for c, _ in charter.contact_points_left(prospect)))
+        because = f"they can be reached by {others} alone, which the team does not use"
+        reason = Reason(Rule.CONTACT_POINT, because, (), DESIGN)
+        return case.task(
+            "leave them a polite way out yourself, or end the file", _last(case), reason
+        )
     if not left:
         failed = " (each failed, or they want no more of it)" if prospect.contact_points else ""
         because = f"no contact point is left{failed}"
@@ -491,6 +512,12 @@ def _exit(
         left_to_owner = Reason(Rule.FORGOTTEN, "a vetoed exit is left to the owner", (), DESIGN)
         return case.task(what, plans[-1].until, reason, left_to_owner)
     return _due_or_wait(case, touch, when, passed)
+
+
+def _last(case: Case) -> datetime:
+    """When they were last tried, or came to where they stand."""
+    attempts = case.prospect.silence.attempts
+    return attempts[-1].at if attempts else case.prospect.stage_at
 
 
 def _exit_parts(

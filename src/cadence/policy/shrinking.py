@@ -52,7 +52,7 @@ def _never_shrinks(graph: Graph) -> bool:
             return False
         # An answer time makes the next gap at least as large, whichever touch is next.
         largest = max(largest, answer)
-        if position or graph.points[0].step.at is None:
+        if position or point.step.at is None:
             largest = max(largest, _gap(point))
         answer = max(answer, _answer(point))
     return True

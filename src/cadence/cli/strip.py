@@ -1,0 +1,132 @@
+"""A history as a strip of text that moves along with the reader: events over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final
+
+from rich.text import Text
+
+from cadence.core.events import (
+    AttemptMade,
+    Event,
+    FollowUpEnded,
+    OptedBackIn,
+    OptOutRequested,
+    PauseRequested,
+    ReplyReceived,
+)
+from cadence.errors import InputError
+from cadence.history.moments import Moment
+from cadence.policy.business_time import LocalCalendar
+from cadence.policy.case import time_for
+from cadence.policy.catalogue import Policies
+from cadence.policy.zones import zone
+
+__all__ = ["strip"]
+
+_MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MARKS: Final = {"attempt": "●", "contact": "◆", "end": "■", "fact": "·"}
+_STYLES: Final = {"attempt": "cyan", "contact": "bold green", "end": "bold", "fact": ""}
+_RANKS: Final = ("fact", "attempt", "contact", "end")
+
+
+def strip(
+    events: Sequence[Event], moment: Moment, policies: Policies, width: int, span: timedelta
+) -> list[Text]:
+    """Three lines: events, where the reader is on the axis, and dates.
+
+    Args:
+        events: of the whole replay.
+        moment: where the reader is; what was recorded later is dim.
+        policies: those it was replayed with; they say which days are closed.
+        width: in columns.
+        span: how much time is shown; the moment is in the middle, except near the ends.
+    """
+    start = _start(events, moment, span)
+    column = span / width
+
+    def place(instant: datetime) -> int:
+        return int((instant - start) / column)
+
+    found: dict[int, tuple[int, bool]] = {}
+    for event in events:
+        where = place(event.occurred_at)
+        if 0 <= where < width:
+            known = event.version <= moment.event.version
+            rank = _RANKS.index(_kind(event))
+            found[where] = max(found.get(where, (-1, False)), (rank, known))
+    marks, axis = Text(), Text()
+    here, due = place(moment.replayed.seen_at), moment.decision.at
+    there = -1 if due is None else place(due)
+    tz = _zone(moment)
+    calendar = _calendar(moment, policies)
+    for where in range(width):
+        if where in found:
+            rank, known = found[where]
+            kind = _RANKS[rank]
+            marks.append(_MARKS[kind], _STYLES[kind] if known else "dim")
+        else:
+            marks.append(" ")
+        if where == here:
+            axis.append("▲", "bold magenta")
+        elif where == there:
+            axis.append("○", "bold yellow")
+        else:
+            day = (start + where * column).astimezone(tz).toordinal()
+            closed = calendar is not None and not calendar.is_business_day(day)
+            axis.append("┈" if closed else "─", "dim")
+    return [marks, axis, _dates(start, span, width, tz)]
+
+
+def _start(events: Sequence[Event], moment: Moment, span: timedelta) -> datetime:
+    first = min(events[0].occurred_at, moment.event.occurred_at) - span / 20
+    last = max(events[-1].recorded_at, moment.decision.at or moment.replayed.seen_at) + span / 20
+    return max(first, min(moment.replayed.seen_at - span / 2, last - span))
+
+
+def _kind(event: Event) -> str:
+    data = event.data
+    if isinstance(data, AttemptMade):
+        return "contact" if data.connected else "attempt"
+    if isinstance(data, ReplyReceived | PauseRequested | OptedBackIn):
+        return "contact"
+    return "end" if isinstance(data, FollowUpEnded | OptOutRequested) else "fact"
+
+
+def _zone(moment: Moment) -> tzinfo:
+    try:
+        return zone(moment.prospect.zones[0])
+    except InputError:
+        return UTC
+
+
+def _calendar(moment: Moment, policies: Policies) -> LocalCalendar | None:
+    policy = policies.of(moment.prospect)
+    try:
+        return None if policy is None else time_for(moment.prospect, policy).calendars[0]
+    except InputError:
+        return None
+
+
+def _dates(start: datetime, span: timedelta, width: int, tz: tzinfo) -> Text:
+    """Dates under the axis, as many as there is room for."""
+    days = max(1, round(span / timedelta(days=1) * 14 / width))
+    local = start.astimezone(tz)
+    day = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    line = ""
+    while True:
+        where = int((day - start) / (span / width))
+        label = f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
+        if days > 20:
+            label = f"{_MONTHS[day.month - 1]} {day.year}"
+        if where + len(label) > width:
+            return Text(line, "dim")
+        if where >= len(line) + (2 if line else 0):
+            line = line.ljust(where) + label
+        day += timedelta(days=days)
