@@ -582,6 +582,21 @@ def test_unknown_columns_are_listed_and_known_ones_are_not() -> None:
     assert done.unknown_columns == ("Favourite colour",)
 
 
+def test_a_bad_value_of_a_megabyte_is_reported_in_a_line() -> None:
+    long = "x/" * 500_000
+    header = INTERNAL + ",Time Zone"
+    how = read_mapping('extends = "hubspot_calls"', "h.toml")
+    rows = [
+        (*call(at=long), ZONE),
+        (*call(disposition=long), ZONE),
+        (*call(contact=long), ZONE),
+        (*call(), long),
+    ]
+    found = bad_lines(table(header, *rows), how)
+    assert [number for number, _ in found] == [2, 3, 4, 5]
+    assert all(len(what) < 600 for _, what in found)
+
+
 UGLY = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(
     [
         *('"', '""', "a,b", "a\nb", "a\r\nb", "x\ry", "'", "=1+1", " x ", "\x00"),
