@@ -512,6 +512,26 @@ def test_the_first_of_a_day_counts_also_in_a_table_in_any_order() -> None:
     assert done.passed_over == {"not the first of its day": 2}
 
 
+def test_of_several_rules_the_first_that_fits_makes_the_event_whatever_the_case() -> None:
+    text = OWN.format(formats='["iso"]', delimiter=",", encoding="utf-8", first_of="day")
+    text = text.replace('first_of = "day"\n', "").replace(
+        "[[rules]]",
+        """[[rules]]
+when = { what = "CALL", text = "skip" }
+event = "pass_over"
+because = "said so"
+
+[[rules]]""",
+        1,
+    )
+    how = read_mapping(text, "ours.toml")
+    at = "2026-03-02T10:00:00"
+    rows = [("kim", at, what, text) for what in ("CALL", "call", "Call") for text in ("skip", "go")]
+    done = imported(Cadence.open(), table("who,when,what,text", *rows), how)
+    assert done.passed_over == {"said so": 3}
+    assert (done.events, done.skipped) == (2, 2)  # without ids the three are one
+
+
 # What is refused ----------------------------------------------------------------------------------
 
 ROW = ("kim", "2026-03-02T10:00:00", "call")
