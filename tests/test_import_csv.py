@@ -512,6 +512,26 @@ def test_the_first_of_a_day_counts_also_in_a_table_in_any_order() -> None:
     assert done.passed_over == {"not the first of its day": 2}
 
 
+def test_of_several_rules_the_first_that_fits_makes_the_event_whatever_the_case() -> None:
+    text = OWN.format(formats='["iso"]', delimiter=",", encoding="utf-8", first_of="day")
+    text = text.replace('first_of = "day"\n', "").replace(
+        "[[rules]]",
+        """[[rules]]
+when = { what = "CALL", text = "skip" }
+event = "pass_over"
+because = "said so"
+
+[[rules]]""",
+        1,
+    )
+    how = read_mapping(text, "ours.toml")
+    at = "2026-03-02T10:00:00"
+    rows = [("kim", at, what, text) for what in ("CALL", "call", "Call") for text in ("skip", "go")]
+    done = imported(Cadence.open(), table("who,when,what,text", *rows), how)
+    assert done.passed_over == {"said so": 3}
+    assert (done.events, done.skipped) == (2, 2)  # without ids the three are one
+
+
 # What is refused ----------------------------------------------------------------------------------
 
 ROW = ("kim", "2026-03-02T10:00:00", "call")
@@ -580,6 +600,21 @@ def test_unknown_columns_are_listed_and_known_ones_are_not() -> None:
     content = table(INTERNAL + ",Favourite colour,", (*call(), "red", ""))
     done = imported(Cadence.open(), content, CALLS)
     assert done.unknown_columns == ("Favourite colour",)
+
+
+def test_a_bad_value_of_a_megabyte_is_reported_in_a_line() -> None:
+    long = "x/" * 500_000
+    header = INTERNAL + ",Time Zone"
+    how = read_mapping('extends = "hubspot_calls"', "h.toml")
+    rows = [
+        (*call(at=long), ZONE),
+        (*call(disposition=long), ZONE),
+        (*call(contact=long), ZONE),
+        (*call(), long),
+    ]
+    found = bad_lines(table(header, *rows), how)
+    assert [number for number, _ in found] == [2, 3, 4, 5]
+    assert all(len(what) < 600 for _, what in found)
 
 
 UGLY = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(

@@ -137,5 +137,10 @@ def test_a_mapping_is_named_or_is_a_file(tmp_path: Path) -> None:
         load_mapping(str(file))
 
 
+def test_a_rule_of_a_log_says_nothing_about_the_person() -> None:
+    log = SMALL.replace('"csv"', '"xes"').replace("[tables", 'id = "x"\n[tables')
+    assert "rules[0]: id and contact_points" in error_of(log).what
+
+
 def test_a_mapping_nested_without_end_is_refused() -> None:
     assert "no TOML" in error_of("a = " + "[" * 100_000).what

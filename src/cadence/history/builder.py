@@ -14,8 +14,8 @@ from cadence.core.wire import Line, data_fields
 from cadence.errors import InputError
 from cadence.history.source import Source
 from cadence.history.spool import BadLine, Found
+from cadence.policy.catalogue import Policies
 from cadence.policy.decide import check_fact, complete_attempt, unjudged_attempt
-from cadence.store.application import Cadence
 
 __all__ = ["HistoryBuilder"]
 
@@ -27,10 +27,18 @@ class _Taken(InputError):
 class HistoryBuilder:
     """One prospect's history: what is stored, and what the file adds to it."""
 
-    def __init__(self, app: Cadence, prospect: str, source: Source) -> None:
-        self.app = app
+    def __init__(
+        self, policies: Policies, prospect: str, history: list[Event], source: Source
+    ) -> None:
+        """Args:
+        policies: under which attempts are filled in.
+        prospect: its id.
+        history: what is stored of it.
+        source: where the new events come from.
+        """
         self.id = prospect
-        self.history = app.stream(prospect)
+        self.history = history
+        self._policies = policies
         self.skipped = 0
         self.folded: Prospect | None = fold(None, self.history)
         self._source = source
@@ -63,9 +71,9 @@ class HistoryBuilder:
                     self._append(added)
                 self._add(line)
             except _Taken as error:
-                yield BadLine(number, error.what, error.mend)
+                yield BadLine.of(number, error)
             except InputError as error:
-                yield BadLine(number, error.what, error.mend)
+                yield BadLine.of(number, error)
                 break  # what follows would only be measured against the gap this leaves
 
     def _has(self, kind: type[Data], found: Sequence[Found]) -> bool:
@@ -140,7 +148,7 @@ class HistoryBuilder:
         data = line.data
         if isinstance(data, AttemptMade):
             assert self.folded is not None  # _add() looked
-            policy = self.app.policies.of(self.folded)
+            policy = self._policies.of(self.folded)
             if policy is not None:
                 data = complete_attempt(self.folded, data, policy, line.occurred_at, line.given)
             else:

@@ -84,7 +84,7 @@ class CsvSource(Source):
                     continue
                 yield from mapped.found(number, rule, row, person)
             except InputError as error:
-                yield BadLine(number, error.what, error.mend)
+                yield BadLine.of(number, error)
 
 
 def _several(names: str | tuple[str, ...]) -> tuple[str, ...]:

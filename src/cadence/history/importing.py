@@ -42,6 +42,8 @@ READING: Final = "reading"
 
 _SHOWN: Final = 20
 _OFTEN: Final = 200
+_GROUP: Final = 64
+_GROUP_LINES: Final = 256
 
 
 def _quietly(step: str) -> AbstractContextManager[Progress]:
@@ -153,17 +155,17 @@ def prepare(app: Cadence, source: Source, *, steps: Steps = _quietly) -> Import:
         with steps("deciding") as progress:
             done = 0
             progress(done, spool.lines)
-            for number, (prospect, lines) in enumerate(spool.by_prospect()):
-                builder = HistoryBuilder(app, prospect, source)
-                found = list(lines)
-                done += len(found)
-                for bad in builder.build(found):
-                    spool.put_bad(bad)
-                skipped += builder.skipped
-                if builder.new and builder.folded is not None:
-                    spool.keep(app.prepare(builder.folded, builder.new))
-                if not number % _OFTEN:
-                    progress(done, spool.lines)
+            for group in _groups(spool.by_prospect()):
+                stored = app.streams([prospect for prospect, _ in group])
+                for prospect, found in group:
+                    done += len(found)
+                    builder = HistoryBuilder(app.policies, prospect, stored[prospect], source)
+                    for bad in builder.build(found):
+                        spool.put_bad(bad)
+                    skipped += builder.skipped
+                    if builder.new and builder.folded is not None:
+                        spool.keep(app.prepare(builder.folded, builder.new))
+                progress(done, spool.lines)
         if spool.bad_count:
             raise ImportRefused(spool.bad_lines())
     except BaseException as error:
@@ -171,6 +173,22 @@ def prepare(app: Cadence, source: Source, *, steps: Steps = _quietly) -> Import:
             spool.close()
         raise
     return Import(spool, source, skipped)
+
+
+def _groups(
+    histories: Iterator[tuple[str, list[Found]]],
+) -> Iterator[list[tuple[str, list[Found]]]]:
+    """Histories by the few dozen, so that a database far away is not asked for each alone."""
+    group: list[tuple[str, list[Found]]] = []
+    lines = 0
+    for history in histories:
+        group.append(history)
+        lines += len(history[1])
+        if len(group) == _GROUP or lines >= _GROUP_LINES:
+            yield group
+            group, lines = [], 0
+    if group:
+        yield group
 
 
 def import_all(app: Cadence, source: Source, *, steps: Steps = _quietly) -> Imported:

@@ -46,7 +46,7 @@ class Jsonl(Source):
                     check_fact(line.data)
                 yield Found(number, line)
             except InputError as error:
-                yield BadLine(number, error.what, error.mend)
+                yield BadLine.of(number, error)
 
 
 def import_jsonl(

@@ -49,6 +49,7 @@ _DATA_TYPES: Final[dict[str, type[Data]]] = {
     "reply": ReplyReceived,
     "end": FollowUpEnded,
 }
+_MOST_LOOKED_UP: Final = 1_000
 _PARTS: Final = frozenset({"parts"})
 
 
@@ -84,11 +85,11 @@ class Mapped:
             name: self.reader(getattr(about, name))
             for name in ("name", "timezone", "country", "subdivision", "owner", "source")
         }
-        self._points = [(one.channel, self.reader(one.address)) for one in about.contact_points]
         self._record = self.reader(model.record.id)
         self._by = self.reader(model.record.by)
         self._rules = [Ready(self, number, rule) for number, rule in enumerate(model.rules)]
         self._key, self._index = _index(self._rules)
+        self._looked_up: dict[str, list[Ready]] = {}
 
     # Columns ------------------------------------------------------------------------------------
 
@@ -140,7 +141,12 @@ class Mapped:
         rules = self._rules
         if self._key is not None:
             value = row.get(self._key, "")
-            rules = self._index.get(value) or self._index.get(value.strip().casefold(), [])
+            found = self._looked_up.get(value)
+            if found is None:
+                found = self._index.get(value.strip().casefold(), [])
+                if len(self._looked_up) < _MOST_LOOKED_UP:
+                    self._looked_up[value] = found
+            rules = found
         for one in rules:
             if one.fits(row):
                 return one
@@ -333,7 +339,6 @@ def _index(rules: list[Ready]) -> tuple[str | None, dict[str, list[Ready]]]:
     for rule in rules:
         for name, values in rule.when:
             if name == key:
-                for value in (*values, *_several(rule.rule.when[name])):
-                    if rule not in found.setdefault(value, []):
-                        found[value].append(rule)
+                for value in values:
+                    found.setdefault(value, []).append(rule)
     return key, found

@@ -282,6 +282,11 @@ def _check_at(at: At, key: str, file: str) -> None:
 
 def _check_rule(mapping: Mapping, rule: Rule, key: str, file: str) -> None:
     needed, allowed = _KINDS[rule.event]
+    if mapping.format == "xes" and (rule.id is not None or rule.contact_points is not None):
+        raise MappingError(
+            f"{file}: {key}: id and contact_points of a rule are for csv",
+            "a case is about one person: say who under [prospect]",
+        )
     for name in needed:
         if getattr(rule, name) is None:
             raise MappingError(

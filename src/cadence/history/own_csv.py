@@ -131,7 +131,7 @@ class OwnCsv(Source):
             try:
                 yield Found(number, self._line(cells))
             except InputError as error:
-                yield BadLine(number, error.what, error.mend)
+                yield BadLine.of(number, error)
 
     def _line(self, cells: list[str]) -> Line:
         if len(cells) != self._width:

@@ -138,7 +138,7 @@ class OwnXes(Source):
                 try:
                     yield Found(number, _line(row))
                 except InputError as error:
-                    yield BadLine(number, error.what, error.mend)
+                    yield BadLine.of(number, error)
 
 
 def _line(row: dict[str, str]) -> Line:

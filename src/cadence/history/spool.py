@@ -7,7 +7,6 @@ even ``kill -9`` leaves it behind. It sorts by prospect, which a file from elsew
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -17,7 +16,7 @@ import msgspec
 from eventsourcing.persistence import StoredEvent
 
 from cadence.core.wire import Line
-from cadence.errors import StoreError
+from cadence.errors import InputError, StoreError
 from cadence.store.due import DueRow, Prepared, to_micros
 
 __all__ = ["BadLine", "BadLines", "Found", "Spool"]
@@ -29,6 +28,15 @@ class BadLine(NamedTuple):
     number: int
     what: str
     mend: str
+
+    @classmethod
+    def of(cls, number: int, error: InputError) -> BadLine:
+        """What ``error`` says of a line, however long the value is that it names."""
+        return cls(number, _short(error.what), _short(error.mend))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 class Found(NamedTuple):
@@ -47,6 +55,7 @@ class Found(NamedTuple):
     once: str | None = None
 
 
+_LONGEST: Final = 500
 _BATCH: Final = 500
 _CACHE_KB: Final = 2_000
 _FEW: Final = 1_000
@@ -126,7 +135,7 @@ class Spool:
         for waiting in (self._waiting, self._bad, self._kept, self._due):
             waiting.clear()
 
-    def by_prospect(self) -> Iterator[tuple[str, Iterator[Found]]]:
+    def by_prospect(self) -> Iterator[tuple[str, list[Found]]]:
         """The events of one prospect after the other, in order of their ids."""
         self._flush()
         with _full():
@@ -135,7 +144,7 @@ class Spool:
             )
             for prospect, group in groupby(rows, key=lambda row: str(row[0])):
                 self.prospects += 1
-                yield prospect, (Found(number, *_DECODE(line)) for _, number, line in group)
+                yield prospect, [Found(number, *_DECODE(line)) for _, number, line in group]
 
     def bad_lines(self) -> Sequence[BadLine]:
         """What is wrong, in order of the lines."""
@@ -200,6 +209,6 @@ def _full() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StoreError(
-            f"the import's temporary file in {tempfile.gettempdir()} can't be written ({error})",
-            "free some space there, or name another folder with TMPDIR; nothing was imported",
+            f"the import's temporary file can't be written ({error})",
+            "free some space in /var/tmp, or name another folder with TMPDIR; nothing was imported",
         ) from None

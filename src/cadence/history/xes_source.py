@@ -59,7 +59,7 @@ class XesSource(Source):
             try:
                 person = self._mapped.person(case.attributes, ruled[0][2])
             except InputError as error:
-                yield BadLine(case.line, error.what, error.mend)
+                yield BadLine.of(case.line, error)
                 continue
             if person is None:
                 tally.passed_over["the case has no id"] += len(ruled)
@@ -79,7 +79,7 @@ class XesSource(Source):
                         line, rule, row, person, added_at=added_at, record=record
                     )
                 except InputError as error:
-                    yield BadLine(line, error.what, error.mend)
+                    yield BadLine.of(line, error)
 
     def _begin(self, case: Case, person: Person) -> datetime | None:
         """When the case began; ``None`` if its first event does not say."""

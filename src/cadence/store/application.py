@@ -209,6 +209,11 @@ class Cadence(Application[str]):
         found: list[Event] = self._call(self._store.select_stream, prospect)
         return found
 
+    def streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
+        """The histories of several prospects; an empty one if nothing is known of one."""
+        found: dict[str, list[Event]] = self._call(self._store.select_streams, prospects)
+        return found
+
     # Reading --------------------------------------------------------------------------------------
 
     def history(self, prospect: str) -> list[Event]:
