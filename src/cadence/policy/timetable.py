@@ -82,10 +82,12 @@ def _first_channels(
 ) -> list[Channel]:
     """The channels on which the policy would make its first spaced touch."""
     first = next((point for point in policy.touchpoints if point.stage is Stage.SPACED), None)
-    parts = () if first is None else first.parts
-    usable = [[channel for channel in part.channels if channel in known] for part in parts]
-    chosen = [prefers if prefers in one else one[0] for one in usable if one]
-    return [channel for channel in chosen if channel is not None] or list(known[:1])
+    chosen: list[Channel] = []
+    for part in () if first is None else first.parts:
+        usable = [one for one in part.channels if one in known and one not in chosen]
+        if usable and (part.along_with is None or part.along_with in chosen):
+            chosen.append(prefers if prefers in usable else usable[0])
+    return chosen or list(known[:1])
 
 
 def _entry(made: AttemptMade, rehearsal: Rehearsal) -> Entry:
