@@ -1,0 +1,267 @@
+"""The prover is not blind: deliberately bad policies, each with the rule that must be named.
+
+Each file of ``bad_policies/`` says in its first lines what is wrong with it:
+
+``# refuted: RULE``            the prover names it, with a history on which the engine names it too
+``# unreachable: STEP by RULE``   the policy is proved, and the step reported beside
+``# error: TEXT``              it is refused when it is read, with this in its error
+``# events: N``                how long the shortest counterexample is, counted by hand
+``# mend: OLD => NEW``         the one fault mended; what is left is proved
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from cadence.core.events import AttemptMade, Event
+from cadence.core.wire import encode_line
+from cadence.errors import PolicyError
+from cadence.history import import_jsonl, replay
+from cadence.policy import Decision, Policies, Policy, Proof, Rule, load, loads, prove, read_text
+from cadence.policy.prove import CHARTER
+from cadence.store import Cadence
+
+FOLDER = Path(__file__).parent / "bad_policies"
+
+
+class Bad(NamedTuple):
+    name: str
+    text: str
+    verdict: str
+    about: str
+    events: int | None
+    mends: tuple[tuple[str, str], ...]
+
+    def mended(self) -> str:
+        text = self.text
+        for old, new in self.mends:
+            head, _, body = text.partition("\n\n")
+            assert old in body, f"{self.name}: nothing to mend: {old}"
+            text = f"{head}\n\n{body.replace(old, new)}"
+        return text
+
+
+def _read(path: Path) -> Bad:
+    text = path.read_text(encoding="utf-8")
+    said: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        key, colon, value = line.removeprefix("# ").partition(": ")
+        if not line.startswith("# ") or not colon:
+            break
+        said.setdefault(key, []).append(value)
+    (verdict,) = said.keys() & {"refuted", "unreachable", "error"}
+    mends = []
+    for value in said.get("mend", []):
+        old, new = value.replace("\\n", "\n").split(" => ")
+        mends.append((old, new))
+    events = int(said["events"][0]) if "events" in said else None
+    return Bad(path.stem, text, verdict, said[verdict][0], events, tuple(mends))
+
+
+ALL = [_read(path) for path in sorted(FOLDER.glob("*.toml"))]
+REFUTED = [bad for bad in ALL if bad.verdict == "refuted"]
+UNREACHABLE = [bad for bad in ALL if bad.verdict == "unreachable"]
+ERRORS = [bad for bad in ALL if bad.verdict == "error"]
+
+_BLIND: dict[str, str] = {
+    "gap_concern_too_soon": "shrinking() looks at one way only; where play() can't follow it, the "
+    "policy is proved",
+    "order_appointment_in_second_place": "the states begin behind it, but the engine passes it "
+    "over by order",
+    "calendar_closed_for_seven_weeks": "closed days of the calendar are not rehearsed, only the "
+    "pauses of guards",
+}
+"""Proved, though the engine names the rule."""
+_SHORTER: dict[str, str] = dict.fromkeys(
+    ("concern_too_few_attempts", "concern_when_a_step_lapses"),
+    "a channel is lost on the way that they need never have had",
+) | dict.fromkeys(
+    ("exit_missing", "exit_without_time_to_answer", "exit_hours_to_answer"),
+    "only the longest silence is played, on all channels",
+)
+"""A shorter counterexample is known."""
+_CAUSE: dict[str, str] = dict.fromkeys(
+    ("unreachable_behind_a_limit", "unreachable_behind_a_limit_of_calls"),
+    "the first cause that is met is told, though it holds only for a lost channel",
+)
+"""The cause told is not what keeps the step from being reached."""
+
+
+def _each(found: list[Bad], *known: dict[str, str]) -> list[object]:
+    """The files as parameters; those with a known flaw of the prover are expected to fail."""
+    return [
+        pytest.param(
+            bad,
+            id=bad.name,
+            marks=[
+                pytest.mark.xfail(strict=True, reason=flaws[bad.name])
+                for flaws in known
+                if bad.name in flaws
+            ],
+        )
+        for bad in found
+    ]
+
+
+def proof_of(bad: Bad) -> tuple[Policy, Proof]:
+    policy = read_text(bad.text, f"{bad.name}.toml")
+    return policy, prove(policy)
+
+
+def counterexample(proof: Proof, rule: str) -> tuple[Event, ...]:
+    (found,) = [one for one in proof.refuted if one.rule == rule]
+    return found.counterexample
+
+
+def names(decision: Decision, rule: str) -> bool:
+    """Whether the engine stops the plan by ``rule``, and does not just wait for an answer."""
+    fault = ("no polite exit", "this is the least", "nothing comes after")
+    return any(
+        reason.rule == rule
+        and (rule != Rule.POLITE_EXIT or any(text in reason.because for text in fault))
+        for reason in decision.reasons
+    )
+
+
+def stored(policy: Policy, lines: list[bytes]) -> list[Event]:
+    app = Cadence.open(default=policy)
+    assert import_jsonl(app, lines).events == len(lines)
+    return app.history("somebody")
+
+
+def bare(event: Event) -> bytes:
+    """An event as a dialler would have it: of an attempt, only whom and how."""
+    if isinstance(event.data, AttemptMade):
+        event = msgspec.structs.replace(event, data=AttemptMade(event.data.parts))
+        plain = msgspec.json.decode(encode_line(event))
+        plain["data"] = {"parts": plain["data"]["parts"]}
+        return msgspec.json.encode(plain)
+    return encode_line(event)
+
+
+# The files ----------------------------------------------------------------------------------------
+
+
+def test_there_are_many_bad_policies_and_each_kind_among_them() -> None:
+    assert len(REFUTED) >= 25
+    assert len(UNREACHABLE) >= 4
+    assert len(ERRORS) >= 15
+    assert {bad.about for bad in REFUTED} >= {
+        "spaced_cap",
+        "gap",
+        "polite_exit",
+        "forgotten",
+        "concern",
+        "contact_point",
+        "guard",
+        "order",
+    }
+
+
+@pytest.mark.parametrize("bad", _each(REFUTED, _BLIND))
+def test_the_rule_is_named_and_the_policy_refused(bad: Bad) -> None:
+    _, proof = proof_of(bad)
+    assert not proof.proved
+    assert bad.about in [one.rule for one in proof.refuted]
+    assert [one.rule for one in proof.rules] == list(CHARTER)
+    assert proof.bounds is None
+    with pytest.raises(PolicyError, match="is refuted: ") as caught:
+        loads(bad.text, bad.name)
+    assert "cadence policy check" in caught.value.mend
+
+
+@pytest.mark.parametrize("bad", _each(REFUTED, _BLIND))
+def test_the_engine_names_the_same_rule_on_the_counterexample(bad: Bad) -> None:
+    policy, proof = proof_of(bad)
+    assert bad.about in [one.rule for one in proof.refuted]
+    for one in proof.refuted:
+        events = one.counterexample
+        history = stored(policy, [encode_line(event) for event in events])
+        assert history == list(events)
+        steps = list(replay(history, Policies(policy)))
+        last = steps[-1].event.data
+        broke = isinstance(last, AttemptMade) and one.rule in last.broke
+        assert broke or names(steps[-1].decision, one.rule), one.how
+        # Nobody broke anything on the way there.
+        for step in steps[: -1 if broke else None]:
+            assert not isinstance(step.event.data, AttemptMade) or not step.event.data.broke
+
+
+@pytest.mark.parametrize("bad", _each(REFUTED, _BLIND))
+def test_the_engine_itself_judges_the_counterexample_so(bad: Bad) -> None:
+    """Imported as a dialler would have it, every attempt gets the same place, gap and breaches."""
+    policy, proof = proof_of(bad)
+    assert bad.about in [one.rule for one in proof.refuted]
+    for one in proof.refuted:
+        history = stored(policy, [bare(event) for event in one.counterexample])
+        assert history == list(one.counterexample)
+
+
+@pytest.mark.parametrize("bad", _each(REFUTED, _BLIND))
+def test_nothing_shorter_names_the_rule(bad: Bad) -> None:
+    """The last event is the one that matters: without it the engine names no fault yet."""
+    policy, proof = proof_of(bad)
+    events = counterexample(proof, bad.about)
+    last = events[-1].data
+    if isinstance(last, AttemptMade) and bad.about in last.broke:
+        events = events[:-1]  # the attempt that was made in spite of it
+    steps = list(replay(events[:-1], Policies(policy)))
+    assert not any(names(step.decision, bad.about) for step in steps)
+
+
+@pytest.mark.parametrize("bad", _each([bad for bad in REFUTED if bad.events], _BLIND, _SHORTER))
+def test_the_counterexample_is_as_short_as_one_by_hand(bad: Bad) -> None:
+    _, proof = proof_of(bad)
+    assert len(counterexample(proof, bad.about)) == bad.events
+
+
+@pytest.mark.parametrize("bad", _each([bad for bad in REFUTED if bad.mends]))
+def test_with_its_one_fault_mended_it_is_proved(bad: Bad) -> None:
+    policy = read_text(bad.mended(), bad.name)
+    proof = prove(policy)
+    assert [one.how for one in proof.refuted] == []
+    assert proof.bounds is not None
+    assert loads(bad.mended(), bad.name) == policy
+
+
+def test_every_refuted_policy_can_be_mended() -> None:
+    assert [bad.name for bad in REFUTED if not bad.mends] == []
+
+
+@pytest.mark.parametrize("bad", _each(UNREACHABLE, _CAUSE))
+def test_a_step_that_is_never_reached_is_reported_beside(bad: Bad) -> None:
+    policy, proof = proof_of(bad)
+    assert proof.proved
+    assert ", ".join(f"{one.step} by {one.rule}" for one in proof.unreachable) == bad.about
+    assert loads(bad.text, bad.name) == policy
+    if bad.mends:
+        assert prove(read_text(bad.mended(), bad.name)).unreachable == ()
+
+
+@pytest.mark.parametrize("bad", _each(ERRORS))
+def test_what_is_no_policy_is_refused_with_its_place(bad: Bad) -> None:
+    for read in (read_text, loads):
+        with pytest.raises(PolicyError) as caught:
+            read(bad.text, "mine.toml")
+        error = caught.value
+        assert error.what.startswith("mine.toml: ")
+        assert bad.about in error.what
+        assert error.mend
+        assert "\n" not in error.what + error.mend
+    if bad.mends:
+        assert prove(read_text(bad.mended(), "mine.toml")).proved
+
+
+def test_a_file_that_is_bad_is_refused_from_the_disk_too() -> None:
+    with pytest.raises(PolicyError, match="spaced_cap"):
+        load(FOLDER / "cap_by_times.toml")
+    assert load(FOLDER / "cap_by_times.toml", use_unproved_policy=True).id == "cap-by-times"
+
+
+def test_what_is_proved_is_the_same_each_time() -> None:
+    for bad in (*REFUTED[::6], *UNREACHABLE[:2]):
+        assert proof_of(bad) == proof_of(bad)
