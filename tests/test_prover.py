@@ -76,19 +76,33 @@ _BLIND: dict[str, str] = {
     "pauses of guards",
 }
 """Proved, though the engine names the rule."""
-_SHORTER: dict[str, str] = dict.fromkeys(
-    ("concern_too_few_attempts", "concern_when_a_step_lapses"),
-    "a channel is lost on the way that they need never have had",
-) | dict.fromkeys(
-    ("exit_missing", "exit_without_time_to_answer", "exit_hours_to_answer"),
-    "only the longest silence is played, on all channels",
-)
+_LOST = "a channel is lost on the way that they need never have had"
+_PLAYED = "only the longest silence is played, on all channels"
+_SHORTER: dict[str, str] = {
+    "concern_too_few_attempts": _LOST,
+    "concern_when_a_step_lapses": _LOST,
+    "exit_missing": _PLAYED,
+    "exit_without_time_to_answer": _PLAYED,
+    "exit_hours_to_answer": _PLAYED,
+}
 """A shorter counterexample is known."""
 _CAUSE: dict[str, str] = dict.fromkeys(
     ("unreachable_behind_a_limit", "unreachable_behind_a_limit_of_calls"),
     "the first cause that is met is told, though it holds only for a lost channel",
 )
 """The cause told is not what keeps the step from being reached."""
+_NAMED_ANYWAY: dict[str, str] = dict.fromkeys(
+    (
+        "concern_too_early",
+        "concern_too_few_attempts",
+        "concern_when_a_channel_is_lost",
+        "concern_when_a_step_lapses",
+    ),
+    "next_touch names the charter's concern also where the policy itself requires as much",
+)
+"""The engine names the rule under the mended policy too."""
+_ANOTHER_WAY = {"channels_nobody_has", "gap_after_an_answer_time"}
+"""Mended, the policy goes another way from the beginning."""
 
 
 def _each(found: list[Bad], *known: dict[str, str]) -> list[object]:
@@ -265,3 +279,19 @@ def test_a_file_that_is_bad_is_refused_from_the_disk_too() -> None:
 def test_what_is_proved_is_the_same_each_time() -> None:
     for bad in (*REFUTED[::6], *UNREACHABLE[:2]):
         assert proof_of(bad) == proof_of(bad)
+
+
+@pytest.mark.parametrize(
+    "bad", _each([one for one in REFUTED if one.name not in _ANOTHER_WAY], _BLIND, _NAMED_ANYWAY)
+)
+def test_under_the_mended_policy_the_same_history_names_no_such_rule(bad: Bad) -> None:
+    """What is named is the fault, and not something that every policy is told there."""
+    _, proof = proof_of(bad)
+    mended = read_text(bad.mended(), bad.name)
+    events = counterexample(proof, bad.about)
+    last = events[-1].data
+    if isinstance(last, AttemptMade) and bad.about in last.broke:
+        events = events[:-1]  # made before its time
+    history = stored(mended, [bare(event) for event in events])
+    steps = list(replay(history, Policies(mended)))
+    assert not any(names(step.decision, bad.about) for step in steps)

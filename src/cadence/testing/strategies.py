@@ -1,0 +1,370 @@
+"""Hypothesis strategies for prospects, policies and whole histories.
+
+A history is made by driving the engine itself, event by event: touches made when they are due or
+late, attempts off policy, replies, refusals, pauses, opt-outs, lost contact points, policies
+adopted half-way. It shrinks towards few events, a plain week, and touches made on time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from hypothesis import strategies as st
+
+from cadence.core.events import (
+    AttemptMade,
+    AutoReplyReceived,
+    Channel,
+    ContactPoint,
+    ContactPointAdded,
+    ContactPointFailed,
+    Data,
+    Disposition,
+    EndReason,
+    Event,
+    FollowUpEnded,
+    FollowUpReopened,
+    GuidelinesAgreed,
+    Intent,
+    OptedBackIn,
+    OptOutRequested,
+    Part,
+    PauseRequested,
+    PolicyAdopted,
+    PreferenceStated,
+    ProspectAdded,
+    ProspectUpdated,
+    ReplyReceived,
+)
+from cadence.core.prospect import Prospect
+from cadence.core.stages import Stage
+from cadence.errors import Refused
+from cadence.policy.catalogue import Policies
+from cadence.policy.decide import Command, MakeAttempt, SetAppointment, complete_attempt, decide
+from cadence.policy.decision import Decision, Touch, Verdict
+from cadence.policy.loop import advance
+from cadence.policy.model import Policy
+from cadence.testing.random_policies import policies, policy_texts
+
+__all__ = ["History", "Moment", "histories", "policies", "policy_texts", "prospects"]
+
+_DAY: Final = timedelta(days=1)
+_HOUR: Final = timedelta(hours=1)
+_MINUTE: Final = timedelta(minutes=1)
+
+# A plain week first; then weeks in which clocks change, and weeks full of holidays.
+_STARTS: Final = [
+    datetime(2026, 11, 2, 15, tzinfo=UTC),
+    datetime(2026, 3, 5, 14, tzinfo=UTC),
+    datetime(2026, 3, 26, 9, tzinfo=UTC),
+    datetime(2026, 4, 1, 16, tzinfo=UTC),
+    datetime(2026, 10, 22, 10, tzinfo=UTC),
+    datetime(2026, 12, 17, 18, tzinfo=UTC),
+]
+_ZONES: Final[list[str | tuple[str, ...]]] = [
+    "UTC",
+    "America/New_York",
+    "Europe/Berlin",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    ("America/New_York", "America/Los_Angeles"),
+    ("Europe/London", "Asia/Dubai"),
+]
+_PLACES: Final[list[tuple[str | None, str | None]]] = [
+    (None, None),
+    ("US", None),
+    ("DE", "BY"),
+    ("GB", "SCT"),
+    ("JP", None),
+]
+_LATE: Final = [timedelta(0)] * 6 + [
+    _MINUTE,
+    10 * _MINUTE,
+    16 * _MINUTE,
+    5 * _HOUR,
+    _DAY,
+    4 * _DAY,
+    15 * _DAY,
+    100 * _DAY,
+]
+_WHATEVER: Final = [
+    "off_policy",
+    "reply",
+    "refusal",
+    "pause",
+    "auto_reply",
+    "lost",
+    "found",
+    "opt_out",
+    "opt_out_of_all",
+    "opt_in",
+    "guidelines",
+    "preference",
+    "moved",
+    "appoint",
+    "ended",
+    "reopened",
+    "adopted",
+    "wait",
+]
+
+
+class Moment(NamedTuple):
+    """What was so at one moment of a history.
+
+    Attributes:
+        events: how many events had happened.
+        now: when.
+        prospect: their fold.
+        decision: what came next, as the engine saw it.
+    """
+
+    events: int
+    now: datetime
+    prospect: Prospect
+    decision: Decision
+
+
+class History(NamedTuple):
+    """A history and what the engine said along it.
+
+    Attributes:
+        events: in order.
+        moments: after each event, and whenever somebody looked.
+        policies: those that it was under.
+        refused: a touch that was due and that the engine then refused; ``None``: there was none.
+    """
+
+    events: tuple[Event, ...]
+    moments: tuple[Moment, ...]
+    policies: Policies
+    refused: Refused | None = None
+
+
+@st.composite
+def prospects(draw: st.DrawFn, *, channels: Sequence[Channel] = tuple(Channel)) -> ProspectAdded:
+    """Somebody with some contact points, somewhere.
+
+    Args:
+        draw: given by Hypothesis.
+        channels: on which they may have contact points.
+    """
+    some = st.lists(st.sampled_from(channels), unique=True, min_size=1, max_size=len(channels))
+    known = draw(st.one_of(st.just(list(channels)), some))
+    points = [ContactPoint(channel, f"{channel}-1") for channel in known]
+    if draw(st.sampled_from([False, False, True])):
+        points.append(ContactPoint(known[0], f"{known[0]}-2"))
+    country, subdivision = draw(st.sampled_from(_PLACES))
+    zone = draw(st.sampled_from(_ZONES))
+    return ProspectAdded("Somebody", zone, country, subdivision, tuple(points))
+
+
+class _Drive:
+    """One history in the making."""
+
+    def __init__(
+        self, draw: st.DrawFn, policy: Policy, adoptable: Sequence[Policy], added: ProspectAdded
+    ) -> None:
+        self.draw = draw
+        self.adoptable = adoptable
+        self.policies = Policies(policy, adoptable)
+        self.now = draw(st.sampled_from(_STARTS)) + draw(st.integers(0, 60)) * _HOUR
+        self.events: list[Event] = []
+        self.moments: list[Moment] = []
+        self.refused: Refused | None = None
+        self.found = 0
+        self.prospect: Prospect | None = None
+        self.record(added)
+
+    def record(self, data: Data) -> None:
+        """Let it happen now."""
+        event = Event("somebody", len(self.events) + 1, self.now, self.now, data)
+        self.events.append(event)
+        self.prospect, decision = advance(self.prospect, (event,), self.policies, self.now)
+        self.moments.append(Moment(len(self.events), self.now, self.prospect, decision))
+
+    def look(self, at: datetime) -> None:
+        """Look again at ``at``, or now if that has passed."""
+        self.now = max(self.now, at)
+        decision = self.policies.decision(self.somebody, self.now)
+        self.moments.append(Moment(len(self.events), self.now, self.somebody, decision))
+
+    @property
+    def somebody(self) -> Prospect:
+        assert self.prospect is not None  # the first event adds them
+        return self.prospect
+
+    @property
+    def decision(self) -> Decision:
+        return self.moments[-1].decision
+
+    @property
+    def policy(self) -> Policy:
+        return self.policies.of(self.somebody) or self.policies.default
+
+    def command(self, command: Command) -> bool:
+        """Do it, if that is allowed."""
+        try:
+            found = decide(self.somebody, command, self.policy, self.now)
+        except Refused:
+            return False
+        for data in found:
+            self.record(data)
+        return True
+
+    # Following the engine -----------------------------------------------------------------------
+
+    def follow(self) -> bool:
+        """Do what comes next, on time or late; ``False``: there is nothing more to do."""
+        decision, draw = self.decision, self.draw
+        if decision.decision is Verdict.STOP:
+            return False
+        if decision.decision is Verdict.CLOSE:
+            self.record(FollowUpEnded(decision.end or EndReason.NO_RESPONSE))
+            return True
+        if decision.decision is Verdict.WAIT:
+            assert decision.at is not None  # a wait has an end
+            self.look(decision.at + draw(st.sampled_from(_LATE)))
+            return True
+        if decision.decision is Verdict.DUE:
+            assert decision.touch is not None  # due is always a touch
+            self._make(decision.touch)
+            return self.refused is None
+        return self._task()
+
+    def _make(self, touch: Touch) -> None:
+        parts = tuple(
+            Part(part.channel, self.draw(st.sampled_from(_SILENT[part.channel])), part.address)
+            for part in touch.parts
+        )
+        try:
+            (data,) = decide(self.somebody, MakeAttempt(parts), self.policy, self.now)
+        except Refused as error:
+            self.refused = error
+            return
+        self.record(data)
+
+    def _task(self) -> bool:
+        """What an owner does: agrees on a time, or tries them."""
+        if self.somebody.stage not in (Stage.NEW, Stage.ENGAGED, Stage.SCHEDULED):
+            return False
+        if self.draw(st.booleans()):
+            ahead = self.draw(st.sampled_from([_HOUR, 20 * _HOUR, _DAY, 3 * _DAY]))
+            if self.command(SetAppointment(self.now + ahead)):
+                return True
+        return self._own()
+
+    def _own(self) -> bool:
+        """The owner's own attempt, at the first hour of a fortnight that no rule forbids."""
+        points = [p for p in self.somebody.contact_points if p.channel in self.policy.usable]
+        if not points:
+            return False
+        point = self.draw(st.sampled_from(points))
+        disposition = self.draw(st.sampled_from(_SILENT[point.channel]))
+        for _ in range(14 * 24 // 5):
+            if self.command(MakeAttempt((Part(point.channel, disposition, point.address),))):
+                return True
+            self.now += 5 * _HOUR
+        self.look(self.now)
+        return False
+
+    # Whatever happens ---------------------------------------------------------------------------
+
+    def whatever(self) -> None:
+        """Anything that a prospect or a rep may do, whatever the policy says."""
+        kind = self.draw(st.sampled_from(_WHATEVER))
+        if kind == "off_policy":
+            self._off_policy()
+        elif kind == "appoint":
+            ahead = self.draw(st.integers(1, 100)) * _HOUR
+            agreed = self.draw(st.sampled_from([None, Channel.EMAIL]))
+            self.command(SetAppointment(self.now + ahead, agreed))
+        elif kind == "wait":
+            self.look(self.now + self.draw(st.integers(1, 30)) * 7 * _HOUR)
+        elif kind == "adopted":
+            self._adopt()
+        elif kind == "lost":
+            point = self.draw(st.sampled_from(self.somebody.contact_points))
+            self.record(ContactPointFailed(point.channel, point.address))
+        else:
+            self.record(self._fact(kind))
+
+    def _off_policy(self) -> None:
+        point = self.draw(st.sampled_from(self.somebody.contact_points))
+        dispositions = [*_SILENT[point.channel], *Disposition]
+        part = Part(point.channel, self.draw(st.sampled_from(dispositions)), point.address)
+        made = complete_attempt(self.somebody, AttemptMade((part,)), self.policy, self.now)
+        self.record(made)
+
+    def _adopt(self) -> None:
+        if self.adoptable:
+            chosen = self.draw(st.sampled_from(self.adoptable))
+            promised = self.decision.at if self.decision.touch is not None else None
+            self.record(PolicyAdopted(chosen.id, chosen.version, chosen.digest, promised))
+
+    def _fact(self, kind: str) -> Data:
+        draw = self.draw
+        channel = draw(st.sampled_from(Channel))
+        later = self.now + draw(st.integers(1, 20)) * _DAY
+        if kind == "found":
+            self.found += 1
+            return ContactPointAdded(channel, f"{channel}-found-{self.found}")
+        if kind == "preference":
+            return PreferenceStated(channel, draw(st.sampled_from([None, "10:00-12:30"])))
+        if kind == "moved":
+            return ProspectUpdated(timezone=draw(st.sampled_from(_ZONES)))
+        if kind == "auto_reply":
+            return AutoReplyReceived(channel, draw(st.sampled_from([None, later])))
+        facts: dict[str, Data] = {
+            "reply": ReplyReceived(channel),
+            "refusal": ReplyReceived(channel, Intent.NO),
+            "pause": PauseRequested(later),
+            "opt_out": OptOutRequested(channel),
+            "opt_out_of_all": OptOutRequested(),
+            "opt_in": OptedBackIn(),
+            "guidelines": GuidelinesAgreed(),
+            "ended": FollowUpEnded(EndReason.DECLINED),
+            "reopened": FollowUpReopened("a second look"),
+        }
+        return facts[kind]
+
+
+_SILENT: Final = {
+    Channel.CALL: [Disposition.NO_ANSWER, Disposition.VOICEMAIL_LEFT, Disposition.BUSY],
+    Channel.EMAIL: [Disposition.SENT, Disposition.SENT, Disposition.BOUNCED],
+    Channel.SMS: [Disposition.SENT, Disposition.UNKNOWN],
+    Channel.MAIL: [Disposition.SENT],
+    Channel.VIDEO_EMAIL: [Disposition.SENT, Disposition.BOUNCED],
+}
+
+
+@st.composite
+def histories(
+    draw: st.DrawFn,
+    policy: Policy,
+    *,
+    adoptable: Sequence[Policy] = (),
+    following: bool = False,
+    most: int = 24,
+) -> History:
+    """A history under ``policy``, with everything that may happen on the way.
+
+    Args:
+        draw: given by Hypothesis.
+        policy: under which it begins.
+        adoptable: those that the prospect may be moved to half-way.
+        following: nothing happens but what comes next, on time or late.
+        most: how often something may happen.
+    """
+    made = _Drive(draw, policy, adoptable, draw(prospects()))
+    for _ in range(draw(st.sampled_from(range(1, most + 1)))):
+        if not following and draw(st.sampled_from([False] * 4 + [True])):
+            made.whatever()
+        elif not made.follow():
+            if following or made.refused is not None:
+                break
+            made.whatever()
+    return History(tuple(made.events), tuple(made.moments), made.policies, made.refused)

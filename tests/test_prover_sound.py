@@ -1,0 +1,237 @@
+"""The prover is sound: random policies, good and bad, and random histories through the real engine.
+
+*Proved*: no history breaks the charter, and on plan the charter never has to stop the plan.
+*Refuted*: on the counterexample the engine names the same rule. What the charter is, is said here
+by ``cadence.testing.charter_check``, which shares no code with the engine's charter.
+
+``make nightly`` looks at more than ten thousand policies.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+
+from cadence.core.events import AttemptMade, AttemptStage, ProspectAdded
+from cadence.core.evolve import fold
+from cadence.core.wire import encode_line
+from cadence.errors import PolicyError
+from cadence.history import import_jsonl, replay
+from cadence.policy import Policies, Policy, Rule, Verdict, builtin, prove, read_text
+from cadence.policy.business_time import LocalCalendar
+from cadence.store import Cadence
+from cadence.testing.charter_check import breaches
+from cadence.testing.strategies import History, histories, policies, policy_texts
+from test_prover import names
+
+NIGHTLY = settings.default is not None and settings.default.max_examples >= 500
+
+
+def many(policies_in_ci: int) -> settings:
+    """How many policies are looked at: some hundreds in all, or more than ten thousand."""
+    return settings(max_examples=policies_in_ci * (34 if NIGHTLY else 1))
+
+
+SLOW = """
+id = "slow"
+version = 1
+title = "Slow and in writing"
+source = "a test"
+horizon_business_days = 200
+task_business_days = 2
+calendar = { mon = ["10:00-18:00"], wed = ["10:00-18:00"], sat = ["10:00-14:00"] }
+
+[[steps]]
+id = "spaced"
+stage = "spaced"
+after = { business_days = [4, 6, 9] }
+parts = [{ channels = ["email", "call"], script = "spaced" }]
+
+[[steps]]
+id = "polite_exit"
+stage = "polite_exit"
+after = { business_days = 10 }
+answer_within = { business_days = 3 }
+parts = [{ channels = ["mail"], script = "polite_exit" }]
+"""
+ADOPTABLE = [builtin(), read_text(SLOW, "slow.toml")]
+
+
+def has_known_flaw(policy: Policy) -> bool:
+    """Policies on which prover or engine are known to fail; see tests/test_flaws.py."""
+    appointments = [step for step in policy.steps if step.at is not None]
+    return (
+        not policy.touchpoints
+        or len(appointments) > 1
+        or any(point.behind_exit or point.backward for point in policy.touchpoints)
+    )
+
+
+def told(history: History, upto: int) -> str:
+    return "\n".join(encode_line(event).decode() for event in history.events[:upto])
+
+
+def check_charter(history: History) -> None:
+    """No decision breaks the charter, nor any attempt that was said to be in order."""
+    assert history.refused is None, f"due, and then refused: {history.refused}"
+    for moment in history.moments:
+        found = breaches(
+            history.events[: moment.events],
+            moment.prospect,
+            history.policies,
+            moment.decision,
+            moment.now,
+        )
+        assert not found, f"{[str(one) for one in found]} after\n{told(history, moment.events)}"
+
+
+# Proved -------------------------------------------------------------------------------------------
+
+
+@many(150)
+@given(st.data())
+def test_whatever_a_policy_says_no_history_breaks_the_charter(data: st.DataObject) -> None:
+    """Under a proved policy, under a refuted one, and moved from one to another half-way."""
+    policy = data.draw(policies(), label="policy")
+    assume(not has_known_flaw(policy))
+    check_charter(data.draw(histories(policy, adoptable=ADOPTABLE), label="history"))
+
+
+@many(30)
+@given(st.data())
+def test_proved_policies_compose_under_adoption(data: st.DataObject) -> None:
+    first = data.draw(policies(faults=0), label="policy")
+    second = data.draw(policies(faults=0), label="adopted")
+    assume(prove(first).proved and prove(second).proved)
+    check_charter(data.draw(histories(first, adoptable=[second, builtin()]), label="history"))
+
+
+def stops(history: History, policy: Policy) -> list[str]:
+    """The charter's rules by which the engine stopped the plan on the way."""
+    found = []
+    for moment in history.moments:
+        for reason in moment.decision.reasons:
+            rule = reason.rule
+            if rule in (Rule.SPACED_CAP, Rule.ORDER, Rule.GUARD) or (
+                rule == Rule.POLITE_EXIT and names(moment.decision, rule)
+            ):
+                found.append(f"{rule}: {reason.because}")
+            if rule == Rule.CONCERN and not _asked_for(policy):
+                found.append(f"{rule}: {reason.because}")
+    return found
+
+
+def _asked_for(policy: Policy) -> bool:
+    """Whether the policy asks of each concern message what the charter does."""
+    steps = [step for step in policy.steps if step.stage is AttemptStage.CONCERN]
+    return all(s.requires.attempts >= 5 and s.requires.days >= 21 for s in steps)
+
+
+@many(150)
+@given(st.data())
+def test_on_plan_the_charter_never_has_to_stop_a_proved_policy(data: st.DataObject) -> None:
+    policy = data.draw(policies(), label="policy")
+    assume(not has_known_flaw(policy))
+    assume(prove(policy).proved)
+    history = data.draw(histories(policy, following=True), label="history")
+    assert not stops(history, policy), told(history, len(history.events))
+
+
+# Refuted ------------------------------------------------------------------------------------------
+
+
+@many(100)
+@given(policy_texts(faults=4))
+def test_refuted_means_that_the_engine_names_the_rule_on_the_counterexample(text: str) -> None:
+    try:
+        policy = read_text(text, "random.toml")
+    except PolicyError:
+        assume(False)
+        raise
+    assume(not has_known_flaw(policy))
+    proof = prove(policy)
+    assume(not proof.proved)
+    for one in proof.refuted:
+        event(str(one.rule))
+        assert one.counterexample, one.how
+        app = Cadence.open(default=policy)
+        import_jsonl(app, [encode_line(event) for event in one.counterexample])
+        steps = list(replay(app.history("somebody"), Policies(policy)))
+        last = steps[-1].event.data
+        broke = isinstance(last, AttemptMade) and one.rule in last.broke
+        assert broke or names(steps[-1].decision, one.rule), one.how
+        for step in steps[: -1 if broke else None]:
+            assert not isinstance(step.event.data, AttemptMade) or not step.event.data.broke
+
+
+# Bounds -------------------------------------------------------------------------------------------
+
+
+def most_within(times: list[datetime], span: timedelta) -> int:
+    return max((sum(1 for t in times if start <= t < start + span) for start in times), default=0)
+
+
+@many(100)
+@given(st.data())
+def test_no_history_that_follows_a_proved_policy_exceeds_its_bounds(data: st.DataObject) -> None:
+    policy = data.draw(policies(faults=1), label="policy")
+    assume(not has_known_flaw(policy))
+    proof = prove(policy)
+    assume(proof.proved)
+    bounds = proof.bounds
+    assert bounds is not None
+    history = data.draw(histories(policy, following=True, most=60), label="history")
+    added = history.events[0].data
+    assert isinstance(added, ProspectAdded)
+    assume(len({point.channel for point in added.contact_points}) == len(added.contact_points))
+    times = [e.occurred_at for e in history.events if isinstance(e.data, AttemptMade)]
+    shown = told(history, len(history.events))
+    assert len(times) <= bounds.attempts_in_silence, shown
+    for days, most in (
+        (1, bounds.attempts_in_24_hours),
+        (7, bounds.attempts_in_7_days),
+        (30, bounds.attempts_in_30_days),
+    ):
+        assert most_within(times, timedelta(days=days)) <= most, f"{days} days\n{shown}"
+    unreachable = {one.step for one in proof.unreachable}
+    for made in history.events:
+        if isinstance(made.data, AttemptMade):
+            assert made.data.step not in unreachable, f"{made.data.step}\n{shown}"
+    last = history.moments[-1]
+    if last.decision.decision is Verdict.CLOSE and times and last.decision.end == "no_response":
+        calendar = LocalCalendar("UTC", policy.week, closed=policy.closed)
+        at = last.decision.at
+        assert at is not None
+        days = calendar.business_days(calendar.day(times[0]), calendar.day(at) + 1)
+        assert days >= bounds.business_days_to_end.shortest, shown
+
+
+@many(30)
+@given(policies(faults=0))
+def test_made_when_due_every_silence_ends_within_its_bounds(policy: Policy) -> None:
+    proof = prove(policy)
+    assume(proof.proved and not policy.guards and not policy.calendar.closed)
+    bounds = proof.bounds
+    assert bounds is not None
+    assert 0 < bounds.attempts_in_24_hours <= bounds.attempts_in_7_days
+    assert bounds.attempts_in_7_days <= bounds.attempts_in_30_days <= bounds.attempts_in_silence
+    assert bounds.business_days_to_end.shortest <= bounds.business_days_to_end.longest
+
+
+# Determinism --------------------------------------------------------------------------------------
+
+
+@many(30)
+@given(st.data())
+def test_the_same_events_policy_and_now_give_the_same_decision(data: st.DataObject) -> None:
+    policy = data.draw(policies())
+    assume(not has_known_flaw(policy))
+    history = data.draw(histories(policy))
+    for moment in history.moments:
+        prospect = fold(None, history.events[: moment.events])
+        assert prospect == moment.prospect
+        assert history.policies.decision(prospect, moment.now) == moment.decision
+    assert all(a.now <= b.now for a, b in pairwise(history.moments))
