@@ -38,7 +38,7 @@ from cadence.core.events import (
 from cadence.core.prospect import Prospect
 from cadence.core.stages import ENDED, OUTREACH, Stage
 from cadence.policy.catalogue import Policies
-from cadence.policy.decision import Decision, Touch, Verdict
+from cadence.policy.decision import Decision, Touch, TouchPart, Verdict
 from cadence.policy.guards import (
     ContactWindow,
     CoolDown,
@@ -342,6 +342,9 @@ def breaches(
         stage = "own" if last.data.touch is None else str(last.data.stage)
         found += _touch(before, stage, made, last.occurred_at)
         found += _measured(before, last)
+        found += _waking(before, stage, last.occurred_at)
+        touch = Touch("", Stage.SPACED, stage, tuple(TouchPart(*point, "") for point in made))
+        found += _guarded(before, touch, last.occurred_at)
     return found
 
 
@@ -363,6 +366,8 @@ def _forgotten(past: Past, stage: Stage, decision: Decision) -> Iterator[Breach]
         yield Breach("forgotten", f"{kind} with the task {decision.task!r}")
     if kind is Verdict.DUE and decision.touch is None:
         yield Breach("forgotten", "due without a touch")
+    if stage in (*ENDED, Stage.OPTED_OUT) and kind not in (Verdict.STOP, Verdict.TASK):
+        yield Breach("opt_out", f"{kind} for a file that is {stage}")
     refused = isinstance(past.contact.data, ReplyReceived) and past.contact.data.intent is Intent.NO
     if refused and decision.touch is not None and stage is Stage.ENGAGED:
         yield Breach("forgotten", "they said no, and are not left to the owner")
@@ -452,12 +457,18 @@ def _said(gap: Gap) -> str:
     return f"{days} business days" if days else f"{minutes} minutes"
 
 
+def _waking(past: Past, stage: str, at: datetime) -> Iterator[Breach]:
+    for where in past.zones:
+        here = at.astimezone(zone(where))
+        if not _WAKING[0] <= here.time() < _WAKING[1]:
+            yield Breach("quiet_hours", f"{stage} at {here:%H:%M} in {where}")
+
+
 def _hours_of(past: Past, stage: str, at: datetime) -> Iterator[Breach]:
+    yield from _waking(past, stage, at)
     for where in past.zones:
         here = at.astimezone(zone(where))
         clock = here.time()
-        if not _WAKING[0] <= clock < _WAKING[1]:
-            yield Breach("quiet_hours", f"{stage} at {here:%H:%M} in {where}")
         if stage in _EXACT:
             continue
         hours = [past.hours] if past.hours else past.opening(here.date())

@@ -169,7 +169,7 @@ class _Draft:
         self.add("polite_exit", "polite_exit", "polite_exit", after=after, answer_within=answer)
 
 
-def _sound(draw: st.DrawFn) -> Raw:
+def _sound(draw: st.DrawFn, guarded: bool) -> Raw:
     draft = _Draft(draw)
     draft.opening()
     for number in range(draw(st.sampled_from([1, 1, 2, 3]))):
@@ -194,8 +194,10 @@ def _sound(draw: st.DrawFn) -> Raw:
         raw["limits"] = {"attempts": draw(st.integers(2, 9))}
     if _some(draw, 6):
         raw["limits"] = {"spaced_calls": draw(st.integers(0, 5))}
-    if _some(draw, 4):
-        chosen = draw(st.lists(st.sampled_from(range(len(_GUARDS))), max_size=3, unique=True))
+    if guarded or _some(draw, 4):
+        least = int(guarded)
+        some = st.lists(st.sampled_from(range(len(_GUARDS))), min_size=least, max_size=3)
+        chosen = draw(some)
         guards = {_GUARDS[at].get("id", _GUARDS[at]["kind"]): _GUARDS[at] for at in chosen}
         raw["guards"] = list(guards.values())
     return raw
@@ -299,30 +301,34 @@ _FAULTS: Final[list[Callable[[st.DrawFn, Raw], None]]] = [
 
 
 @st.composite
-def policy_texts(draw: st.DrawFn, *, faults: int = 3) -> str:
+def policy_texts(draw: st.DrawFn, *, faults: int = 3, guarded: bool = False) -> str:
     """Policy files at random.
 
     Args:
         draw: given by Hypothesis.
         faults: how many faults there may be; with 0 most are proved. A few are refused when they
             are read; :func:`policies` leaves those out.
+        guarded: each has a guard at least.
     """
-    raw = _sound(draw)
+    raw = _sound(draw, guarded)
     for _ in range(draw(st.integers(0, faults))):
         draw(st.sampled_from(_FAULTS))(draw, raw)
     return to_toml(raw)
 
 
 @st.composite
-def policies(draw: st.DrawFn, *, faults: int = 3, proved: bool = False) -> Policy:
+def policies(
+    draw: st.DrawFn, *, faults: int = 3, guarded: bool = False, proved: bool = False
+) -> Policy:
     """Policies at random, sound and unsound.
 
     Args:
         draw: given by Hypothesis.
         faults: how many faults there may be.
+        guarded: each has a guard at least.
         proved: only those that the prover proves.
     """
-    text = draw(policy_texts(faults=faults))
+    text = draw(policy_texts(faults=faults, guarded=guarded))
     note(text)  # a failing example is told as the file that it is
     try:
         policy = read_text(text, "random.toml")
