@@ -295,3 +295,73 @@ def test_under_the_mended_policy_the_same_history_names_no_such_rule(bad: Bad) -
     history = stored(mended, [bare(event) for event in events])
     steps = list(replay(history, Policies(mended)))
     assert not any(names(step.decision, bad.about) for step in steps)
+
+
+# Known flaws, each with the smallest policy that shows it --------------------------------------------
+
+HEAD = """
+id = "small"
+version = 1
+title = "Small"
+source = "a test"
+horizon_business_days = 10
+task_business_days = 2
+calendar = { mon = ["09:00-17:00"], tue = ["09:00-17:00"], wed = ["09:00-17:00"] }
+"""
+EXIT = """
+[[steps]]
+id = "polite_exit"
+stage = "polite_exit"
+after = { business_days = 6 }
+answer_within = { business_days = 1 }
+parts = [{ channels = ["email", "call"], script = "polite_exit" }]
+"""
+
+
+def small(*steps: tuple[str, str, str]) -> Policy:
+    """A policy of steps (id, stage, rest), with the polite exit where it is named."""
+    text = HEAD
+    for name, stage, rest in steps:
+        parts = '[{ channels = ["email", "call"], script = "spaced" }]'
+        text += f'\n[[steps]]\nid = "{name}"\nstage = "{stage}"\n{rest}\nparts = {parts}\n'
+        text = text if name != "polite_exit" else text.rpartition("\n[[steps]]")[0] + EXIT
+    return read_text(text, "small.toml")
+
+
+THE_EXIT = ("polite_exit", "polite_exit", "")
+ON_TIME = ("on_time", "on_time", 'at = "appointment"')
+
+
+@pytest.mark.xfail(strict=True, raises=IndexError, reason="shrinking: graph.points[0] of none")
+def test_a_policy_of_the_polite_exit_alone_is_proved() -> None:
+    assert prove(small(THE_EXIT)).proved
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="planned(): no `after`")
+def test_a_second_appointment_is_refused_or_refuted() -> None:
+    steps = (ON_TIME, ("again", "on_time", 'at = "appointment"'), THE_EXIT)
+    try:
+        proof = prove(small(*steps))
+    except PolicyError:
+        return
+    assert [one.rule for one in proof.refuted] == ["order"]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the shortest way is cut off by the horizon, and no other is looked for"
+)
+def test_a_step_behind_the_exit_is_refuted_whatever_the_horizon() -> None:
+    spaced = ("spaced", "spaced", "after = { business_days = 6 }\ntimes = 3")
+    policy = small(spaced, THE_EXIT, ("more", "spaced", "after = { business_days = 6 }"))
+    assert "polite_exit" in [one.rule for one in prove(policy).refuted]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the owner's own attempt is not among the points of _most_within()"
+)
+def test_the_owners_own_attempt_counts_in_the_bounds() -> None:
+    policy = small(("letter", "nurture", "after = { business_days = 1 }\ntimes = 2"), THE_EXIT)
+    bounds = prove(policy).bounds
+    assert bounds is not None
+    # Monday of one's own, Tuesday and Wednesday the letters.
+    assert bounds.attempts_in_7_days == 3
