@@ -12,14 +12,14 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Final
 
 import msgspec
 from lives import PLACES, chunks, life, mondays, renamed
-from measure import Figure, Plan, figure, interleave, progress, ratio
+from measure import Figure, Plan, Side, figure, interleave, progress, ratio
 
 from cadence.core.events import Event
 from cadence.core.stages import Stage
@@ -63,28 +63,29 @@ def make_store(path: Path, prospects: int, kinds: list[list[Event]]) -> int:
 
 
 def run(plan: Plan, folder: Path) -> list[Figure]:
-    path = folder / "sweep.db"
-    prospects = plan.due_prospects // 10
-    events = make_store(path, prospects, _kinds())
+    kinds = _kinds()
     figures: list[Figure] = []
-    with Cadence.open(str(path), read_only=True) as store:
-        works: dict[str, Callable[[int], Iterable[object]]] = {
-            "audit": lambda jobs: audit(store, jobs=jobs),
-            "whatif": lambda jobs: whatif(store, builtin(), jobs=jobs),
-        }
-        sizes = {"audit": 1, "whatif": 1}
-        for name, work in works.items():
-            figures += _speed(name, work, events // sizes[name], plan)
+    # Enough for some seconds: two processes take half a second to start.
+    for name, prospects in (
+        ("audit", plan.due_prospects // 2),
+        ("whatif", plan.due_prospects // 10),
+    ):
+        path = folder / f"{name}.db"
+        events = make_store(path, prospects, kinds)
+        with Cadence.open(str(path), read_only=True) as store:
+            figures += _speed(name, store, events, plan)
+        path.unlink()
     figures += _memory(plan, folder)
     return figures
 
 
-def _speed(
-    name: str, work: Callable[[int], Iterable[object]], events: int, plan: Plan
-) -> list[Figure]:
-    def side(jobs: int) -> Callable[[], int]:
+def _speed(name: str, store: Cadence, events: int, plan: Plan) -> list[Figure]:
+    def side(jobs: int) -> Side:
         def go() -> int:
-            for _ in work(jobs):
+            pages: Iterable[object] = (
+                audit(store, jobs=jobs) if name == "audit" else whatif(store, builtin(), jobs=jobs)
+            )
+            for _ in pages:
                 pass
             return events
 
@@ -137,7 +138,7 @@ def _memory(plan: Plan, folder: Path) -> list[Figure]:
 
 def compare_memory(folder: Path, few: int, many: int, times: int) -> list[Figure]:
     """Peak memory on a store of many prospects, as a multiple of that on one of few."""
-    kinds = _kinds(events=7)
+    kinds = _kinds(events=6)
     small, large = folder / "few.db", folder / "many.db"
     make_store(small, few, kinds)
     make_store(large, many, kinds)

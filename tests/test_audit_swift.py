@@ -24,7 +24,7 @@ from cadence.history.audit import Auditor, Finding, walk
 from cadence.history.jsonl import import_jsonl
 from cadence.policy import builtin
 from cadence.store import Cadence
-from engine_lives import DAY, HOUR, PLACES, live
+from engine_lives import DAY, HOUR, MONDAY, PLACES, live
 from test_audit import CARING, SHORT
 from test_audit_counts import log_like
 
@@ -98,6 +98,7 @@ facts = st.sampled_from(
     [
         ReplyReceived(Channel.EMAIL),
         AutoReplyReceived(Channel.EMAIL),
+        AutoReplyReceived(Channel.EMAIL, MONDAY + 17 * DAY),
         PreferenceStated(Channel.EMAIL),
         PreferenceStated(hours="10:00-12:00"),
     ]

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from cadence.core.events import Channel, EndReason, Event, Gap, Intent, Part
-from cadence.history.audit.file import EXIT, File, Made, Phase
+from cadence.history.audit.file import File
 from cadence.history.audit.findings import (
     APPOINTMENT,
     CONCERN,
@@ -25,6 +25,7 @@ from cadence.history.audit.findings import (
     SPACED_CAP,
     SUSPENDED,
 )
+from cadence.history.audit.records import EXIT, Made, Phase
 
 __all__ = ["Breach", "closing", "forbidden", "lasting", "measure", "timing"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from cadence.core.events import (
     DELIVERED,
@@ -22,109 +22,27 @@ from cadence.core.events import (
 )
 from cadence.core.prospect import Suspension
 from cadence.history.audit.plan import Plan
+from cadence.history.audit.records import (
+    BEYOND,
+    ENDED,
+    ENDS,
+    EXIT,
+    SPACED,
+    Appointed,
+    Known,
+    Made,
+    Phase,
+)
 from cadence.policy.business_time import (
     BusinessTime,
     LocalCalendar,
     Suspended,
 )
 
-__all__ = ["EXIT", "Appointed", "File", "Known", "Made", "Phase"]
+__all__ = ["File"]
 
-EXIT: Final = 7
-_SPACED: Final = 4
 _HALF_DAY: Final = 3
 _MINUTE: Final = timedelta(minutes=1)
-
-
-class Phase:
-    """Where a file stands, as far as the rules tell it apart."""
-
-    NEW: Final = 0
-    SCHEDULED: Final = 1
-    OUTREACH: Final = 2
-    ENGAGED: Final = 3
-    CLOSED: Final = 4
-    WON: Final = 5
-    LOST: Final = 6
-    OPTED_OUT: Final = 7
-
-
-_BEYOND: Final = (Phase.WON, Phase.LOST, Phase.OPTED_OUT)
-_ENDED: Final = (Phase.CLOSED, Phase.WON, Phase.LOST)
-_ENDS: Final = {
-    EndReason.BOUGHT: Phase.WON,
-    EndReason.DECLINED: Phase.LOST,
-    EndReason.DISQUALIFIED: Phase.LOST,
-    EndReason.DECEASED: Phase.LOST,
-    EndReason.NO_RESPONSE: Phase.CLOSED,
-    EndReason.UNREACHABLE: Phase.CLOSED,
-}
-
-
-class Known(NamedTuple):
-    """A fact, when it happened, and when we learnt of it."""
-
-    occurred: datetime
-    recorded: datetime
-    version: int
-
-
-class Appointed(NamedTuple):
-    """An appointment, and when it was agreed."""
-
-    at: datetime
-    agreed: Known
-
-
-class Made:
-    """An attempt of the running silence.
-
-    ``day`` and ``second`` are its local date and time of day on ``time``'s only calendar (with
-    several candidate zones there is none). ``days`` and ``minutes`` are its gap from the attempt
-    with version ``after``; 0 for none.
-    """
-
-    __slots__ = (
-        "after",
-        "at",
-        "day",
-        "days",
-        "has_call",
-        "minutes",
-        "parts",
-        "rank",
-        "second",
-        "time",
-        "version",
-    )
-
-    def __init__(
-        self,
-        at: datetime,
-        version: int,
-        rank: int,
-        parts: tuple[Part, ...],
-        has_call: bool,
-        day: int,
-        second: int,
-        time: BusinessTime | None,
-    ) -> None:
-        self.at = at
-        self.version = version
-        self.rank = rank
-        self.parts = parts
-        self.has_call = has_call
-        self.day = day
-        self.second = second
-        self.time = time
-        self.days = 0
-        self.minutes = 0
-        self.after = 0
-
-    @property
-    def is_spaced_call(self) -> bool:
-        """At stage ``spaced``, or an extra, with a call among its parts."""
-        return self.has_call and (self.rank == 0 or self.rank == _SPACED)
 
 
 class File:
@@ -336,8 +254,8 @@ class File:
         self.attempts = [made for made in self.attempts if made.at > at]
         self.suspensions = [one for one in self.suspensions if one[0].start > at]
         self._suspended = None
-        self.waiting = event.version if self.phase in _BEYOND else 0
-        if self.phase not in _BEYOND:
+        self.waiting = event.version if self.phase in BEYOND else 0
+        if self.phase not in BEYOND:
             self.phase = Phase.ENGAGED if appointment is None else Phase.SCHEDULED
             if appointment is None:
                 self.deal = None
@@ -404,7 +322,7 @@ class File:
             self.place_counts[rank] += 1
             if rank > self.highest:
                 self.highest = rank
-            if made.has_call and (rank == 0 or rank == _SPACED):
+            if made.has_call and (rank == 0 or rank == SPACED):
                 self.spaced_calls += 1
             if rank == 1:
                 self.largest_days = self.largest_minutes = 0
@@ -459,19 +377,19 @@ class File:
     def end(self, reason: EndReason, event: Event) -> None:
         """The file is ended; of won and lost the first counts."""
         self.waiting = 0
-        ended = _ENDS[reason]
-        if self.phase not in _ENDED:
+        ended = ENDS[reason]
+        if self.phase not in ENDED:
             self.ended = Known(event.occurred_at, event.recorded_at, event.version)
         if self.deal is None or self.deal == Phase.CLOSED:
             self.deal = ended
-        if self.phase not in _BEYOND:
+        if self.phase not in BEYOND:
             self.phase = ended
         self.appointment = self.pause_until = None
         self.reopened = None
 
     def reopen(self, event: Event) -> None:
         """An ended file is taken up again; outreach waits for a contact."""
-        if self.phase in _ENDED:
+        if self.phase in ENDED:
             self.phase = Phase.ENGAGED
             self.deal = None
             self.waiting = 0

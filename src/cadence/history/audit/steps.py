@@ -12,7 +12,7 @@ from typing import Final
 from cadence.core.events import AttemptMade, Channel, Gap
 from cadence.errors import InputError
 from cadence.history.audit.charter import Breach, show, span
-from cadence.history.audit.file import EXIT, File, Made, Phase
+from cadence.history.audit.file import File
 from cadence.history.audit.findings import (
     APPOINTMENT,
     BOUNDED,
@@ -22,6 +22,7 @@ from cadence.history.audit.findings import (
     PLAN,
 )
 from cadence.history.audit.plan import Place
+from cadence.history.audit.records import EXIT, Made, Phase
 from cadence.policy.business_time import Hours, parse_hours
 
 __all__ = ["plan_breach"]

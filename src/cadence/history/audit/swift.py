@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Final
 
 from cadence.core.events import AttemptMade
-from cadence.history.audit.file import EXIT, File, Made, Phase
+from cadence.history.audit.file import File
+from cadence.history.audit.records import EXIT, Made, Phase
 
 __all__ = ["surely_in_order"]
 

@@ -30,7 +30,7 @@ from cadence.core.events import (
 )
 from cadence.core.prospect import Suspension
 from cadence.history.audit.charter import Breach, closing, forbidden, lasting, measure, show, timing
-from cadence.history.audit.file import Appointed, File, Known, Made, Phase
+from cadence.history.audit.file import File
 from cadence.history.audit.findings import (
     CONTACT_POINT,
     OPT_OUT,
@@ -40,6 +40,7 @@ from cadence.history.audit.findings import (
     Noticed,
 )
 from cadence.history.audit.plan import RANK, Plan
+from cadence.history.audit.records import Appointed, Known, Made, Phase
 from cadence.history.audit.steps import plan_breach
 from cadence.history.audit.swift import surely_in_order
 from cadence.policy.model import Policy
