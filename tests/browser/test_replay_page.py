@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -399,3 +400,31 @@ def test_without_script_the_table_still_says_everything(
                 if reason["rule"] != "deterministic":
                     assert squeezed(reason["because"]) in table
         assert "Stepping needs JavaScript" in tab.text("noscript")
+
+
+def test_a_long_history_opens_and_steps(browser: Browser, run: Run, tmp_path: Path) -> None:
+    count = 3000
+    lines = [
+        '{"prospect": "long", "type": "ProspectAdded", "occurred_at": "2026-01-05T15:00:00Z",'
+        ' "data": {"name": "Kim", "timezone": "UTC"}}'
+    ]
+    first = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
+    for number in range(1, count):
+        then = f"{first + number * timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+        part = '{"channel": "call", "disposition": "no_answer"}'
+        data = f'{{"parts": [{part}]}}' if number % 5 else '{"channel": "email"}'
+        kind = "AttemptMade" if number % 5 else "ReplyReceived"
+        lines.append(
+            f'{{"prospect": "long", "type": "{kind}", "occurred_at": "{then}", "data": {data}}}'
+        )
+    file = tmp_path / "long.jsonl"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    run("import", file)
+    with browser.tab() as tab:
+        tab.open(page(run, "long", tmp_path))
+        assert version(tab) == count
+        tab.press("ArrowLeft", 3)
+        assert version(tab) == count - 3
+        tab.open(page(run, "long", tmp_path), "#1500")
+        assert_shows(tab, steps(run, "long", "--until", "1500")[-1], 1500, count)
+        assert tab.complaints() == []

@@ -82,6 +82,7 @@ def replay_page(found: Sequence[Moment], policies: Policies) -> str:
         height=_TOP + depth,
         gap_y=_TOP + depth - _LANE + 9,
         lane_y=lambda lane: _TOP + _LANE * lane + _LANE // 2,
+        radius=_RADIUS,
         legend=_legend(drawn),
         moments=[_row(n, *both) for n, both in enumerate(zip(moments, shown, strict=True))],
         kind_words=_KINDS,
@@ -92,6 +93,16 @@ def replay_page(found: Sequence[Moment], policies: Policies) -> str:
     )
 
 
+_RADIUS: Final = {
+    f"m-{MarkKind.ATTEMPT}": 5.5,
+    f"m-{MarkKind.BROKE}": 5.5,
+    f"m-{MarkKind.FACT}": 3.5,
+    f"r-{RingKind.MADE}": 8.5,
+    f"r-{RingKind.UNDONE}": 8.5,
+    f"r-{RingKind.OVERTAKEN}": 6.5,
+    f"r-{RingKind.NEXT}": 8.5,
+}
+"""Of the picture's round signs, in pixels."""
 _KINDS: Final = {
     "undone": "not done:",
     "late": "when:",

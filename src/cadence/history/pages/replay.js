@@ -66,8 +66,8 @@
     slider.setAttribute("aria-valuetext", brief);
     if (document.activeElement !== slider) said.textContent = brief;
     cursor.style.left = `${one.x}%`;
-    halo.style.left = marks[n].getAttribute("x");
-    halo.style.top = `${marks[n].getAttribute("y")}px`;
+    halo.style.left = marks[n].getAttribute("cx") ?? marks[n].getAttribute("x");
+    halo.style.top = `${marks[n].getAttribute("cy") ?? marks[n].getAttribute("y")}px`;
     const lead = el("p", { class: "lead" }, el("span", {}, "moment ", el("b", {}, `${n + 1} of ${moments.length}`)),
       el("span", { class: "stages" }, "stage ", one.before && one.before !== stage ? `${one.before} → ` : "", el("b", {}, stage)),
       el("span", {}, `seen at ${one.seen}`));
