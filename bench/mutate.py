@@ -218,12 +218,16 @@ def _learn(place: Path, files: list[str], examples: int, answer: Path) -> None:
     answer.write_bytes(msgspec.json.encode(reach))
 
 
-def _try(place: Path, module: str, mutant: Mutant, names: list[str], examples: int) -> int:
+def _try(place: Path, module: str, mutant: Mutant, rounds: list[list[str]], examples: int) -> int:
     path = place / "src" / (module.replace(".", "/") + ".py")
     tree = mutated(path.read_text(encoding="utf-8"), mutant)
     code = compile(tree, str(path), "exec")
     sys.meta_path.insert(0, _Finder(module, code, str(path)))
-    return _pytest(names, _Watch(examples), stop=True)
+    # One round after the other: few test files to collect until the broken line is noticed.
+    for names in rounds:
+        if ended := _pytest(names, _Watch(examples), stop=True):
+            return ended
+    return 0
 
 
 def _fork(place: Path, work: Any) -> int:
@@ -276,13 +280,16 @@ def _warm() -> None:
         raise AssertionError("a child would keep the unbroken module")
 
 
-def _tests_of(reach: Reach, module: str, mutant: Mutant) -> list[str]:
+def _tests_of(reach: Reach, module: str, mutant: Mutant) -> list[list[str]]:
+    """The tests that may notice ``mutant``, the nearest first; empty if there are none."""
     lines, span = reach.lines[module], range(mutant.line, mutant.end + 1)
-    names = {name for line in span for name in lines.get(line, ())}
-    near = names or set(reach.modules[module])
+    near = {name for line in span for name in lines.get(line, ())}
+    others: set[str] = set()
     if any(line in span for line in reach.imported[module]):
-        names = set(reach.seconds)
-    return sorted(names, key=lambda name: (name not in near, reach.seconds[name], name))
+        near = near or set(reach.modules[module])
+        others = set(reach.seconds) - near
+    rounds = [sorted(one, key=lambda name: (reach.seconds[name], name)) for one in (near, others)]
+    return [one for one in rounds if one]
 
 
 class _Running(msgspec.Struct):
@@ -315,15 +322,15 @@ def _run_all(
         while waiting or running:
             while waiting and len(running) < jobs:
                 module, mutant = waiting.pop()
-                names = _tests_of(reach, module, mutant)
-                usual = sum(reach.seconds[name] for name in names)
+                rounds = _tests_of(reach, module, mutant)
+                usual = sum(reach.seconds[name] for names in rounds for name in names)
                 one = _Running(module, mutant, time.monotonic(), min(_LARGEST_WAIT, 20 + 5 * usual))
-                if not names:
+                if not rounds:
                     finish(one, "unreached")
                     continue
                 child = _fork(
                     place,
-                    lambda m=module, u=mutant, n=names: _try(place, m, u, n, examples),
+                    lambda m=module, u=mutant, r=rounds: _try(place, m, u, r, examples),
                 )
                 running[child] = one
             for child, one in list(running.items()):

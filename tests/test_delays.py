@@ -91,6 +91,36 @@ def test_an_appointment_agreed_while_away_frees_its_own_steps_and_no_other() -> 
     assert (decision.touch.step, decision.at) == ("half_day", MEETING + DAY + 5 * HOUR)
 
 
+def test_an_absence_that_an_appointment_was_agreed_in_holds_the_touches_after_it() -> None:
+    plain = policy("""
+[[steps]]
+id = "on_time"
+stage = "on_time"
+at = "appointment"
+parts = [{ channels = ["call"], script = "on_time" }]
+[[steps]]
+id = "spaced"
+stage = "spaced"
+after = { business_days = 1 }
+parts = [{ channels = ["call"], script = "spaced" }]
+""")
+    eight = MEETING - 2 * HOUR
+    back = eight + 6 * DAY + 30 * MINUTE  # Tuesday, before business hours: a day like any other
+    prospect = after(
+        (MONDAY - DAY, added()[1]),
+        (MONDAY - DAY, PreferenceStated(hours="08:00-12:00")),
+        (MONDAY - HOUR, AutoReplyReceived(Channel.EMAIL, back)),
+        (MONDAY, AppointmentSet(eight)),
+        attempt(eight, ON_TIME),
+    )
+    decision = next_touch(prospect, plain, eight)
+    assert (decision.decision, decision.at) == (Verdict.WAIT, back)
+    assert reasons(decision)[-1][:2] == (
+        "suspended",
+        "suspended until Tue 2026-11-10 08:30: +30 min",
+    )
+
+
 def test_quiet_hours_say_by_how_much_they_hold_a_touch_back() -> None:
     moved = (MONDAY + HOUR, ProspectUpdated(timezone="America/Los_Angeles"))
     decision = next_touch(after(*meeting(moved)), TIP8, MONDAY + HOUR)
@@ -120,7 +150,7 @@ def test_of_preferred_hours_the_waking_part_counts_if_there_is_one(
 
 
 def test_only_the_day_off_that_is_in_the_way_is_named() -> None:
-    days = 'closed = ["2026-11-04", "2026-11-06", "2026-11-10"]'
+    days = 'closed = ["2026-11-05", "2026-11-06", "2026-11-10"]'
     shut = policy(
         """
 [[steps]]
