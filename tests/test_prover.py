@@ -142,7 +142,7 @@ def names(decision: Decision, rule: str) -> bool:
 
 
 def stored(policy: Policy, lines: list[bytes]) -> list[Event]:
-    app = Cadence.open(default=policy)
+    app = Cadence.open(default=policy, use_unproved_policies=True)
     assert import_jsonl(app, lines).events == len(lines)
     return app.history("somebody")
 
@@ -297,7 +297,7 @@ def test_under_the_mended_policy_the_same_history_names_no_such_rule(bad: Bad) -
     assert not any(names(step.decision, bad.about) for step in steps)
 
 
-# Known flaws, each with the smallest policy that shows it --------------------------------------------
+# Flaws there were, each with the smallest policy that showed it ------------------------------------
 
 HEAD = """
 id = "small"

@@ -157,7 +157,7 @@ def test_refuted_means_that_the_engine_names_the_rule_on_the_counterexample(text
     for one in proof.refuted:
         event(str(one.rule))
         assert one.counterexample, one.how
-        app = Cadence.open(default=policy)
+        app = Cadence.open(default=policy, use_unproved_policies=True)
         import_jsonl(app, [encode_line(event) for event in one.counterexample])
         steps = list(replay(app.history("somebody"), Policies(policy)))
         last = steps[-1].event.data

@@ -160,11 +160,16 @@ def _budget() -> Callable[[FrameType, str, Any], Any]:
 def _answer(answer: object) -> Delay | Veto | None:
     if answer is None:
         return None
-    if isinstance(answer, Veto) and isinstance(answer.because, str):
-        return answer
-    if isinstance(answer, Delay) and isinstance(answer.because, str):
+    if not isinstance(answer, Delay | Veto):
+        raise GuardFailed(f"it answered {answer!r:.60}, neither Delay, Veto nor None")
+    because: object = answer.because
+    events: object = answer.events
+    if not isinstance(because, str):
+        raise GuardFailed(f"it says because {because!r:.60}, which is no text")
+    if not isinstance(events, tuple) or not all(type(one) is int for one in events):
+        raise GuardFailed(f"it names the events {events!r:.60}, which are no versions")
+    if isinstance(answer, Delay):
         until: object = answer.until
-        if isinstance(until, datetime) and until.utcoffset() is not None:
-            return answer
-        raise GuardFailed(f"it delays until {until!r}, which is no aware instant")
-    raise GuardFailed(f"it answered {answer!r:.60}, neither Delay, Veto nor None")
+        if not isinstance(until, datetime) or until.utcoffset() is None:
+            raise GuardFailed(f"it delays until {until!r:.60}, which is no aware instant")
+    return answer
