@@ -27,7 +27,7 @@ __all__ = ["PAGE", "cores", "sweep"]
 PAGE: Final = 256
 """How many prospects are read at a time."""
 
-# Another process takes half a second to start, in which one core reads some ten thousand events.
+# In pages. A process takes half a second to start, in which one core audits 50,000 events.
 _WORTH_A_PROCESS: Final = 16
 _AHEAD: Final = 3
 
