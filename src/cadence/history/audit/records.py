@@ -57,14 +57,15 @@ class Appointed(NamedTuple):
 class Made:
     """An attempt of the running silence.
 
-    ``day`` and ``second`` are its local date and time of day on ``time``'s only calendar (with
-    several candidate zones there is none). ``days`` and ``minutes`` are its gap from the attempt
-    with version ``after``; 0 for none.
+    ``day`` and ``second`` are its local date and time of day on ``time``'s only calendar; with
+    several candidate zones there is none, and ``clocks`` has both for each. ``days`` and
+    ``minutes`` are its gap from the attempt with version ``after``; 0 for none.
     """
 
     __slots__ = (
         "after",
         "at",
+        "clocks",
         "day",
         "days",
         "has_call",
@@ -95,6 +96,7 @@ class Made:
         self.day = day
         self.second = second
         self.time = time
+        self.clocks: tuple[tuple[int, int], ...] = ()
         self.days = 0
         self.minutes = 0
         self.after = 0

@@ -21,6 +21,7 @@ _CONCERN: Final = 5
 _HALF_DAY: Final = 3
 _QUIET_UNTIL: Final = 8 * 3600
 _QUIET_FROM: Final = 21 * 3600
+_NOON: Final = 12 * 3600
 _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
 
@@ -38,7 +39,7 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
     if (
         place is None
         or place.rank != made.rank
-        or calendar is None
+        or (calendar is None and (file.suspensions or not made.clocks))
         or file.silence.recorded > at
         or file.preferred_channel is not None
         or file.preferred_hours is not None
@@ -54,7 +55,12 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
             return False
     attempts = file.attempts
     suspended = None
-    if file.suspensions:
+    if calendar is None:
+        for _, clock in made.clocks:
+            if not _QUIET_UNTIL <= clock < _QUIET_FROM:
+                return False
+        second = _NOON  # awake everywhere
+    elif file.suspensions:
         every = file.suspended
         if made.rank < _HALF_DAY or place.elapsed is not None or not every:
             return False
@@ -91,8 +97,13 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
     if before.time is not made.time or since > at or not before.rank:
         return False
     # The gap, and whether it is as large as it has to be.
-    days = 0 if made.day == before.day else calendar.business_days(before.day, made.day)
-    if suspended is not None:
+    if calendar is None:
+        days = _fewest_days(made, before)
+    elif made.day == before.day:
+        days = 0
+    else:
+        days = calendar.business_days(before.day, made.day)
+    if suspended is not None and calendar is not None:
         days -= suspended.business_days(calendar, before.day, made.day)
         if days <= 0:
             return False
@@ -107,7 +118,12 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
         wanted = place.business_days
         if wanted is None or days < wanted:
             return False
-        if days == (wanted if wanted > largest else largest) and (
+        if calendar is None:
+            if days == largest > wanted:
+                return False
+            if days == wanted and not _not_before_on_any_clock(made, before):
+                return False
+        elif days == (wanted if wanted > largest else largest) and (
             second < before.second
             or (second == before.second and at.microsecond < since.microsecond)
         ):
@@ -119,6 +135,11 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
     # The time of day, and how long the silence has been.
     if made.rank < _HALF_DAY:
         if not _QUIET_UNTIL <= second < _QUIET_FROM:
+            return False
+    elif calendar is None:
+        if file.time is None or file.time.next_open(at) != at:
+            return False
+        if made.rank != EXIT and at - attempts[0].at > plan.horizon_business_days * _DAY:
             return False
     else:
         for start, end in plan.week[(made.day + 6) % 7]:
@@ -132,3 +153,24 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
             return False
     made.days, made.minutes, made.after = days, minutes, before.version
     return True
+
+
+# Several candidate zones ------------------------------------------------------------------------
+
+
+def _fewest_days(made: Made, before: Made) -> int:
+    """The business days of the gap in the zone that counts least."""
+    assert made.time is not None  # its clocks were read
+    return min(
+        calendar.business_days(first[0], last[0])
+        for calendar, first, last in zip(
+            made.time.calendars, before.clocks, made.clocks, strict=True
+        )
+    )
+
+
+def _not_before_on_any_clock(made: Made, before: Made) -> bool:
+    """Whether the time of day of ``made`` is not before that of ``before`` in any zone."""
+    return made.at.microsecond >= before.at.microsecond and all(
+        last[1] >= first[1] for first, last in zip(before.clocks, made.clocks, strict=True)
+    )

@@ -43,6 +43,7 @@ from cadence.history.audit.plan import RANK, Plan
 from cadence.history.audit.records import Appointed, Known, Made, Phase
 from cadence.history.audit.steps import plan_breach
 from cadence.history.audit.swift import surely_in_order
+from cadence.policy.business_time import BusinessTime
 from cadence.policy.model import Policy
 
 __all__ = ["Auditor"]
@@ -134,6 +135,8 @@ class Auditor:
             day = local.toordinal()
             second = local.hour * 3600 + local.minute * 60 + local.second
         made = Made(at, event.version, rank, parts, has_call, day, second, file.time)
+        if calendar is None and file.time is not None:
+            made.clocks = _clocks(file.time, at)
         if file.opted_out or file.failed or not surely_in_order(file, made, data):
             breaches = list(lasting(file, parts, at))
             before, doubt = measure(file, made, data.gap) if file.attempts else (None, "")
@@ -236,6 +239,14 @@ class Auditor:
                 channel is None or any(part.channel is channel for part in made.parts)
             ):
                 self._add(file, made.version, Breach(rule, because), Noticed.HINDSIGHT)
+
+
+def _clocks(time: BusinessTime, at: datetime) -> tuple[tuple[int, int], ...]:
+    """Local date and time of day in each candidate zone."""
+    locals_ = [at.astimezone(calendar.tz) for calendar in time.calendars]
+    return tuple(
+        (one.toordinal(), one.hour * 3600 + one.minute * 60 + one.second) for one in locals_
+    )
 
 
 def _version(finding: Finding) -> int:
