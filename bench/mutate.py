@@ -1,6 +1,7 @@
 """Break the code on purpose, and see whether the tests notice: mutation testing of the pure rooms.
 
     python bench/mutate.py [--all | --sample N] [--seed S] [--only MODULE] [--jobs N] [--json FILE]
+                           [--since FILE]
 
 Each *mutant* is the program with one small change (``mutants.py``). It is *killed* when a test
 fails, and *survives* when all pass: then either a test is missing or the change means nothing. The
@@ -14,7 +15,9 @@ A line that runs at import (tables, constants, the shapes of structs) is every t
 reach its module come first. Hypothesis runs derandomised, with few examples and without shrinking.
 
 Without ``--all`` it takes a random sample (``--seed`` names another): enough for a score, not for
-the whole list. A line with ``# pragma: no mutate`` is left alone.
+the whole list. ``--since`` takes from an earlier run's JSON what was killed then and is unchanged,
+and runs the rest: tests that are only added kill no less. A line with ``# pragma: no mutate`` is
+left alone.
 
 Why not mutmut 3: it mutates only plain functions, by switching copies of them inside an imported
 module. Decorated functions (``lru_cache``, ``property``), constants, tables, and whatever runs at
@@ -349,6 +352,21 @@ def _run_all(
     return results
 
 
+def _killed(file: Path, todo: list[tuple[str, Mutant]]) -> list[Result]:
+    """Those of ``todo`` that were killed in an earlier run, wherever their line stood then."""
+    old = msgspec.convert(json.loads(file.read_text(encoding="utf-8"))["results"], list[Result])
+    killed = {(one.module, one.before, one.after): one for one in old}
+    for one in old:
+        if one.fate not in ("killed", "timeout"):
+            killed.pop((one.module, one.before, one.after), None)
+    found = []
+    for module, mutant in todo:
+        then = killed.get((module, mutant.before, mutant.after))
+        if then is not None:
+            found.append(msgspec.structs.replace(then, line=mutant.line))
+    return found
+
+
 def _report(results: list[Result], reach: Reach, seed: int | None) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
     which = "all mutants" if seed is None else f"a sample, seed {seed}"
@@ -390,6 +408,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tests", nargs="+", metavar="FILE", help="in place of the pure ones")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
     parser.add_argument("--examples", type=int, default=25, help="Hypothesis examples a test (25)")
+    parser.add_argument(
+        "--since", type=Path, metavar="FILE", help="what was killed in this earlier JSON stays so"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     options = parser.parse_args(arguments)
     modules = [m for m in MODULES if not options.only or m.removeprefix("cadence.") in options.only]
@@ -420,8 +441,11 @@ def main(arguments: list[str] | None = None) -> int:
         found = len(todo)
         if not options.all and options.sample < found:
             todo = random.Random(options.seed).sample(todo, options.sample)
+        before = [] if options.since is None else _killed(options.since, todo)
+        known = {(one.module, one.before, one.after) for one in before}
+        todo = [(name, one) for name, one in todo if (name, one.before, one.after) not in known]
         say(f"{len(todo)} of {found} mutants, {len(reach.seconds)} tests")
-        results = _run_all(place, todo, reach, options.jobs, options.examples)
+        results = before + _run_all(place, todo, reach, options.jobs, options.examples)
     _report(results, reach, None if options.all else options.seed)
     if options.json is not None:
         plain = {"mutants": found, "results": msgspec.to_builtins(results)}

@@ -130,9 +130,16 @@ def test_an_opening_at_half_past_is_kept_to_the_second() -> None:
 
 def test_the_same_time_on_a_day_when_clocks_change_is_what_clocks_show_then() -> None:
     calendar = LocalCalendar("Europe/Berlin", EVERY_DAY)
-    for day, hours in ((date(2026, 3, 28), 9), (date(2026, 3, 29), 8), (date(2026, 3, 30), 8)):
-        nine = calendar.at(day.toordinal(), 10 * 3600)
-        assert nine == datetime(day.year, day.month, day.day, hours, tzinfo=UTC)
+    for day, hours in (
+        (date(2026, 3, 28), 9),
+        (date(2026, 3, 29), 8),
+        (date(2026, 3, 30), 8),
+        (date(2026, 10, 24), 8),
+        (date(2026, 10, 25), 9),
+        (date(2026, 10, 26), 9),
+    ):
+        ten = calendar.at(day.toordinal(), 10 * 3600)
+        assert ten == datetime(day.year, day.month, day.day, hours, tzinfo=UTC)
 
 
 # Suspended time -----------------------------------------------------------------------------------
