@@ -297,7 +297,7 @@ def test_under_the_mended_policy_the_same_history_names_no_such_rule(bad: Bad) -
     assert not any(names(step.decision, bad.about) for step in steps)
 
 
-# Flaws there were, each with the smallest policy that showed it ------------------------------------
+# Known flaws, each with the smallest policy that shows it -----------------------------------------
 
 HEAD = """
 id = "small"

@@ -24,7 +24,7 @@ from cadence.policy import Policies, Policy, Rule, Verdict, builtin, prove, read
 from cadence.policy.business_time import LocalCalendar
 from cadence.store import Cadence
 from cadence.testing.charter_check import breaches
-from cadence.testing.strategies import History, histories, policies, policy_texts
+from cadence.testing.strategies import History, Moment, histories, policies, policy_texts
 from test_prover import names
 
 NIGHTLY = settings.default is not None and settings.default.max_examples >= 500
@@ -119,15 +119,20 @@ def stops(history: History, policy: Policy) -> list[str]:
                 rule == Rule.POLITE_EXIT and names(moment.decision, rule)
             ):
                 found.append(f"{rule}: {reason.because}")
-            if rule == Rule.CONCERN and not _asked_for(policy):
+            if rule == Rule.CONCERN and not _passed_over_anyway(moment, policy):
                 found.append(f"{rule}: {reason.because}")
     return found
 
 
-def _asked_for(policy: Policy) -> bool:
-    """Whether the policy asks of each concern message what the charter does."""
+def _passed_over_anyway(moment: Moment, policy: Policy) -> bool:
+    """Whether the policy asks as much itself, or lateness cost them the message anyway."""
     steps = [step for step in policy.steps if step.stage is AttemptStage.CONCERN]
-    return all(s.requires.attempts >= 5 and s.requires.days >= 21 for s in steps)
+    attempts = len(moment.prospect.silence.attempts)
+    return (
+        all(s.requires.attempts > attempts for s in steps)
+        or all(s.requires.attempts >= 5 and s.requires.days >= 21 for s in steps)
+        or any(reason.rule == Rule.HORIZON for reason in moment.decision.reasons)
+    )
 
 
 @many(150)

@@ -2,3 +2,27 @@
 
 Needs the extra ``cadence[testing]``. Nothing else in cadence imports this room.
 """
+
+from cadence.testing.charter_check import Breach, breaches
+from cadence.testing.contract import GuardContract, PolicyContract
+from cadence.testing.strategies import (
+    History,
+    Moment,
+    histories,
+    policies,
+    policy_texts,
+    prospects,
+)
+
+__all__ = [
+    "Breach",
+    "GuardContract",
+    "History",
+    "Moment",
+    "PolicyContract",
+    "breaches",
+    "histories",
+    "policies",
+    "policy_texts",
+    "prospects",
+]

@@ -40,6 +40,7 @@ from cadence.core.events import (
 )
 from cadence.core.prospect import Prospect
 from cadence.core.stages import Stage
+from cadence.core.wire import encode_line
 from cadence.errors import Refused
 from cadence.policy.catalogue import Policies
 from cadence.policy.decide import Command, MakeAttempt, SetAppointment, complete_attempt, decide
@@ -142,6 +143,10 @@ class History(NamedTuple):
     moments: tuple[Moment, ...]
     policies: Policies
     refused: Refused | None = None
+
+    def __repr__(self) -> str:
+        """The events, one a line, as ``cadence import`` takes them."""
+        return "\n".join(encode_line(event).decode() for event in self.events)
 
 
 @st.composite

@@ -1,0 +1,16 @@
+"""The same three lines for what is wrong: each failure shows the shortest history found.
+
+Named so that nobody collects it by accident: ``pytest broken_test_pushy.py``.
+"""
+
+from pushy_guards import no_mondays
+
+from cadence.testing import GuardContract, PolicyContract
+
+
+class TestPushy(PolicyContract):
+    policy = "pushy.toml"
+
+
+class TestNoMondays(GuardContract):
+    guard = no_mondays

@@ -1,0 +1,16 @@
+"""A guard of our own: a function that may delay or veto a touch, and never bring one forward."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from cadence.core import Prospect
+from cadence.policy import Delay, Touch
+
+
+def no_mondays(prospect: Prospect, touch: Touch, at: datetime) -> Delay | None:
+    """Nobody is glad of us on a Monday, on their own calendar."""
+    local = at.astimezone(ZoneInfo(prospect.zones[0]))
+    if local.weekday() != 0:
+        return None
+    tuesday = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return Delay(tuesday, "nobody is glad of us on a Monday")

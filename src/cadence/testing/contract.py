@@ -1,0 +1,282 @@
+"""A contract suite that a team's own test file turns on in three lines.
+
+::
+
+    from cadence.testing import PolicyContract
+    class TestOurWay(PolicyContract):
+        policy = "our-way.toml"
+
+and the same with :class:`GuardContract` and ``guard = no_mondays``. Run it with pytest. It fails
+with one sentence and a minimal history, one event a line, as ``cadence import`` takes it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, Verbosity, given, settings
+from hypothesis import strategies as st
+
+from cadence.core.events import Event
+from cadence.core.wire import encode_line
+from cadence.policy import custom_guard
+from cadence.policy.custom_guard import GuardFailed
+from cadence.policy.decision import Delay, Touch, Veto
+from cadence.policy.load import builtin, read
+from cadence.policy.model import Policy
+from cadence.policy.prove import prove
+from cadence.policy.timetable import timetable
+from cadence.testing.charter_check import breaches
+from cadence.testing.strategies import History, Moment, histories
+
+__all__ = ["GuardContract", "PolicyContract"]
+
+Guard = Callable[[Any, Touch, datetime], object]
+_Drawn = TypeVar("_Drawn")
+
+_MOST_LINES = 2000
+"""More than any timetable has: 1000 touches, and what comes between."""
+
+
+class _Broken(Exception):
+    """A promise that a history breaks."""
+
+    def __init__(self, sentence: str, events: tuple[Event, ...]) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.events = events
+
+
+def _fail(sentence: str, events: tuple[Event, ...] = ()) -> None:
+    lines = [encode_line(event).decode() for event in events]
+    if lines:
+        sentence = "\n".join([sentence, "", "The shortest history found:", *lines])
+    pytest.fail(sentence, pytrace=False)
+
+
+def _search(
+    examples: int, drawn: st.SearchStrategy[_Drawn], look: Callable[[_Drawn], None]
+) -> None:
+    """Look at what is drawn, and fail with the smallest that breaks a promise."""
+    last: list[_Broken] = []
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,  # a team's tests are the same today and tomorrow
+        verbosity=Verbosity.quiet,
+        print_blob=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(drawn)
+    def each(one: _Drawn) -> None:
+        try:
+            look(one)
+        except _Broken as broken:
+            last[:] = [broken]
+            raise
+
+    try:
+        each()
+    except Exception:
+        if not last:
+            raise
+    if last:
+        _fail(last[0].sentence, last[0].events)
+
+
+class PolicyContract:
+    """What every policy keeps. Subclass it, and name the policy.
+
+    Attributes:
+        policy: a file, beside the test file or as the shell would find it; or a policy.
+        examples: how many histories are drawn for each promise.
+    """
+
+    policy: ClassVar[str | Path | Policy]
+    examples: ClassVar[int] = 100
+
+    @pytest.fixture
+    def under_test(self, request: pytest.FixtureRequest) -> Policy:
+        """The policy, read; proved or not."""
+        given_ = self.policy
+        if isinstance(given_, Policy):
+            return given_
+        beside = Path(inspect.getfile(request.cls)).parent / given_
+        return read(beside if beside.exists() else given_)
+
+    def test_it_is_proved(self, under_test: Policy) -> None:
+        """The prover proves every rule of the charter."""
+        for one in prove(under_test).refuted:
+            _fail(f"policy {under_test.id} breaks {one.rule}: {one.how}", one.counterexample)
+
+    def test_every_step_can_be_reached(self, under_test: Policy) -> None:
+        """No step is there in vain."""
+        for one in prove(under_test).unreachable:
+            _fail(f"{one.step} of policy {under_test.id} is never made: {one.because}")
+
+    def test_its_timetable_ends(self, under_test: Policy) -> None:
+        """Somebody who never answers is let go."""
+        lines = list(islice(timetable(under_test), _MOST_LINES))
+        last = lines[-1].step if lines else "nothing"
+        if last != "close":
+            _fail(f"the timetable of {under_test.id} ends with {last}, not with the close")
+
+    def test_no_history_breaks_the_charter(self, under_test: Policy) -> None:
+        """Whatever prospect and rep do, no decision breaks a rule."""
+
+        def look(history: History) -> None:
+            for moment in history.moments:
+                events = history.events[: moment.events]
+                found = breaches(
+                    events, moment.prospect, history.policies, moment.decision, moment.now
+                )
+                if found:
+                    said = "; ".join(map(str, found))
+                    when = _shown(moment.now)
+                    raise _Broken(f"policy {under_test.id} breaks {said} ({when})", events)
+            if history.refused is not None:
+                raise _Broken(f"due, and then refused: {history.refused}", history.events)
+
+        _search(self.examples, histories(under_test, adoptable=[builtin()]), look)
+
+    def test_the_same_question_has_the_same_answer(self, under_test: Policy) -> None:
+        """Asked twice, every decision is the same."""
+
+        def look(history: History) -> None:
+            for moment in history.moments:
+                if history.policies.decision(moment.prospect, moment.now) != moment.decision:
+                    sentence = f"policy {under_test.id} decides otherwise when asked again"
+                    raise _Broken(sentence, history.events[: moment.events])
+
+        _search(self.examples, histories(under_test), look)
+
+
+class GuardContract:
+    """What every guard of one's own keeps. Subclass it, and name the function.
+
+    Attributes:
+        guard: ``(prospect, touch, at) -> Delay | Veto | None``, or its name as a policy file has
+            it.
+        most_days: how far it may put a touch off; a touch that finds no time within 30 days
+            becomes a task for the owner.
+        examples: how many histories are drawn for each promise.
+    """
+
+    guard: ClassVar[Any]
+    most_days: ClassVar[int] = 30
+    examples: ClassVar[int] = 60
+
+    @pytest.fixture
+    def function(self) -> Guard:
+        """The guard itself."""
+        found: Any = inspect.getattr_static(type(self), "guard")
+        found = found.__func__ if isinstance(found, staticmethod) else found
+        checked: Guard = custom_guard.resolve(found) if isinstance(found, str) else found
+        return checked
+
+    def test_it_answers_and_does_not_raise(self, function: Guard) -> None:
+        """Delay, Veto or None, within its budget, whomever it is asked about."""
+
+        def look(moment: Moment, touch: Touch, at: datetime) -> str | None:
+            try:
+                _ask(function, moment, touch, at)
+            except GuardFailed as error:
+                return str(error)
+            return None
+
+        self._everywhere(look)
+
+    def test_it_says_the_same_when_asked_the_same(self, function: Guard) -> None:
+        """No clock, no chance, no memory."""
+
+        def look(moment: Moment, touch: Touch, at: datetime) -> str | None:
+            first, second = (_answer(function, moment, touch, at) for _ in range(2))
+            return None if first == second else f"it answered {first}, and then {second}"
+
+        self._everywhere(look)
+
+    def test_it_never_asks_for_a_time_that_has_come(self, function: Guard) -> None:
+        """The engine would take no notice; somebody meant something else."""
+
+        def look(moment: Moment, touch: Touch, at: datetime) -> str | None:
+            answer = _answer(function, moment, touch, at)
+            if isinstance(answer, Delay) and answer.until <= at:
+                return f"asked at {_shown(at)}, it delays until {_shown(answer.until)}"
+            return None
+
+        self._everywhere(look)
+
+    def test_its_delays_come_to_an_end(self, function: Guard) -> None:
+        """Asked again after each delay, it lets the touch pass in the end."""
+
+        def look(moment: Moment, touch: Touch, at: datetime) -> str | None:
+            now, last = at, at + timedelta(days=self.most_days)
+            for _ in range(500):
+                answer = _answer(function, moment, touch, now)
+                if not isinstance(answer, Delay) or answer.until <= now:
+                    return None
+                now = answer.until
+                if now > last:
+                    break
+            return f"asked at {_shown(at)}, it still delays after {self.most_days} days"
+
+        self._everywhere(look)
+
+    def test_it_lets_the_polite_exit_pass(self, function: Guard) -> None:
+        """A way out is owed to them; vetoed, it is left to the owner."""
+
+        def look(moment: Moment, touch: Touch, at: datetime) -> str | None:
+            if touch.stage.value == "polite_exit":
+                answer = _answer(function, moment, touch, at)
+                if isinstance(answer, Veto):
+                    return f"it vetoes the polite exit: {answer.because}"
+            return None
+
+        self._everywhere(look)
+
+    def _everywhere(self, look: Callable[[Moment, Touch, datetime], str | None]) -> None:
+        """Ask about every touch that is next in a history, when it is, and at odd hours."""
+
+        def each(drawn: tuple[History, int]) -> None:
+            history, odd = drawn
+            for moment in history.moments:
+                touch, planned = moment.decision.touch, moment.decision.at
+                if touch is None or planned is None:
+                    continue
+                for at in (planned, planned + timedelta(minutes=odd)):
+                    wrong = look(moment, touch, at)
+                    if wrong is not None:
+                        sentence = f"the guard, about {touch.step} at {_shown(at)}: {wrong}"
+                        raise _Broken(sentence, history.events[: moment.events])
+
+        odd_hours = st.integers(-48 * 60, 48 * 60)
+        _search(self.examples, st.tuples(histories(builtin(), most=12), odd_hours), each)
+
+
+def _shown(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%a %Y-%m-%d %H:%M} UTC"
+
+
+def _ask(function: Guard, moment: Moment, touch: Touch, at: datetime) -> Delay | Veto | None:
+    """Its answer, called as the engine calls it: within its budget, and trusted with nothing."""
+    name = f"guard_{id(function)}"
+    setattr(sys.modules[__name__], name, function)  # kept, so that no other gets its id
+    return custom_guard.ask(f"{__name__}:{name}", moment.prospect, touch, at)
+
+
+def _answer(function: Guard, moment: Moment, touch: Touch, at: datetime) -> Delay | Veto | None:
+    """Its answer; that it gave none that counts is another test's to tell."""
+    try:
+        return _ask(function, moment, touch, at)
+    except GuardFailed:
+        return None
