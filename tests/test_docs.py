@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,49 @@ def test_every_dependency_has_its_reason() -> None:
     reasons = (ROOT / "docs/adr/0008-dependencies.md").read_text(encoding="utf-8")
     for name in re.findall(r'^    "([a-z0-9-]+)[>\[]', project, re.MULTILINE):
         assert f"`{name}`" in reasons, name
+
+
+def _tutorial() -> Iterator[tuple[str, str, str]]:
+    """The tutorial's blocks, in order: what kind, what is said of it, and what is in it."""
+    text = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
+    for kind, about, body in re.findall(
+        r"^```(\w+) ?([^\n]*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE
+    ):
+        yield kind, about.replace("\\n", "\n"), body
+
+
+def test_the_tutorial_can_be_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "our-way.toml"
+    ran = 0
+    for kind, about, body in _tutorial():
+        if kind == "console" and about != "TODO-RUN":
+            said: list[str] = []
+            for line in body.splitlines():
+                if line.startswith("$ cadence "):
+                    main(shlex.split(line)[2:])
+                    out, err = capsys.readouterr()
+                    said = [*out.splitlines(), *(f"! {one}" for one in err.splitlines())]
+                    ran += 1
+                else:
+                    assert line.replace("! ", "! cadence: ") in said or line in said, said
+        elif kind == "toml" and about.startswith("+"):
+            file.write_text(file.read_text(encoding="utf-8") + "\n" + body, encoding="utf-8")
+        elif kind == "toml":
+            text = file.read_text(encoding="utf-8")
+            assert text.count(about) == 1, about
+            file.write_text(text.replace(about, body.rstrip()), encoding="utf-8")
+        elif about:
+            (tmp_path / about).write_text(body, encoding="utf-8")
+        else:
+            exec(compile(body, "docs/tutorial.md", "exec"), {"__name__": "tutorial"})
+            assert "refuted" not in capsys.readouterr().err
+    assert ran == 4
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-c", "/dev/null"]
+    done = subprocess.run(
+        [*command, "test_our_way.py"], capture_output=True, text=True, check=False
+    )
+    assert "10 passed" in done.stdout, done.stdout

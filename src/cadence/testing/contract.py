@@ -16,7 +16,6 @@ import inspect
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -28,11 +27,11 @@ from cadence.core.events import Event
 from cadence.core.wire import encode_line
 from cadence.policy import custom_guard
 from cadence.policy.custom_guard import GuardFailed
-from cadence.policy.decision import Delay, Touch, Veto
+from cadence.policy.decision import Delay, Touch, Verdict, Veto
 from cadence.policy.load import builtin, read
 from cadence.policy.model import Policy
 from cadence.policy.prove import prove
-from cadence.policy.timetable import timetable
+from cadence.policy.witness import begin, beginnings
 from cadence.testing.charter_check import breaches
 from cadence.testing.strategies import History, Moment, histories
 
@@ -40,9 +39,6 @@ __all__ = ["GuardContract", "PolicyContract"]
 
 Guard = Callable[[Any, Touch, datetime], object]
 _Drawn = TypeVar("_Drawn")
-
-_MOST_LINES = 2000
-"""More than any timetable has: 1000 touches, and what comes between."""
 
 
 class _Broken(Exception):
@@ -124,12 +120,17 @@ class PolicyContract:
         for one in prove(under_test).unreachable:
             _fail(f"{one.step} of policy {under_test.id} is never made: {one.because}")
 
-    def test_its_timetable_ends(self, under_test: Policy) -> None:
-        """Somebody who never answers is let go."""
-        lines = list(islice(timetable(under_test), _MOST_LINES))
-        last = lines[-1].step if lines else "nothing"
-        if last != "close":
-            _fail(f"the timetable of {under_test.id} ends with {last}, not with the close")
+    def test_every_silence_ends(self, under_test: Policy) -> None:
+        """Somebody who never answers is let go, however the silence began."""
+        for how in beginnings(under_test):
+            rehearsal = begin(under_test, under_test.usable, how, guidelines=True)
+            for _ in range(3 * len(under_test.touchpoints) + 20):
+                if rehearsal.make().decision in (Verdict.CLOSE, Verdict.TASK):
+                    break
+            if rehearsal.decision.decision is not Verdict.CLOSE:
+                last = rehearsal.decision.task or rehearsal.decision.decision
+                sentence = f"a silence under policy {under_test.id} is not closed: {last}"
+                _fail(sentence, tuple(rehearsal.events))
 
     def test_no_history_breaks_the_charter(self, under_test: Policy) -> None:
         """Whatever prospect and rep do, no decision breaks a rule."""
