@@ -1,4 +1,4 @@
-"""Policies for tests: one that uses every key of the language, single changes of it, and random ones."""
+"""Policies for tests: one with every key of the language, single changes of it, and random ones."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ rotation = [
     [{ channels = ["call"], script = "spaced" }],
     [{ channels = ["call"], script = "spaced" }, { channels = ["email"], script = "ours" }],
 ]
-rotate = { times = ["09:30", "14:00"], days = ["mon", "wed"] }
+rotate = { times = ["09:30", "14:00"] }
 
 [[steps]]
 id = "concern"
@@ -81,6 +81,7 @@ id = "nurture"
 stage = "nurture"
 after = { business_days = 6, growth = 1.5, at_most_business_days = 20 }
 times = 3
+rotate = { days = ["tue", "thu"] }
 requires = { guidelines = true }
 answer_within = { business_days = 2 }
 parts = [{ channels = ["email", "mail"], script = "nurture" }]
@@ -207,8 +208,10 @@ SAME: dict[str, Change] = {
     "growth as a list": _each(
         _set("steps.5.after", {"business_days": [6, 9, 14]}), _set("steps.5.times", None)
     ),
-    "a rotation written out": _set("steps.3.rotation", None)
-    and (lambda raw: raw["steps"][3]["rotation"].extend(raw["steps"][3]["rotation"])),
+    "a rotation written out": lambda raw: raw["steps"][3].update(
+        rotation=2 * raw["steps"][3]["rotation"]
+    ),
+    "a guard's kind said as its id": _set("guards.6.id", "pause"),
     "a cap's days as hours": _each(_set("guards.1.hours", 48), _set("guards.1.days", None)),
 }
 
@@ -269,7 +272,7 @@ CHANGES: dict[str, Change] = {
     ),
     "rotation": lambda raw: raw["steps"][3]["rotation"].reverse(),
     "rotate.times": _set("steps.3.rotate.times", ["09:30", "15:00"]),
-    "rotate.days": _set("steps.3.rotate.days", ["mon", "thu"]),
+    "rotate.days": _set("steps.5.rotate.days", ["mon", "thu"]),
     "no rotate": _set("steps.3.rotate", None),
     "guards.contact_window": _set("guards.0.mon", ["09:00-11:00"]),
     "guards.channels": _set("guards.0.channels", ["email"]),
@@ -280,9 +283,7 @@ CHANGES: dict[str, Change] = {
     "guards.cool_down.after": _set("guards.3.after", "contact"),
     "guards.cool_down.lasts.hours": _set("guards.3.lasts.hours", 48),
     "guards.cool_down.lasts.business_days": _set("guards.4.lasts.business_days", 3),
-    "guards.holiday_ban.country": _set(
-        "guards.5", {"kind": "holiday_ban", "country": "US"}
-    ),
+    "guards.holiday_ban.country": _set("guards.5", {"kind": "holiday_ban", "country": "US"}),
     "guards.holiday_ban.subdivision": _set("guards.5.subdivision", "BE"),
     "guards.holiday_ban of their own": _set("guards.5", {"kind": "holiday_ban"}),
     "guards.pause.first_day": _set("guards.6.first_day", date(2026, 8, 4)),
@@ -446,7 +447,7 @@ def raw_policies(draw: st.DrawFn) -> Raw:
         "task_business_days": draw(st.integers(1, 9)),
         "calendar": {"tue": draw(_hours())},
         "steps": steps,
-        "scripts": {"ours": draw(st.sampled_from(["Hello {{ name }}", "What's \"new\"?\n\ttab"]))},
+        "scripts": {"ours": draw(st.sampled_from(["Hello {{ name }}", 'What\'s "new"?\n\ttab']))},
     }
     for day in draw(st.lists(st.sampled_from(_DAYS), unique=True)):
         raw["calendar"][day] = draw(_hours())

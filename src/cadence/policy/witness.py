@@ -29,6 +29,7 @@ def begin(
     *,
     guidelines: bool = False,
     around: datetime = MONDAY,
+    country: str | None = None,
 ) -> Rehearsal:
     """A silence at its beginning.
 
@@ -38,10 +39,16 @@ def begin(
         how: with an ``appointment``, with the owner's ``own`` attempt, or after a ``pause``.
         guidelines: whether they agreed to be followed up.
         around: when.
+        country: where they are; nowhere in particular.
     """
     known = sorted(channels, key=_ORDER.index)
     rehearsal = Rehearsal(
-        policy, known, appointment=how == "appointment", guidelines=guidelines, around=around
+        policy,
+        known,
+        appointment=how == "appointment",
+        guidelines=guidelines,
+        around=around,
+        country=country,
     )
     if how == "own" and known:
         rehearsal.own_attempt(known[0])
