@@ -1,4 +1,4 @@
-"""Makes the generated parts of the docs: the stages, the events, the catalogue of policies.
+"""Makes the generated docs: stages, events, the catalogue of policies, the schema of their files.
 
 ``python docs/generate.py`` writes them; with ``--check`` it fails when one is stale.
 """
@@ -17,6 +17,7 @@ from cadence.core import stages
 from cadence.core.events import DATA_TYPES, Channel
 from cadence.policy import DEFAULT_POLICY, Policy, Verdict, builtin, builtin_names, prove
 from cadence.policy.timetable import timetable
+from cadence.policy.write import json_schema
 
 DOCS = Path(__file__).parent
 
@@ -145,7 +146,17 @@ def _first_comment(name: str) -> str:
     return "\n".join(line.removeprefix("#").strip() for line in comment[1:]).strip()
 
 
-PAGES = {"stages.md": stages_page, "events.md": events_page, "policies.md": policies_page}
+def schema() -> str:
+    """``docs/policy.schema.json``: the JSON Schema of policy files, for editors."""
+    return msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode() + "\n"
+
+
+PAGES = {
+    "stages.md": stages_page,
+    "events.md": events_page,
+    "policies.md": policies_page,
+    "policy.schema.json": schema,
+}
 
 
 def main() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
 import textwrap
 import threading
@@ -599,18 +598,9 @@ class _NoZone(tzinfo):
         Delay(None, "nothing"),  # type: ignore[arg-type]
         Delay(MONDAY + AWAY, 7),  # type: ignore[arg-type]
         Veto(None),  # type: ignore[arg-type]
-        pytest.param(
-            Delay(datetime(2026, 11, 9, tzinfo=_NoZone()), "no zone"),
-            marks=pytest.mark.xfail(strict=True, reason="utcoffset() may raise, in _answer"),
-        ),
-        pytest.param(
-            Veto("of events", 5),  # type: ignore[arg-type]
-            marks=pytest.mark.xfail(strict=True, reason="_answer does not look at events"),
-        ),
-        pytest.param(
-            Delay(MONDAY + 2 * AWAY, "of events", ("x",)),  # type: ignore[arg-type]
-            marks=pytest.mark.xfail(strict=True, reason="_answer does not look at events"),
-        ),
+        Delay(datetime(2026, 11, 9, tzinfo=_NoZone()), "no zone"),
+        Veto("of events", 5),  # type: ignore[arg-type]
+        Delay(MONDAY + 2 * AWAY, "of events", ("x",)),  # type: ignore[arg-type]
     ],
     ids=lambda answer: type(answer).__name__,
 )
@@ -647,12 +637,7 @@ def test_one_can_not_bring_a_touch_forward(
     [
         "UTC",
         "America/New_York",
-        pytest.param(
-            "Asia/Kolkata",
-            marks=pytest.mark.xfail(
-                strict=True, reason="_ask() shows the instant before it looks how far it is"
-            ),
-        ),
+        "Asia/Kolkata",
     ],
 )
 def test_one_that_delays_for_ever_leaves_a_task(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 __all__ = [
     "CadenceError",
@@ -41,6 +42,16 @@ class CadenceError(Exception):
     def details(self) -> Iterable[str]:
         """Lines between the two, where there is a list of what is wrong."""
         return ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Subclasses take other arguments than they show; another process gets the same error.
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[CadenceError], args: tuple[Any, ...], state: dict[str, Any]) -> CadenceError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class Refused(CadenceError):

@@ -17,8 +17,9 @@ from cadence.errors import StoreError
 from cadence.history.moments import moments
 from cadence.policy.bounds import Bounds
 from cadence.policy.catalogue import Policies
-from cadence.policy.compare import Difference, compare, same_plan, step_differences
+from cadence.policy.compare import Difference, compare, same_plan
 from cadence.policy.decision import to_builtins
+from cadence.policy.differences import step_differences
 from cadence.policy.load import builtin, builtin_names, read
 from cadence.policy.model import Policy
 from cadence.policy.prove import Proof, RuleProof, prove
@@ -272,7 +273,10 @@ def _difference_lines(
     lines += [f"  {happened(step)}" for step in steps]
     prospect = steps[-1].prospect
     lines.append(f"  seen at {found.now:%Y-%m-%dT%H:%M:%SZ}")
+    width = max(len(policy.id) for policy in (first, second))
     for policy, decision in ((first, found.first), (second, found.second)):
-        lines.append(f"    {paint(f'{policy.id:20}', 'bold')} {next_line(prospect, decision)}")
+        lines.append(
+            f"    {paint(f'{policy.id:{width}}', 'bold')}  {next_line(prospect, decision)}"
+        )
     lines.append("")
     return lines

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
+import difflib
+import shlex
+from typing import Annotated
 
-import msgspec
 import typer
 
 from cadence.cli.policies import PolicyArgument, find_policy, summary
+from cadence.cli.policy_preview import COUNTS, Seen, look
 from cadence.cli.session import Session, command
-from cadence.cli.show import paint
-from cadence.errors import InputError
-from cadence.history.words import clock
-from cadence.policy.decision import Decision, Verdict
+from cadence.cli.show import paint, plain
+from cadence.errors import InputError, UnknownProspect
+from cadence.policy.load import builtin_names
+from cadence.policy.model import Policy
 from cadence.policy.prove import require_proof
 from cadence.store import Cadence
-from cadence.store.adoption import Move, adopt, preview
+from cadence.store.adoption import Left, adopt, policy_name
 
 __all__ = ["register"]
-
-_SHOWN = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -52,113 +50,108 @@ def register(app: typer.Typer) -> None:
         if prospects and everybody:
             raise InputError("prospects and --all", "give one of them")
         now = session.now()
-        opened = session.writing() if apply else session.reading()
+        if apply and prospects and not session.exists():
+            raise UnknownProspect(prospects[0])  # and no database is made for that
+        opened = session.writing() if apply and session.exists() else session.reading()
         with opened as store, session.progress("looking") as progress:
-            names = _chosen(store, prospects, from_)
+            names = list(dict.fromkeys(prospects)) if prospects else list(store.prospects())
             if apply:
-                moved = adopt(store, found, names, now, progress=progress)
-                _say_moved(session, found.id, moved)
-                return
-            tally: Counter[str] = Counter()
-            shown: list[Move] = []
-            for number, move in enumerate(preview(store, found, names, now), 1):
-                _count(tally, move)
-                if move is not None and (session.json or len(shown) < _SHOWN):
-                    shown.append(move)
-                if number % 1000 == 0:
-                    progress(number, None)
-        if session.json:
-            moves = [_plain(move) for move in shown]
-            counts = {name: tally[name] for name in _NAMES}
-            session.print_json({"policy": summary(found), **counts, "moves": moves})
+                moved = 0
+                if names:
+                    moved = adopt(
+                        store,
+                        found,
+                        names,
+                        now,
+                        under=from_,
+                        progress=lambda done, _: progress(done, len(names)),
+                    )
+                if from_ is not None and not moved:
+                    _somebody_is_under(store, from_, names)
+            else:
+                full = session.json
+                seen = look(
+                    store, session.db, found, names, now, under=from_, full=full, progress=progress
+                )
+                if from_ is not None and seen.tally[Left.OTHER] == len(names):
+                    _somebody_is_under(store, from_, names)
+        if apply:
+            _say_moved(session, found, moved)
             return
-        for line in _lines(found.id, tally, shown, policy):
+        if session.json:
+            counts = {name: seen.tally[name] for name in COUNTS}
+            left = sum(seen.tally[why] for why in Left)
+            session.print_json(
+                {"policy": summary(found), **counts, "left": left, "moves": seen.moves}
+            )
+            return
+        for line in _lines(found, seen):
             session.write(line)
+        if seen.tally["moved"]:
+            whom = ["--all"] if everybody else list(prospects or ())
+            if from_ is not None:
+                whom += ["--from", from_]
+            call = ["cadence", "policy", "adopt", policy, *whom, "--apply"]
+            if len(whom) > 8:
+                call = ["cadence", "policy", "adopt", policy, "…", "--apply"]
+            session.write(f"nothing was changed; move them with: {shlex.join(call)}")
 
 
-_NAMES = ("moved", "left", "later", "dropped", "added", "touches_dropped", "touches_added")
-
-
-def _chosen(store: Cadence, prospects: list[str] | None, name: str | None) -> Iterable[str]:
-    chosen: Iterator[str] = iter(prospects) if prospects else store.prospects()
-    if name is None:
-        return chosen
-    return (one for one in chosen if _policy_name(store, one) == name)
-
-
-def _policy_name(store: Cadence, prospect: str) -> str:
-    adopted = store.load(prospect).policy
-    return store.policies.default.id if adopted is None else adopted.name
-
-
-def _count(tally: Counter[str], move: Move | None) -> None:
-    if move is None:
-        tally["left"] += 1
+def _somebody_is_under(store: Cadence, name: str, prospects: list[str]) -> None:
+    """Refuse the name of a policy under which none of ``prospects`` is."""
+    used = sorted({policy_name(store, store.load(one)) for one in prospects})
+    if name in used:
         return
-    tally["moved"] += 1
-    tally["later"] += move.later
-    tally["dropped"] += move.dropped > 0
-    tally["added"] += move.added > 0
-    tally["touches_dropped"] += move.dropped
-    tally["touches_added"] += move.added
+    near = difflib.get_close_matches(name, {*used, *builtin_names()}, n=1)
+    mend = f"did you mean {near[0]}?" if near else f"they are under: {', '.join(used) or 'none'}"
+    raise InputError(f"--from: nobody of {len(prospects)} is under a policy {name!r}", mend)
 
 
-def _say_moved(session: Session, name: str, moved: int) -> None:
+def _say_moved(session: Session, policy: Policy, moved: int) -> None:
     if session.json:
-        session.print_json({"policy": name, "moved": moved})
+        session.print_json({"policy": summary(policy), "moved": moved})
         return
-    session.write(f"{moved} prospect{'' if moved == 1 else 's'} moved to {name}")
+    session.write(f"{_number(moved, 'prospect')} moved to {policy.id}")
 
 
-def _plain(move: Move) -> dict[str, Any]:
-    return {
-        "prospect": move.prospect.id,
-        "before": _decision(move.before),
-        "after": _decision(move.after),
-        "later": move.later,
-        "dropped": move.dropped,
-        "added": move.added,
-        "not_before": msgspec.to_builtins(move.promised),
-    }
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _decision(decision: Decision) -> dict[str, Any]:
-    step = None if decision.touch is None else decision.touch.step
-    at = msgspec.to_builtins(decision.at)
-    return {"decision": decision.decision.value, "step": step, "at": at}
-
-
-def _lines(name: str, tally: Counter[str], shown: list[Move], argument: str) -> list[str]:
-    lines = [paint(f"{'prospect':20} {'next now':36} next under {name}", "bold")]
-    for move in shown:
-        before, after = _next(move, move.before), _next(move, move.after)
+def _lines(policy: Policy, seen: Seen) -> list[str]:
+    lines: list[str] = []
+    tally = seen.tally
+    if seen.rows:
+        width = max(8, *(len(row.prospect) for row in seen.rows))
+        wide = max(8, *(len(row.before) for row in seen.rows))
+        title = f"{'prospect':{width}}  {'next now':{wide}}  next under {policy.id}"
+        lines.append(paint(title, "bold"))
+    for row in seen.rows:
         change = []
-        if move.dropped:
-            change.append(f"{move.dropped} fewer ahead")
-        if move.added:
-            change.append(f"{move.added} more ahead")
+        if row.dropped:
+            change.append(f"{row.dropped} fewer ahead")
+        if row.added:
+            change.append(f"{row.added} more ahead")
         said = f"  ({', '.join(change)})" if change else ""
-        lines.append(f"{move.prospect.id:20} {before:36} {after}{said}")
-    if tally["moved"] > len(shown):
-        lines.append(f"… and {tally['moved'] - len(shown)} more")
+        lines.append(f"{plain(row.prospect):{width}}  {row.before:{wide}}  {row.after}{said}")
+    if tally["moved"] > len(seen.rows):
+        lines.append(f"… and {tally['moved'] - len(seen.rows):,} more")
+    if seen.rows:
+        lines.append("")
     lines += [
-        "",
-        f"{tally['moved']} would move: {tally['later']} get their next touch later, "
-        f"{tally['dropped']} lose touches ({tally['touches_dropped']}), "
-        f"{tally['added']} gain some ({tally['touches_added']}); nobody sooner than promised",
+        f"{_number(tally['moved'], 'prospect')} would move, nobody contacted sooner than promised:",
+        f"  {tally['later']:,} get their next touch later",
+        f"  {tally['dropped']:,} lose touches ({tally['touches_dropped']:,} in all)",
+        f"  {tally['added']:,} gain touches ({tally['touches_added']:,} in all)",
     ]
-    if tally["left"]:
-        lines.append(f"{tally['left']} are left alone: they have ended, or have it already")
-    if tally["moved"]:
-        lines.append(
-            f"nothing was changed; move them with: cadence policy adopt {argument} … --apply"
-        )
+    left = [f"{tally[why]:,} {_WHY[why]}" for why in Left if tally[why]]
+    if left:
+        lines.append(f"left alone: {', '.join(left)}")
     return lines
 
 
-def _next(move: Move, decision: Decision) -> str:
-    if decision.touch is not None:
-        return f"{decision.touch.step} {clock(move.prospect, decision.at)}"
-    if decision.decision is Verdict.WAIT:
-        return f"awaits answer {clock(move.prospect, decision.at)}"
-    return str(decision.decision)
+_WHY = {
+    Left.HAS_IT: "under it already",
+    Left.ENDED: "ended",
+    Left.OTHER: "under another policy",
+}

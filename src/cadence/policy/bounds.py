@@ -110,7 +110,8 @@ def bounds(graph: Graph, never: AbstractSet[str]) -> Bounds:
         answer = exit_point.step.answer_within
         by_mail = answer_business_days(answer, frozenset({Channel.MAIL}))
         undelivered += by_mail - answer_business_days(answer, frozenset())
-    days = BusinessDays(_shortest(graph), longest, undelivered)
+    # The horizon cuts the plan short, which the states do not know.
+    days = BusinessDays(min(_shortest(graph), longest), longest, undelivered)
     return Bounds(most, day, week, month, days)
 
 

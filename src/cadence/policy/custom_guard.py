@@ -170,6 +170,13 @@ def _answer(answer: object) -> Delay | Veto | None:
         raise GuardFailed(f"it names the events {events!r:.60}, which are no versions")
     if isinstance(answer, Delay):
         until: object = answer.until
-        if not isinstance(until, datetime) or until.utcoffset() is None:
+        if not _is_aware(until):
             raise GuardFailed(f"it delays until {until!r:.60}, which is no aware instant")
     return answer
+
+
+def _is_aware(instant: object) -> bool:
+    try:
+        return isinstance(instant, datetime) and instant.utcoffset() is not None
+    except Exception:  # a zone of its own may do anything
+        return False

@@ -36,6 +36,7 @@ __all__ = [
     "StepPart",
     "Touchpoint",
     "Within",
+    "canonical_step",
 ]
 
 MAX_BUSINESS_DAYS: Final = 260
@@ -306,6 +307,10 @@ class Touchpoint(msgspec.Struct, frozen=True):
         )
 
 
+def _sorted(plain: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(plain, order="sorted")
+
+
 def _canonical(value: Any) -> Any:
     """What means the same in one form: empty tables left out, hours in minutes."""
     if isinstance(value, dict):
@@ -318,7 +323,7 @@ def _canonical(value: Any) -> Any:
     return value
 
 
-def _canonical_step(step: Step) -> dict[str, Any]:
+def canonical_step(step: Step) -> dict[str, Any]:
     """A step in one form: lists, growth and rotations written out, and shortened where alike."""
     plain: dict[str, Any] = msgspec.to_builtins(step)
     plain.pop("times", None)
@@ -334,7 +339,8 @@ def _canonical_step(step: Step) -> dict[str, Any]:
         plain["parts"], plain["rotation"] = [], turns
     if step.rotate is not None:
         plain["rotate"] = {"times": step.rotate.seconds, "days": step.rotate.days}
-    return plain
+    found: dict[str, Any] = _canonical(plain)
+    return found
 
 
 class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
@@ -375,9 +381,9 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
             "closed": sorted(self.closed),
             "holidays": sorted(map(list, self.holidays_of), key=str),
         }
-        plain["steps"] = [_canonical_step(step) for step in self.steps]
+        plain["steps"] = [canonical_step(step) for step in self.steps]
         plain["channels"] = sorted(plain["channels"])
-        plain["guards"] = sorted((guard.canonical() for guard in self.guards), key=str)
+        plain["guards"] = sorted((guard.canonical() for guard in self.guards), key=_sorted)
         canonical = _canonical(plain)
         return hashlib.sha256(msgspec.json.encode(canonical, order="deterministic")).hexdigest()
 

@@ -267,8 +267,9 @@ def _ask(case: Case, touch: Touch, at: datetime) -> Delayed | Stopped | None:
             return Stopped(guard.name, answer.because, answer.events, failed=False)
         # A guard can't bring a touch forward: a time that has come is no delay.
         if answer is not None and answer.until > at:
-            added = f": +{span(answer.until - at)} to {case.show(answer.until)}"
-            because = f"{answer.because}{added if answer.until - at < _LONG else ''}"
+            because = answer.because
+            if answer.until - at < _LONG:
+                because += f": +{span(answer.until - at)} to {case.show(answer.until)}"
             source = case.policy.source
             return Delayed(guard.name, answer.until, because, answer.events, source)
     return None

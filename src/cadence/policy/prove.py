@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Final
 
 import msgspec
@@ -32,6 +32,7 @@ from cadence.core.events import (
 from cadence.core.stages import OUTREACH, Signal, Stage, look_up
 from cadence.errors import UnprovedPolicy
 from cadence.policy.bounds import Bounds, bounds, least_days
+from cadence.policy.business_time import LocalCalendar
 from cadence.policy.catalogue import is_builtin
 from cadence.policy.charter import CONCERN_ATTEMPTS, CONCERN_DAYS, Rule, stops
 from cadence.policy.decision import Decision, Verdict
@@ -294,10 +295,22 @@ def _rehearsed(graph: Graph) -> Iterator[Refutation]:
     for channel in Channel:
         if channel in policy.usable and len(policy.usable) > 1:
             yield from _to_its_end(policy, {channel}, first, guidelines=agreed)
+    for day in _long_stops(policy):
+        around = datetime.combine(day, time(), UTC)
+        for how in beginnings(policy)[-1:]:
+            yield from _to_its_end(policy, policy.usable, how, around=around)
+
+
+def _long_stops(policy: Policy) -> Iterator[date]:
+    """Days on which something begins that may last: a pause, or a long row of closed days."""
     for guard in policy.guards:
         if isinstance(guard, Pause):
-            around = datetime.combine(guard.first_day, time(), UTC)
-            yield from _to_its_end(policy, policy.usable, "pause", around=around)
+            yield guard.first_day
+    calendar = LocalCalendar("UTC", policy.week, closed=policy.closed)
+    for day in sorted(policy.calendar.closed):
+        if calendar.next_open(datetime.combine(day, time(), UTC)) is None:
+            yield day
+            return
 
 
 def _to_its_end(

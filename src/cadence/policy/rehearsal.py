@@ -66,6 +66,7 @@ class Rehearsal:
         appointment: bool,
         guidelines: bool = False,
         around: datetime = MONDAY,
+        country: str | None = None,
     ) -> None:
         """Args:
         policy: under which.
@@ -73,6 +74,7 @@ class Rehearsal:
         appointment: whether it begins with one; otherwise with the owner's own attempt.
         guidelines: whether they agreed to be followed up.
         around: it begins at the first opening after this.
+        country: where the prospect is; nowhere in particular.
         """
         self.policy = policy
         self.policies = Policies(policy)
@@ -84,7 +86,7 @@ class Rehearsal:
         points = tuple(ContactPoint(channel, channel.value) for channel in channels)
         self.now = before
         self.prospect, self.decision = self._begin(
-            ProspectAdded("Somebody", "UTC", contact_points=points)
+            ProspectAdded("Somebody", "UTC", country, contact_points=points)
         )
         if guidelines:
             self.record(GuidelinesAgreed(), before)

@@ -74,8 +74,7 @@ def _search(graph: Graph) -> Shrinking | None:
             continue
         gap = max(_gap(point), answer)
         if state.attempts and point.after is not None and gap < largest:
-            usable = (point.channels & graph.policy.usable) - state.lost
-            if usable or state.next == graph.end:
+            if state.next == graph.end or any(m.how == "made" for m in graph.moves(state)):
                 return (*_way(before, node), _said(largest), point)
         if state.next == graph.end:
             continue

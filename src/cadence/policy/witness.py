@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from cadence.core.events import Channel, Event, PauseRequested
+from cadence.core.stages import Stage, rank
 from cadence.policy.charter import Rule
 from cadence.policy.decision import Verdict
 from cadence.policy.model import Policy, Touchpoint
@@ -29,6 +30,7 @@ def begin(
     *,
     guidelines: bool = False,
     around: datetime = MONDAY,
+    country: str | None = None,
 ) -> Rehearsal:
     """A silence at its beginning.
 
@@ -38,10 +40,16 @@ def begin(
         how: with an ``appointment``, with the owner's ``own`` attempt, or after a ``pause``.
         guidelines: whether they agreed to be followed up.
         around: when.
+        country: where they are; nowhere in particular.
     """
     known = sorted(channels, key=_ORDER.index)
     rehearsal = Rehearsal(
-        policy, known, appointment=how == "appointment", guidelines=guidelines, around=around
+        policy,
+        known,
+        appointment=how == "appointment",
+        guidelines=guidelines,
+        around=around,
+        country=country,
     )
     if how == "own" and known:
         rehearsal.own_attempt(known[0])
@@ -52,8 +60,12 @@ def begin(
 
 def beginnings(policy: Policy) -> tuple[str, ...]:
     """How silences under ``policy`` begin; the plan's own way first."""
-    with_appointment = bool(policy.touchpoints) and policy.touchpoints[0].step.at is not None
-    return ("appointment", "own", "pause") if with_appointment else ("own", "pause")
+    points = policy.touchpoints
+    with_appointment = bool(points) and points[0].step.at is not None
+    # After a pause the plan goes on with the spaced touches; without any it is for the owner.
+    goes_on = any(rank(point.stage) >= rank(Stage.SPACED) for point in points)
+    found = ("appointment", "own") if with_appointment else ("own",)
+    return (*found, "pause") if goes_on else found
 
 
 def witness(policy: Policy, found: Found) -> tuple[Event, ...] | None:

@@ -7,26 +7,41 @@ goes on where it stopped when it is repeated.
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from enum import StrEnum
 from itertools import islice
+from typing import Final
 
 import msgspec
 
-from cadence.core.events import Event, PolicyAdopted
+from cadence.core.events import Channel, Event, PolicyAdopted
 from cadence.core.evolve import evolve, fold
 from cadence.core.prospect import Prospect
 from cadence.core.stages import ENDED, Stage
 from cadence.errors import Conflict, UnknownProspect
+from cadence.policy.charter import contact_points_left
 from cadence.policy.decision import Decision, Verdict
-from cadence.policy.model import Policy
+from cadence.policy.model import Policy, Touchpoint
 from cadence.policy.next_touch import next_touch
 from cadence.policy.plan import reached
 from cadence.store.application import Cadence, Progress
 
-__all__ = ["Move", "adopt", "preview"]
+__all__ = ["Left", "Move", "adopt", "policy_name", "preview"]
 
-_BATCH = 256
+_BATCH: Final = 256
+_TRIES: Final = 50
+_LONGEST_WAIT: Final = 0.05  # seconds
+
+
+class Left(StrEnum):
+    """Why a prospect is left alone."""
+
+    HAS_IT = "has it already"
+    ENDED = "has ended"
+    OTHER = "is under another policy"
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -74,51 +89,112 @@ class Move(msgspec.Struct, frozen=True):
 
 
 def preview(
-    app: Cadence, policy: Policy, prospects: Iterable[str], now: datetime
-) -> Iterator[Move | None]:
+    app: Cadence,
+    policy: Policy,
+    prospects: Iterable[str],
+    now: datetime,
+    *,
+    under: str | None = None,
+) -> Iterator[Move | Left]:
     """What moving each of ``prospects`` to ``policy`` at ``now`` would mean.
 
+    Args:
+        app: the store.
+        policy: the one to move to.
+        prospects: their ids.
+        now: when.
+        under: leave alone who is not under the policy of this name.
+
     Yields:
-        A move for each; ``None`` for one that has ended, or is under the policy already.
+        For each a move, or why it is left alone.
 
     Raises:
         UnknownProspect: one of them has no history.
     """
+    mover = _Mover(app, policy, now, under)
     names = iter(prospects)
     while batch := list(islice(names, _BATCH)):
-        histories = app.histories_of(batch)
-        for name in batch:
+        yield from mover.look(batch)
+
+
+def policy_name(app: Cadence, prospect: Prospect) -> str:
+    """The name of the policy that ``prospect`` is under."""
+    return app.policies.default.id if prospect.policy is None else prospect.policy.name
+
+
+class _Mover:
+    """Works out what moving prospects to one policy means."""
+
+    def __init__(self, app: Cadence, policy: Policy, now: datetime, under: str | None) -> None:
+        self.app = app
+        self.policy = policy
+        self.now = now
+        self.under = under
+        self._points: dict[tuple[str, Stage, frozenset[Channel]], tuple[Touchpoint, ...]] = {}
+
+    def look(self, prospects: list[str]) -> Iterator[Move | Left]:
+        """For each a move, or why it is left alone."""
+        histories = self.app.histories_of(prospects)
+        for name in prospects:
             prospect = fold(None, histories.get(name, ()))
             if prospect is None:
                 raise UnknownProspect(name)
-            yield _move(app, prospect, policy, now)
+            yield self._move(prospect)
+
+    def append(self, prospects: list[str]) -> int:
+        """Move them in one transaction; how many were moved."""
+        moves = [move for move in self.look(prospects) if isinstance(move, Move)]
+        self.app.append_decided((move.event, move.prospect) for move in moves)
+        return len(moves)
+
+    def _move(self, prospect: Prospect) -> Move | Left:
+        policies, policy, now = self.app.policies, self.policy, self.now
+        if self.under is not None and policy_name(self.app, prospect) != self.under:
+            return Left.OTHER
+        if prospect.stage in ENDED or prospect.stage is Stage.OPTED_OUT:
+            return Left.ENDED
+        old = policies.of(prospect)
+        if old is not None and old.digest == policy.digest:
+            return Left.HAS_IT
+        before = policies.decision(prospect, now)
+        data = PolicyAdopted(policy.id, policy.version, policy.digest, _promised(prospect, before))
+        at = max(now, prospect.recorded_at)
+        event = Event(prospect.id, prospect.version + 1, at, at, data)
+        after = evolve(prospect, event)
+        decision = next_touch(after, policy, now)
+        touches = 0 if old is None else self._ahead(prospect, old, before)
+        return Move(before, decision, touches, self._ahead(after, policy, decision), event, after)
+
+    def _ahead(self, prospect: Prospect, policy: Policy, decision: Decision) -> int:
+        """How many touches of ``policy`` lie ahead, the exit apart; none once nothing is planned.
+
+        Those for which they have no channel are not counted.
+        """
+        if decision.touch is None and decision.decision in (Verdict.CLOSE, Verdict.WAIT):
+            return 0
+        left = frozenset([channel for channel, _ in contact_points_left(prospect)])
+        key = (policy.digest, prospect.stage, left)
+        points = self._points.get(key)
+        if points is None:
+            usable = left & policy.usable
+            ahead = policy.ahead[prospect.stage]
+            points = tuple(one for one in ahead if not usable.isdisjoint(one.channels))
+            self._points[key] = points
+        made = reached(prospect, policy)
+        return sum([point.position >= made.get(point.stage, 0) for point in points])
 
 
-def _move(app: Cadence, prospect: Prospect, policy: Policy, now: datetime) -> Move | None:
-    old = app.policies.of(prospect)
-    if prospect.stage in ENDED or prospect.stage is Stage.OPTED_OUT:
-        return None
-    if old is not None and old.digest == policy.digest:
-        return None
-    before = app.policies.decision(prospect, now)
-    # What was promised is the time of the touch that is next, whoever proposes it.
-    promised = before.at if before.touch is not None else prospect.not_before
-    data = PolicyAdopted(policy.id, policy.version, policy.digest, promised)
-    at = max(now, prospect.recorded_at)
-    event = Event(prospect.id, prospect.version + 1, at, at, data)
-    after = evolve(prospect, event)
-    decision = next_touch(after, policy, now)
-    touches = 0 if old is None else _ahead(prospect, old, before)
-    return Move(before, decision, touches, _ahead(after, policy, decision), event, after)
-
-
-def _ahead(prospect: Prospect, policy: Policy, decision: Decision) -> int:
-    """How many touches of ``policy`` lie ahead, the exit apart; none once nothing is planned."""
-    if decision.touch is None and decision.decision in (Verdict.CLOSE, Verdict.WAIT):
-        return 0
-    made = reached(prospect, policy)
-    ahead = policy.ahead[prospect.stage]
-    return sum(1 for point in ahead if point.position >= made.get(point.stage, 0))
+def _promised(prospect: Prospect, before: Decision) -> datetime | None:
+    """The time promised until now: that of the touch that is next, whoever proposes it."""
+    touch = before.touch
+    if touch is None:
+        # Where an answer is awaited, nothing comes before its time is over.
+        return before.at if before.decision is Verdict.WAIT else prospect.not_before
+    appointment = prospect.appointment
+    if touch.stage is Stage.ON_TIME and appointment is not None and before.at == appointment.at:
+        # The appointment stands by itself. It may be moved, and then the promise moves with it.
+        return prospect.not_before
+    return before.at
 
 
 def adopt(
@@ -127,17 +203,19 @@ def adopt(
     prospects: Iterable[str],
     now: datetime,
     *,
+    under: str | None = None,
     progress: Progress | None = None,
 ) -> int:
     """Move ``prospects`` to ``policy``; those that have ended or have it already are left alone.
 
-    Every few hundred are one transaction. Interrupted, and repeated, it goes on where it stopped.
+    Some hundreds are one transaction. Interrupted, and repeated, it goes on where it stopped.
 
     Args:
         app: the store.
         policy: proved; it is kept with the store.
         prospects: their ids.
         now: when.
+        under: leave alone who is not under the policy of this name.
         progress: told how many have been looked at.
 
     Returns:
@@ -145,32 +223,40 @@ def adopt(
 
     Raises:
         UnprovedPolicy: the policy is refuted.
-        UnknownProspect: one of them has no history; those before it have been moved.
+        UnknownProspect: one of them has no history; hundreds before it may have been moved.
+        Conflict: other writers kept winning on one of them; those before it have been moved.
     """
     app.keep_policy(policy)
+    mover = _Mover(app, policy, now, under)
     moved = looked = 0
     names = iter(prospects)
     while batch := list(islice(names, _BATCH)):
-        moved += _adopt_batch(app, policy, batch, now)
+        moved += _adopt(mover, list(dict.fromkeys(batch)))
         looked += len(batch)
         if progress is not None:
             progress(looked, None)
     return moved
 
 
-def _adopt_batch(app: Cadence, policy: Policy, batch: list[str], now: datetime) -> int:
-    for _ in range(_TRIES):
-        moves = [move for move in preview(app, policy, batch, now) if move is not None]
+def _adopt(mover: _Mover, batch: list[str]) -> int:
+    """Move a batch in one transaction; where somebody writes to one of them meanwhile, in parts."""
+    if len(batch) == 1:
+        return _adopt_one(mover, batch)
+    try:
+        return mover.append(batch)
+    except Conflict:
+        half = len(batch) // 2
+        return _adopt(mover, batch[:half]) + _adopt(mover, batch[half:])
+
+
+def _adopt_one(mover: _Mover, batch: list[str]) -> int:
+    for number in range(_TRIES):
         try:
-            app.append_decided((move.event, move.prospect) for move in moves)
+            return mover.append(batch)
         except Conflict:
-            continue  # somebody wrote to one of them meanwhile: look again
-        return len(moves)
+            # At random times, or a writer in a loop would win every single time.
+            time.sleep(random.uniform(0, min(_LONGEST_WAIT, 0.001 * 2**number)))
     raise Conflict(
-        f"{policy.id}: other writers won {_TRIES} times in a row; {len(batch)} prospects from "
-        f"{batch[0]} on were not moved",
+        f"{batch[0]}: other writers won {_TRIES} times in a row; it was not moved",
         "repeat the command: it goes on where it stopped",
     )
-
-
-_TRIES = 20

@@ -43,7 +43,7 @@ from cadence.core.events import (
 from cadence.core.evolve import fold
 from cadence.core.prospect import Prospect
 from cadence.core.wire import check_id
-from cadence.errors import Conflict, InputError, Refused, StoreError, UnknownProspect
+from cadence.errors import Conflict, InputError, PolicyError, Refused, StoreError, UnknownProspect
 from cadence.policy.business_time import holidays_version
 from cadence.policy.catalogue import Policies, is_builtin
 from cadence.policy.charter import Rule
@@ -565,7 +565,7 @@ class Cadence(Application[str]):
         return not own and self._is_kept(policy.digest)
 
     def _is_kept(self, digest: str) -> bool:
-        if digest not in self._kept and self._call(self._store.policy_text, digest) is not None:
+        if digest not in self._kept and self._kept_policy(digest) is not None:
             self._kept.add(digest)
         return digest in self._kept
 
@@ -574,11 +574,17 @@ class Cadence(Application[str]):
         text = self._call(self._store.policy_text, digest)
         if text is None:
             return None
-        policy = read_text(text, f"policy {digest[:12]}…", find_guards=False)
+        try:
+            policy = read_text(text, f"policy {digest[:12]}…", find_guards=False)
+        except PolicyError:
+            return None  # not what was kept: as good as none, and its prospects become tasks
         return policy if policy.digest == digest else None
 
     def keep_policy(self, policy: Policy) -> None:
         """Keep a policy with the store, so that whoever opens it knows what was adopted.
+
+        One that is kept already stays as it is; what is kept in its place and is another is
+        replaced.
 
         Raises:
             UnprovedPolicy: it is not proved.
@@ -586,8 +592,9 @@ class Cadence(Application[str]):
         """
         require_proof(policy)
         self._check_writable()
-        with self._errors():
-            self._store.save_policy(policy.digest, to_toml(policy))
+        if self._kept_policy(policy.digest) is None:
+            with self._errors():
+                self._store.save_policy(policy.digest, to_toml(policy))
 
     def _check_writable(self) -> None:
         if self._read_only:

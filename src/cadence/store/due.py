@@ -91,7 +91,7 @@ class DueStore(Protocol):
         """Every row, in order of the prospect's id."""
 
     def save_policy(self, digest: str, text: str) -> None:
-        """Keep the file of a policy that prospects adopt; kept already, nothing changes."""
+        """Keep the file of a policy that prospects adopt, by its digest."""
 
     def policy_text(self, digest: str) -> str | None:
         """The file of the policy with this digest; ``None``: it was not kept here."""

@@ -86,7 +86,7 @@ class MemoryRecorder(POPOApplicationRecorder):
         return self._stamp
 
     def save_policy(self, digest: str, text: str) -> None:
-        self._policies.setdefault(digest, text)
+        self._policies[digest] = text
 
     def policy_text(self, digest: str) -> str | None:
         return self._policies.get(digest)

@@ -514,7 +514,7 @@ class PostgresDueRecorder(PostgresApplicationRecorder):
             curs.execute(
                 self._sql(
                     "INSERT INTO {schema}.meta (key, value) VALUES (%s, %s) "
-                    "ON CONFLICT (key) DO NOTHING"
+                    "ON CONFLICT (key) DO UPDATE SET value = excluded.value"
                 ),
                 (f"policy {digest}", text),
             )

@@ -292,7 +292,8 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
     def save_policy(self, digest: str, text: str) -> None:
         with self._write() as connection:
             connection.execute(
-                "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
+                "INSERT INTO meta (key, value) VALUES (?, ?) "
+                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 (f"policy {digest}", text),
             )
 

@@ -1,0 +1,124 @@
+"""Where the files of two policies differ, place by place, in words."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cadence.policy.model import After, Distance, Policy, Step, canonical_step
+
+__all__ = ["StepDifference", "step_differences"]
+
+_WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class StepDifference(msgspec.Struct, frozen=True):
+    """One place at which two policies differ; empty where one has nothing there."""
+
+    place: str
+    first: str
+    second: str
+
+
+def step_differences(first: Policy, second: Policy) -> list[StepDifference]:
+    """Where two policies differ; what means the same in other words is no difference."""
+    found: list[StepDifference] = []
+
+    def note(place: str, one: object, other: object) -> None:
+        if one != other:
+            found.append(StepDifference(place, _words(one), _words(other)))
+
+    for name in ("horizon_business_days", "task_business_days"):
+        note(name, getattr(first, name), getattr(second, name))
+    note("channels", sorted(first.usable), sorted(second.usable))
+    for number, day in enumerate(_WEEK):
+        if first.week[number] != second.week[number]:
+            note(f"calendar.{day}", getattr(first.calendar, day), getattr(second.calendar, day))
+    note("calendar.closed", sorted(first.calendar.closed), sorted(second.calendar.closed))
+    places = [sorted(policy.holidays_of, key=str) for policy in (first, second)]
+    note("calendar.holidays", *places)
+    limits = [msgspec.to_builtins(policy.limits) for policy in (first, second)]
+    for key in dict.fromkeys((*limits[0], *limits[1])):
+        note(f"limits.{key}", limits[0].get(key, ""), limits[1].get(key, ""))
+    guards = [{guard.name: guard for guard in policy.guards} for policy in (first, second)]
+    for name in dict.fromkeys((*guards[0], *guards[1])):
+        one, other = guards[0].get(name), guards[1].get(name)
+        if one is None or other is None or one.canonical() != other.canonical():
+            plain = [{} if g is None else msgspec.to_builtins(g) for g in (one, other)]
+            for key in dict.fromkeys((*plain[0], *plain[1])):
+                note(f"guard {name}.{key}", plain[0].get(key, ""), plain[1].get(key, ""))
+    steps = [{step.id: step for step in policy.steps} for policy in (first, second)]
+    common = [[name for name in table if name in steps[1 - n]] for n, table in enumerate(steps)]
+    note("order of steps", *common)
+    for name in dict.fromkeys((*steps[0], *steps[1])):
+        for key, values in _step_keys(steps[0].get(name), steps[1].get(name)).items():
+            note(f"{name}.{key}" if key else name, *values)
+    for name in sorted({*first.scripts, *second.scripts}):
+        note(f"scripts.{name}", first.scripts.get(name, ""), second.scripts.get(name, ""))
+    return found
+
+
+def _step_keys(first: Step | None, second: Step | None) -> dict[str, tuple[object, object]]:
+    """The keys at which two steps differ in meaning, with what each file says there."""
+    if first is None or second is None:
+        one, other = ("" if step is None else _whole(step) for step in (first, second))
+        return {"": (one, other)}
+    said = [_plain(step) for step in (first, second)]
+    means = [canonical_step(step) for step in (first, second)]
+    found: dict[str, tuple[object, object]] = {}
+    for key in dict.fromkeys((*said[0], *said[1])):
+        if means[0].get(key) != means[1].get(key):
+            found[key] = said[0].get(key, ""), said[1].get(key, "")
+    return found
+
+
+def _whole(step: Step) -> str:
+    """A step in a line."""
+    when = "at the appointment" if step.after is None else _after(step.after)
+    times = f", {step.touches} times" if step.touches > 1 else ""
+    return f"{step.stage}, {when}{times}: {_turns(step)}"
+
+
+def _plain(step: Step) -> dict[str, str]:
+    """What a step says, key by key, in words."""
+    found = {"stage": step.stage.value, "rotation" if step.rotation else "parts": _turns(step)}
+    if step.at is not None:
+        found["at"] = step.at
+    if step.after is not None:
+        found["after"] = _after(step.after)
+    if step.touches > 1:
+        found["times"] = str(step.touches)
+    if step.within is not None:
+        found["within"] = str(Distance(minutes=step.within.minutes))
+    for key in ("requires", "rotate"):
+        plain = msgspec.to_builtins(getattr(step, key) or {})
+        if plain:
+            found[key] = _words(plain)
+    if step.answer_within is not None:
+        found["answer_within"] = str(step.answer_within)
+    return found
+
+
+def _after(after: After) -> str:
+    if after.growth is None:
+        return str(after)
+    most = after.at_most_business_days
+    limit = "" if most is None else f" up to {most}"
+    return f"{after}, then ×{after.growth:g} each{limit}"
+
+
+def _turns(step: Step) -> str:
+    turns = step.rotation or (step.parts,)
+    return "; ".join(
+        " and ".join(f"{' or '.join(part.channels)} ({part.script})" for part in turn)
+        for turn in turns
+    )
+
+
+def _words(value: object) -> str:
+    """A value as a reader of the file knows it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_words(one)}" for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_words(one) for one in value if one is not None) or "none"
+    text = str(value)
+    return text if len(text) <= 300 else text[:299] + "…"
