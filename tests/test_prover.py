@@ -69,11 +69,8 @@ ERRORS = [bad for bad in ALL if bad.verdict == "error"]
 
 _BLIND: dict[str, str] = {}
 """Proved, though the engine names the rule."""
-_LOST = "a channel is lost on the way that they need never have had"
 _PLAYED = "only the longest silence is played, on all channels"
 _SHORTER: dict[str, str] = {
-    "concern_too_few_attempts": _LOST,
-    "concern_when_a_step_lapses": _LOST,
     "exit_without_time_to_answer": _PLAYED,
     "exit_hours_to_answer": _PLAYED,
 }
@@ -83,15 +80,7 @@ _CAUSE: dict[str, str] = dict.fromkeys(
     "the first cause that is met is told, though it holds only for a lost channel",
 )
 """The cause told is not what keeps the step from being reached."""
-_NAMED_ANYWAY: dict[str, str] = dict.fromkeys(
-    (
-        "concern_too_early",
-        "concern_too_few_attempts",
-        "concern_when_a_channel_is_lost",
-        "concern_when_a_step_lapses",
-    ),
-    "next_touch names the charter's concern also where the policy itself requires as much",
-)
+_NAMED_ANYWAY: dict[str, str] = {}
 """The engine names the rule under the mended policy too."""
 _ANOTHER_WAY = {"channels_nobody_has", "gap_after_an_answer_time"}
 """Mended, the policy goes another way from the beginning."""

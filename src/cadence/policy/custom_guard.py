@@ -17,7 +17,7 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from types import FrameType
 from typing import Any, Final
@@ -172,11 +172,15 @@ def _answer(answer: object) -> Delay | Veto | None:
         until: object = answer.until
         if not _is_aware(until):
             raise GuardFailed(f"it delays until {until!r:.60}, which is no aware instant")
+        # In UTC, so that no zone of its own is asked anything later.
+        return Delay(answer.until.astimezone(UTC), because, events)
     return answer
 
 
 def _is_aware(instant: object) -> bool:
     try:
-        return isinstance(instant, datetime) and instant.utcoffset() is not None
+        if isinstance(instant, datetime) and instant.utcoffset() is None:
+            return False
+        return isinstance(instant, datetime) and instant.astimezone(UTC) == instant
     except Exception:  # a zone of its own may do anything
         return False

@@ -274,14 +274,14 @@ def _outreach(
 def _forbidden(case: Case, touchpoint: Touchpoint, so_far: charter.Counts) -> Reason | None:
     """Why the charter, or what the policy asks in vain, passes a touch over."""
     attempts = case.prospect.silence.attempts
+    versions = tuple(a.version for a in attempts)
+    # The policy's own word first: the charter is named only where it has to stop the plan.
+    asked = unmet(case.policy, touchpoint, so_far)
+    if asked is not None:
+        return Reason(Rule.PLAN, asked, versions, case.policy.source)
     rule = charter.stops(touchpoint, so_far)
     if rule is None:
-        because = unmet(case.policy, touchpoint, so_far)
-        if because is None:
-            return None
-        versions = tuple(a.version for a in attempts)
-        return Reason(Rule.PLAN, because, versions, case.policy.source)
-    versions = tuple(a.version for a in attempts)
+        return None
     if rule is Rule.SPACED_CAP:
         because = f"{so_far.spaced_calls} spaced calls were made; no more than "
         because += f"{charter.SPACED_CAP} in a silence"

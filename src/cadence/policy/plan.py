@@ -327,7 +327,7 @@ def _delayed(case: Case, step: Step, plans: list[Delayed], floor: datetime | Non
     if step.stage is AttemptStage.CONCERN:
         days = max(days, charter.CONCERN_DAYS)
     if days and start is not None and start + timedelta(days=days) > due:
-        rule = Rule.CONCERN if step.stage is AttemptStage.CONCERN else Rule.PLAN
+        rule = Rule.CONCERN if days > step.requires.days else Rule.PLAN
         until = start + timedelta(days=days)
         because = f"{days} days after the first attempt of the silence: +{span(until - due)}"
         version = prospect.silence.attempts[0].version

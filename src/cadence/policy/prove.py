@@ -127,9 +127,7 @@ def prove(policy: Policy) -> Proof:
             refuted[rule] = RuleProof(rule, False, how, events)
     for rule, how in _faults(policy):
         if rule not in refuted:
-            # No history on plan gets there, most often because another fault comes first.
-            named, events = _to_the_end(policy, rule)
-            refuted[rule] = RuleProof(rule, False, how, events if named else ())
+            refuted[rule] = RuleProof(rule, False, how, _to_the_end(policy, rule))
     how_proved = _how(graph, states)
     rules = tuple(refuted.get(rule) or RuleProof(rule, True, how_proved[rule]) for rule in CHARTER)
     unreachable = tuple(_unreachable(graph))
@@ -215,16 +213,26 @@ def _faults(policy: Policy) -> Iterator[tuple[Rule, str]]:
             yield Rule.ORDER, f"{point.name}, of stage {point.stage}, comes behind a later stage"
 
 
-def _to_the_end(policy: Policy, rule: Rule) -> tuple[bool, tuple[Event, ...]]:
-    """A whole silence, up to where the engine names ``rule``; and whether it does."""
+def _to_the_end(policy: Policy, rule: Rule) -> tuple[Event, ...]:
+    """A silence up to where the engine stops the plan by ``rule``, or makes good what it lacks.
+
+    Empty where no history on plan gets there, most often because another fault comes first.
+    """
     rehearsal = begin(policy, policy.usable, beginnings(policy)[0])
+    exit_ = policy.exit_step
+    answer = None if exit_ is None else exit_.answer_within
+    lacks = answer is None or answer.business_days is None
     for _ in range(_most_events(policy)):
-        if any(reason.rule == rule for reason in rehearsal.decision.reasons):
-            return True, tuple(rehearsal.events)
-        if rehearsal.decision.decision not in (Verdict.DUE, Verdict.WAIT):
+        decision = rehearsal.decision
+        if any(one.rule == rule for one in decision.reasons):
+            # While they may answer, the exit is a reason of every policy.
+            awaited = rehearsal.prospect.exit_delivered() is not None
+            if rule is not Rule.POLITE_EXIT or (lacks if awaited else exit_ is None):
+                return tuple(rehearsal.events)
+        if decision.decision not in (Verdict.DUE, Verdict.WAIT):
             break
         rehearsal.make()
-    return False, tuple(rehearsal.events)
+    return ()
 
 
 def _most_events(policy: Policy) -> int:

@@ -89,8 +89,20 @@ def play(
     at_end = point.channels & policy.usable
     best: tuple[Event, ...] | None = None
     few = made_on | (at_end if not at_end & made_on else frozenset())
-    for channels, changing in ((few, False), (policy.usable, False), (few, True)):
-        rehearsal = _go(policy, start, moves, channels, changing=changing)
+    lost = {
+        channel
+        for move in moves
+        if move.how == "lost"
+        for channel in policy.touchpoints[move.touch].channels
+    }
+    for channels, changing in (
+        (few, False),
+        (policy.usable, False),
+        (policy.usable - (lost - made_on), False),  # who never had what the way has them lose
+        (few, True),
+        (policy.usable, True),
+    ):
+        rehearsal = _go(policy, start, moves, channels, rule, changing=changing)
         if rehearsal is None or not _names(rehearsal, rule):
             continue
         whole = len(rehearsal.events)
@@ -111,6 +123,7 @@ def _go(
     start: Start,
     moves: tuple[Move, ...],
     channels: Iterable[Channel],
+    rule: Rule,
     *,
     changing: bool,
 ) -> Rehearsal | None:
@@ -121,6 +134,7 @@ def _go(
         start: how the silence begins.
         moves: the way.
         channels: on which the prospect has a contact point at first.
+        rule: looked for on the way.
         changing: lose and find contact points as the way needs them.
     """
     known = set(channels)
@@ -133,6 +147,8 @@ def _go(
         rehearsal = begin(policy, known, start.how, guidelines=agreed)
     have = set(known)
     for move in moves:
+        if _names(rehearsal, rule):
+            return rehearsal  # the engine stops the plan sooner than the states know
         point = policy.touchpoints[move.touch]
         if move.how == "lapsed":
             _let_lapse(rehearsal, point)
