@@ -74,7 +74,10 @@ id = "concern"
 stage = "concern"
 after = { business_days = 5 }
 requires = { attempts = 5, days = 21 }
-parts = [{ channels = ["sms", "email"], script = "concern" }]
+parts = [
+    { channels = ["sms", "email"], script = "concern" },
+    { channels = ["email"], script = "concern", along_with = "sms" },
+]
 
 [[steps]]
 id = "nurture"
@@ -249,6 +252,7 @@ CHANGES: dict[str, Change] = {
     "steps: one fewer": lambda raw: raw["steps"].pop(2),
     "steps: another order": _swap_steps,
     "stage": _set("steps.3.stage", "nurture"),
+    "along_with": _set("steps.4.parts.1.along_with", "email"),
     "after.minutes": _set("steps.1.after", {"minutes": 12}),
     "after.hours": _set("steps.2.after", {"hours": 5}),
     "after.business_days": _set("steps.4.after", {"business_days": 6}),
@@ -436,6 +440,10 @@ def raw_policies(draw: st.DrawFn) -> Raw:
     order = ["on_time", "ten_minutes", "half_day", "spaced", "concern", "nurture"]
     if draw(st.integers(0, 4)):
         stages.sort(key=order.index)
+    # The call at the appointment is made once; the reader refuses a second.
+    if "on_time" in stages:
+        first = stages.index("on_time")
+        stages = [one for n, one in enumerate(stages) if n == first or one != "on_time"]
     steps = [draw(_step(f"s{number}", stage)) for number, stage in enumerate(stages)]
     steps.append(draw(_step("bye", "polite_exit")))
     raw: Raw = {

@@ -93,7 +93,7 @@ def _touch(point: Touchpoint, steps: Sequence[str]) -> tuple[object, ...]:
         steps.index(step.id) if steps else None,
         point.stage,
         _distance(point.after),
-        tuple((part.channels, part.script) for part in point.parts),
+        tuple((part.channels, part.script, part.along_with) for part in point.parts),
         step.within,
         step.requires,
         _distance(step.answer_within),
