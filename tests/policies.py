@@ -252,7 +252,7 @@ CHANGES: dict[str, Change] = {
     "steps: one fewer": lambda raw: raw["steps"].pop(2),
     "steps: another order": _swap_steps,
     "stage": _set("steps.3.stage", "nurture"),
-    "along_with": _set("steps.4.parts.1.along_with", "email"),
+    "along_with": _set("steps.4.parts.1.along_with", "call"),
     "after.minutes": _set("steps.1.after", {"minutes": 12}),
     "after.hours": _set("steps.2.after", {"hours": 5}),
     "after.business_days": _set("steps.4.after", {"business_days": 6}),
