@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from cadence.policy.model import After, Distance, Policy, Step, canonical_step
+from cadence.policy.model import After, Distance, Policy, Step, StepPart, canonical_step
 
 __all__ = ["StepDifference", "step_differences"]
 
@@ -108,10 +108,12 @@ def _after(after: After) -> str:
 
 def _turns(step: Step) -> str:
     turns = step.rotation or (step.parts,)
-    return "; ".join(
-        " and ".join(f"{' or '.join(part.channels)} ({part.script})" for part in turn)
-        for turn in turns
-    )
+    return "; ".join(" and ".join(_part(part) for part in turn) for turn in turns)
+
+
+def _part(part: StepPart) -> str:
+    along = "" if part.along_with is None else f", along with a {part.along_with}"
+    return f"{' or '.join(part.channels)} ({part.script}){along}"
 
 
 def _words(value: object) -> str:
