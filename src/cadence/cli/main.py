@@ -11,7 +11,17 @@ from typing import Any
 
 import typer
 
-from cadence.cli import demo, policies, policy_adopt, policy_new, reads, transfer, writes
+from cadence.cli import (
+    demo,
+    policies,
+    policy_adopt,
+    policy_check,
+    policy_diff,
+    policy_new,
+    reads,
+    transfer,
+    writes,
+)
 from cadence.cli.session import AtOption, DbOption, JsonOption
 from cadence.errors import CadenceError, InputError
 
@@ -43,6 +53,8 @@ writes.register(app)
 reads.register(app)
 transfer.register(app)
 policies.register(_policy)
+policy_check.register(_policy)
+policy_diff.register(_policy)
 policy_adopt.register(_policy)
 policy_new.register(_policy)
 app.add_typer(_policy, name="policy")

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from cadence.cli.policy_files import find_policy
 from cadence.cli.session import Session, command
 from cadence.cli.show import due_header, due_line, explanation, replay_lines
 from cadence.core.wire import parse_instant
@@ -90,11 +91,18 @@ def register(app: typer.Typer) -> None:
             str | None,
             typer.Option("--until", metavar="VERSION|INSTANT", help="Stop there."),
         ] = None,
+        policy: Annotated[
+            str | None,
+            typer.Option(
+                "--policy", help="As under this policy, as long as they have adopted no other."
+            ),
+        ] = None,
     ) -> None:
         """Show a history step by step, with stage and decision after each event."""
         limit = None if until_ is None else _limit(until_)
+        default = None if policy is None else find_policy(policy)
         with session.reading() as store:
-            policies = store.policies
+            policies = store.policies if default is None else store.policies.under(default)
             steps = list(replay(until(store.history(p), limit), policies))
         if session.json:
             session.print_json([_plain(step, policies) for step in steps])
