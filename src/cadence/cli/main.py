@@ -16,6 +16,8 @@ from cadence.cli import (
     demo,
     policies,
     policy_adopt,
+    policy_check,
+    policy_diff,
     policy_new,
     reads,
     transfer,
@@ -55,6 +57,8 @@ audit.register(app)
 whatif.register(app)
 transfer.register(app)
 policies.register(_policy)
+policy_check.register(_policy)
+policy_diff.register(_policy)
 policy_adopt.register(_policy)
 policy_new.register(_policy)
 app.add_typer(_policy, name="policy")

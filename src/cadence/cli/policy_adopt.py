@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cadence.cli.policies import PolicyArgument, find_policy, summary
+from cadence.cli.policy_files import PolicyArgument, find_policy, summary
 from cadence.cli.policy_preview import COUNTS, Seen, look
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain

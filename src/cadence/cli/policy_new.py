@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
+import tomli_w
 import typer
 
-from cadence.cli.policies import summary
+from cadence.cli.policy_files import summary
 from cadence.cli.session import Session, command
 from cadence.errors import InputError, StoreError
-from cadence.policy.load import loads
+from cadence.policy.business_time import QUIET_FROM, QUIET_UNTIL, parse_hours
+from cadence.policy.charter import Rule
+from cadence.policy.load import builtin_names, loads
+from cadence.policy.model import Policy
+from cadence.policy.prove import prove
 
 __all__ = ["register"]
+
+_LONGEST_ID = 60
 
 
 class _Wishes(NamedTuple):
@@ -85,27 +94,96 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Write a new policy file, commented and proved; asks what no flag says."""
         path = Path(file)
-        name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")
-        if not re.match(r"[a-z]", name):
-            name = f"policy-{name}".rstrip("-")
+        name = _name(file, path)
         wishes = _Wishes(
-            name, title or name, calls, gap, email, concern, nurture, answer, hours, horizon
+            name,
+            title or name,
+            calls,
+            gap,
+            email,
+            concern,
+            nurture,
+            answer,
+            _hours(hours),
+            horizon,
         )
         text = _text(wishes)
         made = loads(text, path.name)  # nothing is written that is not proved
-        try:
-            with path.open("x", encoding="utf-8") as out:
-                out.write(text)
-        except FileExistsError:
-            raise InputError(f"{file}: exists already", "choose another name") from None
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise StoreError(f"{file}: {reason}", "name a file that can be written") from None
+        _check_all_made(made)
+        _write(file, path, text)
         if session.json:
             session.print_json(summary(made))
             return
         session.write(f"{made.id} written to {file}, and proved")
-        session.write(f"look at it with: cadence policy show {file}")
+        session.write(f"look at it with: cadence policy show {shlex.quote(file)}")
+
+
+def _name(file: str, path: Path) -> str:
+    """The policy's id, from the name of its file.
+
+    Raises:
+        InputError: the file can't be one of a new policy.
+    """
+    if path.suffix != ".toml":
+        raise InputError(f"{file!r} is no name of a policy file", "name one such as our-way.toml")
+    if path.exists():
+        raise InputError(f"{file}: exists already", "choose another name")
+    name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")
+    if not re.match(r"[a-z]", name):
+        name = f"policy-{name}"
+    name = name[:_LONGEST_ID].rstrip("-")
+    if name in builtin_names():
+        raise InputError(
+            f"{file}: {name} is a policy of the catalogue", f"choose another name: our-{name}.toml"
+        )
+    return name
+
+
+def _hours(given: str) -> str:
+    """Business hours as a list in the file.
+
+    Raises:
+        InputError: they are no hours, are quiet hours, or overlap.
+    """
+    try:
+        spans = [one.strip() for one in given.split(",")]
+        hours = sorted(parse_hours(one) for one in spans)
+    except InputError as error:
+        raise InputError(f"--hours: {error.what}", error.mend) from None
+    if any(start < QUIET_UNTIL or end > QUIET_FROM for start, end in hours):
+        raise InputError(
+            f"--hours: {given} are quiet hours in part", "give hours from 08:00 to 21:00"
+        )
+    if any(later[0] < earlier[1] for earlier, later in pairwise(hours)):
+        raise InputError(f"--hours: {given} overlap", 'give e.g. "09:00-12:00, 13:00-17:00"')
+    return ", ".join(f'"{one}"' for one in spans)
+
+
+def _check_all_made(policy: Policy) -> None:
+    """Refuse wishes of which one keeps another from ever coming true."""
+    for one in prove(policy).unreachable:
+        mend = "wish for other calls"
+        if one.rule == Rule.HORIZON:
+            mend = "give a larger --horizon, or wish for fewer or closer touches"
+        elif one.step == "concern":
+            mend = "give more --calls: it is asked after five attempts, or not at all: --no-concern"
+        raise InputError(f"{one.step} would never be made: {one.because}", mend)
+
+
+def _write(file: str, path: Path, text: str) -> None:
+    """Write a new file, whole or not at all."""
+    made = False
+    try:
+        with path.open("x", encoding="utf-8") as out:
+            made = True
+            out.write(text)
+    except FileExistsError:
+        raise InputError(f"{file}: exists already", "choose another name") from None
+    except (OSError, ValueError) as error:
+        if made:
+            path.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StoreError(f"{file}: {reason}", "name a file that can be written") from None
 
 
 def _ask() -> bool:
@@ -114,8 +192,7 @@ def _ask() -> bool:
 
 
 def _text(wishes: _Wishes) -> str:
-    hours = f'["{wishes.hours}"]'
-    days = "\n".join(f"{day} = {hours}" for day in ("mon", "tue", "wed", "thu", "fri"))
+    days = "\n".join(f"{day} = [{wishes.hours}]" for day in ("mon", "tue", "wed", "thu", "fri"))
     parts = '[{ channels = ["call"], script = "spaced" }]'
     with_email = ""
     if wishes.email:
@@ -140,19 +217,22 @@ def _text(wishes: _Wishes) -> str:
         last = max(last, least)
     steps.append(_EXIT.format(gap=last, answer=wishes.answer))
     horizon = wishes.horizon or min(1000, max(45, 2 * (total + last)))
-    head = _HEAD.format(id=wishes.id, title=wishes.title, horizon=horizon, days=days)
+    said = " ".join(wishes.title.split())
+    comment = "".join(one if one.isprintable() else " " for one in said)
+    title = tomli_w.dumps({"title": wishes.title}).strip()
+    head = _HEAD.format(id=wishes.id, comment=comment, title=title, horizon=horizon, days=days)
     return head + "".join(steps)
 
 
 _HEAD = """\
-# {title}: a policy of our own.
+# {comment}: a policy of our own.
 #
 # Look at it with: cadence policy show FILE; prove it again after every change with: cadence policy
 # check FILE; compare it with: cadence policy diff tip8 FILE. docs/policy.md explains every key.
 
 id = "{id}"
 version = 1                     # raise it with every change of meaning
-title = "{title}"
+{title}
 source = "our own way"
 
 # In a silence longer than this only the polite exit is left: lateness costs calls, not patience.

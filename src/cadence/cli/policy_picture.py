@@ -10,7 +10,6 @@ from cadence.policy.timetable import Entry
 __all__ = ["picture"]
 
 _WIDTH = 64
-_CLOSE = "close"
 
 
 def picture(entries: Sequence[Entry], width: int = _WIDTH) -> list[str]:
@@ -30,13 +29,12 @@ def picture(entries: Sequence[Entry], width: int = _WIDTH) -> list[str]:
     lanes = [
         (c.value, [e.business_day // scale for e in entries if c.value in e.channels]) for c in used
     ]
-    lanes.append((_CLOSE, [e.business_day // scale for e in entries if e.step == _CLOSE]))
+    for end in dict.fromkeys(e.step for e in entries if not e.channels):
+        lanes.append((end, [e.business_day // scale for e in entries if e.step == end]))
     margin = max(len(name) for name, _ in lanes)
     lines = [f"{'day':{margin}} {_axis(columns, scale)}"]
     for name, places in lanes:
-        marks = [
-            " " if not n else "·" if n < 0 else _mark(n, name) for n in _counts(places, columns)
-        ]
+        marks = [_mark(n, name) for n in _counts(places, columns)]
         lines.append(f"{name:{margin}} {''.join(marks)}".rstrip())
     if scale > 1:
         lines.append(f"{'':{margin}} one column is {scale} business days")
@@ -51,7 +49,9 @@ def _counts(places: list[int], columns: int) -> list[int]:
 
 
 def _mark(number: int, lane: str) -> str:
-    if lane == _CLOSE:
+    if not number:
+        return " "
+    if lane not in set(Channel):
         return "■"
     return "●" if number == 1 else str(number) if number < 10 else "+"
 

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from cadence.cli.files import write_text
+from cadence.cli.policy_files import find_policy
 from cadence.cli.session import Session, command
 from cadence.cli.show import anyway_lines, due_header, due_line, explanation, replay_lines
 from cadence.core.events import Channel
@@ -20,7 +21,6 @@ from cadence.history.anyway import to_builtins as anyway_to_builtins
 from cadence.history.moments import moments
 from cadence.history.replay import replay, until
 from cadence.history.replay import to_builtins as replay_to_builtins
-from cadence.policy.catalogue import Policies
 from cadence.policy.decision import to_builtins
 
 __all__ = ["register"]
@@ -124,7 +124,9 @@ def register(app: typer.Typer) -> None:
         ] = False,
         policy: Annotated[
             str | None,
-            typer.Option("--policy", metavar="POLICY", help="In place of the default policy."),
+            typer.Option(
+                "--policy", metavar="POLICY", help="As under this policy, if they adopted no other."
+            ),
         ] = None,
     ) -> None:
         """Show a history step by step: what happened, what was then decided, and why."""
@@ -151,9 +153,7 @@ def register(app: typer.Typer) -> None:
         with session.reading() as store:
             events, policies = store.history(p), store.policies
             if policy is not None:
-                from cadence.cli.policies import find_policy
-
-                policies = Policies(find_policy(policy))
+                policies = policies.under(find_policy(policy))
         if session.json:
             steps = replay(events, policies, limit)
             session.print_json([replay_to_builtins(step, policies) for step in steps])

@@ -47,6 +47,10 @@ class Policies:
         self._catalogue = False
         self._find = find
 
+    def under(self, default: Policy) -> Policies:
+        """The same policies with another default."""
+        return Policies(default, self._by_digest.values(), find=self._find)
+
     def of(self, prospect: Prospect) -> Policy | None:
         """The policy of ``prospect``; ``None``: it adopted one that is not at hand."""
         if prospect.policy is None:

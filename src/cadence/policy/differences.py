@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from cadence.policy.guards import Guard
 from cadence.policy.model import After, Distance, Policy, Step, StepPart, canonical_step
 
-__all__ = ["StepDifference", "step_differences"]
+__all__ = ["StepDifference", "guard_words", "step_differences"]
 
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -96,6 +97,15 @@ def _plain(step: Step) -> dict[str, str]:
     if step.answer_within is not None:
         found["answer_within"] = str(step.answer_within)
     return found
+
+
+def guard_words(guard: Guard) -> str:
+    """A guard in a line: its name, its kind, and what it says."""
+    plain = msgspec.to_builtins(guard)
+    kind = plain.pop("kind")
+    plain.pop("id", None)
+    name = kind if guard.name == kind else f"{guard.name} ({kind})"
+    return f"{name}{': ' if plain else ''}{_words(plain)}"
 
 
 def _after(after: After) -> str:

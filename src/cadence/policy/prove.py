@@ -337,7 +337,8 @@ def _to_its_end(
         if decision.decision is Verdict.TASK and rehearsal.prospect.stage is not Stage.NEW:
             fault = _fault(decision, alone=not whole)
             if fault is not None:
-                because = "; ".join(reason.because for reason in decision.reasons[:2])
+                reasons = [r for r in decision.reasons if r.rule != Rule.DETERMINISTIC]
+                because = "; ".join(reason.because for reason in reasons[:2])
                 yield fault, f"it ends in a task: {because}", tuple(rehearsal.events)
             return
         if decision.decision is not Verdict.DUE:

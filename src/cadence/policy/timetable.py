@@ -9,6 +9,7 @@ import msgspec
 from cadence.core.events import AttemptMade, Channel, PreferenceStated
 from cadence.core.stages import Stage
 from cadence.policy.decision import Verdict
+from cadence.policy.guards import HolidayBan, Pause
 from cadence.policy.model import Policy
 from cadence.policy.rehearsal import Rehearsal
 from cadence.policy.witness import begin, beginnings
@@ -43,9 +44,9 @@ def timetable(
 ) -> Iterator[Entry]:
     """What ``policy`` does with somebody who never answers, each touch made when it is due.
 
-    It is a rehearsal through the engine itself, so it can't promise anything else. A silence begins
-    as the policy has it: with an appointment, or else with the owner's own attempt, made as the
-    policy would make its first touch.
+    It is a rehearsal through the engine itself, so it can't promise anything else: in plain weeks,
+    without holidays and closed days. A silence begins as the policy has it: with an appointment,
+    or else with the owner's own attempt, made as the policy would make its first touch.
 
     Args:
         policy: under which.
@@ -53,6 +54,7 @@ def timetable(
         prefers: the channel they prefer.
         guidelines: whether they agreed to be followed up.
     """
+    policy = _in_plain_weeks(policy)
     known = tuple(channel for channel in Channel if channel in policy.usable)
     if channels is not None:
         known = tuple(channels)
@@ -75,6 +77,13 @@ def timetable(
             yield Entry(rehearsal.business_day, f"{rehearsal.now:%H:%M}", end, (), "")
             return
         rehearsal.make()
+
+
+def _in_plain_weeks(policy: Policy) -> Policy:
+    """The policy without the days that it closes, which are others every year."""
+    calendar = msgspec.structs.replace(policy.calendar, closed=(), holidays=())
+    guards = tuple(one for one in policy.guards if not isinstance(one, Pause | HolidayBan))
+    return msgspec.structs.replace(policy, calendar=calendar, guards=guards)
 
 
 def _first_channels(

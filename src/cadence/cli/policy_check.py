@@ -1,0 +1,171 @@
+"""A policy proved, or refuted with the shortest history on which it fails."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+import textwrap
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from cadence.cli.policy_files import PolicyArgument, find_policy, write_file
+from cadence.cli.session import Session, command
+from cadence.cli.show import paint, plain, replay_lines
+from cadence.core.wire import encode_line
+from cadence.core.wire import to_builtins as event_to_builtins
+from cadence.history.moments import moments
+from cadence.policy.bounds import Bounds
+from cadence.policy.catalogue import Policies
+from cadence.policy.charter import Rule
+from cadence.policy.model import Policy
+from cadence.policy.prove import Proof, RuleProof, prove
+
+__all__ = ["PROMISES", "register", "verdict"]
+
+PROMISES: Final = {
+    Rule.OPT_OUT: "nothing after an opt-out, on that channel or at all",
+    Rule.SPACED_CAP: "at most six spaced calls in a silence",
+    Rule.GAP: "gaps never shrink as silence grows",
+    Rule.POLITE_EXIT: "the last word is a polite exit, and they have time to answer it",
+    Rule.BOUNDED: "every silence ends",
+    Rule.FORGOTTEN: "an open prospect always has exactly one next thing",
+    Rule.CONCERN: '"are you OK?" once, after five attempts and 21 days',
+    Rule.CONTACT_POINT: "a contact point that failed is never used again",
+    Rule.GUARD: "a guard only delays or vetoes",
+    Rule.DETERMINISTIC: "the same history gives the same decision",
+    Rule.ORDER: "outreach moves forward through the stages",
+}
+"""What each rule of the charter promises."""
+
+_EXAMPLE: Final = "counterexample.jsonl"
+_INDENT: Final = " " * 26
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to ``app``."""
+
+    @command(app, "check", example="cadence policy check our-way.toml")
+    def check(
+        session: Session,
+        policy: PolicyArgument,
+        save: Annotated[
+            str | None,
+            typer.Option("--save", metavar="FILE", help="Write the counterexample as JSONL."),
+        ] = None,
+    ) -> None:
+        """Prove that a policy keeps the charter on every history, or show one on which it fails."""
+        found = find_policy(policy)
+        proof = prove(found)
+        shown = next((one for one in proof.refuted if one.counterexample), None)
+        if save is not None and shown is not None:
+            lines = b"".join(encode_line(event) + b"\n" for event in shown.counterexample)
+            write_file(save, lines.decode(), unless=policy)
+        if session.json:
+            session.print_json(_plain(proof))
+        else:
+            for line in (*_lines(found, proof), *_saved(proof, policy, shown, save)):
+                session.write(line)
+        if not proof.proved:
+            raise typer.Exit(1)
+
+
+def verdict(proof: Proof) -> list[str]:
+    """Whether a policy is proved, with its bounds and what of it is never made."""
+    if proof.bounds is None:
+        rules = ", ".join(one.rule for one in proof.refuted)
+        lines = [paint("refuted", "bold red") + f": it breaks {rules}"]
+    else:
+        lines = [paint("proved", "bold green") + f": {_bounds(proof.bounds)}"]
+    for one in proof.unreachable:
+        lines.append(paint(f"never made: {one.step} ({one.rule}: {one.because})", "yellow"))
+    return _folded(lines, "  ")
+
+
+def _plain(proof: Proof) -> dict[str, Any]:
+    return {
+        "policy": msgspec.to_builtins(proof.policy),
+        "proved": proof.proved,
+        "rules": [
+            {
+                "rule": one.rule.value,
+                "proved": one.proved,
+                "how": one.how,
+                "counterexample": [event_to_builtins(event) for event in one.counterexample],
+            }
+            for one in proof.rules
+        ],
+        "bounds": msgspec.to_builtins(proof.bounds),
+        "unreachable": [msgspec.to_builtins(one) for one in proof.unreachable],
+        "states": proof.states,
+        "transitions": proof.transitions,
+    }
+
+
+def _lines(policy: Policy, proof: Proof) -> list[str]:
+    ref = proof.policy
+    lines = [f"{paint(ref.name, 'bold')} version {ref.version}, digest {ref.digest[:12]}…", ""]
+    # What fails stands first: that is what somebody has to mend.
+    for one in sorted(proof.rules, key=lambda one: one.proved):
+        sign = paint("proved ", "green") if one.proved else paint("refuted", "bold red")
+        lines.append(f"  {sign}  {paint(f'{one.rule:13}', 'bold')}  {PROMISES[one.rule]}")
+        how = plain(one.how) if one.proved else f"but {plain(one.how)}"
+        style = "dim" if one.proved else "red"
+        lines += [paint(line, style) for line in _folded([_INDENT + how], _INDENT)]
+    lines += ["", f"{proof.states:,} states and {proof.transitions:,} moves explored", ""]
+    for one in proof.refuted:
+        lines += [*_counterexample(policy, one), ""]
+    return [*lines, *verdict(proof)]
+
+
+def _counterexample(policy: Policy, one: RuleProof) -> list[str]:
+    steps = list(moments(one.counterexample, Policies(policy)))
+    if not steps:
+        return [paint(f"{one.rule} fails", "bold") + " wherever a history gets as far"]
+    lines = [paint(f"{one.rule} fails on this history, the shortest found:", "bold")]
+    lines += [f"  {line}" for line in replay_lines(steps, brief=True)]
+    named = [reason for reason in steps[-1].decision.reasons if reason.rule == one.rule]
+    lines += [f"        {reason.rule}: {plain(reason.because)}" for reason in named]
+    return lines
+
+
+def _saved(proof: Proof, policy: str, shown: RuleProof | None, save: str | None) -> list[str]:
+    """Where the counterexample is, or how to keep it and play it."""
+    if shown is None:
+        return [] if save is None else [f"{save} was not written: there is no counterexample"]
+    name = shlex.quote(policy)
+    file = shlex.quote(save or _EXAMPLE)
+    lines = [""]
+    if save is None:
+        lines.append(f"keep the first history: cadence policy check {name} --save {file}")
+    else:
+        lines.append(f"the history of {shown.rule} was written to {save}")
+    lines.append(
+        f"play it: cadence --db trial.db import {file} && "
+        f"cadence --db trial.db replay somebody --policy {name}"
+    )
+    return lines
+
+
+def _bounds(bounds: Bounds) -> str:
+    days = bounds.business_days_to_end
+    return (
+        f"at most {bounds.attempts_in_silence} attempts in a silence, "
+        f"{bounds.attempts_in_24_hours} in any 24 hours, {bounds.attempts_in_7_days} in 7 days, "
+        f"{bounds.attempts_in_30_days} in 30 days; "
+        f"{days.shortest} to {days.longest} business days to its end"
+    )
+
+
+def _folded(lines: list[str], indent: str) -> list[str]:
+    """Lines no wider than the terminal; as they are where nobody is looking."""
+    if not sys.stdout.isatty():
+        return lines
+    width = max(60, shutil.get_terminal_size().columns)
+    return [
+        part
+        for line in lines
+        for part in textwrap.wrap(line, width, subsequent_indent=indent) or [""]
+    ]

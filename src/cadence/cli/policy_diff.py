@@ -1,0 +1,98 @@
+"""Two policies compared: the shortest history on which they part, and where their files differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import typer
+
+from cadence.cli.policy_files import PolicyArgument, find_policy
+from cadence.cli.session import Session, command
+from cadence.cli.show import happened, next_line, paint, plain
+from cadence.core.wire import to_builtins as event_to_builtins
+from cadence.history.moments import moments
+from cadence.policy.catalogue import Policies
+from cadence.policy.compare import Difference, compare, same_plan
+from cadence.policy.decision import to_builtins
+from cadence.policy.differences import StepDifference, step_differences
+from cadence.policy.model import Policy
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to ``app``."""
+
+    @command(app, "diff", example="cadence policy diff tip8 our-way.toml")
+    def diff(session: Session, a: PolicyArgument, b: PolicyArgument) -> None:
+        """Show the shortest history on which two policies decide differently, and where they do."""
+        first, second = find_policy(a), find_policy(b)
+        same = same_plan(first, second)
+        found = compare(first, second)
+        steps = [] if same else step_differences(first, second)
+        if session.json:
+            history = None if found is None else _plain(found)
+            places = [msgspec.to_builtins(step) for step in steps]
+            session.print_json({"same": same, "history": history, "steps": places})
+            return
+        names = [_name(policy, argument) for policy, argument in ((first, a), (second, b))]
+        for line in _lines(first, names, same, found):
+            session.write(line)
+        if steps:
+            session.write("")
+        for line in _places(steps, names):
+            session.write(line)
+
+
+def _name(policy: Policy, argument: str) -> str:
+    """What to call a policy; two of one name are told apart by their files."""
+    return policy.id if argument == policy.id else f"{policy.id} ({argument})"
+
+
+def _plain(found: Difference) -> dict[str, Any]:
+    return {
+        "events": [event_to_builtins(event) for event in found.events],
+        "at": msgspec.to_builtins(found.now),
+        "decisions": [to_builtins(found.first), to_builtins(found.second)],
+    }
+
+
+def _lines(first: Policy, names: list[str], same: bool, found: Difference | None) -> list[str]:
+    both = " and ".join(paint(plain(name), "bold") for name in names)
+    if same:
+        return [f"{both} are the same: their plans are equal, so they decide alike always"]
+    if found is None:
+        return [
+            f"{both} differ in what follows, but no history was found on which they decide "
+            "differently; that is no proof that there is none"
+        ]
+    count = len(found.events)
+    lines = [f"{both} decide differently after {count} event{'s' * (count != 1)}:"]
+    steps = list(moments(found.events, Policies(first)))
+    lines += [f"  {happened(step)}" for step in steps]
+    prospect = steps[-1].prospect
+    lines.append(f"seen at {found.now:%a %Y-%m-%d %H:%M} UTC:")
+    width = max(len(name) for name in names)
+    for name, decision in zip(names, (found.first, found.second), strict=True):
+        lines.append(
+            f"  {paint(f'{plain(name):{width}}', 'bold')}  {next_line(prospect, decision)}"
+        )
+    return lines
+
+
+def _places(steps: list[StepDifference], names: list[str]) -> list[str]:
+    """Each place with what both say there: side by side where that is short."""
+    width = max([0, *(len(step.place) for step in steps)])
+    lines = []
+    for step in steps:
+        place = paint(f"{step.place:{width}}", "bold")
+        one, other = (plain(text) if text else "-" for text in (step.first, step.second))
+        if width + len(one) + len(other) <= _WIDE:
+            lines.append(f"  {place}  {one}  →  {other}")
+        else:
+            lines += [f"  {place}  {one}", f"  {'':{width}}  → {other}"]
+    return lines
+
+
+_WIDE = 70
