@@ -24,7 +24,7 @@ from cadence.core.events import (
 )
 from cadence.history.whatif import Answered, Compared, compare
 from cadence.history.whatif_page import page
-from cadence.policy import Policy, builtin, loads
+from cadence.policy import Policy, builtin, read_text
 from engine_lives import DAY, HOUR, PLACES, Place, live
 from strategies import histories
 from test_audit import CARING, SHORT, attempt, later, places, plant
@@ -40,7 +40,7 @@ def variant(name: str, *changes: tuple[str, str]) -> Policy:
     for old, new in (('id = "tip8"', f'id = "{name}"'), *changes):
         assert old in text
         text = text.replace(old, new)
-    return loads(text, f"{name}.toml")
+    return read_text(text, f"{name}.toml")
 
 
 FOUR = variant("four", ("times = 6", "times = 4"))

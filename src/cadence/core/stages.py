@@ -293,10 +293,12 @@ def _compile(source: Machine) -> dict[tuple[Stage, Signal], Cell]:
             rows = source.events[signal.value].transitions.get(stage.value, [])
             if not rows:
                 table[stage, signal] = Cell(Move.REFUSE, stage)
-            elif rows[0].dest is None:
+                continue
+            (row,) = rows  # one row says what a cell does
+            if row.dest is None:
                 table[stage, signal] = Cell(Move.STAY, stage)
             else:
-                table[stage, signal] = Cell(Move.GO, Stage(rows[0].dest))
+                table[stage, signal] = Cell(Move.GO, Stage(row.dest))
     return table
 
 
