@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -30,9 +31,11 @@ from cadence.core.events import (
     ReplyReceived,
 )
 from cadence.core.stages import Stage
+from cadence.history import import_jsonl
 from cadence.history.audit import Auditor, Finding, Noticed, findings
 from cadence.history.auditing import auditor
 from cadence.policy import Policy, Rule, builtin, business_time, loads
+from cadence.store import Cadence
 from engine_lives import CALL, DAY, EMAIL, HOUR, MAIL, PLACES, Place, live
 from test_concern import POLICY as CARING
 
@@ -540,3 +543,15 @@ def test_an_appointment_set_again_and_kept_is_in_order() -> None:
     assert rules(plant(history, on_time, moved)) == []
     early = plant(history, on_time, moved - MINUTE)
     assert rules(early) == [(early[-1].version, Rule.APPOINTMENT)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((Path(__file__).parent / "golden" / "histories").glob("*.jsonl")),
+    ids=lambda p: p.stem,
+)
+def test_histories_made_under_the_catalogue_break_nothing(path: Path) -> None:
+    with Cadence.open() as store:
+        import_jsonl(store, path.read_bytes().splitlines(keepends=True))
+        (name,) = store.prospects()
+        assert auditor().audit(store.history(name)) == []

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 from cadence.core.events import AttemptStage, Channel, PolicyRef
 from cadence.errors import InputError
 from cadence.policy.business_time import BusinessTime, Week, business_time
-from cadence.policy.model import Policy, Touchpoint
+from cadence.policy.guards import Custom
+from cadence.policy.model import Limits, Policy, Touchpoint
 
 __all__ = ["RANK", "Place", "Plan"]
 
@@ -55,6 +56,10 @@ class Place(NamedTuple):
     within: timedelta | None
     requires_attempts: int
     requires_days: int
+    rotated: bool
+    """Times of day rotate in its plan, also those of what replaces a touch: only its day counts."""
+    optional: bool
+    """Passed over for causes that this reading does not look into: guidelines, limits, vetoes."""
     only_channel: Channel | None
     """The channel that it is made on while that is left, if it has one part."""
 
@@ -64,20 +69,28 @@ class Place(NamedTuple):
         return any(Channel.CALL in channels for channels in self.parts)
 
 
-def _place(point: Touchpoint, number: int) -> Place:
+def _place(point: Touchpoint, number: int, policy: Policy) -> Place:
     step, after = point.step, point.after
+    vetoed = any(isinstance(guard, Custom) for guard in policy.guards)
+    limited = policy.limits != Limits()
+    parts = tuple(
+        tuple(channel for channel in part.channels if channel in policy.usable)
+        for part in point.parts
+    )
     return Place(
         number,
         point.name,
         RANK[step.stage],
         point.position,
-        tuple(part.channels for part in point.parts),
+        parts,
         None if after is None else after.business_days,
         None if after is None else after.elapsed,
         None if step.within is None else timedelta(minutes=step.within.minutes),
         step.requires.attempts,
         step.requires.days,
-        point.parts[0].channels[0] if len(point.parts) == 1 else None,
+        any(one.rotate is not None for one in policy.steps),
+        step.requires.guidelines or limited or vetoed,
+        parts[0][0] if len(parts) == 1 and parts[0] else None,
     )
 
 
@@ -88,7 +101,7 @@ class Plan:
         ref: name, version and digest.
         known: whether it is at hand; otherwise only the charter is checked, and business days are
             counted by the calendar of the policy it was taken from.
-        week, closed: its calendar.
+        week, closed, holidays_of: its calendar.
         places: its touches before the polite exit.
         by_name: each touch by its name, also the polite exit.
         counts: how many touches it has at each rank.
@@ -103,13 +116,16 @@ class Plan:
         self.known = True
         self.week: Week = policy.week
         self.closed = policy.closed
-        self.places = tuple(_place(one, number) for number, one in enumerate(policy.touchpoints))
+        self.holidays_of = policy.holidays_of
+        self.places = tuple(
+            _place(one, number, policy) for number, one in enumerate(policy.touchpoints)
+        )
         self.counts = [0] * 8
         for place in self.places:
             self.counts[place.rank] += 1
         point = policy.exit_point
         assert point is not None  # no policy is proved without one
-        self.exit = _place(point, len(self.places))
+        self.exit = _place(point, len(self.places), policy)
         self.by_name = {place.name: place for place in (*self.places, self.exit)}
         self.horizon_business_days = policy.horizon_business_days
         answer = point.step.answer_within
@@ -132,7 +148,9 @@ class Plan:
         except KeyError:
             pass
         try:
-            found = business_time(zones, self.week, country, subdivision, self.closed)
+            found = business_time(
+                zones, self.week, country, subdivision, self.closed, self.holidays_of
+            )
         except InputError:
             found = None
         if len(self._times) >= _MOST_PLACES:

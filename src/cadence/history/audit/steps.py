@@ -177,7 +177,7 @@ def _touch(file: File, made: Made, data: AttemptMade, after_pause: bool) -> Brea
 
 def _excuse(file: File, place: Place, at: datetime) -> bool:
     """Whether a touch of the plan was rightly left out by ``at``."""
-    if not _channels(file, place):
+    if place.optional or not _channels(file, place):
         return True
     if place.rank == _SPACED and file.spaced_calls >= _CAP and place.may_call:
         return True
@@ -279,6 +279,9 @@ def _too_early(
             because = (
                 f"{place.name} requires {place.requires_days} days of silence, so it was next on "
             )
+    if place.rotated:
+        # Another time of that day than the attempt before; which, the plan works out by itself.
+        planned = min(calendar.at(calendar.day(planned), 0) for calendar in time.calendars)
     if at >= planned:
         return None
     return Breach(PLAN, f"{because}{show(file, planned)}; made on {show(file, at)}")
