@@ -20,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import adopting
 import decisions
 import decode_fold
 import due_list
@@ -28,6 +29,7 @@ import imports
 import load_one
 import msgspec
 import one_command
+import proving
 import sweeps
 import transition_checks
 from measure import Figure, Plan, say
@@ -45,6 +47,8 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan, Path], list[Figure]]]] = {
     one_command.NAME: one_command.run,
     decisions.NAME: lambda plan, folder: decisions.run(plan),
     due_list.NAME: due_list.run,
+    proving.NAME: lambda plan, folder: proving.run(plan),
+    adopting.NAME: adopting.run,
     imports.NAME: imports.run,
     sweeps.NAME: sweeps.run,
     first_screen.NAME: first_screen.run,

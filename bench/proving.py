@@ -1,0 +1,80 @@
+"""How long a proof takes: each policy of the catalogue, and the curve from 10 to 200 steps.
+
+The curve is of a plan of nurture touches that take turns on three channels, so that any of them may
+be passed over. A linear prover takes the same time a step at 200 steps as at 50.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Final
+
+from measure import Figure, Plan, figure
+
+from cadence.policy import Policy, builtin, builtin_names, prove, read_text
+
+__all__ = ["NAME", "run"]
+
+NAME = "proving"
+
+_STEPS: Final = (10, 25, 50, 100, 200)
+_HEAD: Final = """
+id = "long"
+version = 1
+title = "A long plan"
+source = "bench/proving.py"
+horizon_business_days = 1000
+task_business_days = 2
+calendar = { mon = ["09:00-17:00"], tue = ["09:00-17:00"], wed = ["09:00-17:00"] }
+"""
+_STEP: Final = """
+[[steps]]
+id = "{id}"
+stage = "{stage}"
+after = {{ business_days = 3 }}
+parts = [{{ channels = ["{channel}"], script = "nurture" }}]
+"""
+
+
+def long_plan(steps: int) -> Policy:
+    """A policy of so many steps before its exit."""
+    channels = ("call", "email", "sms")
+    text = _HEAD + "".join(
+        _STEP.format(id=f"n{n}", stage="nurture", channel=channels[n % 3]) for n in range(steps)
+    )
+    leave = _STEP.format(id="polite_exit", stage="polite_exit", channel="email")
+    return read_text(f"{text}{leave}answer_within = {{ business_days = 2 }}\n", "long.toml")
+
+
+def _seconds(policy: Policy) -> float:
+    start = perf_counter()
+    assert prove(policy).proved
+    return perf_counter() - start
+
+
+def run(plan: Plan) -> list[Figure]:
+    repetitions = max(5, min(plan.repetitions, 9))
+    policies = {name: builtin(name) for name in builtin_names()}
+    plans = {steps: long_plan(steps) for steps in _STEPS}
+    catalogue: dict[str, list[float]] = {name: [] for name in policies}
+    curve: dict[int, list[float]] = {steps: [] for steps in plans}
+    for policy in policies.values():
+        _seconds(policy)  # calendars and zones warm
+    for _ in range(repetitions):
+        for name, policy in policies.items():
+            catalogue[name].append(_seconds(policy))
+        for steps, long in plans.items():
+            curve[steps].append(_seconds(long))
+    figures = [
+        figure(NAME, f"prove {name}", "s", seen, target=1, better="less")
+        for name, seen in catalogue.items()
+    ]
+    figures += [
+        figure(NAME, f"prove {steps} steps", "s", seen, better="less")
+        for steps, seen in curve.items()
+    ]
+    a_step = [
+        (long / 200) / (short / 50) for long, short in zip(curve[200], curve[50], strict=True)
+    ]
+    figures.append(figure(NAME, "a step of 200 : a step of 50", "x", a_step, better="less"))
+    return figures
