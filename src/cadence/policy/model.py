@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from datetime import date, timedelta
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -182,6 +182,11 @@ class StepPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     along_with: Channel | None = None
 
 
+@lru_cache(maxsize=256)
+def _seconds(times: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(parse_hours(f"{text}-24:00")[0] for text in times)
+
+
 class Rotate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Another time than that of the last attempt, because that one met silence.
 
@@ -199,7 +204,7 @@ class Rotate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     @property
     def seconds(self) -> tuple[int, ...]:
         """The times, in seconds after midnight."""
-        return tuple(parse_hours(f"{text}-24:00")[0] for text in self.times)
+        return _seconds(self.times)
 
     @property
     def weekdays(self) -> tuple[int, ...]:
