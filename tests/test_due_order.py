@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import pytest
-
 from cadence.core.events import Channel, ContactPoint, Disposition, Part, ProspectAdded
 from cadence.policy import MakeAttempt, SetAppointment
 from cadence.store import Cadence
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a row waits at the hour that opens again, but what then is due was due before: the "
-    "row's time should be the least that a later decision may have (store/due.py)",
-)
 def test_what_was_due_before_a_closed_hour_keeps_its_place_in_the_list() -> None:
     points = (ContactPoint(Channel.CALL, "+1"),)
     added = datetime(2026, 11, 16, 14, tzinfo=UTC)

@@ -76,7 +76,7 @@ __all__ = ["Cadence", "Outcome"]
 _RETRIES: Final = 100
 _LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256
-_ENGINE: Final = "1"  # raised when the same events would give other due rows
+_ENGINE: Final = "2"  # raised when the same events would give other due rows
 
 Progress = Callable[[int, int | None], None]
 """Called with how many are done, and how many there are if that is known."""
@@ -551,7 +551,8 @@ class Cadence(Application[str]):
         if prospect.policy is not None and not self._is_everywhere(prospect):
             # Whoever lists may or may not have the policy it adopted: always look at it.
             return DueRow(prospect.id, Verdict.TASK.value, 0, 0)
-        return due_row(decision or self.decision(prospect, prospect.recorded_at))
+        seen = prospect.recorded_at
+        return due_row(decision or self.decision(prospect, seen), seen)
 
     def _is_everywhere(self, prospect: Prospect) -> bool:
         """Whether whoever opens this store decides under the policy that ``prospect`` adopted."""

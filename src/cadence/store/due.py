@@ -102,9 +102,19 @@ def to_micros(instant: datetime) -> int:
     return (instant - _EPOCH) // _MICROSECOND
 
 
-def due_row(decision: Decision) -> DueRow:
-    """The row of a prospect, from the decision at the moment its last event was recorded."""
+def due_row(decision: Decision, seen: datetime) -> DueRow:
+    """The row of a prospect, from the decision at the moment its last event was recorded.
+
+    Args:
+        decision: what was decided then.
+        seen: that moment.
+    """
     at = None if decision.at is None else to_micros(decision.at)
     # A task is there at once, whatever its deadline.
     wake = 0 if decision.decision is Verdict.TASK else at
+    if decision.decision is Verdict.WAIT and decision.touch is not None:
+        planned = min((r.until for r in decision.reasons if r.until is not None), default=seen)
+        if planned < seen:
+            # It waits for an hour that opens again; then it is due since it was due at first.
+            at = to_micros(planned)
     return DueRow(decision.prospect, decision.decision.value, at, wake)
