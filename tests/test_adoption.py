@@ -489,17 +489,23 @@ def test_a_move_killed_again_and_again_goes_on_where_it_stopped(
         app.append_histories((history, 0) for history in histories)
     half_way = 0
     turn = random.Random("kill")
-    for _ in range(KILLS):
+    for number in range(KILLS):
+        heard, tells = os.pipe()
         child = os.fork()
         if child == 0:
             try:
                 with Cadence.open(path) as app:
-                    adopt(app, OURS, names, NOW)
+                    adopt(app, OURS, names, NOW, progress=lambda *_: os.write(tells, b"."))
             finally:
                 os._exit(0)
-        time.sleep(turn.uniform(0, 0.08))
+        os.close(tells)
+        # Some batches on, and a moment more: so it is in the midst of one on any machine.
+        for _ in range(turn.randrange(2 * number + 3)):
+            os.read(heard, 1)
+        time.sleep(turn.uniform(0, 0.004))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(heard)
         with Cadence.open(path, read_only=True) as app:
             moved = [len(moves_of(app, name)) for name in names]
             assert set(moved) <= {0, 1}

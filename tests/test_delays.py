@@ -203,9 +203,9 @@ def test_after_an_opt_out_from_everything_no_contact_point_is_left() -> None:
 
 def test_what_the_charter_counts_of_a_silence_is_attempts_spaced_calls_and_the_concern() -> None:
     calls = [attempt(MONDAY + n * DAY) for n in range(5)]
-    assert charter.counts(after(added(), *calls[:4])) == (4, 4, False, False)
+    assert charter.counts(after(added(), *calls[:4])) == charter.Counts(4, 4, False, False)
     asked = attempt(MONDAY + 22 * DAY, AttemptStage.CONCERN, SENT)
-    assert charter.counts(after(added(), *calls, asked)) == (6, 5, True, False)
+    assert charter.counts(after(added(), *calls, asked)) == charter.Counts(6, 5, True, False)
 
 
 def test_a_second_concern_message_of_a_policy_is_passed_over() -> None:

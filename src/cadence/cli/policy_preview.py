@@ -6,8 +6,6 @@ thousands, each core takes its share of them. A process opens the store for itse
 
 from __future__ import annotations
 
-import gc
-import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from cadence.history.sweep import cores, without_collector
 from cadence.history.words import clock
 from cadence.policy.decision import Decision, Verdict
 from cadence.policy.load import read_text
@@ -84,7 +83,7 @@ def look(
     """
     shares = [prospects[at : at + _SHARE] for at in range(0, len(prospects), _SHARE)]
     job = _Job(to_toml(policy), policy.id, now, under, full)
-    processes = min(_MOST_PROCESSES, len(os.sched_getaffinity(0)), len(shares))
+    processes = min(_MOST_PROCESSES, cores(), len(shares))
     seen = Seen(Counter(), [], [])
     looked = 0
     with _looking(store, db, policy, job, len(prospects), processes) as look_at:
@@ -142,12 +141,12 @@ def _begin(db: str, job: _Job) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us stops us
     store = Cadence.open(db, read_only=True)
     _there = _There(store, read_text(job.policy, job.name), job)
-    gc.freeze()
 
 
 def _look_there(share: Sequence[str]) -> Seen:
     assert _there is not None  # _begin ran before
-    return _look(_there.store, _there.policy, _there.job, share)
+    with without_collector():
+        return _look(_there.store, _there.policy, _there.job, share)
 
 
 def _look(store: Cadence, policy: Policy, job: _Job, share: Sequence[str]) -> Seen:

@@ -30,7 +30,6 @@ from cadence.core.events import (
     Event,
     FollowUpEnded,
     FollowUpReopened,
-    Gap,
     GuidelinesAgreed,
     Intent,
     InterestNoted,
@@ -258,7 +257,7 @@ class _Draft:
         spaced_calls = 0
         # The ratchet starts anew at the on-time attempt, and the first attempt of a silence has
         # no gap within it (its recorded one, if any, reaches back into the silence before).
-        days = minutes = 0
+        largest = NO_GAP
         unmeasured: list[int] = []
         attempts = self.attempts
         before = 0
@@ -267,12 +266,12 @@ class _Draft:
                 spaced_calls += 1
             gap = attempt.gap
             if attempt.stage is _ON_TIME:
-                days = minutes = 0
+                largest = NO_GAP
                 unmeasured.clear()
             elif before and (gap is None or attempt.gap_from != before):
                 unmeasured.append(position)
-            elif before and gap is not None:
-                days, minutes = max((days, minutes), (gap.business_days, gap.minutes))
+            elif before and gap is not None and gap > largest:
+                largest = gap
             before = attempt.version
         silence = Silence(
             self.since,
@@ -280,7 +279,7 @@ class _Draft:
             tuple(attempts),
             self.suspensions,
             spaced_calls,
-            Gap(days, minutes) if days or minutes else NO_GAP,
+            largest,
             tuple(unmeasured),
         )
         return Prospect(

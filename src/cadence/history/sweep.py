@@ -22,7 +22,7 @@ from cadence.core.events import Event
 from cadence.errors import CadenceError, StoreError
 from cadence.store.application import Cadence, Progress
 
-__all__ = ["PAGE", "cores", "sweep"]
+__all__ = ["PAGE", "cores", "sweep", "without_collector"]
 
 PAGE: Final = 256
 """How many prospects are read at a time."""
@@ -98,12 +98,12 @@ def sweep(
 
 
 def _on_page(store: Cadence, work: Work[_T], page: _Page) -> _T:
-    with _without_collector():
+    with without_collector():
         return work(store.page(page[0], page[1]))
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """Events hold no cycles; looking for some while a page is decoded takes a fifth of the time."""
     was = gc.isenabled()
     gc.disable()

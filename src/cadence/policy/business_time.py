@@ -260,6 +260,12 @@ class LocalCalendar:
         local = instant.astimezone(self.tz)
         return self.at(day, _second(local), local.microsecond)
 
+    def after_business_days(self, anchor: datetime, n: int) -> datetime:
+        """The local time of day of ``anchor`` on the ``n``-th business day after it."""
+        local = anchor.astimezone(self.tz)
+        day = self.nth_business_day(local.toordinal(), n)
+        return self.at(day, _second(local), local.microsecond)
+
     def open_between(self, day: int, start: datetime, end: datetime) -> bool:
         """Whether any business hours of ``day``'s weekday lie between two instants."""
         return any(
@@ -405,6 +411,8 @@ class BusinessTime:
         The number of business days after the local date of ``start`` up to and including that of
         ``end``, suspended ones left out; where that is 0, the elapsed minutes.
         """
+        if self._one and suspended is None:  # pragma: no mutate (only saves time)
+            return self._gap(self._first, start, end, None)
         return min(
             self._gap(calendar, start, end, suspended[i] if suspended else None)
             for i, calendar in enumerate(self.calendars)
@@ -430,9 +438,8 @@ class BusinessTime:
         """The same local time on the ``n``-th business day after ``anchor``, suspended ones left
         out; with several zones the latest of theirs, which every zone measures as ``n`` or more.
         """
-        if self._one and suspended is None:
-            calendar = self._first
-            return calendar.same_time(anchor, calendar.nth_business_day(calendar.day(anchor), n))
+        if self._one and suspended is None:  # pragma: no mutate (only saves time)
+            return self._first.after_business_days(anchor, n)
         return max(
             calendar.same_time(anchor, self._nth(calendar, anchor, n, suspended, i))
             for i, calendar in enumerate(self.calendars)
@@ -496,6 +503,8 @@ class BusinessTime:
         self, start: datetime, gap: Gap, suspended: tuple[Suspended, ...] | None = None
     ) -> datetime:
         """The first instant whose :meth:`gap` from ``start`` is at least ``gap``."""
+        if self._one:  # pragma: no mutate (only saves time)
+            return self._earliest(self._first, start, gap, suspended, 0)
         return max(
             self._earliest(calendar, start, gap, suspended, i)
             for i, calendar in enumerate(self.calendars)

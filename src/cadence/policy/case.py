@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from cadence.core.events import AttemptStage, EndReason
 from cadence.core.prospect import Prospect
@@ -36,6 +38,7 @@ __all__ = [
     "DaysOff",
     "Delayed",
     "Shown",
+    "Span",
     "data_versions",
     "decided",
     "preferred_hours",
@@ -65,7 +68,7 @@ def time_for(prospect: Prospect, policy: Policy) -> BusinessTime:
     )
 
 
-class Shown(NamedTuple):
+class Shown(msgspec.Struct, frozen=True):
     """An instant on the prospect's clock, put into words when it is read."""
 
     instant: datetime
@@ -76,7 +79,7 @@ class Shown(NamedTuple):
         return f"{_WEEKDAYS[local.weekday()]} {str(local)[:16]}"
 
 
-class DaysOff(NamedTuple):
+class DaysOff(msgspec.Struct, frozen=True):
     """The days off between two instants, put into words when they are read."""
 
     start: datetime
@@ -89,7 +92,28 @@ class DaysOff(NamedTuple):
         return f", not counting {names}" if names else ""
 
 
-class Delayed(NamedTuple):
+class Closed(msgspec.Struct, frozen=True):
+    """The names of the days off between two instants, put into words when they are read."""
+
+    start: datetime
+    end: datetime
+    time: BusinessTime
+
+    def __str__(self) -> str:
+        names = [name for _, name in self.time.days_off(self.start, self.end)]
+        return f" ({', '.join(names)})" if names else ""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A duration, put into words when it is read: ``2 d 3 h``, ``15 min``."""
+
+    delta: timedelta
+
+    def __str__(self) -> str:
+        return span(self.delta)
+
+
+class Delayed(msgspec.Struct, frozen=True):
     """One rule that moved a touch later."""
 
     rule: str
@@ -185,6 +209,9 @@ class Case:
         appointment = self.prospect.appointment or self.prospect.kept
         agreed = appointment.set_at if exact and appointment is not None else None
         hours = None if exact else self.hours()
+        # Open hours lie within the waking ones, so most touches need one look.
+        if not exact and self.suspended is None and self.time.next_open(instant, hours) == instant:
+            return instant  # pragma: no mutate (only saves time)
         moved = instant
         while True:
             start = moved
@@ -196,7 +223,9 @@ class Case:
             if later is None:
                 return None
             if later != moved:
-                because = f"quiet hours, 21:00 to 08:00 local{self._added(moved, later)}"
+                because = Said(
+                    "quiet hours, 21:00 to 08:00 local: +{} to {}", self._added(moved, later)
+                )
                 delays.append(Delayed(Rule.QUIET_HOURS, later, because, (), DESIGN))
                 moved = later
             if not exact:
@@ -209,24 +238,22 @@ class Case:
             if moved == start:
                 return moved
 
-    def _added(self, before: datetime, after: datetime) -> str:
-        return f": +{span(after - before)} to {self.show(after)}"
+    def _added(self, before: datetime, after: datetime) -> tuple[Span, Shown]:
+        return Span(after - before), self.show(after)
 
     def _suspension(self, before: datetime, after: datetime) -> Delayed:
         events = tuple(s.version for s in self.prospect.silence.suspensions)
-        because = f"suspended until {self.show(after)}: +{span(after - before)}"
+        because = Said("suspended until {}: +{}", (self.show(after), Span(after - before)))
         return Delayed(Rule.SUSPENDED, after, because, events, DESIGN)
 
     def _closed(self, before: datetime, after: datetime) -> Delayed:
         events: tuple[int, ...] = ()
-        because = "outside business hours"
+        what = "business hours"
         if self.hours() is not None:
-            because = f"outside the hours they prefer, {self.prospect.preferred_hours}"
+            what = f"the hours they prefer, {self.prospect.preferred_hours}"
             events = (self.prospect.preference_version,)
-        names = [name for day, name in self.time.days_off(before - timedelta(days=1), after)]
-        if names:
-            because += f" ({', '.join(names)})"
-        because += self._added(before, after)
+        off = Closed(before - timedelta(days=1), after, self.time)
+        because = Said("outside {}{}: +{} to {}", (what, off, *self._added(before, after)))
         return Delayed(Rule.BUSINESS_HOURS, after, because, events, self.policy.source)
 
 

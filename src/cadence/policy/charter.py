@@ -9,7 +9,9 @@ a version of its own. A rule that needs no function here (``order``, ``forgotten
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from cadence.core.events import AttemptStage, Channel, Gap
 from cadence.core.prospect import Prospect
@@ -97,18 +99,20 @@ def contact_points_left(prospect: Prospect) -> tuple[tuple[Channel, str], ...]:
     """Every contact point that may still be used, in the order in which they became known."""
     if prospect.stage is Stage.OPTED_OUT:
         return ()
+    opted_out, failed = prospect.opted_out, prospect.failed
     return tuple(
-        (point.channel, point.address)
-        for point in prospect.contact_points
-        if point.channel not in prospect.opted_out
-        and (point.channel, point.address) not in prospect.failed
+        [
+            (point.channel, point.address)
+            for point in prospect.contact_points
+            if point.channel not in opted_out and (point.channel, point.address) not in failed
+        ]
     )
 
 
 # What the plan proposes, and the charter stops ----------------------------------------------------
 
 
-class Counts(NamedTuple):
+class Counts(msgspec.Struct, frozen=True):
     """What of a silence the charter and a plan's requirements count.
 
     A decision takes it from a prospect, the prover from a state that stands for many.
@@ -123,7 +127,7 @@ class Counts(NamedTuple):
 def counts(prospect: Prospect) -> Counts:
     """The counts of the running silence."""
     silence = prospect.silence
-    asked = any(attempt.stage is AttemptStage.CONCERN for attempt in silence.attempts)
+    asked = AttemptStage.CONCERN in [attempt.stage for attempt in silence.attempts]
     return Counts(len(silence.attempts), silence.spaced_calls, asked, prospect.guidelines_agreed)
 
 

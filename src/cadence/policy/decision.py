@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -35,7 +35,7 @@ class Verdict(Term):
     STOP = "stop"
 
 
-class Said(NamedTuple):
+class Said(msgspec.Struct, frozen=True):
     """A sentence that is put together when somebody reads it.
 
     Most decisions are never read: the due list asks only what and when. Two are equal if their

@@ -32,6 +32,7 @@ from cadence.policy.case import (
     MINUTE,
     Case,
     Delayed,
+    Span,
     data_versions,
     decided,
     span,
@@ -56,6 +57,7 @@ __all__ = ["next_touch", "unknown_policy"]
 _ENDED: Final = frozenset({*ENDED, Stage.OPTED_OUT})
 _SPACED: Final = rank(Stage.SPACED)
 _HOUR: Final = timedelta(hours=1)
+_CHANNELS: Final = len(Channel)
 
 
 def next_touch(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
@@ -314,7 +316,7 @@ def _pass_over(passed: list[Reason], name: str, reason: Reason) -> None:
 def _left(case: Case) -> tuple[tuple[Channel, str], ...]:
     """The contact points that may still be used, on channels that the team uses."""
     left, usable = charter.contact_points_left(case.prospect), case.policy.usable
-    if len(usable) == len(Channel):
+    if len(usable) == _CHANNELS:
         return left
     return tuple(point for point in left if point[0] in usable)
 
@@ -343,6 +345,7 @@ def _parts_on(
 
     A part is one channel's share of a touch: none gets a channel that one before it has.
     """
+    addresses = dict(reversed(left))  # of several on a channel the first
     parts: list[TouchPart] = []
     taken: set[Channel] = set()
     for part in planned_parts:
@@ -351,7 +354,7 @@ def _parts_on(
         for channel in charter.allowed_channels(prospect, part.channels):
             if channel in taken:
                 continue
-            address = next((a for c, a in left if c is channel), None)
+            address = addresses.get(channel)
             if address is not None:
                 parts.append(TouchPart(channel, address, part.script))
                 taken.add(channel)
@@ -435,7 +438,7 @@ def _due_or_wait(case: Case, touch: Touch, when: Timing, passed: list[Reason]) -
             because = f"the appointment was missed by {span(late)}; it stays due, and says so"
             reasons.append(Reason(Rule.APPOINTMENT, because, (), case.policy.source))
         elif late >= _HOUR:
-            said = Said("overdue by {}; the gaps after it grow with it", (span(late),))
+            said = Said("overdue by {}; the gaps after it grow with it", (Span(late),))
             reasons.append(Reason(Rule.PLAN, said, (), case.policy.source))
         verdict, at = Verdict.DUE, due
     else:

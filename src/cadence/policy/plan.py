@@ -8,14 +8,16 @@ days, suspensions, quiet hours, business hours and guards each may move it later
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from cadence.core.events import AttemptStage, Channel
 from cadence.core.prospect import Attempt, Prospect
 from cadence.core.stages import Stage
 from cadence.policy import charter
 from cadence.policy.business_time import SEARCH_DAYS
-from cadence.policy.case import EXACT, Case, DaysOff, Delayed, span
+from cadence.policy.case import EXACT, Case, DaysOff, Delayed, Span, span
 from cadence.policy.charter import DESIGN, Rule
 from cadence.policy.custom_guard import GuardFailed
 from cadence.policy.decision import Said, Touch, Veto
@@ -39,7 +41,7 @@ _STAGES: Final[dict[AttemptStage, Stage]] = {
 }
 
 
-class Timing(NamedTuple):
+class Timing(msgspec.Struct, frozen=True):
     """When a touch is due, and when it may be made as seen now.
 
     ``delays`` are the rules that moved it from its planned time; where it was due and is closed
@@ -52,14 +54,14 @@ class Timing(NamedTuple):
     delays: list[Delayed]
 
 
-class NoOpenTime(NamedTuple):
+class NoOpenTime(msgspec.Struct, frozen=True):
     """No open time is found within 30 days of ``since``, for the guards' ``delays`` among them."""
 
     since: datetime
     delays: list[Delayed]
 
 
-class Stopped(NamedTuple):
+class Stopped(msgspec.Struct, frozen=True):
     """A guard vetoed the touch, or gave no answer that counts (``failed``)."""
 
     guard: str
@@ -159,7 +161,7 @@ def planned(
     if until != plain:
         away = tuple(s.version for s in prospect.silence.suspensions)
         added = Said(
-            "suspended time does not count: +{} to {}", (span(until - plain), case.show(until))
+            "suspended time does not count: +{} to {}", (Span(until - plain), case.show(until))
         )
         plans.append(Delayed(Rule.SUSPENDED, until, added, away, DESIGN))
     if step.rotate is not None:
@@ -286,12 +288,12 @@ def _delayed(case: Case, step: Step, plans: list[Delayed], floor: datetime | Non
     due = plans[-1].until
     delays = list(plans)
     if floor is not None and floor > due:
-        because = f"not before the touch it replaces: {case.show(floor)}"
+        because = Said("not before the touch it replaces: {}", (case.show(floor),))
         delays.append(Delayed(Rule.LAPSED, floor, because, (), case.policy.source))
         due = floor
     promised = prospect.not_before
     if promised is not None and promised > due:
-        because = f"promised for {case.show(promised)} when the policy was adopted"
+        because = Said("promised for {} when the policy was adopted", (case.show(promised),))
         delays.append(
             Delayed(Rule.PLAN, promised, because, (prospect.policy_version,), case.policy.source)
         )
@@ -311,13 +313,11 @@ def _delayed(case: Case, step: Step, plans: list[Delayed], floor: datetime | Non
                 if step.rotate is not None and step.rotate.days:
                     _, weekday = _next_turn(case, step.rotate, prospect.silence.attempts[-1])
                     from_then = case.time.turn(from_then, None, weekday)
-            measure = (
-                f"{largest.business_days} business days"
-                if largest.business_days
-                else f"{largest.minutes} minutes"
-            )
-            because = (
-                f"gaps never shrink: the largest so far is {measure}: +{span(from_then - due)}"
+            measure = largest.business_days or largest.minutes
+            unit = "business days" if largest.business_days else "minutes"
+            because = Said(
+                "gaps never shrink: the largest so far is {} {}: +{}",
+                (measure, unit, Span(from_then - due)),
             )
             last = prospect.silence.attempts[-1].version
             delays.append(Delayed(Rule.GAP, from_then, because, (last,), DESIGN))
@@ -329,7 +329,9 @@ def _delayed(case: Case, step: Step, plans: list[Delayed], floor: datetime | Non
     if days and start is not None and start + timedelta(days=days) > due:
         rule = Rule.CONCERN if days > step.requires.days else Rule.PLAN
         until = start + timedelta(days=days)
-        because = f"{days} days after the first attempt of the silence: +{span(until - due)}"
+        because = Said(
+            "{} days after the first attempt of the silence: +{}", (days, Span(until - due))
+        )
         version = prospect.silence.attempts[0].version
         delays.append(Delayed(rule, until, because, (version,), case.policy.source))
     return delays
@@ -348,7 +350,7 @@ def _answer_time(case: Case) -> Delayed | None:
         until = case.time.after_elapsed(last.at, elapsed, case.suspended)
     else:
         until = case.time.after_business_days(last.at, answer.business_days or 1, case.suspended)
-    because = f"{answer} to answer {last.step}: until {case.show(until)}"
+    because = Said("{} to answer {}: until {}", (answer, last.step, case.show(until)))
     return Delayed(Rule.PLAN, until, because, (last.version,), case.policy.source)
 
 

@@ -32,7 +32,7 @@ from cadence.store.application import Cadence, Progress
 __all__ = ["Left", "Move", "adopt", "policy_name", "preview"]
 
 _BATCH: Final = 256
-_TRIES: Final = 50
+_TRIES: Final = 200
 _LONGEST_WAIT: Final = 0.05  # seconds
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import msgspec
 from eventsourcing.persistence import (
     IntegrityError,
     InterfaceError,
@@ -49,6 +50,11 @@ _SELECT_STREAM: Final = (
 _SELECT_PAGE: Final = (
     "SELECT count(*), group_concat(CAST(state AS TEXT), char(10)) FROM ("
     "SELECT state FROM stored_events WHERE originator_id BETWEEN ? AND ? "
+    "ORDER BY originator_id, originator_version)"
+)
+_SELECT_STREAMS: Final = (
+    "SELECT count(*), group_concat(CAST(state AS TEXT), char(10)) FROM ("
+    "SELECT state FROM stored_events WHERE originator_id IN (SELECT value FROM json_each(?)) "
     "ORDER BY originator_id, originator_version)"
 )
 _INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
@@ -223,11 +229,22 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
         return decode_stream(prospect, lines, count)
 
     def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
-        return {prospect: self.select_stream(prospect) for prospect in prospects}
+        found: dict[str, list[Event]] = {prospect: [] for prospect in prospects}
+        histories = self._select_many(_SELECT_STREAMS, (msgspec.json.encode(list(found)).decode(),))
+        if histories is None or any(one[0].prospect not in found for one in histories):
+            # Something must be looked at row by row; whoever is broken is named.
+            return {prospect: self.select_stream(prospect) for prospect in found}
+        for history in histories:
+            found[history[0].prospect] = history
+        return found
 
     def select_page(self, first: str, last: str) -> list[list[Event]] | None:
+        return self._select_many(_SELECT_PAGE, (first, last))
+
+    def _select_many(self, statement: str, params: tuple[str, ...]) -> list[list[Event]] | None:
+        """The histories that a statement finds; ``None`` if a row must be looked at by itself."""
         try:
-            count, lines = self._reader().execute(_SELECT_PAGE, (first, last)).fetchone()
+            count, lines = self._reader().execute(statement, params).fetchone()
         except sqlite3.OperationalError as error:
             if "UTF-8" not in str(error):
                 raise
