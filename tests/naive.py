@@ -305,16 +305,25 @@ def _change(history: Sequence[Fact], at: Fact) -> Fact:
     if kind == "AppointmentCancelled":
         return {"appointment": None}
     if kind == "AttemptMade" and in_silence(fact, last_contact(before)):
-        made = fact["stage"]
-        change = {"appointment": None} if made == "on_time" else {}
-        if made == "extra" or now in (*ENDED, "opted_out") or at["waits"]:
-            return change
-        if now in {"new", "engaged"} and made in {"on_time", "ten_minutes", "half_day"}:
-            return change  # these need an appointment
-        if now in OUTREACH and OUTREACH.index(made) < OUTREACH.index(now):
-            return change
-        return {**change, "stage": made}
+        after, appointment = _stage_after(fact["stage"], now, at["waits"]), at["appointment"]
+        if fact["stage"] == "on_time":
+            appointment = None
+        # Outreach that has gone on past the appointment has passed it.
+        if appointment and after != "scheduled" and appointment["at"] <= fact["occurred"]:
+            appointment = None
+        return {"stage": after, "appointment": appointment}
     return {}
+
+
+def _stage_after(made: str, now: str, waits: bool) -> str:
+    """Where an unanswered attempt of a stage brings the file."""
+    if made == "extra" or now in (*ENDED, "opted_out") or waits:
+        return now
+    if now in {"new", "engaged"} and made in {"on_time", "ten_minutes", "half_day"}:
+        return now  # these need an appointment
+    if now in OUTREACH and OUTREACH.index(made) < OUTREACH.index(now):
+        return now
+    return made
 
 
 # Business time ----------------------------------------------------------------------------------
