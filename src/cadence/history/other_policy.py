@@ -1,17 +1,21 @@
 """A prospect under another policy, which does what is due when it is due.
 
-The loop, with nobody answering: ``next_touch`` decides, and what it proposes is made at its time
-and folded. Recorded facts are put in between by whoever compares (``whatif.py``).
+The loop, with nobody answering: what the policy proposes is made at its time and folded. Recorded
+facts are put in between by whoever compares (``whatif.py``).
+
+Most silences take a plain course (``policy/course.py``): its touches are known without asking
+``next_touch`` for each. They are folded only when somebody asks for the state after them, and the
+close behind the polite exit is decided only when something was recorded after it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from typing import Final
 
-import msgspec
-
 from cadence.core.events import (
+    DELIVERED,
     AttemptMade,
     AttemptStage,
     Channel,
@@ -24,134 +28,202 @@ from cadence.core.events import (
     Part,
 )
 from cadence.core.evolve import fold
-from cadence.core.prospect import Prospect
+from cadence.core.prospect import Contact, Prospect
+from cadence.core.stages import Stage
 from cadence.errors import InputError
 from cadence.policy.case import time_for
+from cadence.policy.course import Made, course
 from cadence.policy.decide import complete_attempt
-from cadence.policy.decision import Decision, Touch, Verdict
+from cadence.policy.decision import Decision, TouchPart, Verdict
 from cadence.policy.model import Policy
 from cadence.policy.next_touch import next_touch
 from cadence.policy.zones import zone
 
-__all__ = ["Next", "OtherPolicy"]
+__all__ = ["OtherPolicy"]
 
 _MOST: Final = 10_000  # touches of one silence; every policy ends long before
 
 
-class Next(msgspec.Struct, frozen=True):
-    """What comes next, as far as a comparison asks."""
-
-    verdict: Verdict
-    at: datetime | None
-    touch: Touch | None
-
-    @property
-    def is_task(self) -> bool:
-        """Whether it is for the owner to decide."""
-        return self.verdict is Verdict.TASK
-
-
 class OtherPolicy:
-    """The prospect under the other policy, which does what is due when it is due."""
+    """The prospect under the other policy, which does what is due when it is due.
+
+    Attributes:
+        made: when attempts of the running silence were made; the caller takes out those of a
+            silence that is over.
+    """
 
     def __init__(self, policy: Policy, first: Event) -> None:
         self.policy = policy
-        self.id = first.prospect
-        self.now = first.recorded_at
-        self.prospect: Prospect | None = None
-        self.version = 0
         self.made: list[datetime] = []
+        self._id = first.prospect
+        self._now = first.recorded_at
+        self._version = 0
+        self._prospect: Prospect | None = None
         self._new: list[Event] = []
-        self._next: Next | None = None
+        self._decided: Decision | None = None
+        # The course that the silence takes; what of it was made, still to be folded; what comes.
+        self._course: Iterator[Made] | None = None
+        self._walked: list[Made] = []
+        self._ahead: Made | None = None
+        # The way out was left: until when nothing but the answer and the close was to come.
+        self._left: datetime | None = None
 
-    def state(self) -> Prospect:
-        """The fold so far."""
-        if self._new:
-            self.prospect = fold(self.prospect, self._new)
-            self._new = []
-        assert self.prospect is not None  # the first event is taken before anybody asks
-        return self.prospect
+    # What is asked of it ------------------------------------------------------------------------
+
+    def since(self) -> datetime:
+        """When the running silence began."""
+        return self._facts().silence.since
+
+    def contact(self) -> Contact:
+        """The last contact."""
+        return self._facts().contact
 
     def clock(self) -> tzinfo:
         """Their clock, on which a day is counted."""
         try:
-            return zone(self.state().zones[0])
+            return zone(self._facts().zones[0])
         except InputError:
             return zone("UTC")
 
+    def is_task(self) -> bool:
+        """Whether the policy leaves it to the owner now."""
+        if self._left is not None or self._ahead is not None:
+            return False
+        return self._decision().decision is Verdict.TASK
+
+    def next_attempt(self) -> datetime | None:
+        """When the policy makes its next attempt; ``None``: it waits, or makes none."""
+        if self._left is not None:
+            return None
+        if self._ahead is not None:
+            return self._ahead.at
+        decision = self._decision()
+        return None if decision.touch is None else decision.at
+
+    # What happens to it -------------------------------------------------------------------------
+
     def take(self, event: Event, data: Data | None = None) -> None:
         """A recorded fact, as it was."""
-        self.version += 1
-        self._new.append(
-            Event(
-                self.id,
-                self.version,
-                event.occurred_at,
-                event.recorded_at,
-                event.data if data is None else data,
-            )
-        )
-        self._next = None
+        self._catch_up()
+        self._append(event.occurred_at, event.recorded_at, event.data if data is None else data)
 
-    def decision(self) -> Next:
-        """What the policy says now."""
-        found = self._next
-        if found is None:
-            decision: Decision = next_touch(self.state(), self.policy, self.now)
-            found = self._next = Next(decision.decision, decision.at, decision.touch)
-        return found
+    def owner_tried(self, event: Event, data: AttemptMade) -> None:
+        """An owner's own attempt, where the policy left it to them: it stays."""
+        self._catch_up()
+        at = event.occurred_at
+        self.take(event, complete_attempt(self._facts(), AttemptMade(data.parts), self.policy, at))
+        self.made.append(at)
 
     def advance(self, until: datetime | None, attempts: int = _MOST) -> None:
         """Do what is due up to an instant, or (``None``) to the end; or so many attempts."""
-        while until is None or self.now <= until:
-            found = self.decision()
-            at = found.at
-            if len(self.made) >= attempts or found.is_task or at is None:
+        if self._left is None:
+            self._walk(until, attempts)
+        if self._left is not None:
+            if until is not None and until > self._left:
+                self._left = until
+        elif self._ahead is None:
+            self._decide(until, attempts)
+        elif until is not None and until > self._now:
+            self._now = until
+
+    # The plain course ---------------------------------------------------------------------------
+
+    def _walk(self, until: datetime | None, attempts: int) -> None:
+        """Make what comes of the course."""
+        if self._course is None:
+            self._course = course(self._facts(), self.policy, self._now)
+            self._ahead = next(self._course, None)
+        while (found := self._ahead) is not None:
+            if len(self.made) >= attempts or (until is not None and found.at > until):
+                return
+            self._now = found.at
+            self._walked.append(found)
+            self.made.append(self._now)
+            if found.point.stage is Stage.POLITE_EXIT and _delivered(found.parts):
+                self._left = self._now
+            self._ahead = next(self._course, None)
+
+    def _fold_walked(self) -> None:
+        """What was walked becomes part of the history."""
+        walked, self._walked = self._walked, []
+        for one in walked:
+            attempt = _attempt(one.point.stage, one.point.name, one.parts, one.gap)
+            self._append(one.at, one.at, attempt)
+
+    def _catch_up(self) -> None:
+        """Leave the course, and decide what came after the way out was left."""
+        self._fold_walked()
+        self._course = self._ahead = None
+        if self._left is not None:
+            until, self._left = self._left, None
+            self._decide(until, _MOST)
+
+    # The loop -----------------------------------------------------------------------------------
+
+    def _decide(self, until: datetime | None, attempts: int) -> None:
+        """Do what is due, asking the policy each time."""
+        self._fold_walked()
+        while until is None or self._now <= until:
+            decision = self._decision()
+            at = decision.at
+            if len(self.made) >= attempts or decision.decision is Verdict.TASK or at is None:
                 break
             if until is not None and at > until:
                 break
-            self.now = max(self.now, at)
-            if found.touch is not None:
-                self._make(found.touch)
-            elif found.verdict is Verdict.CLOSE:
-                self._record(FollowUpEnded(EndReason.NO_RESPONSE))
+            self._now = max(self._now, at)
+            if decision.touch is not None:
+                touch = decision.touch
+                attempt = _attempt(touch.stage, touch.step, touch.parts, self._gap())
+                self._append(self._now, self._now, attempt)
+                self.made.append(self._now)
+            elif decision.decision is Verdict.CLOSE:
+                self._append(self._now, self._now, FollowUpEnded(EndReason.NO_RESPONSE))
             else:
-                self._next = None  # the answer time is over: look again
-        if until is not None and until > self.now:
-            self.now = until
-            if self._next is not None and self._next.is_task:
-                self._next = None  # a task may turn into something else
+                self._decided = None  # the answer time is over: look again
+        if until is not None and until > self._now:
+            self._now = until
+            if self._decided is not None and self._decided.decision is Verdict.TASK:
+                self._decided = None  # a task may turn into something else
 
-    def _make(self, touch: Touch) -> None:
-        parts = tuple(
-            Part(
-                part.channel,
-                Disposition.NO_ANSWER if part.channel is Channel.CALL else Disposition.SENT,
-                part.address,
-            )
-            for part in touch.parts
-        )
-        stage = AttemptStage(touch.stage.value)
-        self._record(AttemptMade(parts, stage, touch.step, touch.id, self._gap()))
-        self.made.append(self.now)
+    def _decision(self) -> Decision:
+        if self._decided is None:
+            self._decided = next_touch(self._facts(), self.policy, self._now)
+        return self._decided
 
     def _gap(self) -> Gap | None:
-        prospect = self.state()
+        prospect = self._facts()
         attempts = prospect.silence.attempts
         if not attempts:
             return None
         time = time_for(prospect, self.policy)
         suspended = time.suspended(prospect.silence.suspensions)
-        return time.gap(attempts[-1].at, self.now, suspended)
+        return time.gap(attempts[-1].at, self._now, suspended)
 
-    def owner_tried(self, event: Event, data: AttemptMade) -> None:
-        """An owner's own attempt, where the policy left it to them: it stays."""
-        at = event.occurred_at
-        bare = AttemptMade(data.parts)
-        self.take(event, complete_attempt(self.state(), bare, self.policy, at))
-        self.made.append(at)
+    # Its history --------------------------------------------------------------------------------
 
-    def _record(self, data: Data) -> None:
-        self.version += 1
-        self._new.append(Event(self.id, self.version, self.now, self.now, data))
-        self._next = None
+    def _facts(self) -> Prospect:
+        """The fold of all but what was walked since."""
+        if self._new:
+            self._prospect = fold(self._prospect, self._new)
+            self._new = []
+        assert self._prospect is not None  # the first event is taken before anybody asks
+        return self._prospect
+
+    def _append(self, occurred: datetime, recorded: datetime, data: Data) -> None:
+        self._version += 1
+        self._new.append(Event(self._id, self._version, occurred, recorded, data))
+        self._decided = None
+
+
+def _attempt(stage: Stage, step: str, touch: tuple[TouchPart, ...], gap: Gap | None) -> AttemptMade:
+    """An attempt that nobody answered."""
+    parts = tuple([Part(one.channel, _unanswered(one.channel), one.address) for one in touch])
+    return AttemptMade(parts, AttemptStage(stage.value), step, gap=gap)
+
+
+def _unanswered(channel: Channel) -> Disposition:
+    return Disposition.NO_ANSWER if channel is Channel.CALL else Disposition.SENT
+
+
+def _delivered(parts: tuple[TouchPart, ...]) -> bool:
+    return any(_unanswered(part.channel) in DELIVERED for part in parts)

@@ -203,29 +203,27 @@ class _Comparison:
     def _fact(self, event: Event) -> None:
         """Something they said or did, or that we learnt."""
         other = self.other
-        before = other.state().contact
+        before = other.contact()
         other.take(event)
-        if other.state().contact.version != before.version:
+        if other.contact().version != before.version:
             self._settle(event)
 
     def _attempt(self, event: Event, data: AttemptMade) -> None:
         other, at = self.other, event.occurred_at
-        prospect = other.state()
-        if at < prospect.silence.since:
+        if at < other.since():
             return  # it belongs to a silence that is over
-        decision = other.decision()
         if data.connected:
             # What they said stays. Which touch it answered is the one that was next.
             self.recorded.append((at, event.version))
             if len(other.made) < len(self.recorded):
-                if decision.touch is not None and decision.at is not None:
-                    other.made.append(max(at, decision.at))
-                elif decision.is_task:
+                if other.is_task():
                     other.made.append(at)
+                elif (planned := other.next_attempt()) is not None:
+                    other.made.append(max(at, planned))
             self._fact(event)
             return
         self.recorded.append((at, event.version))
-        if decision.is_task:
+        if other.is_task():
             other.owner_tried(event, data)
             return
         for part in data.parts:

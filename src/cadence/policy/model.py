@@ -460,6 +460,23 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
         return Touchpoint(step, Stage.POLITE_EXIT, step.id, 0, index, after, step.parts_of(0))
 
     @cached_property
+    def plain(self) -> bool:
+        """Whether the calendar and the attempts made alone say what comes when: no guard, limit,
+        requirement or answer time before the exit, no concern, and every touch in its place.
+        """
+        return (
+            not self.guards
+            and self.limits == Limits()
+            and not self.answers
+            and all(
+                one.step.requires == Requires()
+                and one.stage is not Stage.CONCERN
+                and not (one.backward or one.behind_exit)
+                for one in self.touchpoints
+            )
+        )
+
+    @cached_property
     def answers(self) -> dict[str, Distance]:
         """The answer times of touches before the exit, by name."""
         return {

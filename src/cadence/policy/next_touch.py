@@ -15,13 +15,12 @@ give the same :class:`Decision`, with its reasons. It works in three moves:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
-from cadence.core.events import AttemptStage, Channel, EndReason, Intent
+from cadence.core.events import AttemptStage, EndReason, Intent
 from cadence.core.prospect import ContactKind, Prospect
 from cadence.core.stages import ENDED, Stage, rank
 from cadence.errors import InputError
@@ -40,7 +39,8 @@ from cadence.policy.case import (
 )
 from cadence.policy.charter import DESIGN, Rule
 from cadence.policy.decision import Decision, Reason, Said, Touch, TouchPart, Verdict
-from cadence.policy.model import Policy, Step, StepPart, Touchpoint
+from cadence.policy.model import Policy, Step, Touchpoint
+from cadence.policy.parts import exit_parts, left, parts_on
 from cadence.policy.plan import (
     NoOpenTime,
     Stopped,
@@ -57,7 +57,6 @@ __all__ = ["next_touch", "unknown_policy"]
 _ENDED: Final = frozenset({*ENDED, Stage.OPTED_OUT})
 _SPACED: Final = rank(Stage.SPACED)
 _HOUR: Final = timedelta(hours=1)
-_CHANNELS: Final = len(Channel)
 
 
 def next_touch(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
@@ -313,18 +312,10 @@ def _pass_over(passed: list[Reason], name: str, reason: Reason) -> None:
         passed.append(Reason(reason.rule, because, reason.events, reason.source))
 
 
-def _left(case: Case) -> tuple[tuple[Channel, str], ...]:
-    """The contact points that may still be used, on channels that the team uses."""
-    left, usable = charter.contact_points_left(case.prospect), case.policy.usable
-    if len(usable) == _CHANNELS:
-        return left
-    return tuple(point for point in left if point[0] in usable)
-
-
 def _parts(case: Case, touchpoint: Touchpoint, passed: list[Reason]) -> tuple[TouchPart, ...]:
     """The parts of a touch for which a channel is left; notes it if there is none."""
     prospect = case.prospect
-    parts = _parts_on(prospect, touchpoint.parts, _left(case))
+    parts = parts_on(prospect, touchpoint.parts, left(prospect, case.policy))
     if not parts:
         wanted = [channel for part in touchpoint.parts for channel in part.channels]
         names = ", ".join(dict.fromkeys(channel.value for channel in wanted))
@@ -336,30 +327,6 @@ def _parts(case: Case, touchpoint: Touchpoint, passed: list[Reason]) -> tuple[To
             reason = Reason(Rule.CONTACT_POINT, because, _lost(prospect), DESIGN)
         _pass_over(passed, touchpoint.name, reason)
     return parts
-
-
-def _parts_on(
-    prospect: Prospect, planned_parts: tuple[StepPart, ...], left: Sequence[tuple[Channel, str]]
-) -> tuple[TouchPart, ...]:
-    """The parts, each on the first of its channels for which a contact point is ``left``.
-
-    A part is one channel's share of a touch: none gets a channel that one before it has.
-    """
-    addresses = dict(reversed(left))  # of several on a channel the first
-    parts: list[TouchPart] = []
-    taken: set[Channel] = set()
-    for part in planned_parts:
-        if part.along_with is not None and part.along_with not in taken:
-            continue
-        for channel in charter.allowed_channels(prospect, part.channels):
-            if channel in taken:
-                continue
-            address = addresses.get(channel)
-            if address is not None:
-                parts.append(TouchPart(channel, address, part.script))
-                taken.add(channel)
-                break
-    return tuple(parts)
 
 
 def _lost(prospect: Prospect) -> tuple[int, ...]:
@@ -459,15 +426,15 @@ def _exit(
 ) -> Decision:
     """The polite exit on the first channel that is left and has not been tried for it."""
     prospect, policy = case.prospect, case.policy
-    left = _left(case)
-    if not left and charter.contact_points_left(prospect):
+    points = left(prospect, policy)
+    if not points and charter.contact_points_left(prospect):
         others = ", ".join(dict.fromkeys(c for c, _ in charter.contact_points_left(prospect)))
         because = f"they can be reached by {others} alone, which the team does not use"
         reason = Reason(Rule.CONTACT_POINT, because, (), DESIGN)
         return case.task(
             "leave them a polite way out yourself, or end the file", _last(case), reason
         )
-    if not left:
+    if not points:
         failed = " (each failed, or they want no more of it)" if prospect.contact_points else ""
         because = f"no contact point is left{failed}"
         reason = Reason(Rule.CONTACT_POINT, because, _lost(prospect), DESIGN)
@@ -492,7 +459,7 @@ def _exit(
     tried = {
         (part.channel, part.address or "") for attempt in prospect.exits() for part in attempt.parts
     }
-    parts = _exit_parts(case, point, [one for one in left if one not in tried])
+    parts = exit_parts(prospect, point, [one for one in points if one not in tried])
     if not parts:
         reason = Reason(
             Rule.POLITE_EXIT,
@@ -521,17 +488,6 @@ def _last(case: Case) -> datetime:
     """When they were last tried, or came to where they stand."""
     attempts = case.prospect.silence.attempts
     return attempts[-1].at if attempts else case.prospect.stage_at
-
-
-def _exit_parts(
-    case: Case, point: Touchpoint, left: list[tuple[Channel, str]]
-) -> tuple[TouchPart, ...]:
-    """The exit's parts on contact points not tried; on any channel when the planned ones are."""
-    parts = _parts_on(case.prospect, point.parts, left)
-    if parts or not left:
-        return parts
-    channel, address = left[0]
-    return (TouchPart(channel, address, point.parts[0].script),)
 
 
 def _answer(case: Case) -> Decision | None:

@@ -16,7 +16,7 @@ from cadence.core.events import AttemptStage, Channel
 from cadence.core.prospect import Attempt, Prospect
 from cadence.core.stages import Stage
 from cadence.policy import charter
-from cadence.policy.business_time import SEARCH_DAYS
+from cadence.policy.business_time import SEARCH_DAYS, BusinessTime
 from cadence.policy.case import EXACT, Case, DaysOff, Delayed, Span, span
 from cadence.policy.charter import DESIGN, Rule
 from cadence.policy.custom_guard import GuardFailed
@@ -28,6 +28,7 @@ __all__ = [
     "Stopped",
     "Timing",
     "behind_horizon",
+    "next_turn",
     "planned",
     "reached",
     "timing",
@@ -165,7 +166,8 @@ def planned(
         )
         plans.append(Delayed(Rule.SUSPENDED, until, added, away, DESIGN))
     if step.rotate is not None:
-        turned = case.time.turn(until, *_next_turn(case, step.rotate, last))
+        last_at = None if last is None else last.at
+        turned = case.time.turn(until, *next_turn(case.time, step.rotate, last_at))
         said = Said("another time than the last attempt's: {}", (case.show(turned),))
         plans.append(Delayed(Rule.PLAN, turned, said, events, policy.source))
     return plans
@@ -181,14 +183,16 @@ def _anchor_attempt(prospect: Prospect, *, exact: bool) -> Attempt | None:
     return attempts[-1] if attempts else None
 
 
-def _next_turn(case: Case, rotate: Rotate, last: Attempt | None) -> tuple[int | None, int | None]:
+def next_turn(
+    time: BusinessTime, rotate: Rotate, last: datetime | None
+) -> tuple[int | None, int | None]:
     """The time of day, in seconds, and the weekday to try next: those after the last attempt's.
 
     An attempt counts for the latest of the times that its time of day had reached; made before
     the first of them, for the first.
     """
     seconds, weekdays = rotate.seconds, rotate.weekdays
-    local = None if last is None else case.time.local(last.at)
+    local = None if last is None else time.local(last)
     second: int | None = None
     if seconds:
         turn = 0
@@ -311,7 +315,7 @@ def _delayed(case: Case, step: Step, plans: list[Delayed], floor: datetime | Non
             if largest.business_days:
                 from_then = case.time.same_time(due, from_then)
                 if step.rotate is not None and step.rotate.days:
-                    _, weekday = _next_turn(case, step.rotate, prospect.silence.attempts[-1])
+                    _, weekday = next_turn(case.time, step.rotate, prospect.silence.attempts[-1].at)
                     from_then = case.time.turn(from_then, None, weekday)
             measure = largest.business_days or largest.minutes
             unit = "business days" if largest.business_days else "minutes"

@@ -1,0 +1,216 @@
+"""The course of a silence: every touch that is made while nobody answers, one after the other.
+
+``next_touch`` decides one touch and says why. Who compares years of histories asks it for nothing
+but the next time, a dozen times for each silence. Where the calendar alone says what comes when, a
+course gives the same touches at the same times without the reasons, and without folding each
+attempt; it ends as soon as anything else has a say, and ``next_touch`` is asked again.
+``tests/test_course.py`` holds the one against the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from cadence.core.events import AttemptStage, Channel, Gap
+from cadence.core.prospect import NO_GAP, Prospect
+from cadence.core.stages import Stage, rank
+from cadence.errors import InputError
+from cadence.policy.case import EXACT, Case
+from cadence.policy.charter import SPACED_CAP
+from cadence.policy.decision import TouchPart
+from cadence.policy.model import Policy, Step, StepPart, Touchpoint
+from cadence.policy.parts import exit_parts, left, parts_on
+from cadence.policy.plan import next_turn, reached
+
+__all__ = ["Made", "course"]
+
+_FIRST: Final = rank(Stage.ON_TIME)
+_EXIT: Final = rank(Stage.POLITE_EXIT)
+
+
+class Made(msgspec.Struct, frozen=True):
+    """One touch, made as soon as it is due and open.
+
+    Attributes:
+        at: when.
+        point: which touch of the plan.
+        parts: on what.
+        gap: since the attempt before it in the silence, if there is one.
+    """
+
+    at: datetime
+    point: Touchpoint
+    parts: tuple[TouchPart, ...]
+    gap: Gap | None
+
+
+def course(prospect: Prospect, policy: Policy, now: datetime) -> Iterator[Made]:
+    """The touches that come for ``prospect`` from ``now`` on if nobody answers.
+
+    Args:
+        prospect: the fold of its events.
+        policy: the policy it is under.
+        now: from when on; what was due before it is made now.
+
+    Yields:
+        The touches, as far as the calendar alone decides, at most to the polite exit. None means
+        nothing: ask ``next_touch``.
+    """
+    if not policy.plain or not _begins_plainly(prospect, policy):
+        return
+    try:
+        case = Case(prospect, policy, now)
+    except InputError:
+        return  # a place that nobody knows is a task
+    yield from _Course(case)
+
+
+def _begins_plainly(prospect: Prospect, policy: Policy) -> bool:
+    """Whether the silence stands where its plan left it, with nothing promised beside it."""
+    if prospect.not_before is not None:
+        return False
+    attempts, appointment = prospect.silence.attempts, prospect.appointment
+    if prospect.stage is Stage.SCHEDULED:
+        points = policy.touchpoints
+        return (
+            appointment is not None
+            and not attempts
+            and bool(points)
+            and points[0].stage is Stage.ON_TIME
+            and points[0].step.at is not None
+        )
+    return (
+        _FIRST <= rank(prospect.stage) < _EXIT
+        and appointment is None
+        and bool(attempts)
+        and attempts[-1].stage is not AttemptStage.EXTRA
+        and not prospect.silence.unmeasured
+    )
+
+
+class _Course:
+    """What is known of the silence while it goes on."""
+
+    def __init__(self, case: Case) -> None:
+        silence = case.prospect.silence
+        self.case = case
+        self.now = case.now
+        self.first = silence.attempts[0].at if silence.attempts else None
+        self.last = silence.attempts[-1].at if silence.attempts else None
+        self.largest = silence.largest_gap
+        self.spaced_calls = silence.spaced_calls
+        self.points = left(case.prospect, case.policy)
+        self._parts: tuple[tuple[StepPart, ...], tuple[TouchPart, ...]] = ((), ())
+
+    def __iter__(self) -> Iterator[Made]:
+        case = self.case
+        prospect, policy = case.prospect, case.policy
+        made = reached(prospect, policy)
+        for point in policy.ahead[prospect.stage]:
+            if point.position < made.get(point.stage, 0):
+                continue
+            parts = self._parts_of(point)
+            if not parts:
+                continue
+            if (point.stage is Stage.ON_TIME) is not (self.last is None):
+                return
+            spaced = point.stage is Stage.SPACED
+            if spaced and self.spaced_calls >= SPACED_CAP and Channel.CALL in point.channels:
+                return
+            at = self._time(point)
+            if at is None or self._behind_horizon(point.step, at):
+                return
+            if spaced and any(part.channel is Channel.CALL for part in parts):
+                self.spaced_calls += 1
+            yield self._make(at, point, parts)
+        exit_point = policy.exit_point
+        if exit_point is None or self.last is None:
+            return
+        parts = exit_parts(prospect, exit_point, self.points)
+        at = self._time(exit_point) if parts else None
+        if at is not None:
+            yield self._make(at, exit_point, parts)
+
+    def _parts_of(self, point: Touchpoint) -> tuple[TouchPart, ...]:
+        planned, parts = self._parts
+        if planned is not point.parts:  # the touches of a step share theirs
+            parts = parts_on(self.case.prospect, point.parts, self.points)
+            self._parts = point.parts, parts
+        return parts
+
+    def _make(self, at: datetime, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made:
+        case = self.case
+        gap: Gap | None = None
+        if self.last is None:
+            self.first = at
+        else:
+            gap = case.time.gap(self.last, at, case.suspended)
+            self.largest = max(self.largest, gap)
+        if point.stage is Stage.ON_TIME:
+            self.largest = NO_GAP
+        self.last = self.now = at
+        return Made(at, point, parts, gap)
+
+    def _time(self, point: Touchpoint) -> datetime | None:
+        """When the touch is made; ``None`` where it lapses or finds no open time."""
+        case, step = self.case, point.step
+        planned = self._planned(point)
+        if planned is None:
+            return None
+        due = self._keeping_gaps(planned, point)
+        at = case.next_open(due, [], step)
+        if at is not None and self.now > at:
+            at = case.next_open(self.now, [], step)
+        if at is not None and step.within is not None and point.stage is not Stage.POLITE_EXIT:
+            limit = planned + timedelta(minutes=step.within.minutes)
+            if at > limit:
+                return None
+        return at
+
+    def _planned(self, point: Touchpoint) -> datetime | None:
+        case, last, after = self.case, self.last, point.after
+        if last is None:
+            appointment = case.prospect.appointment
+            return None if appointment is None else appointment.at
+        if after is None:
+            return None
+        if after.business_days is not None:
+            planned = case.time.after_business_days(last, after.business_days, case.suspended)
+        else:
+            assert after.elapsed is not None  # the loader: exactly one unit
+            exact = point.step.stage in EXACT
+            suspended = None if exact else case.suspended
+            planned = case.time.after_elapsed(last, after.elapsed, suspended)
+        rotate = point.step.rotate
+        if rotate is not None:
+            planned = case.time.turn(planned, *next_turn(case.time, rotate, last))
+        return planned
+
+    def _keeping_gaps(self, planned: datetime, point: Touchpoint) -> datetime:
+        last, largest, after = self.last, self.largest, point.after
+        if last is None or largest == NO_GAP:
+            return planned
+        days = 0 if after is None else after.business_days
+        if days and days >= largest.business_days:
+            return planned  # as many business days from the same attempt are no smaller a gap
+        case = self.case
+        allowed = case.time.earliest_with_gap(last, largest, case.suspended)
+        if allowed <= planned:
+            return planned
+        if largest.business_days:
+            allowed = case.time.same_time(planned, allowed)
+            rotate = point.step.rotate
+            if rotate is not None and rotate.days:
+                _, weekday = next_turn(case.time, rotate, last)
+                allowed = case.time.turn(allowed, None, weekday)
+        return allowed
+
+    def _behind_horizon(self, step: Step, at: datetime) -> bool:
+        first, days = self.first, self.case.policy.horizon_business_days
+        if first is None or step.stage in EXACT or at - first <= timedelta(days=days):
+            return False
+        return self.case.time.beyond(first, days, at, self.case.suspended)

@@ -1,0 +1,62 @@
+"""On what a touch reaches them: its parts, each on a contact point that may still be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from cadence.core.events import Channel
+from cadence.core.prospect import Prospect
+from cadence.policy import charter
+from cadence.policy.decision import TouchPart
+from cadence.policy.model import Policy, StepPart, Touchpoint
+
+__all__ = ["Points", "exit_parts", "left", "parts_on"]
+
+Points = tuple[tuple[Channel, str], ...]
+"""Contact points: channel and address, in the order in which they became known."""
+
+_CHANNELS: Final = len(Channel)
+
+
+def left(prospect: Prospect, policy: Policy) -> Points:
+    """The contact points that may still be used, on channels that the team uses."""
+    every, usable = charter.contact_points_left(prospect), policy.usable
+    if len(usable) == _CHANNELS:
+        return every
+    return tuple(point for point in every if point[0] in usable)
+
+
+def parts_on(
+    prospect: Prospect, planned: tuple[StepPart, ...], points: Sequence[tuple[Channel, str]]
+) -> tuple[TouchPart, ...]:
+    """The parts, each on the first of its channels for which one of ``points`` is there.
+
+    A part is one channel's share of a touch: none gets a channel that one before it has.
+    """
+    addresses = dict(reversed(points))  # of several on a channel the first
+    parts: list[TouchPart] = []
+    taken: set[Channel] = set()
+    for part in planned:
+        if part.along_with is not None and part.along_with not in taken:
+            continue
+        for channel in charter.allowed_channels(prospect, part.channels):
+            if channel in taken:
+                continue
+            address = addresses.get(channel)
+            if address is not None:
+                parts.append(TouchPart(channel, address, part.script))
+                taken.add(channel)
+                break
+    return tuple(parts)
+
+
+def exit_parts(
+    prospect: Prospect, point: Touchpoint, points: Sequence[tuple[Channel, str]]
+) -> tuple[TouchPart, ...]:
+    """The exit's parts on ``points``; on any of their channels when the planned ones are gone."""
+    parts = parts_on(prospect, point.parts, points)
+    if parts or not points:
+        return parts
+    channel, address = points[0]
+    return (TouchPart(channel, address, point.parts[0].script),)
