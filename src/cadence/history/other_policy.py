@@ -121,7 +121,7 @@ class OtherPolicy:
         if self._left is not None:
             if until is not None and until > self._left:
                 self._left = until
-        elif self._ahead is None:
+        elif self._ahead is None and self._facts().stage is not Stage.NEW:
             self._decide(until, attempts)
         elif until is not None and until > self._now:
             self._now = until

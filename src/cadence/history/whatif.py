@@ -280,10 +280,11 @@ class _Comparison:
             else:
                 total.later += 1
         first = min([*(at for at, _ in mine[:1]), *theirs[:1]])
+        recorded_by_day, under_by_day = total.recorded_by_day, total.under_by_day
         for at, _ in mine:
-            total.recorded_by_day[_bar((at - first).days)] += 1
+            recorded_by_day[bisect_right(DAYS, (at - first).days) - 1] += 1
         for at in theirs[: max(pairs, within)]:
-            total.under_by_day[_bar((at - first).days)] += 1
+            under_by_day[bisect_right(DAYS, (at - first).days) - 1] += 1
 
 
 def _split(
@@ -293,7 +294,3 @@ def _split(
     if keep_last:
         return made, []
     return [one for one in made if one <= at], [one for one in made if one > at]
-
-
-def _bar(day: int) -> int:
-    return bisect_right(DAYS, day) - 1

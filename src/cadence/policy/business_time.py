@@ -266,6 +266,26 @@ class LocalCalendar:
         day = self.nth_business_day(local.toordinal(), n)
         return self.at(day, _second(local), local.microsecond)
 
+    def open_after_business_days(
+        self, anchor: datetime, n: int, hours: Hours | None
+    ) -> datetime | None:
+        """:meth:`after_business_days`, if it is open then; ``None`` where that takes a closer look.
+
+        Args:
+            anchor: the instant before.
+            n: at least 1.
+            hours: hours that the prospect prefers, in place of the business hours.
+        """
+        local = anchor.astimezone(self.tz)
+        day = self.nth_business_day(local.toordinal(), n)
+        midnight, plain = self._midnights.get(day) or self._midnight(day)
+        if plain:
+            second = _second(local)
+            for opens, closes in (hours,) if hours else self.week[(day + 6) % 7]:
+                if opens <= second < closes:
+                    return midnight + timedelta(0, second, local.microsecond)
+        return None
+
     def open_between(self, day: int, start: datetime, end: datetime) -> bool:
         """Whether any business hours of ``day``'s weekday lie between two instants."""
         return any(

@@ -56,17 +56,16 @@ def course(prospect: Prospect, policy: Policy, now: datetime) -> Iterator[Made]:
         policy: the policy it is under.
         now: from when on; what was due before it is made now.
 
-    Yields:
-        The touches, as far as the calendar alone decides, at most to the polite exit. None means
-        nothing: ask ``next_touch``.
+    Returns:
+        The touches, as far as the calendar alone decides, at most to the polite exit. That there
+        is none says nothing: ask ``next_touch``.
     """
-    if not policy.plain or not _begins_plainly(prospect, policy):
-        return
-    try:
-        case = Case(prospect, policy, now)
-    except InputError:
-        return  # a place that nobody knows is a task
-    yield from _Course(case)
+    if policy.plain and _begins_plainly(prospect, policy):
+        try:
+            return iter(_Course(Case(prospect, policy, now)))
+        except InputError:
+            pass  # a place that nobody knows is a task
+    return iter(())
 
 
 def _begins_plainly(prospect: Prospect, policy: Policy) -> bool:
@@ -104,6 +103,9 @@ class _Course:
         self.largest = silence.largest_gap
         self.spaced_calls = silence.spaced_calls
         self.points = left(case.prospect, case.policy)
+        self.hours = case.hours()
+        calendars = case.time.calendars
+        self.calendar = calendars[0] if len(calendars) == 1 and not case.suspended else None
         self._parts: tuple[tuple[StepPart, ...], tuple[TouchPart, ...]] = ((), ())
 
     def __iter__(self) -> Iterator[Made]:
@@ -121,19 +123,19 @@ class _Course:
             spaced = point.stage is Stage.SPACED
             if spaced and self.spaced_calls >= SPACED_CAP and Channel.CALL in point.channels:
                 return
-            at = self._time(point)
-            if at is None or self._behind_horizon(point.step, at):
+            made_at = self._soon(point) or self._time(point)
+            if made_at is None or self._behind_horizon(point.step, made_at[0]):
                 return
             if spaced and any(part.channel is Channel.CALL for part in parts):
                 self.spaced_calls += 1
-            yield self._make(at, point, parts)
+            yield self._make(*made_at, point, parts)
         exit_point = policy.exit_point
         if exit_point is None or self.last is None:
             return
         parts = exit_parts(prospect, exit_point, self.points)
-        at = self._time(exit_point) if parts else None
-        if at is not None:
-            yield self._make(at, exit_point, parts)
+        made_at = (self._soon(exit_point) or self._time(exit_point)) if parts else None
+        if made_at is not None:
+            yield self._make(*made_at, exit_point, parts)
 
     def _parts_of(self, point: Touchpoint) -> tuple[TouchPart, ...]:
         planned, parts = self._parts
@@ -142,21 +144,33 @@ class _Course:
             self._parts = point.parts, parts
         return parts
 
-    def _make(self, at: datetime, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made:
-        case = self.case
-        gap: Gap | None = None
-        if self.last is None:
-            self.first = at
-        else:
-            gap = case.time.gap(self.last, at, case.suspended)
-            self.largest = max(self.largest, gap)
-        if point.stage is Stage.ON_TIME:
-            self.largest = NO_GAP
+    def _make(
+        self, at: datetime, gap: Gap | None, point: Touchpoint, parts: tuple[TouchPart, ...]
+    ) -> Made:
+        if gap is None:
+            self.first = at  # on time: gaps start anew
+        elif gap > self.largest:
+            self.largest = gap
         self.last = self.now = at
         return Made(at, point, parts, gap)
 
-    def _time(self, point: Touchpoint) -> datetime | None:
-        """When the touch is made; ``None`` where it lapses or finds no open time."""
+    def _soon(self, point: Touchpoint) -> tuple[datetime, Gap] | None:
+        """Most touches: some business days on, at the same time of day, and it is open then.
+
+        Returns:
+            When, and the gap; ``None`` where that takes a closer look.
+        """
+        calendar, last, after, step = self.calendar, self.last, point.after, point.step
+        if calendar is None or last is None or after is None:
+            return None
+        days = after.business_days
+        if not days or days < self.largest.business_days or step.rotate or step.stage in EXACT:
+            return None
+        at = calendar.open_after_business_days(last, days, self.hours)
+        return None if at is None or at < self.now else (at, Gap(days, 0))
+
+    def _time(self, point: Touchpoint) -> tuple[datetime, Gap | None] | None:
+        """When the touch is made, and the gap; ``None`` where it lapses or finds no open time."""
         case, step = self.case, point.step
         planned = self._planned(point)
         if planned is None:
@@ -169,7 +183,10 @@ class _Course:
             limit = planned + timedelta(minutes=step.within.minutes)
             if at > limit:
                 return None
-        return at
+        if at is None:
+            return None
+        gap = None if self.last is None else case.time.gap(self.last, at, case.suspended)
+        return at, gap
 
     def _planned(self, point: Touchpoint) -> datetime | None:
         case, last, after = self.case, self.last, point.after
@@ -194,7 +211,7 @@ class _Course:
         last, largest, after = self.last, self.largest, point.after
         if last is None or largest == NO_GAP:
             return planned
-        days = 0 if after is None else after.business_days
+        days = None if after is None else after.business_days
         if days and days >= largest.business_days:
             return planned  # as many business days from the same attempt are no smaller a gap
         case = self.case
