@@ -286,6 +286,18 @@ class LocalCalendar:
                     return midnight + timedelta(0, second, local.microsecond)
         return None
 
+    def open_same_day(self, anchor: datetime, instant: datetime, hours: Hours | None) -> bool:
+        """Whether ``instant`` is on the local day of ``anchor``, a business day, and open."""
+        local = instant.astimezone(self.tz)
+        day = local.toordinal()
+        if anchor.astimezone(self.tz).toordinal() != day or not self.is_business_day(day):
+            return False
+        second = _second(local)
+        for opens, closes in (hours,) if hours else self.week[(day + 6) % 7]:
+            if opens <= second < closes:
+                return True
+        return False
+
     def open_between(self, day: int, start: datetime, end: datetime) -> bool:
         """Whether any business hours of ``day``'s weekday lie between two instants."""
         return any(

@@ -10,7 +10,7 @@ attempt; it ends as soon as anything else has a say, and ``next_touch`` is asked
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -30,6 +30,7 @@ __all__ = ["Made", "course"]
 
 _FIRST: Final = rank(Stage.ON_TIME)
 _EXIT: Final = rank(Stage.POLITE_EXIT)
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -105,7 +106,13 @@ class _Course:
         self.points = left(case.prospect, case.policy)
         self.hours = case.hours()
         calendars = case.time.calendars
-        self.calendar = calendars[0] if len(calendars) == 1 and not case.suspended else None
+        self.calendar = calendars[0] if len(calendars) == 1 else None
+        # From when on no suspended time is left.
+        self.clear_from = _LONG_AGO
+        if case.suspended:
+            self.clear_from = max(
+                (end for one in case.suspended for _, end in one.spans), default=_LONG_AGO
+            )
         self._parts: tuple[tuple[StepPart, ...], tuple[TouchPart, ...]] = ((), ())
 
     def __iter__(self) -> Iterator[Made]:
@@ -154,20 +161,36 @@ class _Course:
         self.last = self.now = at
         return Made(at, point, parts, gap)
 
-    def _soon(self, point: Touchpoint) -> tuple[datetime, Gap] | None:
-        """Most touches: some business days on, at the same time of day, and it is open then.
+    def _soon(self, point: Touchpoint) -> tuple[datetime, Gap | None] | None:
+        """Most touches: at the time that the plan names for them it is open, and nothing delays.
 
         Returns:
             When, and the gap; ``None`` where that takes a closer look.
         """
-        calendar, last, after, step = self.calendar, self.last, point.after, point.step
-        if calendar is None or last is None or after is None:
+        calendar, last, after = self.calendar, self.last, point.after
+        if calendar is None:
             return None
+        if last is None:
+            at = None if self.case.suspended else self._planned(point)
+            if at is None or at < self.now or calendar.next_waking(at) != at:
+                return None
+            return at, None
+        if after is None or last < self.clear_from or point.step.rotate is not None:
+            return None
+        largest, exact = self.largest, point.step.stage in EXACT
         days = after.business_days
-        if not days or days < self.largest.business_days or step.rotate or step.stage in EXACT:
+        if days is not None:
+            at = calendar.open_after_business_days(last, days, self.hours)
+            if at is None or at < self.now or exact or days < largest.business_days:
+                return None
+            return at, Gap(days, 0)
+        minutes = after.minutes or 60 * (after.hours or 0)
+        at = last + timedelta(minutes=minutes)
+        gap = Gap(0, minutes)
+        # Business hours lie within the waking ones, so the appointment's own steps pass too.
+        if at < self.now or gap < largest or not calendar.open_same_day(last, at, self.hours):
             return None
-        at = calendar.open_after_business_days(last, days, self.hours)
-        return None if at is None or at < self.now else (at, Gap(days, 0))
+        return at, gap
 
     def _time(self, point: Touchpoint) -> tuple[datetime, Gap | None] | None:
         """When the touch is made, and the gap; ``None`` where it lapses or finds no open time."""
