@@ -282,12 +282,12 @@ class AttemptMade(_Data, frozen=True, tag="AttemptMade.2"):
     @property
     def connected(self) -> bool:
         """Whether any part reached the person: then this is a conversation, and a contact."""
-        return any(part.disposition is Disposition.CONNECTED for part in self.parts)
+        return Disposition.CONNECTED in [part.disposition for part in self.parts]
 
     @property
     def has_call(self) -> bool:
         """Whether a call is among the parts (what the cap on spaced calls counts)."""
-        return any(part.channel is Channel.CALL for part in self.parts)
+        return Channel.CALL in [part.channel for part in self.parts]
 
 
 class ReplyReceived(_Data, frozen=True):

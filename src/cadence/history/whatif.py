@@ -41,8 +41,10 @@ __all__ = ["DAYS", "Answered", "Compared", "compare", "whatif"]
 DAYS: Final = (0, 1, 2, 4, 8, 15, 29, 57, 113)
 """From which day of a silence on each bar of the picture counts; day 0 is its first attempt's."""
 
-# They change nothing that a policy decides by.
-_NOTES: Final = frozenset({GuidelinesAgreed, InterestNoted, ReferralGiven, ValueNoted})
+# They change nothing that the other policy decides by.
+_NOTES: Final = frozenset(
+    {GuidelinesAgreed, InterestNoted, PolicyAdopted, ReferralGiven, ValueNoted}
+)
 _OUR_CLOSE: Final = frozenset({EndReason.NO_RESPONSE, EndReason.UNREACHABLE})
 _FAILING: Final = frozenset({Disposition.WRONG_NUMBER, Disposition.BOUNCED})
 
@@ -187,12 +189,14 @@ class _Comparison:
             other.made.append(first.occurred_at)
         for event in others:
             data = event.data
-            if type(data) in _NOTES or isinstance(data, PolicyAdopted):
+            if isinstance(data, AttemptMade):
+                other.advance(event.recorded_at)
+                self._attempt(event, data)
+                continue
+            if type(data) in _NOTES:
                 continue
             other.advance(event.recorded_at)
-            if isinstance(data, AttemptMade):
-                self._attempt(event, data)
-            elif isinstance(data, FollowUpEnded) and data.reason in _OUR_CLOSE:
+            if isinstance(data, FollowUpEnded) and data.reason in _OUR_CLOSE:
                 self.closed = True  # ours to decide, so the other policy decides it for itself
             else:
                 if isinstance(data, FollowUpReopened):

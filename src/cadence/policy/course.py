@@ -105,6 +105,7 @@ class _Course:
         self.spaced_calls = silence.spaced_calls
         self.points = left(case.prospect, case.policy)
         self.hours = case.hours()
+        self.horizon = timedelta(days=case.policy.horizon_business_days)
         calendars = case.time.calendars
         self.calendar = calendars[0] if len(calendars) == 1 else None
         # From when on no suspended time is left.
@@ -250,7 +251,9 @@ class _Course:
         return allowed
 
     def _behind_horizon(self, step: Step, at: datetime) -> bool:
-        first, days = self.first, self.case.policy.horizon_business_days
-        if first is None or step.stage in EXACT or at - first <= timedelta(days=days):
+        first = self.first
+        # Cheap first: that many business days need at least as many days.
+        if first is None or at - first <= self.horizon or step.stage in EXACT:
             return False
-        return self.case.time.beyond(first, days, at, self.case.suspended)
+        case = self.case
+        return case.time.beyond(first, case.policy.horizon_business_days, at, case.suspended)
