@@ -124,7 +124,8 @@ def moves(draw: st.DrawFn) -> tuple[Policy, Policy, list[Event], datetime]:
     history = draw(st.one_of(lives(old), strategies.histories()))
     assume(history)
     latest = max(event.recorded_at for event in history)
-    return old, new, history, latest + timedelta(hours=draw(st.integers(-48, 24 * 60)))
+    hours = draw(st.integers(-48, -1) | st.integers(0, 24 * 60))
+    return old, new, history, latest + timedelta(hours=hours)
 
 
 def not_sooner(decision: Decision, promised: datetime | None) -> None:

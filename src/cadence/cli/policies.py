@@ -60,7 +60,8 @@ def register(app: typer.Typer) -> None:
             return
         title = paint(plain(found.title), "bold")
         session.write(f"{title}  ({found.id} version {found.version})")
-        session.write(f"source: {plain(found.source)}; digest {found.digest}")
+        session.write(f"source: {plain(found.source)}")
+        session.write(f"digest: {found.digest}")
         session.write("")
         for line in (*picture(entries), "", *_table(entries), ""):
             session.write(line)

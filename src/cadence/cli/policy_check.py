@@ -29,7 +29,7 @@ PROMISES: Final = {
     Rule.OPT_OUT: "nothing after an opt-out, on that channel or at all",
     Rule.SPACED_CAP: "at most six spaced calls in a silence",
     Rule.GAP: "gaps never shrink as silence grows",
-    Rule.POLITE_EXIT: "the last word is a polite exit, and they have time to answer it",
+    Rule.POLITE_EXIT: "the last word is a polite exit with time to answer",
     Rule.BOUNDED: "every silence ends",
     Rule.FORGOTTEN: "an open prospect always has exactly one next thing",
     Rule.CONCERN: '"are you OK?" once, after five attempts and 21 days',

@@ -17,9 +17,9 @@ from cadence.cli.session import Session, command
 from cadence.errors import InputError, StoreError
 from cadence.policy.business_time import QUIET_FROM, QUIET_UNTIL, parse_hours
 from cadence.policy.charter import Rule
-from cadence.policy.load import builtin_names, loads
+from cadence.policy.load import builtin_names, read_text
 from cadence.policy.model import Policy
-from cadence.policy.prove import prove
+from cadence.policy.prove import prove, require_proof
 
 __all__ = ["register"]
 
@@ -108,8 +108,8 @@ def register(app: typer.Typer) -> None:
             horizon,
         )
         text = _text(wishes)
-        made = loads(text, path.name)  # nothing is written that is not proved
-        _check_all_made(made)
+        made = read_text(text, path.name)
+        _check(made, path.name)  # nothing is written that is not proved
         _write(file, path, text)
         if session.json:
             session.print_json(summary(made))
@@ -159,15 +159,23 @@ def _hours(given: str) -> str:
     return ", ".join(f'"{one}"' for one in spans)
 
 
-def _check_all_made(policy: Policy) -> None:
-    """Refuse wishes of which one keeps another from ever coming true."""
-    for one in prove(policy).unreachable:
-        mend = "wish for other calls"
-        if one.rule == Rule.HORIZON:
-            mend = "give a larger --horizon, or wish for fewer or closer touches"
-        elif one.step == "concern":
-            mend = "give more --calls: it is asked after five attempts, or not at all: --no-concern"
-        raise InputError(f"{one.step} would never be made: {one.because}", mend)
+def _check(policy: Policy, name: str) -> None:
+    """Refuse what is not proved, and wishes of which one keeps another from ever coming true."""
+    proof = prove(policy)
+    if not proof.proved:
+        require_proof(policy, name)
+    for one in proof.unreachable:
+        if one.step == "concern" and one.rule == Rule.PLAN:
+            raise InputError(
+                f"concern would never be made: {one.because}",
+                "give more --calls: it is asked after five attempts, or not at all: --no-concern",
+            )
+        # Everybody can be called, so nothing else keeps what we write from being made.
+        days = policy.horizon_business_days
+        raise InputError(
+            f"{one.step} would never be made: it falls behind the horizon of {days} business days",
+            "give a larger --horizon, or wish for fewer or closer touches",
+        )
 
 
 def _write(file: str, path: Path, text: str) -> None:

@@ -1,0 +1,649 @@
+"""The policy commands: what they print, write and refuse, in a terminal and piped."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import shlex
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import policies
+from cadence.cli import policy_preview
+from cadence.cli.main import main
+from cadence.cli.policy_check import PROMISES
+from cadence.cli.policy_page import policy_page
+from cadence.cli.policy_picture import picture
+from cadence.core.events import AttemptMade, PolicyAdopted
+from cadence.policy import builtin, builtin_names
+from cadence.policy.load import read
+from cadence.policy.prove import CHARTER, prove
+from cadence.policy.timetable import timetable
+from cadence.policy.write import to_toml
+from cadence.store import Cadence
+from test_adoption import NO_ANSWER, NOW, OURS, REFUTED, in_silence
+from test_cli import CADENCE, Cli, Done, _blocks
+
+AT = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@pytest.fixture
+def raw(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
+    """The command line in this process; anything that escapes it fails the test."""
+
+    def run(*arguments: object) -> Done:
+        capfdbinary.readouterr()
+        code = main([str(one) for one in arguments])
+        sys.stdout.flush()
+        out, err = capfdbinary.readouterr()
+        return Done(code, out.decode(), err.decode())
+
+    return run
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return tmp_path / "cadence.db"
+
+
+@pytest.fixture
+def cli(raw: Cli, db: Path) -> Cli:
+    """The command line with ``--db``."""
+    return lambda *arguments: raw(*arguments, "--db", db)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def ours(folder: Path) -> str:
+    (folder / "ours.toml").write_text(to_toml(OURS), encoding="utf-8")
+    return "ours.toml"
+
+
+@pytest.fixture
+def refuted(folder: Path) -> str:
+    (folder / "seven.toml").write_text(to_toml(REFUTED), encoding="utf-8")
+    return "seven.toml"
+
+
+def two_lines(done: Done, code: int, *named: str) -> None:
+    assert done.code == code, done
+    assert done.out == ""
+    assert done.err.count("\n") == 2, done.err
+    assert "Traceback" not in done.err
+    for text in named:
+        assert text in done.err
+
+
+# Show ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_a_timetable_says_day_time_touch_and_channels_and_the_bounds_stand_beside(
+    raw: Cli,
+    name: str,
+) -> None:
+    shown = raw("policy", "show", name)
+    assert (shown.code, shown.err) == (0, "")
+    lines = shown.out.splitlines()
+    for entry in timetable(builtin(name)):
+        assert any(
+            line.split()[:3] == [str(entry.business_day), entry.at, entry.step]
+            and all(channel in line for channel in entry.channels)
+            for line in lines
+        )
+    bounds = prove(builtin(name)).bounds
+    assert bounds is not None
+    assert f"at most {bounds.attempts_in_silence} attempts in a silence" in shown.out
+    assert max(map(len, lines[:-1])) <= 100
+    as_json = raw("policy", "show", name, "--json").json
+    assert len(as_json["timetable"]) == len(list(timetable(builtin(name))))
+    assert as_json["bounds"]["attempts_in_silence"] == bounds.attempts_in_silence
+
+
+def test_columns_stay_aligned_when_names_are_long(raw: Cli, folder: Path) -> None:
+    def change(raw_policy: policies.Raw) -> None:
+        raw_policy["steps"][3]["id"] = "x" * 50
+        raw_policy["steps"][3]["parts"] = [
+            {"channels": [channel], "script": "spaced"}
+            for channel in ("call", "email", "sms", "mail", "video_email")
+        ]
+
+    (folder / "long.toml").write_text(to_toml(policies.changed(OURS, change)), encoding="utf-8")
+    out = raw("policy", "show", "long.toml").out
+    header, *rows = [
+        line for line in out.splitlines() if re.match(r"^(day  time| *\d+  \d\d:)", line)
+    ]
+    where = header.index("after")
+    assert any(row[where:].startswith("4 business days") for row in rows)
+    assert all(len(row) <= where - 2 or row[where - 2 : where] == "  " for row in rows)
+
+
+@pytest.mark.parametrize("width", [20, 64, 120])
+@pytest.mark.parametrize("name", builtin_names())
+def test_a_picture_has_a_lane_for_each_channel_and_a_mark_for_each_touch(
+    name: str, width: int
+) -> None:
+    entries = list(timetable(builtin(name)))
+    axis, *lanes = picture(entries, width)
+    marks = "".join(line.partition(" ")[2] for line in lanes if "column" not in line)
+    shown = sum(int(one) if one.isdigit() else one in "●■+" for one in marks)
+    wanted = sum(len(entry.channels) or 1 for entry in entries)
+    assert shown <= wanted
+    assert "+" in marks or shown == wanted
+    margin = axis.index("0")
+    assert all(len(line) <= margin + width for line in lanes if "column" not in line)
+
+
+def test_what_a_policy_says_of_itself_steers_no_terminal(raw: Cli, folder: Path) -> None:
+    bad = policies.changed(OURS, lambda one: one.update(title="a\x1b[31mb", source="c\rd"))
+    (folder / "bad.toml").write_text(to_toml(bad), encoding="utf-8")
+    assert "\x1b" not in raw("policy", "show", "bad.toml").out
+    assert "\x1b" not in raw("policy", "diff", "bad.toml", "tip8").out
+
+
+# The page -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_a_page_is_one_file_that_fetches_nothing(raw: Cli, folder: Path, name: str) -> None:
+    assert raw("policy", "show", name, "--html", "page.html").code == 0
+    text = (folder / "page.html").read_text(encoding="utf-8")
+    assert not re.findall(r"(?:src|href|action)\s*=|url\(|@import|<script|https?://", text)
+    assert text.count("<circle") == sum(len(e.channels) or 1 for e in timetable(builtin(name)))
+    for rule in CHARTER:
+        assert rule in text
+
+
+def test_a_page_escapes_what_the_policy_says() -> None:
+    evil = "<script>alert(1)</script>\"'&"
+    policy = policies.changed(OURS, lambda one: one.update(title=evil, source=evil))
+    text = policy_page(policy, list(timetable(policy)), prove(policy))
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_a_page_is_never_written_over_its_policy(raw: Cli, ours: str) -> None:
+    before = Path(ours).read_bytes()
+    two_lines(raw("policy", "show", ours, "--html", f"./{ours}"), 2, "the policy itself")
+    assert Path(ours).read_bytes() == before
+
+
+# Check --------------------------------------------------------------------------------------------
+
+
+def test_every_rule_says_what_it_promises(raw: Cli) -> None:
+    assert set(PROMISES) == set(CHARTER)
+    shown = raw("policy", "check", "tip8")
+    assert (shown.code, shown.err) == (0, "")
+    for rule in CHARTER:
+        assert re.search(rf"proved +{rule} +{re.escape(PROMISES[rule])}", shown.out)
+
+
+def test_what_fails_stands_first_with_its_history(raw: Cli, refuted: str) -> None:
+    shown = raw("policy", "check", refuted)
+    assert shown.code == 1
+    first = next(line for line in shown.out.splitlines() if re.match(r" +(proved|refuted)", line))
+    assert first.split()[:2] == ["refuted", "spaced_cap"]
+    assert "fails on this history" in shown.out
+    assert "spaced_cap: spaced#7 passed over" in shown.out
+
+
+def test_a_saved_counterexample_can_be_imported_and_replayed_as_it_is_said(
+    raw: Cli,
+    refuted: str,
+    folder: Path,
+) -> None:
+    said = raw("policy", "check", refuted, "--save", "the history.jsonl")
+    [line] = [line for line in said.out.splitlines() if line.startswith("play it: ")]
+    commands = line.removeprefix("play it: ").split(" && ")
+    for command in commands:
+        done = raw(*shlex.split(command)[1:])
+        assert done.code == 0, done
+    # Under the policy itself the engine names the rule.
+    steps = raw(*shlex.split(commands[-1])[1:], "--json").json
+    assert "spaced_cap" in {reason["rule"] for reason in steps[-1]["decision"]["reasons"]}
+    steps = raw("--db", "trial.db", "replay", "somebody", "--json").json
+    assert "spaced_cap" not in {reason["rule"] for reason in steps[-1]["decision"]["reasons"]}
+
+
+def test_nothing_is_saved_where_nothing_is_refuted(raw: Cli, folder: Path) -> None:
+    shown = raw("policy", "check", "tip8", "--save", "x.jsonl")
+    assert shown.code == 0
+    assert "x.jsonl was not written" in shown.out
+    assert not (folder / "x.jsonl").exists()
+
+
+# Diff ---------------------------------------------------------------------------------------------
+
+
+def test_a_difference_is_shown_with_what_each_decides(raw: Cli, ours: str) -> None:
+    shown = raw("policy", "diff", "tip8", ours)
+    assert shown.code == 0
+    assert "decide differently after" in shown.out
+    assert re.search(r"spaced\.after +3 business days  →  4 business days", shown.out)
+    as_json = raw("policy", "diff", "tip8", ours, "--json").json
+    assert as_json["same"] is False
+    assert len(as_json["history"]["decisions"]) == 2
+    assert [event["version"] for event in as_json["history"]["events"]] == list(
+        range(1, len(as_json["history"]["events"]) + 1)
+    )
+
+
+def test_the_same_is_said_where_it_is_proved(raw: Cli, folder: Path) -> None:
+    (folder / "copy.toml").write_text(to_toml(builtin()), encoding="utf-8")
+    assert "are the same" in raw("policy", "diff", "tip8", "copy.toml").out
+    assert raw("policy", "diff", "tip8", "copy.toml", "--json").json == {
+        "same": True,
+        "history": None,
+        "steps": [],
+    }
+
+
+# New ----------------------------------------------------------------------------------------------
+
+_FLAGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "--calls": st.integers(1, 6),
+        "--gap": st.sampled_from([1, 2, 3, 10, 60]),
+        "--nurture": st.sampled_from([0, 1, 6, 24]),
+        "--answer": st.sampled_from([1, 10, 60]),
+        "--horizon": st.sampled_from([1, 20, 45, 200, 1000]),
+        "--hours": st.sampled_from(["08:00-21:00", "09:00-12:00, 13:00-17:00", "12:00-12:15"]),
+        "--title": st.sampled_from(['say "hi"', "a\nb", "{x} {{ y }}", "\\", "# not a comment"])
+        | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9),
+    },
+)
+
+
+@given(_FLAGS, st.sampled_from([None, "--email"]), st.sampled_from([None, "--concern"]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_every_combination_of_flags_is_proved_and_all_of_it_made_or_refused_before_it_is_written(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    flags: dict[str, object],
+    email: str | None,
+    concern: str | None,
+) -> None:
+    file = tmp_path / "our-way.toml"
+    file.unlink(missing_ok=True)
+    given_ = [f"{name}={value}" for name, value in flags.items()]
+    more = [flag for flag in (email, concern) if flag is not None]
+    code = main(["policy", "new", str(file), *given_, *more])
+    said = capsys.readouterr()
+    if code:
+        assert code == 2
+        assert said.err.count("\n") == 2
+        assert "would never be made" in said.err
+        assert not file.exists()
+        return
+    policy = read(file)
+    proof = prove(policy)
+    assert proof.proved
+    assert proof.unreachable == ()
+    assert policy.title == flags.get("--title", "our-way")
+    spaced = next(step for step in policy.steps if step.id == "spaced")
+    assert spaced.touches == flags.get("--calls", 6)
+    assert len(spaced.parts) == (2 if email else 1)
+    assert any(step.id == "concern" for step in policy.steps) == bool(concern)
+
+
+def test_what_flags_leave_out_is_not_asked_where_nobody_answers(raw: Cli, folder: Path) -> None:
+    made = raw("policy", "new", "our-way.toml", "--json")
+    assert made.json["name"] == "our-way"
+    assert read(folder / "our-way.toml").id == "our-way"
+
+
+@pytest.mark.parametrize(
+    ("file", "id_"),
+    [
+        ("Our Way!.toml", "our-way"),
+        ("2027.toml", "policy-2027"),
+        ("日本.toml", "policy"),
+        ("a" * 200 + ".toml", "a" * 60),
+        ("-.toml", "policy"),
+        ("...toml", "policy"),
+    ],
+)
+def test_a_policy_is_named_for_its_file(raw: Cli, folder: Path, file: str, id_: str) -> None:
+    done = raw("policy", "new", "--", file)
+    assert done.code == 0, done
+    assert read(folder / file).id == id_
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"),
+    [
+        (["our-way"], 2, "our-way"),
+        ([""], 2, "''"),
+        (["."], 2, "'.'"),
+        (["tip8.toml"], 2, "tip8 is a policy of the catalogue"),
+        (["there.toml"], 2, "there.toml: exists already"),
+        (["folder.toml"], 2, "folder.toml: exists already"),
+        (["no/such/folder.toml"], 1, "No such file or directory"),
+        (["a\0.toml"], 1, "null"),
+        (["x" * 300 + ".toml"], 1, "too long"),
+        (["x.toml", "--hours", "nine to five"], 2, "--hours"),
+        (["x.toml", "--hours", "07:00-15:00"], 2, "quiet hours"),
+        (["x.toml", "--hours", "09:00-12:00,11:00-15:00"], 2, "overlap"),
+        (["x.toml", "--hours", ""], 2, "--hours"),
+        (["x.toml", "--calls", "7"], 2, "--calls"),
+        (["x.toml", "--calls", "1", "--concern"], 2, "concern would never be made"),
+        (["x.toml", "--horizon", "5"], 2, "the horizon of 5 business days"),
+        (["x.toml", "--nurture", "24", "--gap", "60"], 2, "the horizon of 1000 business days"),
+    ],
+)
+def test_what_can_not_be_made_is_refused_and_nothing_is_written(
+    raw: Cli,
+    folder: Path,
+    arguments: list[str],
+    code: int,
+    named: str,
+) -> None:
+    (folder / "there.toml").write_text("x", encoding="utf-8")
+    (folder / "folder.toml").mkdir()
+    two_lines(raw("policy", "new", *arguments), code, named)
+    assert {path.name for path in folder.iterdir()} == {"there.toml", "folder.toml"}
+    assert (folder / "there.toml").read_text(encoding="utf-8") == "x"
+
+
+class Terminal:
+    """A command in a terminal of so many columns."""
+
+    def __init__(self, folder: Path, *arguments: str, columns: int = 80) -> None:
+        self._primary, secondary = pty.openpty()
+        fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
+        self._process = subprocess.Popen(
+            [CADENCE, *arguments],
+            cwd=folder,
+            env={**environment, "TERM": "xterm-256color"},
+            preexec_fn=lambda: os.login_tty(secondary),
+        )
+        os.close(secondary)
+        self.text = ""
+
+    def wait_for(self, text: str) -> None:
+        """Read until the command has written ``text``."""
+        while text not in self.text:
+            self.text += os.read(self._primary, 1 << 16).decode()
+
+    def type(self, text: str) -> None:
+        os.write(self._primary, text.encode())
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C, as somebody would until it is over: one that comes just before the
+        interpreter waits for a line is seen with the next key only.
+        """
+        while self._process.poll() is None:
+            self.type("\x03")
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.3)
+
+    def end(self) -> int:
+        """Read to the end; the exit code."""
+        self.text += b"".join(_blocks(self._primary)).decode()
+        os.close(self._primary)
+        return self._process.wait()
+
+
+def talk(folder: Path, arguments: list[str], answers: str) -> tuple[int, str]:
+    """Run a command in a terminal, and type."""
+    terminal = Terminal(folder, *arguments)
+    terminal.type(answers)
+    return terminal.end(), terminal.text
+
+
+def test_questions_are_asked_and_answered(folder: Path) -> None:
+    # Calls (7 is none), gap, email, concern, nurture, answer, hours.
+    code, text = talk(
+        folder, ["policy", "new", "our-way.toml"], "7\n5\n4\ny\ny\n3\n5\n08:30-16:30\n"
+    )
+    assert code == 0, text
+    policy = read(folder / "our-way.toml")
+    steps = {step.id: step for step in policy.steps}
+    assert steps["spaced"].touches == 5
+    assert steps["spaced"].after is not None
+    assert steps["spaced"].after.business_days == 4
+    assert len(steps["spaced"].parts) == 2
+    assert steps["nurture"].touches == 3
+    assert steps["polite_exit"].answer_within is not None
+    assert steps["polite_exit"].answer_within.business_days == 5
+    assert policy.calendar.mon == ("08:30-16:30",)
+    assert prove(policy).proved
+
+
+def test_what_a_flag_says_is_not_asked_and_enter_takes_what_is_offered(folder: Path) -> None:
+    flags = ["--calls", "4", "--gap", "5", "--no-email", "--answer", "3", "--nurture", "0"]
+    code, text = talk(folder, ["policy", "new", "our-way.toml", *flags], "\n\n")
+    assert code == 0, text
+    assert "Calls" not in text
+    assert read(folder / "our-way.toml").calendar.mon == ("09:00-17:00",)
+
+
+def test_questions_can_be_left(folder: Path) -> None:
+    terminal = Terminal(folder, "policy", "new", "our-way.toml")
+    terminal.wait_for("Calls")
+    terminal.type("4\n")
+    terminal.wait_for("Gap")
+    terminal.interrupt()
+    assert terminal.end() == 130
+    assert "Traceback" not in terminal.text
+    assert list(folder.iterdir()) == []
+
+
+# Adopt --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def people(cli: Cli, db: Path) -> Cli:
+    """Three prospects in a silence."""
+    with Cadence.open(str(db)) as app:
+        in_silence(app, "kim", "max", "a name that is much longer than others")
+    return cli
+
+
+def moved(db: Path) -> list[str]:
+    with Cadence.open(str(db), read_only=True) as app:
+        return [
+            name
+            for name in app.prospects()
+            if any(isinstance(event.data, PolicyAdopted) for event in app.stream(name))
+        ]
+
+
+def test_a_preview_changes_nothing(people: Cli, db: Path, ours: str) -> None:
+    before = db.read_bytes()
+    shown = people("policy", "adopt", ours, "--all", "--at", AT)
+    assert (shown.code, shown.err) == (0, "")
+    assert db.read_bytes() == before
+    header, *rows = shown.out.splitlines()[:4]
+    assert header.split() == ["prospect", "next", "now", "next", "under", "ours"]
+    where = header.index("next under")
+    assert all(row[where:].startswith("ten_minutes ") for row in rows)
+    assert "3 prospects would move" in shown.out
+    assert "--all --apply" in shown.out
+    as_json = people("policy", "adopt", ours, "--all", "--at", AT, "--json").json
+    assert (as_json["moved"], as_json["later"], as_json["left"]) == (3, 0, 0)
+    assert {move["prospect"] for move in as_json["moves"]} >= {"kim", "max"}
+    assert as_json["moves"][0]["not_before"] == "2026-11-03T09:10:00Z"
+
+
+def test_the_command_that_a_preview_names_moves_them(people: Cli, db: Path, ours: str) -> None:
+    shown = people("policy", "adopt", ours, "kim", "a name that is much longer than others")
+    [line] = [line for line in shown.out.splitlines() if line.startswith("nothing was changed")]
+    done = people(
+        *shlex.split(line.partition(": ")[2])[2:2] or shlex.split(line.partition("with: ")[2])[1:]
+    )
+    assert (done.code, done.err) == (0, "")
+    assert "2 prospects moved to ours" in done.out
+    assert moved(db) == ["a name that is much longer than others", "kim"]
+    again = people("policy", "adopt", ours, "--all", "--apply", "--json").json
+    assert again["moved"] == 1
+    assert people("policy", "adopt", ours, "--all", "--apply", "--json").json["moved"] == 0
+
+
+def test_only_those_under_a_policy_are_moved(people: Cli, db: Path, ours: str) -> None:
+    people("policy", "adopt", "are-you-ok", "kim", "--apply", "--at", AT)
+    shown = people("policy", "adopt", ours, "--all", "--from", "are-you-ok", "--at", AT)
+    assert "1 prospect would move" in shown.out
+    assert "left alone: 2 under another policy" in shown.out
+    people("policy", "adopt", ours, "--all", "--from", "are-you-ok", "--apply", "--at", AT)
+    with Cadence.open(str(db)) as app:
+        names = [app.explain(one, NOW).policy.name for one in app.prospects()]
+    assert sorted(names) == ["ours", "tip8", "tip8"]
+
+
+def test_a_refuted_policy_is_not_adopted(people: Cli, db: Path, refuted: str) -> None:
+    before = db.read_bytes()
+    two_lines(people("policy", "adopt", refuted, "--all", "--apply"), 1, "spaced_cap", "check")
+    two_lines(people("policy", "adopt", refuted, "--all"), 1, "spaced_cap")
+    assert db.read_bytes() == before
+
+
+def test_many_are_looked_at_by_several_processes_with_the_same_result(
+    tmp_path: Path,
+    db: Path,
+    ours: str,
+    raw: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"p{number:03}" for number in range(130)]
+    with Cadence.open(str(db)) as app:
+        in_silence(app, *names)
+        for name in names[::7]:
+            app.execute(name, AttemptMade(NO_ANSWER), at=NOW + timedelta(minutes=10))
+    arguments = ["--db", str(db), "--at", AT, "policy", "adopt", ours, "--all"]
+    alone = [raw(*arguments), raw(*arguments, "--json")]
+    monkeypatch.setattr(policy_preview, "_MANY", 1)
+    monkeypatch.setattr(policy_preview, "_SHARE", 20)
+    monkeypatch.setattr(policy_preview.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    assert [raw(*arguments), raw(*arguments, "--json")] == alone
+    # What goes wrong there is told as it is here.
+    done = raw(*arguments[:-1], *names, "nobody")
+    two_lines(done, 2, "no prospect 'nobody' is known")
+
+
+# Errors -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["show", "check", "adopt", "diff"])
+@pytest.mark.parametrize(
+    ("name", "content", "named"),
+    [
+        ("missing.toml", None, "No such file"),
+        ("folder.toml", "/", "Is a directory"),
+        ("binary.toml", b"\xff\xfe\x00", "not in UTF-8"),
+        ("nul.toml", b"id = \x00", "no TOML"),
+        ("huge.toml", b"#" * 1_000_001, "larger than"),
+        ("empty.toml", b"", "is missing"),
+        ("syntax.toml", b"id = = 3", "no TOML"),
+        ("key.toml", b'idd = "x"', "did you mean id?"),
+        ("value.toml", b"id = 3", "id = 3"),
+        ("tpi8", None, "did you mean tip8?"),
+        ("bare", b"id = 3", "did you mean ./bare?"),
+        ("no\nsuch", None, "no policy"),
+        ("", None, "no policy ''"),
+    ],
+)
+def test_a_policy_that_can_not_be_read_is_named_in_two_lines(
+    cli: Cli,
+    folder: Path,
+    command: str,
+    name: str,
+    content: object,
+    named: str,
+) -> None:
+    if content == "/":
+        (folder / name).mkdir()
+    elif isinstance(content, bytes):
+        (folder / name).write_bytes(content)
+    more = {"adopt": ["--all"], "diff": ["tip8"]}.get(command, [])
+    two_lines(cli("policy", command, name, *more), 2, named)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"),
+    [
+        (["adopt", "tip8"], 2, "nobody is named"),
+        (["adopt", "tip8", "kim", "--all"], 2, "--all"),
+        (["adopt", "tip8", "nobody"], 2, "no prospect 'nobody'"),
+        (["adopt", "tip8", "nobody", "--apply"], 2, "no prospect 'nobody'"),
+        (["adopt", "are-you-ok", "--all", "--from", "tpi8"], 2, "did you mean tip8?"),
+        (["adopt", "are-you-ok", "--all", "--from", "zzz", "--apply"], 2, "they are under: tip8"),
+        (["show", "tip8", "--html", "no/such.html"], 1, "No such file"),
+        (["show", "tip8", "--html", "."], 1, "Is a directory"),
+        (["check", "seven.toml", "--save", "no/such.jsonl"], 1, "No such file"),
+        (["check", "seven.toml", "--save", "seven.toml"], 2, "the policy itself"),
+        (["diff", "tip8"], 2, "Missing argument"),
+        (["shwo", "tip8"], 2, "did you mean show?"),
+    ],
+)
+def test_what_can_not_be_done_is_said_in_two_lines(
+    people: Cli,
+    db: Path,
+    refuted: str,
+    arguments: list[str],
+    code: int,
+    named: str,
+) -> None:
+    two_lines(people("policy", *arguments), code, named)
+    assert moved(db) == []
+    assert Path(refuted).read_text(encoding="utf-8") == to_toml(REFUTED)
+
+
+def test_nobody_is_no_reason_to_make_a_database(raw: Cli, ours: str) -> None:
+    done = raw("--db", "none.db", "policy", "adopt", ours, "--all", "--apply")
+    assert (done.code, done.out) == (0, "0 prospects moved to ours\n")
+    two_lines(raw("--db", "none.db", "policy", "adopt", ours, "kim", "--apply"), 2, "'kim'")
+    assert not Path("none.db").exists()
+
+
+def test_a_database_that_is_none_is_not_written(raw: Cli, ours: str) -> None:
+    before = Path(ours).read_bytes()
+    two_lines(raw("--db", ours, "policy", "adopt", ours, "--all", "--apply"), 2, "not a database")
+    assert Path(ours).read_bytes() == before
+
+
+def test_the_schema_is_printed_as_the_docs_have_it(raw: Cli) -> None:
+    stored = Path(__file__).parent.parent / "docs" / "policy.schema.json"
+    assert raw("policy", "schema").json == json.loads(stored.read_text(encoding="utf-8"))
+
+
+# In a terminal ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_proof_is_folded_to_the_terminal(folder: Path, columns: int) -> None:
+    terminal = Terminal(folder, "policy", "check", "tip8", columns=columns)
+    assert terminal.end() == 0
+    assert "\x1b[" in terminal.text
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", terminal.text)
+    assert max(map(len, shown.splitlines())) <= columns
+
+
+def test_a_preview_shows_how_far_it_is(people: Cli, db: Path, ours: str) -> None:
+    code, text = talk(
+        Path.cwd(), ["--db", str(db), "--at", AT, "policy", "adopt", ours, "--all"], ""
+    )
+    assert code == 0, text
+    assert "looking" in text
+    assert "would move" in text
