@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 import typer
 
+from cadence.cli.files import write_text
 from cadence.cli.policy_check import verdict
-from cadence.cli.policy_files import PolicyArgument, find_policy, summary, write_file
+from cadence.cli.policy_files import PolicyArgument, find_policy, summary
+from cadence.cli.policy_layout import columns, folded, table, wide
 from cadence.cli.policy_picture import picture
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain
 from cadence.policy.differences import guard_words
 from cadence.policy.load import builtin, builtin_names
-from cadence.policy.prove import prove
+from cadence.policy.model import Policy
+from cadence.policy.prove import Proof, prove
 from cadence.policy.timetable import Entry, timetable
 from cadence.policy.write import json_schema
 
@@ -32,16 +37,20 @@ def register(app: typer.Typer) -> None:
             session.print_json([summary(policy) for policy in policies])
             return
         width = max(len(policy.id) for policy in policies)
-        for policy in policies:
-            name = paint(f"{policy.id:{width}}", "bold")
-            session.write(f"{name}  version {policy.version}  {policy.title}")
+        said = [f"version {policy.version}  {policy.title}" for policy in policies]
+        beside = width + 2 + max(map(wide, said)) <= (columns() or sys.maxsize)
+        for policy, more in zip(policies, said, strict=True):
+            name = paint(f"{policy.id:{width if beside else 0}}", "bold")
+            for line in [f"{name}  {more}"] if beside else folded([name, f"  {more}"]):
+                session.write(line)
 
     @command(app, "show", example="cadence policy show tip8")
     def show(
         session: Session,
         policy: PolicyArgument,
         html: Annotated[
-            str | None, typer.Option("--html", metavar="FILE", help="Write a page instead.")
+            str | None,
+            typer.Option("--html", metavar="FILE", help="Write a page instead, - for stdout."),
         ] = None,
     ) -> None:
         """Show a policy: what happens on which business day if nobody answers, and its bounds."""
@@ -51,28 +60,16 @@ def register(app: typer.Typer) -> None:
         if html is not None:
             from cadence.cli.policy_page import policy_page
 
-            write_file(html, policy_page(found, entries, proof), unless=policy)
-            session.write(f"{found.id} written to {html}")
+            write_text(html, policy_page(found, entries, proof), db=session.db, policy=policy)
+            if html != "-":
+                session.write(f"{found.id} written to {html}")
             return
         if session.json:
             plainly = {**summary(found), "timetable": msgspec.to_builtins(entries)}
             session.print_json({**plainly, "bounds": msgspec.to_builtins(proof.bounds)})
             return
-        title = paint(plain(found.title), "bold")
-        session.write(f"{title}  ({found.id} version {found.version})")
-        session.write(f"source: {plain(found.source)}")
-        session.write(f"digest: {found.digest}")
-        session.write("")
-        for line in (*picture(entries), "", *_table(entries), ""):
+        for line in _lines(found, entries, proof):
             session.write(line)
-        for guard in found.guards:
-            session.write(f"guard {guard_words(guard)}")
-        for line in verdict(proof):
-            session.write(line)
-        from cadence.messages import lint_policy
-
-        for finding in lint_policy(found):
-            session.write(f"script {plain(finding.script)}: {plain(finding.what)}")
 
     @command(app, "schema", example="cadence policy schema > policy.schema.json")
     def schema(session: Session) -> None:
@@ -80,12 +77,42 @@ def register(app: typer.Typer) -> None:
         session.print_json(json_schema())
 
 
-def _table(entries: list[Entry]) -> list[str]:
-    width = max([5, *(len(entry.step) for entry in entries)])
-    wide = max([8, *(len(", ".join(entry.channels)) for entry in entries)])
-    lines = [paint(f"{'day':>3}  time   {'touch':{width}}  {'channels':{wide}}  after", "bold")]
-    for entry in entries:
-        channels = ", ".join(entry.channels)
-        line = f"{entry.business_day:>3}  {entry.at}  {entry.step:{width}}  {channels:{wide}}"
-        lines.append(f"{line}  {entry.gap}".rstrip())
-    return lines
+def _lines(policy: Policy, entries: list[Entry], proof: Proof) -> Iterator[str]:
+    from cadence.messages import lint_policy
+
+    title = paint(plain(policy.title), "bold")
+    yield from folded([f"{title}  ({policy.id} version {policy.version})"])
+    yield from folded([f"source: {plain(policy.source)}"])
+    yield from _digest(policy.digest)
+    yield ""
+    yield from _drawn(entries)
+    yield ""
+    yield from table(_TITLES, [_cells(entry) for entry in entries], lead=3)
+    yield ""
+    yield from folded(plain(f"guard {guard_words(guard)}") for guard in policy.guards)
+    yield from verdict(proof)
+    yield from folded(
+        plain(f"script {finding.script}: {finding.what}") for finding in lint_policy(policy)
+    )
+
+
+def _digest(digest: str) -> Iterator[str]:
+    """All of it; in pieces of one length where it is wider than the terminal."""
+    name = "digest: "
+    room = (columns() or len(name + digest)) - len(name)
+    size = next((n for n in (64, 32, 16) if n <= room), 8)
+    for start in range(0, len(digest), size):
+        yield f"{name if not start else '':{len(name)}}{digest[start : start + size]}"
+
+
+def _drawn(entries: list[Entry]) -> Iterator[str]:
+    limit = columns()
+    yield from folded(picture(entries) if limit is None else picture(entries, limit), 6)
+
+
+_TITLES = ("day", "time", "touch", "channels", "after")
+
+
+def _cells(entry: Entry) -> tuple[str, ...]:
+    day = f"{entry.business_day:>3}"
+    return day, entry.at, entry.step, ", ".join(entry.channels), entry.gap

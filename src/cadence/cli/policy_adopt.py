@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from cadence.cli.policy_files import PolicyArgument, find_policy, summary
-from cadence.cli.policy_preview import COUNTS, Seen, look
+from cadence.cli.policy_layout import folded, table
+from cadence.cli.policy_preview import COUNTS, Row, Seen, look
 from cadence.cli.session import Session, command
-from cadence.cli.show import paint, plain
+from cadence.cli.show import plain
 from cadence.errors import InputError, UnknownProspect
 from cadence.policy.load import builtin_names
 from cadence.policy.model import Policy
@@ -121,21 +122,11 @@ def _number(count: int, what: str) -> str:
 def _lines(policy: Policy, seen: Seen) -> list[str]:
     lines: list[str] = []
     tally = seen.tally
+    titles = ("prospect", "next now", f"next under {policy.id}")
     if seen.rows:
-        width = max(8, *(len(row.prospect) for row in seen.rows))
-        wide = max(8, *(len(row.before) for row in seen.rows))
-        title = f"{'prospect':{width}}  {'next now':{wide}}  next under {policy.id}"
-        lines.append(paint(title, "bold"))
-    for row in seen.rows:
-        change = []
-        if row.dropped:
-            change.append(f"{row.dropped} fewer ahead")
-        if row.added:
-            change.append(f"{row.added} more ahead")
-        said = f"  ({', '.join(change)})" if change else ""
-        lines.append(f"{plain(row.prospect):{width}}  {row.before:{wide}}  {row.after}{said}")
+        lines += table(titles, [_cells(row) for row in seen.rows], lead=1)
     if tally["moved"] > len(seen.rows):
-        lines.append(f"… and {tally['moved'] - len(seen.rows):,} more")
+        lines.append(f"… and {tally['moved'] - len(seen.rows):,} more; --json names every one")
     if seen.rows:
         lines.append("")
     lines += [
@@ -147,7 +138,20 @@ def _lines(policy: Policy, seen: Seen) -> list[str]:
     left = [f"{tally[why]:,} {_WHY[why]}" for why in Left if tally[why]]
     if left:
         lines.append(f"left alone: {', '.join(left)}")
-    return lines
+    return list(folded(lines))
+
+
+def _cells(row: Row) -> tuple[str, str, str]:
+    change = ["later"] if row.later else []
+    if row.dropped:
+        change.append(f"{row.dropped} fewer ahead")
+    if row.added:
+        change.append(f"{row.added} more ahead")
+    return (
+        plain(row.prospect),
+        row.before,
+        row.after + (f"  ({', '.join(change)})" if change else ""),
+    )
 
 
 _WHY = {

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shlex
-import shutil
-import sys
-import textwrap
 from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 
-from cadence.cli.policy_files import PolicyArgument, find_policy, write_file
+from cadence.cli.files import writing
+from cadence.cli.policy_files import PolicyArgument, find_policy
+from cadence.cli.policy_layout import columns, folded
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain, replay_lines
 from cadence.core.wire import encode_line
 from cadence.core.wire import to_builtins as event_to_builtins
+from cadence.errors import InputError
 from cadence.history.moments import moments
 from cadence.policy.bounds import Bounds
 from cadence.policy.catalogue import Policies
@@ -41,7 +41,9 @@ PROMISES: Final = {
 """What each rule of the charter promises."""
 
 _EXAMPLE: Final = "counterexample.jsonl"
-_INDENT: Final = " " * 26
+_INDENT: Final = 26
+_NARROW: Final = 4
+_BESIDE: Final = 76  # columns from which a promise stands beside its rule
 
 
 def register(app: typer.Typer) -> None:
@@ -57,12 +59,16 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> None:
         """Prove that a policy keeps the charter on every history, or show one on which it fails."""
+        if save == "-":
+            raise InputError(
+                "--save -: standard output is for the proof", "name a file, or use --json"
+            )
         found = find_policy(policy)
         proof = prove(found)
         shown = next((one for one in proof.refuted if one.counterexample), None)
         if save is not None and shown is not None:
-            lines = b"".join(encode_line(event) + b"\n" for event in shown.counterexample)
-            write_file(save, lines.decode(), unless=policy)
+            with writing(save, db=session.db, policy=policy) as out:
+                out.writelines(encode_line(event) + b"\n" for event in shown.counterexample)
         if session.json:
             session.print_json(_plain(proof))
         else:
@@ -81,7 +87,7 @@ def verdict(proof: Proof) -> list[str]:
         lines = [paint("proved", "bold green") + f": {_bounds(proof.bounds)}"]
     for one in proof.unreachable:
         lines.append(paint(f"never made: {one.step} ({one.rule}: {one.because})", "yellow"))
-    return _folded(lines, "  ")
+    return list(folded(lines))
 
 
 def _plain(proof: Proof) -> dict[str, Any]:
@@ -107,16 +113,22 @@ def _plain(proof: Proof) -> dict[str, Any]:
 def _lines(policy: Policy, proof: Proof) -> list[str]:
     ref = proof.policy
     lines = [f"{paint(ref.name, 'bold')} version {ref.version}, digest {ref.digest[:12]}…", ""]
+    limit = columns()
+    indent = _INDENT if limit is None or limit >= _BESIDE else _NARROW
     # What fails stands first: that is what somebody has to mend.
     for one in sorted(proof.rules, key=lambda one: one.proved):
         sign = paint("proved ", "green") if one.proved else paint("refuted", "bold red")
-        lines.append(f"  {sign}  {paint(f'{one.rule:13}', 'bold')}  {PROMISES[one.rule]}")
+        head, promise = f"  {sign}  {paint(f'{one.rule:13}', 'bold')}", PROMISES[one.rule]
+        if indent == _INDENT:
+            lines += folded([f"{head}  {promise}"], indent)
+        else:
+            lines += [head.rstrip(), *folded([f"{' ' * indent}{promise}"], indent)]
         how = plain(one.how) if one.proved else f"but {plain(one.how)}"
         style = "dim" if one.proved else "red"
-        lines += [paint(line, style) for line in _folded([_INDENT + how], _INDENT)]
+        lines += [paint(line, style) for line in folded([f"{' ' * indent}{how}"], indent)]
     lines += ["", f"{proof.states:,} states and {proof.transitions:,} moves explored", ""]
     for one in proof.refuted:
-        lines += [*_counterexample(policy, one), ""]
+        lines += [*folded(_counterexample(policy, one), 8), ""]
     return [*lines, *verdict(proof)]
 
 
@@ -157,15 +169,3 @@ def _bounds(bounds: Bounds) -> str:
         f"{bounds.attempts_in_30_days} in 30 days; "
         f"{days.shortest} to {days.longest} business days to its end"
     )
-
-
-def _folded(lines: list[str], indent: str) -> list[str]:
-    """Lines no wider than the terminal; as they are where nobody is looking."""
-    if not sys.stdout.isatty():
-        return lines
-    width = max(60, shutil.get_terminal_size().columns)
-    return [
-        part
-        for line in lines
-        for part in textwrap.wrap(line, width, subsequent_indent=indent) or [""]
-    ]

@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from cadence.cli.policy_files import PolicyArgument, find_policy
+from cadence.cli.policy_layout import columns, folded, wide
 from cadence.cli.session import Session, command
 from cadence.cli.show import happened, next_line, paint, plain
 from cadence.core.wire import to_builtins as event_to_builtins
@@ -37,11 +38,11 @@ def register(app: typer.Typer) -> None:
             session.print_json({"same": same, "history": history, "steps": places})
             return
         names = [_name(policy, argument) for policy, argument in ((first, a), (second, b))]
-        for line in _lines(first, names, same, found):
+        for line in folded(_lines(first, names, same, found)):
             session.write(line)
         if steps:
             session.write("")
-        for line in _places(steps, names):
+        for line in _places(steps):
             session.write(line)
 
 
@@ -70,7 +71,7 @@ def _lines(first: Policy, names: list[str], same: bool, found: Difference | None
     count = len(found.events)
     lines = [f"{both} decide differently after {count} event{'s' * (count != 1)}:"]
     steps = list(moments(found.events, Policies(first)))
-    lines += [f"  {happened(step)}" for step in steps]
+    lines += folded([f"  {happened(step)}" for step in steps], 8)
     prospect = steps[-1].prospect
     lines.append(f"seen at {found.now:%a %Y-%m-%d %H:%M} UTC:")
     width = max(len(name) for name in names)
@@ -81,18 +82,22 @@ def _lines(first: Policy, names: list[str], same: bool, found: Difference | None
     return lines
 
 
-def _places(steps: list[StepDifference], names: list[str]) -> list[str]:
+def _places(steps: list[StepDifference]) -> list[str]:
     """Each place with what both say there: side by side where that is short."""
+    limit = columns() or _WIDE
     width = max([0, *(len(step.place) for step in steps)])
-    lines = []
+    lines: list[str] = []
     for step in steps:
         place = paint(f"{step.place:{width}}", "bold")
         one, other = (plain(text) if text else "-" for text in (step.first, step.second))
-        if width + len(one) + len(other) <= _WIDE:
-            lines.append(f"  {place}  {one}  →  {other}")
+        line = f"  {place}  {one}  →  {other}"
+        if wide(line) <= min(limit, _WIDE):
+            lines.append(line)
+        elif 3 * width > limit:
+            lines += folded([f"  {place.rstrip()}", f"    {one}", f"    → {other}"])
         else:
-            lines += [f"  {place}  {one}", f"  {'':{width}}  → {other}"]
+            lines += folded([f"  {place}  {one}", f"  {'':{width}}  → {other}"], width + 6)
     return lines
 
 
-_WIDE = 70
+_WIDE = 79  # what can still be read side by side

@@ -1,4 +1,4 @@
-"""Which policy is meant by a name, who it is, and files written beside it."""
+"""Which policy is meant by a name, and who it is."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from cadence.errors import InputError, PolicyError, StoreError
+from cadence.errors import PolicyError
 from cadence.policy.load import builtin, builtin_names, read
 from cadence.policy.model import Policy
 
-__all__ = ["PolicyArgument", "find_policy", "summary", "write_file"]
+__all__ = ["PolicyArgument", "find_policy", "summary"]
 
 PolicyArgument = Annotated[
     str, typer.Argument(metavar="POLICY", help="A name of the catalogue, or a .toml file.")
@@ -44,21 +44,3 @@ def summary(policy: Policy) -> dict[str, object]:
         "title": policy.title,
         "source": policy.source,
     }
-
-
-def write_file(name: str, text: str, *, unless: str) -> None:
-    """Write a file, or say in two lines why not.
-
-    Args:
-        name: the file.
-        text: what to write.
-        unless: the file that was read, which must not be lost.
-    """
-    try:
-        path, read_from = Path(name), Path(unless)
-        if path.exists() and read_from.exists() and path.samefile(read_from):
-            raise InputError(f"{name}: is the policy itself", "name another file to write")
-        path.write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise StoreError(f"{name}: {reason}", "name a file that can be written") from None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -12,9 +14,10 @@ from typing import Annotated, NamedTuple
 import tomli_w
 import typer
 
+from cadence.cli.files import write_text
 from cadence.cli.policy_files import summary
 from cadence.cli.session import Session, command
-from cadence.errors import InputError, StoreError
+from cadence.errors import InputError
 from cadence.policy.business_time import QUIET_FROM, QUIET_UNTIL, parse_hours
 from cadence.policy.charter import Rule
 from cadence.policy.load import builtin_names, read_text
@@ -24,21 +27,43 @@ from cadence.policy.prove import prove, require_proof
 __all__ = ["register"]
 
 _LONGEST_ID = 60
+_MOST_DAYS = 1000  # of a horizon
 
 
 class _Wishes(NamedTuple):
     """What was asked for."""
 
-    id: str
-    title: str
-    calls: int
-    gap: int
-    email: bool
-    concern: bool
-    nurture: int
-    answer: int
-    hours: str
-    horizon: int | None
+    calls: int = 6
+    gap: int = 3
+    email: bool = False
+    concern: bool = False
+    nurture: int = 0
+    answer: int = 2
+    hours: str = "09:00-17:00"
+
+
+class _Flags(NamedTuple):
+    """What the flags say; ``None``: nothing."""
+
+    calls: int | None
+    gap: int | None
+    email: bool | None
+    concern: bool | None
+    nurture: int | None
+    answer: int | None
+    hours: str | None
+
+
+_USUAL = _Wishes()
+
+# What is asked; each flag's help says the same.
+_CALLS = "How many spaced calls, after the first three"
+_GAP = "Business days between them"
+_EMAIL = "An email with each of them"
+_CONCERN = "Ask once, late, whether they are OK"
+_NURTURE = "How many messages after that, ever farther apart"
+_ANSWER = "Business days to answer the polite exit"
+_HOURS = "Business hours, local to the prospect"
 
 
 def register(app: typer.Typer) -> None:
@@ -49,45 +74,33 @@ def register(app: typer.Typer) -> None:
         session: Session,
         file: Annotated[str, typer.Argument(metavar="FILE", help="The file to write.")],
         calls: Annotated[
-            int, typer.Option(min=1, max=6, help="How many spaced calls.", prompt=_ask())
-        ] = 6,
+            int | None, typer.Option(min=1, max=6, help=f"{_CALLS}. {_usually(_USUAL.calls)}")
+        ] = None,
         gap: Annotated[
-            int, typer.Option(min=1, max=60, help="Business days between them.", prompt=_ask())
-        ] = 3,
+            int | None, typer.Option(min=1, max=60, help=f"{_GAP}. {_usually(_USUAL.gap)}")
+        ] = None,
         email: Annotated[
-            bool, typer.Option("--email/--no-email", help="An email with each.", prompt=_ask())
-        ] = False,
+            bool | None, typer.Option("--email/--no-email", help=f"{_EMAIL}. [default: no]")
+        ] = None,
         concern: Annotated[
-            bool,
-            typer.Option(
-                "--concern/--no-concern",
-                help="Ask once, late, whether they are OK.",
-                prompt=_ask(),
-            ),
-        ] = False,
+            bool | None, typer.Option("--concern/--no-concern", help=f"{_CONCERN}. [default: no]")
+        ] = None,
         nurture: Annotated[
-            int,
-            typer.Option(
-                min=0,
-                max=24,
-                help="How many messages after that, ever farther apart.",
-                prompt=_ask(),
-            ),
-        ] = 0,
+            int | None, typer.Option(min=0, max=24, help=f"{_NURTURE}. {_usually(_USUAL.nurture)}")
+        ] = None,
         answer: Annotated[
-            int,
-            typer.Option(min=1, max=60, help="Business days to answer the exit.", prompt=_ask()),
-        ] = 2,
+            int | None, typer.Option(min=1, max=60, help=f"{_ANSWER}. {_usually(_USUAL.answer)}")
+        ] = None,
         hours: Annotated[
-            str, typer.Option(help="Business hours, local to the prospect.", prompt=_ask())
-        ] = "09:00-17:00",
+            str | None, typer.Option(help=f"{_HOURS}. {_usually(_USUAL.hours)}")
+        ] = None,
         horizon: Annotated[
             int | None,
             typer.Option(
                 min=1,
-                max=1000,
-                help="Business days of silence before only the exit is left; "
-                "twice what the plan needs.",
+                max=_MOST_DAYS,
+                help="Business days of silence before only the exit is left. "
+                "[default: twice what the plan needs]",
             ),
         ] = None,
         title: Annotated[str | None, typer.Option(help="A title for people.")] = None,
@@ -95,27 +108,83 @@ def register(app: typer.Typer) -> None:
         """Write a new policy file, commented and proved; asks what no flag says."""
         path = Path(file)
         name = _name(file, path)
-        wishes = _Wishes(
-            name,
-            title or name,
-            calls,
-            gap,
-            email,
-            concern,
-            nurture,
-            answer,
-            _hours(hours),
-            horizon,
-        )
-        text = _text(wishes)
-        made = read_text(text, path.name)
-        _check(made, path.name)  # nothing is written that is not proved
-        _write(file, path, text)
+        if hours is not None:
+            try:
+                _hours(hours)
+            except InputError as error:
+                raise InputError(f"--hours: {error.what}", error.mend) from None
+        flags = _Flags(calls, gap, email, concern, nurture, answer, hours)
+        asking = session.tty and sys.stdin is not None and sys.stdin.isatty() and None in flags
+        wishes = _Wishes()
+        while True:
+            wishes = _wished(flags, wishes, asking=asking)
+            try:
+                text = _text(wishes, name, title or name, horizon)
+                made = read_text(text, path.name)
+                _check(made, path.name)  # nothing is written that is not proved
+                break
+            except InputError as error:
+                if not asking:
+                    raise
+                typer.echo(f"{error.what}\n{error.mend}\n")
+        write_text(file, text, db=session.db, new=True)
         if session.json:
             session.print_json(summary(made))
             return
         session.write(f"{made.id} written to {file}, and proved")
         session.write(f"look at it with: cadence policy show {shlex.quote(file)}")
+
+
+def _usually(value: object) -> str:
+    return f"[default: {value}]"
+
+
+def _wished(flags: _Flags, usual: _Wishes, *, asking: bool) -> _Wishes:
+    """What the flags say, and beside that what is answered, or else what is usual."""
+    f, u = flags, usual
+    return _Wishes(
+        calls=_whole(f.calls, _CALLS, u.calls, 1, 6, asking=asking),
+        gap=_whole(f.gap, _GAP, u.gap, 1, 60, asking=asking),
+        email=_yes(f.email, _EMAIL, u.email, asking=asking),
+        concern=_yes(f.concern, _CONCERN, u.concern, asking=asking),
+        nurture=_whole(f.nurture, _NURTURE, u.nurture, 0, 24, asking=asking),
+        answer=_whole(f.answer, _ANSWER, u.answer, 1, 60, asking=asking),
+        hours=_text_of(f.hours, _HOURS, u.hours, _hours, asking=asking),
+    )
+
+
+def _yes(flag: bool | None, what: str, usual: bool, *, asking: bool) -> bool:
+    if flag is not None or not asking:
+        return usual if flag is None else flag
+    return typer.confirm(f"{what}?", default=usual)
+
+
+def _whole(flag: int | None, what: str, usual: int, least: int, most: int, *, asking: bool) -> int:
+    def read(text: str) -> str:
+        with suppress(ValueError):
+            if least <= int(text) <= most:
+                return text
+        raise InputError(f"{text!r} is none", f"give a whole number from {least} to {most}")
+
+    given = None if flag is None else str(flag)
+    return int(_text_of(given, f"{what} ({least} to {most})", str(usual), read, asking=asking))
+
+
+def _text_of(
+    flag: str | None, what: str, usual: str, read: Callable[[str], str], *, asking: bool
+) -> str:
+    if flag is not None or not asking:
+        return usual if flag is None else flag
+
+    def told(text: str) -> str:
+        """What was answered; or what is wrong with it, and the question is asked again."""
+        try:
+            return read(text)
+        except InputError as error:
+            raise typer.BadParameter(f"{error.what}; {error.mend}") from None
+
+    answer: str = typer.prompt(what, usual, value_proc=told)
+    return answer
 
 
 def _name(file: str, path: Path) -> str:
@@ -140,23 +209,17 @@ def _name(file: str, path: Path) -> str:
 
 
 def _hours(given: str) -> str:
-    """Business hours as a list in the file.
+    """Business hours as they were given.
 
     Raises:
         InputError: they are no hours, are quiet hours, or overlap.
     """
-    try:
-        spans = [one.strip() for one in given.split(",")]
-        hours = sorted(parse_hours(one) for one in spans)
-    except InputError as error:
-        raise InputError(f"--hours: {error.what}", error.mend) from None
+    hours = sorted(parse_hours(one.strip()) for one in given.split(","))
     if any(start < QUIET_UNTIL or end > QUIET_FROM for start, end in hours):
-        raise InputError(
-            f"--hours: {given} are quiet hours in part", "give hours from 08:00 to 21:00"
-        )
+        raise InputError(f"{given!r} are quiet hours in part", "give hours from 08:00 to 21:00")
     if any(later[0] < earlier[1] for earlier, later in pairwise(hours)):
-        raise InputError(f"--hours: {given} overlap", 'give e.g. "09:00-12:00, 13:00-17:00"')
-    return ", ".join(f'"{one}"' for one in spans)
+        raise InputError(f"{given!r} overlap", 'give e.g. "09:00-12:00, 13:00-17:00"')
+    return given
 
 
 def _check(policy: Policy, name: str) -> None:
@@ -172,35 +235,16 @@ def _check(policy: Policy, name: str) -> None:
             )
         # Everybody can be called, so nothing else keeps what we write from being made.
         days = policy.horizon_business_days
+        larger = "give a larger --horizon, or " if days < _MOST_DAYS else ""
         raise InputError(
             f"{one.step} would never be made: it falls behind the horizon of {days} business days",
-            "give a larger --horizon, or wish for fewer or closer touches",
+            f"{larger}wish for fewer or closer touches",
         )
 
 
-def _write(file: str, path: Path, text: str) -> None:
-    """Write a new file, whole or not at all."""
-    made = False
-    try:
-        with path.open("x", encoding="utf-8") as out:
-            made = True
-            out.write(text)
-    except FileExistsError:
-        raise InputError(f"{file}: exists already", "choose another name") from None
-    except (OSError, ValueError) as error:
-        if made:
-            path.unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or str(error)
-        raise StoreError(f"{file}: {reason}", "name a file that can be written") from None
-
-
-def _ask() -> bool:
-    """Ask for what is not given, where somebody is there to answer."""
-    return all(one is not None and one.isatty() for one in (sys.stdin, sys.stdout))
-
-
-def _text(wishes: _Wishes) -> str:
-    days = "\n".join(f"{day} = [{wishes.hours}]" for day in ("mon", "tue", "wed", "thu", "fri"))
+def _text(wishes: _Wishes, name: str, title: str, horizon: int | None) -> str:
+    spans = ", ".join(f'"{one.strip()}"' for one in wishes.hours.split(","))
+    days = "\n".join(f"{day} = [{spans}]" for day in ("mon", "tue", "wed", "thu", "fri"))
     parts = '[{ channels = ["call"], script = "spaced" }]'
     with_email = ""
     if wishes.email:
@@ -214,21 +258,21 @@ def _text(wishes: _Wishes) -> str:
     least, last = wishes.gap, wishes.gap
     total = wishes.gap * (wishes.calls + 1)
     if wishes.concern:
-        steps.append(_CONCERN.format(gap=least))
+        steps.append(_CONCERN_STEP.format(gap=least))
         total += max(least, 21)
     if wishes.nurture:
-        steps.append(_NURTURE.format(gap=least, times=wishes.nurture))
+        steps.append(_NURTURE_STEP.format(gap=least, times=wishes.nurture))
         for _ in range(wishes.nurture - 1):
             last = min(60, -(-last * 3 // 2))
             total += last
         # The exit keeps the distance of the last of them.
         last = max(last, least)
     steps.append(_EXIT.format(gap=last, answer=wishes.answer))
-    horizon = wishes.horizon or min(1000, max(45, 2 * (total + last)))
-    said = " ".join(wishes.title.split())
+    horizon = horizon or min(_MOST_DAYS, max(45, 2 * (total + last)))
+    said = " ".join(title.split())
     comment = "".join(one if one.isprintable() else " " for one in said)
-    title = tomli_w.dumps({"title": wishes.title}).strip()
-    head = _HEAD.format(id=wishes.id, comment=comment, title=title, horizon=horizon, days=days)
+    titled = tomli_w.dumps({"title": title}).strip()
+    head = _HEAD.format(id=name, comment=comment, title=titled, horizon=horizon, days=days)
     return head + "".join(steps)
 
 
@@ -288,7 +332,7 @@ times = {calls}
 parts = {parts}
 """
 
-_CONCERN = """
+_CONCERN_STEP = """
 # "Are you OK?", once, late: never before five attempts and 21 days.
 [[steps]]
 id = "concern"
@@ -298,7 +342,7 @@ requires = {{ attempts = 5, days = 21 }}
 parts = [{{ channels = ["sms", "email", "call"], script = "concern" }}]
 """
 
-_NURTURE = """
+_NURTURE_STEP = """
 # Something of value now and then, each gap half again as long as the one before.
 [[steps]]
 id = "nurture"

@@ -9,7 +9,7 @@ from cadence.policy.timetable import Entry
 
 __all__ = ["picture"]
 
-_WIDTH = 64
+_WIDTH = 72
 
 
 def picture(entries: Sequence[Entry], width: int = _WIDTH) -> list[str]:
@@ -17,27 +17,30 @@ def picture(entries: Sequence[Entry], width: int = _WIDTH) -> list[str]:
 
     Args:
         entries: the timetable.
-        width: how many characters wide the lanes may be.
+        width: how many characters wide a line may be; what is said under the lanes may be wider.
     """
     if not entries:
         return []
+    used = [c for c in Channel if any(c.value in entry.channels for entry in entries)]
+    days = {c.value: [e.business_day for e in entries if c.value in e.channels] for c in used}
+    for end in dict.fromkeys(e.step for e in entries if not e.channels):
+        days[end] = [e.business_day for e in entries if e.step == end]
+    margin = max(map(len, days))
+    room = max(5, width - margin - 1)
     last = max(entry.business_day for entry in entries)
     # One column a business day where that fits, fewer for longer plans.
-    scale = 1 if last < width else (last + width) // width
+    scale = last // room + 1
     columns = last // scale + 1
-    used = [c for c in Channel if any(c.value in entry.channels for entry in entries)]
-    lanes = [
-        (c.value, [e.business_day // scale for e in entries if c.value in e.channels]) for c in used
-    ]
-    for end in dict.fromkeys(e.step for e in entries if not e.channels):
-        lanes.append((end, [e.business_day // scale for e in entries if e.step == end]))
-    margin = max(len(name) for name, _ in lanes)
-    lines = [f"{'day':{margin}} {_axis(columns, scale)}"]
-    for name, places in lanes:
-        marks = [_mark(n, name) for n in _counts(places, columns)]
+    lines = [f"{'day':{margin}} {_axis(columns, scale, room)}"]
+    several = False
+    for name, found in days.items():
+        marks = [_mark(n, name) for n in _counts([day // scale for day in found], columns)]
+        several = several or any(mark not in _ONE for mark in marks)
         lines.append(f"{name:{margin}} {''.join(marks)}".rstrip())
     if scale > 1:
         lines.append(f"{'':{margin}} one column is {scale} business days")
+    if several:
+        lines.append(f"{'':{margin}} a digit is so many touches in one place")
     return lines
 
 
@@ -48,6 +51,9 @@ def _counts(places: list[int], columns: int) -> list[int]:
     return counts
 
 
+_ONE = " ●■"
+
+
 def _mark(number: int, lane: str) -> str:
     if not number:
         return " "
@@ -56,9 +62,10 @@ def _mark(number: int, lane: str) -> str:
     return "●" if number == 1 else str(number) if number < 10 else "+"
 
 
-def _axis(columns: int, scale: int) -> str:
-    axis = [" "] * (columns + 6)
+def _axis(columns: int, scale: int, room: int) -> str:
+    axis = [" "] * room
     for column in range(0, columns, 10 if columns > 20 else 5):
-        for offset, digit in enumerate(str(column * scale)):
-            axis[column + offset] = digit
+        label = str(column * scale)
+        if column + len(label) <= room:
+            axis[column : column + len(label)] = label
     return "".join(axis).rstrip()

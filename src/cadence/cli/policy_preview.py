@@ -43,6 +43,7 @@ class Row(NamedTuple):
     prospect: str
     before: str
     after: str
+    later: bool
     dropped: int
     added: int
 
@@ -173,7 +174,7 @@ def _look(store: Cadence, policy: Policy, job: _Job, share: Sequence[str]) -> Se
 
 def _row(move: Move) -> Row:
     before, after = (_next(move, decision) for decision in (move.before, move.after))
-    return Row(move.prospect.id, before, after, move.dropped, move.added)
+    return Row(move.prospect.id, before, after, move.later, move.dropped, move.added)
 
 
 def _next(move: Move, decision: Decision) -> str:

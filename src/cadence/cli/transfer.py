@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import gzip
-import os
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
+from cadence.cli.files import writing
 from cadence.cli.session import Session, command
-from cadence.errors import InputError, StoreError
+from cadence.errors import InputError
 from cadence.store import Cadence
 from cadence.store.application import Progress
 
@@ -105,23 +103,17 @@ def register(app: typer.Typer) -> None:
         format_: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.JSONL,
     ) -> None:
         """Export every history."""
-        with session.reading() as store, session.progress("exporting") as progress:
-            if file == "-":
-                _write(format_, store, sys.stdout.buffer, progress)
-                sys.stdout.flush()
-                return
-            path = Path(file)
-            try:
-                _refuse_the_database(file, session.db)
-                if path.exists() and not path.is_file():
-                    with path.open("wb") as pipe:  # a pipe or a device is written into
-                        written = _write(format_, store, pipe, progress)
-                else:
-                    written = _export_whole(store, path.resolve(), format_, progress)
-            except OSError as error:
-                raise StoreError(
-                    f"{file}: {error.strerror or error}", "name a file that can be written"
-                ) from None
+        from cadence.history.formats import EXPORTS
+
+        with (
+            session.reading() as store,
+            session.progress("exporting") as progress,
+            writing(file, db=session.db) as out,
+            _packed(out, file) as packed,
+        ):
+            written = EXPORTS[format_](store, packed, progress=progress)
+        if file == "-":
+            return
         if session.json:
             session.print_json({"events": written})
             return
@@ -152,41 +144,10 @@ def _import(session: Session, source: Source) -> Imported:
 # Export -------------------------------------------------------------------------------------------
 
 
-def _write(format_: Format, store: Cadence, out: IO[bytes], progress: Progress) -> int:
-    from cadence.history.formats import EXPORTS
-
-    return EXPORTS[format_](store, out, progress=progress)
-
-
-def _refuse_the_database(file: str, db: str) -> None:
-    path = Path(file)
-    for name in (db, f"{db}-wal", f"{db}-shm"):
-        if path.exists() and Path(name).exists() and path.samefile(name):
-            raise InputError(f"{file}: is the database itself", "name another file to export into")
-
-
-def _export_whole(store: Cadence, path: Path, format_: Format, progress: Progress) -> int:
-    """Write beside the file and move into its place, so that a full disk leaves no half file."""
-    # As open() would make it: what the umask allows, and no more.
-    umask = os.umask(0)
-    os.umask(umask)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as out:
-        try:
-            with _packed(out, path) as packed:
-                written = _write(format_, store, packed, progress)
-            out.flush()
-            os.chmod(out.name, 0o666 & ~umask)
-            Path(out.name).replace(path)
-        except BaseException:
-            os.unlink(out.name)
-            raise
-    return written
-
-
 @contextmanager
-def _packed(out: Any, path: Path) -> Iterator[IO[bytes]]:
+def _packed(out: IO[bytes], file: str) -> Iterator[IO[bytes]]:
     """``out``, packed on the way if the file is to be gzip; the same bytes every time."""
-    if path.suffix != ".gz":
+    if Path(file).resolve().suffix != ".gz":
         yield out
         return
     with gzip.GzipFile("", "wb", fileobj=out, mtime=0) as packed:

@@ -11,11 +11,10 @@ import os
 import select
 import signal
 import sys
-import termios
-import tty
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from importlib.util import find_spec
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -215,10 +214,15 @@ def view(events: Sequence[Event], found: Iterator[Moment], policies: Policies) -
         policies: those they are replayed with.
 
     Raises:
-        InputError: there is no terminal, or nothing to show.
+        InputError: there is no terminal, or none of POSIX, or nothing to show.
     """
     if not can_view():
         raise InputError("--interactive needs a terminal", "leave it out, or use --html FILE")
+    if find_spec("termios") is None:
+        raise InputError(
+            "--interactive: this system can't give single keys (termios is missing)",
+            "leave it out, or use --html FILE",
+        )
     if not events:
         raise InputError("nothing had been recorded by then", "give a later version or instant")
     viewer = Viewer(events, found, policies)
@@ -237,6 +241,8 @@ class _Terminal:
     """The terminal in our hands: another screen, keys as they are typed, no cursor."""
 
     def __init__(self, console: Console) -> None:
+        import termios  # not every system has it: view() asked before
+
         self._console = console
         self._input = sys.stdin.fileno()
         self._before: list[Any] = termios.tcgetattr(self._input)
@@ -263,11 +269,16 @@ class _Terminal:
         os.close(self._wake)
 
     def _take(self) -> None:
+        import termios
+        import tty
+
         tty.setcbreak(self._input, termios.TCSADRAIN)
         self._console.set_alt_screen(True)
         self._console.show_cursor(False)
 
     def _give_back(self) -> None:
+        import termios
+
         try:
             self._console.show_cursor(True)
             self._console.set_alt_screen(False)

@@ -1,0 +1,111 @@
+"""How the policy commands lay out lines: no wider than the terminal, and no word lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from rich.cells import cell_len
+
+from cadence.cli.show import paint
+
+__all__ = ["columns", "folded", "table", "wide"]
+
+_LEAST: Final = 20
+_USUAL: Final = 80
+_ESCAPE: Final = re.compile(r"\x1b\[[0-9;]*m")
+_CHARACTER: Final = re.compile(rf"{_ESCAPE.pattern}|.", re.DOTALL)
+_WORD: Final = re.compile(r"( *)([^ ]+)")
+
+
+def columns() -> int | None:
+    """How wide a line may be; ``None``: as it comes, since nobody is looking.
+
+    It is the window's width. What ``COLUMNS`` says is not asked: whoever loads readline sets it
+    for all that they start, and piped lines must not depend on that.
+    """
+    if not sys.stdout.isatty():
+        return None
+    try:
+        window = os.get_terminal_size(sys.stdout.fileno()).columns
+    except OSError:
+        window = 0
+    return max(_LEAST, window or _USUAL)
+
+
+def wide(text: str) -> int:
+    """How many columns ``text`` takes in a terminal."""
+    return cell_len(_ESCAPE.sub("", text))
+
+
+def folded(lines: Iterable[str], indent: int | None = None) -> Iterator[str]:
+    """``lines`` with those folded that are too wide.
+
+    Args:
+        lines: plain or painted.
+        indent: of further lines, in columns; the line's own and two more, if none is given.
+    """
+    limit = columns()
+    for line in lines:
+        if limit is None or wide(line) <= limit:
+            yield line
+        else:
+            own = len(line) - len(line.lstrip(" ")) + 2
+            yield from _fold(line, limit, " " * min(own if indent is None else indent, limit // 2))
+
+
+def _fold(line: str, limit: int, indent: str) -> Iterator[str]:
+    now = ""
+    for gap, word in _WORD.findall(line):
+        if now.strip() and wide(now + gap + word) > limit:
+            yield now
+            now = indent + word
+        else:
+            now += gap + word
+        while wide(now) > limit:  # one word is
+            cut = _fitting(now, limit)
+            yield now[:cut]
+            now = indent + now[cut:]
+    yield now
+
+
+def _fitting(text: str, limit: int) -> int:
+    """How many characters of ``text`` fit."""
+    taken = 0
+    for found in _CHARACTER.finditer(text):
+        taken += wide(found.group())
+        if taken > limit:
+            return found.start()
+    return len(text)
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, lead: int) -> Iterator[str]:
+    """Rows in columns where they fit; else each row's other cells under its first ones.
+
+    Args:
+        titles: of the columns.
+        rows: plain cells; the cells of a column of numbers come aligned.
+        lead: how many cells stay side by side in any case.
+    """
+    limit = columns()
+    widths = [max(map(wide, cells)) for cells in zip(titles, *rows, strict=True)]
+    if limit is None or sum(widths) + 2 * (len(widths) - 1) <= limit:
+        yield paint(_row(titles, widths), "bold")
+        yield from (_row(row, widths) for row in rows)
+        return
+    first = widths[: lead - 1]
+    yield from folded([paint(_row(titles[:lead], first), "bold")])
+    under = sum(first) + 2 * len(first) or 2
+    for row in rows:
+        yield from folded([_row(row[:lead], first)], under)
+        for title, cell in zip(titles[lead:], row[lead:], strict=True):
+            if cell:
+                yield from folded([f"{' ' * under}{title}: {cell}"], under + 2)
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [cell + " " * (width - wide(cell)) for cell, width in zip(cells, widths, strict=False)]
+    return "  ".join([*padded, *cells[len(padded) :]]).rstrip()
