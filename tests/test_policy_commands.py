@@ -2,67 +2,32 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
 import re
-import select
 import shlex
-import struct
-import subprocess
-import sys
-import termios
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import policies
 from cadence.cli import policy_preview
-from cadence.cli.main import main
 from cadence.cli.policy_check import PROMISES
 from cadence.cli.policy_page import policy_page
 from cadence.cli.policy_picture import picture
 from cadence.core.events import AttemptMade, PolicyAdopted
 from cadence.policy import builtin, builtin_names
-from cadence.policy.load import read
 from cadence.policy.prove import CHARTER, prove
 from cadence.policy.timetable import timetable
 from cadence.policy.write import to_toml
 from cadence.store import Cadence
+from terminals import Terminal, talk
 from test_adoption import NO_ANSWER, NOW, OURS, REFUTED, in_silence
-from test_cli import CADENCE, Cli, Done
+from test_cli import Cli, Done, cli, db, raw
+
+__all__ = ["cli", "db", "raw"]  # fixtures
 
 AT = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
-
-
-@pytest.fixture
-def raw(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
-    """The command line in this process; anything that escapes it fails the test."""
-
-    def run(*arguments: object) -> Done:
-        capfdbinary.readouterr()
-        code = main([str(one) for one in arguments])
-        sys.stdout.flush()
-        out, err = capfdbinary.readouterr()
-        return Done(code, out.decode(), err.decode())
-
-    return run
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "cadence.db"
-
-
-@pytest.fixture
-def cli(raw: Cli, db: Path) -> Cli:
-    """The command line with ``--db``."""
-    return lambda *arguments: raw(*arguments, "--db", db)
 
 
 @pytest.fixture
@@ -255,213 +220,6 @@ def test_the_same_is_said_where_it_is_proved(raw: Cli, folder: Path) -> None:
         "history": None,
         "steps": [],
     }
-
-
-# New ----------------------------------------------------------------------------------------------
-
-_FLAGS = st.fixed_dictionaries(
-    {},
-    optional={
-        "--calls": st.integers(1, 6),
-        "--gap": st.sampled_from([1, 2, 3, 10, 60]),
-        "--nurture": st.sampled_from([0, 1, 6, 24]),
-        "--answer": st.sampled_from([1, 10, 60]),
-        "--horizon": st.sampled_from([1, 20, 45, 200, 1000]),
-        "--hours": st.sampled_from(["08:00-21:00", "09:00-12:00, 13:00-17:00", "12:00-12:15"]),
-        "--title": st.sampled_from(['say "hi"', "a\nb", "{x} {{ y }}", "\\", "# not a comment"])
-        | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9),
-    },
-)
-
-
-@given(_FLAGS, st.sampled_from([None, "--email"]), st.sampled_from([None, "--concern"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_every_combination_of_flags_is_proved_and_all_of_it_made_or_refused_before_it_is_written(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    flags: dict[str, object],
-    email: str | None,
-    concern: str | None,
-) -> None:
-    file = tmp_path / "our-way.toml"
-    file.unlink(missing_ok=True)
-    given_ = [f"{name}={value}" for name, value in flags.items()]
-    more = [flag for flag in (email, concern) if flag is not None]
-    code = main(["policy", "new", str(file), *given_, *more])
-    said = capsys.readouterr()
-    if code:
-        assert code == 2
-        assert said.err.count("\n") == 2
-        assert "would never be made" in said.err
-        assert not file.exists()
-        return
-    policy = read(file)
-    proof = prove(policy)
-    assert proof.proved
-    assert proof.unreachable == ()
-    assert policy.title == flags.get("--title", "our-way")
-    spaced = next(step for step in policy.steps if step.id == "spaced")
-    assert spaced.touches == flags.get("--calls", 6)
-    assert len(spaced.parts) == (2 if email else 1)
-    assert any(step.id == "concern" for step in policy.steps) == bool(concern)
-
-
-def test_what_flags_leave_out_is_not_asked_where_nobody_answers(raw: Cli, folder: Path) -> None:
-    made = raw("policy", "new", "our-way.toml", "--json")
-    assert made.json["name"] == "our-way"
-    assert read(folder / "our-way.toml").id == "our-way"
-
-
-@pytest.mark.parametrize(
-    ("file", "id_"),
-    [
-        ("Our Way!.toml", "our-way"),
-        ("2027.toml", "policy-2027"),
-        ("日本.toml", "policy"),
-        ("a" * 200 + ".toml", "a" * 60),
-        ("-.toml", "policy"),
-        ("...toml", "policy"),
-    ],
-)
-def test_a_policy_is_named_for_its_file(raw: Cli, folder: Path, file: str, id_: str) -> None:
-    done = raw("policy", "new", "--", file)
-    assert done.code == 0, done
-    assert read(folder / file).id == id_
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "named"),
-    [
-        (["our-way"], 2, "our-way"),
-        ([""], 2, "''"),
-        (["."], 2, "'.'"),
-        (["tip8.toml"], 2, "tip8 is a policy of the catalogue"),
-        (["there.toml"], 2, "there.toml: exists already"),
-        (["folder.toml"], 2, "folder.toml: exists already"),
-        (["no/such/folder.toml"], 1, "No such file or directory"),
-        (["a\0.toml"], 1, "null"),
-        (["x" * 300 + ".toml"], 1, "too long"),
-        (["x.toml", "--hours", "nine to five"], 2, "--hours"),
-        (["x.toml", "--hours", "07:00-15:00"], 2, "quiet hours"),
-        (["x.toml", "--hours", "09:00-12:00,11:00-15:00"], 2, "overlap"),
-        (["x.toml", "--hours", ""], 2, "--hours"),
-        (["x.toml", "--calls", "7"], 2, "--calls"),
-        (["x.toml", "--calls", "1", "--concern"], 2, "concern would never be made"),
-        (["x.toml", "--horizon", "5"], 2, "the horizon of 5 business days"),
-        (["x.toml", "--nurture", "24", "--gap", "60"], 2, "the horizon of 1000 business days"),
-    ],
-)
-def test_what_can_not_be_made_is_refused_and_nothing_is_written(
-    raw: Cli,
-    folder: Path,
-    arguments: list[str],
-    code: int,
-    named: str,
-) -> None:
-    (folder / "there.toml").write_text("x", encoding="utf-8")
-    (folder / "folder.toml").mkdir()
-    two_lines(raw("policy", "new", *arguments), code, named)
-    assert {path.name for path in folder.iterdir()} == {"there.toml", "folder.toml"}
-    assert (folder / "there.toml").read_text(encoding="utf-8") == "x"
-
-
-class Terminal:
-    """A command in a terminal of so many columns."""
-
-    def __init__(self, folder: Path, *arguments: str, columns: int = 80) -> None:
-        self._primary, secondary = pty.openpty()
-        fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
-        self._process = subprocess.Popen(
-            [CADENCE, *arguments],
-            cwd=folder,
-            env={**environment, "TERM": "xterm-256color"},
-            preexec_fn=lambda: os.login_tty(secondary),
-        )
-        os.close(secondary)
-        self.text = ""
-
-    def _read(self) -> str:
-        """What came; nothing at the end."""
-        ready, _, _ = select.select([self._primary], [], [], 30)
-        if not ready:
-            self._process.kill()
-            raise AssertionError(f"it says no more than {self.text!r}")
-        try:
-            return os.read(self._primary, 1 << 16).decode()
-        except OSError:  # the other end is closed
-            return ""
-
-    def wait_for(self, text: str) -> None:
-        """Read until the command has written ``text``."""
-        while text not in self.text:
-            more = self._read()
-            assert more, self.text
-            self.text += more
-
-    def type(self, text: str) -> None:
-        os.write(self._primary, text.encode())
-
-    def interrupt(self) -> None:
-        """Press Ctrl-C, as somebody would until it is over: one that comes just before the
-        interpreter waits for a line is seen with the next key only.
-        """
-        while self._process.poll() is None:
-            self.type("\x03")
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(5)
-
-    def end(self) -> int:
-        """Read to the end; the exit code."""
-        while more := self._read():
-            self.text += more
-        os.close(self._primary)
-        return self._process.wait()
-
-
-def talk(folder: Path, arguments: list[str], answers: str) -> tuple[int, str]:
-    """Run a command in a terminal, and type."""
-    terminal = Terminal(folder, *arguments)
-    terminal.type(answers)
-    return terminal.end(), terminal.text
-
-
-def test_questions_are_asked_and_answered(folder: Path) -> None:
-    # Calls (7 is none), gap, email, concern, nurture, answer, hours.
-    code, text = talk(
-        folder, ["policy", "new", "our-way.toml"], "7\n5\n4\ny\ny\n3\n5\n08:30-16:30\n"
-    )
-    assert code == 0, text
-    policy = read(folder / "our-way.toml")
-    steps = {step.id: step for step in policy.steps}
-    assert steps["spaced"].touches == 5
-    assert steps["spaced"].after is not None
-    assert steps["spaced"].after.business_days == 4
-    assert len(steps["spaced"].parts) == 2
-    assert steps["nurture"].touches == 3
-    assert steps["polite_exit"].answer_within is not None
-    assert steps["polite_exit"].answer_within.business_days == 5
-    assert policy.calendar.mon == ("08:30-16:30",)
-    assert prove(policy).proved
-
-
-def test_what_a_flag_says_is_not_asked_and_enter_takes_what_is_offered(folder: Path) -> None:
-    flags = ["--calls", "4", "--gap", "5", "--no-email", "--answer", "3", "--nurture", "0"]
-    code, text = talk(folder, ["policy", "new", "our-way.toml", *flags], "\n\n")
-    assert code == 0, text
-    assert "spaced calls" not in text
-    assert read(folder / "our-way.toml").calendar.mon == ("09:00-17:00",)
-
-
-def test_questions_can_be_left(folder: Path) -> None:
-    terminal = Terminal(folder, "policy", "new", "our-way.toml")
-    terminal.wait_for("How many spaced calls")
-    terminal.type("4\n")
-    terminal.wait_for("Business days between them")
-    terminal.interrupt()
-    assert terminal.end() == 130
-    assert "Traceback" not in terminal.text
-    assert list(folder.iterdir()) == []
 
 
 # Adopt --------------------------------------------------------------------------------------------
