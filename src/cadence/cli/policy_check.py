@@ -112,7 +112,8 @@ def _plain(proof: Proof) -> dict[str, Any]:
 
 def _lines(policy: Policy, proof: Proof) -> list[str]:
     ref = proof.policy
-    lines = [f"{paint(ref.name, 'bold')} version {ref.version}, digest {ref.digest[:12]}…", ""]
+    head = f"{paint(ref.name, 'bold')} version {ref.version}, digest {ref.digest[:12]}…"
+    lines = [*folded([head]), ""]
     limit = columns()
     indent = _INDENT if limit is None or limit >= _BESIDE else _NARROW
     # What fails stands first: that is what somebody has to mend.

@@ -59,7 +59,9 @@ def folded(lines: Iterable[str], indent: int | None = None) -> Iterator[str]:
 
 def _fold(line: str, limit: int, indent: str) -> Iterator[str]:
     now = ""
-    for gap, word in _WORD.findall(line):
+    bare = line.lstrip(" ")
+    margin = min(len(line) - len(bare), limit // 2)
+    for gap, word in _WORD.findall(" " * margin + bare):
         if now.strip() and wide(now + gap + word) > limit:
             yield now
             now = indent + word
