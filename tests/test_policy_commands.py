@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,15 +16,17 @@ from cadence.cli import policy_preview
 from cadence.cli.policy_check import PROMISES
 from cadence.cli.policy_page import policy_page
 from cadence.cli.policy_picture import picture
-from cadence.core.events import AttemptMade, PolicyAdopted
+from cadence.core.events import AttemptMade, Event, PolicyAdopted
 from cadence.policy import builtin, builtin_names
+from cadence.policy.decision import to_builtins
+from cadence.policy.load import read
 from cadence.policy.prove import CHARTER, prove
 from cadence.policy.timetable import timetable
 from cadence.policy.write import to_toml
-from cadence.store import Cadence
+from cadence.store import Cadence, adoption
 from terminals import Terminal, talk
 from test_adoption import NO_ANSWER, NOW, OURS, REFUTED, in_silence
-from test_cli import Cli, Done, cli, db, raw
+from test_cli import INSTANT, Cli, Done, cli, db, raw
 
 __all__ = ["cli", "db", "raw"]  # fixtures
 
@@ -222,6 +225,73 @@ def test_the_same_is_said_where_it_is_proved(raw: Cli, folder: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        *("scripts", "no rotate", "parts.channels", "requires.guidelines", "task_business_days"),
+        *("answer_within of the exit", "horizon_business_days by one", "guards.pause.first_day"),
+    ],
+)
+def test_the_same_is_never_said_of_two_that_differ_and_the_history_shows_it(
+    raw: Cli, folder: Path, change: str
+) -> None:
+    one, other = policies.rich(), policies.changed(policies.rich(), policies.CHANGES[change])
+    for name, policy in (("one", one), ("other", other)):
+        (folder / f"{name}.toml").write_text(to_toml(policy), encoding="utf-8")
+    said = raw("policy", "diff", "one.toml", "other.toml")
+    assert (said.code, said.err) == (0, "")
+    assert "are the same" not in said.out
+    found = raw("policy", "diff", "one.toml", "other.toml", "--json").json
+    assert found["same"] is False
+    assert found["steps"]
+    assert all(step["first"] != step["second"] for step in found["steps"])
+    # The history alone leads each of them to what it is said to decide.
+    lines = [json.dumps(event) for event in found["history"]["events"]]
+    (folder / "history.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    at = found["history"]["at"]
+    for name, decided in zip(("one", "other"), found["history"]["decisions"], strict=True):
+        db = ("--db", f"{name}.db")
+        assert raw("import", "history.jsonl", *db).code == 0
+        prospect = decided["prospect"]
+        steps = raw("replay", prospect, "--policy", f"{name}.toml", "--json", *db).json
+        assert len(steps) == len(lines)
+        under = read(folder / f"{name}.toml")
+        with Cadence.open(f"{name}.db", default=under, use_unproved_policies=True) as app:
+            now = datetime.fromisoformat(at)
+            assert to_builtins(app.decision(app.load(prospect), now)) == decided
+
+
+def test_where_no_history_is_found_that_is_no_proof_and_is_said_so(raw: Cli, folder: Path) -> None:
+    # A policy of four touches never comes to thirty attempts.
+    assert raw("policy", "new", "few.toml", "--calls", "1").code == 0
+    few = read(folder / "few.toml")
+    wider = policies.changed(few, lambda one: one.update(limits={"attempts": 30}))
+    (folder / "wider.toml").write_text(to_toml(wider), encoding="utf-8")
+    said = raw("policy", "diff", "few.toml", "wider.toml")
+    assert said.code == 0
+    assert "are the same" not in said.out
+    assert "that is no proof that there is none" in said.out
+    found = raw("policy", "diff", "few.toml", "wider.toml", "--json").json
+    assert (found["same"], found["history"]) == (False, None)
+    assert [step["place"] for step in found["steps"]] == ["limits.attempts"]
+
+
+def test_long_texts_that_differ_at_their_end_are_shown_to_differ(raw: Cli, folder: Path) -> None:
+    for name, end in (("one", "today"), ("other", "tomorrow")):
+        text = "Hello {{ name }}, " + "we call again as we said we would; " * 12 + end
+
+        def change(plain: policies.Raw, text: str = text) -> None:
+            plain["scripts"] = {"ours": text}
+            plain["steps"][3]["parts"] = [{"channels": ["call"], "script": "ours"}]
+
+        policy = policies.changed(builtin(), change)
+        (folder / f"{name}.toml").write_text(to_toml(policy), encoding="utf-8")
+    [place] = raw("policy", "diff", "one.toml", "other.toml", "--json").json["steps"]
+    assert place["place"] == "scripts.ours"
+    assert place["first"].endswith("today")
+    assert place["second"].endswith("tomorrow")
+
+
 # Adopt --------------------------------------------------------------------------------------------
 
 
@@ -312,6 +382,154 @@ def test_many_are_looked_at_by_several_processes_with_the_same_result(
     # What goes wrong there is told as it is here.
     done = raw(*arguments[:-1], *names, "nobody")
     two_lines(done, 2, "no prospect 'nobody' is known")
+
+
+def test_the_counts_of_a_preview_are_those_of_its_moves(people: Cli, folder: Path) -> None:
+    def patient(plain: policies.Raw) -> None:
+        plain["id"] = "patient"
+        plain["steps"] = [one for one in plain["steps"] if one["stage"] != "ten_minutes"]
+        plain["steps"][2].update(times=2, after={"business_days": 9})
+        plain["steps"][3].update(after={"business_days": 9})
+
+    (folder / "patient.toml").write_text(to_toml(policies.changed(OURS, patient)), encoding="utf-8")
+    arguments = ("policy", "adopt", "patient.toml", "--all", "--at", AT)
+    seen = people(*arguments, "--json").json
+    moves = seen["moves"]
+    assert seen["moved"] == len(moves) == 3
+    for count, of in (("dropped", "dropped"), ("added", "added")):
+        assert seen[count] == sum(move[of] > 0 for move in moves)
+        assert seen[f"touches_{count}"] == sum(move[of] for move in moves)
+    assert seen["later"] == sum(move["later"] for move in moves) == 3
+    for move in moves:
+        assert move["after"]["at"] > move["before"]["at"]  # half a day in place of ten minutes
+        assert move["after"]["at"] >= move["not_before"]
+        assert (move["dropped"], move["added"]) == (5, 0)
+    said = people(*arguments).out
+    assert said.count("(later, 5 fewer ahead)") == 3
+    assert "3 get their next touch later" in said
+    assert "3 lose touches (15 in all)" in said
+    # And back: what was dropped is gained, and nothing is sooner than promised meanwhile.
+    people(*arguments, "--apply")
+    back = people("policy", "adopt", "tip8", "--all", "--at", AT, "--json").json
+    assert (back["added"], back["touches_added"], back["dropped"]) == (3, 15, 0)
+    for move, was in zip(back["moves"], moves, strict=True):
+        assert move["after"]["at"] >= was["after"]["at"]
+    assert people("policy", "adopt", "tip8", "--all", "--at", AT).out.count("5 more ahead)") == 3
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_a_move_interrupted_half_way_goes_on_where_it_stopped(
+    cli: Cli, db: Path, ours: str, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    names = [f"p{number:02}" for number in range(20)]
+    with Cadence.open(str(db)) as app:
+        in_silence(app, *names)
+    monkeypatch.setattr(adoption, "_BATCH", 4)
+    append, calls = Cadence.append_decided, []
+
+    def interrupted(self: Cadence, decided: Any) -> Any:
+        calls.append(decided)
+        if len(calls) == 4:
+            raise error
+        return append(self, decided)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Cadence, "append_decided", interrupted)
+        done = cli("policy", "adopt", ours, "--all", "--apply", "--at", AT)
+    assert done.code in (1, 130)
+    assert done.out == ""
+    assert done.err.count("\n") == 2
+    if done.code == 130:
+        assert "repeat the command: it goes on where it stopped" in done.err
+    assert moved(db) == names[:12]
+    before = {name: stream(db, name) for name in names[:12]}
+    again = cli("policy", "adopt", ours, "--all", "--apply", "--at", AT)
+    assert again.out == "8 prospects moved to ours\n"
+    assert moved(db) == names
+    assert {name: stream(db, name) for name in names[:12]} == before
+
+
+def stream(db: Path, name: str) -> list[Event]:
+    with Cadence.open(str(db), read_only=True) as app:
+        return list(app.stream(name))
+
+
+# The contract (design, section 8) ----------------------------------------------------------------
+
+
+def test_json_is_as_the_contract_has_it(people: Cli, ours: str, refuted: str, folder: Path) -> None:
+    identity = {"name", "version", "digest", "title", "source"}
+    listed = people("policy", "list", "--json").json
+    assert [one["name"] for one in listed] == list(builtin_names())
+    assert all(set(one) == identity for one in listed)
+    seen = people("--json", "policy", "show", ours).json
+    assert set(seen) == {*identity, "timetable", "bounds"}
+    assert set(seen["timetable"][0]) == {"business_day", "at", "step", "channels", "gap"}
+    for policy, proved in ((ours, True), (refuted, False)):
+        done = people("policy", "check", policy, "--json")
+        assert (done.code, done.err) == (0 if proved else 1, "")
+        proof = json.loads(done.out)
+        assert list(proof) == [
+            *("policy", "proved", "rules", "bounds", "unreachable", "states", "transitions")
+        ]
+        assert set(proof["policy"]) == {"name", "version", "digest"}
+        assert proof["proved"] is proved
+        assert (proof["bounds"] is not None) is proved
+        assert [one["rule"] for one in proof["rules"]] == [rule.value for rule in CHARTER]
+        for one in proof["rules"]:
+            assert set(one) == {"rule", "proved", "how", "counterexample"}
+        shortest = next((one["counterexample"] for one in proof["rules"] if not one["proved"]), [])
+        (folder / "shortest.jsonl").write_text(
+            "".join(json.dumps(event) + "\n" for event in shortest), encoding="utf-8"
+        )
+        imported = people("import", "shortest.jsonl", "--db", "trial.db", "--json").json
+        assert imported["events"] == len(shortest)
+        assert bool(shortest) is not proved
+    found = people("policy", "diff", "tip8", ours, "--json").json
+    assert set(found) == {"same", "history", "steps"}
+    assert set(found["history"]) == {"events", "at", "decisions"}
+    assert INSTANT.match(found["history"]["at"])
+    seen = people("policy", "adopt", ours, "--all", "--at", AT, "--json").json
+    assert set(seen["policy"]) == identity
+    assert INSTANT.match(seen["moves"][0]["before"]["at"])
+    assert set(people("policy", "new", "x.toml", "--json").json) == identity
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        (0, ["list"]),
+        (0, ["show", "tip8"]),
+        (0, ["show", "seven.toml"]),
+        (0, ["check", "tip8"]),
+        (1, ["check", "seven.toml"]),
+        (0, ["diff", "tip8", "tip8"]),
+        (0, ["diff", "tip8", "seven.toml"]),
+        (0, ["adopt", "are-you-ok", "--all"]),
+        (1, ["adopt", "seven.toml", "--all"]),
+        (0, ["adopt", "are-you-ok", "kim", "--apply"]),
+        (2, ["adopt", "are-you-ok", "nobody"]),
+        (2, ["show"]),
+        (2, ["show", "tip9"]),
+        (2, ["list", "tip8"]),
+        (2, ["new", "seven.toml"]),
+        (0, ["new", "x.toml"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
+)
+def test_exit_codes_are_as_the_contract_has_them_with_json_and_without(
+    people: Cli, refuted: str, code: int, arguments: list[str]
+) -> None:
+    done = people("policy", *arguments)
+    assert done.code == code, done
+    Path("x.toml").unlink(missing_ok=True)
+    as_json = people("policy", *arguments, "--json")
+    assert as_json.code == code, as_json
+    if done.out:
+        json.loads(as_json.out)
+    else:
+        assert as_json.out == ""
+        assert as_json.err == done.err
 
 
 # Errors -------------------------------------------------------------------------------------------

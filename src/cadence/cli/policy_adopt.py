@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -13,12 +14,13 @@ from cadence.cli.policy_layout import folded, table
 from cadence.cli.policy_preview import COUNTS, Row, Seen, look
 from cadence.cli.session import Session, command
 from cadence.cli.show import plain
-from cadence.errors import InputError, UnknownProspect
+from cadence.errors import CadenceError, InputError, UnknownProspect
 from cadence.policy.load import builtin_names
 from cadence.policy.model import Policy
 from cadence.policy.prove import require_proof
 from cadence.store import Cadence
 from cadence.store.adoption import Left, adopt, policy_name
+from cadence.store.application import Progress
 
 __all__ = ["register"]
 
@@ -59,14 +61,7 @@ def register(app: typer.Typer) -> None:
             if apply:
                 moved = 0
                 if names:
-                    moved = adopt(
-                        store,
-                        found,
-                        names,
-                        now,
-                        under=from_,
-                        progress=lambda done, _: progress(done, len(names)),
-                    )
+                    moved = _adopt(store, found, names, now, from_, progress)
                 if from_ is not None and not moved:
                     _somebody_is_under(store, from_, names)
             else:
@@ -96,6 +91,32 @@ def register(app: typer.Typer) -> None:
             if len(whom) > 8:
                 call = ["cadence", "policy", "adopt", policy, "…", "--apply"]
             session.write(f"nothing was changed; move them with: {shlex.join(call)}")
+
+
+class _Interrupted(CadenceError):
+    """Somebody pressed Ctrl-C while prospects were moved."""
+
+    exit_code = 130
+
+
+def _adopt(
+    store: Cadence,
+    policy: Policy,
+    names: list[str],
+    now: datetime,
+    under: str | None,
+    progress: Progress,
+) -> int:
+    def done(looked: int, _: int | None) -> None:
+        progress(looked, len(names))
+
+    try:
+        return adopt(store, policy, names, now, under=under, progress=done)
+    except KeyboardInterrupt:
+        raise _Interrupted(
+            "interrupted: some have been moved, the others are as they were",
+            "repeat the command: it goes on where it stopped",
+        ) from None
 
 
 def _somebody_is_under(store: Cadence, name: str, prospects: list[str]) -> None:

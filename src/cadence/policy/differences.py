@@ -132,5 +132,4 @@ def _words(value: object) -> str:
         return ", ".join(f"{key} {_words(one)}" for key, one in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(_words(one) for one in value if one is not None) or "none"
-    text = str(value)
-    return text if len(text) <= 300 else text[:299] + "…"
+    return str(value)
