@@ -163,6 +163,7 @@ def test_questions_can_be_left(folder: Path) -> None:
     terminal.wait_for("Business days between them")
     terminal.interrupt()
     assert terminal.end() == 130
+    assert "interrupted" in terminal.text
     assert "Traceback" not in terminal.text
     assert list(folder.iterdir()) == []
 

@@ -63,6 +63,8 @@ policy_adopt.register(_policy)
 policy_new.register(_policy)
 app.add_typer(_policy, name="policy")
 
+_INTERRUPTED = 130
+
 # The option parser's own errors; typer exports only the most derived one.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -86,6 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
             if "import" in given:
                 given = _with_default(given, "--preview", transfer.PREVIEW)
             code = app(args=given or ["--help"], standalone_mode=False, prog_name="cadence")
+            if code == _INTERRUPTED:  # how typer passes on Ctrl-C
+                raise typer.Abort
             if isinstance(code, int):  # how a command that found something says so
                 return code
         except typer.Exit as error:
@@ -100,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except (typer.Abort, KeyboardInterrupt):
         _say("interrupted", "nothing that was not acknowledged is recorded")
-        return 130
+        return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; what was to be done is done.
         _forget_stdout()
