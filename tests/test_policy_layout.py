@@ -41,7 +41,7 @@ def squeezed(text: str) -> str:
 
 def without_commands(text: str) -> list[str]:
     """The lines, apart from those to be copied, which are in one piece at any width."""
-    copied = ("play it: ", "keep the first history: ", PROMISED)
+    copied = ("play it:", "keep the first history:", PROMISED, "cadence ")
     return [line for line in text.splitlines() if not line.startswith(copied)]
 
 

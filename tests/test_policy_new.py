@@ -259,6 +259,17 @@ def test_a_name_that_can_not_be_is_told_before_anything_is_asked(folder: Path, f
     assert [one.name for one in folder.iterdir()] == ["there.toml"]
 
 
+def test_a_file_that_comes_while_questions_are_asked_is_not_replaced(folder: Path) -> None:
+    terminal = Terminal(folder, "policy", "new", "our-way.toml")
+    terminal.wait_for("How many spaced calls")
+    (folder / "our-way.toml").write_text("theirs", encoding="utf-8")
+    terminal.type("\n" * 7)
+    assert terminal.end() == 2
+    assert "our-way.toml: exists already" in terminal.text
+    assert (folder / "our-way.toml").read_text(encoding="utf-8") == "theirs"
+    assert [one.name for one in folder.iterdir()] == ["our-way.toml"]
+
+
 @pytest.mark.parametrize("answers", ["\x04", "4\n3\n\x04", "what\n\x04"])
 def test_the_end_of_input_leaves_the_questions_and_writes_nothing(
     folder: Path, answers: str

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cadence.cli.policy_files import PolicyArgument, find_policy, summary
-from cadence.cli.policy_layout import folded, table
+from cadence.cli.policy_layout import folded, table, to_copy
 from cadence.cli.policy_preview import COUNTS, Row, Seen, look
 from cadence.cli.session import Session, command
 from cadence.cli.show import plain
@@ -90,7 +90,8 @@ def register(app: typer.Typer) -> None:
             call = ["cadence", "policy", "adopt", policy, *whom, "--apply"]
             if len(whom) > 8:
                 call = ["cadence", "policy", "adopt", policy, "…", "--apply"]
-            session.write(f"nothing was changed; move them with: {shlex.join(call)}")
+            for line in to_copy("nothing was changed; move them with:", shlex.join(call)):
+                session.write(line)
 
 
 class _Interrupted(CadenceError):

@@ -10,7 +10,7 @@ import typer
 
 from cadence.cli.files import writing
 from cadence.cli.policy_files import PolicyArgument, find_policy
-from cadence.cli.policy_layout import columns, folded
+from cadence.cli.policy_layout import columns, folded, to_copy
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain, replay_lines
 from cadence.core.wire import encode_line
@@ -152,12 +152,12 @@ def _saved(proof: Proof, policy: str, shown: RuleProof | None, save: str | None)
     file = shlex.quote(save or _EXAMPLE)
     lines = [""]
     if save is None:
-        lines.append(f"keep the first history: cadence policy check {name} --save {file}")
+        lines += to_copy("keep the first history:", f"cadence policy check {name} --save {file}")
     else:
-        lines.append(f"the history of {shown.rule} was written to {save}")
-    lines.append(
-        f"play it: cadence --db trial.db import {file} && "
-        f"cadence --db trial.db replay somebody --policy {name}"
+        lines += folded([f"the history of {shown.rule} was written to {save}"])
+    trial = "cadence --db trial.db"
+    lines += to_copy(
+        "play it:", f"{trial} import {file} && {trial} replay somebody --policy {name}"
     )
     return lines
 

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from cadence.cli.show import paint
 
-__all__ = ["columns", "folded", "table", "wide"]
+__all__ = ["columns", "folded", "table", "to_copy", "wide"]
 
 _LEAST: Final = 20
 _USUAL: Final = 80
@@ -55,6 +55,15 @@ def folded(lines: Iterable[str], indent: int | None = None) -> Iterator[str]:
         else:
             own = len(line) - len(line.lstrip(" ")) + 2
             yield from _fold(line, limit, " " * min(own if indent is None else indent, limit // 2))
+
+
+def to_copy(said: str, call: str) -> Iterator[str]:
+    """A command to be copied, in one piece whatever the width; on its own line where it is long."""
+    limit = columns()
+    if limit is None or wide(f"{said} {call}") <= limit:
+        yield f"{said} {call}"
+    else:
+        yield from (said, call)
 
 
 def _fold(line: str, limit: int, indent: str) -> Iterator[str]:
