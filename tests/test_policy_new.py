@@ -152,13 +152,13 @@ def test_what_a_flag_says_is_not_asked_and_enter_takes_what_is_offered(folder: P
     flags = ["--calls", "4", "--gap", "5", "--no-email", "--answer", "3", "--nurture", "0"]
     code, text = talk(folder, ["policy", "new", "our-way.toml", *flags], "\n\n")
     assert code == 0, text
-    assert "spaced calls" not in text
+    assert "Spaced calls" not in text
     assert read(folder / "our-way.toml").calendar.mon == ("09:00-17:00",)
 
 
 def test_questions_can_be_left(folder: Path) -> None:
     terminal = Terminal(folder, "policy", "new", "our-way.toml")
-    terminal.wait_for("How many spaced calls")
+    terminal.wait_for("Spaced calls")
     terminal.type("4\n")
     terminal.wait_for("Business days between them")
     terminal.interrupt()
@@ -261,7 +261,7 @@ def test_a_name_that_can_not_be_is_told_before_anything_is_asked(folder: Path, f
 
 def test_a_file_that_comes_while_questions_are_asked_is_not_replaced(folder: Path) -> None:
     terminal = Terminal(folder, "policy", "new", "our-way.toml")
-    terminal.wait_for("How many spaced calls")
+    terminal.wait_for("Spaced calls")
     (folder / "our-way.toml").write_text("theirs", encoding="utf-8")
     terminal.type("\n" * 7)
     assert terminal.end() == 2
@@ -283,7 +283,7 @@ def test_the_end_of_input_leaves_the_questions_and_writes_nothing(
 
 def test_a_terminal_that_hangs_up_leaves_no_file(folder: Path) -> None:
     terminal = Terminal(folder, "policy", "new", "our-way.toml")
-    terminal.wait_for("How many spaced calls")
+    terminal.wait_for("Spaced calls")
     assert terminal.hang_up() != 0
     assert list(folder.iterdir()) == []
 

@@ -16,6 +16,7 @@ import typer
 
 from cadence.cli.files import write_text
 from cadence.cli.policy_files import summary
+from cadence.cli.policy_layout import folded
 from cadence.cli.session import Session, command
 from cadence.errors import InputError
 from cadence.policy.business_time import QUIET_FROM, QUIET_UNTIL, parse_hours
@@ -57,11 +58,11 @@ class _Flags(NamedTuple):
 _USUAL = _Wishes()
 
 # What is asked; each flag's help says the same.
-_CALLS = "How many spaced calls, after the first three"
+_CALLS = "Spaced calls, after the first three"
 _GAP = "Business days between them"
 _EMAIL = "An email with each of them"
 _CONCERN = "Ask once, late, whether they are OK"
-_NURTURE = "How many messages after that, ever farther apart"
+_NURTURE = "Messages after that, ever farther apart"
 _ANSWER = "Business days to answer the polite exit"
 _HOURS = "Business hours, local to the prospect"
 
@@ -126,7 +127,8 @@ def register(app: typer.Typer) -> None:
             except InputError as error:
                 if not asking:
                     raise
-                typer.echo(f"{error.what}\n{error.mend}\n")
+                for line in folded([error.what, error.mend, ""]):
+                    session.write(line)
         write_text(file, text, db=session.db, new=True)
         if session.json:
             session.print_json(summary(made))
