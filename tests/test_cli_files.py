@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import stat
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import cadence.cli
 from cadence.cli import files
 from cadence.cli.files import write_text, writing
 from cadence.errors import InputError, StoreError
@@ -207,9 +209,10 @@ def test_without_termios_only_the_viewer_is_missing_and_says_so(
 ) -> None:
     for name in ("termios", "tty"):
         monkeypatch.setitem(sys.modules, name, None)
+    # Imported anew, as where it has never been; other tests keep theirs.
     monkeypatch.delitem(sys.modules, "cadence.cli.viewer", raising=False)
-    from cadence.cli import viewer
-
+    monkeypatch.setattr(cadence.cli, "viewer", None, raising=False)
+    viewer = importlib.import_module("cadence.cli.viewer")
     monkeypatch.setattr(viewer, "can_view", lambda: True)
     done = jerry("replay", "jerry", "-i")
     assert (done.code, done.out) == (2, "")
