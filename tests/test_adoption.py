@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -474,6 +474,15 @@ def test_two_who_move_the_same_prospects_move_each_once(
 KILLS = 40
 
 
+def telling(descriptor: int) -> Callable[[int, int | None], None]:
+    """A byte for each batch."""
+
+    def tell(_done: int, _total: int | None) -> None:
+        os.write(descriptor, b".")
+
+    return tell
+
+
 def test_a_move_killed_again_and_again_goes_on_where_it_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -496,7 +505,7 @@ def test_a_move_killed_again_and_again_goes_on_where_it_stopped(
         if child == 0:
             try:
                 with Cadence.open(path) as app:
-                    adopt(app, OURS, names, NOW, progress=lambda *_: os.write(tells, b"."))
+                    adopt(app, OURS, names, NOW, progress=telling(tells))
             finally:
                 os._exit(0)
         os.close(tells)
