@@ -12,6 +12,7 @@ import pytest
 
 from cadence.cli.main import main
 from cadence.core.events import AttemptStage, Channel, Event, PolicyRef, ReplyReceived
+from cadence.policy import load
 from cadence.store import Cadence
 from engine_lives import HOUR, PLACES, live
 from test_audit import attempt, later, plant
@@ -112,8 +113,6 @@ def test_a_policy_that_is_not_at_hand_is_named(run: Run, tmp_path: Path) -> None
 def test_a_policy_file_makes_a_policy_known(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "ours.toml"
     assert main(["policy", "new", str(path), "--calls", "4"]) == 0
-    from cadence.policy import load
-
     ours = load(path)
     store(tmp_path, live(PLACES[0], policy=ours, close=True))
     assert "not at hand" in run("audit")[1]
@@ -121,6 +120,24 @@ def test_a_policy_file_makes_a_policy_known(run: Run, tmp_path: Path) -> None:
     assert (code, out) == (0, "1 prospect, 11 events: nothing broken\n")
     code, out, _ = run("whatif", "--policy", str(path), "--json")
     assert json.loads(out)["attempts"]["same"] == 8
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_policy_that_was_adopted_is_known_by_itself_in_every_process(
+    run: Run, tmp_path: Path, jobs: str
+) -> None:
+    path = tmp_path / "ours.toml"
+    assert main(["policy", "new", str(path), "--calls", "4"]) == 0
+    ours = load(path)
+    history = live(PLACES[0], policy=ours, attempts=4)
+    written = attempt(step="spaced#2", channel=Channel.EMAIL, policy=ours)
+    store(tmp_path, plant(history, written, later(PLACES[0], history, 5)))
+    with Cadence.open(str(tmp_path / "a.db")) as app:
+        assert run("audit", "--jobs", jobs)[1].count("which is not at hand") == 1
+        app.keep_policy(ours)
+    code, out, _ = run("audit", "--jobs", jobs)
+    assert (code, "not at hand" in out) == (1, False)
+    assert out.splitlines()[1].split()[:3] == ["p0", "7", "plan"]
 
 
 @pytest.mark.parametrize(

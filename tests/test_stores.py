@@ -135,6 +135,19 @@ def texts(events):
 # A version is written once -----------------------------------------------------------------------
 
 
+def test_the_policies_that_are_kept_are_listed_by_digest_each_once(place, app, store):
+    assert store.policy_digests() == []
+    app.execute("p", ADDED, at=NOW)
+    for digest, text in (("b" * 64, "one"), ("a" * 64, "two"), ("b" * 64, "three")):
+        store.save_policy(digest, text)
+    assert store.policy_digests() == ["a" * 64, "b" * 64]
+    assert store.policy_text("b" * 64) == "three"
+    assert app.kept_policies() == []  # none of these texts is a policy
+    if place.address is not None:
+        with Cadence.open(place.address, read_only=True) as other:
+            assert other.recorder.policy_digests() == ["a" * 64, "b" * 64]
+
+
 def test_a_version_that_is_taken_is_refused_and_nothing_of_the_write_stays(store):
     store.insert_events(stored(noted("p", 1, "first")), due=[row("p", 1)])
     for late in ([1, 2], [2, 1], [2, 3, 3]):
@@ -898,6 +911,7 @@ def test_opened_for_reading_nothing_is_made_and_nothing_written(address):
     factory = postgres_factory(address, read_only=True)
     recorder = factory.application_recorder()
     assert recorder.select_prospects(None, 10) == []
+    assert recorder.policy_digests() == []
     factory.close()
     with pgserver.connect(address) as connection:
         found = connection.execute(

@@ -75,14 +75,17 @@ def audit(
 
     Args:
         store: whose histories.
-        others: policies beside the catalogue that histories may name.
+        others: policies that histories may name, beside the catalogue and those that were kept
+            with the store when they were adopted.
         jobs: how many processes; by default one for each core where there is enough to do.
         progress: told how many prospects are done, of how many.
 
     Raises:
         CadenceError: a history is broken, or the store can't be read.
     """
-    work = _Auditing(store.policies.default, (*map(builtin, builtin_names()), *others))
+    # The later of two with one digest counts, and by their digests they mean the same.
+    known = (*map(builtin, builtin_names()), *store.kept_policies(), *others)
+    work = _Auditing(store.policies.default, known)
     return sweep(store, work, jobs=jobs, progress=progress)
 
 

@@ -581,6 +581,15 @@ class Cadence(Application[str]):
             return None  # not what was kept: as good as none, and its prospects become tasks
         return policy if policy.digest == digest else None
 
+    def kept_policies(self) -> list[Policy]:
+        """The policies that were kept with the store when somebody adopted them, by digest.
+
+        What is kept as one and can't be read as it is left out, as where a decision needs it.
+        """
+        digests: list[str] = self._call(self._store.policy_digests)
+        found = map(self._kept_policy, digests)
+        return [policy for policy in found if policy is not None]
+
     def keep_policy(self, policy: Policy) -> None:
         """Keep a policy with the store, so that whoever opens it knows what was adopted.
 

@@ -96,6 +96,9 @@ class DueStore(Protocol):
     def policy_text(self, digest: str) -> str | None:
         """The file of the policy with this digest; ``None``: it was not kept here."""
 
+    def policy_digests(self) -> list[str]:
+        """The digests under which files of policies are kept, in order."""
+
 
 def to_micros(instant: datetime) -> int:
     """Microseconds since 1970."""

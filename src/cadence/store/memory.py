@@ -91,6 +91,9 @@ class MemoryRecorder(POPOApplicationRecorder):
     def policy_text(self, digest: str) -> str | None:
         return self._policies.get(digest)
 
+    def policy_digests(self) -> list[str]:
+        return sorted(self._policies)
+
     def due_rows(self) -> Iterator[DueRow]:
         with self._database_lock:
             return iter(sorted(self._due.values()))

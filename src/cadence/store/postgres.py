@@ -525,6 +525,10 @@ class PostgresDueRecorder(PostgresApplicationRecorder):
         rows = self._fetch("SELECT value FROM {schema}.meta WHERE key = %s", (f"policy {digest}",))
         return str(rows[0][0]) if rows else None
 
+    def policy_digests(self) -> list[str]:
+        rows = self._fetch("SELECT key FROM {schema}.meta WHERE starts_with(key, 'policy ')")
+        return sorted(str(row[0]).removeprefix("policy ") for row in rows)
+
     def select_stream(self, prospect: str) -> list[Event]:
         [(count, lines)] = self._fetch(_SELECT_STREAM, (prospect,))
         return _decode(prospect, lines, count)

@@ -285,6 +285,10 @@ class SQLiteDueRecorder(SQLiteApplicationRecorder):
         row = found.fetchone()
         return None if row is None else str(row[0])
 
+    def policy_digests(self) -> list[str]:
+        keys = self._reader().execute("SELECT key FROM meta WHERE key LIKE 'policy %' ORDER BY key")
+        return [key.removeprefix("policy ") for (key,) in keys.fetchall()]
+
     def due_rows(self) -> Iterator[DueRow]:
         statement = "SELECT prospect, verdict, at, wake FROM due ORDER BY prospect"
         for row in self._reader().execute(statement):
