@@ -313,7 +313,7 @@ def closing(file: File, event: Event, reason: EndReason) -> Breach | None:
     if file.phase in (Phase.CLOSED, Phase.WON, Phase.LOST, Phase.OPTED_OUT):
         return None  # it closes nothing
     if reason is EndReason.UNREACHABLE:
-        tried = {(p.channel, p.address or "") for one in file.exits() for p in one.parts}
+        tried = file.tried()
         left = [point for point in file.points_left() if point not in tried]
         if not left:
             return None

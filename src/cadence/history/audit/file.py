@@ -43,6 +43,7 @@ __all__ = ["File"]
 
 _HALF_DAY: Final = 3
 _MINUTE: Final = timedelta(minutes=1)
+_RECENT: Final = timedelta(days=90)
 
 
 class File:
@@ -52,13 +53,16 @@ class File:
         "_suspended",
         "appointment",
         "attempts",
+        "by_conversation",
         "by_pause",
         "calendar",
         "country",
         "deal",
         "default",
+        "earlier",
         "ended",
         "failed",
+        "guidelines",
         "highest",
         "intent",
         "kept",
@@ -116,8 +120,11 @@ class File:
         self.since = first.occurred_at
         self.silence = Known(first.occurred_at, first.recorded_at, first.version)
         self.intent: Intent | None = None
-        self.by_pause = False
+        self.by_pause = self.by_conversation = False
         self.attempts: list[Made] = []
+        # Attempts of other silences, while a cap on frequency may still count them.
+        self.earlier: list[Made] = []
+        self.guidelines: Known | None = None
         self.spaced_calls = 0
         self.reach = 0
         self.highest = 0
@@ -216,6 +223,10 @@ class File:
                 break
         return found
 
+    def tried(self) -> set[tuple[Channel, str]]:
+        """The contact points on which the polite exit was tried."""
+        return {(part.channel, part.address or "") for one in self.exits() for part in one.parts}
+
     def delivered_exit(self) -> tuple[Made, list[Channel]] | None:
         """The last exit that reached them and has not bounced since, and on which channels."""
         for made in self.exits():
@@ -234,7 +245,12 @@ class File:
     # What events change ---------------------------------------------------------------------------
 
     def contact(
-        self, event: Event, *, intent: Intent | None = None, pause_until: datetime | None = None
+        self,
+        event: Event,
+        *,
+        intent: Intent | None = None,
+        pause_until: datetime | None = None,
+        conversation: bool = False,
     ) -> bool:
         """They said something: the silence is over, unless a later contact is known."""
         at = event.occurred_at
@@ -247,11 +263,14 @@ class File:
         self.silence = Known(at, event.recorded_at, event.version)
         self.intent = intent
         self.by_pause = pause_until is not None
+        self.by_conversation = conversation
         self.pause_until = pause_until
         self.not_before = None
         self.kept = None
         self.reopened = None
-        self.attempts = [made for made in self.attempts if made.at > at]
+        if self.attempts:
+            self.remember([made for made in self.attempts if made.at <= at])
+            self.attempts = [made for made in self.attempts if made.at > at]
         self.suspensions = [one for one in self.suspensions if one[0].start > at]
         self._suspended = None
         self.waiting = event.version if self.phase in BEYOND else 0
@@ -263,6 +282,13 @@ class File:
         self.next_place = -1
         self.recount()
         return True
+
+    def remember(self, attempts: list[Made]) -> None:
+        """Keep attempts that are not of the running silence, for as long as a cap may reach."""
+        kept = [*self.earlier, *attempts]
+        if kept:
+            newest = max(made.at for made in kept)
+            self.earlier = [made for made in kept if newest - made.at <= _RECENT]
 
     def suspend(self, suspension: Suspension, recorded: datetime) -> None:
         """Time that counts in no gap has begun, or is to begin."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final, NamedTuple
+from datetime import date, timedelta
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from cadence.core.events import AttemptStage, Channel, PolicyRef
 from cadence.errors import InputError
-from cadence.policy.business_time import BusinessTime, Week, business_time
-from cadence.policy.guards import Custom
-from cadence.policy.model import Limits, Policy, Touchpoint
+from cadence.policy.business_time import BusinessTime, Week, business_time, parse_hours
+from cadence.policy.model import Distance, Policy, Touchpoint
 
-__all__ = ["RANK", "Place", "Plan"]
+__all__ = ["RANK", "GuardRead", "Lasts", "PartRead", "Place", "Plan"]
 
 RANK: Final[dict[AttemptStage | None, int]] = {
     None: 0,
@@ -29,6 +30,22 @@ RANK: Final[dict[AttemptStage | None, int]] = {
 
 _Where = tuple[tuple[str, ...], str | None, str | None]
 _MOST_PLACES: Final = 65536
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_OWN: Final = "custom"
+
+
+class Lasts(NamedTuple):
+    """A distance: so many business days, or elapsed time."""
+
+    business_days: int
+    elapsed: timedelta | None
+
+
+class PartRead(NamedTuple):
+    """A part of a touch: the channels that may carry it, in order, and what it goes along with."""
+
+    channels: tuple[Channel, ...]
+    along_with: Channel | None
 
 
 class Place(NamedTuple):
@@ -37,49 +54,55 @@ class Place(NamedTuple):
     Attributes:
         number: its position in the plan; the polite exit comes last.
         name: as it stands on an attempt, e.g. ``spaced#3``.
+        step: the id of its step.
         rank: of its stage.
         position: which touch of its stage it is, from 0.
-        parts: for each part the channels that may carry it, the first that is left.
+        parts: what it consists of.
         business_days, elapsed: its distance from the attempt before; one of them, or neither for
             the call at the appointment.
         within: how late it may be before it lapses.
         requires_attempts, requires_days: what must have been before it in the silence.
+        requires_guidelines: they must have agreed to be followed up.
+        seconds, weekdays: the times of day, in seconds after midnight, and the weekdays, Monday
+            0, that it takes in turn.
+        only_channel: the channel that it is made on while that is left, if it has one part and
+            asks for no guidelines.
     """
 
     number: int
     name: str
+    step: str
     rank: int
     position: int
-    parts: tuple[tuple[Channel, ...], ...]
+    parts: tuple[PartRead, ...]
     business_days: int | None
     elapsed: timedelta | None
     within: timedelta | None
     requires_attempts: int
     requires_days: int
-    rotated: bool
-    """Times of day rotate in its plan, also those of what replaces a touch: only its day counts."""
-    optional: bool
-    """Passed over for causes that this reading does not look into: guidelines, limits, vetoes."""
+    requires_guidelines: bool
+    seconds: tuple[int, ...]
+    weekdays: tuple[int, ...]
     only_channel: Channel | None
-    """The channel that it is made on while that is left, if it has one part."""
 
     @property
     def may_call(self) -> bool:
         """Whether it may be a call, so that the cap on spaced calls passes it over."""
-        return any(Channel.CALL in channels for channels in self.parts)
+        return any(Channel.CALL in part.channels for part in self.parts if part.along_with is None)
 
 
 def _place(point: Touchpoint, number: int, policy: Policy) -> Place:
-    step, after = point.step, point.after
-    vetoed = any(isinstance(guard, Custom) for guard in policy.guards)
-    limited = policy.limits != Limits()
+    step, after, rotate = point.step, point.after, point.step.rotate
     parts = tuple(
-        tuple(channel for channel in part.channels if channel in policy.usable)
+        PartRead(tuple(one for one in part.channels if one in policy.usable), part.along_with)
         for part in point.parts
     )
+    first = parts[0]
+    plain = first.along_with is None and not step.requires.guidelines
     return Place(
         number,
         point.name,
+        step.id,
         RANK[step.stage],
         point.position,
         parts,
@@ -88,10 +111,64 @@ def _place(point: Touchpoint, number: int, policy: Policy) -> Place:
         None if step.within is None else timedelta(minutes=step.within.minutes),
         step.requires.attempts,
         step.requires.days,
-        any(one.rotate is not None for one in policy.steps),
-        step.requires.guidelines or limited or vetoed,
-        parts[0][0] if len(parts) == 1 and parts[0] else None,
+        step.requires.guidelines,
+        () if rotate is None else rotate.seconds,
+        () if rotate is None else rotate.weekdays,
+        first.channels[0] if len(parts) == 1 and first.channels and plain else None,
     )
+
+
+class GuardRead(NamedTuple):
+    """A guard of the policy: its kind and name, and what that kind asks for.
+
+    Attributes:
+        channels: it is about attempts on one of these; about all, if there are none.
+        week: a contact window's open hours by weekday, Monday first.
+        attempts, window, per_address: a cap: so many within any such time.
+        after, lasts, lasts_business_days: a cool-down: after what, and for how long.
+        country, subdivision: whose holidays; the prospect's own if there is no country.
+        days: the ordinals of the days of a pause.
+    """
+
+    kind: str
+    name: str
+    channels: frozenset[Channel]
+    week: Week = ()
+    attempts: int = 0
+    window: timedelta = timedelta(0)
+    per_address: bool = False
+    after: str = ""
+    lasts: timedelta | None = None
+    lasts_business_days: int = 0
+    country: str | None = None
+    subdivision: str | None = None
+    days: frozenset[int] = frozenset()
+
+
+def _guard(plain: dict[str, Any]) -> GuardRead:
+    kind = plain["kind"]
+    channels = frozenset(map(Channel, plain.get("channels", ())))
+    read = GuardRead(kind, plain.get("id") or kind, channels)
+    if kind == "contact_window":
+        hours = (plain.get(day, ()) for day in _WEEKDAYS)
+        return read._replace(week=tuple(tuple(sorted(map(parse_hours, day))) for day in hours))
+    if kind == "frequency_cap":
+        window = timedelta(days=plain.get("days") or 0, hours=plain.get("hours") or 0)
+        by_address = plain.get("per") == "address"
+        return read._replace(attempts=plain["attempts"], window=window, per_address=by_address)
+    if kind == "cool_down":
+        hours, days = plain["lasts"].get("hours"), plain["lasts"].get("business_days")
+        lasts = None if hours is None else timedelta(hours=hours)
+        return read._replace(after=plain["after"], lasts=lasts, lasts_business_days=days or 1)
+    if kind == "pause":
+        first, last = (date.fromisoformat(plain[key]) for key in ("first_day", "last_day"))
+        days = range(first.toordinal(), last.toordinal() + 1)
+        return read._replace(days=frozenset(days))
+    return read._replace(country=plain.get("country"), subdivision=plain.get("subdivision"))
+
+
+def _lasts(distance: Distance) -> Lasts:
+    return Lasts(distance.business_days or 1, distance.elapsed)
 
 
 class Plan:
@@ -108,6 +185,11 @@ class Plan:
         exit: the polite exit, at the index after all others.
         horizon_business_days: behind it only the polite exit is left.
         answer_business_days: how long they have to answer a polite exit.
+        answers: how long they have to answer other touches, by name.
+        most_attempts, most_spaced_calls: its own limits in a silence.
+        guards: those that can be asked about the past.
+        own_guards: the names of those that are functions of the team's own, which can't.
+        usable: the channels that the team uses.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -130,6 +212,17 @@ class Plan:
         self.horizon_business_days = policy.horizon_business_days
         answer = point.step.answer_within
         self.answer_business_days = 1 if answer is None else answer.business_days or 1
+        self.answers = {
+            place.name: _lasts(point.step.answer_within)
+            for place, point in zip(self.places, policy.touchpoints, strict=True)
+            if point.step.answer_within is not None
+        }
+        self.most_attempts = policy.limits.attempts
+        self.most_spaced_calls = policy.limits.spaced_calls
+        self.usable = frozenset(policy.usable)
+        plain = [msgspec.to_builtins(guard) for guard in policy.guards]
+        self.guards = tuple(_guard(one) for one in plain if one["kind"] != _OWN)
+        self.own_guards = tuple(one.get("id") or _OWN for one in plain if one["kind"] == _OWN)
         self._unknown: dict[str, Plan] = {}
         self._times: dict[_Where, BusinessTime | None] = {}
 
@@ -167,4 +260,6 @@ class Plan:
             found.ref, found.digest, found.known = ref, ref.digest, False
             found.places, found.by_name, found.counts = (), {}, [0] * 8
             found.answer_business_days = 1
+            found.answers, found.guards, found.own_guards = {}, (), ()
+            found.most_attempts = found.most_spaced_calls = None
         return found

@@ -55,7 +55,7 @@ class Appointed(NamedTuple):
 
 
 class Made:
-    """An attempt of the running silence.
+    """An attempt, as it was made.
 
     ``day`` and ``second`` are its local date and time of day on ``time``'s only calendar; with
     several candidate zones there is none, and ``clocks`` has both for each. ``days`` and
@@ -72,7 +72,9 @@ class Made:
         "minutes",
         "parts",
         "rank",
+        "recorded",
         "second",
+        "step",
         "time",
         "version",
     )
@@ -87,6 +89,8 @@ class Made:
         day: int,
         second: int,
         time: BusinessTime | None,
+        recorded: datetime,
+        step: str | None,
     ) -> None:
         self.at = at
         self.version = version
@@ -96,6 +100,8 @@ class Made:
         self.day = day
         self.second = second
         self.time = time
+        self.recorded = recorded
+        self.step = step
         self.clocks: tuple[tuple[int, int], ...] = ()
         self.days = 0
         self.minutes = 0

@@ -6,12 +6,20 @@ broke nothing of the charter: who called after the exit need not be told that it
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Final
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
 
-from cadence.core.events import AttemptMade, Channel, Gap
-from cadence.errors import InputError
-from cadence.history.audit.charter import Breach, show, span
+from cadence.core.events import AttemptMade
+from cadence.history.audit.charter import Breach, show
+from cadence.history.audit.due import (
+    behind_horizon,
+    earliest,
+    planned,
+    possible,
+    preferred,
+    would_use,
+)
 from cadence.history.audit.file import File
 from cadence.history.audit.findings import (
     APPOINTMENT,
@@ -23,7 +31,6 @@ from cadence.history.audit.findings import (
 )
 from cadence.history.audit.plan import Place
 from cadence.history.audit.records import EXIT, Made, Phase
-from cadence.policy.business_time import Hours, parse_hours
 
 __all__ = ["plan_breach"]
 
@@ -32,9 +39,6 @@ _SPACED: Final = 4
 _CONCERN: Final = 5
 _CONCERN_ATTEMPTS: Final = 5
 _HALF_DAY: Final = 3
-_QUIET_UNTIL: Final = 8 * 3600
-_QUIET_FROM: Final = 21 * 3600
-_DAY: Final = timedelta(days=1)
 
 
 def plan_breach(file: File, made: Made, data: AttemptMade, before: Made | None) -> Breach | None:
@@ -54,13 +58,15 @@ def plan_breach(file: File, made: Made, data: AttemptMade, before: Made | None) 
     if file.phase == Phase.NEW or (file.phase == Phase.ENGAGED and not after_pause):
         return _owners_own(file, made, data)
     if not made.rank:
-        if _is_for_the_owner(file, made.at):
+        # A guard of the team's own may have left it to the owner.
+        if file.plan.own_guards or _is_for_the_owner(file, made.at, after_pause):
             return None
-        return Breach(PLAN, f"it took no touch's place; {_next_up(file, made.at, after_pause)}")
+        place = _next_up(file, made.at, after_pause).place
+        return Breach(PLAN, f"it took no touch's place; {place.name} was next")
     breach = _touch(file, made, data, after_pause)
-    if breach is None or breach.rule == APPOINTMENT or not _is_for_the_owner(file, made.at):
+    if breach is None or breach.rule == APPOINTMENT:
         return breach
-    return None
+    return None if _is_for_the_owner(file, made.at, after_pause) else breach
 
 
 # Whose turn it was --------------------------------------------------------------------------------
@@ -80,7 +86,7 @@ def _owners_own(file: File, made: Made, data: AttemptMade) -> Breach | None:
     if made.rank == 1:
         return Breach(APPOINTMENT, "made as the call at an appointment, but none stands")
     place = file.plan.by_name.get(data.step or "")
-    count = file.place_counts[_SPACED]
+    count = _reached(file)[_SPACED]
     first = place is None or place.position <= count
     if made.rank == _SPACED and first and data.touch is None:
         return None
@@ -93,198 +99,207 @@ def _owners_own(file: File, made: Made, data: AttemptMade) -> Breach | None:
     return Breach(PLAN, because, file.silence.recorded)
 
 
-def _is_for_the_owner(file: File, at: datetime) -> bool:
+def _is_for_the_owner(file: File, at: datetime, after_pause: bool) -> bool:
     """Whether there was no touch to make, but a task, in which an owner may try what they like."""
     if file.waiting:
         return True
     time = file.time
-    if time is None or time.next_waking(at) is None or time.next_open(at, _hours(file)) is None:
+    assert time is not None  # plan_breach() looked
+    if time.next_waking(at) is None or time.next_open(at, preferred(file)) is None:
         return True
     if file.phase == Phase.SCHEDULED and not file.plan.begins_on_time:
         return True
-    left = file.points_left()
-    if not file.attempts and left:
-        return not any(_channels(file, place) for place in file.plan.places)
-    if file.reach == EXIT and left:
-        tried = {(p.channel, p.address or "") for one in file.exits() for p in one.parts}
-        return all(point in tried for point in left)
-    return False
-
-
-def _next_up(file: File, at: datetime, after_pause: bool) -> str:
-    for place in _ahead(file, after_pause):
-        if not _excuse(file, place, at):
-            return f"{place.name} was next"
-    return f"{file.plan.exit.name} was next"
+    next_up = _next_up(file, at, after_pause)
+    place, left = next_up.place, file.points_left()
+    if place.rank == EXIT and left:
+        # A way out can't be the first word, nor come on a channel that the team does not use, nor
+        # twice on the same.
+        if not file.attempts or not would_use(file, place):
+            return True
+    if not file.plan.guards:
+        return False
+    used = would_use(file, place)
+    since = earliest(file, place, after_pause, next_up.lapsed, instead=next_up.late)
+    return possible(file, place, used, since.at) is None or possible(file, place, used, at) is None
 
 
 # Which touch --------------------------------------------------------------------------------------
 
 
-def _ahead(file: File, after_pause: bool) -> list[Place]:
-    """The touches of the plan that are not behind the prospect."""
+class _Next(NamedTuple):
+    """A touch and what was passed over before it.
+
+    Attributes:
+        place: the touch.
+        lapsed: the planned time of the last that lapsed.
+        late: whether some were passed over for their lateness.
+    """
+
+    place: Place
+    lapsed: datetime | None
+    late: bool
+
+
+def _reached(file: File) -> list[int]:
+    """For each rank how far the silence has come: the position of its next touch.
+
+    An attempt has come as far as the touch that it names; one that names none one further.
+    """
+    found = [0] * 8
+    for made in file.attempts:
+        further = found[made.rank] + 1
+        place = file.plan.by_name.get(made.step or "")
+        if place is not None and place.rank == made.rank:
+            further = max(further, place.position + 1)
+        found[made.rank] = further
+    return found
+
+
+def _next_up(file: File, at: datetime, after_pause: bool, before: int = EXIT * 1000) -> _Next:
+    """The touch that was next at ``at``: the first that was not rightly left out.
+
+    Args:
+        file: as it stood.
+        at: when.
+        after_pause: the plan goes on after a pause.
+        before: look no further than to the touch with this number.
+    """
     start = _SPACED if after_pause else file.reach if file.phase == Phase.OUTREACH else 0
-    counts = file.place_counts
-    return [
-        place
-        for place in file.plan.places
-        if place.rank >= start and place.position >= counts[place.rank]
-    ]
+    reached = _reached(file)
+    lapsed: datetime | None = None
+    late = False
+    late_step = ""
+    for place in file.plan.places:
+        if place.number >= before:
+            break
+        if place.rank < start or place.position < reached[place.rank] or place.step == late_step:
+            continue
+        if file.plan.own_guards or _asks_in_vain(file, place, at):
+            continue
+        used = would_use(file, place)
+        if not used:
+            continue
+        moment = possible(file, place, used, at) if file.plan.guards else at
+        if place.within is not None and moment is not None:
+            exact = planned(file, place, after_pause, lapsed)
+            if moment > exact + place.within:
+                lapsed, late = exact, True
+                continue
+        if moment is not None and behind_horizon(file, place, moment):
+            late, late_step = True, place.step
+            continue
+        return _Next(place, lapsed, late)
+    return _Next(file.plan.exit, lapsed, late)
+
+
+def _asks_in_vain(file: File, place: Place, at: datetime) -> bool:
+    """Whether a touch is passed over for what the charter or the policy asks of it."""
+    made, calls = len(file.attempts), file.spaced_calls
+    if place.rank == _SPACED and place.may_call:
+        most = file.plan.most_spaced_calls
+        if calls >= _CAP or (most is not None and calls >= most):
+            return True
+    if place.rank == _CONCERN and (made < _CONCERN_ATTEMPTS or file.place_counts[_CONCERN]):
+        return True
+    if place.requires_guidelines and (file.guidelines is None or file.guidelines.recorded > at):
+        return True
+    most = file.plan.most_attempts
+    return place.requires_attempts > made or (most is not None and made >= most)
 
 
 def _touch(file: File, made: Made, data: AttemptMade, after_pause: bool) -> Breach | None:
-    plan, counts = file.plan, file.place_counts
+    plan = file.plan
     if made.rank == 1 and file.appointment is None:
         return Breach(APPOINTMENT, "made as the call at an appointment, but none stands")
     place: Place | None = plan.exit
     if made.rank != EXIT:
+        reached = _reached(file)[made.rank]
         place = plan.by_name.get(data.step or "")
         if place is None or place.rank != made.rank:
             ranked = (one for one in plan.places if one.rank == made.rank)
-            place = next((one for one in ranked if one.position == counts[made.rank]), None)
+            place = next((one for one in ranked if one.position == reached), None)
+        if place is not None and place.position < reached:
+            return Breach(PLAN, f"{place.name} had been made before in this silence")
     if place is None:
         if plan.counts[made.rank]:
             because = (
-                f"attempt number {counts[made.rank] + 1} at stage {data.stage}; "
+                f"attempt number {file.place_counts[made.rank] + 1} at stage {data.stage}; "
                 f"{plan.ref.name} has {plan.counts[made.rank]}"
             )
             return Breach(BOUNDED, because)
         return Breach(PLAN, f"{plan.ref.name} has no step at stage {data.stage}")
-    if made.rank != EXIT and place.position < counts[made.rank]:
-        return Breach(PLAN, f"{place.name} had been made before in this silence")
-    lapsed: datetime | None = None
+    next_up = _Next(place, None, False)
     if place.number != file.next_place:
-        for one in _ahead(file, after_pause):
-            if one.number >= place.number:
-                break
-            if not _excuse(file, one, made.at):
-                return Breach(PLAN, f"made as {place.name}, but {one.name} was next")
-            if one.within is not None and _channels(file, one):
-                lapsed = _planned(file, one, after_pause, lapsed)
+        next_up = _next_up(file, made.at, after_pause, before=place.number)
+        if next_up.place.number < place.number:
+            return Breach(PLAN, f"made as {place.name}, but {next_up.place.name} was next")
     if made.rank != EXIT:
-        breach = _wrong_channel(file, made, place)
+        breach = _wrong_channel(file, made, place) or _unmet(file, place)
         if breach is not None:
             return breach
-        if place.requires_attempts > len(file.attempts):
-            because = f"{place.name} requires {place.requires_attempts} attempts before it"
-            return Breach(PLAN, f"{because}; {len(file.attempts)} were made")
-    return (
-        _too_early(file, made, place, after_pause, lapsed)
-        or _too_late(file, made, place, after_pause, lapsed)
-        or _closed(file, made)
-    )
+    first: Breach | None = None
+    for breach in _untimely(file, made, next_up._replace(place=place), after_pause):
+        if breach.rule in data.broke:
+            return breach  # what the attempt says of itself first: one act is one finding
+        first = first or breach
+    return first
 
 
-def _excuse(file: File, place: Place, at: datetime) -> bool:
-    """Whether a touch of the plan was rightly left out by ``at``."""
-    if place.optional or not _channels(file, place):
-        return True
-    if place.rank == _SPACED and file.spaced_calls >= _CAP and place.may_call:
-        return True
-    if place.requires_attempts > len(file.attempts):
-        return True
-    if place.rank == _CONCERN and (
-        len(file.attempts) < _CONCERN_ATTEMPTS or file.place_counts[_CONCERN]
-    ):
-        return True
-    if place.within is not None and _planned(file, place, False, None) + place.within < at:
-        return True
-    return _behind_horizon(file, place, at)
-
-
-def _channels(file: File, place: Place) -> set[Channel]:
-    """The channels that the touch would use: of each part the preferred, or the first, left."""
-    found: set[Channel] = set()
-    left, preferred = file.reachable, file.preferred_channel
-    for channels in place.parts:
-        if preferred in channels and preferred in left:
-            found.add(preferred)
-            continue
-        for channel in channels:
-            if channel in left:
-                found.add(channel)
-                break
-    return found
+def _unmet(file: File, place: Place) -> Breach | None:
+    """What the policy asks of a touch and was not so."""
+    plan, made, calls = file.plan, len(file.attempts), file.spaced_calls
+    because = ""
+    if place.requires_attempts > made:
+        because = f"{place.name} requires {place.requires_attempts} attempts before it"
+        because += f"; {made} were made"
+    elif place.requires_guidelines and file.guidelines is None:
+        because = f"{place.name} requires that they agreed to be followed up; they had not"
+    elif plan.most_attempts is not None and made >= plan.most_attempts:
+        because = f"attempt number {made + 1} of the silence; {plan.ref.name} allows "
+        because += f"{plan.most_attempts} before the polite exit"
+    elif plan.most_spaced_calls is not None and place.rank == _SPACED and place.may_call:
+        if calls >= plan.most_spaced_calls:
+            because = f"spaced call number {calls + 1} of the silence; {plan.ref.name} allows "
+            because += f"{plan.most_spaced_calls}"
+    return Breach(PLAN, because) if because else None
 
 
 def _wrong_channel(file: File, made: Made, place: Place) -> Breach | None:
     used = {part.channel for part in made.parts}
-    planned = _channels(file, place)
-    if used <= planned:
+    proposed = {channel for channel, _ in would_use(file, place)}
+    if used <= proposed:
         return None
-    wrong = ", ".join(sorted(channel.value for channel in used - planned))
-    right = ", ".join(sorted(channel.value for channel in planned)) or "no channel that is left"
+    wrong = ", ".join(sorted(channel.value for channel in used - proposed))
+    right = ", ".join(sorted(channel.value for channel in proposed)) or "no channel that is left"
     return Breach(PLAN, f"{place.name} by {wrong}; the policy proposes {right}")
 
 
 # When ---------------------------------------------------------------------------------------------
 
 
-def _planned(file: File, place: Place, after_pause: bool, lapsed: datetime | None) -> datetime:
-    """When the plan alone would make the touch.
-
-    Args:
-        file: as it stood before.
-        place: the touch.
-        after_pause: it is the first one after a pause.
-        lapsed: the planned time of a touch that lapsed before it.
-    """
-    appointment, time = file.appointment, file.time
-    assert time is not None  # plan_breach() looked
-    if place.rank == 1:
-        return file.since if appointment is None else appointment.at
-    if after_pause and file.pause_until is not None:
-        return file.pause_until
-    last = file.attempts[-1] if file.attempts else None
-    if place.elapsed is not None:
-        # The exact steps are measured from the plan, not from extras.
-        last = next((made for made in reversed(file.attempts) if made.rank), last)
-    start = file.since if last is None else last.at
-    if appointment is not None and (last is None or appointment.at > last.at):
-        start = appointment.at
-    if lapsed is not None and lapsed > start:
-        start = lapsed
-    suspended = file.suspended
-    if place.elapsed is None:
-        assert place.business_days is not None  # a step is one or the other
-        return time.after_business_days(start, place.business_days, suspended)
-    if place.rank < _HALF_DAY:
-        suspended = None  # the appointment's own steps are not moved
-    return time.after_elapsed(start, place.elapsed, suspended)
-
-
-def _too_early(
-    file: File, made: Made, place: Place, after_pause: bool, lapsed: datetime | None
-) -> Breach | None:
-    if _surely_late_enough(file, made, place, after_pause):
-        return None
-    time, at = file.time, made.at
-    assert time is not None  # plan_breach() looked
-    planned = _planned(file, place, after_pause, lapsed)
-    because = f"{place.name} was planned for "
-    if file.not_before is not None and file.not_before > planned:
-        planned = file.not_before
-        because = f"when the policy was adopted, {place.name} was promised for "
-    if place.rank != 1 and file.attempts and (file.largest_days or file.largest_minutes):
-        gap = Gap(file.largest_days, file.largest_minutes)
-        ratchet = time.earliest_with_gap(file.attempts[-1].at, gap, file.suspended)
-        if ratchet > planned:
-            planned = time.same_time(planned, ratchet) if file.largest_days else ratchet
-            longest = span(file.largest_days, file.largest_minutes)
-            because = f"the largest gap so far is {longest}, so {place.name} was next on "
-    if place.requires_days and file.attempts:
-        required = file.attempts[0].at + place.requires_days * _DAY
-        if required > planned:
-            planned = required
-            because = (
-                f"{place.name} requires {place.requires_days} days of silence, so it was next on "
-            )
-    if place.rotated:
-        # Another time of that day than the attempt before; which, the plan works out by itself.
-        planned = min(calendar.at(calendar.day(planned), 0) for calendar in time.calendars)
-    if at >= planned:
-        return None
-    return Breach(PLAN, f"{because}{show(file, planned)}; made on {show(file, at)}")
+def _untimely(file: File, made: Made, asked: _Next, after_pause: bool) -> Iterator[Breach]:
+    """What is wrong with the time of an attempt: too early, too late, at a closed hour."""
+    place, at = asked.place, made.at
+    if not _surely_late_enough(file, made, place, after_pause):
+        allowed = earliest(file, place, after_pause, asked.lapsed, instead=asked.late)
+        if at < allowed.at:
+            because = f"{allowed.because}{show(file, allowed.at)}; made on {show(file, at)}"
+            yield Breach(PLAN, because)
+    if place.within is not None:
+        exact = planned(file, place, after_pause, asked.lapsed)
+        if at > exact + place.within:
+            because = f"{place.name} was to be made at {show(file, exact)}, or not at all"
+            yield Breach(LAPSED, f"{because}; made on {show(file, at)}")
+    if place.rank != EXIT and behind_horizon(file, place, at):
+        first = file.attempts[0]
+        because = (
+            f"more than {file.plan.horizon_business_days} business days after the first attempt "
+            f"of the silence (event {first.version}) only the polite exit is left"
+        )
+        yield Breach(HORIZON, because)
+    closed = _closed(file, made)
+    if closed is not None:
+        yield closed
 
 
 def _surely_late_enough(file: File, made: Made, place: Place, after_pause: bool) -> bool:
@@ -292,6 +307,8 @@ def _surely_late_enough(file: File, made: Made, place: Place, after_pause: bool)
     if place.business_days is None or after_pause or place.requires_days or file.not_before:
         return False
     if not file.attempts or file.appointment is not None:
+        return False
+    if place.seconds or place.weekdays or place.rank == _CONCERN or file.plan.answers:
         return False
     before = file.attempts[-1]
     if made.after != before.version or before.time is not made.time:
@@ -305,40 +322,12 @@ def _surely_late_enough(file: File, made: Made, place: Place, after_pause: bool)
     )
 
 
-def _too_late(
-    file: File, made: Made, place: Place, after_pause: bool, lapsed: datetime | None
-) -> Breach | None:
-    if place.within is not None:
-        planned = _planned(file, place, after_pause, lapsed)
-        if made.at > planned + place.within:
-            because = f"{place.name} was to be made at {show(file, planned)}, or not at all"
-            return Breach(LAPSED, f"{because}; made on {show(file, made.at)}")
-    if place.rank != EXIT and _behind_horizon(file, place, made.at):
-        first = file.attempts[0]
-        because = (
-            f"more than {file.plan.horizon_business_days} business days after the first attempt "
-            f"of the silence (event {first.version}) only the polite exit is left"
-        )
-        return Breach(HORIZON, because)
-    return None
-
-
-def _behind_horizon(file: File, place: Place, at: datetime) -> bool:
-    if not file.attempts or place.rank < _HALF_DAY:
-        return False
-    first, days = file.attempts[0], file.plan.horizon_business_days
-    if at - first.at <= days * _DAY:
-        return False
-    assert file.time is not None  # plan_breach() looked
-    return file.time.gap(first.at, at, file.suspended).business_days > days
-
-
 def _closed(file: File, made: Made) -> Breach | None:
     """Outside business hours, or the hours that they prefer; an appointment's own steps may be."""
     if made.rank < _HALF_DAY:
         return None
     assert file.time is not None  # plan_breach() looked
-    hours, calendar = _hours(file), file.calendar
+    hours, calendar = preferred(file), file.calendar
     if calendar is not None:
         spans = (hours,) if hours is not None else file.plan.week[(made.day + 6) % 7]
         for start, end in spans:
@@ -348,15 +337,3 @@ def _closed(file: File, made: Made) -> Breach | None:
         return None
     wanted = "business hours" if hours is None else f"the hours they prefer, {file.preferred_hours}"
     return Breach(BUSINESS_HOURS, f"{show(file, made.at)} is outside {wanted}")
-
-
-def _hours(file: File) -> Hours | None:
-    """The waking part of the hours that they prefer, if they have any and any of it is waking."""
-    if file.preferred_hours is None:
-        return None
-    try:
-        start, end = parse_hours(file.preferred_hours)
-    except InputError:
-        return None
-    start, end = max(start, _QUIET_UNTIL), min(end, _QUIET_FROM)
-    return (start, end) if start < end else None

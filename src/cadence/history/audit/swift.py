@@ -12,6 +12,7 @@ from typing import Final
 
 from cadence.core.events import AttemptMade
 from cadence.history.audit.file import File
+from cadence.history.audit.guards import guarded
 from cadence.history.audit.records import EXIT, Made, Phase
 
 __all__ = ["surely_in_order"]
@@ -46,6 +47,7 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
         or file.not_before is not None
         or file.reopened is not None
         or data.broke
+        or (plan.guards and next(guarded(file, made), None) is not None)
     ):
         return False
     parts = made.parts
@@ -89,6 +91,10 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
         or made.rank == _CONCERN
         or place.requires_attempts
         or place.requires_days
+        or place.weekdays
+        or plan.answers
+        or plan.most_spaced_calls is not None
+        or (plan.most_attempts is not None and made.rank != EXIT)
         or (made.has_call and file.spaced_calls >= _CAP)
     ):
         return False
@@ -118,14 +124,18 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
         wanted = place.business_days
         if wanted is None or days < wanted:
             return False
+        clock, fraction = before.second, since.microsecond
+        if place.seconds:
+            if calendar is None:
+                return False
+            clock, fraction = _next_time(place.seconds, clock), 0
         if calendar is None:
             if days == largest > wanted:
                 return False
             if days == wanted and not _not_before_on_any_clock(made, before):
                 return False
         elif days == (wanted if wanted > largest else largest) and (
-            second < before.second
-            or (second == before.second and at.microsecond < since.microsecond)
+            second < clock or (second == clock and at.microsecond < fraction)
         ):
             return False
     else:
@@ -153,6 +163,12 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
             return False
     made.days, made.minutes, made.after = days, minutes, before.version
     return True
+
+
+def _next_time(seconds: tuple[int, ...], clock: int) -> int:
+    """The time of day that follows the latest that ``clock`` had reached."""
+    before = [second for second in seconds if second <= clock] or [min(seconds)]
+    return seconds[(seconds.index(max(before)) + 1) % len(seconds)]
 
 
 # Several candidate zones ------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from cadence.core.events import (
     Event,
     FollowUpEnded,
     FollowUpReopened,
+    GuidelinesAgreed,
     OptedBackIn,
     OptOutRequested,
     PauseRequested,
@@ -39,6 +40,7 @@ from cadence.history.audit.findings import (
     Finding,
     Noticed,
 )
+from cadence.history.audit.guards import guarded
 from cadence.history.audit.plan import RANK, Plan
 from cadence.history.audit.records import Appointed, Known, Made, Phase
 from cadence.history.audit.steps import plan_breach
@@ -61,6 +63,9 @@ class Auditor:
         prospects, events: how many were audited.
         unknown: policies that are not at hand, and how many attempts were made under each; of
             those only the charter was checked.
+        own_guards: policies with guards that are functions of a team's own, the names of those,
+            and how many attempts were made under each; nobody can ask such a function about the
+            past, so it was left out.
     """
 
     def __init__(self, default: Policy, others: Iterable[Policy] = ()) -> None:
@@ -75,6 +80,7 @@ class Auditor:
         self.prospects = 0
         self.events = 0
         self.unknown: dict[PolicyRef, int] = {}
+        self.own_guards: dict[tuple[PolicyRef, tuple[str, ...]], int] = {}
         self._findings: list[Finding] = []
 
     def audit(self, events: Sequence[Event]) -> list[Finding]:
@@ -112,11 +118,17 @@ class Auditor:
             file.under(ref)
         if not file.plan.known:
             self.unknown[file.plan.ref] = self.unknown.get(file.plan.ref, 0) + 1
+        elif file.plan.own_guards:
+            left_out = file.plan.ref, file.plan.own_guards
+            self.own_guards[left_out] = self.own_guards.get(left_out, 0) + 1
         if at < file.since:
             # It belongs to a silence that was over when it was recorded: what was next at its time
             # can't be known any more.
             self._report(file, event, data, list(lasting(file, parts, at)))
             self._fail(file, event, data)
+            rank, recorded = RANK[data.stage], event.recorded_at
+            old = Made(at, event.version, rank, parts, False, 0, 0, None, recorded, data.step)
+            file.remember([old])
             return
         rank = RANK[data.stage]
         connected = has_call = failing = False
@@ -134,7 +146,10 @@ class Auditor:
             local = at.astimezone(calendar.tz)
             day = local.toordinal()
             second = local.hour * 3600 + local.minute * 60 + local.second
-        made = Made(at, event.version, rank, parts, has_call, day, second, file.time)
+        made = Made(
+            *(at, event.version, rank, parts, has_call, day, second, file.time),
+            *(event.recorded_at, data.step),
+        )
         if calendar is None and file.time is not None:
             made.clocks = _clocks(file.time, at)
         if file.opted_out or file.failed or not surely_in_order(file, made, data):
@@ -150,7 +165,8 @@ class Auditor:
         if rank == 1:
             file.kept, file.appointment = file.appointment, None
         if connected:
-            self._contact(file, event, "conversation")
+            self._contact(file, event, "conversation", conversation=True)
+            file.remember([made])
             file.waiting = 0
             return
         file.made(made)
@@ -174,16 +190,26 @@ class Auditor:
                 f"sent after the contact of {show(file, silence.occurred)} "
                 f"(event {silence.version})"
             )
-            return [Breach(PLAN, because, silence.recorded), *timing(file, made, before, doubt)]
+            return [
+                Breach(PLAN, because, silence.recorded),
+                *timing(file, made, before, doubt),
+                *self._guarded(file, made),
+            ]
         nothing = forbidden(file, made.at)
         if nothing is not None:
             return [nothing]
-        breaches = list(timing(file, made, before, doubt))
+        breaches = [*timing(file, made, before, doubt), *self._guarded(file, made)]
         if not any(one.learnt is None or one.learnt <= made.at for one in (*others, *breaches)):
             breach = plan_breach(file, made, data, before)
             if breach is not None:
                 breaches.append(breach)
         return breaches
+
+    @staticmethod
+    def _guarded(file: File, made: Made) -> Iterable[Breach]:
+        if not file.plan.guards or file.time is None:
+            return ()
+        return guarded(file, made)
 
     def _fail(self, file: File, event: Event, data: AttemptMade) -> None:
         for part in data.parts:
@@ -293,6 +319,11 @@ def _point_failed(auditor: Auditor, file: File, event: Event, data: ContactPoint
     file.fail(data.channel, data.address, event)
 
 
+def _guidelines(auditor: Auditor, file: File, event: Event, data: GuidelinesAgreed) -> None:
+    if file.guidelines is None:
+        file.guidelines = Known(event.occurred_at, event.recorded_at, event.version)
+
+
 def _preference(auditor: Auditor, file: File, event: Event, data: PreferenceStated) -> None:
     if data.channel is not None:
         file.preferred_channel = data.channel
@@ -377,6 +408,7 @@ _HANDLERS: Final[dict[type, Callable[[Auditor, File, Event, Any], None]]] = {
     ProspectUpdated: _updated,
     ContactPointAdded: _point_added,
     ContactPointFailed: _point_failed,
+    GuidelinesAgreed: _guidelines,
     PreferenceStated: _preference,
     AppointmentSet: _appointed,
     AppointmentCancelled: _cancelled,
