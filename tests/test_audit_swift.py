@@ -27,8 +27,20 @@ from cadence.store import Cadence
 from engine_lives import DAY, HOUR, MONDAY, PLACES, live
 from test_audit import CARING, SHORT
 from test_audit_counts import log_like
+from test_audit_language import ALONG, ANSWERS, CAP, LISTENED, MONDAYS, TURNS, WINDOW, policy
 
-POLICIES = {"tip8": builtin(), "caring": CARING, "short": SHORT}
+POLICIES = {
+    "tip8": builtin(),
+    "caring": CARING,
+    "short": SHORT,
+    "guarded": policy(WINDOW + CAP),
+    "limited": policy("[limits]\nattempts = 4\nspaced_calls = 3\n"),
+    "turning": policy(steps=TURNS),
+    "on mondays": policy(steps=MONDAYS),
+    "answered": policy(steps=ANSWERS),
+    "listened": policy(steps=LISTENED),
+    "along": policy(steps=ALONG),
+}
 LIVES = {
     (place, name): live(PLACES[place], policy=policy, close=True)
     for place in (0, 1, 3)

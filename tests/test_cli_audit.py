@@ -18,6 +18,7 @@ from engine_lives import HOUR, PLACES, live
 from test_audit import attempt, later, plant
 
 Run = Callable[..., tuple[int, str, str]]
+BUILTIN = Path(__file__).parent.parent / "src/cadence/policy/builtin"
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples/histories").glob("*.jsonl"))
 
 
@@ -138,6 +139,21 @@ def test_a_policy_that_was_adopted_is_known_by_itself_in_every_process(
     code, out, _ = run("audit", "--jobs", jobs)
     assert (code, "not at hand" in out) == (1, False)
     assert out.splitlines()[1].split()[:3] == ["p0", "7", "plan"]
+
+
+def test_guards_of_the_teams_own_that_can_not_be_asked_are_named(run: Run, tmp_path: Path) -> None:
+    text = (BUILTIN / "tip8.toml").read_text(encoding="utf-8").replace('id = "tip8"', 'id = "ours"')
+    keys = ('id = "no_fridays"', 'function = "bad_guards:silent"', "version = 1")
+    text += "\n".join(["", "[[guards]]", 'kind = "custom"', *keys, ""])
+    path = tmp_path / "ours.toml"
+    path.write_text(text, encoding="utf-8")
+    store(tmp_path, live(PLACES[0], policy=load(path), attempts=3))
+    code, out, _ = run("audit", "--policy", str(path))
+    assert (code, out.splitlines()[-1]) == (
+        0,
+        "3 attempts under ours version 1: its guard no_fridays is a function of the team's own, "
+        "which can't be asked about the past",
+    )
 
 
 @pytest.mark.parametrize(

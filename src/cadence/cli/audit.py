@@ -123,6 +123,13 @@ def _print_summary(session: Session, summary: Summary, *, hindsight: bool) -> No
             f"{later:,} more {'was' if later == 1 else 'were'} in order as known then; "
             "list them with --hindsight"
         )
+    for (ref, names), attempts in sorted(summary.own_guards.items(), key=lambda one: -one[1]):
+        session.write(
+            f"{attempts:,} attempt{'' if attempts == 1 else 's'} under {plain(ref.name)} version "
+            f"{ref.version}: its guard{'' if len(names) == 1 else 's'} {', '.join(names)} "
+            f"{'is a function' if len(names) == 1 else 'are functions'} of the team's own, which "
+            "can't be asked about the past"
+        )
     for ref, attempts in sorted(summary.unknown.items(), key=lambda one: -one[1]):
         session.write(
             f"{attempts:,} attempts under {plain(ref.name)} version {ref.version} "

@@ -26,6 +26,8 @@ class Audited(msgspec.Struct):
         hindsight: what was in order as known then, and is not as known now.
         unknown: policies that are not at hand, and the attempts under each; only the charter was
             checked for those.
+        own_guards: policies with guards of the team's own, the names of those, and the attempts
+            under each; a function can't be asked about the past.
     """
 
     prospects: int
@@ -33,6 +35,7 @@ class Audited(msgspec.Struct):
     findings: list[Finding]
     hindsight: list[Finding]
     unknown: list[tuple[PolicyRef, int]]
+    own_guards: list[tuple[PolicyRef, tuple[str, ...], int]]
 
 
 class _Auditing:
@@ -50,7 +53,8 @@ class _Auditing:
             for one in auditor.audit(history):
                 (hindsight if one.noticed is Noticed.HINDSIGHT else findings).append(one)
         unknown = list(auditor.unknown.items())
-        return Audited(auditor.prospects, auditor.events, findings, hindsight, unknown)
+        own = [(ref, names, count) for (ref, names), count in auditor.own_guards.items()]
+        return Audited(auditor.prospects, auditor.events, findings, hindsight, unknown, own)
 
 
 def auditor(policies: Policies | None = None, others: Iterable[Policy] = ()) -> Auditor:
@@ -97,6 +101,7 @@ class Summary:
         self.events = 0
         self.by_rule: dict[str, dict[Noticed, int]] = {}
         self.unknown: dict[PolicyRef, int] = {}
+        self.own_guards: dict[tuple[PolicyRef, tuple[str, ...]], int] = {}
 
     def add(self, page: Audited) -> None:
         """Count a page."""
@@ -107,6 +112,8 @@ class Summary:
             counts[one.noticed] += 1
         for ref, attempts in page.unknown:
             self.unknown[ref] = self.unknown.get(ref, 0) + attempts
+        for ref, names, attempts in page.own_guards:
+            self.own_guards[ref, names] = self.own_guards.get((ref, names), 0) + attempts
 
     def count(self, *noticed: Noticed) -> int:
         """How many findings there are of these kinds; without any, all that broke a rule."""

@@ -218,7 +218,8 @@ def _touch(file: File, made: Made, data: AttemptMade, after_pause: bool) -> Brea
         if place is None or place.rank != made.rank:
             ranked = (one for one in plan.places if one.rank == made.rank)
             place = next((one for one in ranked if one.position == reached), None)
-        if place is not None and place.position < reached:
+        follows = place is not None and place.number == file.next_place
+        if place is not None and place.position < reached and not follows:
             return Breach(PLAN, f"{place.name} had been made before in this silence")
     if place is None:
         if plan.counts[made.rank]:
