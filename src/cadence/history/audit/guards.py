@@ -15,14 +15,13 @@ from cadence.history.audit.charter import Breach, show
 from cadence.history.audit.file import File
 from cadence.history.audit.plan import GuardRead
 from cadence.history.audit.records import Made
-from cadence.policy.business_time import LocalCalendar, Week, business_time
+from cadence.policy.business_time import business_time
 
 __all__ = ["Used", "guarded", "objections"]
 
 Used = tuple[Channel, str | None]
 """A channel that an attempt uses, and the address on it where that is known."""
 
-_EVERY_DAY: Final[Week] = (((0, 24 * 3600),),) * 7
 _NEVER: Final = timedelta(days=3660)
 
 
@@ -160,25 +159,27 @@ def _holiday(file: File, guard: GuardRead, used: Sequence[Used], at: datetime) -
         country, subdivision = file.country, file.subdivision
     if country is None:
         return None
-    days = business_time(file.zones, _EVERY_DAY, country, subdivision, frozenset())
-    return _on_a_day_off(days.calendars, at, f"{show(file, at)} is a public holiday in {country}")
+    days = file.plan.holidays(file.zones, country, subdivision)
+    ends = [
+        calendar.at(calendar.nth_business_day(day, 1), 0)
+        for calendar in days.calendars
+        if not calendar.is_business_day(day := calendar.day(at))
+    ]
+    if not ends:
+        return None
+    return Objection(max(ends), f"{show(file, at)} is a public holiday in {country}")
 
 
 def _pause(file: File, guard: GuardRead, used: Sequence[Used], at: datetime) -> Objection | None:
-    days = business_time(file.zones, _EVERY_DAY, None, None, guard.days)
-    return _on_a_day_off(days.calendars, at, f"{show(file, at)} falls in a pause of the team's")
-
-
-def _on_a_day_off(
-    calendars: Sequence[LocalCalendar], at: datetime, because: str
-) -> Objection | None:
-    """An objection where ``at`` is a day off in any zone."""
+    assert file.time is not None  # whoever asks looked
     ends = [
-        calendar.at(calendar.nth_business_day(day, 1), 0)
-        for calendar in calendars
-        if not calendar.is_business_day(day := calendar.day(at))
+        calendar.at(guard.last_day + 1, 0)
+        for calendar in file.time.calendars
+        if guard.first_day <= calendar.day(at) <= guard.last_day
     ]
-    return Objection(max(ends), because) if ends else None
+    if not ends:
+        return None
+    return Objection(max(ends), f"{show(file, at)} falls in a pause of the team's")
 
 
 _KINDS: Final[

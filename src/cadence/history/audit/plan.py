@@ -31,6 +31,7 @@ RANK: Final[dict[AttemptStage | None, int]] = {
 _Where = tuple[tuple[str, ...], str | None, str | None]
 _MOST_PLACES: Final = 65536
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_EVERY_DAY: Final[Week] = (((0, 24 * 3600),),) * 7
 _OWN: Final = "custom"
 
 
@@ -65,8 +66,8 @@ class Place(NamedTuple):
         requires_guidelines: they must have agreed to be followed up.
         seconds, weekdays: the times of day, in seconds after midnight, and the weekdays, Monday
             0, that it takes in turn.
-        only_channel: the channel that it is made on while that is left, if it has one part and
-            asks for no guidelines.
+        usual: the channels that it is made on while those are left and nobody prefers another, one
+            for each part; none, where it takes a closer look to know.
     """
 
     number: int
@@ -83,7 +84,7 @@ class Place(NamedTuple):
     requires_guidelines: bool
     seconds: tuple[int, ...]
     weekdays: tuple[int, ...]
-    only_channel: Channel | None
+    usual: tuple[Channel, ...]
 
     @property
     def may_call(self) -> bool:
@@ -97,8 +98,10 @@ def _place(point: Touchpoint, number: int, policy: Policy) -> Place:
         PartRead(tuple(one for one in part.channels if one in policy.usable), part.along_with)
         for part in point.parts
     )
-    first = parts[0]
-    plain = first.along_with is None and not step.requires.guidelines
+    usual = tuple(part.channels[0] for part in parts if part.channels)
+    plain = len(set(usual)) == len(parts) and not step.requires.guidelines
+    for before, part in enumerate(parts):
+        plain = plain and (part.along_with is None or part.along_with in usual[:before])
     return Place(
         number,
         point.name,
@@ -114,7 +117,7 @@ def _place(point: Touchpoint, number: int, policy: Policy) -> Place:
         step.requires.guidelines,
         () if rotate is None else rotate.seconds,
         () if rotate is None else rotate.weekdays,
-        first.channels[0] if len(parts) == 1 and first.channels and plain else None,
+        usual if plain else (),
     )
 
 
@@ -127,7 +130,7 @@ class GuardRead(NamedTuple):
         attempts, window, per_address: a cap: so many within any such time.
         after, lasts, lasts_business_days: a cool-down: after what, and for how long.
         country, subdivision: whose holidays; the prospect's own if there is no country.
-        days: the ordinals of the days of a pause.
+        first_day, last_day: the ordinals of the days of a pause.
     """
 
     kind: str
@@ -142,7 +145,8 @@ class GuardRead(NamedTuple):
     lasts_business_days: int = 0
     country: str | None = None
     subdivision: str | None = None
-    days: frozenset[int] = frozenset()
+    first_day: int = 0
+    last_day: int = 0
 
 
 def _guard(plain: dict[str, Any]) -> GuardRead:
@@ -162,8 +166,7 @@ def _guard(plain: dict[str, Any]) -> GuardRead:
         return read._replace(after=plain["after"], lasts=lasts, lasts_business_days=days or 1)
     if kind == "pause":
         first, last = (date.fromisoformat(plain[key]) for key in ("first_day", "last_day"))
-        days = range(first.toordinal(), last.toordinal() + 1)
-        return read._replace(days=frozenset(days))
+        return read._replace(first_day=first.toordinal(), last_day=last.toordinal())
     return read._replace(country=plain.get("country"), subdivision=plain.get("subdivision"))
 
 
@@ -225,6 +228,7 @@ class Plan:
         self.own_guards = tuple(one.get("id") or _OWN for one in plain if one["kind"] == _OWN)
         self._unknown: dict[str, Plan] = {}
         self._times: dict[_Where, BusinessTime | None] = {}
+        self._holidays: dict[_Where, BusinessTime] = {}
 
     @property
     def begins_on_time(self) -> bool:
@@ -249,6 +253,19 @@ class Plan:
         if len(self._times) >= _MOST_PLACES:
             self._times.clear()
         self._times[where] = found
+        return found
+
+    def holidays(
+        self, zones: tuple[str, ...], country: str | None, subdivision: str | None
+    ) -> BusinessTime:
+        """Every day in those zones but the public holidays of a country."""
+        where = zones, country, subdivision
+        found = self._holidays.get(where)
+        if found is None:
+            found = business_time(zones, _EVERY_DAY, country, subdivision, frozenset())
+            if len(self._holidays) >= _MOST_PLACES:
+                self._holidays.clear()
+            self._holidays[where] = found
         return found
 
     def unknown(self, ref: PolicyRef) -> Plan:

@@ -309,9 +309,11 @@ def _surely_late_enough(file: File, made: Made, place: Place, after_pause: bool)
         return False
     if not file.attempts or file.appointment is not None:
         return False
-    if place.seconds or place.weekdays or place.rank == _CONCERN or file.plan.answers:
-        return False
     before = file.attempts[-1]
+    if place.seconds or place.weekdays or place.rank == _CONCERN:
+        return False
+    if file.plan.answers and (not before.rank or before.step in file.plan.answers):
+        return False
     if made.after != before.version or before.time is not made.time:
         return False
     days = max(place.business_days, file.largest_days)

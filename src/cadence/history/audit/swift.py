@@ -52,9 +52,12 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
         return False
     parts = made.parts
     if made.rank != EXIT:
-        channel = parts[0].channel
-        if channel is not place.only_channel or len(parts) != 1 or channel not in file.reachable:
+        usual = place.usual
+        if len(parts) != len(usual):
             return False
+        for part, channel in zip(parts, usual, strict=True):
+            if part.channel is not channel or channel not in file.reachable:
+                return False
     attempts = file.attempts
     suspended = None
     if calendar is None:
@@ -92,7 +95,7 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
         or place.requires_attempts
         or place.requires_days
         or place.weekdays
-        or plan.answers
+        or attempts[-1].step in plan.answers
         or plan.most_spaced_calls is not None
         or (plan.most_attempts is not None and made.rank != EXIT)
         or (made.has_call and file.spaced_calls >= _CAP)
