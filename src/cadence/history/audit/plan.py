@@ -193,6 +193,7 @@ class Plan:
         guards: those that can be asked about the past.
         own_guards: the names of those that are functions of the team's own, which can't.
         usable: the channels that the team uses.
+        asks_more: whether it has answer times, limits or guards.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -226,6 +227,8 @@ class Plan:
         plain = [msgspec.to_builtins(guard) for guard in policy.guards]
         self.guards = tuple(_guard(one) for one in plain if one["kind"] != _OWN)
         self.own_guards = tuple(one.get("id") or _OWN for one in plain if one["kind"] == _OWN)
+        limited = self.most_attempts is not None or self.most_spaced_calls is not None
+        self.asks_more = limited or bool(self.answers or self.guards)
         self._unknown: dict[str, Plan] = {}
         self._times: dict[_Where, BusinessTime | None] = {}
         self._holidays: dict[_Where, BusinessTime] = {}
@@ -279,4 +282,5 @@ class Plan:
             found.answer_business_days = 1
             found.answers, found.guards, found.own_guards = {}, (), ()
             found.most_attempts = found.most_spaced_calls = None
+            found.asks_more = False
         return found

@@ -7,10 +7,11 @@ the things that could be wrong then tells that nothing is. What passes here pass
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from cadence.core.events import AttemptMade
+from cadence.core.events import AttemptMade, Channel, Part
 from cadence.history.audit.file import File
 from cadence.history.audit.guards import guarded
 from cadence.history.audit.records import EXIT, Made, Phase
@@ -47,17 +48,16 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
         or file.not_before is not None
         or file.reopened is not None
         or data.broke
-        or (plan.guards and next(guarded(file, made), None) is not None)
+        or (plan.asks_more and not _all_it_asks(file, made))
     ):
         return False
     parts = made.parts
     if made.rank != EXIT:
-        usual = place.usual
-        if len(parts) != len(usual):
+        usual, channel = place.usual, parts[0].channel
+        if len(parts) != len(usual) or channel is not usual[0] or channel not in file.reachable:
             return False
-        for part, channel in zip(parts, usual, strict=True):
-            if part.channel is not channel or channel not in file.reachable:
-                return False
+        if len(parts) > 1 and not _as_usual(file, parts, usual):
+            return False
     attempts = file.attempts
     suspended = None
     if calendar is None:
@@ -95,9 +95,6 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
         or place.requires_attempts
         or place.requires_days
         or place.weekdays
-        or attempts[-1].step in plan.answers
-        or plan.most_spaced_calls is not None
-        or (plan.most_attempts is not None and made.rank != EXIT)
         or (made.has_call and file.spaced_calls >= _CAP)
     ):
         return False
@@ -166,6 +163,23 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
             return False
     made.days, made.minutes, made.after = days, minutes, before.version
     return True
+
+
+def _as_usual(file: File, parts: Sequence[Part], usual: Sequence[Channel]) -> bool:
+    return all(
+        part.channel is channel and channel in file.reachable
+        for part, channel in zip(parts, usual, strict=True)
+    )
+
+
+def _all_it_asks(file: File, made: Made) -> bool:
+    """Whether guards, limits and answer times surely let the attempt pass."""
+    plan, attempts = file.plan, file.attempts
+    if attempts and attempts[-1].step in plan.answers:
+        return False
+    if made.rank != EXIT and (plan.most_attempts, plan.most_spaced_calls) != (None, None):
+        return False
+    return next(guarded(file, made), None) is None
 
 
 def _next_time(seconds: tuple[int, ...], clock: int) -> int:

@@ -146,9 +146,9 @@ class Auditor:
             local = at.astimezone(calendar.tz)
             day = local.toordinal()
             second = local.hour * 3600 + local.minute * 60 + local.second
+        recorded, step = event.recorded_at, data.step
         made = Made(
-            *(at, event.version, rank, parts, has_call, day, second, file.time),
-            *(event.recorded_at, data.step),
+            at, event.version, rank, parts, has_call, day, second, file.time, recorded, step
         )
         if calendar is None and file.time is not None:
             made.clocks = _clocks(file.time, at)
