@@ -69,12 +69,6 @@ ERRORS = [bad for bad in ALL if bad.verdict == "error"]
 
 _BLIND: dict[str, str] = {}
 """Proved, though the engine names the rule."""
-_PLAYED = "only the longest silence is played, on all channels"
-_SHORTER: dict[str, str] = {
-    "exit_without_time_to_answer": _PLAYED,
-    "exit_hours_to_answer": _PLAYED,
-}
-"""A shorter counterexample is known."""
 _CAUSE: dict[str, str] = dict.fromkeys(
     ("unreachable_behind_a_limit", "unreachable_behind_a_limit_of_calls"),
     "the first cause that is met is told, though it holds only for a lost channel",
@@ -208,7 +202,7 @@ def test_nothing_shorter_names_the_rule(bad: Bad) -> None:
     assert not any(names(step.decision, bad.about) for step in steps)
 
 
-@pytest.mark.parametrize("bad", _each([bad for bad in REFUTED if bad.events], _BLIND, _SHORTER))
+@pytest.mark.parametrize("bad", _each([bad for bad in REFUTED if bad.events], _BLIND))
 def test_the_counterexample_is_as_short_as_one_by_hand(bad: Bad) -> None:
     _, proof = proof_of(bad)
     assert len(counterexample(proof, bad.about)) == bad.events

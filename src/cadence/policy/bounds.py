@@ -141,8 +141,8 @@ def _most_touches(graph: Graph) -> int:
     most: dict[State, int] = {}
     for start in graph.starts():
         most[start.state] = max(most.get(start.state, 0), start.state.attempts)
-    for state in sorted(graph.on_plan, key=lambda state: state.next):
-        if state.next < graph.end and state in most:
+    for state in graph.on_plan:
+        if state.next < graph.end:
             for move in graph.moves(state):
                 made = most[state] + (move.how == "made")
                 most[move.to] = max(most.get(move.to, 0), made)
@@ -152,7 +152,7 @@ def _most_touches(graph: Graph) -> int:
 def _shortest(graph: Graph) -> int:
     """Business days from the first attempt to the close, if all that can be is passed over."""
     sums = graph.least(_business_days)
-    ends = [days for state, (days, _) in sums.items() if state.next == graph.end]
+    ends = [days for state, days in sums.items() if state.next == graph.end]
     exit_point = graph.policy.exit_point
     assert exit_point is not None  # bounds() looked
     answer = answer_business_days(exit_point.step.answer_within, frozenset())

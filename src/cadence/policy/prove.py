@@ -13,53 +13,28 @@ How each rule is proved is said in the proof, and at length in ``docs/prover.md`
 from __future__ import annotations
 
 from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
-from datetime import UTC, date, datetime, time
 from typing import Final
 
 import msgspec
 
 from cadence.core.events import (
-    AutoReplyReceived,
-    Channel,
-    ContactPointFailed,
     Event,
-    Intent,
-    OptOutRequested,
     PolicyRef,
-    ReplyReceived,
 )
 from cadence.core.stages import OUTREACH, Signal, Stage, look_up
 from cadence.errors import UnprovedPolicy
-from cadence.policy.bounds import Bounds, bounds, least_days
-from cadence.policy.business_time import LocalCalendar
+from cadence.policy.bounds import Bounds, bounds
 from cadence.policy.catalogue import is_builtin
-from cadence.policy.charter import CONCERN_ATTEMPTS, CONCERN_DAYS, Rule, stops
-from cadence.policy.decision import Decision, Verdict
-from cadence.policy.guards import Custom, Pause
+from cadence.policy.charter import Rule, stops
+from cadence.policy.guards import Custom
 from cadence.policy.model import Policy
 from cadence.policy.plan import unmet
-from cadence.policy.rehearsal import MONDAY, Rehearsal
-from cadence.policy.shrinking import shrinking
-from cadence.policy.states import Broken, Found, Graph, Move, Start, State
-from cadence.policy.witness import begin, beginnings, play, witness
+from cadence.policy.refute import CHARTER, refutations
+from cadence.policy.states import Graph
 
 __all__ = ["CHARTER", "Proof", "RuleProof", "Unreachable", "prove", "require_proof"]
 
-CHARTER: Final = (
-    Rule.OPT_OUT,
-    Rule.SPACED_CAP,
-    Rule.GAP,
-    Rule.POLITE_EXIT,
-    Rule.BOUNDED,
-    Rule.FORGOTTEN,
-    Rule.CONCERN,
-    Rule.CONTACT_POINT,
-    Rule.GUARD,
-    Rule.DETERMINISTIC,
-    Rule.ORDER,
-)
-"""The rules of the charter, in its order."""
+_ENDLESS: Final = 1_000_000
 
 
 class RuleProof(msgspec.Struct, frozen=True):
@@ -122,12 +97,11 @@ def prove(policy: Policy) -> Proof:
     graph = Graph(policy)
     states, transitions, broken = graph.explore()
     refuted: dict[Rule, RuleProof] = {}
-    for rule, how, events in _refutations(graph, broken):
-        if rule not in refuted or len(events) < len(refuted[rule].counterexample):
+    for rule, how, events in refutations(graph, broken):
+        known = refuted.get(rule)
+        # One without any history is the last resort.
+        if known is None or 0 < len(events) < (len(known.counterexample) or _ENDLESS):
             refuted[rule] = RuleProof(rule, False, how, events)
-    for rule, how in _faults(policy):
-        if rule not in refuted:
-            refuted[rule] = RuleProof(rule, False, how, _to_the_end(policy, rule))
     how_proved = _how(graph, states)
     rules = tuple(refuted.get(rule) or RuleProof(rule, True, how_proved[rule]) for rule in CHARTER)
     unreachable = tuple(_unreachable(graph))
@@ -158,229 +132,6 @@ def require_proof(policy: Policy, name: str | None = None) -> None:
         )
 
 
-Refutation = tuple[Rule, str, tuple[Event, ...]]
-
-
-def _refutations(graph: Graph, broken: list[Broken]) -> Iterator[Refutation]:
-    for fault in broken:
-        yield fault.rule, f"the engine would make {fault.touch} at {fault.state}", ()
-    seen: set[Rule] = set()
-    for found in graph.stopped():
-        if found.rule not in seen:
-            events = witness(graph.policy, found)
-            if events is not None:
-                seen.add(found.rule)
-                yield found.rule, _stopped(graph, found), events
-    yield from _early_concern(graph)
-    way = shrinking(graph)
-    if way is not None:
-        start, moves, larger, point = way
-        events = play(graph.policy, start, moves, Rule.GAP, point)
-        if events is not None:
-            after = point.after
-            yield Rule.GAP, f"{point.name} comes {after} after a gap of {larger}", events
-    yield from _rehearsed(graph)
-
-
-def _stopped(graph: Graph, found: Found) -> str:
-    point = graph.points[found.at.next]
-    said = {
-        Rule.SPACED_CAP: f"a spaced call after {found.at.spaced_calls}",
-        Rule.CONCERN: "a second concern message"
-        if found.at.concern
-        else f"the concern message after {found.at.attempts} attempts",
-        Rule.ORDER: f"stage {point.stage} after a later one",
-        Rule.POLITE_EXIT: "a touch after the polite exit",
-    }
-    return f"{point.name} would be {said[found.rule]}"
-
-
-def _faults(policy: Policy) -> Iterator[tuple[Rule, str]]:
-    """What can be seen to be wrong without any history."""
-    step = policy.exit_step
-    answer = None if step is None else step.answer_within
-    if step is None:
-        yield Rule.POLITE_EXIT, "there is no polite exit"
-    elif answer is None:
-        yield Rule.POLITE_EXIT, f"{step.id} gives them no time to answer"
-    elif answer.business_days is None:
-        how = f"{step.id} gives them {answer} to answer, not a whole business day"
-        yield Rule.POLITE_EXIT, how
-    for point in policy.touchpoints:
-        if point.behind_exit:
-            yield Rule.POLITE_EXIT, f"{point.name} comes behind the polite exit"
-        elif point.backward:
-            yield Rule.ORDER, f"{point.name}, of stage {point.stage}, comes behind a later stage"
-
-
-def _to_the_end(policy: Policy, rule: Rule) -> tuple[Event, ...]:
-    """A silence up to where the engine stops the plan by ``rule``, or makes good what it lacks.
-
-    Empty where no history on plan gets there, most often because another fault comes first.
-    """
-    rehearsal = begin(policy, policy.usable, beginnings(policy)[0])
-    exit_ = policy.exit_step
-    answer = None if exit_ is None else exit_.answer_within
-    lacks = answer is None or answer.business_days is None
-    for _ in range(_most_events(policy)):
-        decision = rehearsal.decision
-        if any(one.rule == rule for one in decision.reasons):
-            # While they may answer, the exit is a reason of every policy.
-            awaited = rehearsal.prospect.exit_delivered() is not None
-            if rule is not Rule.POLITE_EXIT or (lacks if awaited else exit_ is None):
-                return tuple(rehearsal.events)
-        if decision.decision not in (Verdict.DUE, Verdict.WAIT):
-            break
-        rehearsal.make()
-    return ()
-
-
-def _most_events(policy: Policy) -> int:
-    return 2 * len(policy.touchpoints) + 20
-
-
-def _early_concern(graph: Graph) -> Iterator[Refutation]:
-    """A concern message that the plan would send before its 21 days have passed."""
-    points = [p for p in graph.points if p.stage is Stage.CONCERN]
-    if all(point.step.requires.days >= CONCERN_DAYS for point in points):
-        return
-    days = graph.least(lambda point: least_days(point, graph.policy.week))
-    for point in points:
-        if point.step.requires.days >= CONCERN_DAYS:
-            continue
-        length = least_days(point, graph.policy.week)
-        for state in sorted(days, key=lambda state: days[state][0]):
-            early = days[state][0] + length < CONCERN_DAYS
-            if (
-                state.next != point.index
-                or not early
-                or state.concern
-                or state.attempts < CONCERN_ATTEMPTS
-            ):
-                continue
-            found = Found(Rule.CONCERN, *_least_way(graph, days, state), state)
-            events = witness(graph.policy, found)
-            if events is not None:
-                at = max(days[state][0] + length, 0)
-                yield (
-                    Rule.CONCERN,
-                    f"{point.name} would be sent {at} days after the first attempt, not "
-                    f"{CONCERN_DAYS}",
-                    events,
-                )
-                return
-
-
-def _least_way(
-    graph: Graph, sums: dict[State, tuple[int, State | None]], state: State
-) -> tuple[Start, tuple[Move, ...]]:
-    moves: list[Move] = []
-    here = state
-    before = sums[here][1]
-    while before is not None:
-        moves.append(next(move for move in graph.moves(before) if move.to == here))
-        here = before
-        before = sums[here][1]
-    start = next(start for start in graph.starts() if start.state == here)
-    return start, tuple(reversed(moves))
-
-
-# Through the engine -------------------------------------------------------------------------------
-
-
-def _rehearsed(graph: Graph) -> Iterator[Refutation]:
-    """Silences played through to their end, with everything that can happen tried at each touch.
-
-    One prospect has a contact point on each channel, others on one alone; a silence begins with
-    an appointment, the owner's own attempt, a pause, and around each pause that a guard makes.
-    """
-    policy = graph.policy
-    agreed = True in graph.guidelines
-    first, *others = beginnings(policy)
-    yield from _to_its_end(policy, policy.usable, first, guidelines=agreed, anything=True)
-    for how in others:
-        yield from _to_its_end(policy, policy.usable, how, guidelines=agreed)
-    for channel in Channel:
-        if channel in policy.usable and len(policy.usable) > 1:
-            yield from _to_its_end(policy, {channel}, first, guidelines=agreed)
-    for day in _long_stops(policy):
-        around = datetime.combine(day, time(), UTC)
-        for how in beginnings(policy)[-1:]:
-            yield from _to_its_end(policy, policy.usable, how, around=around)
-
-
-def _long_stops(policy: Policy) -> Iterator[date]:
-    """Days on which something begins that may last: a pause, or a long row of closed days."""
-    for guard in policy.guards:
-        if isinstance(guard, Pause):
-            yield guard.first_day
-    calendar = LocalCalendar("UTC", policy.week, closed=policy.closed)
-    for day in sorted(policy.calendar.closed):
-        if calendar.next_open(datetime.combine(day, time(), UTC)) is None:
-            yield day
-            return
-
-
-def _to_its_end(
-    policy: Policy,
-    channels: AbstractSet[Channel],
-    how: str,
-    *,
-    guidelines: bool = False,
-    around: datetime = MONDAY,
-    anything: bool = False,
-) -> Iterator[Refutation]:
-    rehearsal = begin(policy, channels, how, guidelines=guidelines, around=around)
-    whole = channels == policy.usable
-    for _ in range(3 * len(policy.touchpoints) + 20):
-        decision = rehearsal.wait()
-        if decision.decision is Verdict.TASK and rehearsal.prospect.stage is not Stage.NEW:
-            fault = _fault(decision, alone=not whole)
-            if fault is not None:
-                reasons = [r for r in decision.reasons if r.rule != Rule.DETERMINISTIC]
-                because = "; ".join(reason.because for reason in reasons[:2])
-                yield fault, f"it ends in a task: {because}", tuple(rehearsal.events)
-            return
-        if decision.decision is not Verdict.DUE:
-            return
-        if anything:
-            yield from _whatever_happens(rehearsal)
-        rehearsal.make()
-    yield Rule.BOUNDED, "the silence does not end", tuple(rehearsal.events)
-
-
-def _fault(decision: Decision, *, alone: bool) -> Rule | None:
-    """The rule that a silence left to its owner breaks; ``None`` where that is in order.
-
-    Whoever can be reached on one channel alone may be one for whom the plan has nothing.
-    """
-    for reason in decision.reasons:
-        if reason.rule in CHARTER and reason.rule != Rule.DETERMINISTIC:
-            rule = Rule(reason.rule)
-            return None if alone and rule in (Rule.CONTACT_POINT, Rule.OPT_OUT) else rule
-    return None
-
-
-def _whatever_happens(rehearsal: Rehearsal) -> Iterator[Refutation]:
-    """At a touch that is due: what comes next if they answer, refuse, go away or are lost?"""
-    touch, events = rehearsal.decision.touch, tuple(rehearsal.events)
-    assert touch is not None  # it is due
-    if rehearsal.imagine(OptOutRequested()).decision is not Verdict.STOP:
-        yield Rule.OPT_OUT, f"{touch.step} is not stopped by an opt-out", events
-    for part in touch.parts:
-        after = rehearsal.imagine(OptOutRequested(part.channel)).touch
-        if after is not None and any(other.channel is part.channel for other in after.parts):
-            yield Rule.OPT_OUT, f"{part.channel} is used after an opt-out from it", events
-        after = rehearsal.imagine(ContactPointFailed(part.channel, part.address)).touch
-        if after is not None and any(other.address == part.address for other in after.parts):
-            yield Rule.CONTACT_POINT, f"{part.address} is used after it failed", events
-    channel = touch.parts[0].channel
-    if rehearsal.imagine(ReplyReceived(channel, Intent.NO)).decision is not Verdict.TASK:
-        yield Rule.FORGOTTEN, f"a refusal at {touch.step} is not left to the owner", events
-    if rehearsal.imagine(AutoReplyReceived(channel)).decision is Verdict.CLOSE:
-        yield Rule.POLITE_EXIT, f"an automatic reply at {touch.step} closes the file", events
-
-
 # What is said -------------------------------------------------------------------------------------
 
 
@@ -393,7 +144,7 @@ def _unreachable(graph: Graph) -> Iterator[Unreachable]:
     for start in graph.starts():
         if start.how == "own":
             made.add(start.state.next - 1)
-    for state, (so_far, _) in days.items():
+    for state, so_far in days.items():
         if state.next >= graph.end:
             continue
         point = graph.points[state.next]

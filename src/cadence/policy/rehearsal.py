@@ -134,25 +134,46 @@ class Rehearsal:
             self.look(self.decision.at)
         return self.decision
 
-    def make(self) -> Decision:
+    def leave_lying(self) -> Decision:
+        """Let the time pass until only the polite exit is left: beyond the horizon."""
+        attempts = self.prospect.silence.attempts
+        begun = attempts[0].at if attempts else self.first
+        behind = self.policy.horizon_business_days + 1
+        day = self.calendar.nth_business_day(self.calendar.day(begun), behind)
+        return self.look(self.calendar.at(day, 0))
+
+    def make(self, *, wrong: bool = False) -> Decision:
         """Make the touch that is next, when it is due, and meet silence.
 
         A polite exit by call is left on the voicemail: it is delivered.
+
+        Args:
+            wrong: the contact points that were used turn out to be wrong.
         """
         self.wait()
         touch = self.decision.touch
         if self.decision.decision is not Verdict.DUE or touch is None:
             return self.decision
         exit_ = touch.stage is Stage.POLITE_EXIT
-        parts = tuple(_unanswered(p.channel, p.address, delivered=exit_) for p in touch.parts)
+        parts = tuple(
+            _failed(p.channel, p.address)
+            if wrong
+            else _unanswered(p.channel, p.address, delivered=exit_)
+            for p in touch.parts
+        )
         return self.attempt(parts)
 
-    def own_attempt(self, *channels: Channel) -> Decision:
+    def own_attempt(self, *channels: Channel, wrong: bool = False) -> Decision:
         """An attempt of the owner's own, on ``channels``, at the first hour that no rule forbids.
 
         Where none is found within 30 days it is not made.
+
+        Args:
+            channels: each used at its first contact point.
+            wrong: those contact points turn out to be wrong.
         """
-        parts = tuple(_unanswered(channel, channel.value) for channel in channels)
+        part = _failed if wrong else _unanswered
+        parts = tuple(part(channel, channel.value) for channel in channels)
         at: datetime | None = self.now
         while at is not None and at - self.now < _SEARCH:
             made = complete_attempt(self.prospect, AttemptMade(parts), self.policy, at)
@@ -208,3 +229,8 @@ def _unanswered(channel: Channel, address: str, *, delivered: bool = False) -> P
     if channel is Channel.CALL:
         how = Disposition.VOICEMAIL_LEFT if delivered else Disposition.NO_ANSWER
     return Part(channel, how, address)
+
+
+def _failed(channel: Channel, address: str) -> Part:
+    call = channel is Channel.CALL
+    return Part(channel, Disposition.WRONG_NUMBER if call else Disposition.BOUNCED, address)

@@ -1,4 +1,4 @@
-"""Do the planned gaps ever shrink? A lemma over the steps; a search only where it fails.
+"""Do the planned gaps ever shrink? A lemma over the steps; ways are searched only where it fails.
 
 The lemma: if no planned gap is smaller than any planned before it, no way through the plan shrinks,
 whatever is passed over; and the engine takes the larger of plan and ratchet, so lateness, holidays
@@ -8,27 +8,59 @@ make their number grow with the square of the steps.
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Iterator
 
+from cadence.policy.charter import stops
 from cadence.policy.model import Touchpoint
-from cadence.policy.states import Graph, Move, Start, State
+from cadence.policy.plan import unmet
+from cadence.policy.shortest import Found, Node, ways
+from cadence.policy.states import Graph
 
-__all__ = ["Shrinking", "shrinking"]
+__all__ = ["shrinking"]
 
 Gap = tuple[int, int]
 """Business days, or minutes where those are 0."""
 
-Shrinking = tuple[Start, tuple[Move, ...], str, Touchpoint]
-"""A way on plan, the largest gap on it, and the touch whose planned gap is smaller."""
-
 _NO_GAP: Gap = (0, 0)
-_Node = tuple[State, Gap, Gap]
-"""A state, the largest gap on the way to it, and the answer time that the last touch gave."""
 
 
-def shrinking(graph: Graph) -> Shrinking | None:
-    """The shortest way on plan on which a planned gap shrinks; ``None`` if there is none."""
-    return None if _never_shrinks(graph) else _search(graph)
+def shrinking(graph: Graph) -> Iterator[tuple[Found, str, Touchpoint]]:
+    """The ways on plan on which a planned gap shrinks, the shortest first; none by the lemma.
+
+    With each, the largest gap on it, and the touch whose planned gap is smaller.
+    """
+    if _never_shrinks(graph):
+        return
+    points = (*graph.points, graph.policy.exit_point)
+
+    def shrinks(node: Node) -> bool:
+        state, point = node.state, points[node.state.next]
+        if not state.attempts or point is None or point.after is None:
+            return False
+        largest, answer = _carried(node)
+        if max(_gap(point), answer) >= largest:
+            return False
+        if state.next == graph.end:
+            return True
+        asked = unmet(graph.policy, point, state.counts) or stops(point, state.counts)
+        return not asked and bool(point.channels & node.have)
+
+    def carry(node: Node, point: Touchpoint) -> tuple[Gap, Gap]:
+        largest, answer = _carried(node)
+        if node.state.attempts and point.after is not None:
+            largest = max(largest, _gap(point), answer)
+        return largest, _answer(point)
+
+    for found in ways(graph, shrinks, carried=(_NO_GAP, _NO_GAP), carry=carry):
+        point = points[found.at.state.next]
+        assert point is not None  # it shrinks
+        yield found, _said(_carried(found.at)[0]), point
+
+
+def _carried(node: Node) -> tuple[Gap, Gap]:
+    """The largest gap on the way to ``node``, and the answer time that the last touch gave."""
+    carried: tuple[Gap, Gap] = node.carried  # type: ignore[assignment]
+    return carried
 
 
 def _gap(point: Touchpoint) -> Gap:
@@ -56,52 +88,6 @@ def _never_shrinks(graph: Graph) -> bool:
             largest = max(largest, _gap(point))
         answer = max(answer, _answer(point))
     return True
-
-
-def _search(graph: Graph) -> Shrinking | None:
-    before: dict[_Node, tuple[_Node, Move] | Start] = {}
-    queue: deque[_Node] = deque()
-    for start in sorted(graph.starts(), key=lambda start: start.state.attempts):
-        node = (start.state, _NO_GAP, _NO_GAP)
-        if node not in before:
-            before[node] = start
-            queue.append(node)
-    while queue:
-        node = queue.popleft()
-        state, largest, answer = node
-        point = graph.policy.exit_point if state.next == graph.end else graph.points[state.next]
-        if point is None:
-            continue
-        gap = max(_gap(point), answer)
-        if state.attempts and point.after is not None and gap < largest:
-            if state.next == graph.end or any(m.how == "made" for m in graph.moves(state)):
-                return (*_way(before, node), _said(largest), point)
-        if state.next == graph.end:
-            continue
-        for move in graph.moves(state):
-            after: _Node = (move.to, largest, answer)
-            if move.how == "made":
-                grown = max(largest, gap) if state.attempts and point.after is not None else largest
-                after = (move.to, grown, _answer(point))
-            if after not in before:
-                before[after] = (node, move)
-                if move.how in ("made", "lost"):
-                    queue.append(after)
-                else:
-                    queue.appendleft(after)
-    return None
-
-
-def _way(
-    before: dict[_Node, tuple[_Node, Move] | Start], node: _Node
-) -> tuple[Start, tuple[Move, ...]]:
-    moves: list[Move] = []
-    while True:
-        found = before[node]
-        if isinstance(found, Start):
-            return found, tuple(reversed(moves))
-        node, move = found
-        moves.append(move)
 
 
 def _said(gap: Gap) -> str:

@@ -14,8 +14,8 @@ vetoed at will: there the charter may have to stop the plan, and must.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -25,7 +25,7 @@ from cadence.policy.charter import CONCERN_ATTEMPTS, SPACED_CAP, Counts, Rule, s
 from cadence.policy.model import Policy, Touchpoint
 from cadence.policy.plan import unmet
 
-__all__ = ["Broken", "Found", "Graph", "Move", "Start", "State"]
+__all__ = ["Broken", "Graph", "Move", "Start", "State"]
 
 _NONE: Final[frozenset[Channel]] = frozenset()
 
@@ -73,15 +73,6 @@ class Start(NamedTuple):
     how: str
     on: Channel | None
     state: State
-
-
-class Found(NamedTuple):
-    """A way on plan to a state at which the charter has to stop the plan by ``rule``."""
-
-    rule: Rule
-    start: Start
-    moves: tuple[Move, ...]
-    at: State
 
 
 class Broken(NamedTuple):
@@ -163,83 +154,57 @@ class Graph:
         )
 
     @cached_property
-    def on_plan(self) -> dict[State, tuple[Start, State | None, Move | None]]:
-        """Every state on plan, with the last move of a shortest way to it.
+    def on_plan(self) -> tuple[State, ...]:
+        """Every state on plan, in the order of the plan."""
+        found: dict[State, None] = dict.fromkeys(start.state for start in self.starts())
+        todo = list(found)
+        while todo:
+            state = todo.pop()
+            if state.next < self.end:
+                after = [move.to for move in self.moves(state) if move.to not in found]
+                found.update(dict.fromkeys(after))
+                todo += after
+        return tuple(sorted(found, key=lambda state: state.next))
 
-        Shortest in events: a touch made, or a channel lost, is one; to lapse takes none.
+    def stops(self, state: State, have: AbstractSet[Channel]) -> Rule | None:
+        """The rule by which the charter has to stop the plan at ``state``, if it does.
+
+        Args:
+            state: where.
+            have: the channels on which they can be reached.
         """
-        found: dict[State, tuple[Start, State | None, Move | None]] = {}
-        cost: dict[State, int] = {}
-        queue: deque[State] = deque()
-        for start in sorted(self.starts(), key=lambda start: start.state.attempts):
-            if start.state not in found:
-                found[start.state] = (start, None, None)
-                cost[start.state] = start.state.attempts
-                queue.append(start.state)
-        settled: set[State] = set()
-        while queue:
-            state = queue.popleft()
-            if state in settled or state.next >= self.end:
-                continue
-            settled.add(state)
-            for move in self.moves(state):
-                step = int(move.how in ("made", "lost"))
-                if move.to not in cost or cost[state] + step < cost[move.to]:
-                    cost[move.to] = cost[state] + step
-                    found[move.to] = (found[state][0], state, move)
-                    if step:
-                        queue.append(move.to)
-                    else:
-                        queue.appendleft(move.to)
-        return found
+        if state.next >= self.end:
+            return None
+        point = self.points[state.next]
+        usable = point.channels & have
+        if not usable or unmet(self.policy, point, state.counts):
+            return None
+        rule = stops(point, state.counts)
+        if rule is Rule.SPACED_CAP and Channel.CALL not in usable:
+            return None
+        return rule
 
-    def way(self, state: State) -> tuple[Start, tuple[Move, ...]]:
-        """A shortest way on plan to ``state``."""
-        moves: list[Move] = []
-        while True:
-            start, before, move = self.on_plan[state]
-            if before is None or move is None:
-                return start, tuple(reversed(moves))
-            moves.append(move)
-            state = before
+    @cached_property
+    def stopped(self) -> frozenset[Rule]:
+        """The rules by which the charter has to stop the plan somewhere on plan."""
+        usable = self.policy.usable
+        found = (self.stops(state, usable - state.lost) for state in self.on_plan)
+        return frozenset(rule for rule in found if rule is not None)
 
-    def stopped(self) -> Iterator[Found]:
-        """Every state on plan at which the charter has to stop the plan, the nearest first."""
-        for state in list(self.on_plan):
-            if state.next >= self.end:
-                continue
-            point = self.points[state.next]
-            usable = (point.channels & self.policy.usable) - state.lost
-            if not usable or unmet(self.policy, point, state.counts):
-                continue
-            rule = stops(point, state.counts)
-            if rule is Rule.SPACED_CAP and Channel.CALL not in usable:
-                continue
-            if rule is not None:
-                yield Found(rule, *self.way(state), state)
-
-    def least(self, length: Callable[[Touchpoint], int]) -> dict[State, tuple[int, State | None]]:
+    def least(self, length: Callable[[Touchpoint], int]) -> dict[State, int]:
         """The least sum of lengths on plan from the first attempt to each state.
 
         Args:
             length: of the distance from the attempt before to a touch.
-
-        Returns:
-            For each state, the sum and the state before it on the way.
         """
-        sums: dict[State, tuple[int, State | None]] = {}
-        for start in self.starts():
-            sums.setdefault(start.state, (0, None))
-        for state in sorted(self.on_plan, key=lambda state: state.next):
-            if state.next >= self.end or state not in sums:
+        sums = dict.fromkeys((start.state for start in self.starts()), 0)
+        for state in self.on_plan:
+            if state.next >= self.end:
                 continue
-            so_far = sums[state][0]
             for move in self.moves(state):
-                more = 0
-                if move.how == "made" and state.attempts:
-                    more = length(self.points[move.touch])
-                if move.to not in sums or so_far + more < sums[move.to][0]:
-                    sums[move.to] = (so_far + more, state)
+                made = move.how == "made" and state.attempts
+                so_far = sums[state] + (length(self.points[move.touch]) if made else 0)
+                sums[move.to] = min(so_far, sums.get(move.to, so_far))
         return sums
 
     # Any ------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Counterexamples: a way through the states, played through the engine.
 
-A way says which touches were made, lapsed, or lost their channels. :func:`witness` finds a prospect
-and a history that go that way, and looks whether the engine then names the rule. If it does not,
-there is no counterexample: the states are coarser than the engine, and the engine is right.
+A way says which touches were made, lapsed, or lost their channels. :func:`play` makes a history of
+it, and looks whether the engine then names the rule. If it does not, that is no counterexample: the
+states are coarser than the engine, and the engine is right.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from cadence.policy.charter import Rule
 from cadence.policy.decision import Verdict
 from cadence.policy.model import Policy, Touchpoint
 from cadence.policy.rehearsal import MONDAY, Rehearsal
-from cadence.policy.states import Found, Move, Start
+from cadence.policy.shortest import Found, Step
 
-__all__ = ["begin", "beginnings", "play", "witness"]
+__all__ = ["begin", "beginnings", "play", "play_to_the_exit"]
 
 _ORDER = tuple(Channel)
 
@@ -68,109 +68,92 @@ def beginnings(policy: Policy) -> tuple[str, ...]:
     return (*found, "pause") if goes_on else found
 
 
-def witness(policy: Policy, found: Found) -> tuple[Event, ...] | None:
-    """The shortest history that goes the way ``found`` and has the engine name its rule."""
-    point = policy.touchpoints[found.at.next]
-    return play(policy, found.start, found.moves, found.rule, point)
-
-
 def play(
-    policy: Policy, start: Start, moves: tuple[Move, ...], rule: Rule, point: Touchpoint
+    policy: Policy, found: Found, rule: Rule, point: Touchpoint | None = None
 ) -> tuple[Event, ...] | None:
-    """Go a way, and let the engine say of ``point`` at its end what ``rule`` says.
+    """Go a way, and look whether the engine names ``rule`` at its end, or sooner.
+
+    Args:
+        policy: under which.
+        found: the way.
+        rule: looked for all along.
+        point: the touch that it is about. If it can be made in spite of the rule, the history ends
+            with that attempt, which the engine has marked as breaking it.
 
     Returns:
-        The history. Where the touch can be made in spite of the rule it ends with that attempt,
-        which the engine has marked as breaking it. ``None``: the engine names no such rule.
+        The history; ``None``: the engine names no such rule.
     """
-    made_on = {move.on for move in moves if move.on is not None}
-    if start.on is not None:
-        made_on.add(start.on)
-    at_end = point.channels & policy.usable
-    best: tuple[Event, ...] | None = None
-    few = made_on | (at_end if not at_end & made_on else frozenset())
-    lost = {
-        channel
-        for move in moves
-        if move.how == "lost"
-        for channel in policy.touchpoints[move.touch].channels
-    }
-    for channels, changing in (
-        (few, False),
-        (policy.usable, False),
-        (policy.usable - (lost - made_on), False),  # who never had what the way has them lose
-        (few, True),
-        (policy.usable, True),
-    ):
-        rehearsal = _go(policy, start, moves, channels, rule, changing=changing)
-        if rehearsal is None or not _names(rehearsal, rule):
-            continue
-        whole = len(rehearsal.events)
-        if rule not in rehearsal.make_anyway(point):
-            del rehearsal.events[whole:]
-        events = tuple(rehearsal.events)
-        if best is None or len(events) < len(best):
-            best = events
-    return best
+    rehearsal = _go(policy, found, rule)
+    if rehearsal is None or not _names(rehearsal, rule):
+        return None
+    whole = len(rehearsal.events)
+    if point is not None and rule not in rehearsal.make_anyway(point):
+        del rehearsal.events[whole:]
+    return tuple(rehearsal.events)
+
+
+def play_to_the_exit(policy: Policy, found: Found) -> tuple[Event, ...] | None:
+    """Go a way to its end, and make the polite exit, if there is one.
+
+    Returns:
+        The history; ``None``: the engine proposes something else on the way.
+    """
+    rehearsal = _go(policy, found, Rule.POLITE_EXIT)
+    if rehearsal is None:
+        return None
+    if policy.exit_point is not None:
+        touch = rehearsal.wait().touch
+        if touch is None or touch.stage is not Stage.POLITE_EXIT:
+            return None
+        rehearsal.make()
+    return tuple(rehearsal.events) if _names(rehearsal, Rule.POLITE_EXIT) else None
 
 
 def _names(rehearsal: Rehearsal, rule: Rule) -> bool:
     return any(reason.rule == rule for reason in rehearsal.decision.reasons)
 
 
-def _go(
-    policy: Policy,
-    start: Start,
-    moves: tuple[Move, ...],
-    channels: Iterable[Channel],
-    rule: Rule,
-    *,
-    changing: bool,
-) -> Rehearsal | None:
-    """Go a way; ``None`` where the engine proposes something else on it.
+def _go(policy: Policy, found: Found, rule: Rule) -> Rehearsal | None:
+    """Go a way, or as far as the engine names ``rule``, which may be sooner than the states know.
 
-    Args:
-        policy: under which.
-        start: how the silence begins.
-        moves: the way.
-        channels: on which the prospect has a contact point at first.
-        rule: looked for on the way.
-        changing: lose and find contact points as the way needs them.
+    Returns:
+        ``None`` where the engine proposes something else on it.
     """
-    known = set(channels)
-    agreed = start.state.guidelines
-    if start.how == "own" and start.on is not None:
-        known.add(start.on)
-        rehearsal = begin(policy, known, "", guidelines=agreed)
-        rehearsal.own_attempt(start.on)
-    else:
-        rehearsal = begin(policy, known, start.how, guidelines=agreed)
-    have = set(known)
-    for move in moves:
+    start = found.start
+    how = "" if start.on is not None else start.how
+    rehearsal = begin(policy, found.channels, how, guidelines=start.state.guidelines)
+    if start.on is not None:
+        rehearsal.own_attempt(start.on, wrong=found.failed)
+    for step in found.steps:
         if _names(rehearsal, rule):
-            return rehearsal  # the engine stops the plan sooner than the states know
-        point = policy.touchpoints[move.touch]
-        if move.how == "lapsed":
-            _let_lapse(rehearsal, point)
-        elif move.how == "lost" and changing:
-            for channel in point.channels & have:
-                rehearsal.lose(channel)
-                have.discard(channel)
-        elif move.how == "made" and move.on is not None:
-            if changing and move.on not in have:
-                rehearsal.gain(move.on)
-                have.add(move.on)
-            touch = rehearsal.wait().touch
-            if rehearsal.decision.decision is not Verdict.DUE or touch is None:
-                return None
-            if touch.step != point.name:
-                return None
-            rehearsal.make()
+            break
+        if not _take(rehearsal, step):
+            return None
     return rehearsal
 
 
-def _let_lapse(rehearsal: Rehearsal, point: Touchpoint) -> None:
-    touch = rehearsal.wait().touch
-    within = point.step.within
-    if touch is not None and touch.step == point.name and within is not None:
-        rehearsal.look(rehearsal.now + timedelta(minutes=within.minutes + 1))
+def _take(rehearsal: Rehearsal, step: Step) -> bool:
+    """Let ``step`` happen; whether the engine agrees that it is next."""
+    point = step.point
+    if step.how == "lapsed":
+        touch, within = rehearsal.wait().touch, point.step.within if point else None
+        if touch is not None and point is not None and touch.step == point.name and within:
+            rehearsal.look(rehearsal.now + timedelta(minutes=within.minutes + 1))
+    elif step.how == "late":
+        if rehearsal.leave_lying().decision is Verdict.TASK:
+            # A history ends with an event, and an address more changes nothing.
+            rehearsal.gain(min(step.channels, key=_ORDER.index))
+    elif step.how == "lost":
+        for channel in sorted(step.channels, key=_ORDER.index):
+            rehearsal.lose(channel)
+    elif step.how == "found":
+        for channel in step.channels:
+            rehearsal.gain(channel)
+    elif step.how in ("made", "failed"):
+        touch = rehearsal.wait().touch
+        if rehearsal.decision.decision is not Verdict.DUE or touch is None or point is None:
+            return False
+        if touch.step != point.name:
+            return False
+        rehearsal.make(wrong=step.how == "failed")
+    return True

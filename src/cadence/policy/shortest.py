@@ -1,0 +1,190 @@
+"""The shortest way on plan to a fault, in events, with the contact points a prospect really has.
+
+The states (``policy/states.py``) say *whether* there is a fault; they leave open which channels a
+prospect has and what a way costs. Here both are exact: a prospect has any channels at first, loses
+and finds some on the way, each at the cost of the event that says so; a touch is made on the
+channel that the engine would take. Ways are found in order of their events, so that the first
+which the engine confirms is the shortest.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Hashable, Iterator
+from itertools import combinations, count
+from typing import Final, NamedTuple
+
+from cadence.core.events import Channel
+from cadence.policy.charter import stops
+from cadence.policy.model import Policy, Touchpoint
+from cadence.policy.plan import unmet
+from cadence.policy.states import Graph, Start, State
+
+__all__ = ["Found", "Node", "Step", "used", "ways"]
+
+_ORDER: Final = tuple(Channel)
+
+
+class Node(NamedTuple):
+    """A state, the channels on which they can be reached there, and what a search carries along."""
+
+    state: State
+    have: frozenset[Channel]
+    carried: Hashable = None
+
+
+class Step(NamedTuple):
+    """What happens next on a way.
+
+    ``how`` is ``made``, ``failed`` (made, and its contact points turn out to be wrong), ``lapsed``,
+    ``lost`` or ``found`` (contact points of ``channels``), ``late`` (nothing until all but the exit
+    lies behind the horizon).
+    """
+
+    how: str
+    point: Touchpoint | None
+    channels: frozenset[Channel]
+
+
+class Found(NamedTuple):
+    """How a silence begins, on which channels, and what happens then, up to ``at``."""
+
+    start: Start
+    failed: bool
+    channels: frozenset[Channel]
+    steps: tuple[Step, ...]
+    at: Node
+
+
+Carry = Callable[[Node, Touchpoint], Hashable]
+"""What is carried along after a touch was made."""
+
+_Cost = tuple[int, int, int]
+"""Events, then what is out of the ordinary among them, then contact points."""
+
+
+def used(point: Touchpoint, have: frozenset[Channel]) -> frozenset[Channel]:
+    """The channels on which ``point`` is made for somebody who can be reached on ``have``."""
+    taken: set[Channel] = set()
+    for part in point.parts:
+        if part.along_with is None or part.along_with in taken:
+            free = (c for c in part.channels if c in have and c not in taken)
+            taken.update(channel for channel in [next(free, None)] if channel is not None)
+    return frozenset(taken)
+
+
+def ways(
+    graph: Graph,
+    goal: Callable[[Node], bool],
+    *,
+    carried: Hashable = None,
+    carry: Carry | None = None,
+    late: bool = False,
+) -> Iterator[Found]:
+    """Every way on plan to a node that is a ``goal``, the shortest in events first.
+
+    Args:
+        graph: the states of the policy.
+        goal: where a way ends.
+        carried: what the search carries along at first.
+        carry: what it carries after a touch is made; the same, if none is given.
+        late: whether everything may be left lying until only the polite exit is left.
+    """
+    came: dict[Node, tuple[Node, Step] | tuple[Start, bool]] = {}
+    best: dict[Node, _Cost] = {}
+    turn = count()
+    queue: list[tuple[_Cost, int, Node]] = []
+
+    def reach(node: Node, cost: _Cost, how: tuple[Node, Step] | tuple[Start, bool]) -> None:
+        if node not in best or cost < best[node]:
+            best[node], came[node] = cost, how
+            heapq.heappush(queue, (cost, next(turn), node))
+
+    for start, have in _starts(graph):
+        events = 2 + start.state.guidelines
+        reach(Node(start.state, have, carried), (events, 0, len(have)), (start, False))
+        if start.on is not None:
+            left = have - {start.on}
+            reach(Node(start.state, left, carried), (events, 1, len(have)), (start, True))
+    while queue:
+        cost, _, node = heapq.heappop(queue)
+        if cost > best[node]:
+            continue
+        if node.have and goal(node):
+            yield _way(came, node)
+        if node.state.next >= graph.end:
+            continue
+        for step, after, events, odd in _steps(graph, node, carry):
+            reach(after, (cost[0] + events, cost[1] + odd, cost[2]), (node, step))
+        if late and node.state.attempts:
+            after = node._replace(state=node.state._replace(next=graph.end))
+            # Without an exit to be made, something else must happen for a history to show it.
+            events = graph.policy.exit_point is None
+            cost = (cost[0] + events, cost[1] + 1, cost[2])
+            reach(after, cost, (node, Step("late", None, node.have)))
+
+
+def _way(came: dict[Node, tuple[Node, Step] | tuple[Start, bool]], at: Node) -> Found:
+    steps: list[Step] = []
+    node = at
+    while True:
+        before, how = came[node]
+        if isinstance(before, Start):
+            on = {before.on} - {None} if how else set()
+            channels = node.have | frozenset(c for c in on if c is not None)
+            return Found(before, bool(how), channels, tuple(reversed(steps)), at)
+        assert isinstance(how, Step)  # the other kind of entry
+        steps.append(how)
+        node = before
+
+
+def _starts(graph: Graph) -> Iterator[tuple[Start, frozenset[Channel]]]:
+    """Every way to begin, with every choice of contact points that makes a difference."""
+    channels = _channels(graph.policy)
+    for start in graph.starts():
+        if start.on is not None and start.on not in channels:
+            continue
+        for size in range(1, len(channels) + 1):
+            for have in combinations(channels, size):
+                if start.on is None or start.on in have:
+                    yield start, frozenset(have)
+
+
+def _channels(policy: Policy) -> tuple[Channel, ...]:
+    """The channels of the plan, and one that no touch uses: all such are alike."""
+    points = [*policy.touchpoints, *([policy.exit_point] if policy.exit_point else [])]
+    asked = {c for point in points for part in point.parts for c in part.channels} & policy.usable
+    other = [channel for channel in _ORDER if channel in policy.usable - asked]
+    return (*(channel for channel in _ORDER if channel in asked), *other[:1])
+
+
+def _steps(graph: Graph, node: Node, carry: Carry | None) -> Iterator[tuple[Step, Node, int, int]]:
+    """What can happen at ``node``, with the events it takes and how odd it is."""
+    state, have = node.state, node.have
+    point = graph.points[state.next]
+    passed = node._replace(state=state._replace(next=state.next + 1))
+    if unmet(graph.policy, point, state.counts) or stops(point, state.counts):
+        yield Step("passed", point, frozenset()), passed, 0, 0
+        return
+    usable = point.channels & graph.policy.usable
+    missing = passed._replace(state=passed.state._replace(lost=state.lost | usable))
+    left = usable & have
+    if left:
+        on = used(point, have)
+        after = graph.made(state, point, _one(on))
+        kept = node.carried if carry is None else carry(node, point)
+        yield Step("made", point, on), Node(after, have, kept), 1, 0
+        yield Step("failed", point, on), Node(after, have - on, kept), 1, 1
+        if point.step.within is not None:
+            yield Step("lapsed", point, frozenset()), passed, 0, 1
+        yield Step("lost", point, left), missing._replace(have=have - left), len(left), 1
+    else:
+        yield Step("passed", point, frozenset()), missing, 0, 0
+    # A touch that was passed over for want of a channel is next again when one is found.
+    for channel in usable - have - state.lost:
+        found = frozenset({channel})
+        yield Step("found", point, found), node._replace(have=have | found), 1, 1
+
+
+def _one(on: frozenset[Channel]) -> Channel:
+    return Channel.CALL if Channel.CALL in on else next(iter(on))
