@@ -9,7 +9,7 @@ engine to their end, with everything that can happen tried at each touch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, time
 from itertools import islice
@@ -27,15 +27,17 @@ from cadence.core.events import (
 from cadence.core.stages import Stage
 from cadence.policy.bounds import least_days
 from cadence.policy.business_time import LocalCalendar
+from cadence.policy.case import ESCALATE
 from cadence.policy.charter import CONCERN_ATTEMPTS, CONCERN_DAYS, Rule
-from cadence.policy.decision import Decision, Verdict
+from cadence.policy.decision import Decision, Reason, Verdict
 from cadence.policy.guards import Pause
 from cadence.policy.model import Policy, Touchpoint
+from cadence.policy.plan import unmet
 from cadence.policy.rehearsal import MONDAY, Rehearsal
 from cadence.policy.shortest import Node, ways
 from cadence.policy.shrinking import shrinking
 from cadence.policy.states import Broken, Graph, State
-from cadence.policy.witness import begin, beginnings, play, play_to_the_exit
+from cadence.policy.witness import begin, beginnings, go, play, play_to_the_exit
 
 __all__ = ["CHARTER", "Refutation", "refutations"]
 
@@ -60,7 +62,7 @@ Refutation = tuple[Rule, str, tuple[Event, ...]]
 The history is empty where a fault can be seen in the file and no history gets as far.
 """
 
-_TRIES: Final = 300
+_TRIES: Final = 500
 """How many ways are played before the engine is taken to disagree with the states."""
 
 
@@ -76,8 +78,12 @@ def refutations(graph: Graph, broken: list[Broken]) -> Iterator[Refutation]:
     yield from _stopped(graph)
     yield from _early_concern(graph)
     yield from _shrinking(graph)
-    yield from _rehearsed(graph)
-    yield from _faults(graph)
+    yield from _misplaced(graph)
+    yield from _exit(graph)
+    for rule, how, events in _rehearsed(graph):
+        yield rule, how, events
+        if rule in (Rule.FORGOTTEN, Rule.GUARD):
+            yield from _left_sooner(graph, rule, len(events))
 
 
 # In the states ------------------------------------------------------------------------------------
@@ -85,7 +91,7 @@ def refutations(graph: Graph, broken: list[Broken]) -> Iterator[Refutation]:
 
 def _stopped(graph: Graph) -> Iterator[Refutation]:
     """The charter has to stop what the plan proposes."""
-    for rule in sorted(graph.stopped):
+    for rule in sorted(graph.stopped & {Rule.SPACED_CAP, Rule.CONCERN}):
 
         def is_stopped(node: Node, rule: Rule = rule) -> bool:
             return graph.stops(node.state, node.have) is rule
@@ -94,21 +100,17 @@ def _stopped(graph: Graph) -> Iterator[Refutation]:
             point = graph.points[found.at.state.next]
             events = play(graph.policy, found, rule, point)
             if events is not None:
-                yield rule, f"{point.name} would be {_said(rule, found.at.state, point)}", events
+                yield rule, f"{point.name} would be {_said(rule, found.at.state)}", events
                 break
 
 
-def _said(rule: Rule, state: State, point: Touchpoint) -> str:
+def _said(rule: Rule, state: State) -> str:
     if rule is Rule.SPACED_CAP:
         return f"a spaced call after {state.spaced_calls}"
     if rule is Rule.CONCERN and state.concern:
         return "a second concern message"
-    if rule is Rule.CONCERN:
-        plural = "" if state.attempts == 1 else "s"
-        return f"the concern message after {state.attempts} attempt{plural}"
-    if rule is Rule.ORDER:
-        return f"stage {point.stage} after a later one"
-    return "a touch after the polite exit"
+    plural = "" if state.attempts == 1 else "s"
+    return f"the concern message after {state.attempts} attempt{plural}"
 
 
 def _early_concern(graph: Graph) -> Iterator[Refutation]:
@@ -162,8 +164,8 @@ def _shrinking(graph: Graph) -> Iterator[Refutation]:
 # In the file --------------------------------------------------------------------------------------
 
 
-def _faults(graph: Graph) -> Iterator[Refutation]:
-    """What can be seen to be wrong without any history."""
+def _exit(graph: Graph) -> Iterator[Refutation]:
+    """A polite exit that is missing, or leaves them no time to answer."""
     policy = graph.policy
     step = policy.exit_step
     answer = None if step is None else step.answer_within
@@ -174,37 +176,49 @@ def _faults(graph: Graph) -> Iterator[Refutation]:
         if answer is not None:
             given = f"{answer} to answer, not a whole business day"
         yield Rule.POLITE_EXIT, f"{step.id} gives them {given}", _to_the_exit(graph)
-    behind = next((p for p in policy.touchpoints if p.behind_exit), None)
-    if behind is not None:
-        how = f"{behind.name} comes behind the polite exit"
-        yield Rule.POLITE_EXIT, how, _met(graph, Rule.POLITE_EXIT)
-    back = next((p for p in policy.touchpoints if p.backward and not p.behind_exit), None)
-    if back is not None:
-        how = f"{back.name}, of stage {back.stage}, comes behind a later stage"
-        yield Rule.ORDER, how, _met(graph, Rule.ORDER)
-
-
-def _at_the_end(graph: Graph) -> Callable[[Node], bool]:
-    return lambda node: node.state.next == graph.end
 
 
 def _to_the_exit(graph: Graph) -> tuple[Event, ...]:
     """The shortest silence at whose end the engine makes good what the exit lacks."""
-    for found in islice(ways(graph, _at_the_end(graph), late=True), _TRIES):
+
+    def at_the_end(node: Node) -> bool:
+        return node.state.next == graph.end
+
+    for found in islice(ways(graph, at_the_end, late=True), _TRIES):
         events = play_to_the_exit(graph.policy, found)
         if events is not None:
             return events
     return ()
 
 
-def _met(graph: Graph, rule: Rule) -> tuple[Event, ...]:
-    """The shortest silence on which the engine names ``rule`` of a touch in the wrong place.
+def _misplaced(graph: Graph) -> Iterator[Refutation]:
+    """Touches behind the polite exit, or behind a later stage, where they can't be made.
 
-    It may meet that before the states do: such a touch is ahead of every other.
+    They are ahead of every other until they are met: the first look beyond them names the rule.
     """
-    tried = islice(ways(graph, _at_the_end(graph)), _TRIES)
-    met = (play(graph.policy, found, rule) for found in tried)
-    return min((events for events in met if events is not None), key=len, default=())
+    for rule in (Rule.POLITE_EXIT, Rule.ORDER):
+        points = [point for point in graph.points if _rule_of_place(point) is rule]
+
+        def is_met(node: Node, points: list[Touchpoint] = points) -> bool:
+            return any(
+                point.index <= node.state.next and not unmet(graph.policy, point, node.state.counts)
+                for point in points
+            )
+
+        if not points:
+            continue
+        how = f"{points[0].name} comes behind the polite exit"
+        if rule is Rule.ORDER:
+            how = f"{points[0].name}, of stage {points[0].stage}, comes behind a later stage"
+        tried = islice(ways(graph, is_met), _TRIES)
+        met = (play(graph.policy, found, rule) for found in tried)
+        yield rule, how, next((events for events in met if events is not None), ())
+
+
+def _rule_of_place(point: Touchpoint) -> Rule | None:
+    if point.behind_exit:
+        return Rule.POLITE_EXIT
+    return Rule.ORDER if point.backward else None
 
 
 # Through the engine -------------------------------------------------------------------------------
@@ -259,9 +273,7 @@ def _to_its_end(
         if decision.decision is Verdict.TASK and rehearsal.prospect.stage is not Stage.NEW:
             fault = _fault(decision, alone=not whole)
             if fault is not None:
-                reasons = [r for r in decision.reasons if r.rule != Rule.DETERMINISTIC]
-                because = "; ".join(reason.because for reason in reasons[:2])
-                yield fault, f"it ends in a task: {because}", tuple(rehearsal.events)
+                yield fault, _ending(decision), tuple(rehearsal.events)
             return
         if decision.decision is not Verdict.DUE:
             return
@@ -276,11 +288,43 @@ def _fault(decision: Decision, *, alone: bool) -> Rule | None:
 
     Whoever can be reached on one channel alone may be one for whom the plan has nothing.
     """
-    for reason in decision.reasons:
-        if reason.rule in CHARTER and reason.rule != Rule.DETERMINISTIC:
+    for reason in _own_reasons(decision):
+        if reason.rule in CHARTER:
             rule = Rule(reason.rule)
             return None if alone and rule in (Rule.CONTACT_POINT, Rule.OPT_OUT) else rule
     return None
+
+
+def _ending(decision: Decision) -> str:
+    because = "; ".join(reason.because for reason in _own_reasons(decision)[:2])
+    return f"it ends in a task: {because}"
+
+
+def _own_reasons(decision: Decision) -> list[Reason]:
+    """The reasons of a task itself: neither the data it was decided under, nor its deadline."""
+    return [
+        reason
+        for reason in decision.reasons
+        if reason.rule != Rule.DETERMINISTIC and reason.because != ESCALATE
+    ]
+
+
+def _left_sooner(graph: Graph, rule: Rule, events: int) -> Iterator[Refutation]:
+    """A silence of fewer than so many ``events`` that is left to its owner by ``rule``, if any."""
+
+    def anywhere(node: Node) -> bool:
+        return True
+
+    for found in islice(ways(graph, anywhere, late=True), _TRIES):
+        if found.events >= events:
+            return
+        rehearsal = go(graph.policy, found, rule)
+        if rehearsal is None or rehearsal.decision.decision is not Verdict.TASK:
+            continue
+        same = _fault(rehearsal.decision, alone=True) is rule
+        if same and len(rehearsal.events) < events:
+            yield rule, _ending(rehearsal.decision), tuple(rehearsal.events)
+            return
 
 
 def _whatever_happens(rehearsal: Rehearsal) -> Iterator[Refutation]:

@@ -47,18 +47,25 @@ class Step(NamedTuple):
 
 
 class Found(NamedTuple):
-    """How a silence begins, on which channels, and what happens then, up to ``at``."""
+    """How a silence begins, on which channels, and what happens then, up to ``at``.
+
+    ``failed`` says that the contact point of the owner's own attempt turned out to be wrong,
+    ``events`` how many there are.
+    """
 
     start: Start
     failed: bool
     channels: frozenset[Channel]
     steps: tuple[Step, ...]
     at: Node
+    events: int
 
 
 Carry = Callable[[Node, Touchpoint], Hashable]
 """What is carried along after a touch was made."""
 
+_How = tuple[Node, Step] | tuple[Start, bool]
+"""What came before a node: another and a step, or a start and whether its attempt failed."""
 _Cost = tuple[int, int, int]
 """Events, then what is out of the ordinary among them, then contact points."""
 
@@ -90,12 +97,12 @@ def ways(
         carry: what it carries after a touch is made; the same, if none is given.
         late: whether everything may be left lying until only the polite exit is left.
     """
-    came: dict[Node, tuple[Node, Step] | tuple[Start, bool]] = {}
+    came: dict[Node, _How] = {}
     best: dict[Node, _Cost] = {}
     turn = count()
     queue: list[tuple[_Cost, int, Node]] = []
 
-    def reach(node: Node, cost: _Cost, how: tuple[Node, Step] | tuple[Start, bool]) -> None:
+    def reach(node: Node, cost: _Cost, how: _How) -> None:
         if node not in best or cost < best[node]:
             best[node], came[node] = cost, how
             heapq.heappush(queue, (cost, next(turn), node))
@@ -111,7 +118,7 @@ def ways(
         if cost > best[node]:
             continue
         if node.have and goal(node):
-            yield _way(came, node)
+            yield _way(came, node, cost[0])
         if node.state.next >= graph.end:
             continue
         for step, after, events, odd in _steps(graph, node, carry):
@@ -124,7 +131,7 @@ def ways(
             reach(after, cost, (node, Step("late", None, node.have)))
 
 
-def _way(came: dict[Node, tuple[Node, Step] | tuple[Start, bool]], at: Node) -> Found:
+def _way(came: dict[Node, _How], at: Node, events: int) -> Found:
     steps: list[Step] = []
     node = at
     while True:
@@ -132,7 +139,7 @@ def _way(came: dict[Node, tuple[Node, Step] | tuple[Start, bool]], at: Node) -> 
         if isinstance(before, Start):
             on = {before.on} - {None} if how else set()
             channels = node.have | frozenset(c for c in on if c is not None)
-            return Found(before, bool(how), channels, tuple(reversed(steps)), at)
+            return Found(before, bool(how), channels, tuple(reversed(steps)), at, events)
         assert isinstance(how, Step)  # the other kind of entry
         steps.append(how)
         node = before

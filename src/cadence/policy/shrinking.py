@@ -9,12 +9,13 @@ make their number grow with the square of the steps.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
-from cadence.policy.charter import stops
+from cadence.core.events import Channel
 from cadence.policy.model import Touchpoint
-from cadence.policy.plan import unmet
 from cadence.policy.shortest import Found, Node, ways
-from cadence.policy.states import Graph
+from cadence.policy.states import Graph, State
 
 __all__ = ["shrinking"]
 
@@ -24,43 +25,76 @@ Gap = tuple[int, int]
 _NO_GAP: Gap = (0, 0)
 
 
+class _Carried(NamedTuple):
+    """The largest gap on the way, and the answer time that the last touch gave."""
+
+    largest: Gap = _NO_GAP
+    answer: Gap = _NO_GAP
+
+    def after(self, state: State, point: Touchpoint) -> _Carried:
+        """What it is once ``point`` was made at ``state``."""
+        largest = self.largest
+        if state.attempts and point.after is not None:
+            largest = max(largest, _gap(point), self.answer)
+        return _Carried(largest, _answer(point))
+
+
 def shrinking(graph: Graph) -> Iterator[tuple[Found, str, Touchpoint]]:
     """The ways on plan on which a planned gap shrinks, the shortest first; none by the lemma.
 
     With each, the largest gap on it, and the touch whose planned gap is smaller.
     """
-    if _never_shrinks(graph):
+    if _never_shrinks(graph) or not _may_shrink(graph):
         return
-    points = (*graph.points, graph.policy.exit_point)
 
     def shrinks(node: Node) -> bool:
-        state, point = node.state, points[node.state.next]
-        if not state.attempts or point is None or point.after is None:
-            return False
-        largest, answer = _carried(node)
-        if max(_gap(point), answer) >= largest:
-            return False
-        if state.next == graph.end:
+        return _shrinks(graph, node.state, node.have, _carried(node)) is not None
+
+    def carry(node: Node, point: Touchpoint) -> _Carried:
+        return _carried(node).after(node.state, point)
+
+    for found in ways(graph, shrinks, carried=_Carried(), carry=carry):
+        carried = _carried(found.at)
+        point = _shrinks(graph, found.at.state, found.at.have, carried)
+        assert point is not None  # that is the goal
+        yield found, _said(carried.largest), point
+
+
+def _carried(node: Node) -> _Carried:
+    assert isinstance(node.carried, _Carried)  # shrinking() has nothing else carried
+    return node.carried
+
+
+def _shrinks(
+    graph: Graph, state: State, have: AbstractSet[Channel], so_far: _Carried
+) -> Touchpoint | None:
+    """The touch that is next at ``state``, if it can be made and its planned gap is smaller."""
+    if state.next == graph.end:
+        point = graph.policy.exit_point
+    elif graph.may_be_made(state, have):
+        point = graph.points[state.next]
+    else:
+        return None
+    if not state.attempts or point is None or point.after is None:
+        return None
+    return point if max(_gap(point), so_far.answer) < so_far.largest else None
+
+
+def _may_shrink(graph: Graph) -> bool:
+    """Whether a gap shrinks if the largest of all ways to a state is taken to be on each."""
+    worst = {start.state: _Carried() for start in graph.starts()}
+    usable = graph.policy.usable
+    for state in graph.on_plan:
+        if _shrinks(graph, state, usable - state.lost, worst[state]._replace(answer=_NO_GAP)):
             return True
-        asked = unmet(graph.policy, point, state.counts) or stops(point, state.counts)
-        return not asked and bool(point.channels & node.have)
-
-    def carry(node: Node, point: Touchpoint) -> tuple[Gap, Gap]:
-        largest, answer = _carried(node)
-        if node.state.attempts and point.after is not None:
-            largest = max(largest, _gap(point), answer)
-        return largest, _answer(point)
-
-    for found in ways(graph, shrinks, carried=(_NO_GAP, _NO_GAP), carry=carry):
-        point = points[found.at.state.next]
-        assert point is not None  # it shrinks
-        yield found, _said(_carried(found.at)[0]), point
-
-
-def _carried(node: Node) -> tuple[Gap, Gap]:
-    """The largest gap on the way to ``node``, and the answer time that the last touch gave."""
-    carried: tuple[Gap, Gap] = node.carried  # type: ignore[assignment]
-    return carried
+        for move in graph.moves(state) if state.next < graph.end else ():
+            after = worst[state]
+            if move.how == "made":
+                after = after.after(state, graph.points[move.touch])
+            before = worst.get(move.to, after)
+            larger = max(after.largest, before.largest)
+            worst[move.to] = _Carried(larger, max(after.answer, before.answer))
+    return False
 
 
 def _gap(point: Touchpoint) -> Gap:

@@ -166,6 +166,12 @@ class Graph:
                 todo += after
         return tuple(sorted(found, key=lambda state: state.next))
 
+    def may_be_made(self, state: State, have: AbstractSet[Channel]) -> bool:
+        """Whether the touch at ``state`` is proposed to somebody who can be reached on ``have``."""
+        point = self.points[state.next]
+        asked = unmet(self.policy, point, state.counts) or stops(point, state.counts)
+        return not asked and bool(point.channels & have)
+
     def stops(self, state: State, have: AbstractSet[Channel]) -> Rule | None:
         """The rule by which the charter has to stop the plan at ``state``, if it does.
 

@@ -18,7 +18,7 @@ from cadence.policy.model import Policy, Touchpoint
 from cadence.policy.rehearsal import MONDAY, Rehearsal
 from cadence.policy.shortest import Found, Step
 
-__all__ = ["begin", "beginnings", "play", "play_to_the_exit"]
+__all__ = ["begin", "beginnings", "go", "play", "play_to_the_exit"]
 
 _ORDER = tuple(Channel)
 
@@ -68,6 +68,25 @@ def beginnings(policy: Policy) -> tuple[str, ...]:
     return (*found, "pause") if goes_on else found
 
 
+def go(policy: Policy, found: Found, rule: Rule) -> Rehearsal | None:
+    """Go a way, or as far as the engine names ``rule``, which may be sooner than the states know.
+
+    Returns:
+        ``None``: the engine proposes something else on the way.
+    """
+    start = found.start
+    how = "" if start.on is not None else start.how
+    rehearsal = begin(policy, found.channels, how, guidelines=start.state.guidelines)
+    if start.on is not None:
+        rehearsal.own_attempt(start.on, wrong=found.failed)
+    for step in found.steps:
+        if _names(rehearsal, rule):
+            break
+        if not _take(rehearsal, step):
+            return None
+    return rehearsal
+
+
 def play(
     policy: Policy, found: Found, rule: Rule, point: Touchpoint | None = None
 ) -> tuple[Event, ...] | None:
@@ -83,7 +102,7 @@ def play(
     Returns:
         The history; ``None``: the engine names no such rule.
     """
-    rehearsal = _go(policy, found, rule)
+    rehearsal = go(policy, found, rule)
     if rehearsal is None or not _names(rehearsal, rule):
         return None
     whole = len(rehearsal.events)
@@ -98,7 +117,7 @@ def play_to_the_exit(policy: Policy, found: Found) -> tuple[Event, ...] | None:
     Returns:
         The history; ``None``: the engine proposes something else on the way.
     """
-    rehearsal = _go(policy, found, Rule.POLITE_EXIT)
+    rehearsal = go(policy, found, Rule.POLITE_EXIT)
     if rehearsal is None:
         return None
     if policy.exit_point is not None:
@@ -111,25 +130,6 @@ def play_to_the_exit(policy: Policy, found: Found) -> tuple[Event, ...] | None:
 
 def _names(rehearsal: Rehearsal, rule: Rule) -> bool:
     return any(reason.rule == rule for reason in rehearsal.decision.reasons)
-
-
-def _go(policy: Policy, found: Found, rule: Rule) -> Rehearsal | None:
-    """Go a way, or as far as the engine names ``rule``, which may be sooner than the states know.
-
-    Returns:
-        ``None`` where the engine proposes something else on it.
-    """
-    start = found.start
-    how = "" if start.on is not None else start.how
-    rehearsal = begin(policy, found.channels, how, guidelines=start.state.guidelines)
-    if start.on is not None:
-        rehearsal.own_attempt(start.on, wrong=found.failed)
-    for step in found.steps:
-        if _names(rehearsal, rule):
-            break
-        if not _take(rehearsal, step):
-            return None
-    return rehearsal
 
 
 def _take(rehearsal: Rehearsal, step: Step) -> bool:
