@@ -171,6 +171,8 @@ def _fail(name: str, key: str, value: object, allowed: str) -> PolicyError:
 
 
 def _show(value: object) -> str:
+    if isinstance(value, float):
+        return str(value)  # inf and nan as TOML has them; JSON has none
     text = msgspec.json.encode(value, enc_hook=str).decode()
     return text if len(text) <= 60 else text[:57] + "…"
 
