@@ -570,6 +570,67 @@ def test_one_that_catches_everything_is_left_behind_too(monkeypatch: pytest.Monk
     end.set()
 
 
+def guard_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("guard ")}
+
+
+def _catches_everything(prospect: Prospect, touch: Touch, at: datetime) -> None:
+    number = 0
+    while True:
+        try:
+            number += 1
+        except BaseException:
+            number = 0
+
+
+def _goes_on_in_the_end(prospect: Prospect, touch: Touch, at: datetime) -> None:
+    number = 0
+    try:
+        while True:
+            number += 1
+    finally:
+        while True:
+            number += 1
+
+
+@pytest.mark.parametrize("function", [_catches_everything, _goes_on_in_the_end])
+def test_one_that_loops_and_catches_everything_is_stopped_each_time(
+    function: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, before = _call(function, monkeypatch), guard_threads()
+    for _ in range(3):
+        assert is_held(decided(policy), "it ran for more than 20000 lines")
+        assert guard_threads() <= before
+
+
+def test_one_that_can_not_be_stopped_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calling, "_stopped", lambda thread: False)
+    calls, end = [], threading.Event()
+
+    def stubborn(prospect: Prospect, touch: Touch, at: datetime) -> None:
+        calls.append(at)
+        while not end.is_set():
+            with contextlib.suppress(BaseException):
+                while not end.is_set():
+                    pass
+
+    policy = _call(stubborn, monkeypatch)
+    assert is_held(decided(policy), "it ran for more than 20000 lines")
+    assert is_held(decided(policy), "it hung before")
+    assert len(calls) == 1
+    end.set()
+
+
+def test_an_answer_beyond_the_budget_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(prospect: Prospect, touch: Touch, at: datetime) -> Veto:
+        with contextlib.suppress(BaseException):
+            while True:
+                pass
+        return Veto("in the end")
+
+    assert is_held(decided(_call(late, monkeypatch)), "it ran for more than 20000 lines")
+
+
 AWAY = timedelta(days=1)
 
 

@@ -5,13 +5,15 @@ values and no store. It may raise, hang or answer nonsense: each becomes :class:
 the touch is held (rule ``guard``: it fails closed).
 
 How a hang is told. Each call runs in a thread of its own, with a budget of executed lines, so that
-an endless loop is stopped at the same line on every machine. What hangs inside one line (a sleep, a
-socket) can't be stopped from outside: after :data:`PATIENCE_SECONDS` the thread is left behind, and
-the function is not asked again by this process.
+an endless loop is stopped at the same line on every machine; an answer that comes after the budget
+is none. A function that catches even that is stopped again and again, until it ends. What hangs
+inside one line (a sleep, a socket) can't be stopped from outside: after :data:`PATIENCE_SECONDS`
+the thread is left behind, and the function is not asked again by this process.
 """
 
 from __future__ import annotations
 
+import ctypes
 import difflib
 import importlib
 import sys
@@ -34,6 +36,13 @@ MAX_LINES: Final = 20_000
 """How many lines of Python a guard may execute for one answer."""
 PATIENCE_SECONDS: Final = 2.0
 """How long a guard may take for one answer, where it does not execute lines."""
+
+_ENDING_SECONDS: Final = 0.25
+"""How long a function may take to end once it was stopped; one that catches that …"""
+_STOPS: Final = 25
+"""… is stopped anew so often, …"""
+_BETWEEN_STOPS_SECONDS: Final = 0.01
+"""… and waited for so long each time."""
 
 Function = Callable[[Prospect, Touch, datetime], object]
 
@@ -117,44 +126,79 @@ def ask(name: str, prospect: Prospect, touch: Touch, at: datetime) -> Delay | Ve
         raise GuardFailed(error.what) from None
     if known.hung:
         raise GuardFailed("it hung before, and is not asked again by this process")
-    answers: list[object] = []
-    failures: list[str] = []
-
-    def call() -> None:
-        sys.settrace(_budget())
-        try:
-            answers.append(known.function(prospect, touch, at))
-        except _TooLong:
-            failures.append(f"it ran for more than {MAX_LINES} lines")
-        except BaseException as error:
-            said = f"{type(error).__name__}: {error}".splitlines()
-            failures.append(f"it raised {said[0] if said else type(error).__name__}")
-        finally:
-            sys.settrace(None)
-
+    call = _Call(known.function, prospect, touch, at)
     # A daemon, so that one that hangs does not keep the process from ending.
-    thread = threading.Thread(target=call, name=f"guard {name}", daemon=True)
+    thread = threading.Thread(target=call.run, name=f"guard {name}", daemon=True)
     thread.start()
-    thread.join(PATIENCE_SECONDS)
-    if thread.is_alive():
+    if not call.settled.wait(PATIENCE_SECONDS) or call.left < 0:
+        known.hung = not _stopped(thread)
+    if call.left < 0:
+        raise GuardFailed(f"it ran for more than {MAX_LINES} lines")
+    if call.failure is not None:
+        raise GuardFailed(call.failure)
+    if not call.answered:
         known.hung = True
         raise GuardFailed(f"it did not answer within {PATIENCE_SECONDS:g} seconds")
-    if failures:
-        raise GuardFailed(failures[0])
-    return _answer(answers[0])
+    return _answer(call.answer)
 
 
-def _budget() -> Callable[[FrameType, str, Any], Any]:
-    left = MAX_LINES
+class _Call:
+    """One call of a function, with its budget of lines.
 
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise _TooLong
-        return trace
+    Attributes:
+        left: how many lines it may still execute; less than 0: it went on beyond its budget.
+        answered: whether it came to its end.
+        answer: what it answered.
+        failure: what it raised, for a reader.
+        settled: set once it is clear how it ends.
+    """
 
-    return trace
+    def __init__(self, function: Function, *asked: Any) -> None:
+        self.left = MAX_LINES
+        self.answered = False
+        self.answer: object = None
+        self.failure: str | None = None
+        self.settled = threading.Event()
+        self._function = function
+        self._asked = asked
+
+    def run(self) -> None:
+        """Make the call, in the thread that is its own."""
+        sys.settrace(self._count)
+        try:
+            self.answer = self._function(*self._asked)
+            self.answered = True
+        except _TooLong:
+            pass  # `left` says so, or nobody waits any more
+        except BaseException as error:
+            said = f"{type(error).__name__}: {error}".splitlines()
+            self.failure = f"it raised {said[0] if said else type(error).__name__}"
+        finally:
+            sys.settrace(None)
+            self.settled.set()
+
+    def _count(self, frame: FrameType, event: str, argument: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            self.settled.set()
+            raise _TooLong  # which ends the tracing, also where the function catches it
+        return self._count
+
+
+def _stopped(thread: threading.Thread) -> bool:
+    """Raise :class:`_TooLong` in ``thread`` until it ends; whether it does.
+
+    Sooner or later that falls between two ``try`` statements; what waits inside one call of the
+    system does not notice.
+    """
+    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    thread.join(_ENDING_SECONDS)
+    for _ in range(_STOPS):
+        if thread.ident is None or not thread.is_alive():
+            return True
+        raise_in(ctypes.c_ulong(thread.ident), ctypes.py_object(_TooLong))
+        thread.join(_BETWEEN_STOPS_SECONDS)
+    return not thread.is_alive()
 
 
 def _answer(answer: object) -> Delay | Veto | None:
