@@ -35,7 +35,7 @@ next_touch, decide, plan, states = (
     importlib.import_module(f"cadence.policy.{name}")
     for name in ("next_touch", "decide", "plan", "states")
 )
-prover = importlib.import_module("cadence.policy.prove")
+unreachable = importlib.import_module("cadence.policy.unreachable")
 
 BAD = {bad.name: bad for bad in ALL}
 Patch = pytest.MonkeyPatch
@@ -114,7 +114,7 @@ def test_without_what_the_charter_stops(rule: Rule, name: str, monkeypatch: Patc
     assert explored(policy) == set()
     assert broken_by(policy, examples=20) == set()
     stops = _without(rule)
-    for module in (charter, states, prover):
+    for module in (charter, states, unreachable):
         monkeypatch.setattr(module, "stops", stops)
     assert rule in explored(policy)
     assert not prove(policy).proved

@@ -12,7 +12,6 @@ How each rule is proved is said in the proof, and at length in ``docs/prover.md`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -25,12 +24,12 @@ from cadence.core.stages import OUTREACH, Signal, Stage, look_up
 from cadence.errors import UnprovedPolicy
 from cadence.policy.bounds import Bounds, bounds
 from cadence.policy.catalogue import is_builtin
-from cadence.policy.charter import Rule, stops
+from cadence.policy.charter import Rule
 from cadence.policy.guards import Custom
 from cadence.policy.model import Policy
-from cadence.policy.plan import unmet
 from cadence.policy.refute import CHARTER, refutations
 from cadence.policy.states import Graph
+from cadence.policy.unreachable import Unreachable, unreachable
 
 __all__ = ["CHARTER", "Proof", "RuleProof", "Unreachable", "prove", "require_proof"]
 
@@ -52,14 +51,6 @@ class RuleProof(msgspec.Struct, frozen=True):
     proved: bool
     how: str
     counterexample: tuple[Event, ...] = ()
-
-
-class Unreachable(msgspec.Struct, frozen=True):
-    """A touch that no history on plan ever makes, and the rule that passes it over."""
-
-    step: str
-    rule: str
-    because: str
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -104,10 +95,10 @@ def prove(policy: Policy) -> Proof:
             refuted[rule] = RuleProof(rule, False, how, events)
     how_proved = _how(graph, states)
     rules = tuple(refuted.get(rule) or RuleProof(rule, True, how_proved[rule]) for rule in CHARTER)
-    unreachable = tuple(_unreachable(graph))
-    found = None if refuted else bounds(graph, {one.step for one in unreachable})
+    never = tuple(unreachable(graph))
+    found = None if refuted else bounds(graph, {one.step for one in never})
     on_plan = len(graph.on_plan)
-    return Proof(policy.ref, rules, found, unreachable, states + on_plan, transitions + on_plan)
+    return Proof(policy.ref, rules, found, never, states + on_plan, transitions + on_plan)
 
 
 def require_proof(policy: Policy, name: str | None = None) -> None:
@@ -130,42 +121,6 @@ def require_proof(policy: Policy, name: str | None = None) -> None:
             f"{called}: policy {policy.id} is refuted: {rules}: {refuted[0].how}",
             f"see the history on which it goes wrong with: cadence policy check {called}",
         )
-
-
-# What is said -------------------------------------------------------------------------------------
-
-
-def _unreachable(graph: Graph) -> Iterator[Unreachable]:
-    """Touches that no way on plan makes."""
-    policy = graph.policy
-    made: set[int] = set()
-    why: dict[int, tuple[str, str]] = {}
-    days = graph.least(lambda point: 0 if point.after is None else point.after.gap[0])
-    for start in graph.starts():
-        if start.how == "own":
-            made.add(start.state.next - 1)
-    for state, so_far in days.items():
-        if state.next >= graph.end:
-            continue
-        point = graph.points[state.next]
-        gap = point.after.gap[0] if point.after is not None and state.attempts else 0
-        because = unmet(policy, point, state.counts)
-        rule = stops(point, state.counts)
-        if because is not None:
-            why.setdefault(point.index, (Rule.PLAN, because))
-        elif rule is not None:
-            why.setdefault(point.index, (rule, f"stopped by {rule}"))
-        elif not (point.channels & policy.usable) - state.lost:
-            why.setdefault(point.index, (Rule.CONTACT_POINT, "nobody has a channel for it"))
-        elif so_far + gap > policy.horizon_business_days:
-            because = f"it lies {so_far + gap} business days after the first attempt at least"
-            why.setdefault(point.index, (Rule.HORIZON, because))
-        else:
-            made.add(point.index)
-    for point in graph.points:
-        if point.index not in made:
-            found = why.get(point.index, (Rule.ORDER, "no way leads to it"))
-            yield Unreachable(point.name, *found)
 
 
 def _how(graph: Graph, states: int) -> dict[Rule, str]:
@@ -205,4 +160,4 @@ def _how(graph: Graph, states: int) -> dict[Rule, str]:
 
 def _guards(policy: Policy) -> str:
     names = ", ".join(guard.name for guard in policy.guards)
-    return f"guards ({names})" if names else "no guard"
+    return f"guards ({names})" if names else "any guard"
