@@ -20,7 +20,7 @@ from cadence.policy.model import Policy, Touchpoint
 from cadence.policy.plan import unmet
 from cadence.policy.states import Graph, Start, State
 
-__all__ = ["Found", "Node", "Step", "used", "ways"]
+__all__ = ["Found", "Leg", "Node", "used", "ways"]
 
 _ORDER: Final = tuple(Channel)
 
@@ -33,7 +33,7 @@ class Node(NamedTuple):
     carried: Hashable = None
 
 
-class Step(NamedTuple):
+class Leg(NamedTuple):
     """What happens next on a way.
 
     ``how`` is ``made``, ``failed`` (made, and its contact points turn out to be wrong), ``lapsed``,
@@ -56,7 +56,7 @@ class Found(NamedTuple):
     start: Start
     failed: bool
     channels: frozenset[Channel]
-    steps: tuple[Step, ...]
+    legs: tuple[Leg, ...]
     at: Node
     events: int
 
@@ -64,8 +64,8 @@ class Found(NamedTuple):
 Carry = Callable[[Node, Touchpoint], Hashable]
 """What is carried along after a touch was made."""
 
-_How = tuple[Node, Step] | tuple[Start, bool]
-"""What came before a node: another and a step, or a start and whether its attempt failed."""
+_How = tuple[Node, Leg] | tuple[Start, bool]
+"""What came before a node: another and a leg, or a start and whether its attempt failed."""
 _Cost = tuple[int, int, int]
 """Events, then what is out of the ordinary among them, then contact points."""
 
@@ -121,27 +121,27 @@ def ways(
             yield _way(came, node, cost[0])
         if node.state.next >= graph.end:
             continue
-        for step, after, events, odd in _steps(graph, node, carry):
-            reach(after, (cost[0] + events, cost[1] + odd, cost[2]), (node, step))
+        for leg, after, events, odd in _legs(graph, node, carry):
+            reach(after, (cost[0] + events, cost[1] + odd, cost[2]), (node, leg))
         if late and node.state.attempts:
             after = node._replace(state=node.state._replace(next=graph.end))
             # Without an exit to be made, something else must happen for a history to show it.
             events = graph.policy.exit_point is None
             cost = (cost[0] + events, cost[1] + 1, cost[2])
-            reach(after, cost, (node, Step("late", None, node.have)))
+            reach(after, cost, (node, Leg("late", None, node.have)))
 
 
 def _way(came: dict[Node, _How], at: Node, events: int) -> Found:
-    steps: list[Step] = []
+    legs: list[Leg] = []
     node = at
     while True:
         before, how = came[node]
         if isinstance(before, Start):
             on = {before.on} - {None} if how else set()
             channels = node.have | frozenset(c for c in on if c is not None)
-            return Found(before, bool(how), channels, tuple(reversed(steps)), at, events)
-        assert isinstance(how, Step)  # the other kind of entry
-        steps.append(how)
+            return Found(before, bool(how), channels, tuple(reversed(legs)), at, events)
+        assert isinstance(how, Leg)  # the other kind of entry
+        legs.append(how)
         node = before
 
 
@@ -165,13 +165,13 @@ def _channels(policy: Policy) -> tuple[Channel, ...]:
     return (*(channel for channel in _ORDER if channel in asked), *other[:1])
 
 
-def _steps(graph: Graph, node: Node, carry: Carry | None) -> Iterator[tuple[Step, Node, int, int]]:
+def _legs(graph: Graph, node: Node, carry: Carry | None) -> Iterator[tuple[Leg, Node, int, int]]:
     """What can happen at ``node``, with the events it takes and how odd it is."""
     state, have = node.state, node.have
     point = graph.points[state.next]
     passed = node._replace(state=state._replace(next=state.next + 1))
     if unmet(graph.policy, point, state.counts) or stops(point, state.counts):
-        yield Step("passed", point, frozenset()), passed, 0, 0
+        yield Leg("passed", point, frozenset()), passed, 0, 0
         return
     usable = point.channels & graph.policy.usable
     missing = passed._replace(state=passed.state._replace(lost=state.lost | usable))
@@ -180,17 +180,17 @@ def _steps(graph: Graph, node: Node, carry: Carry | None) -> Iterator[tuple[Step
         on = used(point, have)
         after = graph.made(state, point, _one(on))
         kept = node.carried if carry is None else carry(node, point)
-        yield Step("made", point, on), Node(after, have, kept), 1, 0
-        yield Step("failed", point, on), Node(after, have - on, kept), 1, 1
+        yield Leg("made", point, on), Node(after, have, kept), 1, 0
+        yield Leg("failed", point, on), Node(after, have - on, kept), 1, 1
         if point.step.within is not None:
-            yield Step("lapsed", point, frozenset()), passed, 0, 1
-        yield Step("lost", point, left), missing._replace(have=have - left), len(left), 1
+            yield Leg("lapsed", point, frozenset()), passed, 0, 1
+        yield Leg("lost", point, left), missing._replace(have=have - left), len(left), 1
     else:
-        yield Step("passed", point, frozenset()), missing, 0, 0
+        yield Leg("passed", point, frozenset()), missing, 0, 0
     # A touch that was passed over for want of a channel is next again when one is found.
     for channel in usable - have - state.lost:
         found = frozenset({channel})
-        yield Step("found", point, found), node._replace(have=have | found), 1, 1
+        yield Leg("found", point, found), node._replace(have=have | found), 1, 1
 
 
 def _one(on: frozenset[Channel]) -> Channel:

@@ -16,7 +16,7 @@ from cadence.policy.charter import Rule
 from cadence.policy.decision import Verdict
 from cadence.policy.model import Policy, Touchpoint
 from cadence.policy.rehearsal import MONDAY, Rehearsal
-from cadence.policy.shortest import Found, Step
+from cadence.policy.shortest import Found, Leg
 
 __all__ = ["begin", "beginnings", "go", "play", "play_to_the_exit"]
 
@@ -79,10 +79,10 @@ def go(policy: Policy, found: Found, rule: Rule) -> Rehearsal | None:
     rehearsal = begin(policy, found.channels, how, guidelines=start.state.guidelines)
     if start.on is not None:
         rehearsal.own_attempt(start.on, wrong=found.failed)
-    for step in found.steps:
+    for leg in found.legs:
         if _names(rehearsal, rule):
             break
-        if not _take(rehearsal, step):
+        if not _take(rehearsal, leg):
             return None
     return rehearsal
 
@@ -132,28 +132,28 @@ def _names(rehearsal: Rehearsal, rule: Rule) -> bool:
     return any(reason.rule == rule for reason in rehearsal.decision.reasons)
 
 
-def _take(rehearsal: Rehearsal, step: Step) -> bool:
-    """Let ``step`` happen; whether the engine agrees that it is next."""
-    point = step.point
-    if step.how == "lapsed":
+def _take(rehearsal: Rehearsal, leg: Leg) -> bool:
+    """Let ``leg`` happen; whether the engine agrees that it is next."""
+    point = leg.point
+    if leg.how == "lapsed":
         touch, within = rehearsal.wait().touch, point.step.within if point else None
         if touch is not None and point is not None and touch.step == point.name and within:
             rehearsal.look(rehearsal.now + timedelta(minutes=within.minutes + 1))
-    elif step.how == "late":
+    elif leg.how == "late":
         if rehearsal.leave_lying().decision is Verdict.TASK:
             # A history ends with an event, and an address more changes nothing.
-            rehearsal.gain(min(step.channels, key=_ORDER.index))
-    elif step.how == "lost":
-        for channel in sorted(step.channels, key=_ORDER.index):
+            rehearsal.gain(min(leg.channels, key=_ORDER.index))
+    elif leg.how == "lost":
+        for channel in sorted(leg.channels, key=_ORDER.index):
             rehearsal.lose(channel)
-    elif step.how == "found":
-        for channel in step.channels:
+    elif leg.how == "found":
+        for channel in leg.channels:
             rehearsal.gain(channel)
-    elif step.how in ("made", "failed"):
+    elif leg.how in ("made", "failed"):
         touch = rehearsal.wait().touch
         if rehearsal.decision.decision is not Verdict.DUE or touch is None or point is None:
             return False
         if touch.step != point.name:
             return False
-        rehearsal.make(wrong=step.how == "failed")
+        rehearsal.make(wrong=leg.how == "failed")
     return True

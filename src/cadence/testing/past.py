@@ -1,0 +1,278 @@
+"""A history read once more from its beginning, with none of the engine's ways of reading it.
+
+No fold of counts, no ratchet, no states; business days are counted by walking from day to day.
+``charter_check.py`` holds the charter against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Final
+
+import holidays
+
+from cadence.core.events import (
+    AttemptMade,
+    AttemptStage,
+    AutoReplyReceived,
+    Channel,
+    ContactPointAdded,
+    ContactPointFailed,
+    Disposition,
+    Event,
+    OptedBackIn,
+    OptOutRequested,
+    PauseRequested,
+    PreferenceStated,
+    ProspectAdded,
+    ProspectUpdated,
+    ReplyReceived,
+)
+from cadence.policy.model import Policy
+from cadence.policy.zones import from_local, zone
+
+__all__ = ["WAKING", "Gap", "Past", "hours_on", "is_holiday"]
+
+Gap = tuple[int, int]
+"""Business days, or minutes where those are 0."""
+Span = tuple[datetime, datetime]
+
+_REACHED: Final = (Disposition.SENT, Disposition.VOICEMAIL_LEFT, Disposition.CONNECTED)
+WAKING: Final = (time(8), time(21))
+"""Quiet hours are all others."""
+
+
+class Past:
+    """A history read from its beginning, as far as it was known with its last event."""
+
+    def __init__(self, events: Sequence[Event], policy: Policy) -> None:
+        self.events = list(events)
+        self.policy = policy
+
+    # What was said ------------------------------------------------------------------------------
+
+    @property
+    def contact(self) -> Event:
+        """The contact that began the running silence; at first, the adding."""
+        found = self.events[0]
+        for event in self.events:
+            data = event.data
+            spoke = isinstance(data, ReplyReceived | PauseRequested | OptedBackIn)
+            if spoke or (isinstance(data, AttemptMade) and _connected(data)):
+                if event.occurred_at >= found.occurred_at:
+                    found = event
+        return found
+
+    @property
+    def attempts(self) -> list[Event]:
+        """The attempts of the running silence."""
+        since = self.contact
+        return [
+            event
+            for event in self.events
+            if isinstance(event.data, AttemptMade)
+            and not _connected(event.data)
+            and (event.occurred_at, event.version) > (since.occurred_at, since.version)
+        ]
+
+    @property
+    def opted_out(self) -> set[Channel]:
+        """The channels that they want no more of."""
+        gone: set[Channel] = set()
+        for event in self.events:
+            data = event.data
+            if isinstance(data, OptOutRequested):
+                gone |= set(Channel) if data.channel is None else {data.channel}
+            elif isinstance(data, OptedBackIn):
+                gone -= set(Channel) if data.channel is None else {data.channel}
+        return gone
+
+    @property
+    def known(self) -> list[tuple[Channel, str]]:
+        """Every contact point, in the order in which they became known."""
+        found = []
+        for event in self.events:
+            if isinstance(event.data, ProspectAdded):
+                found += [(point.channel, point.address) for point in event.data.contact_points]
+            elif isinstance(event.data, ContactPointAdded):
+                found.append((event.data.channel, event.data.address))
+        return found
+
+    @property
+    def failed(self) -> set[tuple[Channel, str]]:
+        """The contact points that failed, by themselves or in an attempt."""
+        found = set()
+        for event in self.events:
+            data = event.data
+            if isinstance(data, ContactPointFailed):
+                found.add((data.channel, data.address))
+            elif isinstance(data, AttemptMade):
+                for part in data.parts:
+                    if part.disposition in (Disposition.WRONG_NUMBER, Disposition.BOUNCED):
+                        found.add((part.channel, part.address or ""))
+        return found
+
+    @property
+    def left(self) -> list[tuple[Channel, str]]:
+        """The contact points that may still be used, on channels that the team uses."""
+        gone, bad, usable = self.opted_out, self.failed, self.policy.channels or tuple(Channel)
+        return [p for p in self.known if p[0] not in gone and p not in bad and p[0] in usable]
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """Where they may be."""
+        given: str | tuple[str, ...] = "UTC"
+        for event in self.events:
+            if isinstance(event.data, ProspectAdded | ProspectUpdated):
+                given = event.data.timezone or given
+        return (given,) if isinstance(given, str) else given
+
+    @property
+    def place(self) -> tuple[str | None, str | None]:
+        """Country and subdivision."""
+        country: str | None = None
+        subdivision: str | None = None
+        for event in self.events:
+            data = event.data
+            if isinstance(data, ProspectAdded | ProspectUpdated):
+                if data.country is not None and data.country != country:
+                    country, subdivision = data.country, None
+                subdivision = data.subdivision or subdivision
+        return country, subdivision
+
+    @property
+    def hours(self) -> tuple[time, time] | None:
+        """The waking part of the hours they prefer, if there is one."""
+        found = None
+        for event in self.events:
+            if isinstance(event.data, PreferenceStated) and event.data.hours is not None:
+                start, end = (time.fromisoformat(text) for text in event.data.hours.split("-"))
+                start, end = max(start, WAKING[0]), min(end, WAKING[1])
+                found = (start, end) if start < end else None
+        return found
+
+    # Days ---------------------------------------------------------------------------------------
+
+    def is_business_day(self, day: date) -> bool:
+        """Whether the policy has hours that day, and it is no holiday and not closed."""
+        calendar = self.policy.calendar
+        places = [self.place] if self.place[0] is not None else []
+        places += [(also.country, also.subdivision) for also in calendar.holidays]
+        return (
+            bool(self.opening(day))
+            and day not in calendar.closed
+            and not any(is_holiday(day, country, part) for country, part in places if country)
+        )
+
+    def opening(self, day: date) -> list[tuple[time, time]]:
+        """The policy's hours of that weekday."""
+        return hours_on(self.policy.calendar, day)
+
+    def suspensions(self, where: str) -> list[Span]:
+        """Pauses and absences of the running silence."""
+        since, found = self.contact, []
+        if isinstance(since.data, PauseRequested):
+            found.append((since.occurred_at, since.data.until))
+        for event in self.events:
+            data = event.data
+            if isinstance(data, AutoReplyReceived) and event.version > since.version:
+                until = data.until or self.later(event.occurred_at, 5, where, [])
+                found.append((event.occurred_at, until))
+        return [(start, until) for start, until in found if start < until]
+
+    def suspended_day(self, day: date, where: str, spans: Sequence[Span]) -> bool:
+        """Whether any business hours of the day are suspended."""
+        for opens, closes in self.opening(day):
+            begin, finish = _at(day, opens, where), _at(day, closes, where)
+            if any(start < finish and begin < until for start, until in spans):
+                return True
+        return False
+
+    def later(self, start: datetime, count: int, where: str, spans: Sequence[Span]) -> datetime:
+        """The same local time on the ``count``-th business day after ``start``."""
+        here = start.astimezone(zone(where))
+        day, left = here.date(), count
+        while left:
+            day += timedelta(days=1)
+            if self.is_business_day(day) and not self.suspended_day(day, where, spans):
+                left -= 1
+        return _at(day, here.timetz().replace(tzinfo=None), where)
+
+    def gap(self, first: datetime, second: datetime) -> Gap:
+        """The distance between two attempts: the smallest of the candidate zones' measures."""
+        return min(self._gap(first, second, where) for where in self.zones)
+
+    def _gap(self, first: datetime, second: datetime, where: str) -> Gap:
+        spans = self.suspensions(where)
+        day, last = (one.astimezone(zone(where)).date() for one in (first, second))
+        days = 0
+        while day < last:
+            day += timedelta(days=1)
+            days += self.is_business_day(day) and not self.suspended_day(day, where, spans)
+        if days:
+            return days, 0
+        elapsed, reached = second - first, first
+        for start, until in sorted(spans):
+            start, until = max(start, reached), min(until, second)
+            if start < until:
+                elapsed, reached = elapsed - (until - start), until
+        return 0, max(0, int(elapsed.total_seconds() // 60))
+
+    @property
+    def answer_ends(self) -> datetime | None:
+        """When the time to answer a delivered polite exit ends; ``None``: none was delivered."""
+        bad = self.failed
+        for event in reversed(self.attempts):
+            data = event.data
+            assert isinstance(data, AttemptMade)  # attempts has nothing else
+            if data.stage is AttemptStage.EXTRA:
+                continue
+            if data.stage is not AttemptStage.POLITE_EXIT:
+                return None
+            reached = {
+                part.channel
+                for part in data.parts
+                if part.disposition in _REACHED and (part.channel, part.address or "") not in bad
+            }
+            if reached:
+                exits = [s for s in self.policy.steps if s.stage is AttemptStage.POLITE_EXIT]
+                answer = exits[0].answer_within if exits else None
+                days = max(1, (answer.business_days or 1) if answer else 1)
+                days = max(days, 10) if reached == {Channel.MAIL} else days
+                return max(
+                    self.later(event.occurred_at, days, where, self.suspensions(where))
+                    for where in self.zones
+                )
+        return None
+
+
+def _connected(data: AttemptMade) -> bool:
+    return any(part.disposition is Disposition.CONNECTED for part in data.parts)
+
+
+def _at(day: date, clock: time, where: str) -> datetime:
+    if clock == time.max:
+        return from_local(datetime.combine(day + timedelta(days=1), time()), zone(where))
+    return from_local(datetime.combine(day, clock), zone(where))
+
+
+def hours_on(table: object, day: date) -> list[tuple[time, time]]:
+    """The hours of that weekday in a calendar or a contact window."""
+    given = getattr(table, ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[day.weekday()])
+    return [tuple(map(_clock, text.split("-"))) for text in given]  # type: ignore[misc]
+
+
+def _clock(text: str) -> time:
+    return time.max if text == "24:00" else time.fromisoformat(text)
+
+
+@lru_cache(maxsize=4096)
+def _holidays(country: str, subdivision: str | None, year: int) -> frozenset[date]:
+    return frozenset(holidays.country_holidays(country, subdiv=subdivision, years=year))
+
+
+def is_holiday(day: date, country: str, subdivision: str | None) -> bool:
+    """Whether it is a public holiday of the place."""
+    return day in _holidays(country, subdivision, day.year)
