@@ -198,21 +198,28 @@ def _misplaced(graph: Graph) -> Iterator[Refutation]:
     """
     for rule in (Rule.POLITE_EXIT, Rule.ORDER):
         points = [point for point in graph.points if _rule_of_place(point) is rule]
-
-        def is_met(node: Node, points: list[Touchpoint] = points) -> bool:
-            return any(
-                point.index <= node.state.next and not unmet(graph.policy, point, node.state.counts)
-                for point in points
-            )
-
         if not points:
             continue
         how = f"{points[0].name} comes behind the polite exit"
         if rule is Rule.ORDER:
             how = f"{points[0].name}, of stage {points[0].stage}, comes behind a later stage"
-        tried = islice(ways(graph, is_met), _TRIES)
-        met = (play(graph.policy, found, rule) for found in tried)
-        yield rule, how, next((events for events in met if events is not None), ())
+        yield rule, how, _met(graph, rule, points)
+
+
+def _met(graph: Graph, rule: Rule, points: list[Touchpoint]) -> tuple[Event, ...]:
+    """The shortest silence on which one of ``points`` is met by somebody it could be made for."""
+
+    def is_met(node: Node) -> bool:
+        return any(
+            point.index <= node.state.next
+            and point.channels & node.have
+            and not unmet(graph.policy, point, node.state.counts)
+            for point in points
+        )
+
+    tried = islice(ways(graph, is_met), _TRIES)
+    met = (play(graph.policy, found, rule) for found in tried)
+    return next((events for events in met if events is not None), ())
 
 
 def _rule_of_place(point: Touchpoint) -> Rule | None:

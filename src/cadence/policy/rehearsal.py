@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -142,13 +143,13 @@ class Rehearsal:
         day = self.calendar.nth_business_day(self.calendar.day(begun), behind)
         return self.look(self.calendar.at(day, 0))
 
-    def make(self, *, wrong: bool = False) -> Decision:
+    def make(self, *, wrong: AbstractSet[Channel] = frozenset()) -> Decision:
         """Make the touch that is next, when it is due, and meet silence.
 
         A polite exit by call is left on the voicemail: it is delivered.
 
         Args:
-            wrong: the contact points that were used turn out to be wrong.
+            wrong: the contact points used on these channels turn out to be wrong.
         """
         self.wait()
         touch = self.decision.touch
@@ -157,7 +158,7 @@ class Rehearsal:
         exit_ = touch.stage is Stage.POLITE_EXIT
         parts = tuple(
             _failed(p.channel, p.address)
-            if wrong
+            if p.channel in wrong
             else _unanswered(p.channel, p.address, delivered=exit_)
             for p in touch.parts
         )

@@ -36,9 +36,9 @@ class Node(NamedTuple):
 class Leg(NamedTuple):
     """What happens next on a way.
 
-    ``how`` is ``made``, ``failed`` (made, and its contact points turn out to be wrong), ``lapsed``,
-    ``lost`` or ``found`` (contact points of ``channels``), ``late`` (nothing until all but the exit
-    lies behind the horizon).
+    ``how`` is ``made``, ``failed`` (made, and the contact points of ``channels`` turn out to be
+    wrong), ``lapsed``, ``passed``, ``lost`` or ``found`` (contact points of ``channels``), ``late``
+    (nothing until all but the exit lies behind the horizon).
     """
 
     how: str
@@ -137,9 +137,8 @@ def _way(came: dict[Node, _How], at: Node, events: int) -> Found:
     while True:
         before, how = came[node]
         if isinstance(before, Start):
-            on = {before.on} - {None} if how else set()
-            channels = node.have | frozenset(c for c in on if c is not None)
-            return Found(before, bool(how), channels, tuple(reversed(legs)), at, events)
+            own = frozenset({before.on}) if how and before.on is not None else frozenset()
+            return Found(before, bool(how), node.have | own, tuple(reversed(legs)), at, events)
         assert isinstance(how, Leg)  # the other kind of entry
         legs.append(how)
         node = before
@@ -181,14 +180,15 @@ def _legs(graph: Graph, node: Node, carry: Carry | None) -> Iterator[tuple[Leg, 
         after = graph.made(state, point, _one(on))
         kept = node.carried if carry is None else carry(node, point)
         yield Leg("made", point, on), Node(after, have, kept), 1, 0
-        yield Leg("failed", point, on), Node(after, have - on, kept), 1, 1
+        for wrong in dict.fromkeys((on, *(frozenset({channel}) for channel in sorted(on)))):
+            yield Leg("failed", point, wrong), Node(after, have - wrong, kept), 1, 1
         if point.step.within is not None:
             yield Leg("lapsed", point, frozenset()), passed, 0, 1
         yield Leg("lost", point, left), missing._replace(have=have - left), len(left), 1
     else:
         yield Leg("passed", point, frozenset()), missing, 0, 0
     # A touch that was passed over for want of a channel is next again when one is found.
-    for channel in usable - have - state.lost:
+    for channel in sorted(usable - have - state.lost):
         found = frozenset({channel})
         yield Leg("found", point, found), node._replace(have=have | found), 1, 1
 

@@ -155,5 +155,5 @@ def _take(rehearsal: Rehearsal, leg: Leg) -> bool:
             return False
         if touch.step != point.name:
             return False
-        rehearsal.make(wrong=leg.how == "failed")
+        rehearsal.make(wrong=leg.channels if leg.how == "failed" else frozenset())
     return True
