@@ -25,7 +25,6 @@ from cadence.core.wire import encode_line
 from cadence.errors import PolicyError
 from cadence.history import import_jsonl, replay
 from cadence.policy import Decision, Policies, Policy, Proof, Rule, load, loads, prove, read_text
-from cadence.policy.charter import contact_points_left
 from cadence.policy.prove import CHARTER
 from cadence.policy.rehearsal import Rehearsal
 from cadence.policy.witness import begin, beginnings
@@ -244,20 +243,10 @@ def by_force(policy: Policy, rule: str, most: int) -> list[Event] | None:
 
 
 def faulty(one: Rehearsal, rule: str) -> bool:
-    """Whether the engine stops the plan by ``rule`` after the last event.
-
-    Not where a task was left undone, nor where nobody could make what is passed over.
-    """
+    """Whether ``rule`` is named after the last event, and not only of a task left undone."""
     decision = one.seen_by(one.policy, one.events[-1].recorded_at)
-    left = {channel for channel, _ in contact_points_left(one.prospect)}
-    reasons = []
-    for reason in decision.reasons:
-        passed, _, rest = reason.because.partition(" passed over: ")
-        touches = [one.policy.by_name[name] for name in passed.split(", ")] if rest else []
-        hollow = bool(touches) and not any(touch.channels & left for touch in touches)
-        if "escalate" not in reason.because and not hollow:
-            reasons.append(reason)
-    return names(msgspec.structs.replace(decision, reasons=tuple(reasons)), rule)
+    reasons = tuple(r for r in decision.reasons if "escalate" not in r.because)
+    return names(msgspec.structs.replace(decision, reasons=reasons), rule)
 
 
 def further(one: Rehearsal, channels: list[Channel], *, late: bool) -> Iterator[Rehearsal]:

@@ -94,7 +94,7 @@ def _stopped(graph: Graph) -> Iterator[Refutation]:
     for rule in sorted(graph.stopped & {Rule.SPACED_CAP, Rule.CONCERN}):
 
         def is_stopped(node: Node, rule: Rule = rule) -> bool:
-            return graph.stops(node.state, node.have) is rule
+            return graph.stops(node.state) is rule
 
         for found in islice(ways(graph, is_stopped), _TRIES):
             point = graph.points[found.at.state.next]
@@ -182,7 +182,7 @@ def _to_the_exit(graph: Graph) -> tuple[Event, ...]:
     """The shortest silence at whose end the engine makes good what the exit lacks."""
 
     def at_the_end(node: Node) -> bool:
-        return node.state.next == graph.end
+        return bool(node.have) and node.state.next == graph.end
 
     for found in islice(ways(graph, at_the_end, late=True), _TRIES):
         events = play_to_the_exit(graph.policy, found)
@@ -207,13 +207,11 @@ def _misplaced(graph: Graph) -> Iterator[Refutation]:
 
 
 def _met(graph: Graph, rule: Rule, points: list[Touchpoint]) -> tuple[Event, ...]:
-    """The shortest silence on which one of ``points`` is met by somebody it could be made for."""
+    """The shortest silence on which the engine comes by one of ``points``."""
 
     def is_met(node: Node) -> bool:
         return any(
-            point.index <= node.state.next
-            and point.channels & node.have
-            and not unmet(graph.policy, point, node.state.counts)
+            point.index <= node.state.next and not unmet(graph.policy, point, node.state.counts)
             for point in points
         )
 

@@ -117,13 +117,13 @@ def ways(
         cost, _, node = heapq.heappop(queue)
         if cost > best[node]:
             continue
-        if node.have and goal(node):
+        if goal(node):
             yield _way(came, node, cost[0])
         if node.state.next >= graph.end:
             continue
         for leg, after, events, odd in _legs(graph, node, carry):
             reach(after, (cost[0] + events, cost[1] + odd, cost[2]), (node, leg))
-        if late and node.state.attempts:
+        if late and node.have and node.state.attempts:
             after = node._replace(state=node.state._replace(next=graph.end))
             # Without an exit to be made, something else must happen for a history to show it.
             events = graph.policy.exit_point is None

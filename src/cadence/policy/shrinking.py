@@ -70,7 +70,7 @@ def _shrinks(
 ) -> Touchpoint | None:
     """The touch that is next at ``state``, if it can be made and its planned gap is smaller."""
     if state.next == graph.end:
-        point = graph.policy.exit_point
+        point = graph.policy.exit_point if have else None
     elif graph.may_be_made(state, have):
         point = graph.points[state.next]
     else:

@@ -172,29 +172,26 @@ class Graph:
         asked = unmet(self.policy, point, state.counts) or stops(point, state.counts)
         return not asked and bool(point.channels & have)
 
-    def stops(self, state: State, have: AbstractSet[Channel]) -> Rule | None:
-        """The rule by which the charter has to stop the plan at ``state``, if it does.
+    def stops(self, state: State) -> Rule | None:
+        """The rule by which the charter stops the touch at ``state``, if it does.
 
-        Args:
-            state: where.
-            have: the channels on which they can be reached.
+        Whether they have a channel for it is not asked: the engine names the rule first.
         """
         if state.next >= self.end:
             return None
         point = self.points[state.next]
-        usable = point.channels & have
-        if not usable or unmet(self.policy, point, state.counts):
-            return None
-        rule = stops(point, state.counts)
-        if rule is Rule.SPACED_CAP and Channel.CALL not in usable:
-            return None
-        return rule
+        return None if unmet(self.policy, point, state.counts) else stops(point, state.counts)
 
     @cached_property
     def stopped(self) -> frozenset[Rule]:
         """The rules by which the charter has to stop the plan somewhere on plan."""
-        usable = self.policy.usable
-        found = (self.stops(state, usable - state.lost) for state in self.on_plan)
+        concerns = [point.index for point in self.points if point.stage is Stage.CONCERN]
+        found = set()
+        for state in self.on_plan:
+            found.add(self.stops(state))
+            # Whoever loses every channel comes by all touches that are left.
+            after = (index for index in concerns if index > state.next)
+            found.update(self.stops(state._replace(next=index)) for index in after)
         return frozenset(rule for rule in found if rule is not None)
 
     def least(self, length: Callable[[Touchpoint], int]) -> dict[State, int]:
