@@ -12,14 +12,11 @@ How each rule is proved is said in the proof, and at length in ``docs/prover.md`
 
 from __future__ import annotations
 
-from typing import Final
+import math
 
 import msgspec
 
-from cadence.core.events import (
-    Event,
-    PolicyRef,
-)
+from cadence.core.events import Event, PolicyRef
 from cadence.core.stages import OUTREACH, Signal, Stage, look_up
 from cadence.errors import UnprovedPolicy
 from cadence.policy.bounds import Bounds, bounds
@@ -32,8 +29,6 @@ from cadence.policy.states import Graph
 from cadence.policy.unreachable import Unreachable, unreachable
 
 __all__ = ["CHARTER", "Proof", "RuleProof", "Unreachable", "prove", "require_proof"]
-
-_ENDLESS: Final = 1_000_000
 
 
 class RuleProof(msgspec.Struct, frozen=True):
@@ -90,8 +85,7 @@ def prove(policy: Policy) -> Proof:
     refuted: dict[Rule, RuleProof] = {}
     for rule, how, events in refutations(graph, broken):
         known = refuted.get(rule)
-        # One without any history is the last resort.
-        if known is None or 0 < len(events) < (len(known.counterexample) or _ENDLESS):
+        if known is None or _length(events) < _length(known.counterexample):
             refuted[rule] = RuleProof(rule, False, how, events)
     how_proved = _how(graph, states)
     rules = tuple(refuted.get(rule) or RuleProof(rule, True, how_proved[rule]) for rule in CHARTER)
@@ -99,6 +93,11 @@ def prove(policy: Policy) -> Proof:
     found = None if refuted else bounds(graph, {one.step for one in never})
     on_plan = len(graph.on_plan)
     return Proof(policy.ref, rules, found, never, states + on_plan, transitions + on_plan)
+
+
+def _length(events: tuple[Event, ...]) -> float:
+    """How many events; a refutation without a history is the last resort."""
+    return len(events) or math.inf
 
 
 def require_proof(policy: Policy, name: str | None = None) -> None:
