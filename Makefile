@@ -22,13 +22,13 @@ demo: $(READY)  ## Import the example histories, list who is due, explain one, r
 	$(BIN)/cadence demo
 
 test: $(READY)  ## Run the tests.
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-browser: $(READY)  ## Run the tests of the pages in headless Chromium (apt-get install chromium).
 	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 nightly: $(READY)  ## Run the same tests under a bigger profile.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --hypothesis-profile nightly $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile nightly $(ARGS)
 
 check: $(READY)  ## Static checks: ruff, mypy, import-linter, generated docs.
 	$(BIN)/ruff format --check .

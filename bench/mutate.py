@@ -62,8 +62,19 @@ MODULES: Final = (
     "cadence.policy.business_time",
     "cadence.policy.case",
     "cadence.policy.charter",
+    "cadence.policy.course",
     "cadence.policy.decide",
+    "cadence.policy.guards",
     "cadence.policy.next_touch",
+    "cadence.policy.parts",
+    "cadence.policy.plan",
+    "cadence.policy.prove",
+    "cadence.policy.refute",
+    "cadence.policy.shortest",
+    "cadence.policy.shrinking",
+    "cadence.policy.states",
+    "cadence.policy.unreachable",
+    "cadence.policy.witness",
 )
 """What is broken."""
 

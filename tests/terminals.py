@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import pytest
 from cadence.cli.main import main
 from test_cli import CADENCE
 
+_PRESSES = 6
 WIDTHS = (40, 60, 80, 100, 200)
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -51,6 +53,12 @@ def shown(monkeypatch: pytest.MonkeyPatch, width: int, *arguments: object) -> tu
     return code, window.getvalue()
 
 
+def _log_in(terminal: int) -> None:
+    """Whoever sits there can interrupt, even if the tests were started in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.login_tty(terminal)
+
+
 class Terminal:
     """A command in a terminal of so many columns."""
 
@@ -62,7 +70,7 @@ class Terminal:
             [CADENCE, *arguments],
             cwd=folder,
             env={**environment, "TERM": "xterm-256color"},
-            preexec_fn=lambda: os.login_tty(secondary),
+            preexec_fn=lambda: _log_in(secondary),
         )
         os.close(secondary)
         self.text = ""
@@ -92,10 +100,13 @@ class Terminal:
         """Press Ctrl-C, as somebody would until it is over: one that comes just before the
         interpreter waits for a line is seen with the next key only.
         """
-        while self._process.poll() is None:
+        for _ in range(_PRESSES):
             self.type("\x03")
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(5)
+                return
+        self._process.kill()
+        raise AssertionError(f"it can't be interrupted: {self.text!r}")
 
     def end(self) -> int:
         """Read to the end; the exit code."""

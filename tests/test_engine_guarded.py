@@ -234,7 +234,7 @@ def test_without_the_suspensions(monkeypatch: Patch) -> None:
 
 def test_with_a_later_touch_due_at_once(monkeypatch: Patch) -> None:
     def due(case: Case, touch: Any, when: Any, passed: list[Any]) -> Any:
-        now = when._replace(due=case.now, possible=case.now)
+        now = msgspec.structs.replace(when, due=case.now, possible=case.now)
         return whole(case, touch, now, passed)
 
     whole = next_touch._due_or_wait

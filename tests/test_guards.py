@@ -215,6 +215,33 @@ def test_a_contact_window_for_a_channel_is_not_asked_about_others() -> None:
     assert [r.rule for r in decision.reasons if r.rule == "contact_window"] == []
 
 
+def test_a_guard_is_asked_about_the_channels_used_and_not_about_those_that_were_due() -> None:
+    """An email instead of the call that is due, outside the hours for emails, breaks the guard."""
+    window = 'kind = "contact_window"\nid = "hours"\nchannels = ["email"]\ntue = ["10:00-11:00"]'
+    policy, tuesday = guarded(window), MONDAY + timedelta(days=1)
+    prospect = somebody(called(MONDAY), policy=policy)
+    assert next_touch(prospect, policy, tuesday).decision is Verdict.DUE
+    email = (Part(Channel.EMAIL, Disposition.SENT, "j@x"),)
+    for parts, broken in ((email, ("plan", "hours")), (NO_ANSWER, ())):
+        made = MakeAttempt(parts, off_policy="they asked for it" if broken else None)
+        (data,) = decide(prospect, made, policy, tuesday)
+        assert isinstance(data, AttemptMade)
+        assert data.broke == broken
+
+
+def test_an_exit_on_another_channel_than_the_one_due_is_asked_for_its_own_channel() -> None:
+    window = 'kind = "contact_window"\nid = "hours"\nchannels = ["call"]\nmon = ["10:00-11:00"]'
+    policy = guarded(window)
+    made = [called(MONDAY + timedelta(days=7 * week)) for week in range(3)]
+    prospect = somebody(*made, policy=policy)
+    monday = MONDAY + timedelta(days=21)
+    decision = next_touch(prospect, policy, monday)
+    assert decision.touch is not None
+    assert (decision.decision, decision.touch.step) == (Verdict.DUE, "polite_exit")
+    with pytest.raises(Refused, match="hours"):
+        decide(prospect, MakeAttempt(NO_ANSWER), policy, monday)
+
+
 def test_each_guard_that_delays_is_a_reason_of_its_own_with_what_it_added() -> None:
     policy = guarded(
         'kind = "contact_window"\nid = "thursdays"\nthu = ["08:00-20:00"]',
@@ -491,6 +518,19 @@ def test_a_vetoed_exit_is_a_task_that_escalates(monkeypatch: pytest.MonkeyPatch)
     assert decision.at is not None
     late = decided(policy, decision.at + timedelta(seconds=1))
     assert any("escalate" in r.because for r in late.reasons)
+
+
+def test_where_guards_veto_whatever_could_begin_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = _call(lambda prospect, touch, at: Veto("never"), monkeypatch)
+    agreed = (MONDAY, AppointmentSet(MONDAY + timedelta(hours=1)))
+    decision = next_touch(somebody(agreed), policy, MONDAY)
+    assert decision.decision is Verdict.TASK
+    assert decision.reasons[0].rule == Rule.FORGOTTEN
+    assert "guards veto what could begin it" in decision.reasons[0].because
+    assert decision.task == "decide on the first attempt yourself, or end the file"
+    rules = {reason.rule for reason in decision.reasons}
+    assert "ours" in rules
+    assert Rule.CONTACT_POINT not in rules
 
 
 def _raises(error: BaseException) -> Callable[..., Any]:

@@ -221,6 +221,7 @@ def terminal(tmp_path: Path, *arguments: str) -> Iterator[Terminal]:
     fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     pid = os.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # also if we were started in the background
         os.setsid()
         fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
         for number in (0, 1, 2):

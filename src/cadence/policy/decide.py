@@ -344,8 +344,11 @@ def _breaches(
             and reason.until > at
             and reason.rule in (Rule.PLAN, Rule.APPOINTMENT, Rule.CONCERN)
         ]
-    if verdict is not Verdict.DUE:
+    due = verdict is Verdict.DUE
+    if not due:
         found += _untimely(prospect, policy, at, decision)
+    # What is due has passed the guards, but on its own channels.
+    if not due or (touch and not {p.channel for p in parts} <= {p.channel for p in touch.parts}):
         found += _guarded(prospect, policy, parts, at, decision)
     if verdict is Verdict.WAIT and not found:
         found.append(Rule.PLAN)  # a wait is never in order, whatever delay it is for
@@ -406,7 +409,10 @@ def _guarded(
     """The guards that would not have let an attempt at ``at`` pass."""
     if not policy.guards:
         return []
-    touch = decision.touch or _imagined(prospect, parts)
+    touch = _imagined(prospect, parts)
+    if decision.touch is not None:
+        # In its place, on the channels that were used, which may not be those proposed.
+        touch = msgspec.structs.replace(decision.touch, parts=touch.parts)
     return [name for name, _ in _objections(prospect, policy, touch, at)]
 
 

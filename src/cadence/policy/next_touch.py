@@ -384,6 +384,9 @@ def _no_way_to_begin(case: Case, passed: list[Reason], anchor: datetime | None) 
         rule, task = Rule.PLAN, "see to what the policy asks for, or end the file"
         if any("agreed to be followed up" in reason.because for reason in passed):
             task = "agree with them that you follow up and that they may say no"
+    elif any(reason.rule in {guard.name for guard in case.policy.guards} for reason in passed):
+        because = "no attempt was made in this silence, and guards veto what could begin it"
+        rule, task = Rule.FORGOTTEN, "decide on the first attempt yourself, or end the file"
     reason = Reason(rule, because, (prospect.silence.version,), DESIGN)
     by = None if prospect.appointment is None else prospect.appointment.at
     decision = case.task(task, since, reason, by=by)
