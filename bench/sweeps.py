@@ -68,7 +68,7 @@ def run(plan: Plan, folder: Path) -> list[Figure]:
     # Enough for some seconds: two processes take half a second to start.
     for name, prospects in (
         ("audit", plan.due_prospects // 2),
-        ("whatif", plan.due_prospects // 10),
+        ("whatif", plan.due_prospects // 2),
     ):
         path = folder / f"{name}.db"
         events = make_store(path, prospects, kinds)
