@@ -162,17 +162,20 @@ class _Mover:
         event = Event(prospect.id, prospect.version + 1, at, at, data)
         after = evolve(prospect, event)
         decision = next_touch(after, policy, now)
-        touches = 0 if old is None else self._ahead(prospect, old, before)
-        return Move(before, decision, touches, self._ahead(after, policy, decision), event, after)
+        left = frozenset([channel for channel, _ in contact_points_left(prospect)])
+        touches = 0 if old is None else self._ahead(prospect, old, before, left)
+        later = self._ahead(after, policy, decision, left)
+        return Move(before, decision, touches, later, event, after)
 
-    def _ahead(self, prospect: Prospect, policy: Policy, decision: Decision) -> int:
+    def _ahead(
+        self, prospect: Prospect, policy: Policy, decision: Decision, left: frozenset[Channel]
+    ) -> int:
         """How many touches of ``policy`` lie ahead, the exit apart; none once nothing is planned.
 
         Those for which they have no channel are not counted.
         """
         if decision.touch is None and decision.decision in (Verdict.CLOSE, Verdict.WAIT):
             return 0
-        left = frozenset([channel for channel, _ in contact_points_left(prospect)])
         key = (policy.digest, prospect.stage, left)
         points = self._points.get(key)
         if points is None:
@@ -180,6 +183,13 @@ class _Mover:
             ahead = policy.ahead[prospect.stage]
             points = tuple(one for one in ahead if not usable.isdisjoint(one.channels))
             self._points[key] = points
+        if decision.touch is not None:
+            # What comes before the next touch was made, or is passed over.
+            following = policy.by_name.get(decision.touch.step)
+            if following is None:
+                return 0  # the polite exit
+            index = following.index
+            return sum([point.index >= index for point in points])
         made = reached(prospect, policy)
         return sum([point.position >= made.get(point.stage, 0) for point in points])
 
