@@ -243,3 +243,61 @@ def test_an_unknown_place_is_named_with_the_nearest_that_is_known(
     with pytest.raises(InputError) as caught:
         check_country(country, subdivision)
     assert (caught.value.what, caught.value.mend) == (what, mend)
+
+
+# One look -----------------------------------------------------------------------------------------
+
+_EIGHT, _NINE, _TEN, _FIVE = (hour * 3600 for hour in (8, 9, 10, 17))
+# Open at other hours each day, so that a wrong weekday shows; closed from Thursday to Sunday.
+_UNEVEN: Week = (((_NINE, _FIVE),), ((_NINE, _TEN),), ((_EIGHT, _NINE),), (), (), (), ())
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "days", "is_open"),
+    [
+        (9, 0, 1, True),  # Tuesday as it opens
+        (9, 59, 1, True),
+        (10, 0, 1, False),  # Tuesday as it closes
+        (8, 59, 1, False),
+        (8, 0, 2, True),  # Wednesday
+        (9, 0, 2, False),
+        (16, 0, 3, True),  # Monday
+        (17, 0, 3, False),
+    ],
+)
+def test_some_business_days_on_it_is_open_or_that_takes_a_closer_look(
+    hour: int, minute: int, days: int, is_open: bool
+) -> None:
+    calendar = LocalCalendar("UTC", _UNEVEN)
+    monday = datetime(2026, 11, 2, hour, minute, tzinfo=UTC)
+    then = calendar.after_business_days(monday, days)
+    found = calendar.open_after_business_days(monday, days, None)
+    assert found == (then if is_open else None)
+    assert (calendar.next_open(then) == then) is is_open
+    # Hours that they prefer take the place of the business hours.
+    assert calendar.open_after_business_days(monday, days, (0, 24 * 3600)) == then
+    odd = timedelta(seconds=3, microseconds=5)
+    assert calendar.open_after_business_days(monday + odd, days, (0, 24 * 3600)) == then + odd
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "is_open"),
+    [
+        ((2, 8, 0), (2, 9, 0), True),
+        ((2, 8, 0), (2, 8, 59), False),
+        ((2, 9, 0), (2, 16, 59), True),
+        ((2, 9, 0), (2, 17, 0), False),
+        ((2, 9, 30), (3, 9, 30), False),  # another day
+        ((3, 9, 0), (3, 9, 59), True),
+        ((3, 9, 0), (3, 10, 0), False),
+        ((5, 9, 0), (5, 9, 30), False),  # no business day
+    ],
+)
+def test_on_the_same_day_it_is_open_or_that_takes_a_closer_look(
+    start: tuple[int, int, int], end: tuple[int, int, int], is_open: bool
+) -> None:
+    calendar = LocalCalendar("UTC", _UNEVEN)
+    first, last = (datetime(2026, 11, *when, tzinfo=UTC) for when in (start, end))
+    assert calendar.open_same_day(first, last, None) is is_open
+    if start[0] == end[0] != 5:
+        assert calendar.open_same_day(first, last, (0, 24 * 3600))

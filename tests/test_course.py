@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -12,15 +12,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cadence import testing
-from cadence.core.events import AttemptMade, AttemptStage, Channel, Disposition, Event, Part
-from cadence.core.evolve import evolve
+from cadence.core.events import (
+    AppointmentSet,
+    AttemptMade,
+    AttemptStage,
+    Channel,
+    ContactPoint,
+    Disposition,
+    Event,
+    Gap,
+    Part,
+    ProspectAdded,
+)
+from cadence.core.evolve import evolve, fold
 from cadence.core.prospect import Prospect
 from cadence.core.stages import Stage
 from cadence.history import other_policy
 from cadence.history.whatif import compare
 from cadence.policy import Policy, builtin, builtin_names, next_touch
 from cadence.policy.case import time_for
-from cadence.policy.course import course
+from cadence.policy.course import _Course, course
 from engine_lives import PLACES, Place, live
 from strategies import histories
 from test_audit import CARING, SHORT, places
@@ -94,6 +105,34 @@ def test_some_policies_of_the_catalogue_are_plain_and_some_are_not() -> None:
     plain = {one.id for one in CATALOGUE if one.plain}
     assert {"tip8", "polite-persistence"} <= plain
     assert "are-you-ok" not in plain  # it asks only after three weeks of silence
+
+
+def test_a_life_without_holidays_or_absence_needs_one_look_for_each_touch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a course were no quicker than asking each time."""
+    where = ProspectAdded(
+        "Jo",
+        "UTC",
+        contact_points=(ContactPoint(Channel.CALL, "1"), ContactPoint(Channel.EMAIL, "e")),
+    )
+    nine = datetime(2026, 11, 3, 9, tzinfo=UTC)
+    begin = nine - timedelta(days=1)
+    events = [
+        Event("jo", 1, begin, begin, where),
+        Event("jo", 2, begin, begin, AppointmentSet(nine)),
+    ]
+    prospect = fold(None, events)
+    assert prospect is not None
+
+    def closer_look(*_: object) -> None:
+        raise AssertionError("the calendar alone names this time")
+
+    monkeypatch.setattr(_Course, "_time", closer_look)
+    walked = by_course(prospect, builtin("tip8"), begin)
+    names = ["on_time", "ten_minutes", "half_day", *(f"spaced#{n}" for n in range(1, 7))]
+    assert [made[1] for made in walked] == [*names, "polite_exit"]
+    assert [made[4] for made in walked[:4]] == [None, Gap(0, 10), Gap(0, 240), Gap(3, 0)]
 
 
 def _asking_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,6 +203,9 @@ def test_an_opt_out_that_was_lifted_counts_from_the_next_one() -> None:
     again = after(added(), (MONDAY, out), (MONDAY + DAY, back), (MONDAY + 3 * DAY, out))
     assert "opt_out" not in fact(again, MONDAY + 2 * DAY, SENT).broke
     assert "opt_out" in fact(again, MONDAY + 3 * DAY, SENT).broke
+    failed = (MONDAY, ContactPointFailed(Channel.CALL, "+1"))
+    still = after(added(), failed, (MONDAY, out), (MONDAY + DAY, back))
+    assert fact(still, MONDAY + 2 * DAY).broke == ("contact_point",)  # that is not lifted
     all_back = after(added(), (MONDAY, OptOutRequested()), (MONDAY + DAY, OptedBackIn()))
     assert "opt_out" not in fact(all_back, MONDAY + 2 * DAY, SENT).broke
 
