@@ -183,13 +183,6 @@ class _Mover:
             ahead = policy.ahead[prospect.stage]
             points = tuple(one for one in ahead if not usable.isdisjoint(one.channels))
             self._points[key] = points
-        if decision.touch is not None:
-            # What comes before the next touch was made, or is passed over.
-            following = policy.by_name.get(decision.touch.step)
-            if following is None:
-                return 0  # the polite exit
-            index = following.index
-            return sum([point.index >= index for point in points])
         made = reached(prospect, policy)
         return sum([point.position >= made.get(point.stage, 0) for point in points])
 
