@@ -7,7 +7,6 @@ passed through: it happened. Both come out as event data, complete with what was
 
 from __future__ import annotations
 
-from collections.abc import Container
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -272,7 +271,7 @@ def _place(prospect: Prospect, policy: Policy, parts: tuple[Part, ...], at: date
     if at < prospect.silence.since:
         # It belongs to a silence that is over; what was next then is not known any more. What
         # holds without that still holds.
-        lasting = _lasting_breaches(prospect, parts, at)
+        lasting = _lasting_breaches(prospect, parts)
         return _Place(AttemptStage.EXTRA, None, None, None, lasting, decision)
     touch = decision.touch
     broke = _breaches(prospect, policy, parts, at, decision)
@@ -317,7 +316,7 @@ def _breaches(
     decision: Decision,
 ) -> tuple[str, ...]:
     """The rules that an attempt at ``at`` breaks, each once, the charter's first."""
-    found: list[str] = list(_lasting_breaches(prospect, parts, at))
+    found: list[str] = list(_lasting_breaches(prospect, parts))
     touch, verdict = decision.touch, decision.decision
     if verdict is Verdict.DUE:
         assert touch is not None  # due is always a touch
@@ -355,19 +354,12 @@ def _breaches(
     return tuple(dict.fromkeys(found))
 
 
-def _lasting_breaches(
-    prospect: Prospect, parts: tuple[Part, ...], at: datetime
-) -> tuple[Rule, ...]:
-    """The rules that hold in every silence: an opt-out, and a contact point that failed.
-
-    Each holds from when it was recorded: what was tried before broke nothing that was known.
-    """
+def _lasting_breaches(prospect: Prospect, parts: tuple[Part, ...]) -> tuple[Rule, ...]:
+    """The rules that don't depend on the moment: an opt-out, and a contact point that failed."""
     found: list[Rule] = []
-    lost = {(one.channel, one.address) for one in prospect.lost if one.at <= at}
-    left = prospect.stage is Stage.OPTED_OUT and prospect.stage_at <= at
-    if left or any((part.channel, None) in lost for part in parts):
+    if prospect.stage is Stage.OPTED_OUT or any(p.channel in prospect.opted_out for p in parts):
         found.append(Rule.OPT_OUT)
-    if any(_uses_failed(prospect, part, lost) for part in parts):
+    if any(_uses_failed(prospect, part) for part in parts):
         found.append(Rule.CONTACT_POINT)
     return tuple(found)
 
@@ -445,13 +437,11 @@ def _objections(
     return found
 
 
-def _uses_failed(
-    prospect: Prospect, part: Part, lost: Container[tuple[Channel, str | None]]
-) -> bool:
+def _uses_failed(prospect: Prospect, part: Part) -> bool:
     if part.address is not None:
-        return (part.channel, part.address) in lost
+        return (part.channel, part.address) in prospect.failed
     known = [point.address for point in prospect.contact_points if point.channel is part.channel]
-    return bool(known) and all((part.channel, address) in lost for address in known)
+    return bool(known) and all((part.channel, address) in prospect.failed for address in known)
 
 
 def _gap(prospect: Prospect, policy: Policy, at: datetime) -> Gap | None:
