@@ -128,7 +128,7 @@ def test_a_life_without_holidays_or_absence_needs_one_look_for_each_touch(
     def closer_look(*_: object) -> None:
         raise AssertionError("the calendar alone names this time")
 
-    monkeypatch.setattr(_Course, "_time", closer_look)
+    monkeypatch.setattr(_Course, "_later", closer_look)
     walked = by_course(prospect, builtin("tip8"), begin)
     names = ["on_time", "ten_minutes", "half_day", *(f"spaced#{n}" for n in range(1, 7))]
     assert [made[1] for made in walked] == [*names, "polite_exit"]

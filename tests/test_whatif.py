@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cadence.core.events import (
+    AttemptMade,
     AttemptStage,
     Channel,
     Disposition,
@@ -110,6 +112,25 @@ def test_who_answered_after_an_attempt_that_the_policy_had_not_made_is_named(pla
     three = variant("three", ("times = 6", "times = 3"))
     # The exit has taken the place of the fourth spaced call, and they answered that.
     assert compare(answered, three).answered == []
+
+
+@places
+def test_an_attempt_learnt_of_late_is_held_against_the_touch_of_its_time(place: Place) -> None:
+    history = live(place, attempts=7)
+    made = [event for event in history if isinstance(event.data, AttemptMade)]
+    # The second call was written down after all others: the same calls, in another order.
+    second, last = made[1], history[-1]
+    others = [event for event in history if event is not second]
+    shuffled = [
+        msgspec.structs.replace(event, version=number) for number, event in enumerate(others, 1)
+    ]
+    known = last.recorded_at + HOUR
+    shuffled.append(
+        msgspec.structs.replace(second, version=last.version, recorded_at=known),
+    )
+    compared = compare(shuffled, TIP8)
+    assert numbers(compared) == {"recorded": 7, "under": 7, "same": 7}
+    assert compared.recorded_by_day == compare(history, TIP8).recorded_by_day
 
 
 def test_somebody_who_picks_up_answers_the_touch_that_was_next() -> None:

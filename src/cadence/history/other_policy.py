@@ -11,7 +11,7 @@ close behind the polite exit is decided only when something was recorded after i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from cadence.core.events import (
@@ -41,6 +41,7 @@ from cadence.policy.zones import zone
 
 __all__ = ["OtherPolicy"]
 
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _MOST: Final = 10_000  # touches of one silence; every policy ends long before
 
 
@@ -126,6 +127,19 @@ class OtherPolicy:
         elif until is not None and until > self._now:
             self._now = until
 
+    def follow(self, until: datetime) -> datetime | None:
+        """Make what comes of the plain course up to ``until``, and nothing else.
+
+        Returns:
+            With which touch the course was over, before anything but :meth:`advance` said what
+            comes next; ``None`` while it goes on, or the way out was its last.
+        """
+        if self._left is None:
+            self._walk(until, _MOST)
+        if self._left is not None or self._ahead is not None:
+            return None
+        return self._walked[-1].at if self._walked else _LONG_AGO
+
     # The plain course ---------------------------------------------------------------------------
 
     def _walk(self, until: datetime | None, attempts: int) -> None:
@@ -133,15 +147,19 @@ class OtherPolicy:
         if self._course is None:
             self._course = course(self._facts(), self.policy, self._now)
             self._ahead = next(self._course, None)
-        while (found := self._ahead) is not None:
-            if len(self.made) >= attempts or (until is not None and found.at > until):
-                return
-            self._now = found.at
-            self._walked.append(found)
-            self.made.append(self._now)
+        made, walked = self.made, self._walked
+        found = self._ahead
+        while found is not None:
+            at = found.at
+            if len(made) >= attempts or (until is not None and at > until):
+                break
+            self._now = at
+            walked.append(found)
+            made.append(at)
             if found.point.stage is Stage.POLITE_EXIT and _delivered(found.parts):
-                self._left = self._now
-            self._ahead = next(self._course, None)
+                self._left = at
+            found = next(self._course, None)
+        self._ahead = found
 
     def _fold_walked(self) -> None:
         """What was walked becomes part of the history."""

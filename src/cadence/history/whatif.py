@@ -11,7 +11,7 @@ The decisions are the engine's own: this is the loop with another policy, not a 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -41,12 +41,17 @@ __all__ = ["DAYS", "Answered", "Compared", "compare", "whatif"]
 DAYS: Final = (0, 1, 2, 4, 8, 15, 29, 57, 113)
 """From which day of a silence on each bar of the picture counts; day 0 is its first attempt's."""
 
+# By day, as long as it is not the last bar: which it is counted in.
+_LAST_BAR: Final = DAYS[-1]
+_BARS: Final = tuple(bisect_right(DAYS, day) - 1 for day in range(_LAST_BAR))
+
 # They change nothing that the other policy decides by.
 _NOTES: Final = frozenset(
     {GuidelinesAgreed, InterestNoted, PolicyAdopted, ReferralGiven, ValueNoted}
 )
 _OUR_CLOSE: Final = frozenset({EndReason.NO_RESPONSE, EndReason.UNREACHABLE})
 _FAILING: Final = frozenset({Disposition.WRONG_NUMBER, Disposition.BOUNCED})
+_TELLING: Final = _FAILING | {Disposition.CONNECTED}
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -187,22 +192,43 @@ class _Comparison:
         if isinstance(first.data, AttemptMade):  # nobody added them; whoever tried was the owner
             self.recorded.append((first.occurred_at, first.version))
             other.made.append(first.occurred_at)
+        unanswered: list[Event] = []
         for event in others:
             data = event.data
             if isinstance(data, AttemptMade):
-                other.advance(event.recorded_at)
-                self._attempt(event, data)
+                if not _told([part.disposition for part in data.parts]):
+                    unanswered.append(event)
+                    continue
+            elif type(data) in _NOTES:
                 continue
-            if type(data) in _NOTES:
-                continue
+            if unanswered:
+                self._unanswered(unanswered)
+                unanswered = []
             other.advance(event.recorded_at)
-            if isinstance(data, FollowUpEnded) and data.reason in _OUR_CLOSE:
+            if isinstance(data, AttemptMade):
+                self._attempt(event, data)
+            elif isinstance(data, FollowUpEnded) and data.reason in _OUR_CLOSE:
                 self.closed = True  # ours to decide, so the other policy decides it for itself
             else:
                 if isinstance(data, FollowUpReopened):
                     self.closed = False
                 self._fact(event)
+        if unanswered:
+            self._unanswered(unanswered)
         self._last()
+
+    def _unanswered(self, attempts: Sequence[Event]) -> None:
+        """Attempts one after the other that told us nothing, all of one silence."""
+        other, since = self.other, self.other.since()
+        # While the policy has a course to follow nothing is left to an owner: none of them stays.
+        left = other.follow(attempts[-1].recorded_at)
+        for event in attempts:
+            if left is None or event.recorded_at < left:
+                if event.occurred_at >= since:
+                    self.recorded.append((event.occurred_at, event.version))
+            elif isinstance(event.data, AttemptMade):
+                other.advance(event.recorded_at)
+                self._attempt(event, event.data)
 
     def _fact(self, event: Event) -> None:
         """Something they said or did, or that we learnt."""
@@ -261,9 +287,10 @@ class _Comparison:
         self._pair(mine, other.made, within)
 
     def _pair(
-        self, mine: Sequence[tuple[datetime, int]], theirs: Sequence[datetime], within: int
+        self, mine: list[tuple[datetime, int]], theirs: Sequence[datetime], within: int
     ) -> None:
         total = self.total
+        mine.sort()  # one that was learnt of late stands where it was made
         pairs = min(len(mine), len(theirs))
         total.recorded += len(mine)
         total.under += max(pairs, within)
@@ -284,11 +311,19 @@ class _Comparison:
             else:
                 total.later += 1
         first = min([*(at for at, _ in mine[:1]), *theirs[:1]])
-        recorded_by_day, under_by_day = total.recorded_by_day, total.under_by_day
-        for at, _ in mine:
-            recorded_by_day[bisect_right(DAYS, (at - first).days) - 1] += 1
-        for at in theirs[: max(pairs, within)]:
-            under_by_day[bisect_right(DAYS, (at - first).days) - 1] += 1
+        _count(total.recorded_by_day, [at for at, _ in mine], first)
+        _count(total.under_by_day, theirs[: max(pairs, within)], first)
+
+
+def _count(bars: list[int], attempts: Sequence[datetime], first: datetime) -> None:
+    for at in attempts:
+        day = (at - first).days
+        bars[_BARS[day] if day < _LAST_BAR else -1] += 1
+
+
+def _told(dispositions: Collection[Disposition]) -> bool:
+    """Whether an attempt told us anything: that they are there, or that a contact point is dead."""
+    return not _TELLING.isdisjoint(dispositions)
 
 
 def _split(

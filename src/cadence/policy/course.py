@@ -10,7 +10,7 @@ attempt; it ends as soon as anything else has a say, and ``next_touch`` is asked
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -22,15 +22,14 @@ from cadence.errors import InputError
 from cadence.policy.case import EXACT, Case
 from cadence.policy.charter import SPACED_CAP
 from cadence.policy.decision import TouchPart
-from cadence.policy.model import Policy, Step, StepPart, Touchpoint
+from cadence.policy.model import Policy, StepPart, Touchpoint
 from cadence.policy.parts import exit_parts, left, parts_on
-from cadence.policy.plan import next_turn, reached
+from cadence.policy.plan import behind_horizon, keeping, next_turn, reached
 
 __all__ = ["Made", "course"]
 
 _FIRST: Final = rank(Stage.ON_TIME)
 _EXIT: Final = rank(Stage.POLITE_EXIT)
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -102,115 +101,112 @@ class _Course:
         self.first = silence.attempts[0].at if silence.attempts else None
         self.last = silence.attempts[-1].at if silence.attempts else None
         self.largest = silence.largest_gap
-        self.spaced_calls = silence.spaced_calls
         self.points = left(case.prospect, case.policy)
         self.hours = case.hours()
-        self.horizon = timedelta(days=case.policy.horizon_business_days)
         calendars = case.time.calendars
         self.calendar = calendars[0] if len(calendars) == 1 else None
         # From when on no suspended time is left.
-        self.clear_from = _LONG_AGO
+        self.clear_from: datetime | None = None
         if case.suspended:
-            self.clear_from = max(
-                (end for one in case.suspended for _, end in one.spans), default=_LONG_AGO
-            )
-        self._parts: tuple[tuple[StepPart, ...], tuple[TouchPart, ...]] = ((), ())
+            ends = (end for one in case.suspended for _, end in one.spans)
+            self.clear_from = max(ends, default=None)
 
     def __iter__(self) -> Iterator[Made]:
         case = self.case
         prospect, policy = case.prospect, case.policy
         made = reached(prospect, policy)
+        spaced_calls = prospect.silence.spaced_calls
+        # Cheap first: so many business days need at least as many days.
+        horizon = timedelta(days=policy.horizon_business_days)
+        planned: tuple[StepPart, ...] = ()
+        parts: tuple[TouchPart, ...] = ()
         for point in policy.ahead[prospect.stage]:
-            if point.position < made.get(point.stage, 0):
+            stage = point.stage
+            if point.position < made.get(stage, 0):
                 continue
-            parts = self._parts_of(point)
+            if point.parts is not planned:  # the touches of a step share theirs
+                planned, parts = point.parts, parts_on(prospect, point.parts, self.points)
             if not parts:
                 continue
-            if (point.stage is Stage.ON_TIME) is not (self.last is None):
+            if (stage is Stage.ON_TIME) is not (self.last is None):
                 return
-            spaced = point.stage is Stage.SPACED
-            if spaced and self.spaced_calls >= SPACED_CAP and Channel.CALL in point.channels:
+            spaced = stage is Stage.SPACED
+            if spaced and spaced_calls >= SPACED_CAP and Channel.CALL in point.channels:
                 return
-            made_at = self._soon(point) or self._time(point)
-            if made_at is None or self._behind_horizon(point.step, made_at[0]):
+            found = self._soon(point, parts) or self._later(point, parts)
+            if found is None:
                 return
-            if spaced and any(part.channel is Channel.CALL for part in parts):
-                self.spaced_calls += 1
-            yield self._make(*made_at, point, parts)
+            first, at = self.first, found.at
+            if first is not None and at - first > horizon:
+                if behind_horizon(case, point.step, at, first):
+                    return
+            if spaced and Channel.CALL in [part.channel for part in parts]:
+                spaced_calls += 1
+            gap = found.gap
+            if gap is None:
+                self.first = at  # on time: gaps start anew
+            elif gap > self.largest:
+                self.largest = gap
+            self.last = self.now = at
+            yield found
         exit_point = policy.exit_point
         if exit_point is None or self.last is None:
             return
         parts = exit_parts(prospect, exit_point, self.points)
-        made_at = (self._soon(exit_point) or self._time(exit_point)) if parts else None
-        if made_at is not None:
-            yield self._make(*made_at, exit_point, parts)
+        found = (self._soon(exit_point, parts) or self._later(exit_point, parts)) if parts else None
+        if found is not None:
+            yield found
 
-    def _parts_of(self, point: Touchpoint) -> tuple[TouchPart, ...]:
-        planned, parts = self._parts
-        if planned is not point.parts:  # the touches of a step share theirs
-            parts = parts_on(self.case.prospect, point.parts, self.points)
-            self._parts = point.parts, parts
-        return parts
-
-    def _make(
-        self, at: datetime, gap: Gap | None, point: Touchpoint, parts: tuple[TouchPart, ...]
-    ) -> Made:
-        if gap is None:
-            self.first = at  # on time: gaps start anew
-        elif gap > self.largest:
-            self.largest = gap
-        self.last = self.now = at
-        return Made(at, point, parts, gap)
-
-    def _soon(self, point: Touchpoint) -> tuple[datetime, Gap | None] | None:
+    def _soon(self, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made | None:
         """Most touches: at the time that the plan names for them it is open, and nothing delays.
 
         Returns:
-            When, and the gap; ``None`` where that takes a closer look.
+            ``None`` where that takes a closer look.
         """
         calendar, last, after = self.calendar, self.last, point.after
         if calendar is None:
             return None
         if last is None:
-            at = None if self.case.suspended else self._planned(point)
-            if at is None or at < self.now or calendar.next_waking(at) != at:
+            planned = None if self.case.suspended else self._planned(point)
+            if planned is None or planned < self.now or calendar.next_waking(planned) != planned:
                 return None
-            return at, None
-        if after is None or last < self.clear_from or point.step.rotate is not None:
+            return Made(planned, point, parts, None)
+        if after is None or point.step.rotate is not None:
             return None
-        largest, exact = self.largest, point.step.stage in EXACT
-        days = after.business_days
+        if self.clear_from is not None and last < self.clear_from:
+            return None
+        days, largest = after.business_days, self.largest
         if days is not None:
-            at = calendar.open_after_business_days(last, days, self.hours)
-            if at is None or at < self.now or exact or days < largest.business_days:
+            if days < largest.business_days or point.step.stage in EXACT:
                 return None
-            return at, Gap(days, 0)
+            at = calendar.open_after_business_days(last, days, self.hours)
+            if at is None or at < self.now:
+                return None
+            return Made(at, point, parts, Gap(days, 0))
         minutes = after.minutes or 60 * (after.hours or 0)
-        at = last + timedelta(minutes=minutes)
         gap = Gap(0, minutes)
+        at = last + timedelta(minutes=minutes)
         # Business hours lie within the waking ones, so the appointment's own steps pass too.
-        if at < self.now or gap < largest or not calendar.open_same_day(last, at, self.hours):
+        if gap < largest or at < self.now or not calendar.open_same_day(last, at, self.hours):
             return None
-        return at, gap
+        return Made(at, point, parts, gap)
 
-    def _time(self, point: Touchpoint) -> tuple[datetime, Gap | None] | None:
-        """When the touch is made, and the gap; ``None`` where it lapses or finds no open time."""
+    def _later(self, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made | None:
+        """The closer look; ``None`` where the touch lapses or finds no open time."""
         case, step = self.case, point.step
         planned = self._planned(point)
         if planned is None:
             return None
-        due = self._keeping_gaps(planned, point)
-        at = case.next_open(due, [], step)
+        at = case.next_open(self._keeping_gaps(planned, point), [], step)
         if at is not None and self.now > at:
             at = case.next_open(self.now, [], step)
-        if at is not None and step.within is not None and point.stage is not Stage.POLITE_EXIT:
-            limit = planned + timedelta(minutes=step.within.minutes)
-            if at > limit:
-                return None
         if at is None:
             return None
+        if step.within is not None and point.stage is not Stage.POLITE_EXIT:
+            if at > planned + timedelta(minutes=step.within.minutes):
+                return None
         gap = None if self.last is None else case.time.gap(self.last, at, case.suspended)
-        return at, gap
+        return Made(at, point, parts, gap)
 
     def _planned(self, point: Touchpoint) -> datetime | None:
         case, last, after = self.case, self.last, point.after
@@ -242,18 +238,4 @@ class _Course:
         allowed = case.time.earliest_with_gap(last, largest, case.suspended)
         if allowed <= planned:
             return planned
-        if largest.business_days:
-            allowed = case.time.same_time(planned, allowed)
-            rotate = point.step.rotate
-            if rotate is not None and rotate.days:
-                _, weekday = next_turn(case.time, rotate, last)
-                allowed = case.time.turn(allowed, None, weekday)
-        return allowed
-
-    def _behind_horizon(self, step: Step, at: datetime) -> bool:
-        first = self.first
-        # Cheap first: that many business days need at least as many days.
-        if first is None or at - first <= self.horizon or step.stage in EXACT:
-            return False
-        case = self.case
-        return case.time.beyond(first, case.policy.horizon_business_days, at, case.suspended)
+        return keeping(case.time, point.step, largest, planned, allowed, last)

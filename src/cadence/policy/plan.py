@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from cadence.core.events import AttemptStage, Channel
+from cadence.core.events import AttemptStage, Channel, Gap
 from cadence.core.prospect import Attempt, Prospect
 from cadence.core.stages import Stage
 from cadence.policy import charter
@@ -28,6 +28,7 @@ __all__ = [
     "Stopped",
     "Timing",
     "behind_horizon",
+    "keeping",
     "next_turn",
     "planned",
     "reached",
@@ -289,6 +290,7 @@ def _by_guards(case: Case, delays: list[Delayed]) -> list[Delayed]:
 def _delayed(case: Case, step: Step, plans: list[Delayed], floor: datetime | None) -> list[Delayed]:
     """The planned time moved later by each rule that delays it; the last has the time."""
     prospect = case.prospect
+    attempts = prospect.silence.attempts
     due = plans[-1].until
     delays = list(plans)
     if floor is not None and floor > due:
@@ -311,23 +313,17 @@ def _delayed(case: Case, step: Step, plans: list[Delayed], floor: datetime | Non
         allowed = charter.gap_allows_from(prospect, case.time, case.suspended)
         if allowed is not None and allowed[0] > due:
             from_then, largest = allowed
-            # Days apart at the same time of day, as planned; only minutes are exact.
-            if largest.business_days:
-                from_then = case.time.same_time(due, from_then)
-                if step.rotate is not None and step.rotate.days:
-                    _, weekday = next_turn(case.time, step.rotate, prospect.silence.attempts[-1].at)
-                    from_then = case.time.turn(from_then, None, weekday)
+            from_then = keeping(case.time, step, largest, due, from_then, attempts[-1].at)
             measure = largest.business_days or largest.minutes
             unit = "business days" if largest.business_days else "minutes"
             because = Said(
                 "gaps never shrink: the largest so far is {} {}: +{}",
                 (measure, unit, Span(from_then - due)),
             )
-            last = prospect.silence.attempts[-1].version
-            delays.append(Delayed(Rule.GAP, from_then, because, (last,), DESIGN))
+            delays.append(Delayed(Rule.GAP, from_then, because, (attempts[-1].version,), DESIGN))
             due = from_then
     days = step.requires.days
-    start = prospect.silence.attempts[0].at if prospect.silence.attempts else None
+    start = attempts[0].at if attempts else None
     if step.stage is AttemptStage.CONCERN:
         days = max(days, charter.CONCERN_DAYS)
     if days and start is not None and start + timedelta(days=days) > due:
@@ -336,9 +332,33 @@ def _delayed(case: Case, step: Step, plans: list[Delayed], floor: datetime | Non
         because = Said(
             "{} days after the first attempt of the silence: +{}", (days, Span(until - due))
         )
-        version = prospect.silence.attempts[0].version
-        delays.append(Delayed(rule, until, because, (version,), case.policy.source))
+        delays.append(Delayed(rule, until, because, (attempts[0].version,), case.policy.source))
     return delays
+
+
+def keeping(
+    time: BusinessTime, step: Step, largest: Gap, due: datetime, allowed: datetime, last: datetime
+) -> datetime:
+    """When a touch due at ``due`` is made if the ratchet allows it only from ``allowed`` on.
+
+    Days apart it comes at the time of day that was planned, and on the weekday whose turn it is;
+    only minutes are exact.
+
+    Args:
+        time: the prospect's business time.
+        step: of the touch.
+        largest: the gap that it has to keep.
+        due: when it would be due otherwise.
+        allowed: from when on the gap is kept.
+        last: the attempt before.
+    """
+    if not largest.business_days:
+        return allowed
+    kept = time.same_time(due, allowed)
+    if step.rotate is not None and step.rotate.days:
+        _, weekday = next_turn(time, step.rotate, last)
+        kept = time.turn(kept, None, weekday)
+    return kept
 
 
 def _answer_time(case: Case) -> Delayed | None:
@@ -358,12 +378,22 @@ def _answer_time(case: Case) -> Delayed | None:
     return Delayed(Rule.PLAN, until, because, (last.version,), case.policy.source)
 
 
-def behind_horizon(case: Case, step: Step, instant: datetime) -> bool:
-    """Whether ``instant`` lies behind the horizon, counted from the silence's first attempt."""
-    attempts = case.prospect.silence.attempts
-    if not attempts or step.stage in EXACT:
+def behind_horizon(
+    case: Case, step: Step, instant: datetime, first: datetime | None = None
+) -> bool:
+    """Whether ``instant`` lies behind the horizon, counted from the silence's first attempt.
+
+    Args:
+        case: whom it is for, under what.
+        step: of the touch; the appointment's own lie before every horizon.
+        instant: when it would be made.
+        first: that first attempt, where it is not in the history yet.
+    """
+    if first is None:
+        attempts = case.prospect.silence.attempts
+        first = attempts[0].at if attempts else instant
+    if step.stage in EXACT:
         return False
-    first = attempts[0].at
     horizon = case.policy.horizon_business_days
     # Cheap first: that many business days need at least as many days.
     if instant - first <= timedelta(days=horizon):
