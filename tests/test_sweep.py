@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -131,3 +132,15 @@ def test_what_is_broken_is_named_whichever_process_meets_it(
         rows.execute(statement)
     with Cadence.open(str(path), read_only=True) as app, pytest.raises(error):
         list(audit(app, jobs=jobs))
+
+
+def ended(_: Sequence[Sequence[Event]]) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_told_in_two_lines(tmp_path: Path) -> None:
+    path = tmp_path / "killed.db"
+    with Cadence.open(str(path)) as app:
+        app.append_histories([(one, 0) for one in histories()])
+        with pytest.raises(StoreError, match="ended from outside\ntry again"):
+            list(sweep(app, ended, jobs=2))

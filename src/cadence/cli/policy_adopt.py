@@ -66,9 +66,7 @@ def register(app: typer.Typer) -> None:
                     _somebody_is_under(store, from_, names)
             else:
                 full = session.json
-                seen = look(
-                    store, session.db, found, names, now, under=from_, full=full, progress=progress
-                )
+                seen = look(store, found, names, now, under=from_, full=full, progress=progress)
                 if from_ is not None and seen.tally[Left.OTHER] == len(names):
                     _somebody_is_under(store, from_, names)
         if apply:

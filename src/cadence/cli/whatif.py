@@ -103,8 +103,6 @@ def _totals(total: Compared, policy: Policy) -> dict[str, object]:
 def _print(
     session: Session, total: Compared, policy: Policy, answered: list[Answered], count: int
 ) -> None:
-    from cadence.history.whatif import DAYS
-
     name = f"{policy.id} version {policy.version}"
     session.write(
         f"{total.prospects:,} recorded histories ({total.events:,} events) under "
@@ -125,18 +123,11 @@ def _print(
     session.write("")
     session.write(paint(f"{'day of the silence':18} {'recorded':>9} {policy.id:>9}", "bold"))
     most = max(*total.recorded_by_day, *total.under_by_day, 1)
-    for position, day in enumerate(DAYS):
-        recorded, under = total.recorded_by_day[position], total.under_by_day[position]
-        if not recorded and not under:
-            continue
-        last = DAYS[position + 1] - 1 if position + 1 < len(DAYS) else None
-        days = (
-            f"{day} or later" if last is None else f"{day}" if day == last else f"{day} to {last}"
-        )
-        session.write(
-            f"{days:18} {recorded:>9,} {under:>9,}  {_bar(recorded, most, 'cyan')}".rstrip()
-        )
-        session.write(f"{'':38}  {_bar(under, most, 'green', '▒')}".rstrip())
+    for bar in total.bars():
+        drawn = _bar(bar.recorded, most, "cyan")
+        numbers = f"{bar.recorded:>9,} {bar.under:>9,}"
+        session.write(f"{bar.days(' to '):18} {numbers}  {drawn}".rstrip())
+        session.write(f"{'':38}  {_bar(bar.under, most, 'green', '▒')}".rstrip())
     session.write("")
     if not count:
         session.write(f"nobody answered after an attempt that {policy.id} had not made by then")

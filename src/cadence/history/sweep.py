@@ -1,7 +1,8 @@
 """Every history of a store, a page at a time, on all cores.
 
 Memory is bounded by a page, not by the store: pages are handed out as they are asked for, and only
-a few are on the way at any time. Each process opens the store for itself, to read.
+a few are on the way at any time. Each process opens the store for itself, to read. What is not done
+by pages goes through :func:`spread`, which takes any tasks.
 """
 
 from __future__ import annotations
@@ -10,19 +11,19 @@ import gc
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import chain, islice
 from multiprocessing import get_context
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from cadence.core.events import Event
-from cadence.errors import CadenceError, StoreError
+from cadence.errors import StoreError
 from cadence.store.application import Cadence, Progress
 
-__all__ = ["PAGE", "cores", "sweep", "without_collector"]
+__all__ = ["PAGE", "cores", "spread", "sweep", "without_collector"]
 
 PAGE: Final = 256
 """How many prospects are read at a time."""
@@ -31,24 +32,13 @@ PAGE: Final = 256
 _WORTH_A_PROCESS: Final = 16
 _AHEAD: Final = 3
 
+_Item = TypeVar("_Item")
 _T = TypeVar("_T")
+Task = Callable[[Cadence, _Item], _T]
+"""What is done with an item in reach of the store; it goes to other processes, so it pickles."""
 Work = Callable[[Sequence[Sequence[Event]]], _T]
-"""What is done with the histories of a page; it is sent to other processes, so it must pickle."""
+"""What is done with the histories of a page; it pickles too."""
 _Page = tuple[str, str, int]
-
-
-class _Failed(NamedTuple):
-    """An error of ours, as it travels between processes."""
-
-    kind: type[CadenceError]
-    what: str
-    mend: str
-    exit_code: int
-
-    def error(self) -> CadenceError:
-        if issubclass(self.kind, StoreError):
-            return self.kind(self.what, self.mend, exit_code=self.exit_code)
-        return self.kind(self.what, self.mend)
 
 
 def cores() -> int:
@@ -83,23 +73,48 @@ def sweep(
     wanted = cores() if jobs is None else jobs
     total = store.count() if progress is not None else None
     done = 0
-    # A store in memory can't be opened by another process.
-    alone = store.address is None or wanted < 2 or (jobs is None and not many)
-    results = (
-        ((page, _on_page(store, work, page)) for page in chain(first, pages))
-        if alone
-        else _on_all_cores(store.address or "", work, chain(first, pages), wanted)
-    )
-    for page, result in results:
+    each = 1 if jobs is None and not many else wanted
+    for page, result in spread(store, _OnPage(work), chain(first, pages), jobs=each):
         done += page[2]
         if progress is not None:
             progress(done, total)
         yield result
 
 
-def _on_page(store: Cadence, work: Work[_T], page: _Page) -> _T:
-    with without_collector():
-        return work(store.page(page[0], page[1]))
+class _OnPage(Generic[_T]):
+    """Reads a page and does the work on it."""
+
+    def __init__(self, work: Work[_T]) -> None:
+        self.work = work
+
+    def __call__(self, store: Cadence, page: _Page) -> _T:
+        return self.work(store.page(page[0], page[1]))
+
+
+def spread(
+    store: Cadence, task: Task[_Item, _T], items: Iterable[_Item], *, jobs: int
+) -> Iterator[tuple[_Item, _T]]:
+    """Do ``task`` on each of ``items``, in order.
+
+    Args:
+        store: what the task reads.
+        task: what to do.
+        items: with what; each is sent to another process.
+        jobs: how many processes; a store in memory is in reach of this one alone.
+
+    Yields:
+        Each item and what came of it.
+
+    Raises:
+        CadenceError: the task raised it, or the store can't be read.
+    """
+    if store.address is None or jobs < 2:
+        for item in items:
+            with without_collector():
+                result = task(store, item)
+            yield item, result
+        return
+    yield from _on_all_cores(store.address, task, iter(items), jobs)
 
 
 @contextmanager
@@ -115,28 +130,26 @@ def without_collector() -> Iterator[None]:
 
 
 def _on_all_cores(
-    address: str, work: Work[_T], pages: Iterator[_Page], jobs: int
-) -> Iterator[tuple[_Page, _T]]:
+    address: str, task: Task[_Item, _T], items: Iterator[_Item], jobs: int
+) -> Iterator[tuple[_Item, _T]]:
     # Started afresh rather than forked: a fork would share the connections to the database.
     pool = ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(address, work)
+        jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(address, task)
     )
-    waiting: deque[tuple[_Page, Future[Any]]] = deque()
+    waiting: deque[tuple[_Item, Future[Any]]] = deque()
     try:
-        for page in islice(pages, jobs * _AHEAD):
-            waiting.append((page, pool.submit(_in_worker, page)))
+        for item in islice(items, jobs * _AHEAD):
+            waiting.append((item, pool.submit(_in_worker, item)))
         while waiting:
-            page, future = waiting.popleft()
+            item, future = waiting.popleft()
             result = future.result()
-            if isinstance(result, _Failed):
-                raise result.error()
-            for following in islice(pages, 1):
+            for following in islice(items, 1):
                 waiting.append((following, pool.submit(_in_worker, following)))
-            yield page, result
+            yield item, result
     except BrokenProcessPool:
         raise StoreError(
             "a process that read the database was ended from outside",
-            "try again, or use one process with --jobs 1",
+            "try again; where memory runs out, close other programs before",
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
@@ -144,23 +157,21 @@ def _on_all_cores(
 
 # In the other processes ---------------------------------------------------------------------------
 
-_worker: tuple[Cadence, Work[Any]] | _Failed | None = None
+_address = ""
+_task: Task[Any, Any] | None = None
+_store: Cadence | None = None
 
 
-def _start(address: str, work: Work[Any]) -> None:
-    global _worker
+def _start(address: str, task: Task[Any, Any]) -> None:
+    global _address, _task
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us stops us
-    try:
-        _worker = Cadence.open(address, read_only=True), work
-    except CadenceError as error:
-        _worker = _Failed(type(error), error.what, error.mend, error.exit_code)
+    _address, _task = address, task
 
 
-def _in_worker(page: _Page) -> Any:
-    assert _worker is not None  # the pool starts every process with _start
-    if isinstance(_worker, _Failed):
-        return _worker
-    try:
-        return _on_page(*_worker, page)
-    except CadenceError as error:
-        return _Failed(type(error), error.what, error.mend, error.exit_code)
+def _in_worker(item: Any) -> Any:
+    global _store
+    assert _task is not None  # the pool starts every process with _start
+    if _store is None:  # opened here and not in _start, for what goes wrong here is told
+        _store = Cadence.open(_address, read_only=True)
+    with without_collector():
+        return _task(_store, item)

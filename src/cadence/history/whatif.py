@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -36,7 +36,7 @@ from cadence.history.sweep import sweep
 from cadence.policy.model import Policy
 from cadence.store.application import Cadence, Progress
 
-__all__ = ["DAYS", "Answered", "Compared", "compare", "whatif"]
+__all__ = ["DAYS", "Answered", "Bar", "Compared", "compare", "whatif"]
 
 DAYS: Final = (0, 1, 2, 4, 8, 15, 29, 57, 113)
 """From which day of a silence on each bar of the picture counts; day 0 is its first attempt's."""
@@ -100,6 +100,12 @@ class Compared(msgspec.Struct):
     recorded_by_day: list[int] = msgspec.field(default_factory=lambda: [0] * len(DAYS))
     under_by_day: list[int] = msgspec.field(default_factory=lambda: [0] * len(DAYS))
 
+    def bars(self) -> list[Bar]:
+        """The bars of the picture on which there is any attempt."""
+        ends: list[int | None] = [day - 1 for day in DAYS[1:]]
+        bars = map(Bar, DAYS, [*ends, None], self.recorded_by_day, self.under_by_day)
+        return [bar for bar in bars if bar.recorded or bar.under]
+
     def add(self, other: Compared) -> None:
         """Count ``other`` too, except for who answered: that list is for the caller to keep."""
         for name in _NUMBERS:
@@ -110,6 +116,21 @@ class Compared(msgspec.Struct):
         ):
             for position, number in enumerate(theirs):
                 mine[position] += number
+
+
+class Bar(NamedTuple):
+    """The attempts of some days of their silence, as recorded and under the other policy."""
+
+    first: int
+    last: int | None
+    recorded: int
+    under: int
+
+    def days(self, to: str) -> str:
+        """The days in words, with ``to`` between the first and the last."""
+        if self.last is None:
+            return f"{self.first} or later"
+        return f"{self.first}" if self.first == self.last else f"{self.first}{to}{self.last}"
 
 
 _NUMBERS: Final = (

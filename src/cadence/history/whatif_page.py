@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-from cadence.history.whatif import DAYS, Answered, Compared
+from cadence.history.whatif import Answered, Compared
 from cadence.policy.model import Policy
 
 __all__ = ["page"]
@@ -77,15 +77,11 @@ def _days(total: Compared, name: str) -> Iterator[str]:
     yield "<h2>By day of the silence</h2><table>"
     yield (f'<tr><th>day</th><th class="n">recorded</th><th class="n">{name}</th><th></th></tr>')
     most = max(*total.recorded_by_day, *total.under_by_day, 1)
-    for position, day in enumerate(DAYS):
-        recorded, under = total.recorded_by_day[position], total.under_by_day[position]
-        if not recorded and not under:
-            continue
-        last = DAYS[position + 1] - 1 if position + 1 < len(DAYS) else None
-        words = f"{day} or later" if last is None else f"{day}" if last == day else f"{day}–{last}"
-        bars = _bar(recorded, most, "recorded") + _bar(under, most, "under")
+    for bar in total.bars():
+        bars = _bar(bar.recorded, most, "recorded") + _bar(bar.under, most, "under")
         yield (
-            f'<tr><td>{words}</td><td class="n">{recorded:,}</td><td class="n">{under:,}</td>'
+            f'<tr><td>{bar.days("–")}</td><td class="n">{bar.recorded:,}</td>'
+            f'<td class="n">{bar.under:,}</td>'
             f'<td class="bar">{bars}</td></tr>'
         )
     yield "</table>"

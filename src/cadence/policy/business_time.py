@@ -281,9 +281,8 @@ class LocalCalendar:
         midnight, plain = self._midnights.get(day) or self._midnight(day)
         if plain:
             second = _second(local)
-            for opens, closes in (hours,) if hours else self.week[(day + 6) % 7]:
-                if opens <= second < closes:
-                    return midnight + timedelta(0, second, local.microsecond)
+            if self._open_at(day, second, hours):
+                return midnight + timedelta(0, second, local.microsecond)
         return None
 
     def open_same_day(self, anchor: datetime, instant: datetime, hours: Hours | None) -> bool:
@@ -292,7 +291,10 @@ class LocalCalendar:
         day = local.toordinal()
         if anchor.astimezone(self.tz).toordinal() != day or not self.is_business_day(day):
             return False
-        second = _second(local)
+        return self._open_at(day, _second(local), hours)
+
+    def _open_at(self, day: int, second: int, hours: Hours | None) -> bool:
+        """Whether ``second`` lies in the hours of ``day``, if that is a business day."""
         for opens, closes in (hours,) if hours else self.week[(day + 6) % 7]:
             if opens <= second < closes:
                 return True

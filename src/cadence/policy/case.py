@@ -92,12 +92,8 @@ class DaysOff(msgspec.Struct, frozen=True):
         return f", not counting {names}" if names else ""
 
 
-class Closed(msgspec.Struct, frozen=True):
-    """The names of the days off between two instants, put into words when they are read."""
-
-    start: datetime
-    end: datetime
-    time: BusinessTime
+class Closed(DaysOff, frozen=True):
+    """The same, where only their names matter."""
 
     def __str__(self) -> str:
         names = [name for _, name in self.time.days_off(self.start, self.end)]

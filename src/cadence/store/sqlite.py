@@ -42,21 +42,15 @@ _T = TypeVar("_T")
 
 # SQLite joins the rows itself, so Python handles one string instead of a row object an event;
 # the order is checked when the versions are.
-_SELECT_STREAM: Final = (
+_LINES_OF: Final = (
     "SELECT count(*), group_concat(CAST(state AS TEXT), char(10)) FROM ("
-    "SELECT state FROM stored_events WHERE originator_id = ? ORDER BY originator_version)"
+    "SELECT state FROM stored_events WHERE originator_id {} ORDER BY {})"
 )
-# A page of prospects at once, for readers of everything.
-_SELECT_PAGE: Final = (
-    "SELECT count(*), group_concat(CAST(state AS TEXT), char(10)) FROM ("
-    "SELECT state FROM stored_events WHERE originator_id BETWEEN ? AND ? "
-    "ORDER BY originator_id, originator_version)"
-)
-_SELECT_STREAMS: Final = (
-    "SELECT count(*), group_concat(CAST(state AS TEXT), char(10)) FROM ("
-    "SELECT state FROM stored_events WHERE originator_id IN (SELECT value FROM json_each(?)) "
-    "ORDER BY originator_id, originator_version)"
-)
+_SELECT_STREAM: Final = _LINES_OF.format("= ?", "originator_version")
+_MANY: Final = "originator_id, originator_version"
+# A page of prospects at once, for readers of everything; and those that are named.
+_SELECT_PAGE: Final = _LINES_OF.format("BETWEEN ? AND ?", _MANY)
+_SELECT_STREAMS: Final = _LINES_OF.format("IN (SELECT value FROM json_each(?))", _MANY)
 _INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
 _UPSERT_DUE: Final = (
     "INSERT INTO due (prospect, verdict, at, wake) VALUES (?, ?, ?, ?) "
