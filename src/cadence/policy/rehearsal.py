@@ -39,11 +39,20 @@ from cadence.policy.model import Policy, Touchpoint
 from cadence.policy.next_touch import next_touch
 from cadence.policy.plan import planned
 
-__all__ = ["MONDAY", "Rehearsal"]
+__all__ = ["ADDRESSES", "MONDAY", "Rehearsal"]
 
 # A plain week without holidays; the appointment is at the first opening of its first business day.
 MONDAY: Final = datetime(2024, 1, 1, tzinfo=UTC)
 """When a rehearsal begins, unless it is told otherwise."""
+
+ADDRESSES: Final = {
+    Channel.CALL: "+1 555 0100",
+    Channel.EMAIL: "somebody@example.com",
+    Channel.SMS: "+1 555 0101",
+    Channel.MAIL: "1 Example Street",
+    Channel.VIDEO_EMAIL: "somebody@video.example.com",
+}
+"""Where the imagined prospect is reached; in domains and numbers that nobody has."""
 
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
 _HOUR: Final = timedelta(hours=1)
@@ -84,7 +93,7 @@ class Rehearsal:
         self.events: list[Event] = []
         self._added = 0
         before = self.first - timedelta(days=1)
-        points = tuple(ContactPoint(channel, channel.value) for channel in channels)
+        points = tuple(ContactPoint(channel, ADDRESSES[channel]) for channel in channels)
         self.now = before
         self.prospect, self.decision = self._begin(
             ProspectAdded("Somebody", "UTC", country, contact_points=points)
@@ -174,7 +183,7 @@ class Rehearsal:
             wrong: those contact points turn out to be wrong.
         """
         part = _failed if wrong else _unanswered
-        parts = tuple(part(channel, channel.value) for channel in channels)
+        parts = tuple(part(channel, ADDRESSES[channel]) for channel in channels)
         at: datetime | None = self.now
         while at is not None and at - self.now < _SEARCH:
             made = complete_attempt(self.prospect, AttemptMade(parts), self.policy, at)

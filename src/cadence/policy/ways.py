@@ -27,7 +27,7 @@ from cadence.policy.case import time_for
 from cadence.policy.decision import Verdict
 from cadence.policy.guards import CoolDown, FrequencyCap, Guard, HolidayBan, Pause
 from cadence.policy.model import Policy
-from cadence.policy.rehearsal import MONDAY, Rehearsal
+from cadence.policy.rehearsal import ADDRESSES, MONDAY, Rehearsal
 from cadence.policy.witness import begin, beginnings
 
 __all__ = ["Way", "besides", "step_by_step", "ways"]
@@ -234,7 +234,7 @@ def _late(due: Rehearsal, pair: Pair) -> Iterator[datetime]:
 
 def _spoken_to(made: Rehearsal) -> Iterator[Rehearsal]:
     """They speak to us, and agree to a time soon after."""
-    part = Part(Channel.CALL, Disposition.CONNECTED, Channel.CALL.value)
+    part = Part(Channel.CALL, Disposition.CONNECTED, ADDRESSES[Channel.CALL])
     for soon in (timedelta(hours=1), timedelta(days=1)):
         for intent in (Intent.NO, Intent.LATER):
             said = ReplyReceived(Channel.EMAIL, intent)
