@@ -26,14 +26,14 @@ from cadence.core.evolve import fold
 from cadence.store import Cadence
 from cadence.store.mapper import decode_stream
 
-__all__ = ["NAME", "run"]
+__all__ = ["NAME", "least", "run"]
 
 NAME = "decode-fold"
 
 _Seen = tuple[str, str | tuple[str, ...], str, int, int, datetime | None, datetime | None]
 
 
-def _least(events: list[Event]) -> _Seen:
+def least(events: list[Event]) -> _Seen:
     """Who, where, the stage, attempts, spaced calls, the last attempt and the appointment."""
     name, zone, stage = "", "", "new"
     timezone: str | tuple[str, ...] = zone
@@ -83,7 +83,7 @@ def run(plan: Plan, folder: Path) -> list[Figure]:
 
     def floor() -> int:
         for _, lines, _count in stored:
-            _least(decoder.decode_lines(lines))
+            least(decoder.decode_lines(lines))
         return len(stored) * 12
 
     def decode_only() -> int:

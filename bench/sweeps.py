@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Final
 
 import msgspec
+from decode_fold import least
 from lives import PLACES, chunks, life, mondays, renamed
 from measure import Figure, Plan, Side, figure, interleave, progress, ratio
 
@@ -35,6 +37,9 @@ NAME = "sweep"
 
 _CHUNK: Final = 1_000
 _EVENTS_A_SECOND: Final = 150_000
+# Of what decodes and folds in memory, which was some 1.1 M events a second where that was set.
+_OF_BARE: Final = 0.136
+_BARE_PROSPECTS: Final = 5_000
 _TWO_CORES: Final = 1.6
 _MEMORY: Final = 1.2
 
@@ -99,14 +104,32 @@ def _speed(name: str, store: Cadence, events: int, plan: Plan) -> list[Figure]:
         busy.append(done / (process_time() - started))
         return done
 
-    one, two = f"{name}, one process", f"{name}, two processes"
-    rates = interleave({one: alone, two: side(2)}, max(5, plan.repetitions // 3))
+    one, two, bare = f"{name}, one process", f"{name}, two processes", "bare decode + least fold"
+    sides = {one: alone, two: side(2), bare: _bare(store)}
+    rates = interleave(sides, max(5, plan.repetitions // 3))
     target = _TWO_CORES if cores() > 1 else None
     return [
+        ratio(NAME, rates, one, bare, target=_OF_BARE),
         figure(NAME, f"{one}, {events:,} events", "/s", rates[one], target=_EVENTS_A_SECOND),
         figure(NAME, f"{one}, by processor time", "/s", busy[1:], target=_EVENTS_A_SECOND),
         ratio(NAME, rates, two, one, target=target),
     ]
+
+
+def _bare(store: Cadence) -> Side:
+    """Decoding and folding, and nothing else, some of the same events, from memory."""
+    lines = [
+        (b"\n".join(map(msgspec.json.encode, history)), len(history))
+        for history in islice(store.histories(), _BARE_PROSPECTS)
+    ]
+    decode = msgspec.json.Decoder(Event).decode_lines
+
+    def go() -> int:
+        for text, _ in lines:
+            least(decode(text))
+        return sum(count for _, count in lines)
+
+    return go
 
 
 # Memory -------------------------------------------------------------------------------------------
