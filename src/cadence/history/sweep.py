@@ -12,16 +12,16 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import chain, islice
-from multiprocessing import get_context
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from cadence.core.events import Event
 from cadence.errors import StoreError
 from cadence.store.application import Cadence, Progress
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["PAGE", "cores", "spread", "sweep", "without_collector"]
 
@@ -132,6 +132,11 @@ def without_collector() -> Iterator[None]:
 def _on_all_cores(
     address: str, task: Task[_Item, _T], items: Iterator[_Item], jobs: int
 ) -> Iterator[tuple[_Item, _T]]:
+    # Loaded here: every command waits for what this module loads, and few need other processes.
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
     # Started afresh rather than forked: a fork would share the connections to the database.
     pool = ProcessPoolExecutor(
         jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(address, task)
