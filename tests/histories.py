@@ -70,15 +70,20 @@ def attempt(
     return at, AttemptMade(parts, stage, stage.value, gap=gap)
 
 
-def after(*happened: Happened) -> Prospect:
-    """The prospect after these events, in the order in which we learnt of them."""
+def history(*happened: Happened) -> list[Event]:
+    """These events, in the order in which we learnt of them."""
     events = []
     for version, (occurred, *recorded, data) in enumerate(happened, 1):
         seen = recorded[0] if recorded else occurred
         assert isinstance(data, Data)
         assert isinstance(seen, datetime)
         events.append(Event("kim", version, occurred, seen, data))
-    prospect = fold(None, events)
+    return events
+
+
+def after(*happened: Happened) -> Prospect:
+    """The prospect after these events, in the order in which we learnt of them."""
+    prospect = fold(None, history(*happened))
     assert prospect is not None
     return prospect
 

@@ -1,6 +1,6 @@
 """Commands and facts, rule by rule: what is refused and in which words, and what a fact broke."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -19,6 +19,7 @@ from cadence.core import (
     FollowUpReopened,
     Gap,
     Intent,
+    OptedBackIn,
     OptOutRequested,
     Part,
     PolicyAdopted,
@@ -31,6 +32,7 @@ from cadence.core import (
     Stage,
 )
 from cadence.errors import InputError, Refused
+from cadence.history.audit import Auditor
 from cadence.policy import (
     CancelAppointment,
     Command,
@@ -63,6 +65,7 @@ from histories import (
     after,
     attempt,
     fact,
+    history,
     policy,
 )
 
@@ -159,17 +162,51 @@ def test_an_attempt_under_a_policy_that_is_not_at_hand_is_kept_and_not_judged() 
     assert unjudged_attempt(prospect, stated) == stated
 
 
-def test_an_attempt_of_a_silence_that_is_over_takes_no_place_but_what_holds_for_ever_is_said() -> (
-    None
-):
+def test_an_attempt_of_a_silence_that_is_over_takes_no_place_but_may_break_a_rule() -> None:
     replied = (MONDAY + 2 * DAY, ReplyReceived(Channel.EMAIL))
-    gone = (MONDAY + 2 * DAY, OptOutRequested(Channel.EMAIL))
-    failed = (MONDAY + 2 * DAY, ContactPointFailed(Channel.CALL, "+1"))
+    gone = (MONDAY + HOUR, OptOutRequested(Channel.EMAIL))
+    failed = (MONDAY + HOUR, ContactPointFailed(Channel.CALL, "+1"))
     assert fact(after(added(), replied), MONDAY + DAY) == AttemptMade(
         NO_ANSWER, EXTRA, policy=TIP8.ref
     )
-    assert fact(after(added(), replied, gone), MONDAY + DAY, SENT).broke == ("opt_out",)
-    assert fact(after(added(), replied, failed), MONDAY + DAY).broke == ("contact_point",)
+    assert fact(after(added(), gone, replied), MONDAY + DAY, SENT).broke == ("opt_out",)
+    assert fact(after(added(), failed, replied), MONDAY + DAY).broke == ("contact_point",)
+
+
+@pytest.mark.parametrize(
+    ("lost", "made", "rule"),
+    [
+        (OptOutRequested(), NO_ANSWER, "opt_out"),
+        (OptOutRequested(Channel.EMAIL), SENT, "opt_out"),
+        (ContactPointFailed(Channel.CALL, "+1"), NO_ANSWER, "contact_point"),
+        (
+            ContactPointFailed(Channel.CALL, "+1"),
+            (Part(Channel.CALL, Disposition.NO_ANSWER, "+1"),),
+            "contact_point",
+        ),
+    ],
+    ids=["all", "channel", "failed", "failed address"],
+)
+def test_an_opt_out_and_a_failure_hold_from_when_they_were_recorded(
+    lost: OptOutRequested | ContactPointFailed, made: tuple[Part, ...], rule: str
+) -> None:
+    learnt = after(added(), (MONDAY + DAY, lost))
+    assert rule not in fact(learnt, MONDAY + DAY - timedelta(seconds=1), made).broke
+    assert rule in fact(learnt, MONDAY + DAY, made).broke
+    # Learnt once more, it has been known since the first time.
+    again = after(added(), (MONDAY + DAY, lost), (MONDAY + 3 * DAY, lost))
+    assert rule in fact(again, MONDAY + 2 * DAY, made).broke
+
+
+def test_an_opt_out_that_was_lifted_counts_from_the_next_one() -> None:
+    out, back = OptOutRequested(Channel.EMAIL), OptedBackIn(Channel.EMAIL)
+    lifted = after(added(), (MONDAY, out), (MONDAY + DAY, back))
+    assert "opt_out" not in fact(lifted, MONDAY + 2 * DAY, SENT).broke
+    again = after(added(), (MONDAY, out), (MONDAY + DAY, back), (MONDAY + 3 * DAY, out))
+    assert "opt_out" not in fact(again, MONDAY + 2 * DAY, SENT).broke
+    assert "opt_out" in fact(again, MONDAY + 3 * DAY, SENT).broke
+    all_back = after(added(), (MONDAY, OptOutRequested()), (MONDAY + DAY, OptedBackIn()))
+    assert "opt_out" not in fact(all_back, MONDAY + 2 * DAY, SENT).broke
 
 
 def test_an_attempt_at_the_very_time_of_another_comes_after_it() -> None:
@@ -671,3 +708,23 @@ def test_only_while_their_answer_is_awaited_does_a_refused_close_name_a_time() -
 def test_commands_are_values_that_can_be_compared() -> None:
     assert MakeAttempt(NO_ANSWER) == msgspec.structs.replace(MakeAttempt(SENT), parts=NO_ANSWER)
     assert Rule.PLAN == "plan"
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [OptOutRequested(), OptOutRequested(Channel.CALL), ContactPointFailed(Channel.CALL, "+1")],
+    ids=["all", "channel", "failed"],
+)
+def test_a_call_written_down_after_they_opted_out_broke_nothing_but_is_not_made_any_more(
+    lost: OptOutRequested | ContactPointFailed,
+) -> None:
+    """The dialler's file of the day comes in the evening; the opt-out came in between."""
+    called, learnt = MONDAY + HOUR, MONDAY + 2 * HOUR
+    happened = (added(), (MONDAY, AppointmentSet(called)), (learnt, lost))
+    prospect = after(*happened)
+    evening = fact(prospect, called)
+    assert evening.broke == ()
+    # And the audit, which judges by itself, agrees.
+    assert Auditor(TIP8).audit(history(*happened, (called, learnt + HOUR, evening))) == []
+    with pytest.raises(Refused, match=r"refused by (opt_out|contact_point)"):
+        decide(prospect, MakeAttempt(NO_ANSWER), TIP8, called)

@@ -319,8 +319,8 @@ def test_without_the_breaches_of_an_attempt(monkeypatch: Patch) -> None:
 def test_where_a_touch_that_is_due_is_refused(monkeypatch: Patch) -> None:
     whole = decide._place
 
-    def place(*given: Any) -> Any:
-        found = whole(*given)
+    def place(*given: Any, **named: Any) -> Any:
+        found = whole(*given, **named)
         return msgspec.structs.replace(found, broke=(*found.broke, Rule.PLAN))
 
     monkeypatch.setattr(decide, "_place", place)

@@ -52,6 +52,7 @@ from cadence.core.prospect import (
     Attempt,
     Contact,
     ContactKind,
+    Lost,
     Prospect,
     Silence,
     Suspension,
@@ -122,6 +123,7 @@ class _Draft:
         "kept",
         "kept_at",
         "kept_contact",
+        "lost",
         "name",
         "not_before",
         "opted_out",
@@ -195,6 +197,7 @@ class _Draft:
             self.opted_out_version = 0
             self.recent: tuple[Attempt, ...] = ()
             self.guidelines_version = 0
+            self.lost: tuple[Lost, ...] = ()
             self.attempts: list[Attempt] = []
             self.suspensions: tuple[Suspension, ...] = ()
             return
@@ -239,6 +242,7 @@ class _Draft:
         self.opted_out_version = prospect.opted_out_version
         self.recent = prospect.recent
         self.guidelines_version = prospect.guidelines_version
+        self.lost = prospect.lost
         silence = prospect.silence
         self.since = silence.since
         self.attempts = list(silence.attempts)
@@ -324,6 +328,7 @@ class _Draft:
             self.opted_out_version,
             self.recent,
             self.guidelines_version,
+            self.lost,
         )
 
     def signal(self, signal: Signal) -> None:
@@ -385,8 +390,9 @@ class _Draft:
                 None,
             )
         self.failed_at, self.failed_version = self.recorded_at, self.version
-        if address is not None:
+        if address is not None and (channel, address) not in self.failed:
             self.failed |= {(channel, address)}
+            self.lost = (*self.lost, Lost(channel, address, self.recorded_at))
 
 
 def _added(draft: _Draft, event: Event, data: ProspectAdded) -> None:
@@ -548,6 +554,9 @@ def _opted_out(draft: _Draft, event: Event, data: OptOutRequested) -> None:
     draft.failed_at = event.recorded_at
     draft.opted_out_version = event.version
     draft.opted_out_at = max(draft.opted_out_at or event.occurred_at, event.occurred_at)
+    channels = _ALL_CHANNELS if data.channel is None else frozenset({data.channel})
+    lost = sorted(channels - draft.opted_out)
+    draft.lost = (*draft.lost, *[Lost(channel, None, event.recorded_at) for channel in lost])
     if data.channel is None:
         draft.opted_out = _ALL_CHANNELS
     else:
@@ -575,6 +584,9 @@ def _opted_in(draft: _Draft, event: Event, data: OptedBackIn) -> None:
         draft.opted_out = frozenset()
     else:
         draft.opted_out -= {data.channel}
+    draft.lost = tuple(
+        [one for one in draft.lost if one.address is not None or one.channel in draft.opted_out]
+    )
     if draft.stage is not Stage.OPTED_OUT:
         draft.end_silence(ContactKind.OPT_IN, event)
         return

@@ -33,6 +33,7 @@ __all__ = [
     "Attempt",
     "Contact",
     "ContactKind",
+    "Lost",
     "Prospect",
     "Silence",
     "Suspension",
@@ -81,6 +82,17 @@ class Suspension(msgspec.Struct, frozen=True):
     start: datetime
     until: datetime | None
     version: int
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """A contact point that failed, or (``address`` ``None``) a channel that they want no more of.
+
+    ``at`` is when that was recorded.
+    """
+
+    channel: Channel
+    address: str | None
+    at: datetime
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -157,6 +169,8 @@ class Prospect(msgspec.Struct, frozen=True):
         recent: attempts that are not of the running silence (of earlier ones, and conversations),
             in their order, as far as they are at most :data:`RECENT_DAYS` older than the newest.
         guidelines_version: the event by which they agreed to be followed up, or 0.
+        lost: what of ``failed`` and ``opted_out`` was learnt when: what was tried before that broke
+            nothing that was known.
     """
 
     id: str
@@ -200,6 +214,7 @@ class Prospect(msgspec.Struct, frozen=True):
     opted_out_version: int = 0
     recent: tuple[Attempt, ...] = ()
     guidelines_version: int = 0
+    lost: tuple[Lost, ...] = ()
 
     def made_at(self, stage: Stage) -> int:
         """How many attempts of the running silence took a place at ``stage``."""

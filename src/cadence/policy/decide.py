@@ -7,6 +7,7 @@ passed through: it happened. Both come out as event data, complete with what was
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -197,7 +198,8 @@ class _Place(msgspec.Struct, frozen=True):
 
 
 def _attempt(prospect: Prospect, command: MakeAttempt, policy: Policy, at: datetime) -> AttemptMade:
-    place = _place(prospect, policy, command.parts, at)
+    # Also one that is dated back is only asked for now: whatever we know by now counts.
+    place = _place(prospect, policy, command.parts, at, known_at=prospect.recorded_at)
     if place.broke and command.off_policy is None:
         raise _refusal(prospect, place, at)
     value = None
@@ -238,7 +240,7 @@ def complete_attempt(
         )
     if given >= {"stage", "step", "touch", "gap", "policy", "broke"}:
         return data
-    place = _place(prospect, policy, data.parts, at)
+    place = _place(prospect, policy, data.parts, at, known_at=at)
     changed: dict[str, object] = {
         "parts": _with_addresses(prospect, data.parts, place.decision.touch)
     }
@@ -265,16 +267,21 @@ def unjudged_attempt(prospect: Prospect, data: AttemptMade) -> AttemptMade:
     )
 
 
-def _place(prospect: Prospect, policy: Policy, parts: tuple[Part, ...], at: datetime) -> _Place:
-    """The place of an attempt made at ``at``, judged by the decision of that moment."""
+def _place(
+    prospect: Prospect, policy: Policy, parts: tuple[Part, ...], at: datetime, *, known_at: datetime
+) -> _Place:
+    """The place of an attempt made at ``at``, judged by the decision of that moment.
+
+    ``known_at`` is until when what had been recorded was known to whoever made it.
+    """
     decision = next_touch(prospect, policy, at)
     if at < prospect.silence.since:
         # It belongs to a silence that is over; what was next then is not known any more. What
         # holds without that still holds.
-        lasting = _lasting_breaches(prospect, parts)
+        lasting = _lasting_breaches(prospect, parts, known_at)
         return _Place(AttemptStage.EXTRA, None, None, None, lasting, decision)
     touch = decision.touch
-    broke = _breaches(prospect, policy, parts, at, decision)
+    broke = _breaches(prospect, policy, parts, at, decision, known_at)
     attempts = prospect.silence.attempts
     # What was next at its time is known only if nothing was tried since; and before an appointment
     # there is no place to take.
@@ -314,14 +321,19 @@ def _breaches(
     parts: tuple[Part, ...],
     at: datetime,
     decision: Decision,
+    known_at: datetime,
 ) -> tuple[str, ...]:
     """The rules that an attempt at ``at`` breaks, each once, the charter's first."""
-    found: list[str] = list(_lasting_breaches(prospect, parts))
+    found: list[str] = list(_lasting_breaches(prospect, parts, known_at))
     touch, verdict = decision.touch, decision.decision
     if verdict is Verdict.DUE:
         assert touch is not None  # due is always a touch
         planned = {part.channel for part in touch.parts}
-        if touch.stage is not Stage.POLITE_EXIT and not {p.channel for p in parts} <= planned:
+        others = [part for part in parts if part.channel not in planned]
+        # What was lost since is not planned any more; when it was used it may have been.
+        if touch.stage is not Stage.POLITE_EXIT and not all(
+            _lost_since(prospect, part, known_at) for part in others
+        ):
             found.append(Rule.PLAN)
     elif verdict is Verdict.STOP and prospect.stage is not Stage.OPTED_OUT:
         found.append(Rule.POLITE_EXIT if prospect.stage is Stage.CLOSED else Rule.PLAN)
@@ -354,14 +366,38 @@ def _breaches(
     return tuple(dict.fromkeys(found))
 
 
-def _lasting_breaches(prospect: Prospect, parts: tuple[Part, ...]) -> tuple[Rule, ...]:
-    """The rules that don't depend on the moment: an opt-out, and a contact point that failed."""
+def _lasting_breaches(
+    prospect: Prospect, parts: tuple[Part, ...], known_at: datetime
+) -> tuple[Rule, ...]:
+    """The rules that hold in every silence: an opt-out, and a contact point that failed.
+
+    Each holds from its recording: what was tried before broke nothing that was known.
+    """
     found: list[Rule] = []
-    if prospect.stage is Stage.OPTED_OUT or any(p.channel in prospect.opted_out for p in parts):
+    lost = _lost(prospect, known_at)
+    left = prospect.stage is Stage.OPTED_OUT and prospect.stage_at <= known_at
+    if left or any((part.channel, None) in lost for part in parts):
         found.append(Rule.OPT_OUT)
-    if any(_uses_failed(prospect, part) for part in parts):
+    if any(_uses_failed(prospect, part, lost) for part in parts):
         found.append(Rule.CONTACT_POINT)
     return tuple(found)
+
+
+_Points = Set[tuple[Channel, str | None]]
+
+
+def _lost(prospect: Prospect, known_at: datetime) -> _Points:
+    """The contact points, and with ``None`` the whole channels, known to be lost at an instant."""
+    return {(one.channel, one.address) for one in prospect.lost if one.at <= known_at}
+
+
+def _lost_since(prospect: Prospect, part: Part, known_at: datetime) -> bool:
+    """Whether what ``part`` uses has been lost, but was not known to be."""
+    then, now = (
+        (part.channel, None) in lost or _uses_failed(prospect, part, lost)
+        for lost in (_lost(prospect, known_at), _lost(prospect, prospect.recorded_at))
+    )
+    return now and not then
 
 
 def _untimely(prospect: Prospect, policy: Policy, at: datetime, decision: Decision) -> list[Rule]:
@@ -437,11 +473,11 @@ def _objections(
     return found
 
 
-def _uses_failed(prospect: Prospect, part: Part) -> bool:
+def _uses_failed(prospect: Prospect, part: Part, lost: _Points) -> bool:
     if part.address is not None:
-        return (part.channel, part.address) in prospect.failed
+        return (part.channel, part.address) in lost
     known = [point.address for point in prospect.contact_points if point.channel is part.channel]
-    return bool(known) and all((part.channel, address) in prospect.failed for address in known)
+    return bool(known) and all((part.channel, address) in lost for address in known)
 
 
 def _gap(prospect: Prospect, policy: Policy, at: datetime) -> Gap | None:
