@@ -925,3 +925,17 @@ def test_python_m_cadence_is_the_same(silent: Cli, db: Path) -> None:
     )
     assert done.returncode == 0
     assert done.stdout.decode() == silent("explain", "jerry", "--at", HALF_DAY).out
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    def completed(*words: str) -> set[str]:
+        typed = {"COMP_WORDS": " ".join(("cadence", *words)), "COMP_CWORD": str(len(words))}
+        environment = {**os.environ, **typed, "_CADENCE_COMPLETE": "complete_bash"}
+        done = subprocess.run(
+            [sys.executable, "-m", "cadence"], env=environment, capture_output=True, text=True
+        )
+        return set(done.stdout.split())
+
+    assert completed("ex") == {"explain", "export"}
+    assert completed("policy", "ad") == {"adopt"}
+    assert completed("attempt", "jo", "--c") == {"--channel", "--command-id"}

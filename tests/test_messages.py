@@ -107,6 +107,21 @@ def test_a_spaced_call_brings_the_next_unused_value() -> None:
     assert "a drawing" in said(events, NINE + timedelta(days=3, hours=5))
 
 
+def test_no_time_is_promised_where_the_next_thing_is_left_to_the_owner() -> None:
+    """In the morning of Berlin, the evening of Auckland; half a day later one of them sleeps."""
+    at = datetime(2026, 6, 2, 6, 15, tzinfo=UTC)
+    zones = ("Europe/Berlin", "Pacific/Auckland")
+    point = ContactPoint(Channel.CALL, "+15550100")
+    events = [
+        Event("jerry", 1, at, at, ProspectAdded("Jerry", zones, contact_points=(point,))),
+        Event("jerry", 2, at, at, AppointmentSet(at)),
+        Event("jerry", 3, at, at, AttemptMade(NO_ANSWER, AttemptStage.ON_TIME, "on_time")),
+    ]
+    assert said(events, at + timedelta(minutes=10)) == (
+        "Hello Jerry, I called at 08:15 as promised, and again now."
+    )
+
+
 def test_the_polite_exit_says_when_the_file_is_closed_and_that_silence_is_fine() -> None:
     events = history(ON_TIME, TEN_MINUTES, HALF_DAY)
     text = said(events, NINE + timedelta(days=90))

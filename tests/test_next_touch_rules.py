@@ -184,13 +184,73 @@ def test_what_replaces_a_touch_that_came_too_late_does_not_come_before_it() -> N
             "plan",
             "3 business days after the attempt of Mon 2026-11-02 10:00: Thu 2026-11-05 10:00",
         ),
-        ("lapsed", "not before the touch it replaces: Mon 2026-11-09 10:00"),
+        ("horizon", "not before spaced#2, which it replaces: +4 d"),
     ]
+    assert reasons(late)[1][2] == (2,)  # what spaced#2 was planned from
     assert said(late)[-1] == (
         "horizon",
         "lateness cost 1 touch (spaced#2): they would fall behind the horizon of "
         "5 business days of silence",
     )
+
+
+def test_what_replaces_a_touch_says_what_delays_both() -> None:
+    """The ratchet holds the exit as long as the call that it replaces, and is its reason."""
+    calls = policy(CALLS, horizon=16)
+    prospect = after(
+        added(),
+        attempt(MONDAY),
+        attempt(MONDAY + 14 * DAY, gap=Gap(10, 0)),
+        attempt(MONDAY + 14 * DAY + HOUR, EXTRA),
+    )
+    late = next_touch(prospect, calls, MONDAY + 15 * DAY)
+    assert (step(late), late.at) == ("polite_exit", MONDAY + 28 * DAY + HOUR)
+    assert [one for one in reasons(late) if one[0] in ("gap", "lapsed")] == [
+        ("gap", "gaps never shrink: the largest so far is 10 business days: +11 d", (3, 4))
+    ]
+    assert said(late)[-1][1].startswith("lateness cost")
+
+
+def test_what_an_absence_adds_to_the_ratchet_is_not_the_ratchets() -> None:
+    away = AutoReplyReceived(Channel.EMAIL, MONDAY + 30 * DAY)
+    prospect = after(
+        added(),
+        attempt(MONDAY),
+        attempt(MONDAY + 14 * DAY, gap=Gap(10, 0)),
+        (MONDAY + 20 * DAY, away),
+    )
+    decision = next_touch(prospect, policy(CALLS), MONDAY + 21 * DAY)
+    assert decision.at == MONDAY + 38 * DAY
+    assert reasons(decision)[1:] == [
+        ("gap", "gaps never shrink: the largest so far is 10 business days: +11 d", (3,)),
+        (
+            "suspended",
+            "suspended time does not count towards the gap: +10 d to Thu 2026-12-10 10:00",
+            (4,),
+        ),
+    ]
+
+
+def test_an_exact_touch_that_is_kept_from_its_time_says_by_what_and_not_that_it_is_late() -> None:
+    evening = MONDAY + 10 * HOUR + 55 * MINUTE  # 20:55
+    kept = after(added(), (MONDAY, AppointmentSet(evening)), attempt(evening, ON_TIME))
+    quiet = next_touch(kept, TIP8, evening)
+    assert step(quiet) == "half_day"
+    assert said(quiet)[-2:] == [
+        (
+            "lapsed",
+            "ten_minutes was to be made between Mon 2026-11-02 21:05 and 21:20; it is kept from "
+            "that",
+        ),
+        ("quiet_hours", "quiet hours, 21:00 to 08:00 local: +10 h 55 min to Tue 2026-11-03 08:00"),
+    ]
+    gone = (MONDAY + 5 * MINUTE, AutoReplyReceived(Channel.EMAIL, MONDAY + 2 * DAY))
+    away = after(added(), (MONDAY, AppointmentSet(MONDAY)), attempt(MONDAY, ON_TIME), gone)
+    held = reasons(next_touch(away, TIP8, MONDAY + 5 * MINUTE))
+    assert held[-2][1].endswith("it is kept from that")
+    assert (held[-1][0], held[-1][2]) == ("suspended", (4,))
+    late = next_touch(kept, TIP8, evening + 26 * MINUTE)
+    assert said(late)[-1][1].endswith("it is too late to be exact")
 
 
 def test_the_horizon_is_counted_in_business_days_of_silence_and_is_not_behind_itself() -> None:

@@ -437,7 +437,10 @@ def register(app: typer.Typer) -> None:
 
     @command(app, "tick", example="cadence tick")
     def tick(session: Session) -> None:
-        """Close the files whose answer time has passed; records nothing else."""
+        """Close the files whose answer time has passed; records nothing else.
+
+        Also those of whom no contact point is left, for whom no answer can be awaited.
+        """
         now = session.now()
         outcomes: list[Outcome] = []
         if session.exists():

@@ -14,7 +14,7 @@ from cadence.messages.scripts import render
 from cadence.policy.business_time import BusinessTime
 from cadence.policy.case import time_for
 from cadence.policy.catalogue import Policies
-from cadence.policy.decision import Decision
+from cadence.policy.decision import Decision, Verdict
 from cadence.policy.loop import advance
 
 __all__ = ["compose"]
@@ -87,7 +87,10 @@ def _agreed(prospect: Prospect) -> datetime | None:
 def _following(
     decision: Decision, prospect: Prospect, policies: Policies, said_at: datetime
 ) -> datetime | None:
-    """When we would be in touch again, or close, if nobody answers: the loop, asked one ahead."""
+    """When we would be in touch again, or close, if nobody answers: the loop, asked one ahead.
+
+    ``None`` where that is not known: a deadline of the owner's is nothing to promise anybody.
+    """
     touch = decision.touch
     assert touch is not None  # compose() looked
     attempt = AttemptMade(
@@ -97,7 +100,7 @@ def _following(
     )
     imagined = Event(prospect.id, prospect.version + 1, said_at, said_at, attempt)
     _, after = advance(prospect, (imagined,), policies, said_at)
-    return after.at
+    return after.at if after.decision in (Verdict.WAIT, Verdict.DUE) else None
 
 
 def _clock(time: BusinessTime, said_at: datetime, then: datetime) -> str:

@@ -219,7 +219,7 @@ def _outreach(
     behind: list[str] = []
     late_step: Step | None = None
     # What replaces a touch that was passed over for its lateness never comes before it.
-    floor: datetime | None = None
+    replaced: Delayed | None = None
     for touchpoint in policy.ahead[stage]:
         step = touchpoint.step
         if touchpoint.position < made.get(touchpoint.stage, 0) and not touchpoint.backward:
@@ -236,7 +236,7 @@ def _outreach(
             continue
         touch = _touch(case, touchpoint.stage, touchpoint.name, parts)
         plans = planned(case, touchpoint, anchor, lapsed)
-        when = timing(case, touchpoint, touch, plans, floor)
+        when = timing(case, touchpoint, touch, plans, replaced)
         if isinstance(when, NoOpenTime):
             return _no_open_time(case, touchpoint.name, when)
         if isinstance(when, Stopped):
@@ -249,27 +249,39 @@ def _outreach(
             plan = when.planned
             limit = plan.until + timedelta(minutes=step.within.minutes)
             if when.possible > limit:
-                passed.append(
-                    Reason(
-                        Rule.LAPSED,
-                        f"{touchpoint.name} was to be made between {case.show(plan.until)} and "
-                        f"{str(case.show(limit))[-5:]}; it is too late to be exact",
-                        plan.events,
-                        policy.source,
-                    )
-                )
-                lapsed, floor = plan.until, when.due
+                passed += _lapsed(case, touchpoint.name, when, limit)
+                lapsed, replaced = plan.until, _replaced(touchpoint.name, when, Rule.LAPSED)
                 continue
         if behind_horizon(case, step, when.possible):
             behind.append(touchpoint.name)
-            floor, late_step = when.due, step
+            late_step, replaced = step, _replaced(touchpoint.name, when, Rule.HORIZON)
             continue
         return _due_or_wait(case, touch, when, passed)
     if behind:
         passed.append(_lateness(case, behind))
     if not attempts and charter.contact_points_left(prospect):
         return _no_way_to_begin(case, passed, anchor)
-    return _exit(case, passed, anchor=anchor, lapsed=lapsed, floor=floor)
+    return _exit(case, passed, anchor=anchor, lapsed=lapsed, replaced=replaced)
+
+
+def _lapsed(case: Case, name: str, when: Timing, limit: datetime) -> list[Reason]:
+    """Why an exact touch is passed over: it is too late for it, or it is kept from its time."""
+    plan, source = when.planned, case.policy.source
+    between = f"{name} was to be made between {case.show(plan.until)} and "
+    between += str(case.show(limit))[-5:]
+    if case.now > limit:
+        because = f"{between}; it is too late to be exact"
+        return [Reason(Rule.LAPSED, because, plan.events, source)]
+    because = f"{between}; it is kept from that"
+    kept = [delay for delay in when.delays if delay.until > plan.until]
+    return [Reason(Rule.LAPSED, because, plan.events, source), *_said(kept)]
+
+
+def _replaced(name: str, when: Timing, rule: Rule) -> Delayed:
+    """What comes in the place of a touch that was passed over is not made before its time."""
+    reached = next(delay for delay in when.delays if delay.until == when.due)
+    because = Said("not before {}, which it replaces", (name,))
+    return Delayed(rule, when.due, because, reached.events, reached.source)
 
 
 def _forbidden(case: Case, touchpoint: Touchpoint, so_far: charter.Counts) -> Reason | None:
@@ -425,7 +437,7 @@ def _exit(
     *,
     anchor: datetime | None = None,
     lapsed: datetime | None = None,
-    floor: datetime | None = None,
+    replaced: Delayed | None = None,
 ) -> Decision:
     """The polite exit on the first channel that is left and has not been tried for it."""
     prospect, policy = case.prospect, case.policy
@@ -474,7 +486,7 @@ def _exit(
         return case.task(what, prospect.exits()[0].at, reason)
     touch = _touch(case, Stage.POLITE_EXIT, point.name, parts)
     plans = planned(case, point, anchor, lapsed)
-    when = timing(case, point, touch, plans, floor)
+    when = timing(case, point, touch, plans, replaced)
     if isinstance(when, NoOpenTime):
         return _no_open_time(case, point.name, when)
     if isinstance(when, Stopped):

@@ -216,7 +216,7 @@ def timing(
     touchpoint: Touchpoint,
     touch: Touch,
     plans: list[Delayed],
-    floor: datetime | None,
+    replaced: Delayed | None,
 ) -> Timing | NoOpenTime | Stopped:
     """When ``touch`` is due; or why it can't be.
 
@@ -225,9 +225,9 @@ def timing(
         touchpoint: its place in the plan.
         touch: what is to be done, as guards see it.
         plans: from :func:`planned`.
-        floor: a touch that it replaces was due then.
+        replaced: when a touch that it replaces was due, and why it does not come before that.
     """
-    delays = _delayed(case, touchpoint.step, plans, floor)
+    delays = _delayed(case, touchpoint.step, plans, replaced)
     since = delays[-1].until
     due = _settle(case, since, delays, touchpoint.step, touch)
     if due is None:
@@ -287,16 +287,14 @@ def _by_guards(case: Case, delays: list[Delayed]) -> list[Delayed]:
     return [delay for delay in delays if delay.rule in names]
 
 
-def _delayed(case: Case, step: Step, plans: list[Delayed], floor: datetime | None) -> list[Delayed]:
+def _delayed(
+    case: Case, step: Step, plans: list[Delayed], replaced: Delayed | None
+) -> list[Delayed]:
     """The planned time moved later by each rule that delays it; the last has the time."""
     prospect = case.prospect
     attempts = prospect.silence.attempts
     due = plans[-1].until
     delays = list(plans)
-    if floor is not None and floor > due:
-        because = Said("not before the touch it replaces: {}", (case.show(floor),))
-        delays.append(Delayed(Rule.LAPSED, floor, because, (), case.policy.source))
-        due = floor
     promised = prospect.not_before
     if promised is not None and promised > due:
         because = Said("promised for {} when the policy was adopted", (case.show(promised),))
@@ -310,18 +308,9 @@ def _delayed(case: Case, step: Step, plans: list[Delayed], floor: datetime | Non
         due = answered.until
     # Gaps start anew at the on-time attempt, which no ratchet delays: they agreed to that time.
     if step.stage is not AttemptStage.ON_TIME:
-        allowed = charter.gap_allows_from(prospect, case.time, case.suspended)
-        if allowed is not None and allowed[0] > due:
-            from_then, largest = allowed
-            from_then = keeping(case.time, step, largest, due, from_then, attempts[-1].at)
-            measure = largest.business_days or largest.minutes
-            unit = "business days" if largest.business_days else "minutes"
-            because = Said(
-                "gaps never shrink: the largest so far is {} {}: +{}",
-                (measure, unit, Span(from_then - due)),
-            )
-            delays.append(Delayed(Rule.GAP, from_then, because, (attempts[-1].version,), DESIGN))
-            due = from_then
+        ratcheted = _ratcheted(case, step, due, due if replaced is None else replaced.until)
+        delays += ratcheted
+        due = ratcheted[-1].until if ratcheted else due
     days = step.requires.days
     start = attempts[0].at if attempts else None
     if step.stage is AttemptStage.CONCERN:
@@ -333,7 +322,50 @@ def _delayed(case: Case, step: Step, plans: list[Delayed], floor: datetime | Non
             "{} days after the first attempt of the silence: +{}", (days, Span(until - due))
         )
         delays.append(Delayed(rule, until, because, (attempts[0].version,), case.policy.source))
+        due = until
+    # Last, for mostly the same rules delay it as what it replaces, and they say more.
+    if replaced is not None and replaced.until > due:
+        because = Said("{}: +{}", (replaced.because, Span(replaced.until - due)))
+        delays.append(msgspec.structs.replace(replaced, because=because))
     return delays
+
+
+def _ratcheted(case: Case, step: Step, due: datetime, floor: datetime) -> list[Delayed]:
+    """What the ratchet adds to ``due``, and what suspended time adds to that.
+
+    A touch that it replaces keeps its gap at ``floor``: the ratchet asks for no more than that.
+    """
+    ratchet = charter.gap_allows_from(case.prospect, case.time, case.suspended)
+    if ratchet is None or ratchet.from_then <= due:
+        return []
+    last, largest = case.prospect.silence.attempts[-1], ratchet.largest
+    planned = max(due, floor)
+    until = keeping(case.time, step, largest, planned, ratchet.from_then, last.at)
+    if ratchet.from_then <= floor:
+        until = min(until, floor)
+    working = until
+    if case.suspended is not None:
+        working = case.time.earliest_with_gap(last.at, largest)
+        if working > due:
+            working = keeping(case.time, step, largest, planned, working, last.at)
+        working = min(max(working, due), until)
+    found: list[Delayed] = []
+    if working > due:
+        measure = largest.business_days or largest.minutes
+        unit = "business days" if largest.business_days else "minutes"
+        because = Said(
+            "gaps never shrink: the largest so far is {} {}: +{}",
+            (measure, unit, Span(working - due)),
+        )
+        found.append(Delayed(Rule.GAP, working, because, ratchet.events, DESIGN))
+    if until > working:
+        away = tuple(s.version for s in case.prospect.silence.suspensions)
+        because = Said(
+            "suspended time does not count towards the gap: +{} to {}",
+            (Span(until - working), case.show(until)),
+        )
+        found.append(Delayed(Rule.SUSPENDED, until, because, away, DESIGN))
+    return found
 
 
 def keeping(
