@@ -30,11 +30,12 @@ from cadence.core.events import (
     PolicyRef,
     ReplyReceived,
 )
+from cadence.core.evolve import fold
 from cadence.core.stages import Stage
 from cadence.history import import_jsonl
 from cadence.history.audit import Auditor, Finding, Noticed, findings
 from cadence.history.auditing import auditor
-from cadence.policy import Policy, Rule, builtin, business_time, loads
+from cadence.policy import Policy, Rule, builtin, business_time, complete_attempt, loads
 from cadence.store import Cadence
 from engine_lives import CALL, DAY, EMAIL, HOUR, MAIL, PLACES, Place, live
 from test_concern import POLICY as CARING
@@ -471,7 +472,16 @@ def test_sent_after_the_reply_is_told_from_sent_before_we_knew_of_it(place: Plac
     # The call written down only after the reply was, though it was made before we knew.
     noted = plant(history, reply, replied, recorded_at=made + HOUR)
     noted = plant(noted, attempt(step="spaced#2"), made, recorded_at=made + 2 * HOUR)
-    for late in (learnt, noted):
+    # The same as the engine writes it down, and as an older one did, which called it a breach.
+    last, whole = noted[-1], fold(None, noted[:-1])
+    assert whole is not None
+    assert isinstance(last.data, AttemptMade)
+    done = complete_attempt(whole, AttemptMade(last.data.parts), TIP8, made)
+    assert done.broke == ()
+    engine = [*noted[:-1], msgspec.structs.replace(last, data=done)]
+    said = msgspec.structs.replace(done, broke=(str(Rule.PLAN),))
+    older = [*noted[:-1], msgspec.structs.replace(last, data=said)]
+    for late in (learnt, noted, engine, older):
         (before,) = Auditor(TIP8).audit(late)
         assert (before.rule, before.noticed) == (Rule.PLAN, Noticed.HINDSIGHT)
         assert isinstance(late[before.version - 1].data, AttemptMade)

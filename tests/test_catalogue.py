@@ -266,7 +266,7 @@ def test_until_they_buy_nurtures_long_with_growing_gaps_and_ends_with_the_polite
     assert made[-1].step == "polite_exit"
     bounds = prove(builtin(UNTIL)).bounds
     assert bounds is not None
-    assert 380 <= bounds.business_days_to_end.longest <= 430
+    assert 380 <= bounds.business_days_to_end.longest <= 480
 
 
 def test_until_they_buy_always_says_that_stop_is_an_answer() -> None:

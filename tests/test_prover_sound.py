@@ -9,18 +9,41 @@ by ``cadence.testing.charter_check``, which shares no code with the engine's cha
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
-from cadence.core.events import AttemptMade, AttemptStage, ProspectAdded
+from cadence.core.events import (
+    AppointmentSet,
+    AttemptMade,
+    AttemptStage,
+    Channel,
+    ContactPoint,
+    Disposition,
+    Event,
+    GuidelinesAgreed,
+    Part,
+    ProspectAdded,
+)
 from cadence.core.evolve import fold
+from cadence.core.stages import Stage
 from cadence.core.wire import encode_line
 from cadence.errors import PolicyError
 from cadence.history import import_jsonl, replay
-from cadence.policy import Policies, Policy, Rule, Verdict, builtin, prove, read_text
+from cadence.policy import (
+    Policies,
+    Policy,
+    Rule,
+    Verdict,
+    advance,
+    builtin,
+    builtin_names,
+    complete_attempt,
+    prove,
+    read_text,
+)
 from cadence.policy.business_time import LocalCalendar
 from cadence.store import Cadence
 from cadence.testing.charter_check import breaches
@@ -60,6 +83,7 @@ after = { business_days = 10 }
 answer_within = { business_days = 3 }
 parts = [{ channels = ["mail"], script = "polite_exit" }]
 """
+CATALOGUE = [builtin(name) for name in builtin_names()]
 ADOPTABLE = [builtin(), read_text(SLOW, "slow.toml")]
 
 
@@ -211,17 +235,80 @@ def test_no_history_that_follows_a_proved_policy_exceeds_its_bounds(data: st.Dat
         assert days >= bounds.business_days_to_end.shortest, shown
 
 
-@many(30)
-@given(policies(faults=0))
-def test_made_when_due_every_silence_ends_within_its_bounds(policy: Policy) -> None:
+def end_of(policy: Policy, start: datetime, points: tuple[ContactPoint, ...], own: bool) -> int:
+    """Business days to the close if every touch is made when it is due and nobody answers."""
+    policies, before = Policies(policy), start - timedelta(hours=1)
+    events = [
+        Event("jo", 1, before, before, ProspectAdded("Jo", "UTC", contact_points=points)),
+        Event("jo", 2, before, before, GuidelinesAgreed()),
+    ]
+    if not own:
+        events.append(Event("jo", 3, before, before, AppointmentSet(start)))
+    prospect, decision = advance(None, events, policies, start)
+    used: tuple[Part, ...] = (Part(points[0].channel, Disposition.NO_ANSWER),)
+    now = start
+    for _ in range(400):
+        if decision.decision is Verdict.CLOSE or now > start + timedelta(days=6000):
+            break
+        assert decision.at is not None
+        if decision.touch is None and not (own and not prospect.silence.attempts):
+            if decision.decision is Verdict.TASK:
+                return 0  # left to the owner: nobody can tell how long that takes
+            now = max(now, decision.at)
+        else:
+            if decision.touch is not None:
+                now = max(now, decision.at)
+                delivered = decision.touch.stage is Stage.POLITE_EXIT
+                reached = Disposition.VOICEMAIL_LEFT if delivered else Disposition.NO_ANSWER
+                used = tuple(
+                    Part(one.channel, reached if one.channel is Channel.CALL else Disposition.SENT)
+                    for one in decision.touch.parts
+                )
+            made = complete_attempt(prospect, AttemptMade(used), policy, now)
+            event = Event("jo", prospect.version + 1, now, now, made)
+            prospect, decision = advance(prospect, (event,), policies, now)
+        decision = policies.decision(prospect, now)
+    assert decision.decision is Verdict.CLOSE
+    assert decision.at is not None
+    calendar = LocalCalendar("UTC", policy.week, closed=policy.closed)
+    first = prospect.silence.attempts[0].at
+    return calendar.business_days(calendar.day(first), calendar.day(decision.at))
+
+
+@many(100)
+@given(st.data())
+def test_made_when_due_every_silence_ends_within_its_bounds(data: st.DataObject) -> None:
+    policy = data.draw(st.one_of(policies(faults=0), st.sampled_from(CATALOGUE)), label="policy")
+    assume(not policy.guards and not policy.calendar.closed and not policy.holidays_of)
     proof = prove(policy)
-    assume(proof.proved and not policy.guards and not policy.calendar.closed)
+    assume(proof.proved)
     bounds = proof.bounds
     assert bounds is not None
     assert 0 < bounds.attempts_in_24_hours <= bounds.attempts_in_7_days
     assert bounds.attempts_in_7_days <= bounds.attempts_in_30_days <= bounds.attempts_in_silence
-    assume(not any(one.rule == Rule.HORIZON for one in proof.unreachable))
-    assert bounds.business_days_to_end.shortest <= bounds.business_days_to_end.longest
+    days = bounds.business_days_to_end
+    assert days.shortest <= days.longest <= days.longest_by_mail <= days.longest_undelivered
+    # At any waking hour of any day, with a contact point on some of the channels.
+    minute = data.draw(st.integers(8 * 60, 21 * 60 - 1), label="minute")
+    day = data.draw(st.integers(0, 6), label="day")
+    start = datetime(2026, 3, 2, tzinfo=UTC) + timedelta(days=day, minutes=minute)
+    channels = data.draw(st.sets(st.sampled_from(sorted(policy.usable)), min_size=1))
+    points = tuple(ContactPoint(channel, f"{channel}-1") for channel in sorted(channels))
+    took = end_of(policy, start, points, data.draw(st.booleans(), label="own"))
+    by_mail = Channel.MAIL in channels
+    assert took <= (days.longest_by_mail if by_mail else days.longest)
+
+
+def test_the_longest_way_is_as_long_as_an_evening_makes_it() -> None:
+    """An owner's own call at seven in the evening: every gap is a day longer from there on."""
+    tip8 = builtin("tip8")
+    bounds = prove(tip8).bounds
+    assert bounds is not None
+    evening = datetime(2026, 3, 2, 19, tzinfo=UTC)
+    both = (ContactPoint(Channel.CALL, "1"), ContactPoint(Channel.EMAIL, "e"))
+    assert end_of(tip8, evening, both, own=True) == bounds.business_days_to_end.longest == 26
+    afternoon = datetime(2026, 3, 2, 16, tzinfo=UTC)
+    assert end_of(tip8, afternoon, both, own=False) == 24
 
 
 # Determinism --------------------------------------------------------------------------------------

@@ -169,4 +169,5 @@ def _bounds(bounds: Bounds) -> str:
         f"{bounds.attempts_in_24_hours} in any 24 hours, {bounds.attempts_in_7_days} in 7 days, "
         f"{bounds.attempts_in_30_days} in 30 days; "
         f"{days.shortest} to {days.longest} business days to its end"
+        + (f", {days.longest_by_mail} by mail" if days.longest_by_mail > days.longest else "")
     )

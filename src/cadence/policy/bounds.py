@@ -12,10 +12,9 @@ from cadence.core.events import Channel
 from cadence.core.stages import Stage
 from cadence.policy.business_time import Week
 from cadence.policy.charter import answer_business_days
-from cadence.policy.decision import Verdict
+from cadence.policy.longest import longest_to_the_exit
 from cadence.policy.model import Touchpoint
 from cadence.policy.states import Graph, State
-from cadence.policy.witness import begin, beginnings
 
 __all__ = ["Bounds", "BusinessDays", "bounds", "least_days"]
 
@@ -28,12 +27,14 @@ class BusinessDays(msgspec.Struct, frozen=True):
 
     Attributes:
         shortest: everything is passed over that can be.
-        longest: every touch is made when it is due, and the polite exit reaches them.
+        longest: every touch is made when it is due, and the polite exit reaches them at once.
+        longest_by_mail: the same, where mail alone is left for it.
         longest_undelivered: it reaches them on the last of their channels only, and by mail.
     """
 
     shortest: int
     longest: int
+    longest_by_mail: int
     longest_undelivered: int
 
 
@@ -104,14 +105,15 @@ def bounds(graph: Graph, never: AbstractSet[str]) -> Bounds:
         # Then an owner's own attempt, which begins a silence, takes the place of none of them.
         points.insert(0, exit_point)
     day, week, month = (min(most, _most_within(points, policy.week, days)) for days in (1, 7, 30))
-    longest, largest = _longest(graph)
-    undelivered = longest + (exits - 1) * largest
+    to_exit, largest = longest_to_the_exit(graph)
+    answer = exit_point.step.answer_within
+    longest = to_exit + answer_business_days(answer, frozenset())
+    by_mail = longest
     if Channel.MAIL in policy.usable:
-        answer = exit_point.step.answer_within
-        by_mail = answer_business_days(answer, frozenset({Channel.MAIL}))
-        undelivered += by_mail - answer_business_days(answer, frozenset())
-    # The horizon cuts the plan short, which the states do not know.
-    days = BusinessDays(min(_shortest(graph), longest), longest, undelivered)
+        by_mail = to_exit + answer_business_days(answer, frozenset({Channel.MAIL}))
+    undelivered = by_mail + (exits - 1) * largest
+    # The horizon cuts the plan short, which the sums of the shortest way do not know.
+    days = BusinessDays(min(_shortest(graph), longest), longest, by_mail, undelivered)
     return Bounds(most, day, week, month, days)
 
 
@@ -161,18 +163,3 @@ def _shortest(graph: Graph) -> int:
 
 def _business_days(point: Touchpoint) -> int:
     return 0 if point.after is None else point.after.gap[0]
-
-
-def _longest(graph: Graph) -> tuple[int, int]:
-    """Business days to the close if every touch is made when due, played through the engine; and
-    the largest gap on the way, which an exit tried again waits for.
-    """
-    policy = graph.policy
-    rehearsal = begin(policy, policy.usable, beginnings(policy)[0], guidelines=True)
-    for _ in range(3 * len(graph.points) + 20):
-        if rehearsal.make().decision is Verdict.CLOSE:
-            break
-    exit_point = policy.exit_point
-    planned = 0 if exit_point is None else _business_days(exit_point)
-    largest = max(planned, rehearsal.prospect.silence.largest_gap.business_days)
-    return rehearsal.business_day, largest

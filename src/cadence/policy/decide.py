@@ -282,6 +282,9 @@ def _place(
         return _Place(AttemptStage.EXTRA, None, None, None, lasting, decision)
     touch = decision.touch
     broke = _breaches(prospect, policy, parts, at, decision, known_at)
+    if prospect.contact.recorded_at > known_at:
+        # They had spoken, and nobody knew: it carried out what was next before that.
+        broke = tuple(rule for rule in broke if rule not in _OF_THE_PLAN)
     attempts = prospect.silence.attempts
     # What was next at its time is known only if nothing was tried since; and before an appointment
     # there is no place to take.
@@ -313,6 +316,11 @@ def _place(
         if touch is None:
             stage, step = AttemptStage.EXTRA, None
     return _Place(stage, step, touch_id, _gap(prospect, policy, at), broke, decision)
+
+
+_OF_THE_PLAN: Final = frozenset(
+    {Rule.PLAN, Rule.APPOINTMENT, Rule.CONCERN, Rule.POLITE_EXIT, Rule.SUSPENDED}
+)
 
 
 def _breaches(

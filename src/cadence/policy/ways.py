@@ -92,12 +92,14 @@ def ways(first: Policy, second: Policy) -> Iterator[Way]:
         around = datetime.combine(day, time(), UTC)
         for how in hows:
             # A day that one closes is met only on the other's way.
-            for leader in pair:
-                yield Way(leader, both, how, around, True, None, False)
+            for agreed in (False, True):
+                for leader in pair:
+                    yield Way(leader, both, how, around, agreed, None, False)
     for day in own:
         around = datetime.combine(day, time(), UTC)
         for how in hows:
-            yield Way(first, both, how, around, True, _COUNTRY, False)
+            for agreed in (False, True):
+                yield Way(first, both, how, around, agreed, _COUNTRY, False)
 
 
 def _days(pair: Pair) -> tuple[list[date], list[date]]:

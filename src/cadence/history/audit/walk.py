@@ -199,7 +199,8 @@ class Auditor:
         if nothing is not None:
             return [nothing]
         breaches = [*timing(file, made, before, doubt), *self._guarded(file, made)]
-        if not any(one.learnt is None or one.learnt <= made.at for one in (*others, *breaches)):
+        # What was lost since is no longer next; what was next at its time can't be known any more.
+        if not (others or any(one.learnt is None or one.learnt <= made.at for one in breaches)):
             breach = plan_breach(file, made, data, before)
             if breach is not None:
                 breaches.append(breach)
@@ -222,9 +223,12 @@ class Auditor:
         """Turn breaches into findings, and say what the history says of them itself."""
         said = data.broke
         real = False
+        known_later: set[str] = set()
         for one in breaches:
-            if one.learnt is not None and one.learnt > event.occurred_at and one.rule not in said:
+            if one.learnt is not None and one.learnt > event.occurred_at:
+                # Also where the attempt says so: whoever wrote it down afterwards knew by then.
                 self._add(file, event.version, one, Noticed.HINDSIGHT)
+                known_later.add(one.rule)
                 continue
             real = True
             noticed = Noticed.UNNOTICED
@@ -233,7 +237,7 @@ class Auditor:
             self._add(file, event.version, one, noticed, data.why)
         if not real:
             noticed = Noticed.SAID_SO if data.why else Noticed.RECORDED
-            for rule in dict.fromkeys(said):
+            for rule in dict.fromkeys(rule for rule in said if rule not in known_later):
                 because = "the attempt says so itself; nothing else in the history does"
                 self._add(file, event.version, Breach(rule, because), noticed, data.why)
 
