@@ -11,7 +11,8 @@ from typing import Final
 
 from measure import Figure, Plan, figure
 
-from cadence.policy import Policy, builtin, builtin_names, prove, read_text
+from cadence.policy import Policy, builtin, builtin_names, prove
+from cadence.policy.load import read_text
 
 __all__ = ["NAME", "run"]
 

@@ -18,7 +18,8 @@ from cadence.core import (
     ProspectAdded,
     fold,
 )
-from cadence.policy import Command, Decision, Policy, Rule, builtin, decide, read_text
+from cadence.policy import Command, Decision, Policy, Rule, builtin, decide
+from cadence.policy.load import read_text
 
 __all__ = [
     "CALL",

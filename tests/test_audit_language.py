@@ -25,7 +25,8 @@ from cadence.core.events import (
     ReplyReceived,
 )
 from cadence.history.audit import Auditor, Noticed
-from cadence.policy import Policy, Rule, read_text
+from cadence.policy import Policy, Rule
+from cadence.policy.load import read_text
 from engine_lives import CALL, DAY, HOUR, PLACES, Place, live
 from test_audit import _CALENDAR, attempt, found, later, plant, rules
 

@@ -161,4 +161,4 @@ def test_the_tutorial_can_be_followed(
     done = subprocess.run(
         [*command, "test_our_way.py"], capture_output=True, text=True, check=False
     )
-    assert "10 passed" in done.stdout, done.stdout
+    assert "11 passed" in done.stdout, done.stdout

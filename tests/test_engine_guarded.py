@@ -19,10 +19,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from cadence.core.events import Channel, OptOutRequested
 from cadence.core.prospect import Prospect
-from cadence.policy import Policy, Rule, builtin, charter, prove, read_text
+from cadence.policy import Policy, Rule, builtin, charter, prove
 from cadence.policy.business_time import BusinessTime
 from cadence.policy.case import Case
 from cadence.policy.charter import Counts
+from cadence.policy.load import read_text
 from cadence.policy.model import Touchpoint
 from cadence.policy.rehearsal import Rehearsal
 from cadence.policy.states import Graph

@@ -53,7 +53,6 @@ from cadence.policy import (
     decide,
     next_touch,
     prove,
-    read_text,
 )
 from cadence.policy import custom_guard as calling
 from cadence.policy.case import time_for
@@ -67,6 +66,7 @@ from cadence.policy.guards import (
     Lasting,
     Pause,
 )
+from cadence.policy.load import read_text
 from cadence.testing.strategies import histories, policies
 
 BASE = """

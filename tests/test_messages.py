@@ -22,7 +22,14 @@ from cadence.core import (
     fold,
 )
 from cadence.errors import PolicyError
-from cadence.messages import compose, lint_policy, lint_script, script_names, script_text
+from cadence.messages import (
+    check_scripts,
+    compose,
+    lint_policy,
+    lint_script,
+    script_names,
+    script_text,
+)
 from cadence.messages.scripts import render
 from cadence.policy import Policies, Policy, builtin, builtin_names
 from cadence.policy.model import StepPart
@@ -234,3 +241,35 @@ def test_a_script_that_can_not_be_said_says_so_and_keeps_nobody_from_being_calle
     text: str,
 ) -> None:
     assert "ours can't be said" in render("ours", {"ours": text}, {"name": "Jerry"})
+
+
+@pytest.mark.parametrize(
+    ("script", "scripts", "what", "mend"),
+    [
+        ("spacd", {}, "steps[3].parts[0].script: 'spacd' is no script", "did you mean spaced?"),
+        (
+            "mine",
+            {"mine": "Hello {{ nam }}"},
+            "steps[3].parts[0].script: 'mine' says 'nam', which nothing fills",
+            "did you mean name?",
+        ),
+        ("mine", {"mine": "Hello {{ name"}, "'mine', line 1: ", "mend it under [scripts]"),
+    ],
+)
+def test_a_policy_whose_script_can_not_be_said_is_refused_before_any_prospect_meets_it(
+    script: str, scripts: dict[str, str], what: str, mend: str
+) -> None:
+    tip8 = builtin("tip8")
+    part = msgspec.structs.replace(tip8.steps[3].parts[0], script=script)
+    spaced = msgspec.structs.replace(tip8.steps[3], parts=(part,))
+    steps = (*tip8.steps[:3], spaced, *tip8.steps[4:])
+    with pytest.raises(PolicyError) as error:
+        check_scripts(msgspec.structs.replace(tip8, steps=steps, scripts=scripts), "ours.toml")
+    assert error.value.what.startswith("ours.toml: steps[3]")
+    assert what in error.value.what
+    assert error.value.mend == mend
+
+
+def test_every_script_of_the_catalogue_can_be_said() -> None:
+    for name in builtin_names():
+        check_scripts(builtin(name), name)

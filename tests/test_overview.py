@@ -30,7 +30,7 @@ from cadence.core import (
     fold,
 )
 from cadence.history import overview, overview_page
-from cadence.history.overview import Rate, stay_words, to_builtins
+from cadence.history.overview import Rate, claim_words, stay_words, to_builtins
 from cadence.store import Cadence
 from strategies import histories
 
@@ -69,6 +69,25 @@ def test_an_attempt_is_counted_by_its_place_in_its_silence() -> None:
     numbers = {line.number: (line.rate.of, line.rate.reached) for line in found.attempts}
     assert numbers == {1: (3, 2), 2: (1, 0), 3: (1, 1)}
     assert (found.appointment.of, found.appointment.reached) == (2, 1)
+
+
+def test_an_attempt_whose_outcome_nobody_knows_is_in_no_share() -> None:
+    found = overview(
+        [
+            history((1, call("on_time", "unknown"))),
+            history((1, call("on_time", "unknown")), (2, call("ten_minutes", "unknown"))),
+            history((1, call("on_time", "connected"))),
+        ]
+    )
+    first, second = (line.rate for line in found.attempts)
+    assert (first.of, first.reached, first.unknown, first.share) == (3, 1, 2, 1.0)
+    assert first.interval == Rate(1, 1).interval
+    assert (second.of, second.unknown, second.share, second.interval) == (1, 1, None, None)
+    assert "Of 1 attempts at the appointment itself whose outcome is known" in claim_words(
+        found.appointment
+    )
+    assert "no outcome is known" in claim_words(Rate(4, 0, 4))
+    assert to_builtins(found)["attempts"][1]["unknown"] == 1
 
 
 def test_an_attempt_learnt_of_after_its_silence_has_no_number() -> None:
@@ -179,6 +198,7 @@ def test_the_command_shows_the_same_as_table_json_and_page(run: Run, tmp_path: P
     assert found["appointment"] == {
         "made": 2,
         "connected": 1,
+        "unknown": 0,
         "share": 0.5,
         "low": 0.0945,
         "high": 0.9055,

@@ -637,3 +637,17 @@ def test_a_preview_shows_how_far_it_is(people: Cli, db: Path, ours: str) -> None
     assert code == 0, text
     assert "looking" in text
     assert "would move" in text
+
+
+def test_a_policy_with_a_misspelt_script_is_neither_checked_nor_adopted(
+    people: Cli, db: Path, folder: Path
+) -> None:
+    text = to_toml(OURS)
+    assert 'script = "spaced"' in text
+    misspelt = text.replace('script = "spaced"', 'script = "spacd"')
+    (folder / "misspelt.toml").write_text(misspelt, encoding="utf-8")
+    before = db.read_bytes()
+    for command in (("check",), ("adopt", "--all"), ("adopt", "--all", "--apply")):
+        done = people("policy", command[0], "misspelt.toml", *command[1:])
+        two_lines(done, 2, "misspelt.toml: steps[", "'spacd' is no script", "did you mean spaced?")
+    assert db.read_bytes() == before

@@ -24,7 +24,8 @@ from cadence.core.events import AttemptMade, Channel, Event
 from cadence.core.wire import encode_line
 from cadence.errors import PolicyError
 from cadence.history import import_jsonl, replay
-from cadence.policy import Decision, Policies, Policy, Proof, Rule, load, loads, prove, read_text
+from cadence.policy import Decision, Policies, Policy, Proof, Rule, load, loads, prove
+from cadence.policy.load import read_text
 from cadence.policy.prove import CHARTER
 from cadence.policy.rehearsal import Rehearsal
 from cadence.policy.witness import begin, beginnings

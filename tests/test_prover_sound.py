@@ -42,9 +42,9 @@ from cadence.policy import (
     builtin_names,
     complete_attempt,
     prove,
-    read_text,
 )
 from cadence.policy.business_time import LocalCalendar
+from cadence.policy.load import read_text
 from cadence.store import Cadence
 from cadence.testing.charter_check import breaches
 from cadence.testing.strategies import History, Moment, histories, policies, policy_texts

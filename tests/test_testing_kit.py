@@ -19,7 +19,8 @@ import bad_guards
 from cadence.core.events import AttemptMade, Channel, ProspectAdded
 from cadence.core.evolve import fold
 from cadence.history import import_jsonl
-from cadence.policy import Delay, Policy, Veto, builtin, prove, read_text
+from cadence.policy import Delay, Policy, Veto, builtin, prove
+from cadence.policy.load import read_text
 from cadence.store import Cadence
 from cadence.testing import (
     GuardContract,
@@ -231,7 +232,7 @@ def run(*names: str) -> subprocess.CompletedProcess[str]:
 def test_the_good_example_passes_with_three_lines_each() -> None:
     done = run("test_our_way.py")
     assert done.returncode == 0, done.stdout
-    assert "10 passed" in done.stdout
+    assert "11 passed" in done.stdout
     source = (EXAMPLE / "test_our_way.py").read_text(encoding="utf-8")
     contract = re.findall(r"^(?:from cadence.*|class .*|    \w+ = .*)$", source, re.MULTILINE)
     assert len(contract) == 1 + 2 + 2

@@ -26,7 +26,8 @@ from cadence.core.events import (
 )
 from cadence.history.whatif import Answered, Compared, compare
 from cadence.history.whatif_page import page
-from cadence.policy import Policy, builtin, read_text
+from cadence.policy import Policy, builtin
+from cadence.policy.load import read_text
 from engine_lives import DAY, HOUR, PLACES, Place, live
 from strategies import histories
 from test_audit import CARING, SHORT, attempt, later, places, plant

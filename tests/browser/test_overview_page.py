@@ -48,10 +48,10 @@ def test_it_shows_what_the_json_says(
                 line[key] for key in ("reached", "now", "stays")
             ]
         for line, row in zip(found["attempts"], rows[len(reached) :], strict=True):
-            assert [int(row[n]) for n in (0, 2, 3)] == [
-                line[key] for key in ("number", "made", "connected")
+            assert [int(row[n]) for n in (0, 2, 3, 4)] == [
+                line[key] for key in ("number", "made", "connected", "unknown")
             ]
-            assert row[4] == f"{100 * line['share']:.0f} %"
+            assert row[5] == f"{100 * line['share']:.0f} %"
         ours = found["appointment"]
         assert f"Of {ours['made']} attempts" in tab.text("#claim-text")
         assert "the source claims 70 %" in tab.text("#claim-text")

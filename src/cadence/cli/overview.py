@@ -68,12 +68,13 @@ def _lines(found: Overview) -> Iterable[str]:
     if found.attempts:
         yield ""
         yield paint(
-            f"{'attempt':>7} {'made':>9} {'connected':>10} {'share':>6} {'95 % interval':>14}",
+            f"{'attempt':>7} {'made':>9} {'connected':>10} {'unknown':>9} {'share':>6} "
+            f"{'95 % interval':>14}",
             "bold",
         )
     for one in found.attempts:
         rate = one.rate
-        counts = f"{rate.of:>9,} {rate.reached:>10,} {percent(rate.share):>6}"
+        counts = f"{rate.of:>9,} {rate.reached:>10,} {rate.unknown:>9,} {percent(rate.share):>6}"
         yield f"{one.number:>7} {counts} {interval_words(rate):>14}"
     if found.late:
         yield f"{found.late:,} attempts were learnt of after their silence had ended; not counted"

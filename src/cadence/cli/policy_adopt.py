@@ -46,8 +46,11 @@ def register(app: typer.Typer) -> None:
         Nobody is contacted sooner than was promised. Interrupted, and repeated, it goes on where
         it stopped.
         """
+        from cadence.messages import check_scripts  # loads templates, which few commands need
+
         found = find_policy(policy)
         require_proof(found, policy)
+        check_scripts(found, policy)
         if not prospects and not everybody:
             raise InputError("nobody is named", "name prospects, or say --all")
         if prospects and everybody:

@@ -63,7 +63,10 @@ def register(app: typer.Typer) -> None:
             raise InputError(
                 "--save -: standard output is for the proof", "name a file, or use --json"
             )
+        from cadence.messages import check_scripts  # loads templates, which few commands need
+
         found = find_policy(policy)
+        check_scripts(found, policy)
         proof = prove(found)
         shown = next((one for one in proof.refuted if one.counterexample), None)
         if save is not None and shown is not None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cadence.core.events import AttemptMade, AttemptStage, Event
+from cadence.core.events import AttemptMade, AttemptStage, Disposition, Event
 from cadence.core.evolve import evolve
 from cadence.core.prospect import Prospect
 from cadence.core.stages import Stage
@@ -36,22 +36,34 @@ _Z: Final = 1.959964  # of a normal distribution, for 95 %
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """How many of how many, with the interval that the true share lies in with 95 % confidence."""
+    """How many of how many, with the interval that the true share lies in with 95 % confidence.
+
+    Attributes:
+        of: how many attempts were made.
+        reached: how many of them reached the person.
+        unknown: of how many nobody knows; they are in no share.
+    """
 
     of: int
     reached: int
+    unknown: int = 0
+
+    @property
+    def known(self) -> int:
+        """Of how many it is known whether they reached the person."""
+        return self.of - self.unknown
 
     @property
     def share(self) -> float | None:
-        """From 0 to 1; ``None`` of nothing."""
-        return self.reached / self.of if self.of else None
+        """From 0 to 1; ``None`` where nothing is known."""
+        return self.reached / self.known if self.known else None
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Wilson's score interval; ``None`` of nothing."""
-        if not self.of:
+        """Wilson's score interval; ``None`` where nothing is known."""
+        if not self.known:
             return None
-        share, n = self.reached / self.of, self.of
+        share, n = self.reached / self.known, self.known
         scale = 1 + _Z**2 / n
         middle = (share + _Z**2 / (2 * n)) / scale
         half = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)) / scale
@@ -128,7 +140,8 @@ class _Counts:
         self.stays: dict[Stage, list[timedelta]] = {stage: [] for stage in Stage}
         self.made: Counter[int] = Counter()
         self.connected: Counter[int] = Counter()
-        self.on_time = self.on_time_connected = 0
+        self.unknown: Counter[int] = Counter()
+        self.on_time = self.on_time_connected = self.on_time_unknown = 0
 
     def add(self, history: Sequence[Event]) -> None:
         prospect: Prospect | None = None
@@ -155,15 +168,18 @@ class _Counts:
     def _attempt(
         self, before: Prospect | None, after: Prospect, event: Event, data: AttemptMade
     ) -> None:
+        unknown = all(part.disposition is Disposition.UNKNOWN for part in data.parts)
         if data.stage is AttemptStage.ON_TIME:
             self.on_time += 1
             self.on_time_connected += data.connected
+            self.on_time_unknown += unknown
         number = _number(before, after, event)
         if number is None:
             self.late += 1
         else:
             self.made[number] += 1
             self.connected[number] += data.connected
+            self.unknown[number] += unknown
 
     def result(self) -> Overview:
         return Overview(
@@ -171,11 +187,13 @@ class _Counts:
             self.events,
             tuple(self._stage(stage) for stage in Stage),
             tuple(
-                AttemptLine(number, Rate(self.made[number], self.connected[number]))
+                AttemptLine(
+                    number, Rate(self.made[number], self.connected[number], self.unknown[number])
+                )
                 for number in sorted(self.made)
             ),
             self.late,
-            Rate(self.on_time, self.on_time_connected),
+            Rate(self.on_time, self.on_time_connected, self.on_time_unknown),
         )
 
     def _stage(self, stage: Stage) -> StageLine:
@@ -238,6 +256,7 @@ def _rate(rate: Rate) -> dict[str, Any]:
     return {
         "made": rate.of,
         "connected": rate.reached,
+        "unknown": rate.unknown,
         "share": None if rate.share is None else round(rate.share, 4),
         "low": None if interval is None else round(interval[0], 4),
         "high": None if interval is None else round(interval[1], 4),
@@ -276,7 +295,12 @@ def claim_words(rate: Rate) -> str:
     claim = f"the source claims {percent(CLAIMED)}"
     if not rate.of:
         return f"No attempt was made at an appointment yet; {claim}."
+    if not rate.known:
+        return f"Of {rate.of:,} attempts at the appointment itself no outcome is known; {claim}."
+    what = f"{rate.of:,} attempts at the appointment itself"
+    if rate.unknown:
+        what = f"{rate.known:,} attempts at the appointment itself whose outcome is known"
     return (
-        f"Of {rate.of:,} attempts at the appointment itself {rate.reached:,} reached the person: "
+        f"Of {what} {rate.reached:,} reached the person: "
         f"{percent(rate.share)} ({interval_words(rate)}); {claim}."
     )

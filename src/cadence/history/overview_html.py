@@ -59,6 +59,7 @@ def _rate(rate: Rate) -> dict[str, Any]:
     return {
         "made": f"{rate.of:,}",
         "connected": f"{rate.reached:,}",
+        "unknown": f"{rate.unknown:,}",
         "share": percent(rate.share),
         "percent": None if rate.share is None else round(100 * rate.share, 3),
         "low": round(100 * low, 3),

@@ -2,6 +2,14 @@
 
 from cadence.messages.compose import compose
 from cadence.messages.scripts import script_names, script_text
-from cadence.messages.wording import Finding, lint_policy, lint_script
+from cadence.messages.wording import Finding, check_scripts, lint_policy, lint_script
 
-__all__ = ["Finding", "compose", "lint_policy", "lint_script", "script_names", "script_text"]
+__all__ = [
+    "Finding",
+    "check_scripts",
+    "compose",
+    "lint_policy",
+    "lint_script",
+    "script_names",
+    "script_text",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 from jinja2 import meta
@@ -13,7 +14,7 @@ from cadence.errors import PolicyError
 from cadence.messages.scripts import ENVIRONMENT, script_text
 from cadence.policy.model import Policy, Step, StepPart
 
-__all__ = ["Finding", "lint_policy", "lint_script"]
+__all__ = ["Finding", "check_scripts", "lint_policy", "lint_script"]
 
 _WHO_AND_HOW: Final = frozenset({"name", "time", "owner", "channel", "channels"})
 _WHO_AND_WHEN: Final = _WHO_AND_HOW | {"next_time", "appointment_time", "late"}
@@ -100,6 +101,42 @@ def lint_script(name: str, text: str, stage: AttemptStage) -> list[Finding]:
     if len(text) > _LONGEST + 200:
         found.append(Finding(name, f"{len(text)} characters are more than anybody reads"))
     return found
+
+
+def check_scripts(policy: Policy, file: str) -> None:
+    """Check that every script that ``policy`` names can be said.
+
+    Args:
+        policy: proved or not.
+        file: its name, for the error.
+
+    Raises:
+        PolicyError: there is no such script, it is no template, or has a placeholder that nothing
+            fills; names the key path.
+    """
+    for number, step in enumerate(policy.steps):
+        places = [(f"parts[{n}]", part) for n, part in enumerate(step.parts)]
+        for turn, parts in enumerate(step.rotation):
+            places += [(f"rotation[{turn}][{n}]", part) for n, part in enumerate(parts)]
+        for place, part in places:
+            path = f"{file}: steps[{number}].{place}.script"
+            try:
+                text = script_text(part.script, policy.scripts)
+            except PolicyError as error:
+                raise PolicyError(f"{path}: {part.script!r} is no script", error.mend) from None
+            try:
+                used = meta.find_undeclared_variables(ENVIRONMENT.parse(text))
+            except TemplateSyntaxError as error:
+                what = f"{path}: {part.script!r}, line {error.lineno}: {error.message}"
+                raise PolicyError(what, "mend it under [scripts]") from None
+            for placeholder in sorted(used - _ANYTHING):
+                near = get_close_matches(placeholder, _ANYTHING, n=1)
+                raise PolicyError(
+                    f"{path}: {part.script!r} says {placeholder!r}, which nothing fills",
+                    f"did you mean {near[0]}?"
+                    if near
+                    else f"one of {', '.join(sorted(_ANYTHING))}",
+                )
 
 
 def lint_policy(policy: Policy) -> list[Finding]:

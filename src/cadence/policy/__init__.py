@@ -19,7 +19,9 @@ from cadence.policy.decide import (
     decide,
 )
 from cadence.policy.decision import Decision, Delay, Reason, Touch, TouchPart, Verdict, Veto
-from cadence.policy.load import DEFAULT_POLICY, builtin, builtin_names, load, loads, read, read_text
+from cadence.policy.load import DEFAULT_POLICY, builtin, builtin_names, load, loads
+from cadence.policy.load import read as read_unproved
+from cadence.policy.load import read_text as read_unproved_text
 from cadence.policy.loop import advance
 from cadence.policy.model import Policy
 from cadence.policy.next_touch import next_touch
@@ -56,7 +58,7 @@ __all__ = [
     "loads",
     "next_touch",
     "prove",
-    "read",
-    "read_text",
+    "read_unproved",
+    "read_unproved_text",
     "time_for",
 ]

@@ -25,6 +25,8 @@ from hypothesis import strategies as st
 
 from cadence.core.events import Event
 from cadence.core.wire import encode_line
+from cadence.errors import PolicyError
+from cadence.messages import check_scripts
 from cadence.policy import custom_guard
 from cadence.policy.custom_guard import GuardFailed
 from cadence.policy.decision import Delay, Touch, Verdict, Veto
@@ -115,6 +117,13 @@ class PolicyContract:
         for one in prove(under_test).refuted:
             _fail(f"policy {under_test.id} breaks {one.rule}: {one.how}", one.counterexample)
 
+    def test_every_script_can_be_said(self, under_test: Policy) -> None:
+        """No message is an error text: every script is there, and something fills its gaps."""
+        try:
+            check_scripts(under_test, under_test.id)
+        except PolicyError as error:
+            _fail(f"{error.what}: {error.mend}")
+
     def test_every_step_can_be_reached(self, under_test: Policy) -> None:
         """No step is there in vain."""
         for one in prove(under_test).unreachable:
@@ -122,8 +131,9 @@ class PolicyContract:
 
     def test_every_silence_ends(self, under_test: Policy) -> None:
         """Somebody who never answers is let go, however the silence began."""
+        asks = any(one.step.requires.guidelines for one in under_test.touchpoints)
         for how in beginnings(under_test):
-            rehearsal = begin(under_test, under_test.usable, how, guidelines=True)
+            rehearsal = begin(under_test, under_test.usable, how, guidelines=asks)
             for _ in range(3 * len(under_test.touchpoints) + 20):
                 if rehearsal.make().decision in (Verdict.CLOSE, Verdict.TASK):
                     break
