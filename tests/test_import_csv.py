@@ -367,6 +367,60 @@ def test_an_activity_date_is_that_day_on_the_persons_own_calendar(zone: str) -> 
     assert "CompletedDateTime is missing" in str(made.uncertain)
 
 
+@pytest.mark.parametrize("theirs", ["Pacific/Kiritimati", "Asia/Tokyo", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("ours", ["America/Los_Angeles", "America/New_York", "Asia/Kolkata"])
+def test_of_somebody_who_is_known_a_bare_date_is_a_day_on_their_calendar(
+    theirs: str, ours: str
+) -> None:
+    app = Cadence.open()
+    known = datetime(2026, 1, 1, tzinfo=UTC)
+    app.execute("003A", ProspectAdded("Ann", theirs), at=known)
+    how = read_mapping(
+        f'extends = "salesforce_tasks"\n[prospect]\ntimezone = "{ours}"', "ours.toml"
+    )
+    imported(app, table(SF, task(CompletedDateTime="")), how)
+    made = app.history("003A")[1]
+    assert str(made.occurred_at.astimezone(ZoneInfo(theirs)).date()) == "2026-03-02"
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ({"IsClosed": "maybe"}, "IsClosed: 'maybe' is neither true nor false"),
+        ({"IsDeleted": "yes"}, "IsDeleted: 'yes' is neither true nor false"),
+        (
+            {"IsClosed": "", "Status": "Open"},
+            "IsClosed: '', Status: 'Open' does not say whether the task is closed",
+        ),
+    ],
+)
+def test_what_salesforce_never_writes_is_a_bad_line_and_no_attempt(
+    more: dict[str, object], what: str
+) -> None:
+    content = table(SF, task(), task(Id="00T2", **more))
+    assert bad_lines(content, SALESFORCE) == [(3, what)]
+
+
+@pytest.mark.parametrize(
+    ("more", "made"),
+    [
+        ({"IsClosed": "1", "Status": "Done"}, 1),
+        ({"IsClosed": "", "Status": "Completed"}, 1),
+        ({"IsClosed": "", "Status": "Deferred"}, 0),
+        ({"IsClosed": "0", "Status": "Open"}, 0),
+        ({"IsClosed": "TRUE", "IsDeleted": "1"}, 0),
+        ({"IsClosed": "true", "IsDeleted": ""}, 1),
+    ],
+)
+def test_an_attempt_is_a_task_that_was_closed_and_not_deleted(
+    more: dict[str, object], made: int
+) -> None:
+    app = Cadence.open()
+    imported(app, table(SF, task(**more)), SALESFORCE)
+    found = [e for p in app.prospects() for e in app.history(p) if isinstance(e.data, AttemptMade)]
+    assert len(found) == made
+
+
 def test_salesforce_tasks_are_ordered_by_when_they_were_completed() -> None:
     app = Cadence.open()
     rows = [

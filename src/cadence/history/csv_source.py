@@ -82,7 +82,7 @@ class CsvSource(Source):
                 if person is None:
                     tally.passed_over["about nobody: the columns of the id are empty"] += 1
                     continue
-                yield from mapped.found(number, rule, row, person)
+                yield from mapped.found(number, rule, row, person, zone_of=self.zone_of)
             except InputError as error:
                 yield BadLine.of(number, error)
 
@@ -142,7 +142,7 @@ def _read(mapping: Mapping) -> list[str]:
     for rule in mapping.rules:
         fields += [rule.channel, rule.disposition, rule.address, rule.intent, rule.reason]
         fields += [rule.text, rule.id, *(one.address for one in rule.contact_points or ())]
-        names += rule.when
+        names += (*rule.when, *rule.unless)
     names += [one.source for field in fields for one in fields_of(field) if isinstance(one, From)]
     return list(dict.fromkeys([*names, *mapping.required]))
 

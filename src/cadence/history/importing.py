@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from itertools import islice
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
+from cadence.core.evolve import fold
 from cadence.errors import InputError
 from cadence.history.builder import HistoryBuilder
-from cadence.history.source import Source, Tally
+from cadence.history.source import Source, Tally, ZoneOf
 from cadence.history.spool import BadLine, BadLines, Found, Spool
+from cadence.policy.zones import zone
 from cadence.store.application import Cadence, Progress
 from cadence.store.due import Prepared
 
@@ -142,6 +146,7 @@ def prepare(app: Cadence, source: Source, *, steps: Steps = _quietly) -> Import:
         StoreError: there is no room for what is read.
     """
     spool = Spool(by_time=source.by_time)
+    source.zone_of = _zones(app)
     try:
         with steps(READING) as progress:
             for number, item in enumerate(source):
@@ -173,6 +178,22 @@ def prepare(app: Cadence, source: Source, *, steps: Steps = _quietly) -> Import:
             spool.close()
         raise
     return Import(spool, source, skipped)
+
+
+def _zones(app: Cadence) -> ZoneOf:
+    """The zones of those whom ``app`` knows; asked once for each, as rows come."""
+    if not app.count():
+        return lambda prospect: None
+
+    @lru_cache(maxsize=4096)
+    def zone_of(prospect: str) -> ZoneInfo | None:
+        folded = fold(None, app.streams([prospect])[prospect])
+        try:
+            return None if folded is None else zone(folded.zones[0])
+        except InputError:
+            return None  # known with a zone that nobody knows: that of the row is the best there is
+
+    return zone_of
 
 
 def _groups(

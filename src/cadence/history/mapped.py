@@ -33,6 +33,7 @@ from cadence.core.wire import Line, check_id, to_utc
 from cadence.errors import InputError
 from cadence.history.mapping import Field, From, Rule, fields_of
 from cadence.history.mapping import Mapping as Model
+from cadence.history.source import ZoneOf
 from cadence.history.spool import Found
 from cadence.history.times import parse_time
 from cadence.policy.decide import check_fact
@@ -162,6 +163,15 @@ class Mapped:
         Raises:
             InputError: a value that can't be, such as an unknown zone.
         """
+        if rule.refuses is not None:
+            columns = [name for name, _ in (*rule.when, *rule.unless)]
+            values = ", ".join(
+                f"{self.label(name)}: {row.get(name, '')!r}" for name in dict.fromkeys(columns)
+            )
+            raise InputError(
+                f"{values} {rule.refuses}",
+                f'say what it means in a mapping that extends = "{self.model.name}"',
+            )
         ids = _read_ids(row, rule.ids)
         if not ids:
             return None
@@ -184,8 +194,12 @@ class Mapped:
         check_fact(data)
         return Person(ids, zone(zone_name), data)
 
-    def time(self, row: Row, person: Person) -> tuple[datetime, str | None]:
+    def time(self, row: Row, zone: ZoneInfo) -> tuple[datetime, str | None]:
         """When it happened, and why that is not certain.
+
+        Args:
+            row: what says so.
+            zone: on whose clock it is read, where it names none.
 
         Raises:
             InputError: it does not say, or says what is no time.
@@ -193,7 +207,7 @@ class Mapped:
         for at in self.model.record.times:
             value = row.get(at.source, "").strip()
             if value:
-                instant, is_day = parse_time(value, at, person.zone, self.label(at.source))
+                instant, is_day = parse_time(value, at, zone, self.label(at.source))
                 why = at.uncertain or ("only the day is known" if is_day else None)
                 return to_utc(instant, self.label(at.source)), why
         names = ", ".join(self.label(at.source) for at in self.model.record.times)
@@ -208,6 +222,7 @@ class Mapped:
         *,
         added_at: datetime | None = None,
         record: str | None = None,
+        zone_of: ZoneOf = lambda prospect: None,
     ) -> Iterator[Found]:
         """The events of a row, one for each person it is about.
 
@@ -218,21 +233,23 @@ class Mapped:
             person: who it is about.
             added_at: when the person was added, if they are not known; by default with the row.
             record: its id, where the mapping names no column for it.
+            zone_of: the zone of somebody who is known already; it goes before that of the row.
 
         Raises:
             InputError: a value that can't be.
         """
         data = rule.data(row)
-        instant, uncertain = self.time(row, person)
-        once = None
-        if rule.first_of_day:
-            once = f"{rule.number} {instant.astimezone(person.zone).date()}"
         record = self._record(row) or record
         command_id = None if record is None else f"{self.model.name}:{record}"
         given = _PARTS if isinstance(data, AttemptMade) else frozenset()
         by = self._by(row) or None
-        first = instant if added_at is None else min(added_at, instant)
         for one in person.ids:
+            where = zone_of(one) or person.zone
+            instant, uncertain = self.time(row, where)
+            once = None
+            if rule.first_of_day:
+                once = f"{rule.number} {instant.astimezone(where).date()}"
+            first = instant if added_at is None else min(added_at, instant)
             whole = person.data if len(person.ids) == 1 else replace(person.data, name=one)
             added = Line(one, first, whole, frozenset())
             line = Line(
@@ -248,11 +265,9 @@ class Ready:
         self.number = number
         self.rule = rule
         self.first_of_day = rule.first_of == "day"
-        self.passes_over = rule.because
-        self.when = [
-            (name, frozenset(one.strip().casefold() for one in _several(values)))
-            for name, values in rule.when.items()
-        ]
+        self.passes_over = rule.because if rule.event == "pass_over" else None
+        self.refuses = rule.because if rule.event == "bad_line" else None
+        self.when, self.unless = _conditions(rule.when), _conditions(rule.unless)
         about = mapped.model.prospect
         self.ids = fields_of(about.id if rule.id is None else rule.id)
         points = about.contact_points if rule.contact_points is None else rule.contact_points
@@ -263,17 +278,17 @@ class Ready:
         }
         fields = (rule.channel, rule.disposition, rule.intent, rule.reason)
         constant = all(one is None or isinstance(one, str) for one in fields)
+        made = rule.event not in ("pass_over", "bad_line")
         self._always: Data | None = None
-        if constant and rule.address is None and rule.text is None and rule.event != "pass_over":
+        if constant and rule.address is None and rule.text is None and made:
             self._always = self._make({})
 
     def fits(self, row: Row) -> bool:
         """Whether the rule is for this row."""
-        for name, values in self.when:
-            value = row.get(name, "").strip()
-            if value.casefold() not in values and not (value and "*" in values):
+        for condition in self.when:
+            if not _holds(condition, row):
                 return False
-        return True
+        return not any(_holds(condition, row) for condition in self.unless)
 
     def data(self, row: Row) -> Data:
         """What happened.
@@ -308,6 +323,22 @@ class Ready:
                 f"{name}: {value!r} is no {name}" if value else f"{name}: is empty",
                 f"one of {', '.join(kind)}; translate it with a table in the mapping",
             ) from None
+
+
+_Condition = tuple[str, frozenset[str]]
+
+
+def _conditions(columns: Mapping[str, str | tuple[str, ...]]) -> list[_Condition]:
+    return [
+        (name, frozenset(one.strip().casefold() for one in _several(values)))
+        for name, values in columns.items()
+    ]
+
+
+def _holds(condition: _Condition, row: Row) -> bool:
+    name, values = condition
+    value = row.get(name, "").strip()
+    return value.casefold() in values or bool(value and "*" in values)
 
 
 def _read_ids(row: Row, fields: tuple[str | From, ...]) -> tuple[str, ...]:

@@ -99,18 +99,20 @@ class RecordFields(_Table, frozen=True):
         return (self.at,) if isinstance(self.at, At) else self.at
 
 
-Kind = Literal["attempt", "reply", "end", "opt_out", "interest", "pass_over"]
+Kind = Literal["attempt", "reply", "end", "opt_out", "interest", "pass_over", "bad_line"]
 
 
 class Rule(_Table, frozen=True):
     """Which rows become which event; of several rules the first that fits.
 
-    ``when``: what must stand in which columns; ``*`` is anything, an empty text nothing. ``id`` and
+    ``when``: what must stand in which columns; ``*`` is anything, an empty text nothing.
+    ``unless``: what may not, in the same form; any one of them is enough. ``id`` and
     ``contact_points`` take the place of those of the prospect.
     """
 
     event: Kind
     when: dict[str, str | tuple[str, ...]] = {}
+    unless: dict[str, str | tuple[str, ...]] = {}
     channel: Field | None = None
     disposition: Field | None = None
     address: Field | None = None

@@ -44,6 +44,7 @@ _KINDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "opt_out": ((), ("channel",)),
     "interest": (("text",), ()),
     "pass_over": (("because",), ()),
+    "bad_line": (("because",), ()),
 }
 """Which keys each kind of event must have, and which it may have."""
 

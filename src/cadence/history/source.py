@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
+from zoneinfo import ZoneInfo
 
 from cadence.core.events import Data
 from cadence.history.spool import BadLine, Found
@@ -32,6 +33,10 @@ class Tally:
         self.prospects_passed_over = 0
 
 
+ZoneOf = Callable[[str], ZoneInfo | None]
+"""The zone of a prospect by id; ``None`` where nobody of that id is known."""
+
+
 class Source(ABC):
     """A file, as something to import.
 
@@ -44,6 +49,7 @@ class Source(ABC):
         keep_changed: whether a record that was imported before with other content is passed over,
             not refused.
         needs: a prospect that has none of these is passed over.
+        zone_of: the zone of somebody who is known already, on whose calendar a bare date is a day.
     """
 
     by_time = False
@@ -56,6 +62,7 @@ class Source(ABC):
         position: says how many bytes have been read, and how many there are if that is known.
         """
         self.tally = Tally()
+        self.zone_of: ZoneOf = lambda prospect: None
         self.position = position or (lambda: (self.tally.rows, None))
 
     @abstractmethod

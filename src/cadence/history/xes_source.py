@@ -76,7 +76,13 @@ class XesSource(Source):
                     record = f"{record} #{equal[record]}"
                 try:
                     yield from self._mapped.found(
-                        line, rule, row, person, added_at=added_at, record=record
+                        line,
+                        rule,
+                        row,
+                        person,
+                        added_at=added_at,
+                        record=record,
+                        zone_of=self.zone_of,
                     )
                 except InputError as error:
                     yield BadLine.of(line, error)
@@ -84,7 +90,7 @@ class XesSource(Source):
     def _begin(self, case: Case, person: Person) -> datetime | None:
         """When the case began; ``None`` if its first event does not say."""
         try:
-            return self._mapped.time(case.events[0][1], person)[0]
+            return self._mapped.time(case.events[0][1], person.zone)[0]
         except InputError:
             return None
 
