@@ -60,6 +60,8 @@ class HistoryBuilder:
         if source.needs is not None and not self._has(source.needs, found):
             source.tally.prospects_passed_over += 1
             return
+        if self._stored and any(one.added is not None for one in found):
+            self.skipped += 1  # that the person was added
         for number, line, added, once in found:
             if once is not None:
                 if once in self._once:
