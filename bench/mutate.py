@@ -65,6 +65,7 @@ MODULES: Final = (
     "cadence.policy.course",
     "cadence.policy.decide",
     "cadence.policy.guards",
+    "cadence.policy.longest",
     "cadence.policy.next_touch",
     "cadence.policy.parts",
     "cadence.policy.plan",

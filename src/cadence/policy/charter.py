@@ -9,7 +9,7 @@ a version of its own. A rule that needs no function here (``order``, ``forgotten
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -28,13 +28,13 @@ __all__ = [
     "MIN_ANSWER_BUSINESS_DAYS",
     "SPACED_CAP",
     "Counts",
-    "Ratchet",
     "Rule",
     "allowed_channels",
     "answer_business_days",
     "contact_points_left",
     "counts",
     "gap_allows_from",
+    "gap_made_by",
     "largest_gap",
     "spaced_cap_reached",
     "stops",
@@ -193,24 +193,10 @@ def largest_gap(
     return largest
 
 
-class Ratchet(NamedTuple):
-    """The gap that the next attempt has to keep.
-
-    Attributes:
-        from_then: the first instant at which it does.
-        largest: the gap.
-        events: the attempts that it comes from: the one that made it so large, and the last.
-    """
-
-    from_then: datetime
-    largest: Gap
-    events: tuple[int, ...]
-
-
 def gap_allows_from(
     prospect: Prospect, time: BusinessTime, suspended: tuple[Suspended, ...] | None
-) -> Ratchet | None:
-    """From when on an attempt keeps the gaps from shrinking.
+) -> tuple[datetime, Gap] | None:
+    """From when on an attempt keeps the gaps from shrinking, and the gap that it must keep.
 
     No attempt comes sooner after the last one than the largest gap so far of the silence, whether
     lateness, a holiday or a guard made it so large. ``None`` if there is nothing to keep.
@@ -221,8 +207,15 @@ def gap_allows_from(
     largest = largest_gap(prospect, time, suspended)
     if not (largest.business_days or largest.minutes):
         return None
-    last = attempts[-1]
-    # Of several as large the latest; none where it is measured only now.
-    made = next((one.version for one in reversed(attempts) if one.gap == largest), last.version)
-    from_then = time.earliest_with_gap(last.at, largest, suspended)
-    return Ratchet(from_then, largest, tuple(sorted({made, last.version})))
+    return time.earliest_with_gap(attempts[-1].at, largest, suspended), largest
+
+
+def gap_made_by(prospect: Prospect, largest: Gap) -> tuple[int, ...]:
+    """The attempts that the ratchet comes from: the one that made the gap so large, and the last.
+
+    Of several as large it is the latest; of a gap that is measured only now, the last attempt.
+    """
+    attempts = prospect.silence.attempts
+    last = attempts[-1].version
+    made = next((one.version for one in reversed(attempts) if one.gap == largest), last)
+    return tuple(sorted({made, last}))

@@ -336,12 +336,13 @@ def _ratcheted(case: Case, step: Step, due: datetime, floor: datetime) -> list[D
     A touch that it replaces keeps its gap at ``floor``: the ratchet asks for no more than that.
     """
     ratchet = charter.gap_allows_from(case.prospect, case.time, case.suspended)
-    if ratchet is None or ratchet.from_then <= due:
+    if ratchet is None or ratchet[0] <= due:
         return []
-    last, largest = case.prospect.silence.attempts[-1], ratchet.largest
+    from_then, largest = ratchet
+    last = case.prospect.silence.attempts[-1]
     planned = max(due, floor)
-    until = keeping(case.time, step, largest, planned, ratchet.from_then, last.at)
-    if ratchet.from_then <= floor:
+    until = keeping(case.time, step, largest, planned, from_then, last.at)
+    if from_then <= floor:
         until = min(until, floor)
     working = until
     if case.suspended is not None:
@@ -357,7 +358,8 @@ def _ratcheted(case: Case, step: Step, due: datetime, floor: datetime) -> list[D
             "gaps never shrink: the largest so far is {} {}: +{}",
             (measure, unit, Span(working - due)),
         )
-        found.append(Delayed(Rule.GAP, working, because, ratchet.events, DESIGN))
+        made_by = charter.gap_made_by(case.prospect, largest)
+        found.append(Delayed(Rule.GAP, working, because, made_by, DESIGN))
     if until > working:
         away = tuple(s.version for s in case.prospect.silence.suspensions)
         because = Said(

@@ -115,10 +115,9 @@ def require_proof(policy: Policy, name: str | None = None) -> None:
     refuted = prove(policy).refuted
     if refuted:
         rules = ", ".join(one.rule for one in refuted)
-        called = name or policy.id
         raise UnprovedPolicy(
-            f"{called}: policy {policy.id} is refuted: {rules}: {refuted[0].how}",
-            f"see the history on which it goes wrong with: cadence policy check {called}",
+            f"{name or policy.id}: policy {policy.id} is refuted: {rules}: {refuted[0].how}",
+            f"see the history on which it goes wrong with: cadence policy check {name or 'FILE'}",
         )
 
 
