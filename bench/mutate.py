@@ -5,7 +5,8 @@
 
 Each *mutant* is the program with one small change (``mutants.py``). It is *killed* when a test
 fails, and *survives* when all pass: then either a test is missing or the change means nothing. The
-report has the score of each module and every survivor with its line.
+report has the score of each module and every survivor with its line. Stopped with Ctrl-C, it reports
+on what was tried so far, in no order.
 
 How it goes. A snapshot of ``src`` and ``tests`` is taken, so nothing that is edited meanwhile
 disturbs it. The tests run once, with coverage, to learn which of them reach which line; those that
@@ -334,33 +335,41 @@ def _run_all(
         )
 
     with progress("mutants", len(todo)) as done:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                module, mutant = waiting.pop()
-                rounds = _tests_of(reach, module, mutant)
-                usual = sum(reach.seconds[name] for names in rounds for name in names)
-                one = _Running(module, mutant, time.monotonic(), min(_LARGEST_WAIT, 20 + 5 * usual))
-                if not rounds:
-                    finish(one, "unreached")
-                    continue
-                child = _fork(
-                    place,
-                    lambda m=module, u=mutant, r=rounds: _try(place, m, u, r, examples),
-                )
-                running[child] = one
-            for child, one in list(running.items()):
-                ended, status = os.waitpid(child, os.WNOHANG)
-                if ended:
-                    del running[child]
-                    code = os.waitstatus_to_exitcode(status)
-                    finish(one, "survived" if code == 0 else "killed")
-                elif time.monotonic() - one.started > one.limit:
-                    os.killpg(child, signal.SIGKILL)
-                    os.waitpid(child, 0)
-                    del running[child]
-                    finish(one, "timeout")
-            done(len(results))
-            time.sleep(0.01)
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    module, mutant = waiting.pop()
+                    rounds = _tests_of(reach, module, mutant)
+                    usual = sum(reach.seconds[name] for names in rounds for name in names)
+                    one = _Running(
+                        module, mutant, time.monotonic(), min(_LARGEST_WAIT, 20 + 5 * usual)
+                    )
+                    if not rounds:
+                        finish(one, "unreached")
+                        continue
+                    child = _fork(
+                        place,
+                        lambda m=module, u=mutant, r=rounds: _try(place, m, u, r, examples),
+                    )
+                    running[child] = one
+                for child, one in list(running.items()):
+                    ended, status = os.waitpid(child, os.WNOHANG)
+                    if ended:
+                        del running[child]
+                        code = os.waitstatus_to_exitcode(status)
+                        finish(one, "survived" if code == 0 else "killed")
+                    elif time.monotonic() - one.started > one.limit:
+                        os.killpg(child, signal.SIGKILL)
+                        os.waitpid(child, 0)
+                        del running[child]
+                        finish(one, "timeout")
+                done(len(results))
+                time.sleep(0.01)
+        except KeyboardInterrupt:
+            for child in running:
+                os.killpg(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+            say(f"stopped after {len(results)} of {len(todo)}; the others are left out")
     return results
 
 
@@ -428,6 +437,7 @@ def main(arguments: list[str] | None = None) -> int:
     modules = [m for m in MODULES if not options.only or m.removeprefix("cadence.") in options.only]
     if not modules:
         parser.error(f"--only: one of {', '.join(m.removeprefix('cadence.') for m in MODULES)}")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background
     os.environ["CI"] = "1"  # the derandomised profile
     sys.dont_write_bytecode = True
     _warm()
@@ -456,6 +466,8 @@ def main(arguments: list[str] | None = None) -> int:
         before = [] if options.since is None else _killed(options.since, todo)
         known = {(one.module, one.before, one.after) for one in before}
         todo = [(name, one) for name, one in todo if (name, one.before, one.after) not in known]
+        # In no order: whoever stops it with Ctrl-C has a fair sample of the rest.
+        random.Random(options.seed).shuffle(todo)
         say(f"{len(todo)} of {found} mutants, {len(reach.seconds)} tests")
         results = before + _run_all(place, todo, reach, options.jobs, options.examples)
     _report(results, reach, None if options.all else options.seed)
