@@ -5,8 +5,8 @@
 
 Each *mutant* is the program with one small change (``mutants.py``). It is *killed* when a test
 fails, and *survives* when all pass: then either a test is missing or the change means nothing. The
-report has the score of each module and every survivor with its line. Stopped with Ctrl-C, it reports
-on what was tried so far, in no order.
+report has the score of each module and every survivor with its line. Stopped with Ctrl-C, it
+reports on what was tried so far, in no order.
 
 How it goes. A snapshot of ``src`` and ``tests`` is taken, so nothing that is edited meanwhile
 disturbs it. The tests run once, with coverage, to learn which of them reach which line; those that
