@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Final, NamedTuple
 
@@ -83,7 +83,7 @@ def lint_script(name: str, text: str, stage: AttemptStage) -> list[Finding]:
     """What is wrong with a script for a step of ``stage``; empty if nothing is."""
     found: list[Finding] = []
     try:
-        used = meta.find_undeclared_variables(ENVIRONMENT.parse(text))
+        used = _placeholders(text)
     except TemplateSyntaxError as error:
         return [Finding(name, f"line {error.lineno}: {error.message}")]
     for placeholder in sorted(used - _ANYTHING):
@@ -114,44 +114,38 @@ def check_scripts(policy: Policy, file: str) -> None:
         PolicyError: there is no such script, it is no template, or has a placeholder that nothing
             fills; names the key path.
     """
-    for number, step in enumerate(policy.steps):
-        places = [(f"parts[{n}]", part) for n, part in enumerate(step.parts)]
-        for turn, parts in enumerate(step.rotation):
-            places += [(f"rotation[{turn}][{n}]", part) for n, part in enumerate(parts)]
-        for place, part in places:
-            path = f"{file}: steps[{number}].{place}.script"
-            try:
-                text = script_text(part.script, policy.scripts)
-            except PolicyError as error:
-                raise PolicyError(f"{path}: {part.script!r} is no script", error.mend) from None
-            try:
-                used = meta.find_undeclared_variables(ENVIRONMENT.parse(text))
-            except TemplateSyntaxError as error:
-                what = f"{path}: {part.script!r}, line {error.lineno}: {error.message}"
-                raise PolicyError(what, "mend it under [scripts]") from None
-            for placeholder in sorted(used - _ANYTHING):
-                near = get_close_matches(placeholder, _ANYTHING, n=1)
-                raise PolicyError(
-                    f"{path}: {part.script!r} says {placeholder!r}, which nothing fills",
-                    f"did you mean {near[0]}?"
-                    if near
-                    else f"one of {', '.join(sorted(_ANYTHING))}",
-                )
+    for _, place, part in _places(policy):
+        path = f"{file}: {place}.script"
+        try:
+            text = script_text(part.script, policy.scripts)
+        except PolicyError as error:
+            raise PolicyError(f"{path}: {part.script!r} is no script", error.mend) from None
+        try:
+            used = _placeholders(text)
+        except TemplateSyntaxError as error:
+            what = f"{path}: {part.script!r}, line {error.lineno}: {error.message}"
+            raise PolicyError(what, "mend it under [scripts]") from None
+        for placeholder in sorted(used - _ANYTHING):
+            near = get_close_matches(placeholder, _ANYTHING, n=1)
+            raise PolicyError(
+                f"{path}: {part.script!r} says {placeholder!r}, which nothing fills",
+                f"did you mean {near[0]}?" if near else f"one of {', '.join(sorted(_ANYTHING))}",
+            )
 
 
 def lint_policy(policy: Policy) -> list[Finding]:
     """What is wrong with the scripts that ``policy`` uses: its own, and those of cadence."""
 
     def findings() -> Iterable[Finding]:
-        for step in policy.steps:
-            for part in _parts(step):
-                try:
-                    text = script_text(part.script, policy.scripts)
-                except PolicyError as error:
-                    yield Finding(part.script, f"there is no such script: {error.mend}")
-                else:
-                    yield from lint_script(part.script, text, step.stage)
-        used = {part.script for step in policy.steps for part in _parts(step)}
+        used = set()
+        for step, _, part in _places(policy):
+            used.add(part.script)
+            try:
+                text = script_text(part.script, policy.scripts)
+            except PolicyError as error:
+                yield Finding(part.script, f"there is no such script: {error.mend}")
+            else:
+                yield from lint_script(part.script, text, step.stage)
         for name in policy.scripts:
             if name not in used:
                 yield Finding(name, "no step says it")
@@ -159,5 +153,16 @@ def lint_policy(policy: Policy) -> list[Finding]:
     return list(dict.fromkeys(findings()))
 
 
-def _parts(step: Step) -> tuple[StepPart, ...]:
-    return (*step.parts, *(part for turn in step.rotation for part in turn))
+def _places(policy: Policy) -> Iterator[tuple[Step, str, StepPart]]:
+    """Every part of every step, with the key path at which it stands."""
+    for number, step in enumerate(policy.steps):
+        for n, part in enumerate(step.parts):
+            yield step, f"steps[{number}].parts[{n}]", part
+        for turn, parts in enumerate(step.rotation):
+            for n, part in enumerate(parts):
+                yield step, f"steps[{number}].rotation[{turn}][{n}]", part
+
+
+def _placeholders(text: str) -> set[str]:
+    """What a script asks for; raises what the template's own parser raises."""
+    return meta.find_undeclared_variables(ENVIRONMENT.parse(text))
