@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Final
@@ -12,7 +13,7 @@ from cadence.core.events import Channel
 from cadence.core.stages import Stage
 from cadence.policy.business_time import Week
 from cadence.policy.charter import answer_business_days
-from cadence.policy.longest import longest_to_the_exit
+from cadence.policy.longest import days_a_week, longest_to_the_exit
 from cadence.policy.model import Touchpoint
 from cadence.policy.states import Graph, State
 
@@ -77,8 +78,7 @@ def _least_days(week: Week, n: int) -> int:
 
 def _days_until(week: Week, start: int, n: int) -> int:
     """How many days after weekday ``start`` the ``n``-th business day is."""
-    a_week = sum(1 for hours in week if hours)
-    weeks, left = divmod(n - 1, a_week)
+    weeks, left = divmod(n - 1, days_a_week(week))
     days = 7 * weeks
     while left >= 0:
         days += 1
@@ -105,7 +105,8 @@ def bounds(graph: Graph, never: AbstractSet[str]) -> Bounds:
         # Then an owner's own attempt, which begins a silence, takes the place of none of them.
         points.insert(0, exit_point)
     day, week, month = (min(most, _most_within(points, policy.week, days)) for days in (1, 7, 30))
-    to_exit, largest = longest_to_the_exit(graph)
+    least = graph.least(_business_days)
+    to_exit, largest = longest_to_the_exit(graph, least)
     answer = exit_point.step.answer_within
     longest = to_exit + answer_business_days(answer, frozenset())
     by_mail = longest
@@ -113,7 +114,7 @@ def bounds(graph: Graph, never: AbstractSet[str]) -> Bounds:
         by_mail = to_exit + answer_business_days(answer, frozenset({Channel.MAIL}))
     undelivered = by_mail + (exits - 1) * largest
     # The horizon cuts the plan short, which the sums of the shortest way do not know.
-    days = BusinessDays(min(_shortest(graph), longest), longest, by_mail, undelivered)
+    days = BusinessDays(min(_shortest(graph, least), longest), longest, by_mail, undelivered)
     return Bounds(most, day, week, month, days)
 
 
@@ -151,10 +152,9 @@ def _most_touches(graph: Graph) -> int:
     return max(most.values(), default=0)
 
 
-def _shortest(graph: Graph) -> int:
+def _shortest(graph: Graph, least: Mapping[State, int]) -> int:
     """Business days from the first attempt to the close, if all that can be is passed over."""
-    sums = graph.least(_business_days)
-    ends = [days for state, days in sums.items() if state.next == graph.end]
+    ends = [days for state, days in least.items() if state.next == graph.end]
     exit_point = graph.policy.exit_point
     assert exit_point is not None  # bounds() looked
     answer = answer_business_days(exit_point.step.answer_within, frozenset())

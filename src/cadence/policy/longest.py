@@ -8,6 +8,7 @@ what each touch can come to at most. It is a bound: no history need be as long.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -18,7 +19,7 @@ from cadence.policy.charter import CONCERN_DAYS
 from cadence.policy.model import Distance, Touchpoint
 from cadence.policy.states import Graph, State
 
-__all__ = ["longest_to_the_exit"]
+__all__ = ["days_a_week", "longest_to_the_exit"]
 
 _DAY: Final = 24 * 60
 _WAKING_MINUTE: Final = QUIET_UNTIL // 60
@@ -42,10 +43,14 @@ class _Way(NamedTuple):
         return self.days >= other.days and self.gap >= other.gap and self.any_hour >= other.any_hour
 
 
-def longest_to_the_exit(graph: Graph) -> tuple[int, int]:
+def longest_to_the_exit(graph: Graph, least: Mapping[State, int]) -> tuple[int, int]:
     """The most business days from the first attempt of a silence to its polite exit.
 
     As in all bounds, in one place, without holidays, suspensions, guards and preferred hours.
+
+    Args:
+        graph: the states of the policy.
+        least: how many business days it takes at least to each state.
 
     Returns:
         Those days, and the largest gap on the way, which an exit that is tried again waits for.
@@ -54,7 +59,6 @@ def longest_to_the_exit(graph: Graph) -> tuple[int, int]:
     exit_point = policy.exit_point
     assert exit_point is not None  # bounds() looked
     horizon = policy.horizon_business_days
-    least = graph.least(lambda point: 0 if point.after is None else point.after.gap[0])
     ways: dict[State, list[_Way]] = {}
     for start in graph.starts():
         _add(ways, start.state, _Way(0, 0, any_hour=True))
@@ -120,7 +124,7 @@ def _most_days(graph: Graph, point: Touchpoint, way: _Way) -> int:
     if rotate is not None:
         days += any(second >= 60 * _closing(week) for second in rotate.seconds)
         if rotate.weekdays:  # the next of its weekdays is less than a week away
-            days += sum(1 for hours in week if hours) - 1
+            days += days_a_week(week) - 1
     return days
 
 
@@ -165,6 +169,10 @@ def _same_hours(week: Week) -> bool:
 
 def _business_days_in(week: Week, days: int) -> int:
     """The most business days that so many days hold."""
-    a_week = sum(1 for hours in week if hours)
     weeks, left = divmod(days, 7)
-    return weeks * a_week + min(left, a_week)
+    return weeks * days_a_week(week) + min(left, days_a_week(week))
+
+
+def days_a_week(week: Week) -> int:
+    """How many business days a week has."""
+    return sum(1 for hours in week if hours)

@@ -477,6 +477,11 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
         )
 
     @cached_property
+    def asks_guidelines(self) -> bool:
+        """Whether any touch asks that they agreed to be followed up."""
+        return any(one.step.requires.guidelines for one in self.touchpoints)
+
+    @cached_property
     def answers(self) -> dict[str, Distance]:
         """The answer times of touches before the exit, by name."""
         return {

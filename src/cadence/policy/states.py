@@ -93,9 +93,7 @@ class Graph:
         asked = [point.step.requires.attempts for point in self.points]
         limit = policy.limits.attempts or 0
         self.most_attempts = min(max(CONCERN_ATTEMPTS, limit, *asked, 0), self.end + 1)
-        self.guidelines = (
-            (False, True) if any(p.step.requires.guidelines for p in self.points) else (False,)
-        )
+        self.guidelines = (False, True) if policy.asks_guidelines else (False,)
 
     # On plan --------------------------------------------------------------------------------------
 

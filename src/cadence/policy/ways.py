@@ -81,7 +81,7 @@ def ways(first: Policy, second: Policy) -> Iterator[Way]:
     both = first.usable | second.usable
     alone = [frozenset({channel}) for channel in Channel if channel in both]
     hows = ("", *dict.fromkeys((*beginnings(first), *beginnings(second))))
-    asks = any(p.step.requires.guidelines for policy in pair for p in policy.touchpoints)
+    asks = first.asks_guidelines or second.asks_guidelines
     agreements = (False, True) if asks else (False,)
     for how in hows:
         for channels in (both, *alone):

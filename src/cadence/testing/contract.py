@@ -131,9 +131,9 @@ class PolicyContract:
 
     def test_every_silence_ends(self, under_test: Policy) -> None:
         """Somebody who never answers is let go, however the silence began."""
-        asks = any(one.step.requires.guidelines for one in under_test.touchpoints)
+        agreed = under_test.asks_guidelines
         for how in beginnings(under_test):
-            rehearsal = begin(under_test, under_test.usable, how, guidelines=asks)
+            rehearsal = begin(under_test, under_test.usable, how, guidelines=agreed)
             for _ in range(3 * len(under_test.touchpoints) + 20):
                 if rehearsal.make().decision in (Verdict.CLOSE, Verdict.TASK):
                     break
