@@ -282,9 +282,6 @@ def _place(
         return _Place(AttemptStage.EXTRA, None, None, None, lasting, decision)
     touch = decision.touch
     broke = _breaches(prospect, policy, parts, at, decision, known_at)
-    if prospect.contact.recorded_at > known_at:
-        # They had spoken, and nobody knew: it carried out what was next before that.
-        broke = tuple(rule for rule in broke if rule not in _OF_THE_PLAN)
     attempts = prospect.silence.attempts
     # What was next at its time is known only if nothing was tried since; and before an appointment
     # there is no place to take.
@@ -318,6 +315,7 @@ def _place(
     return _Place(stage, step, touch_id, _gap(prospect, policy, at), broke, decision)
 
 
+# What a contact changes: the plan, and what it waits for.
 _OF_THE_PLAN: Final = frozenset(
     {Rule.PLAN, Rule.APPOINTMENT, Rule.CONCERN, Rule.POLITE_EXIT, Rule.SUSPENDED}
 )
@@ -334,10 +332,11 @@ def _breaches(
     """The rules that an attempt at ``at`` breaks, each once, the charter's first."""
     found: list[str] = list(_lasting_breaches(prospect, parts, known_at))
     touch, verdict = decision.touch, decision.decision
-    if verdict is Verdict.DUE:
+    planned = {part.channel for part in touch.parts} if touch is not None else set()
+    others = [part for part in parts if part.channel not in planned]
+    due = verdict is Verdict.DUE
+    if due:
         assert touch is not None  # due is always a touch
-        planned = {part.channel for part in touch.parts}
-        others = [part for part in parts if part.channel not in planned]
         # What was lost since is not planned any more; when it was used it may have been.
         if touch.stage is not Stage.POLITE_EXIT and not all(
             _lost_since(prospect, part, known_at) for part in others
@@ -363,14 +362,16 @@ def _breaches(
             and reason.until > at
             and reason.rule in (Rule.PLAN, Rule.APPOINTMENT, Rule.CONCERN)
         ]
-    due = verdict is Verdict.DUE
     if not due:
         found += _untimely(prospect, policy, at, decision)
     # What is due has passed the guards, but on its own channels.
-    if not due or (touch and not {p.channel for p in parts} <= {p.channel for p in touch.parts}):
+    if not due or others:
         found += _guarded(prospect, policy, parts, at, decision)
     if verdict is Verdict.WAIT and not found:
         found.append(Rule.PLAN)  # a wait is never in order, whatever delay it is for
+    if prospect.contact.recorded_at > known_at:
+        # They had spoken, and nobody knew: it carried out what was next before that.
+        found = [rule for rule in found if rule not in _OF_THE_PLAN]
     return tuple(dict.fromkeys(found))
 
 

@@ -340,15 +340,15 @@ def _ratcheted(case: Case, step: Step, due: datetime, floor: datetime) -> list[D
         return []
     from_then, largest = ratchet
     last = case.prospect.silence.attempts[-1]
-    planned = max(due, floor)
-    until = keeping(case.time, step, largest, planned, from_then, last.at)
+    otherwise = max(due, floor)
+    until = keeping(case.time, step, largest, otherwise, from_then, last.at)
     if from_then <= floor:
         until = min(until, floor)
     working = until
     if case.suspended is not None:
         working = case.time.earliest_with_gap(last.at, largest)
         if working > due:
-            working = keeping(case.time, step, largest, planned, working, last.at)
+            working = keeping(case.time, step, largest, otherwise, working, last.at)
         working = min(max(working, due), until)
     found: list[Delayed] = []
     if working > due:
