@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -47,6 +47,11 @@ class Rate(msgspec.Struct, frozen=True):
     of: int
     reached: int
     unknown: int = 0
+
+    def counting(self, data: AttemptMade) -> Rate:
+        """The same with one more attempt."""
+        unknown = all(part.disposition is Disposition.UNKNOWN for part in data.parts)
+        return Rate(self.of + 1, self.reached + data.connected, self.unknown + unknown)
 
     @property
     def known(self) -> int:
@@ -138,10 +143,8 @@ class _Counts:
         self.reached: Counter[Stage] = Counter()
         self.now: Counter[Stage] = Counter()
         self.stays: dict[Stage, list[timedelta]] = {stage: [] for stage in Stage}
-        self.made: Counter[int] = Counter()
-        self.connected: Counter[int] = Counter()
-        self.unknown: Counter[int] = Counter()
-        self.on_time = self.on_time_connected = self.on_time_unknown = 0
+        self.by_number: defaultdict[int, Rate] = defaultdict(lambda: Rate(0, 0))
+        self.on_time = Rate(0, 0)
 
     def add(self, history: Sequence[Event]) -> None:
         prospect: Prospect | None = None
@@ -168,32 +171,22 @@ class _Counts:
     def _attempt(
         self, before: Prospect | None, after: Prospect, event: Event, data: AttemptMade
     ) -> None:
-        unknown = all(part.disposition is Disposition.UNKNOWN for part in data.parts)
         if data.stage is AttemptStage.ON_TIME:
-            self.on_time += 1
-            self.on_time_connected += data.connected
-            self.on_time_unknown += unknown
+            self.on_time = self.on_time.counting(data)
         number = _number(before, after, event)
         if number is None:
             self.late += 1
         else:
-            self.made[number] += 1
-            self.connected[number] += data.connected
-            self.unknown[number] += unknown
+            self.by_number[number] = self.by_number[number].counting(data)
 
     def result(self) -> Overview:
         return Overview(
             self.prospects,
             self.events,
             tuple(self._stage(stage) for stage in Stage),
-            tuple(
-                AttemptLine(
-                    number, Rate(self.made[number], self.connected[number], self.unknown[number])
-                )
-                for number in sorted(self.made)
-            ),
+            tuple(AttemptLine(number, rate) for number, rate in sorted(self.by_number.items())),
             self.late,
-            Rate(self.on_time, self.on_time_connected, self.on_time_unknown),
+            self.on_time,
         )
 
     def _stage(self, stage: Stage) -> StageLine:
