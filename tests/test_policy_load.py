@@ -218,6 +218,54 @@ MISTAKES = {
         'steps[2].stage = "extra"',
         ["outreach"],
     ),
+    "a stage that is a number": (
+        ('stage = "half_day"', "stage = 5"),
+        "steps[2].stage = 5",
+        ["on_time", "polite_exit"],
+    ),
+    "channels that are no list": (
+        ('channels = ["call"], script = "spaced"', 'channels = "call", script = "spaced"'),
+        'steps[3].parts[0].channels = "call"',
+        ["a list of at least one, each one of call, email"],
+    ),
+    "a distance in words": (
+        ("{ hours = 4 }", '"4 hours"'),
+        'steps[2].after = "4 hours"',
+        ["a table", "hours, business_days, growth"],
+    ),
+    "a growth in words": (
+        ("{ business_days = 3 }\ntimes", '{ business_days = 3, growth = "half" }\ntimes'),
+        'steps[3].after.growth = "half"',
+        ["a number above 0, at most 10"],
+    ),
+    "a weekday to rotate over misspelt": (
+        ("times = 6", 'times = 6\nrotate = { days = ["tues"] }'),
+        'steps[3].rotate.days[0] = "tues"',
+        ["tue?", "mon, tue, wed, thu, fri, sat, sun"],
+    ),
+    "a guard that is no table": (
+        ("horizon_business_days", 'guards = ["pause"]\nhorizon_business_days'),
+        'guards[0] = "pause"',
+        ["kind: contact_window", "custom"],
+    ),
+    "what a guard counts from misspelt": (
+        (
+            "[calendar]",
+            '[[guards]]\nkind = "cool_down"\nafter = "refusals"\nlasts = { hours = 3 }\n[calendar]',
+        ),
+        'guards[0].after = "refusals"',
+        ["refusal?", "conversation"],
+    ),
+    "a text that is none": (
+        ("[calendar]", "[scripts]\nfirst = 'Hello'\nspaced = 5\n[calendar]"),
+        "scripts.spaced = 5",
+        ["a text that is not empty"],
+    ),
+    "a yes that is a number": (
+        ("times = 6", "times = 6\nrequires = { guidelines = 1 }"),
+        "steps[3].requires.guidelines = 1",
+        ["true or false"],
+    ),
     "at misspelt": (
         ('at = "appointment"', 'at = "apointment"'),
         'steps[0].at = "apointment"',
@@ -228,29 +276,49 @@ MISTAKES = {
         'steps[4].parts[0].channels[0] = "emial"',
         ["email?", "video_email"],
     ),
-    "a version of zero": (("version = 1", "version = 0"), "version = 0", [">= 1"]),
-    "a negative version": (("version = 1", "version = -3"), "version = -3", [">= 1"]),
-    "a broken version": (("version = 1", "version = 1.5"), "version = 1.5", ["int", "float"]),
-    "a true version": (("version = 1", "version = true"), "version = true", ["int", "bool"]),
-    "a version in quotes": (("version = 1", 'version = "1"'), 'version = "1"', ["int", "str"]),
-    "a horizon of zero": (("= 45", "= 0"), "horizon_business_days = 0", [">= 1"]),
-    "a horizon without end": (("= 45", "= inf"), "horizon_business_days = ", ["int"]),
-    "a horizon that is no number": (("= 45", "= nan"), "horizon_business_days = ", ["int"]),
+    "a version of zero": (("version = 1", "version = 0"), "version = 0", ["at least 1"]),
+    "a negative version": (("version = 1", "version = -3"), "version = -3", ["at least 1"]),
+    "a broken version": (("version = 1", "version = 1.5"), "version = 1.5", ["a whole number"]),
+    "a true version": (("version = 1", "version = true"), "version = true", ["a whole number"]),
+    "a version in quotes": (("version = 1", 'version = "1"'), 'version = "1"', ["a whole number"]),
+    "a horizon of zero": (("= 45", "= 0"), "horizon_business_days = 0", ["from 1 to 1000"]),
+    "a horizon without end": (
+        ("= 45", "= inf"),
+        "horizon_business_days = ",
+        ["a whole number from 1"],
+    ),
+    "a horizon that is no number": (
+        ("= 45", "= nan"),
+        "horizon_business_days = ",
+        ["a whole number from 1"],
+    ),
     "a horizon that is a date": (
         ("= 45", "= 2026-01-01"),
         'horizon_business_days = "2026-01-01"',
-        ["int", "date"],
+        ["a whole number from 1"],
     ),
-    "a gap of zero": (("business_days = 3", "business_days = 0"), "steps[3].after", [">= 1"]),
+    "a gap of zero": (
+        ("business_days = 3", "business_days = 0"),
+        "steps[3].after",
+        ["from 1 to 260"],
+    ),
     "a negative gap": (
         ("business_days = 3", "business_days = -3"),
         "steps[3].after.business_days = -3",
-        [">= 1"],
+        ["from 1 to 260", "a list of 1 to 200"],
     ),
-    "zero minutes": (("minutes = 10", "minutes = 0"), "steps[1].after.minutes = 0", [">= 1"]),
-    "negative minutes": (("minutes = 10", "minutes = -1"), "steps[1].after.minutes = -1", [">="]),
-    "zero hours": (("hours = 4", "hours = 0"), "steps[2].after.hours = 0", [">= 1"]),
-    "zero times": (("times = 6", "times = 0"), "steps[3].times = 0", [">= 1"]),
+    "zero minutes": (
+        ("minutes = 10", "minutes = 0"),
+        "steps[1].after.minutes = 0",
+        ["from 1 to 1440"],
+    ),
+    "negative minutes": (
+        ("minutes = 10", "minutes = -1"),
+        "steps[1].after.minutes = -1",
+        ["1 to 1440"],
+    ),
+    "zero hours": (("hours = 4", "hours = 0"), "steps[2].after.hours = 0", ["from 1 to 72"]),
+    "zero times": (("times = 6", "times = 0"), "steps[3].times = 0", ["from 1 to 200"]),
     "a repeated half day": (
         ("hours = 4 }", "hours = 4 }\ntimes = 2"),
         "steps[2].times = 2",
@@ -262,7 +330,11 @@ MISTAKES = {
         "steps[1].after = ",
         ["exactly one"],
     ),
-    "within zero minutes": (("minutes = 15", "minutes = 0"), "steps[1].within.minutes = 0", [">="]),
+    "within zero minutes": (
+        ("minutes = 15", "minutes = 0"),
+        "steps[1].within.minutes = 0",
+        ["from 1"],
+    ),
     "within on whole business days": (
         ("times = 6", "times = 6\nwithin = { minutes = 5 }"),
         "steps[3].within",
@@ -281,9 +353,17 @@ MISTAKES = {
     ),
     "on_time without at": (('at = "appointment"', "after = { hours = 1 }"), "steps[0].at", ["on_"]),
     "two steps of one id": (('id = "half_day"', 'id = "ten_minutes"'), "steps[2].id", ["steps[1]"]),
-    "an id with a capital": (('id = "half_day"', 'id = "Half"'), 'steps[2].id = "Half"', ["a-z"]),
-    "a name with a space": (('id = "tip8"', 'id = "Tip 8"'), 'id = "Tip 8"', ["a-z"]),
-    "an empty title": (('title = "Follow Up Tip #8"', 'title = ""'), 'title = ""', ["length >= 1"]),
+    "an id with a capital": (
+        ('id = "half_day"', 'id = "Half"'),
+        'steps[2].id = "Half"',
+        ["a to z", "letter first"],
+    ),
+    "a name with a space": (
+        ('id = "tip8"', 'id = "Tip 8"'),
+        'id = "Tip 8"',
+        ["a to z", "letter first"],
+    ),
+    "an empty title": (('title = "Follow Up Tip #8"', 'title = ""'), 'title = ""', ["not empty"]),
     "no parts": (
         ('[{ channels = ["call"], script = "spaced" }]', "[]"),
         "steps[3] (spaced) has neither parts and rotation",
@@ -292,7 +372,7 @@ MISTAKES = {
     "no channels": (
         ('channels = ["call"], script = "spaced"', 'channels = [], script = "spaced"'),
         "steps[3].parts[0].channels = []",
-        [">= 1"],
+        ["at least one", "video_email"],
     ),
     "hours in the quiet hours of the morning": (
         ("09:00-17:00", "07:59-17:00"),
@@ -313,17 +393,17 @@ MISTAKES = {
     "hours that are no list": (
         ('mon = ["09:00-17:00"]', 'mon = "09:00-17:00"'),
         "calendar.mon = ",
-        ["array"],
+        ["a list", "09:00-17:00"],
     ),
     "a closed day that is no date": (
         ("[calendar]", '[calendar]\nclosed = ["Christmas"]'),
         'calendar.closed[0] = "Christmas"',
-        ["date"],
+        ["a date such as 2026-12-24"],
     ),
     "a table that is no table": (
         ("{ minutes = 10 }", "10"),
         "steps[1].after = 10",
-        ["object", "int"],
+        ["a table", "minutes", "business_days"],
     ),
 }
 

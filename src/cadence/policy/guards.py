@@ -27,6 +27,7 @@ from cadence.policy.business_time import (
 )
 from cadence.policy.custom_guard import ask as ask_function
 from cadence.policy.decision import Delay, Touch, Veto
+from cadence.policy.fields import Country, Id, OpenHours, Subdivision
 
 __all__ = [
     "Answer",
@@ -46,8 +47,6 @@ Answer = Delay | Veto | None
 
 _NEVER: Final = timedelta(days=3660)
 """How far a guard that never opens delays: beyond every search."""
-
-_Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 
 
 class _Hours(Protocol):
@@ -94,7 +93,7 @@ class _Guard(
         channels: it is asked only about touches with a part on one of these; all, if none.
     """
 
-    id: _Id | None = None
+    id: Id | None = None
     channels: tuple[Channel, ...] = ()
 
     @property
@@ -126,13 +125,13 @@ class _Guard(
 class ContactWindow(_Guard, frozen=True, kw_only=True, tag="contact_window"):
     """Local hours, by weekday, at which a touch may be made; a day without has none."""
 
-    mon: tuple[str, ...] = ()
-    tue: tuple[str, ...] = ()
-    wed: tuple[str, ...] = ()
-    thu: tuple[str, ...] = ()
-    fri: tuple[str, ...] = ()
-    sat: tuple[str, ...] = ()
-    sun: tuple[str, ...] = ()
+    mon: tuple[OpenHours, ...] = ()
+    tue: tuple[OpenHours, ...] = ()
+    wed: tuple[OpenHours, ...] = ()
+    thu: tuple[OpenHours, ...] = ()
+    fri: tuple[OpenHours, ...] = ()
+    sat: tuple[OpenHours, ...] = ()
+    sun: tuple[OpenHours, ...] = ()
 
     def canonical(self) -> dict[str, Any]:
         """What it means, in one form."""
@@ -246,8 +245,8 @@ class HolidayBan(_Guard, frozen=True, kw_only=True, tag="holiday_ban"):
         subdivision: of that country.
     """
 
-    country: str | None = None
-    subdivision: str | None = None
+    country: Country | None = None
+    subdivision: Subdivision | None = None
 
     def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: BusinessTime) -> Answer:
         """Until the day after the holiday."""

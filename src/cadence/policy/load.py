@@ -18,8 +18,9 @@ from typing import Any, Final
 
 import msgspec
 
-from cadence.core.events import AttemptStage, Channel
+from cadence.core.events import AttemptStage
 from cadence.errors import InputError, PolicyError
+from cadence.policy.allowed import allowed_at, words_at
 from cadence.policy.business_time import QUIET_FROM, QUIET_UNTIL, check_country, parse_hours
 from cadence.policy.charter import Rule
 from cadence.policy.custom_guard import resolve
@@ -246,38 +247,28 @@ def _guard_kind(name: str, table: dict[str, Any], path: str) -> type[msgspec.Str
 
 def _explain(name: str, raw: dict[str, Any], text: str) -> PolicyError:
     """Turn msgspec's words into key path, value, what is allowed."""
-    message, _, path = text.partition(" - at `$")
-    path = path.rstrip("`").lstrip(".")
+    message, _, place = text.partition(" - at `$")
+    path: list[str | int] = []
     value: Any = raw
-    for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
-        value = value[int(index)] if index else value[key]
-    quoted = re.findall(r"`([^`]*)`", message)
+    for key, index in re.findall(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]", place.rstrip("`")):
+        # msgspec does not say by which key of a table of texts it stands.
+        path.append(key or (_no_text(value) if index == "..." else int(index)))
+        value = value[path[-1]]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[1:]
     if message.startswith("Object missing required field"):
-        key = f"{path}.{quoted[0]}" if path else quoted[0]
-        return PolicyError(f"{name}: {key} is missing", f"add {quoted[0]}")
-    if message.startswith("Invalid enum value"):
-        allowed = _enum_values(path)
-        near = difflib.get_close_matches(quoted[0] if quoted else str(value), allowed, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        return PolicyError(
-            f"{name}: {path} = {_show(value)}", f"{hint}allowed: {', '.join(allowed)}"
-        )
-    allowed_text = message.replace("`", "").replace("Expected ", "")
-    return _fail(name, path, value, allowed_text)
+        missing = message.split("`")[1]
+        key = f"{where}.{missing}" if where else missing
+        allowed = allowed_at(raw, [*path, missing])
+        return PolicyError(f"{name}: {key} is missing", f"add {missing}: {allowed}")
+    near = difflib.get_close_matches(str(value), words_at(raw, path), n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return PolicyError(
+        f"{name}: {where} = {_show(value)}", f"{hint}allowed: {allowed_at(raw, path)}"
+    )
 
 
-def _enum_values(path: str) -> list[str]:
-    if path.endswith(".stage"):
-        return [stage.value for stage in AttemptStage if stage is not AttemptStage.EXTRA]
-    if path.endswith(".at"):
-        return ["appointment"]
-    if path.endswith(".per"):
-        return ["prospect", "address"]
-    if path.endswith(".after"):
-        return ["conversation", "refusal", "contact"]
-    if ".rotate.days" in path:
-        return ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-    return [channel.value for channel in Channel]
+def _no_text(table: dict[str, Any]) -> str:
+    return next(key for key, text in table.items() if not (isinstance(text, str) and text))
 
 
 def _check(policy: Policy, name: str, *, find_guards: bool) -> None:

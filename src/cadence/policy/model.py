@@ -19,6 +19,7 @@ import msgspec
 from cadence.core.events import AttemptStage, Channel, PolicyRef
 from cadence.core.stages import Stage, rank
 from cadence.policy.business_time import Week, parse_hours
+from cadence.policy.fields import Country, Id, OpenHours, PolicyId, Subdivision, TimeOfDay, Weekday
 from cadence.policy.guards import Guard, week_of
 
 __all__ = [
@@ -195,11 +196,8 @@ class Rotate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         days: weekdays, taken in turn; a touch waits for the next of them.
     """
 
-    times: Annotated[tuple[str, ...], msgspec.Meta(max_length=24)] = ()
-    days: Annotated[
-        tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...],
-        msgspec.Meta(max_length=7),
-    ] = ()
+    times: Annotated[tuple[TimeOfDay, ...], msgspec.Meta(max_length=24)] = ()
+    days: Annotated[tuple[Weekday, ...], msgspec.Meta(max_length=7)] = ()
 
     @property
     def seconds(self) -> tuple[int, ...]:
@@ -222,7 +220,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         answer_within: how long they have to answer; nothing follows sooner.
     """
 
-    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+    id: Id
     stage: AttemptStage
     parts: tuple[StepPart, ...] = ()
     after: After | None = None
@@ -248,8 +246,8 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 class HolidaysOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The public holidays of a place."""
 
-    country: str
-    subdivision: str | None = None
+    country: Country
+    subdivision: Subdivision | None = None
 
 
 class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -259,13 +257,13 @@ class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     holidays are closed too, such as the team's own.
     """
 
-    mon: tuple[str, ...] = ()
-    tue: tuple[str, ...] = ()
-    wed: tuple[str, ...] = ()
-    thu: tuple[str, ...] = ()
-    fri: tuple[str, ...] = ()
-    sat: tuple[str, ...] = ()
-    sun: tuple[str, ...] = ()
+    mon: tuple[OpenHours, ...] = ()
+    tue: tuple[OpenHours, ...] = ()
+    wed: tuple[OpenHours, ...] = ()
+    thu: tuple[OpenHours, ...] = ()
+    fri: tuple[OpenHours, ...] = ()
+    sat: tuple[OpenHours, ...] = ()
+    sun: tuple[OpenHours, ...] = ()
     closed: tuple[date, ...] = ()
     holidays: tuple[HolidaysOf, ...] = ()
 
@@ -364,7 +362,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
         scripts: texts of its own, by name, beside those that come with cadence.
     """
 
-    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]*$", max_length=60)]
+    id: PolicyId
     version: _Positive
     title: _Text
     source: _Text

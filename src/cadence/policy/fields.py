@@ -1,0 +1,39 @@
+"""The kinds of text that several keys of a policy file hold.
+
+Each says in words what it takes: errors and the JSON Schema repeat them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+__all__ = ["Country", "Id", "OpenHours", "PolicyId", "Subdivision", "TimeOfDay", "Weekday"]
+
+Id = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9_]*$",
+        max_length=60,
+        description="a to z, digits and _, a letter first, at most 60 in all",
+    ),
+]
+PolicyId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9-]*$",
+        max_length=60,
+        description="a to z, digits and -, a letter first, at most 60 in all",
+    ),
+]
+OpenHours = Annotated[str, Meta(description='local hours such as "09:00-17:00"')]
+TimeOfDay = Annotated[str, Meta(description='a local time such as "09:30"')]
+Country = Annotated[str, Meta(description='a country by its code in ISO 3166-1, such as "NL"')]
+Subdivision = Annotated[
+    str, Meta(description='a part of that country by its code in ISO 3166-2, such as "BW"')
+]
+Weekday = Annotated[
+    Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+    Meta(description="mon, tue, wed, thu, fri, sat, sun"),
+]
