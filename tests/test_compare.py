@@ -79,6 +79,10 @@ def test_no_two_policies_of_the_catalogue_are_the_same(one: str, other: str) -> 
     ("path", "events"),
     [
         ("task_business_days", 1),  # added, and to be done by when?
+        ("calendar.closed", 1),
+        ("calendar.holidays.country", 1),
+        ("guards.pause.first_day", 2),  # added, tried
+        ("guards.holiday_ban.country", 2),
         ("after.minutes", 3),  # added, appointed, called
         ("guards.cool_down.after", 4),
         ("requires.attempts", 6),

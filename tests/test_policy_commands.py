@@ -199,6 +199,20 @@ def test_nothing_is_saved_where_nothing_is_refuted(raw: Cli, folder: Path) -> No
     assert not (folder / "x.jsonl").exists()
 
 
+def test_a_weekday_to_rotate_to_that_is_closed_is_no_fault_and_is_said(
+    raw: Cli, folder: Path
+) -> None:
+    def change(plain: policies.Raw) -> None:
+        plain["steps"][3]["rotate"] = {"days": ["tue", "sat"], "times": ["10:00", "20:00"]}
+
+    (folder / "turns.toml").write_text(to_toml(policies.changed(builtin(), change)))
+    shown = raw("policy", "check", "turns.toml")
+    assert shown.code == 0
+    notes = [line for line in shown.out.splitlines() if line.startswith("never")]
+    assert len(notes) == 1
+    assert notes[0].startswith("never on sat: spaced rotates to it")
+
+
 # Diff ---------------------------------------------------------------------------------------------
 
 
@@ -290,6 +304,20 @@ def test_long_texts_that_differ_at_their_end_are_shown_to_differ(raw: Cli, folde
     assert place["place"] == "scripts.ours"
     assert place["first"].endswith("today")
     assert place["second"].endswith("tomorrow")
+
+
+def test_where_only_a_text_differs_both_texts_are_shown_as_they_would_be_said(
+    raw: Cli, folder: Path
+) -> None:
+    for name, text in (("one", "Hello {{ name }}"), ("other", "Good day {{ name }}")):
+
+        def change(plain: policies.Raw, text: str = text) -> None:
+            plain["scripts"] = {"spaced": text}
+
+        (folder / f"{name}.toml").write_text(to_toml(policies.changed(builtin(), change)))
+    shown = raw("policy", "diff", "one.toml", "other.toml").out
+    assert re.search(r"one\.toml.*\n +say \(call, script spaced\): Hello Somebody\n", shown)
+    assert re.search(r"other\.toml.*\n +say \(call, script spaced\): Good day Somebody\n", shown)
 
 
 # Adopt --------------------------------------------------------------------------------------------

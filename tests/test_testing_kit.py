@@ -135,6 +135,16 @@ def test_a_bad_policy_fails_with_one_sentence_and_a_history(
         assert import_jsonl(app, [line.encode() for line in lines]).events == len(lines) > 0
 
 
+def test_a_silence_that_does_not_end_is_shown_with_no_event_too_many() -> None:
+    with pytest.raises(pytest.fail.Exception) as caught:
+        Quick().test_every_silence_ends(read_text(BAD["exit_missing"].text, "exit_missing"))
+    sentence, *shown = str(caught.value).splitlines()
+    # Left lying behind the horizon, there is nothing left but the exit, which it has not got.
+    kinds = [json.loads(line)["type"] for line in shown if line.startswith("{")]
+    assert kinds == ["ProspectAdded", "AttemptMade"]
+    assert re.search(r"leave them .* \(... 20\d\d-\d\d-\d\d \d\d:\d\d UTC\)$", sentence)
+
+
 # The contract of a guard --------------------------------------------------------------------------
 
 

@@ -90,6 +90,9 @@ def verdict(proof: Proof) -> list[str]:
         lines = [paint("proved", "bold green") + f": {_bounds(proof.bounds)}"]
     for one in proof.unreachable:
         lines.append(paint(f"never made: {one.step} ({one.rule}: {one.because})", "yellow"))
+    for turn in proof.closed_turns:
+        because = f"{turn.step} rotates to it, and the calendar has no hours on that day"
+        lines.append(paint(f"never on {turn.day}: {because}", "yellow"))
     return list(folded(lines))
 
 

@@ -13,6 +13,7 @@ from cadence.cli.session import Session, command
 from cadence.cli.show import happened, next_line, paint, plain
 from cadence.core.wire import to_builtins as event_to_builtins
 from cadence.history.moments import moments
+from cadence.messages import compose
 from cadence.policy.catalogue import Policies
 from cadence.policy.compare import Difference, compare, same_plan
 from cadence.policy.decision import to_builtins
@@ -38,7 +39,7 @@ def register(app: typer.Typer) -> None:
             session.print_json({"same": same, "history": history, "steps": places})
             return
         names = [_name(policy, argument) for policy, argument in ((first, a), (second, b))]
-        for line in folded(_lines(first, names, same, found)):
+        for line in folded(_lines((first, second), names, same, found)):
             session.write(line)
         if steps:
             session.write("")
@@ -59,7 +60,9 @@ def _plain(found: Difference) -> dict[str, Any]:
     }
 
 
-def _lines(first: Policy, names: list[str], same: bool, found: Difference | None) -> list[str]:
+def _lines(
+    policies: tuple[Policy, Policy], names: list[str], same: bool, found: Difference | None
+) -> list[str]:
     both = " and ".join(paint(plain(name), "bold") for name in names)
     if same:
         return [f"{both} are the same: their plans are equal, so they decide alike always"]
@@ -70,15 +73,20 @@ def _lines(first: Policy, names: list[str], same: bool, found: Difference | None
         ]
     count = len(found.events)
     lines = [f"{both} decide differently after {count} event{'s' * (count != 1)}:"]
-    steps = list(moments(found.events, Policies(first)))
+    steps = list(moments(found.events, Policies(policies[0])))
     lines += folded([f"  {happened(step)}" for step in steps], 8)
     prospect = steps[-1].prospect
     lines.append(f"seen at {found.now:%a %Y-%m-%d %H:%M} UTC:")
     width = max(len(name) for name in names)
-    for name, decision in zip(names, (found.first, found.second), strict=True):
-        lines.append(
-            f"  {paint(f'{plain(name):{width}}', 'bold')}  {next_line(prospect, decision)}"
-        )
+    decisions = (found.first, found.second)
+    comes = [next_line(prospect, decision) for decision in decisions]
+    for name, line, policy, decision in zip(names, comes, policies, decisions, strict=True):
+        lines.append(f"  {paint(f'{plain(name):{width}}', 'bold')}  {line}")
+        if comes[0] == comes[1]:  # so they differ in what is said
+            composed = compose(decision, prospect, Policies(policy), found.now)
+            parts = composed.touch.parts if composed.touch is not None else ()
+            said = [f"  say ({p.channel}, script {p.script}): {plain(p.text)}" for p in parts]
+            lines += folded([f"  {'':{width}}{line}" for line in said], width + 6)
     return lines
 
 

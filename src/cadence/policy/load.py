@@ -285,6 +285,8 @@ def _check(policy: Policy, name: str, *, find_guards: bool) -> None:
             raise _fail(name, f"{key}.id", step.id, f"an id of its own (steps[{seen[step.id]}])")
         seen[step.id] = index
         _check_step(step, key, name)
+        if step.rotate is not None:
+            _check_rotate(step.rotate, f"{key}.rotate", name)
     own = [index for index, step in enumerate(policy.steps) if step.at is not None]
     if len(own) > 1:
         key = f"steps[{own[1]}].at"
@@ -421,19 +423,19 @@ def _check_distances(step: Step, key: str, name: str) -> None:
             raise _fail(
                 name, f"{key}.after.at_most_business_days", after.at_most_business_days, allowed
             )
-    rotate = step.rotate
-    if rotate is None:
-        return
-    if after is None or after.business_days is None:
-        plain = msgspec.to_builtins(rotate)
+    if step.rotate is not None and (after is None or after.business_days is None):
+        plain = msgspec.to_builtins(step.rotate)
         raise _fail(name, f"{key}.rotate", plain, "only with after in business_days")
+
+
+def _check_rotate(rotate: Rotate, key: str, name: str) -> None:
     for field in ("times", "days"):
         given = getattr(rotate, field)
         if len(set(given)) < len(given):
-            raise _fail(name, f"{key}.rotate.{field}", given, "each once")
+            raise _fail(name, f"{key}.{field}", given, "each once")
     for index, text in enumerate(rotate.times):
         try:
             parse_hours(f"{text}-24:00")
         except InputError:
             allowed = 'a local time like "09:30"'
-            raise _fail(name, f"{key}.rotate.times[{index}]", text, allowed) from None
+            raise _fail(name, f"{key}.times[{index}]", text, allowed) from None

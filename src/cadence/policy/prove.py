@@ -26,7 +26,7 @@ from cadence.policy.guards import Custom
 from cadence.policy.model import Policy
 from cadence.policy.refute import CHARTER, refutations
 from cadence.policy.states import Graph
-from cadence.policy.unreachable import Unreachable, unreachable
+from cadence.policy.unreachable import ClosedTurn, Unreachable, closed_turns, unreachable
 
 __all__ = ["CHARTER", "Proof", "RuleProof", "Unreachable", "prove", "require_proof"]
 
@@ -56,6 +56,7 @@ class Proof(msgspec.Struct, frozen=True):
         rules: each rule of the charter.
         bounds: what a silence under it can come to; ``None`` where it is refuted.
         unreachable: touches that are never made; no fault, but hardly meant.
+        closed_turns: weekdays to rotate to on which nothing is open; no fault either.
         states: how many were explored.
         transitions: how many moves between them.
     """
@@ -64,6 +65,7 @@ class Proof(msgspec.Struct, frozen=True):
     rules: tuple[RuleProof, ...]
     bounds: Bounds | None
     unreachable: tuple[Unreachable, ...]
+    closed_turns: tuple[ClosedTurn, ...]
     states: int
     transitions: int
 
@@ -92,7 +94,8 @@ def prove(policy: Policy) -> Proof:
     never = tuple(unreachable(graph))
     found = None if refuted else bounds(graph, {one.step for one in never})
     on_plan = len(graph.on_plan)
-    return Proof(policy.ref, rules, found, never, states + on_plan, transitions + on_plan)
+    turns = tuple(closed_turns(policy))
+    return Proof(policy.ref, rules, found, never, turns, states + on_plan, transitions + on_plan)
 
 
 def _length(events: tuple[Event, ...]) -> float:

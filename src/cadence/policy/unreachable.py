@@ -1,4 +1,4 @@
-"""Touches of a plan that no history on plan ever makes, and what keeps each from being made."""
+"""What of a plan no history on plan ever comes to, and what keeps it from that."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cadence.policy.plan import unmet
 from cadence.policy.shortest import used
 from cadence.policy.states import Graph, State
 
-__all__ = ["Unreachable", "unreachable"]
+__all__ = ["ClosedTurn", "Unreachable", "closed_turns", "unreachable"]
 
 
 class Unreachable(msgspec.Struct, frozen=True):
@@ -29,6 +29,13 @@ class Unreachable(msgspec.Struct, frozen=True):
     step: str
     rule: str
     because: str
+
+
+class ClosedTurn(msgspec.Struct, frozen=True):
+    """A weekday that a step rotates to, on which the calendar has no hours."""
+
+    step: str
+    day: str
 
 
 class _Cause(NamedTuple):
@@ -73,6 +80,18 @@ def unreachable(graph: Graph) -> Iterator[Unreachable]:
             nowhere = _Cause((0, 0), Rule.ORDER, "no way leads to it")
             cause = nearest.get(point.index, nowhere)
             yield Unreachable(point.name, cause.rule, cause.because)
+
+
+def closed_turns(policy: Policy) -> Iterator[ClosedTurn]:
+    """Weekdays whose turn comes and whose touch is then made on the next business day.
+
+    A time of day outside business hours is none: some prospects prefer it.
+    """
+    for step in policy.steps:
+        if step.rotate is not None:
+            for name, weekday in zip(step.rotate.days, step.rotate.weekdays, strict=True):
+                if not policy.week[weekday]:
+                    yield ClosedTurn(step.id, name)
 
 
 def _cause(graph: Graph, state: State, so_far: int, window: str | None) -> _Cause | None:
