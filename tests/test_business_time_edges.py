@@ -11,6 +11,7 @@ from cadence.errors import InputError
 from cadence.policy.business_time import (
     BusinessTime,
     LocalCalendar,
+    Stride,
     Suspended,
     Week,
     business_time,
@@ -271,13 +272,25 @@ def test_some_business_days_on_it_is_open_or_that_takes_a_closer_look(
     calendar = LocalCalendar("UTC", _UNEVEN)
     monday = datetime(2026, 11, 2, hour, minute, tzinfo=UTC)
     then = calendar.after_business_days(monday, days)
-    found = calendar.open_after_business_days(monday, days, None)
+    found = Stride(calendar, monday, None).on(days)
     assert found == (then if is_open else None)
     assert (calendar.next_open(then) == then) is is_open
     # Hours that they prefer take the place of the business hours.
-    assert calendar.open_after_business_days(monday, days, (0, 24 * 3600)) == then
+    always = (0, 24 * 3600)
+    assert Stride(calendar, monday, always).on(days) == then
     odd = timedelta(seconds=3, microseconds=5)
-    assert calendar.open_after_business_days(monday + odd, days, (0, 24 * 3600)) == then + odd
+    assert Stride(calendar, monday + odd, always).on(days) == then + odd
+
+
+def test_strides_add_up_over_days_off_and_changes_of_the_clock_and_come_to_an_end() -> None:
+    calendar = LocalCalendar("Europe/Amsterdam", WEEKDAYS)
+    saturday = datetime(2026, 2, 28, 9, 30, tzinfo=UTC)
+    stride = Stride(calendar, saturday, None)
+    then = saturday
+    for days in (1, 3, 20, 20, 100):  # the clocks change on 29 March and 25 October
+        then = calendar.after_business_days(then, days)
+        assert stride.on(days) == then
+    assert stride.on(1000) is None
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,11 @@ class _Auditing:
     def __init__(self, default: Policy, others: Sequence[Policy]) -> None:
         self.default = default
         self.others = others
+        self._auditor: Auditor | None = None  # reads the policies once, where it is first needed
 
     def __call__(self, histories: Sequence[Sequence[Event]]) -> Audited:
-        auditor = Auditor(self.default, self.others)
+        auditor = self._auditor = self._auditor or Auditor(self.default, self.others)
+        auditor.count_anew()
         findings: list[Finding] = []
         hindsight: list[Finding] = []
         for history in histories:

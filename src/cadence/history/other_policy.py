@@ -147,18 +147,19 @@ class OtherPolicy:
         if self._course is None:
             self._course = course(self._facts(), self.policy, self._now)
             self._ahead = next(self._course, None)
-        made, walked = self.made, self._walked
-        found = self._ahead
+        made, walked, coming = self.made, self._walked, self._course
+        found = last = self._ahead
         while found is not None:
             at = found.at
             if len(made) >= attempts or (until is not None and at > until):
                 break
-            self._now = at
             walked.append(found)
             made.append(at)
-            if found.point.stage is Stage.POLITE_EXIT and _delivered(found.parts):
-                self._left = at
-            found = next(self._course, None)
+            last, found = found, next(coming, None)
+        if last is not None and found is not last:
+            self._now = last.at
+            if last.point.stage is Stage.POLITE_EXIT and _delivered(last.parts):
+                self._left = last.at
         self._ahead = found
 
     def _fold_walked(self) -> None:

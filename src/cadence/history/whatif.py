@@ -27,6 +27,7 @@ from cadence.core.events import (
     FollowUpReopened,
     GuidelinesAgreed,
     InterestNoted,
+    Part,
     PolicyAdopted,
     ReferralGiven,
     ValueNoted,
@@ -217,7 +218,7 @@ class _Comparison:
         for event in others:
             data = event.data
             if isinstance(data, AttemptMade):
-                if not _told([part.disposition for part in data.parts]):
+                if not _told(data.parts):
                     unanswered.append(event)
                     continue
             elif type(data) in _NOTES:
@@ -342,9 +343,12 @@ def _count(bars: list[int], attempts: Sequence[datetime], first: datetime) -> No
         bars[_BARS[day] if day < _LAST_BAR else -1] += 1
 
 
-def _told(dispositions: Collection[Disposition]) -> bool:
+def _told(parts: Collection[Part]) -> bool:
     """Whether an attempt told us anything: that they are there, or that a contact point is dead."""
-    return not _TELLING.isdisjoint(dispositions)
+    for part in parts:  # noqa: SIM110  # every stored attempt passes here
+        if part.disposition in _TELLING:
+            return True
+    return False
 
 
 def _split(

@@ -31,6 +31,7 @@ __all__ = [
     "Hours",
     "LocalCalendar",
     "Place",
+    "Stride",
     "Suspended",
     "Week",
     "business_time",
@@ -58,6 +59,7 @@ AUTO_REPLY_BUSINESS_DAYS: Final = 5
 """How long an automatic reply that names no end suspends."""
 
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
+_STRIDE: Final = 366  # days that a stride looks ahead; behind them it starts anew
 
 
 def parse_hours(text: str) -> Hours:
@@ -210,6 +212,13 @@ class LocalCalendar:
         days = self._days(after, until)
         return bisect.bisect_right(days, until) - bisect.bisect_right(days, after)
 
+    def business_days_onto(self, after: int, until: int) -> tuple[int, bool]:
+        """:meth:`business_days`, and whether ``until``, a later day, is one itself."""
+        days = self._days(after, until)
+        position = bisect.bisect_right(days, until)
+        onto = position > 0 and days[position - 1] == until
+        return position - bisect.bisect_right(days, after, 0, position), onto
+
     def nth_business_day(self, after: int, n: int) -> int:
         """The ordinal of the ``n``-th business day after ``after``; ``n`` is at least 1."""
         # Ask for a span that surely holds it; a year with few business days needs a second look.
@@ -266,25 +275,6 @@ class LocalCalendar:
         day = self.nth_business_day(local.toordinal(), n)
         return self.at(day, _second(local), local.microsecond)
 
-    def open_after_business_days(
-        self, anchor: datetime, n: int, hours: Hours | None
-    ) -> datetime | None:
-        """:meth:`after_business_days`, if it is open then; ``None`` where that takes a closer look.
-
-        Args:
-            anchor: the instant before.
-            n: at least 1.
-            hours: hours that the prospect prefers, in place of the business hours.
-        """
-        local = anchor.astimezone(self.tz)
-        day = self.nth_business_day(local.toordinal(), n)
-        midnight, plain = self._midnights.get(day) or self._midnight(day)
-        if plain:
-            second = _second(local)
-            if self._open_at(day, second, hours):
-                return midnight + timedelta(0, second, local.microsecond)
-        return None
-
     def open_same_day(self, anchor: datetime, instant: datetime, hours: Hours | None) -> bool:
         """Whether ``instant`` is on the local day of ``anchor``, a business day, and open."""
         local = instant.astimezone(self.tz)
@@ -338,6 +328,46 @@ class LocalCalendar:
                         return instant
             day += 1
             second = -1
+        return None
+
+
+class Stride:
+    """One local time of day, on later and later business days.
+
+    It answers where that takes no closer look, and keeps its place among the business days, so that
+    a step costs no search.
+    """
+
+    __slots__ = ("_calendar", "_days", "_hours", "_position", "_second", "_since")
+
+    def __init__(self, calendar: LocalCalendar, anchor: datetime, hours: Hours | None) -> None:
+        """Args:
+        calendar: whose business days.
+        anchor: the instant to start from, whose local time of day is kept.
+        hours: hours that the prospect prefers, in place of the business hours.
+        """
+        local = anchor.astimezone(calendar.tz)
+        self._calendar = calendar
+        self._hours = hours
+        self._second = _second(local)
+        self._since = timedelta(0, self._second, local.microsecond)
+        day = local.toordinal()
+        self._days = calendar._days(day, day + _STRIDE)
+        self._position = bisect.bisect_right(self._days, day) - 1
+
+    def on(self, n: int) -> datetime | None:
+        """``n`` business days further on, at least 1, if it is open then.
+
+        Returns:
+            ``None`` where that takes a closer look: start anew from what it finds.
+        """
+        self._position += n
+        if self._position >= len(self._days):
+            return None
+        day, calendar = self._days[self._position], self._calendar
+        midnight, plain = calendar._midnights.get(day) or calendar._midnight(day)
+        if plain and calendar._open_at(day, self._second, self._hours):
+            return midnight + self._since
         return None
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from cadence.core.events import AttemptStage, EndReason
+from cadence.core.events import EndReason
 from cadence.core.prospect import Prospect
 from cadence.errors import InputError
 from cadence.policy.business_time import (
@@ -27,12 +27,11 @@ from cadence.policy.business_time import (
 )
 from cadence.policy.charter import DESIGN, Rule
 from cadence.policy.decision import Decision, Reason, Said, Touch, Verdict
-from cadence.policy.model import Policy, Step
+from cadence.policy.model import EXACT, Policy, Step
 from cadence.policy.zones import zones_version
 
 __all__ = [
     "ESCALATE",
-    "EXACT",
     "MINUTE",
     "Case",
     "DaysOff",
@@ -46,8 +45,6 @@ __all__ = [
     "time_for",
 ]
 
-EXACT: Final = (AttemptStage.ON_TIME, AttemptStage.TEN_MINUTES)
-"""The appointment's own steps: they obey quiet hours, but not business hours."""
 MINUTE: Final = timedelta(minutes=1)
 ESCALATE: Final = "the deadline has passed: escalate it"
 

@@ -19,10 +19,11 @@ from cadence.core.events import AttemptStage, Channel, Gap
 from cadence.core.prospect import NO_GAP, Prospect
 from cadence.core.stages import Stage, rank
 from cadence.errors import InputError
-from cadence.policy.case import EXACT, Case
+from cadence.policy.business_time import Stride
+from cadence.policy.case import MINUTE, Case
 from cadence.policy.charter import SPACED_CAP
 from cadence.policy.decision import TouchPart
-from cadence.policy.model import Policy, StepPart, Touchpoint
+from cadence.policy.model import EXACT, Policy, StepPart, Touchpoint
 from cadence.policy.parts import exit_parts, left, parts_on
 from cadence.policy.plan import behind_horizon, keeping, next_turn, reached
 
@@ -98,13 +99,14 @@ class _Course:
         silence = case.prospect.silence
         self.case = case
         self.now = case.now
-        self.first = silence.attempts[0].at if silence.attempts else None
         self.last = silence.attempts[-1].at if silence.attempts else None
         self.largest = silence.largest_gap
         self.points = left(case.prospect, case.policy)
         self.hours = case.hours()
         calendars = case.time.calendars
         self.calendar = calendars[0] if len(calendars) == 1 else None
+        # Where the last touch is the start of a stride, one in each zone.
+        self.strides: list[Stride] = []
         # From when on no suspended time is left.
         self.clear_from: datetime | None = None
         if case.suspended:
@@ -118,14 +120,18 @@ class _Course:
         spaced_calls = prospect.silence.spaced_calls
         # Cheap first: so many business days need at least as many days.
         horizon = timedelta(days=policy.horizon_business_days)
+        first = prospect.silence.attempts[0].at if self.last is not None else None
+        surely_before = None if first is None else first + horizon
         planned: tuple[StepPart, ...] = ()
         parts: tuple[TouchPart, ...] = ()
+        by_call = False
         for point in policy.ahead[prospect.stage]:
             stage = point.stage
             if point.position < made.get(stage, 0):
                 continue
             if point.parts is not planned:  # the touches of a step share theirs
                 planned, parts = point.parts, parts_on(prospect, point.parts, self.points)
+                by_call = Channel.CALL in [part.channel for part in parts]
             if not parts:
                 continue
             if (stage is Stage.ON_TIME) is not (self.last is None):
@@ -133,37 +139,65 @@ class _Course:
             spaced = stage is Stage.SPACED
             if spaced and spaced_calls >= SPACED_CAP and Channel.CALL in point.channels:
                 return
-            found = self._soon(point, parts) or self._later(point, parts)
+            found = self._striding(point, parts) or self._closer(point, parts)
             if found is None:
                 return
-            first, at = self.first, found.at
-            if first is not None and at - first > horizon:
-                if behind_horizon(case, point.step, at, first):
-                    return
-            if spaced and Channel.CALL in [part.channel for part in parts]:
-                spaced_calls += 1
-            gap = found.gap
+            at, gap = found.at, found.gap
             if gap is None:
-                self.first = at  # on time: gaps start anew
-            elif gap > self.largest:
+                first, surely_before = at, at + horizon  # on time: gaps start anew
+            elif surely_before is None or at > surely_before:
+                if first is not None and behind_horizon(case, point.step, at, first):
+                    return
+            if gap is not None and gap > self.largest:
                 self.largest = gap
+            if spaced and by_call:
+                spaced_calls += 1
             self.last = self.now = at
             yield found
         exit_point = policy.exit_point
         if exit_point is None or self.last is None:
             return
         parts = exit_parts(prospect, exit_point, self.points)
-        found = (self._soon(exit_point, parts) or self._later(exit_point, parts)) if parts else None
-        if found is not None:
-            yield found
+        if parts:
+            found = self._striding(exit_point, parts) or self._closer(exit_point, parts)
+            if found is not None:
+                yield found
 
-    def _soon(self, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made | None:
-        """Most touches: at the time that the plan names for them it is open, and nothing delays.
+    def _striding(self, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made | None:
+        """Most touches: open at the time of the last one, so many business days on.
 
         Returns:
             ``None`` where that takes a closer look.
         """
-        calendar, last, after = self.calendar, self.last, point.after
+        days, last = point.stride, self.last
+        if last is None or not days or days < self.largest.business_days:
+            return None
+        if self.clear_from is not None and last < self.clear_from:
+            return None
+        strides = self.strides
+        if not strides:
+            calendars = self.case.time.calendars
+            strides += [Stride(calendar, last, self.hours) for calendar in calendars]
+        at = strides[0].on(days)
+        for other in strides[1:]:
+            if other.on(days) != at:
+                return None  # their clocks or holidays differ on the way
+        if at is None or at < self.now:
+            return None
+        return Made(at, point, parts, Gap(days, 0))
+
+    def _closer(self, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made | None:
+        """The closer look; ``None`` where the touch lapses or finds no open time."""
+        self.strides.clear()
+        return self._soon(point, parts) or self._later(point, parts)
+
+    def _soon(self, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made | None:
+        """The appointment's own, and others on the day of the last: no delay at the planned time.
+
+        Returns:
+            ``None`` where that takes a closer look.
+        """
+        calendar, last = self.calendar, self.last
         if calendar is None:
             return None
         if last is None:
@@ -171,28 +205,20 @@ class _Course:
             if planned is None or planned < self.now or calendar.next_waking(planned) != planned:
                 return None
             return Made(planned, point, parts, None)
-        if after is None or point.step.rotate is not None:
+        elapsed = None if point.after is None else point.after.elapsed
+        if elapsed is None or point.step.rotate is not None:
             return None
         if self.clear_from is not None and last < self.clear_from:
             return None
-        days, largest = after.business_days, self.largest
-        if days is not None:
-            if days < largest.business_days or point.step.stage in EXACT:
-                return None
-            at = calendar.open_after_business_days(last, days, self.hours)
-            if at is None or at < self.now:
-                return None
-            return Made(at, point, parts, Gap(days, 0))
-        minutes = after.minutes or 60 * (after.hours or 0)
-        gap = Gap(0, minutes)
-        at = last + timedelta(minutes=minutes)
+        gap = Gap(0, elapsed // MINUTE)
+        at = last + elapsed
         # Business hours lie within the waking ones, so the appointment's own steps pass too.
-        if gap < largest or at < self.now or not calendar.open_same_day(last, at, self.hours):
+        if gap < self.largest or at < self.now or not calendar.open_same_day(last, at, self.hours):
             return None
         return Made(at, point, parts, gap)
 
     def _later(self, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made | None:
-        """The closer look; ``None`` where the touch lapses or finds no open time."""
+        """Planned, delayed and opened as ``next_touch`` does it."""
         case, step = self.case, point.step
         planned = self._planned(point)
         if planned is None:

@@ -14,9 +14,8 @@ from typing import Final, NamedTuple
 
 from cadence.core.stages import Stage
 from cadence.policy.business_time import QUIET_UNTIL, Week
-from cadence.policy.case import EXACT
 from cadence.policy.charter import CONCERN_DAYS
-from cadence.policy.model import Distance, Touchpoint
+from cadence.policy.model import EXACT, Distance, Touchpoint
 from cadence.policy.states import Graph, State
 
 __all__ = ["days_a_week", "longest_to_the_exit"]

@@ -23,6 +23,7 @@ from cadence.policy.fields import Country, Id, OpenHours, PolicyId, Subdivision,
 from cadence.policy.guards import Guard, week_of
 
 __all__ = [
+    "EXACT",
     "MAX_BUSINESS_DAYS",
     "MAX_TOUCHES",
     "After",
@@ -42,6 +43,8 @@ __all__ = [
 
 MAX_BUSINESS_DAYS: Final = 260
 """The largest distance in business days, about a year."""
+EXACT: Final = (AttemptStage.ON_TIME, AttemptStage.TEN_MINUTES)
+"""The appointment's own steps: they obey quiet hours, but not business hours."""
 MAX_TOUCHES: Final = 1000
 """How many touches a plan may have, all ``times`` counted."""
 
@@ -290,6 +293,7 @@ class Touchpoint(msgspec.Struct, frozen=True):
         parts: what to do.
         backward: the file has it behind a touch of a later stage, where it can't be made.
         behind_exit: the file has it behind the polite exit, where nothing is made.
+        stride: its distance where business days alone say when; 0 where there is more to it.
     """
 
     step: Step
@@ -301,6 +305,7 @@ class Touchpoint(msgspec.Struct, frozen=True):
     parts: tuple[StepPart, ...]
     backward: bool = False
     behind_exit: bool = False
+    stride: int = 0
 
     @property
     def channels(self) -> frozenset[Channel]:
@@ -308,6 +313,12 @@ class Touchpoint(msgspec.Struct, frozen=True):
         return frozenset(
             channel for part in self.parts if part.along_with is None for channel in part.channels
         )
+
+
+def _stride(step: Step, after: Distance | None) -> int:
+    if after is None or step.rotate is not None or step.stage in EXACT:
+        return 0
+    return after.business_days or 0
 
 
 def _sorted(plain: dict[str, Any]) -> bytes:
@@ -455,7 +466,8 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
             return None
         index = len(self.touchpoints)
         after = None if step.after is None else step.after.distances(1)[0]
-        return Touchpoint(step, Stage.POLITE_EXIT, step.id, 0, index, after, step.parts_of(0))
+        parts, stride = step.parts_of(0), _stride(step, after)
+        return Touchpoint(step, Stage.POLITE_EXIT, step.id, 0, index, after, parts, stride=stride)
 
     @cached_property
     def plain(self) -> bool:
@@ -508,7 +520,8 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
                 name = step.id if times == 1 else f"{step.id}#{number + 1}"
                 after = None if gaps is None else gaps[number]
                 parts = step.parts_of(number)
+                stride = _stride(step, after)
                 yield Touchpoint(
-                    step, stage, name, position, index, after, parts, backward, behind_exit
+                    step, stage, name, position, index, after, parts, backward, behind_exit, stride
                 )
                 index += 1

@@ -36,17 +36,14 @@ def parts_on(
     """
     addresses = dict(reversed(points))  # of several on a channel the first
     parts: list[TouchPart] = []
-    taken: set[Channel] = set()
     for part in planned:
-        if part.along_with is not None and part.along_with not in taken:
+        along = part.along_with
+        if along is not None and along not in [one.channel for one in parts]:
             continue
         for channel in charter.allowed_channels(prospect, part.channels):
-            if channel in taken:
-                continue
-            address = addresses.get(channel)
+            address = addresses.pop(channel, None)
             if address is not None:
                 parts.append(TouchPart(channel, address, part.script))
-                taken.add(channel)
                 break
     return tuple(parts)
 

@@ -17,11 +17,11 @@ from cadence.core.prospect import Attempt, Prospect
 from cadence.core.stages import Stage
 from cadence.policy import charter
 from cadence.policy.business_time import SEARCH_DAYS, BusinessTime
-from cadence.policy.case import EXACT, Case, DaysOff, Delayed, Span, span
+from cadence.policy.case import Case, DaysOff, Delayed, Span, span
 from cadence.policy.charter import DESIGN, Rule
 from cadence.policy.custom_guard import GuardFailed
 from cadence.policy.decision import Said, Touch, Veto
-from cadence.policy.model import Policy, Rotate, Step, Touchpoint
+from cadence.policy.model import EXACT, Policy, Rotate, Step, Touchpoint
 
 __all__ = [
     "NoOpenTime",

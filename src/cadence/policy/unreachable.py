@@ -12,10 +12,9 @@ import msgspec
 from cadence.core.events import Channel
 from cadence.core.stages import Stage
 from cadence.policy.business_time import QUIET_FROM, QUIET_UNTIL, Week
-from cadence.policy.case import EXACT
 from cadence.policy.charter import Rule, stops
 from cadence.policy.guards import ContactWindow, week_of
-from cadence.policy.model import Policy, Touchpoint
+from cadence.policy.model import EXACT, Policy, Touchpoint
 from cadence.policy.plan import unmet
 from cadence.policy.shortest import used
 from cadence.policy.states import Graph, State

@@ -10,7 +10,7 @@ import msgspec
 from cadence.core.events import AttemptStage, Channel, PolicyRef
 from cadence.errors import InputError
 from cadence.policy.business_time import BusinessTime, Week, business_time, parse_hours
-from cadence.policy.model import Distance, Policy, Touchpoint
+from cadence.policy.model import Distance, Policy, Requires, Touchpoint
 
 __all__ = ["RANK", "GuardRead", "Lasts", "PartRead", "Place", "Plan"]
 
@@ -67,7 +67,7 @@ class Place(NamedTuple):
         seconds, weekdays: the times of day, in seconds after midnight, and the weekdays, Monday
             0, that it takes in turn.
         usual: the channels that it is made on while those are left and nobody prefers another, one
-            for each part; none, where it takes a closer look to know.
+            for each part; none, where it takes a closer look to know, or asks for more.
     """
 
     number: int
@@ -99,7 +99,8 @@ def _place(point: Touchpoint, number: int, policy: Policy) -> Place:
         for part in point.parts
     )
     usual = tuple(part.channels[0] for part in parts if part.channels)
-    plain = len(set(usual)) == len(parts) and not step.requires.guidelines
+    more = step.requires != Requires() or step.stage is AttemptStage.CONCERN
+    plain = len(set(usual)) == len(parts) and not more and (rotate is None or not rotate.days)
     for before, part in enumerate(parts):
         plain = plain and (part.along_with is None or part.along_with in usual[:before])
     return Place(

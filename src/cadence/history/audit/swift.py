@@ -14,12 +14,12 @@ from typing import Final
 from cadence.core.events import AttemptMade, Channel, Part
 from cadence.history.audit.file import File
 from cadence.history.audit.guards import guarded
+from cadence.history.audit.plan import Place
 from cadence.history.audit.records import EXIT, Made, Phase
 
 __all__ = ["surely_in_order"]
 
 _CAP: Final = 6
-_CONCERN: Final = 5
 _HALF_DAY: Final = 3
 _QUIET_UNTIL: Final = 8 * 3600
 _QUIET_FROM: Final = 21 * 3600
@@ -28,16 +28,16 @@ _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
 
 
-def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
+def surely_in_order(file: File, made: Made, data: AttemptMade, place: Place | None) -> bool:
     """Whether nothing can be held against ``made``, whose gap is then measured; else look closer.
 
     Args:
         file: as it stood before, with no contact point lost.
         made: the attempt.
         data: as it was recorded.
+        place: of the plan, whose name it has.
     """
     plan, calendar, at, second = file.plan, file.calendar, made.at, made.second
-    place = plan.by_name.get(data.step)  # type: ignore[arg-type]  # no touch is called None
     if (
         place is None
         or place.rank != made.rank
@@ -58,6 +58,8 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
             return False
         if len(parts) > 1 and not _as_usual(file, parts, usual):
             return False
+    elif place.weekdays:
+        return False
     attempts = file.attempts
     suspended = None
     if calendar is None:
@@ -91,10 +93,6 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
         or file.highest > made.rank
         or (made.rank != EXIT and place.position < file.place_counts[made.rank])
         or file.appointment is not None
-        or made.rank == _CONCERN
-        or place.requires_attempts
-        or place.requires_days
-        or place.weekdays
         or (made.has_call and file.spaced_calls >= _CAP)
     ):
         return False
@@ -103,12 +101,13 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
     if before.time is not made.time or since > at or not before.rank:
         return False
     # The gap, and whether it is as large as it has to be.
+    open_day = True
     if calendar is None:
         days = _fewest_days(made, before)
     elif made.day == before.day:
-        days = 0
+        days, open_day = 0, calendar.is_business_day(made.day)
     else:
-        days = calendar.business_days(before.day, made.day)
+        days, open_day = calendar.business_days_onto(before.day, made.day)
     if suspended is not None and calendar is not None:
         days -= suspended.business_days(calendar, before.day, made.day)
         if days <= 0:
@@ -152,12 +151,12 @@ def surely_in_order(file: File, made: Made, data: AttemptMade) -> bool:
         if made.rank != EXIT and at - attempts[0].at > plan.horizon_business_days * _DAY:
             return False
     else:
+        if not open_day:
+            return False
         for start, end in plan.week[(made.day + 6) % 7]:
             if start <= second < end:
                 break
         else:
-            return False
-        if not calendar.is_business_day(made.day):
             return False
         if made.rank != EXIT and at - attempts[0].at > plan.horizon_business_days * _DAY:
             return False

@@ -77,11 +77,15 @@ class Auditor:
         self._plans: Mapping[str, Plan] = {
             plan.digest: plan for plan in (*map(Plan, others), self._default)
         }
+        self._findings: list[Finding] = []
+        self.count_anew()
+
+    def count_anew(self) -> None:
+        """Forget what was counted so far."""
         self.prospects = 0
         self.events = 0
         self.unknown: dict[PolicyRef, int] = {}
         self.own_guards: dict[tuple[PolicyRef, tuple[str, ...]], int] = {}
-        self._findings: list[Finding] = []
 
     def audit(self, events: Sequence[Event]) -> list[Finding]:
         """What the history of one prospect breaks, in order of version.
@@ -113,13 +117,14 @@ class Auditor:
 
     def _attempt(self, file: File, event: Event, data: AttemptMade) -> None:
         at, parts = event.occurred_at, data.parts
-        ref = data.policy
-        if ref is not None and ref.digest != file.plan.digest:
+        ref, plan = data.policy, file.plan
+        if ref is not None and ref.digest != plan.digest:
             file.under(ref)
-        if not file.plan.known:
-            self.unknown[file.plan.ref] = self.unknown.get(file.plan.ref, 0) + 1
-        elif file.plan.own_guards:
-            left_out = file.plan.ref, file.plan.own_guards
+            plan = file.plan
+        if not plan.known:
+            self.unknown[plan.ref] = self.unknown.get(plan.ref, 0) + 1
+        elif plan.own_guards:
+            left_out = plan.ref, plan.own_guards
             self.own_guards[left_out] = self.own_guards.get(left_out, 0) + 1
         if at < file.since:
             # It belongs to a silence that was over when it was recorded: what was next at its time
@@ -152,7 +157,8 @@ class Auditor:
         )
         if calendar is None and file.time is not None:
             made.clocks = _clocks(file.time, at)
-        if file.opted_out or file.failed or not surely_in_order(file, made, data):
+        place = plan.by_name.get(step)  # type: ignore[arg-type]  # no touch is called None
+        if file.opted_out or file.failed or not surely_in_order(file, made, data, place):
             breaches = list(lasting(file, parts, at))
             before, doubt = measure(file, made, data.gap) if file.attempts else (None, "")
             if file.phase != Phase.OPTED_OUT:
@@ -170,9 +176,10 @@ class Auditor:
             file.waiting = 0
             return
         file.made(made)
-        place = file.plan.by_name.get(data.step)  # type: ignore[arg-type]  # no touch is called None
-        follows = place is not None and place.rank == rank and file.attempts[-1] is made
-        file.next_place = place.number + 1 if follows and place is not None else -1
+        if place is not None and place.rank == rank and file.attempts[-1] is made:
+            file.next_place = place.number + 1
+        else:
+            file.next_place = -1
 
     def _judge(
         self,
