@@ -32,13 +32,18 @@ for _name in dir(Machine):
 
 def check(history: list[Event]) -> None:
     found: dict[int, list[Finding]] = {}
+    hindsight: set[int] = set()
     for one in Auditor(builtin()).audit(history):
-        if one.noticed is not Noticed.HINDSIGHT:
+        if one.noticed is Noticed.HINDSIGHT:
+            hindsight.add(one.version)
+        else:
             found.setdefault(one.version, []).append(one)
     for event in history:
         mine = found.pop(event.version, [])
         if isinstance(event.data, AttemptMade) and event.data.broke:
-            assert mine, f"a breach that was recorded is not found: {event}"
+            # A command that is dated back is judged by what is known by now, and says so.
+            told = mine or event.version in hindsight
+            assert told, f"a breach that was recorded is not found: {event}"
         elif isinstance(event.data, AttemptMade | FollowUpEnded) and event.by == "command":
             assert not mine, "\n".join(map(str, [*history[: event.version], *mine]))
     assert not found, "a finding for something that is neither an attempt nor an end"

@@ -282,6 +282,13 @@ def test_some_business_days_on_it_is_open_or_that_takes_a_closer_look(
     assert Stride(calendar, monday + odd, always).on(days) == then + odd
 
 
+def test_no_gap_at_all_is_kept_at_once_also_in_suspended_time() -> None:
+    time = here(EVERY_DAY)
+    suspended = time.suspended(away((MONDAY - HOUR, MONDAY + HOUR)))
+    assert time.earliest_with_gap(MONDAY, Gap(0, 0), suspended) == MONDAY
+    assert time.earliest_with_gap(MONDAY, Gap(0, 1), suspended) == MONDAY + HOUR + MINUTE
+
+
 def test_strides_add_up_over_days_off_and_changes_of_the_clock_and_come_to_an_end() -> None:
     calendar = LocalCalendar("Europe/Amsterdam", WEEKDAYS)
     saturday = datetime(2026, 2, 28, 9, 30, tzinfo=UTC)

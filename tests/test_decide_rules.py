@@ -19,6 +19,7 @@ from cadence.core import (
     FollowUpReopened,
     Gap,
     Intent,
+    InterestNoted,
     OptedBackIn,
     OptOutRequested,
     Part,
@@ -728,3 +729,25 @@ def test_a_call_written_down_after_they_opted_out_broke_nothing_but_is_not_made_
     assert Auditor(TIP8).audit(history(*happened, (called, learnt + HOUR, evening))) == []
     with pytest.raises(Refused, match=r"refused by (opt_out|contact_point)"):
         decide(prospect, MakeAttempt(NO_ANSWER), TIP8, called)
+
+
+@pytest.mark.parametrize(
+    ("known", "rule"),
+    [
+        (OptOutRequested(), "opt_out"),
+        (OptOutRequested(Channel.CALL), "opt_out"),
+        (ContactPointFailed(Channel.CALL, "+1"), "contact_point"),
+        (AppointmentSet(MONDAY + 3 * DAY), "appointment"),
+    ],
+    ids=["all", "channel", "failed", "appointment"],
+)
+def test_what_was_recorded_before_the_clock_was_set_back_is_known_to_every_command(
+    known: OptOutRequested | ContactPointFailed | AppointmentSet, rule: str
+) -> None:
+    behind = MONDAY - MINUTE
+    prospect = after(added(), (MONDAY, known), (behind, InterestNoted("prices")))
+    # Before the silence began there is no plan; what lasts holds there too.
+    begun = [MONDAY, MONDAY + HOUR]
+    for at in begun if rule == "appointment" else [behind, *begun]:
+        with pytest.raises(Refused, match=f"refused by {rule}"):
+            decide(prospect, MakeAttempt(NO_ANSWER), TIP8, at)

@@ -409,15 +409,17 @@ class Suspended:
         return total
 
 
-def _turned(calendar: LocalCalendar, instant: datetime, weekday: int | None) -> int:
+def _turned(
+    calendar: LocalCalendar, instant: datetime, second: int | None, weekday: int | None
+) -> datetime:
     day = calendar.day(instant)
-    if weekday is None:
-        return day
-    ahead = (weekday - (day - 1)) % 7
-    for candidate in (day + ahead, day + ahead + 7):
-        if calendar.is_business_day(candidate):
-            return candidate
-    return day
+    if weekday is not None:
+        ahead = (weekday - (day - 1)) % 7
+        for candidate in (day + ahead, day + ahead + 7):
+            if calendar.is_business_day(candidate):
+                day = candidate
+                break
+    return calendar.same_time(instant, day) if second is None else calendar.at(day, second)
 
 
 def _skipping(
@@ -547,12 +549,9 @@ class BusinessTime:
             second: the local time of day; ``None``: that of ``instant``.
             weekday: Monday is 0; ``None``: any.
         """
-        return max(
-            calendar.same_time(instant, _turned(calendar, instant, weekday))
-            if second is None
-            else calendar.at(_turned(calendar, instant, weekday), second)
-            for calendar in self.calendars
-        )
+        if self._one:  # pragma: no mutate (only saves time)
+            return _turned(self._first, instant, second, weekday)
+        return max(_turned(calendar, instant, second, weekday) for calendar in self.calendars)
 
     def after_elapsed(
         self, anchor: datetime, delta: timedelta, suspended: tuple[Suspended, ...] | None = None
@@ -584,6 +583,8 @@ class BusinessTime:
     ) -> datetime:
         if gap.business_days:
             return calendar.at(self._nth(calendar, start, gap.business_days, suspended, index), 0)
+        if not gap.minutes:
+            return start  # any gap is as large
         only = None if suspended is None else (suspended[index],)
         elapsed = self.after_elapsed(start, timedelta(minutes=gap.minutes), only)
         if calendar.day(elapsed) == calendar.day(start):

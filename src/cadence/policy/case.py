@@ -46,6 +46,7 @@ __all__ = [
 ]
 
 MINUTE: Final = timedelta(minutes=1)
+_REMEMBERED: Final = 10_000  # places
 ESCALATE: Final = "the deadline has passed: escalate it"
 
 
@@ -55,14 +56,19 @@ def time_for(prospect: Prospect, policy: Policy) -> BusinessTime:
     Raises:
         InputError: its zone, country or subdivision is not known.
     """
-    return business_time(
-        prospect.zones,
-        policy.week,
-        prospect.country,
-        prospect.subdivision,
-        policy.closed,
-        policy.holidays_of,
-    )
+    # Beside the memory of business_time itself: comparing whole weeks takes longer than this.
+    place = prospect.zones, prospect.country, prospect.subdivision
+    known = policy.business_times
+    found = known.get(place)
+    if found is None:
+        zones, country, subdivision = place
+        found = business_time(
+            zones, policy.week, country, subdivision, policy.closed, policy.holidays_of
+        )
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[place] = found
+    return found
 
 
 class Shown(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ passed through: it happened. Both come out as event data, complete with what was
 from __future__ import annotations
 
 from collections.abc import Set
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import msgspec
@@ -95,6 +95,8 @@ Command = MakeAttempt | SetAppointment | CancelAppointment | EndFollowUp | Reope
 """A command, or a fact as event data."""
 
 # Attempts off policy take the place of the touch that was next, if it was one of these.
+# Whatever was recorded, also by a clock that was ahead, and has been set back since.
+_BY_NOW: Final = datetime.max.replace(tzinfo=UTC)
 _REPLACEABLE: Final = frozenset({Stage.TEN_MINUTES, Stage.HALF_DAY, Stage.SPACED, Stage.NURTURE})
 
 
@@ -199,7 +201,7 @@ class _Place(msgspec.Struct, frozen=True):
 
 def _attempt(prospect: Prospect, command: MakeAttempt, policy: Policy, at: datetime) -> AttemptMade:
     # Also one that is dated back is only asked for now: whatever we know by now counts.
-    place = _place(prospect, policy, command.parts, at, known_at=prospect.recorded_at)
+    place = _place(prospect, policy, command.parts, at, known_at=_BY_NOW)
     if place.broke and command.off_policy is None:
         raise _refusal(prospect, place, at)
     value = None
@@ -404,7 +406,7 @@ def _lost_since(prospect: Prospect, part: Part, known_at: datetime) -> bool:
     """Whether what ``part`` uses has been lost, but was not known to be."""
     then, now = (
         (part.channel, None) in lost or _uses_failed(prospect, part, lost)
-        for lost in (_lost(prospect, known_at), _lost(prospect, prospect.recorded_at))
+        for lost in (_lost(prospect, known_at), _lost(prospect, _BY_NOW))
     )
     return now and not then
 

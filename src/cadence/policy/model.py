@@ -18,7 +18,7 @@ import msgspec
 
 from cadence.core.events import AttemptStage, Channel, PolicyRef
 from cadence.core.stages import Stage, rank
-from cadence.policy.business_time import Week, parse_hours
+from cadence.policy.business_time import BusinessTime, Week, parse_hours
 from cadence.policy.fields import Country, Id, OpenHours, PolicyId, Subdivision, TimeOfDay, Weekday
 from cadence.policy.guards import Guard, week_of
 
@@ -191,6 +191,11 @@ def _seconds(times: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(parse_hours(f"{text}-24:00")[0] for text in times)
 
 
+@lru_cache(maxsize=256)
+def _ordinals(days: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(_WEEKDAYS.index(day) for day in days)
+
+
 class Rotate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Another time than that of the last attempt, because that one met silence.
 
@@ -210,7 +215,7 @@ class Rotate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     @property
     def weekdays(self) -> tuple[int, ...]:
         """The days; Monday is 0."""
-        return tuple(_WEEKDAYS.index(day) for day in self.days)
+        return _ordinals(self.days)
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -420,6 +425,13 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
     def holidays_of(self) -> tuple[tuple[str, str | None], ...]:
         """Countries and subdivisions whose holidays are closed beside the prospect's own."""
         return tuple(dict.fromkeys((h.country, h.subdivision) for h in self.calendar.holidays))
+
+    @cached_property
+    def business_times(self) -> dict[tuple[tuple[str, ...], str | None, str | None], BusinessTime]:
+        """The business times under its calendar that were asked for so far, by where they are:
+        candidate zones, country, subdivision.
+        """
+        return {}
 
     @cached_property
     def usable(self) -> frozenset[Channel]:

@@ -286,18 +286,18 @@ def _replaced(name: str, when: Timing, rule: Rule) -> Delayed:
 
 def _forbidden(case: Case, touchpoint: Touchpoint, so_far: charter.Counts) -> Reason | None:
     """Why the charter, or what the policy asks in vain, passes a touch over."""
-    attempts = case.prospect.silence.attempts
-    versions = tuple(a.version for a in attempts)
     # The policy's own word first: the charter is named only where it has to stop the plan.
     asked = unmet(case.policy, touchpoint, so_far)
     if asked is not None:
-        return Reason(Rule.PLAN, asked, versions, case.policy.source)
+        return Reason(Rule.PLAN, asked, _versions(case), case.policy.source)
     rule = charter.stops(touchpoint, so_far)
     if rule is None:
         return None
+    versions = _versions(case)
     if rule is Rule.SPACED_CAP:
         because = f"{so_far.spaced_calls} spaced calls were made; no more than "
         because += f"{charter.SPACED_CAP} in a silence"
+        attempts = case.prospect.silence.attempts
         versions = tuple(a.version for a in attempts if a.is_spaced_call)
     elif rule is Rule.CONCERN:
         because = (
@@ -310,6 +310,11 @@ def _forbidden(case: Case, touchpoint: Touchpoint, so_far: charter.Counts) -> Re
     else:
         because, versions = "nothing comes after the polite exit", ()
     return Reason(rule, because, versions, DESIGN)
+
+
+def _versions(case: Case) -> tuple[int, ...]:
+    """The attempts of the silence."""
+    return tuple(a.version for a in case.prospect.silence.attempts)
 
 
 def _pass_over(passed: list[Reason], name: str, reason: Reason) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
@@ -24,7 +25,7 @@ from cadence.core.stages import ENDED, Stage
 from cadence.errors import Conflict, UnknownProspect
 from cadence.policy.charter import contact_points_left
 from cadence.policy.decision import Decision, Verdict
-from cadence.policy.model import Policy, Touchpoint
+from cadence.policy.model import Policy
 from cadence.policy.next_touch import next_touch
 from cadence.policy.plan import reached
 from cadence.store.application import Cadence, Progress
@@ -122,6 +123,10 @@ def policy_name(app: Cadence, prospect: Prospect) -> str:
     return app.policies.default.id if prospect.policy is None else prospect.policy.name
 
 
+Places = list[int]
+"""Which touches of their stage, in order."""
+
+
 class _Mover:
     """Works out what moving prospects to one policy means."""
 
@@ -130,7 +135,7 @@ class _Mover:
         self.policy = policy
         self.now = now
         self.under = under
-        self._points: dict[tuple[str, Stage, frozenset[Channel]], tuple[Touchpoint, ...]] = {}
+        self._places: dict[tuple[str, Stage, frozenset[Channel]], list[tuple[Stage, Places]]] = {}
 
     def look(self, prospects: list[str]) -> Iterator[Move | Left]:
         """For each a move, or why it is left alone."""
@@ -177,14 +182,20 @@ class _Mover:
         if decision.touch is None and decision.decision in (Verdict.CLOSE, Verdict.WAIT):
             return 0
         key = (policy.digest, prospect.stage, left)
-        points = self._points.get(key)
-        if points is None:
-            usable = left & policy.usable
-            ahead = policy.ahead[prospect.stage]
-            points = tuple(one for one in ahead if not usable.isdisjoint(one.channels))
-            self._points[key] = points
+        places = self._places.get(key)
+        if places is None:
+            places = self._places[key] = _places(policy, prospect.stage, left & policy.usable)
         made = reached(prospect, policy)
-        return sum([point.position >= made.get(point.stage, 0) for point in points])
+        return sum([len(at) - bisect_left(at, made.get(stage, 0)) for stage, at in places])
+
+
+def _places(policy: Policy, stage: Stage, usable: frozenset[Channel]) -> list[tuple[Stage, Places]]:
+    """The places of the touches from ``stage`` on that one of the channels can carry, by stage."""
+    found: dict[Stage, Places] = {}
+    for point in policy.ahead[stage]:
+        if not usable.isdisjoint(point.channels):
+            found.setdefault(point.stage, []).append(point.position)
+    return [(one, sorted(places)) for one, places in found.items()]
 
 
 def _promised(prospect: Prospect, before: Decision) -> datetime | None:
