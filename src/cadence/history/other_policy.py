@@ -26,6 +26,7 @@ from cadence.core.events import (
     FollowUpEnded,
     Gap,
     Part,
+    ProspectAdded,
 )
 from cadence.core.evolve import fold
 from cadence.core.prospect import Contact, Prospect
@@ -62,6 +63,7 @@ class OtherPolicy:
         self._prospect: Prospect | None = None
         self._new: list[Event] = []
         self._decided: Decision | None = None
+        self._added = False  # that, and nothing else
         # The course that the silence takes; what of it was made, still to be folded; what comes.
         self._course: Iterator[Made] | None = None
         self._walked: list[Made] = []
@@ -105,6 +107,7 @@ class OtherPolicy:
 
     def take(self, event: Event, data: Data | None = None) -> None:
         """A recorded fact, as it was."""
+        self._added = self._version == 0 and isinstance(event.data, ProspectAdded)
         self._catch_up()
         self._append(event.occurred_at, event.recorded_at, event.data if data is None else data)
 
@@ -117,6 +120,9 @@ class OtherPolicy:
 
     def advance(self, until: datetime | None, attempts: int = _MOST) -> None:
         """Do what is due up to an instant, or (``None``) to the end; or so many attempts."""
+        if self._added:
+            self._now = self._now if until is None else max(self._now, until)
+            return  # nothing follows from that alone
         if self._left is None:
             self._walk(until, attempts)
         if self._left is not None:

@@ -205,6 +205,7 @@ class _Comparison:
         self.total = total
         self.other = OtherPolicy(policy, history[0])
         self.recorded: list[tuple[datetime, int]] = []
+        self.contact = 1  # by its version there; that of the first event
         self.closed = False
 
     def run(self) -> None:
@@ -218,7 +219,9 @@ class _Comparison:
         for event in others:
             data = event.data
             if isinstance(data, AttemptMade):
-                if not _told(data.parts):
+                parts = data.parts
+                told = parts[0].disposition in _TELLING if len(parts) == 1 else _told(parts)
+                if not told:
                     unanswered.append(event)
                     continue
             elif type(data) in _NOTES:
@@ -255,9 +258,10 @@ class _Comparison:
     def _fact(self, event: Event) -> None:
         """Something they said or did, or that we learnt."""
         other = self.other
-        before = other.contact()
         other.take(event)
-        if other.contact().version != before.version:
+        contact = other.contact().version
+        if contact != self.contact:
+            self.contact = contact
             self._settle(event)
 
     def _attempt(self, event: Event, data: AttemptMade) -> None:
@@ -345,10 +349,7 @@ def _count(bars: list[int], attempts: Sequence[datetime], first: datetime) -> No
 
 def _told(parts: Collection[Part]) -> bool:
     """Whether an attempt told us anything: that they are there, or that a contact point is dead."""
-    for part in parts:  # noqa: SIM110  # every stored attempt passes here
-        if part.disposition in _TELLING:
-            return True
-    return False
+    return any(part.disposition in _TELLING for part in parts)
 
 
 def _split(

@@ -102,6 +102,7 @@ class _Course:
         self.last = silence.attempts[-1].at if silence.attempts else None
         self.largest = silence.largest_gap
         self.points = left(case.prospect, case.policy)
+        self.addresses = dict(reversed(self.points))  # of several on a channel the first
         self.hours = case.hours()
         calendars = case.time.calendars
         self.calendar = calendars[0] if len(calendars) == 1 else None
@@ -130,7 +131,7 @@ class _Course:
             if point.position < made.get(stage, 0):
                 continue
             if point.parts is not planned:  # the touches of a step share theirs
-                planned, parts = point.parts, parts_on(prospect, point.parts, self.points)
+                planned, parts = point.parts, self._parts(point.parts)
                 by_call = Channel.CALL in [part.channel for part in parts]
             if not parts:
                 continue
@@ -162,6 +163,17 @@ class _Course:
             found = self._striding(exit_point, parts) or self._closer(exit_point, parts)
             if found is not None:
                 yield found
+
+    def _parts(self, planned: tuple[StepPart, ...]) -> tuple[TouchPart, ...]:
+        """What ``parts_on`` says; of most touches, which have one part, sooner."""
+        prospect, part = self.case.prospect, planned[0]
+        if len(planned) > 1 or part.along_with or prospect.preferred_channel or prospect.opted_out:
+            return parts_on(prospect, planned, self.points)
+        for channel in part.channels:
+            address = self.addresses.get(channel)
+            if address is not None:
+                return (TouchPart(channel, address, part.script),)
+        return ()
 
     def _striding(self, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made | None:
         """Most touches: open at the time of the last one, so many business days on.
