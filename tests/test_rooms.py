@@ -30,6 +30,11 @@ def test_core_and_policy_load_neither_eventsourcing_nor_a_database() -> None:
     assert not {name for name in loaded if name.startswith(("cadence.store", "cadence.cli"))}
 
 
+def test_no_command_waits_for_what_few_commands_need() -> None:
+    loaded = loaded_by("import cadence.cli.main")
+    assert not loaded & {"jinja2", "textual", "holidays", "rich.console", "psycopg"}
+
+
 def test_the_pure_rooms_read_no_clock_and_make_no_ids() -> None:
     words = ("datetime.now", "utcnow", "date.today", "time.time", "uuid", "random", " open(")
     for room in ("core", "policy"):

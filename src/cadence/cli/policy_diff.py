@@ -13,7 +13,6 @@ from cadence.cli.session import Session, command
 from cadence.cli.show import happened, next_line, paint, plain
 from cadence.core.wire import to_builtins as event_to_builtins
 from cadence.history.moments import moments
-from cadence.messages import compose
 from cadence.policy.catalogue import Policies
 from cadence.policy.compare import Difference, compare, same_plan
 from cadence.policy.decision import to_builtins
@@ -83,6 +82,8 @@ def _lines(
     for name, line, policy, decision in zip(names, comes, policies, decisions, strict=True):
         lines.append(f"  {paint(f'{plain(name):{width}}', 'bold')}  {line}")
         if comes[0] == comes[1]:  # so they differ in what is said
+            from cadence.messages import compose  # loads templates, which few commands need
+
             composed = compose(decision, prospect, Policies(policy), found.now)
             parts = composed.touch.parts if composed.touch is not None else ()
             said = [f"  say ({p.channel}, script {p.script}): {plain(p.text)}" for p in parts]
