@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import typer
 
+from cadence.cli.commands import MODULES
 from cadence.core import Event, ProspectAdded, evolve
 from cadence.policy import loads, next_touch
 
@@ -30,9 +32,23 @@ def test_core_and_policy_load_neither_eventsourcing_nor_a_database() -> None:
     assert not {name for name in loaded if name.startswith(("cadence.store", "cadence.cli"))}
 
 
-def test_no_command_waits_for_what_few_commands_need() -> None:
-    loaded = loaded_by("import cadence.cli.main")
-    assert not loaded & {"jinja2", "textual", "holidays", "rich.console", "psycopg"}
+def test_a_command_waits_for_no_other() -> None:
+    call = "from cadence.cli.commands import command_line; command_line(['--db', 'x', {!r}])"
+    due = loaded_by(call.format("due"))
+    assert {name for name in due if name.startswith("cadence.cli.")} >= {"cadence.cli.reads"}
+    others = {f"cadence.cli.{module}" for module in (*MODULES, "policies")} - {"cadence.cli.reads"}
+    assert not due & others
+    assert loaded_by(call.format("--help")) >= others
+    assert loaded_by(call.format("deu")) >= others
+    for loaded in (due, loaded_by(call.format("policy")), loaded_by(call.format("replay"))):
+        assert not loaded & {"jinja2", "textual", "holidays", "rich.console", "psycopg"}
+
+
+def test_every_command_is_in_the_table_of_its_module() -> None:
+    for module, names in MODULES.items():
+        app = typer.Typer()
+        importlib.import_module(f"cadence.cli.{module}").register(app)
+        assert tuple(one.name for one in app.registered_commands) == names
 
 
 def test_the_pure_rooms_read_no_clock_and_make_no_ids() -> None:

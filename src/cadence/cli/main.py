@@ -11,57 +11,10 @@ from typing import Any
 
 import typer
 
-from cadence.cli import (
-    audit,
-    demo,
-    policies,
-    policy_adopt,
-    policy_check,
-    policy_diff,
-    policy_new,
-    reads,
-    transfer,
-    whatif,
-    writes,
-)
-from cadence.cli.session import AtOption, DbOption, JsonOption
+from cadence.cli.commands import command_line
 from cadence.errors import CadenceError, InputError
 
-__all__ = ["app", "main"]
-
-app = typer.Typer(
-    name="cadence",
-    help="Follow up exactly as promised, patiently, and never as a pest.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-_policy = typer.Typer(
-    help="Policies: the catalogue, one as a timetable, its proof, two compared, prospects moved.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-
-
-@app.callback()
-def _global(
-    ctx: typer.Context, db: DbOption = None, at: AtOption = None, json: JsonOption = False
-) -> None:
-    ctx.obj = {"db": db, "at": at, "json": json}
-
-
-demo.register(app)
-writes.register(app)
-reads.register(app)
-audit.register(app)
-whatif.register(app)
-transfer.register(app)
-policies.register(_policy)
-policy_check.register(_policy)
-policy_diff.register(_policy)
-policy_adopt.register(_policy)
-policy_new.register(_policy)
-app.add_typer(_policy, name="policy")
+__all__ = ["main"]
 
 _INTERRUPTED = 130
 
@@ -86,7 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             _refuse_bytes(given)
             if "import" in given:
-                given = _with_default(given, "--preview", transfer.PREVIEW)
+                from cadence.cli.transfer import PREVIEW
+
+                given = _with_default(given, "--preview", PREVIEW)
+            app = command_line(given)
             code = app(args=given or ["--help"], standalone_mode=False, prog_name="cadence")
             if code == _INTERRUPTED:  # how typer passes on Ctrl-C
                 raise typer.Abort
