@@ -60,18 +60,26 @@ def register(app: typer.Typer) -> None:
             raise UnknownProspect(prospects[0])  # and no database is made for that
         opened = session.writing() if apply and session.exists() else session.reading()
         with opened as store, session.progress("looking") as progress:
-            names = list(dict.fromkeys(prospects)) if prospects else list(store.prospects())
+            named = list(dict.fromkeys(prospects or ()))
             if apply:
-                moved = 0
+                moved, names = 0, named or list(store.prospects())
                 if names:
                     moved = _adopt(store, found, names, now, from_, progress)
                 if from_ is not None and not moved:
                     _somebody_is_under(store, from_, names)
             else:
-                full = session.json
-                seen = look(store, found, names, now, under=from_, full=full, progress=progress)
-                if from_ is not None and seen.tally[Left.OTHER] == len(names):
-                    _somebody_is_under(store, from_, names)
+                seen = look(
+                    store,
+                    found,
+                    named or store.prospects(),
+                    now,
+                    total=len(named) or store.count(),
+                    under=from_,
+                    full=session.json,
+                    progress=progress,
+                )
+                if from_ is not None and seen.tally.total() == seen.tally[Left.OTHER]:
+                    _somebody_is_under(store, from_, named or list(store.prospects()))
         if apply:
             _say_moved(session, found, moved)
             return

@@ -7,8 +7,9 @@ thousands, each core takes its share of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -53,9 +54,10 @@ class Seen(NamedTuple):
 def look(
     store: Cadence,
     policy: Policy,
-    prospects: Sequence[str],
+    prospects: Iterable[str],
     now: datetime,
     *,
+    total: int,
     under: str | None,
     full: bool,
     progress: Callable[[int, int | None], None],
@@ -65,8 +67,9 @@ def look(
     Args:
         store: where they are.
         policy: the one to move to.
-        prospects: their ids.
+        prospects: their ids, read while others are looked at.
         now: when.
+        total: how many there are.
         under: leave alone who is not under the policy of this name.
         full: whether every move is wanted as plain data.
         progress: told how many have been looked at.
@@ -74,17 +77,23 @@ def look(
     Raises:
         UnknownProspect: one of them has no history.
     """
-    shares = [prospects[at : at + _SHARE] for at in range(0, len(prospects), _SHARE)]
-    jobs = 1 if len(prospects) < _MANY else min(_MOST_PROCESSES, cores(), len(shares))
+    jobs = 1 if total < _MANY else min(_MOST_PROCESSES, cores())
+    task = _Look(policy, now, under, full)
     seen = Seen(Counter(), [], [])
     looked = 0
-    for share, one in spread(store, _Look(policy, now, under, full), shares, jobs=jobs):
+    for share, one in spread(store, task, _shares(prospects), jobs=jobs):
         seen.tally.update(one.tally)
         seen.rows.extend(one.rows[: _SHOWN - len(seen.rows)])
         seen.moves.extend(one.moves)
         looked += len(share)
-        progress(looked, len(prospects))
+        progress(looked, max(total, looked))
     return seen
+
+
+def _shares(prospects: Iterable[str]) -> Iterator[list[str]]:
+    names = iter(prospects)
+    while share := list(islice(names, _SHARE)):
+        yield share
 
 
 class _Look(msgspec.Struct, frozen=True):

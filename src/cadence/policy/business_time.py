@@ -352,7 +352,7 @@ class Stride:
         self._second = _second(local)
         self._since = timedelta(0, self._second, local.microsecond)
         day = local.toordinal()
-        self._days = calendar._days(day, day + _STRIDE)
+        self._days = calendar._days(day, min(day + _STRIDE, date.max.toordinal()))
         self._position = bisect.bisect_right(self._days, day) - 1
 
     def on(self, n: int) -> datetime | None:

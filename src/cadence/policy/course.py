@@ -166,10 +166,11 @@ class _Course:
 
     def _parts(self, planned: tuple[StepPart, ...]) -> tuple[TouchPart, ...]:
         """What ``parts_on`` says; of most touches, which have one part, sooner."""
-        prospect, part = self.case.prospect, planned[0]
-        if len(planned) > 1 or part.along_with or prospect.preferred_channel or prospect.opted_out:
+        prospect = self.case.prospect
+        if len(planned) != 1 or prospect.preferred_channel or prospect.opted_out:
             return parts_on(prospect, planned, self.points)
-        for channel in part.channels:
+        part = planned[0]
+        for channel in () if part.along_with else part.channels:
             address = self.addresses.get(channel)
             if address is not None:
                 return (TouchPart(channel, address, part.script),)
