@@ -199,8 +199,8 @@ def next_turn(
         turn = 0
         if local is not None:
             clock = local.hour * 3600 + local.minute * 60 + local.second
-            reached = max((s for s in seconds if s <= clock), default=min(seconds))
-            turn = seconds.index(reached) + 1
+            reached = [s for s in seconds if s <= clock]
+            turn = seconds.index(max(reached) if reached else min(seconds)) + 1
         second = seconds[turn % len(seconds)]
     weekday: int | None = None
     if weekdays:
@@ -227,7 +227,7 @@ def timing(
         plans: from :func:`planned`.
         replaced: when a touch that it replaces was due, and why it does not come before that.
     """
-    delays = _delayed(case, touchpoint.step, plans, replaced)
+    delays = _delayed(case, touchpoint, plans, replaced)
     since = delays[-1].until
     due = _settle(case, since, delays, touchpoint.step, touch)
     if due is None:
@@ -288,10 +288,10 @@ def _by_guards(case: Case, delays: list[Delayed]) -> list[Delayed]:
 
 
 def _delayed(
-    case: Case, step: Step, plans: list[Delayed], replaced: Delayed | None
+    case: Case, touchpoint: Touchpoint, plans: list[Delayed], replaced: Delayed | None
 ) -> list[Delayed]:
     """The planned time moved later by each rule that delays it; the last has the time."""
-    prospect = case.prospect
+    prospect, step = case.prospect, touchpoint.step
     attempts = prospect.silence.attempts
     due = plans[-1].until
     delays = list(plans)
@@ -307,7 +307,7 @@ def _delayed(
         delays.append(answered)
         due = answered.until
     # Gaps start anew at the on-time attempt, which no ratchet delays: they agreed to that time.
-    if step.stage is not AttemptStage.ON_TIME:
+    if step.stage is not AttemptStage.ON_TIME and not _surely_keeps(prospect, touchpoint, plans):
         ratcheted = _ratcheted(case, step, due, due if replaced is None else replaced.until)
         delays += ratcheted
         due = ratcheted[-1].until if ratcheted else due
@@ -328,6 +328,21 @@ def _delayed(
         because = Said("{}: +{}", (replaced.because, Span(replaced.until - due)))
         delays.append(msgspec.structs.replace(replaced, because=because))
     return delays
+
+
+def _surely_keeps(prospect: Prospect, touchpoint: Touchpoint, plans: list[Delayed]) -> bool:
+    """Whether a touch is planned at least as many business days from the last attempt as the
+    ratchet asks for.
+    """
+    silence, after = prospect.silence, touchpoint.after
+    days = None if after is None else after.business_days
+    return (
+        days is not None
+        and days >= silence.largest_gap.business_days
+        and bool(silence.attempts)
+        and not silence.unmeasured
+        and plans[0].events == (silence.attempts[-1].version,)
+    )
 
 
 def _ratcheted(case: Case, step: Step, due: datetime, floor: datetime) -> list[Delayed]:
