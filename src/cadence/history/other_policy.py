@@ -177,6 +177,8 @@ class OtherPolicy:
 
     def _catch_up(self) -> None:
         """Leave the course, and decide what came after the way out was left."""
+        if self._course is None:
+            return
         self._fold_walked()
         self._course = self._ahead = None
         if self._left is not None:

@@ -244,13 +244,13 @@ class _Comparison:
 
     def _unanswered(self, attempts: Sequence[Event]) -> None:
         """Attempts one after the other that told us nothing, all of one silence."""
-        other, since = self.other, self.other.since()
+        other, since, recorded = self.other, self.other.since(), self.recorded
         # While the policy has a course to follow nothing is left to an owner: none of them stays.
         left = other.follow(attempts[-1].recorded_at)
         for event in attempts:
             if left is None or event.recorded_at < left:
                 if event.occurred_at >= since:
-                    self.recorded.append((event.occurred_at, event.version))
+                    recorded.append((event.occurred_at, event.version))
             elif isinstance(event.data, AttemptMade):
                 other.advance(event.recorded_at)
                 self._attempt(event, event.data)

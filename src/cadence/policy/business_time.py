@@ -91,6 +91,13 @@ def _second(local: datetime) -> int:
     return local.hour * 3600 + local.minute * 60 + local.second
 
 
+def _within(second: int, spans: tuple[Hours, ...]) -> bool:
+    for opens, closes in spans:  # noqa: SIM110  (a generator takes twice as long)
+        if opens <= second < closes:
+            return True
+    return False
+
+
 @lru_cache(maxsize=1)
 def holidays_version() -> str:
     """The version of the holiday data, e.g. ``holidays 0.109``."""
@@ -175,6 +182,9 @@ class LocalCalendar:
         # tuple when it must grow, so that threads see either the old span or the new one.
         self._span: tuple[int, int, list[int]] | None = None
         self._off: list[tuple[int, str]] = []
+        # The hours of every day that has any, where those are the same.
+        hours = {spans for spans in week if spans}
+        self.daily = hours.pop() if len(hours) == 1 else None
         # The midnight of each day asked for so far, and whether clocks run through that day.
         self._midnights: dict[int, tuple[datetime, bool]] = {}
 
@@ -285,10 +295,7 @@ class LocalCalendar:
 
     def _open_at(self, day: int, second: int, hours: Hours | None) -> bool:
         """Whether ``second`` lies in the hours of ``day``, if that is a business day."""
-        for opens, closes in (hours,) if hours else self.week[(day + 6) % 7]:
-            if opens <= second < closes:
-                return True
-        return False
+        return _within(second, (hours,) if hours else self.week[(day + 6) % 7])
 
     def open_between(self, day: int, start: datetime, end: datetime) -> bool:
         """Whether any business hours of ``day``'s weekday lie between two instants."""
@@ -338,7 +345,7 @@ class Stride:
     a step costs no search.
     """
 
-    __slots__ = ("_calendar", "_days", "_hours", "_position", "_second", "_since")
+    __slots__ = ("_calendar", "_days", "_hours", "_open", "_position", "_second", "_since")
 
     def __init__(self, calendar: LocalCalendar, anchor: datetime, hours: Hours | None) -> None:
         """Args:
@@ -351,6 +358,9 @@ class Stride:
         self._hours = hours
         self._second = _second(local)
         self._since = timedelta(0, self._second, local.microsecond)
+        # Whether it is open at that time on every business day; ``None``: on some, perhaps.
+        daily = (hours,) if hours else calendar.daily
+        self._open = None if daily is None else _within(self._second, daily)
         day = local.toordinal()
         self._days = calendar._days(day, min(day + _STRIDE, date.max.toordinal()))
         self._position = bisect.bisect_right(self._days, day) - 1
@@ -366,9 +376,10 @@ class Stride:
             return None
         day, calendar = self._days[self._position], self._calendar
         midnight, plain = calendar._midnights.get(day) or calendar._midnight(day)
-        if plain and calendar._open_at(day, self._second, self._hours):
-            return midnight + self._since
-        return None
+        open_then = self._open
+        if open_then is None:
+            open_then = calendar._open_at(day, self._second, self._hours)
+        return midnight + self._since if plain and open_then else None
 
 
 class Suspended:

@@ -139,8 +139,8 @@ def stops(touchpoint: Touchpoint, so_far: Counts) -> Rule | None:
     if touchpoint.backward:
         return Rule.ORDER
     if (
-        touchpoint.stage is Stage.SPACED
-        and so_far.spaced_calls >= SPACED_CAP
+        so_far.spaced_calls >= SPACED_CAP
+        and touchpoint.stage is Stage.SPACED
         and Channel.CALL in touchpoint.channels
     ):
         return Rule.SPACED_CAP

@@ -29,6 +29,10 @@ from cadence.policy.plan import behind_horizon, keeping, next_turn, reached
 
 __all__ = ["Made", "course"]
 
+# Looking a member up in its class takes longer than the rest of a comparison.
+_ON_TIME: Final = Stage.ON_TIME
+_SPACED: Final = Stage.SPACED
+_CALL: Final = Channel.CALL
 _FIRST: Final = rank(Stage.ON_TIME)
 _EXIT: Final = rank(Stage.POLITE_EXIT)
 
@@ -104,8 +108,7 @@ class _Course:
         self.points = left(case.prospect, case.policy)
         self.addresses = dict(reversed(self.points))  # of several on a channel the first
         self.hours = case.hours()
-        calendars = case.time.calendars
-        self.calendar = calendars[0] if len(calendars) == 1 else None
+        self.calendars = case.time.calendars
         # Where the last touch is the start of a stride, one in each zone.
         self.strides: list[Stride] = []
         # From when on no suspended time is left.
@@ -128,16 +131,16 @@ class _Course:
         by_call = False
         for point in policy.ahead[prospect.stage]:
             stage = point.stage
-            if point.position < made.get(stage, 0):
+            if made and point.position < made.get(stage, 0):
                 continue
             if point.parts is not planned:  # the touches of a step share theirs
                 planned, parts = point.parts, self._parts(point.parts)
-                by_call = Channel.CALL in [part.channel for part in parts]
+                by_call = _CALL in [part.channel for part in parts]
             if not parts:
                 continue
-            if (stage is Stage.ON_TIME) is not (self.last is None):
+            if (stage is _ON_TIME) is not (self.last is None):
                 return
-            spaced = stage is Stage.SPACED
+            spaced = stage is _SPACED
             if spaced and spaced_calls >= SPACED_CAP and Channel.CALL in point.channels:
                 return
             found = self._striding(point, parts) or self._closer(point, parts)
@@ -182,22 +185,22 @@ class _Course:
         Returns:
             ``None`` where that takes a closer look.
         """
-        days, last = point.stride, self.last
-        if last is None or not days or days < self.largest.business_days:
+        gap, last = point.stride, self.last
+        if gap is None or last is None or gap < self.largest:
             return None
         if self.clear_from is not None and last < self.clear_from:
             return None
         strides = self.strides
         if not strides:
-            calendars = self.case.time.calendars
-            strides += [Stride(calendar, last, self.hours) for calendar in calendars]
+            strides += [Stride(calendar, last, self.hours) for calendar in self.calendars]
+        days = gap.business_days
         at = strides[0].on(days)
         for other in strides[1:]:
             if other.on(days) != at:
                 return None  # their clocks or holidays differ on the way
         if at is None or at < self.now:
             return None
-        return Made(at, point, parts, Gap(days, 0))
+        return Made(at, point, parts, gap)
 
     def _closer(self, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made | None:
         """The closer look; ``None`` where the touch lapses or finds no open time."""
@@ -205,30 +208,35 @@ class _Course:
         return self._soon(point, parts) or self._later(point, parts)
 
     def _soon(self, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made | None:
-        """The appointment's own, and others on the day of the last: no delay at the planned time.
+        """The appointment's own, and others some minutes on: no rule but the calendar delays them.
 
         Returns:
             ``None`` where that takes a closer look.
         """
-        calendar, last = self.calendar, self.last
-        if calendar is None:
-            return None
+        calendars, last, hours = self.calendars, self.last, self.hours
         if last is None:
             planned = None if self.case.suspended else self._planned(point)
-            if planned is None or planned < self.now or calendar.next_waking(planned) != planned:
+            if planned is None or planned < self.now:
+                return None
+            if [one for one in calendars if one.next_waking(planned) != planned]:
                 return None
             return Made(planned, point, parts, None)
+        step = point.step
         elapsed = None if point.after is None else point.after.elapsed
-        if elapsed is None or point.step.rotate is not None:
+        if elapsed is None or step.rotate is not None:
             return None
         if self.clear_from is not None and last < self.clear_from:
             return None
-        gap = Gap(0, elapsed // MINUTE)
-        at = last + elapsed
-        # Business hours lie within the waking ones, so the appointment's own steps pass too.
-        if gap < self.largest or at < self.now or not calendar.open_same_day(last, at, self.hours):
+        gap, at = Gap(0, elapsed // MINUTE), last + elapsed
+        if gap < self.largest or at < self.now:
             return None
-        return Made(at, point, parts, gap)
+        # Business hours lie within the waking ones, so the appointment's own steps pass too.
+        if not [one for one in calendars if not one.open_same_day(last, at, hours)]:
+            return Made(at, point, parts, gap)
+        if len(calendars) > 1 or step.within is not None or step.stage in EXACT:
+            return None
+        opened = calendars[0].next_open(at, hours)
+        return None if opened is None else self._made(opened, point, parts)
 
     def _later(self, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made | None:
         """Planned, delayed and opened as ``next_touch`` does it."""
@@ -244,7 +252,11 @@ class _Course:
         if step.within is not None and point.stage is not Stage.POLITE_EXIT:
             if at > planned + timedelta(minutes=step.within.minutes):
                 return None
-        gap = None if self.last is None else case.time.gap(self.last, at, case.suspended)
+        return self._made(at, point, parts)
+
+    def _made(self, at: datetime, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made:
+        case, last = self.case, self.last
+        gap = None if last is None else case.time.gap(last, at, case.suspended)
         return Made(at, point, parts, gap)
 
     def _planned(self, point: Touchpoint) -> datetime | None:

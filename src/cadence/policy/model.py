@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from cadence.core.events import AttemptStage, Channel, PolicyRef
+from cadence.core.events import AttemptStage, Channel, Gap, PolicyRef
 from cadence.core.stages import Stage, rank
 from cadence.policy.business_time import BusinessTime, Week, parse_hours
 from cadence.policy.fields import Country, Id, OpenHours, PolicyId, Subdivision, TimeOfDay, Weekday
@@ -298,7 +298,7 @@ class Touchpoint(msgspec.Struct, frozen=True):
         parts: what to do.
         backward: the file has it behind a touch of a later stage, where it can't be made.
         behind_exit: the file has it behind the polite exit, where nothing is made.
-        stride: its distance where business days alone say when; 0 where there is more to it.
+        stride: its gap where business days alone say when; ``None`` where there is more to it.
     """
 
     step: Step
@@ -310,7 +310,7 @@ class Touchpoint(msgspec.Struct, frozen=True):
     parts: tuple[StepPart, ...]
     backward: bool = False
     behind_exit: bool = False
-    stride: int = 0
+    stride: Gap | None = None
 
     @property
     def channels(self) -> frozenset[Channel]:
@@ -320,10 +320,11 @@ class Touchpoint(msgspec.Struct, frozen=True):
         )
 
 
-def _stride(step: Step, after: Distance | None) -> int:
-    if after is None or step.rotate is not None or step.stage in EXACT:
-        return 0
-    return after.business_days or 0
+def _stride(step: Step, after: Distance | None) -> Gap | None:
+    if after is None or after.business_days is None:
+        return None
+    more = step.rotate is not None or step.stage in EXACT
+    return None if more else Gap(after.business_days, 0)
 
 
 def _sorted(plain: dict[str, Any]) -> bytes:

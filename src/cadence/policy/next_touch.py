@@ -22,7 +22,7 @@ import msgspec
 
 from cadence.core.events import AttemptStage, EndReason, Intent
 from cadence.core.prospect import ContactKind, Prospect
-from cadence.core.stages import ENDED, Stage, rank
+from cadence.core.stages import ENDED, OUTREACH, Stage, rank
 from cadence.errors import InputError
 from cadence.policy import charter
 from cadence.policy.business_time import SEARCH_DAYS
@@ -55,6 +55,7 @@ from cadence.policy.plan import (
 __all__ = ["next_touch", "unknown_policy"]
 
 _ENDED: Final = frozenset({*ENDED, Stage.OPTED_OUT})
+_UNDER_WAY: Final = frozenset(OUTREACH) - {Stage.POLITE_EXIT}
 _SPACED: Final = rank(Stage.SPACED)
 _HOUR: Final = timedelta(hours=1)
 
@@ -80,6 +81,8 @@ def next_touch(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
         reason = Reason(Rule.FORGOTTEN, error.what, (), DESIGN)
         at = prospect.contact.recorded_at + timedelta(days=1)
         return decided(prospect, policy, Verdict.TASK, at, (reason,), task=f"mend {error.what}")
+    if stage in _UNDER_WAY:
+        return _outreach(case, stage, [])
     if stage is Stage.NEW:
         tried = bool(prospect.silence.attempts)
         because = "there was no contact yet" if tried else "nobody has tried yet"
@@ -92,9 +95,7 @@ def next_touch(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
         return _engaged(case)
     if stage is Stage.SCHEDULED:
         return _scheduled(case)
-    if stage is Stage.POLITE_EXIT:
-        return _answer(case) or _exit(case, [])
-    return _outreach(case, stage, [])
+    return _answer(case) or _exit(case, [])
 
 
 def unknown_policy(prospect: Prospect, other: Policy, now: datetime) -> Decision:
