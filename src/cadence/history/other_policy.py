@@ -30,7 +30,7 @@ from cadence.core.events import (
 )
 from cadence.core.evolve import fold
 from cadence.core.prospect import Contact, Prospect
-from cadence.core.stages import Stage
+from cadence.core.stages import OUTREACH, Stage
 from cadence.errors import InputError
 from cadence.policy.case import time_for
 from cadence.policy.course import Made, course
@@ -43,6 +43,11 @@ from cadence.policy.zones import zone
 __all__ = ["OtherPolicy"]
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_ATTEMPT_AT: Final = {stage: AttemptStage(stage.value) for stage in OUTREACH}
+_UNANSWERED: Final = {
+    channel: Disposition.NO_ANSWER if channel is Channel.CALL else Disposition.SENT
+    for channel in Channel
+}
 _MOST: Final = 10_000  # touches of one silence; every policy ends long before
 
 
@@ -155,12 +160,14 @@ class OtherPolicy:
             self._ahead = next(self._course, None)
         made, walked, coming = self.made, self._walked, self._course
         found = last = self._ahead
-        while found is not None:
+        room = attempts - len(made)
+        while found is not None and room > 0:
             at = found.at
-            if len(made) >= attempts or (until is not None and at > until):
+            if until is not None and at > until:
                 break
             walked.append(found)
             made.append(at)
+            room -= 1
             last, found = found, next(coming, None)
         if last is not None and found is not last:
             self._now = last.at
@@ -244,13 +251,9 @@ class OtherPolicy:
 
 def _attempt(stage: Stage, step: str, touch: tuple[TouchPart, ...], gap: Gap | None) -> AttemptMade:
     """An attempt that nobody answered."""
-    parts = tuple([Part(one.channel, _unanswered(one.channel), one.address) for one in touch])
-    return AttemptMade(parts, AttemptStage(stage.value), step, gap=gap)
-
-
-def _unanswered(channel: Channel) -> Disposition:
-    return Disposition.NO_ANSWER if channel is Channel.CALL else Disposition.SENT
+    parts = tuple([Part(one.channel, _UNANSWERED[one.channel], one.address) for one in touch])
+    return AttemptMade(parts, _ATTEMPT_AT[stage], step, gap=gap)
 
 
 def _delivered(parts: tuple[TouchPart, ...]) -> bool:
-    return any(_unanswered(part.channel) in DELIVERED for part in parts)
+    return any(_UNANSWERED[part.channel] in DELIVERED for part in parts)

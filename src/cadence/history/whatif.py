@@ -324,21 +324,21 @@ class _Comparison:
         total.added += max(0, within - pairs)
         if not mine and not within:
             return
+        recorded, made = [at for at, _ in mine], theirs[: max(pairs, within)]
         clock = self.other.clock()
-        for (recorded, _), proposed in zip(mine, theirs, strict=False):
-            if recorded == proposed:
-                total.same += 1
-                continue
-            was, would = recorded.astimezone(clock).date(), proposed.astimezone(clock).date()
-            if was == would:
-                total.same += 1
-            elif would < was:
-                total.sooner += 1
-            else:
-                total.later += 1
-        first = min([*(at for at, _ in mine[:1]), *theirs[:1]])
-        _count(total.recorded_by_day, [at for at, _ in mine], first)
-        _count(total.under_by_day, theirs[: max(pairs, within)], first)
+        for was, would in zip(recorded, made, strict=False):
+            if was != would:
+                day, other_day = was.astimezone(clock).date(), would.astimezone(clock).date()
+                if other_day < day:
+                    total.sooner += 1
+                    pairs -= 1
+                elif other_day > day:
+                    total.later += 1
+                    pairs -= 1
+        total.same += pairs
+        first = min([*recorded[:1], *made[:1]])
+        _count(total.recorded_by_day, recorded, first)
+        _count(total.under_by_day, made, first)
 
 
 def _count(bars: list[int], attempts: Sequence[datetime], first: datetime) -> None:
