@@ -60,6 +60,7 @@ MODULES: Final = (
     "cadence.core.prospect",
     "cadence.core.stages",
     "cadence.core.wire",
+    "cadence.policy.allowed",
     "cadence.policy.business_time",
     "cadence.policy.case",
     "cadence.policy.charter",
