@@ -70,11 +70,9 @@ def make_store(path: Path, prospects: int, kinds: list[list[Event]]) -> int:
 def run(plan: Plan, folder: Path) -> list[Figure]:
     kinds = _kinds()
     figures: list[Figure] = []
-    # Enough for some seconds: two processes take half a second to start.
-    for name, prospects in (
-        ("audit", plan.due_prospects // 2),
-        ("whatif", plan.due_prospects // 2),
-    ):
+    # Enough for ten seconds: two processes take half a second to start.
+    for name in ("audit", "whatif"):
+        prospects = plan.due_prospects
         path = folder / f"{name}.db"
         events = make_store(path, prospects, kinds)
         with Cadence.open(str(path), read_only=True) as store:
