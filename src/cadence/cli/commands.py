@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
@@ -37,7 +37,7 @@ def command_line(arguments: Sequence[str]) -> typer.Typer:
     Args:
         arguments: what follows the program's name.
     """
-    word = next(_words(arguments), "")
+    word = _word(arguments)
     everything = "_CADENCE_COMPLETE" in os.environ or word not in (*_MODULE_OF, "policy")
     app = typer.Typer(
         name="cadence",
@@ -68,14 +68,14 @@ def _global(
     ctx.obj = {"db": db, "at": at, "json": json}
 
 
-def _words(arguments: Sequence[str]) -> Iterator[str]:
-    """The arguments that are no global options; from the first on that is another option, none."""
+def _word(arguments: Sequence[str]) -> str:
+    """The first argument behind the global options; none, if that is another option."""
     rest = iter(arguments)
     for one in rest:
+        if not one.startswith("-"):
+            return one
         if one in _WITH_VALUE:
             next(rest, None)
-        elif one.startswith("-"):
-            if one != "--json" and not one.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
-                return
-        else:
-            yield one
+        elif one != "--json" and not one.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
+            break
+    return ""

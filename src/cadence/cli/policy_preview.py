@@ -7,14 +7,13 @@ thousands, each core takes its share of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from cadence.history.sweep import cores, spread
+from cadence.history.sweep import batches, cores, spread
 from cadence.history.words import clock
 from cadence.policy.decision import Decision, Verdict
 from cadence.policy.model import Policy
@@ -81,19 +80,13 @@ def look(
     task = _Look(policy, now, under, full)
     seen = Seen(Counter(), [], [])
     looked = 0
-    for share, one in spread(store, task, _shares(prospects), jobs=jobs):
+    for share, one in spread(store, task, batches(prospects, _SHARE), jobs=jobs):
         seen.tally.update(one.tally)
         seen.rows.extend(one.rows[: _SHOWN - len(seen.rows)])
         seen.moves.extend(one.moves)
         looked += len(share)
         progress(looked, max(total, looked))
     return seen
-
-
-def _shares(prospects: Iterable[str]) -> Iterator[list[str]]:
-    names = iter(prospects)
-    while share := list(islice(names, _SHARE)):
-        yield share
 
 
 class _Look(msgspec.Struct, frozen=True):

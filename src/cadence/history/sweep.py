@@ -23,7 +23,7 @@ from cadence.store.application import Cadence, Progress
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["PAGE", "cores", "spread", "sweep", "without_collector"]
+__all__ = ["PAGE", "batches", "cores", "spread", "sweep", "without_collector"]
 
 PAGE: Final = 64
 """How many prospects are read at a time: their events fit into a core's cache together."""
@@ -76,16 +76,19 @@ def sweep(
     total = store.count() if progress is not None else None
     done = 0
     each = 1 if jobs is None and not many else wanted
-    for some, results in spread(store, _OnPages(work), _some(chain(first, pages)), jobs=each):
+    for some, results in spread(
+        store, _OnPages(work), batches(chain(first, pages), _SENT), jobs=each
+    ):
         done += sum(page[2] for page in some)
         if progress is not None:
             progress(done, total)
         yield from results
 
 
-def _some(pages: Iterable[_Page]) -> Iterator[list[_Page]]:
-    rest = iter(pages)
-    while some := list(islice(rest, _SENT)):
+def batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    """``items``, so many at a time, read as they are asked for."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
         yield some
 
 

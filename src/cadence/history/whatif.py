@@ -11,7 +11,7 @@ The decisions are the engine's own: this is the loop with another policy, not a 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -27,7 +27,6 @@ from cadence.core.events import (
     FollowUpReopened,
     GuidelinesAgreed,
     InterestNoted,
-    Part,
     PolicyAdopted,
     ReferralGiven,
     ValueNoted,
@@ -52,6 +51,7 @@ _NOTES: Final = frozenset(
 )
 _OUR_CLOSE: Final = frozenset({EndReason.NO_RESPONSE, EndReason.UNREACHABLE})
 _FAILING: Final = frozenset({Disposition.WRONG_NUMBER, Disposition.BOUNCED})
+# An attempt with none of them told us nothing: not that they are there, nor that a point is dead.
 _TELLING: Final = _FAILING | {Disposition.CONNECTED}
 
 
@@ -219,9 +219,10 @@ class _Comparison:
         for event in others:
             data = event.data
             if isinstance(data, AttemptMade):
-                parts = data.parts
-                told = parts[0].disposition in _TELLING if len(parts) == 1 else _told(parts)
-                if not told:
+                for part in data.parts:
+                    if part.disposition in _TELLING:
+                        break
+                else:
                     unanswered.append(event)
                     continue
             elif type(data) in _NOTES:
@@ -345,11 +346,6 @@ def _count(bars: list[int], attempts: Sequence[datetime], first: datetime) -> No
     for at in attempts:
         day = (at - first).days
         bars[_BARS[day] if day < _LAST_BAR else -1] += 1
-
-
-def _told(parts: Collection[Part]) -> bool:
-    """Whether an attempt told us anything: that they are there, or that a contact point is dead."""
-    return any(part.disposition in _TELLING for part in parts)
 
 
 def _split(

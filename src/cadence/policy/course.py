@@ -106,7 +106,6 @@ class _Course:
         self.last = silence.attempts[-1].at if silence.attempts else None
         self.largest = silence.largest_gap
         self.points = left(case.prospect, case.policy)
-        self.addresses = dict(reversed(self.points))  # of several on a channel the first
         self.hours = case.hours()
         self.calendars = case.time.calendars
         # Where the last touch is the start of a stride, one in each zone.
@@ -134,7 +133,7 @@ class _Course:
             if made and point.position < made.get(stage, 0):
                 continue
             if point.parts is not planned:  # the touches of a step share theirs
-                planned, parts = point.parts, self._parts(point.parts)
+                planned, parts = point.parts, parts_on(prospect, point.parts, self.points)
                 by_call = _CALL in [part.channel for part in parts]
             if not parts:
                 continue
@@ -166,18 +165,6 @@ class _Course:
             found = self._striding(exit_point, parts) or self._closer(exit_point, parts)
             if found is not None:
                 yield found
-
-    def _parts(self, planned: tuple[StepPart, ...]) -> tuple[TouchPart, ...]:
-        """What ``parts_on`` says; of most touches, which have one part, sooner."""
-        prospect = self.case.prospect
-        if len(planned) != 1 or prospect.preferred_channel or prospect.opted_out:
-            return parts_on(prospect, planned, self.points)
-        part = planned[0]
-        for channel in () if part.along_with else part.channels:
-            address = self.addresses.get(channel)
-            if address is not None:
-                return (TouchPart(channel, address, part.script),)
-        return ()
 
     def _striding(self, point: Touchpoint, parts: tuple[TouchPart, ...]) -> Made | None:
         """Most touches: open at the time of the last one, so many business days on.

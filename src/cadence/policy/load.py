@@ -20,7 +20,6 @@ import msgspec
 
 from cadence.core.events import AttemptStage
 from cadence.errors import InputError, PolicyError
-from cadence.policy.allowed import allowed_at, words_at
 from cadence.policy.business_time import QUIET_FROM, QUIET_UNTIL, check_country, parse_hours
 from cadence.policy.charter import Rule
 from cadence.policy.custom_guard import resolve
@@ -247,6 +246,8 @@ def _guard_kind(name: str, table: dict[str, Any], path: str) -> type[msgspec.Str
 
 def _explain(name: str, raw: dict[str, Any], text: str) -> PolicyError:
     """Turn msgspec's words into key path, value, what is allowed."""
+    from cadence.policy.allowed import allowed_at, words_at  # reads types; only mistakes need it
+
     message, _, place = text.partition(" - at `$")
     path: list[str | int] = []
     value: Any = raw
