@@ -608,7 +608,7 @@ def test_a_policy_that_can_not_be_read_is_named_in_two_lines(
         (["adopt", "are-you-ok", "--all", "--from", "tpi8"], 2, "did you mean tip8?"),
         (["adopt", "are-you-ok", "--all", "--from", "zzz", "--apply"], 2, "they are under: tip8"),
         (["show", "tip8", "--html", "no/such.html"], 1, "No such file"),
-        (["show", "tip8", "--html", "."], 1, "Is a directory"),
+        (["show", "tip8", "--html", "."], 2, "is a directory"),
         (["check", "seven.toml", "--save", "no/such.jsonl"], 1, "No such file"),
         (["check", "seven.toml", "--save", "seven.toml"], 2, "the policy itself"),
         (["diff", "tip8"], 2, "Missing argument"),

@@ -1,35 +1,75 @@
-"""Writing a file that somebody named: the whole of it, or nothing."""
+"""Write an output file: all of it or nothing, and never over what the command reads.
+
+Every command that writes a file goes through here (``tests/test_cli_files.py`` looks for others).
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from types import MappingProxyType
+from typing import IO, Final, cast
 
 from cadence.errors import InputError, StoreError
 
-__all__ = ["write_text", "writing"]
+__all__ = ["check_output", "write_text", "writing"]
+
+_NO_INPUTS: Final[Mapping[str, str]] = MappingProxyType({})
+# What SQLite keeps beside a database; overwriting one of them destroys the database as well.
+_ENDS: Final = ("", "-wal", "-shm", "-journal")
+
+
+def check_output(
+    file: str, *, db: str, inputs: Mapping[str, str] = _NO_INPUTS, new: bool = False
+) -> None:
+    """Refuse an output file before any work is done for it; :func:`writing` checks again.
+
+    Args:
+        file: where to write; ``-`` is standard output.
+        db: the database.
+        inputs: the files that the command reads, each with what it is: ``{"p.toml": "policy"}``.
+        new: whether an existing file must not be replaced.
+
+    Raises:
+        InputError: the file is the database or an input, by whatever name or link; or a directory
+            or a block device; or it exists and must be new.
+        StoreError: no file can have this name.
+    """
+    if file == "-":
+        return
+    if "\0" in file:
+        raise _unwritable(file, "a null character is in the name")
+    if new and os.path.lexists(file):
+        raise _there_already(file)
+    path = Path(os.path.realpath(file))
+    kept = {f"{name}{end}": "database" for name in (db, os.path.realpath(db)) for end in _ENDS}
+    for name, what in {**kept, **inputs}.items():
+        if _is_same(path, name):
+            raise InputError(f"{file}: is the {what} itself", "give another file to write")
+    if path.is_dir() or path.is_block_device():
+        what = "directory" if path.is_dir() else "block device"
+        raise InputError(f"{file}: is a {what}", "give a file to write")
 
 
 @contextmanager
 def writing(
-    file: str, *, db: str, policy: str | None = None, new: bool = False
+    file: str, *, db: str, inputs: Mapping[str, str] = _NO_INPUTS, new: bool = False
 ) -> Iterator[IO[bytes]]:
-    """What to write into; the file is there once all of it is, and as it was if that fails.
+    """Open ``file`` for writing; it appears when it is complete, and stays as it was on failure.
 
     Args:
-        file: where to; ``-`` is standard output. A file that is there is replaced in one go, a
-            pipe or a device is written into.
-        db: the database, which must not be overwritten.
-        policy: the policy file that was read, which must not be overwritten either.
-        new: whether a file that is there must not be replaced.
+        file: where to write; ``-`` is standard output. An existing file is replaced in one step.
+            A pipe or a character device is written into.
+        db: the database.
+        inputs: the files that the command reads, each with what it is.
+        new: whether an existing file must not be replaced.
 
     Raises:
-        InputError: the file is the database or the policy, or is there and should not be.
+        InputError: :func:`check_output` refuses the file.
         StoreError: the file can't be written.
     """
     if file == "-":
@@ -37,11 +77,9 @@ def writing(
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    if "\0" in file:
-        raise _unwritable(file, "a null character is in the name")
     try:
-        path = Path(file).resolve()
-        _refuse(file, path, db, policy, new=new)
+        check_output(file, db=db, inputs=inputs, new=new)
+        path = Path(os.path.realpath(file))
         if path.exists() and not path.is_file():
             with path.open("wb") as pipe:
                 yield pipe
@@ -62,26 +100,28 @@ def writing(
 
 
 def write_text(
-    file: str, text: str, *, db: str, policy: str | None = None, new: bool = False
+    file: str,
+    text: str,
+    *,
+    db: str,
+    inputs: Mapping[str, str] = _NO_INPUTS,
+    new: bool = False,
 ) -> None:
-    """Write the whole of ``text``; see :func:`writing`."""
-    with writing(file, db=db, policy=policy, new=new) as out:
+    """Write all of ``text``; see :func:`writing`."""
+    with writing(file, db=db, inputs=inputs, new=new) as out:
         out.write(text.encode())
 
 
-def _refuse(file: str, path: Path, db: str, policy: str | None, *, new: bool) -> None:
-    if new and os.path.lexists(file):
-        raise _there_already(file)
-    kept = {db: "database", f"{db}-wal": "database", f"{db}-shm": "database"}
-    if policy is not None:
-        kept[policy] = "policy"
-    for name, what in kept.items():
-        if path.exists() and Path(name).exists() and path.samefile(name):
-            raise InputError(f"{file}: is the {what} itself", "name another file to write")
+def _is_same(path: Path, name: str) -> bool:
+    """Whether ``name`` leads to ``path``, by its name or as a hard link; also before it exists."""
+    try:
+        return str(path) == os.path.realpath(name) or path.samefile(name)
+    except (OSError, ValueError):
+        return False
 
 
 def _put(made: Path, path: Path, *, new: bool) -> None:
-    """Move a file that is whole into its place; somebody may have put a ``new`` one there."""
+    """Move a complete file into its place; if ``new``, never over one that came meanwhile."""
     if not new:
         made.replace(path)
         return

@@ -11,7 +11,7 @@ import typer
 
 from cadence.cli.files import write_text
 from cadence.cli.policy_check import verdict
-from cadence.cli.policy_files import PolicyArgument, find_policy, summary
+from cadence.cli.policy_files import PolicyArgument, find_policy, policy_inputs, summary
 from cadence.cli.policy_layout import columns, folded, table, wide
 from cadence.cli.policy_picture import picture
 from cadence.cli.session import Session, command
@@ -60,7 +60,12 @@ def register(app: typer.Typer) -> None:
         if html is not None:
             from cadence.cli.policy_page import policy_page
 
-            write_text(html, policy_page(found, entries, proof), db=session.db, policy=policy)
+            write_text(
+                html,
+                policy_page(found, entries, proof),
+                db=session.db,
+                inputs=policy_inputs(policy),
+            )
             if html != "-":
                 session.write(f"{found.id} written to {html}")
             return

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from cadence.cli.files import writing
-from cadence.cli.policy_files import PolicyArgument, find_policy
+from cadence.cli.policy_files import PolicyArgument, find_policy, policy_inputs
 from cadence.cli.policy_layout import columns, folded, to_copy
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain, replay_lines
@@ -70,7 +70,7 @@ def register(app: typer.Typer) -> None:
         proof = prove(found)
         shown = next((one for one in proof.refuted if one.counterexample), None)
         if save is not None and shown is not None:
-            with writing(save, db=session.db, policy=policy) as out:
+            with writing(save, db=session.db, inputs=policy_inputs(policy)) as out:
                 out.writelines(encode_line(event) + b"\n" for event in shown.counterexample)
         if session.json:
             session.print_json(_plain(proof))

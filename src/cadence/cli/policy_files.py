@@ -11,7 +11,7 @@ from cadence.errors import PolicyError
 from cadence.policy.load import builtin, builtin_names, read
 from cadence.policy.model import Policy
 
-__all__ = ["PolicyArgument", "find_policy", "summary"]
+__all__ = ["PolicyArgument", "find_policy", "policy_inputs", "summary"]
 
 PolicyArgument = Annotated[
     str, typer.Argument(metavar="POLICY", help="A name of the catalogue, or a .toml file.")
@@ -24,7 +24,7 @@ def find_policy(name: str) -> Policy:
     Raises:
         PolicyError: there is none, or the file is none.
     """
-    if name.endswith(".toml") or "/" in name:
+    if _is_file_name(name):
         return read(Path(name))
     if name not in builtin_names():
         for file in (f"{name}.toml", f"./{name}"):
@@ -33,6 +33,15 @@ def find_policy(name: str) -> Policy:
                     f"no policy {name!r} is in the catalogue", f"did you mean {file}?"
                 )
     return builtin(name)
+
+
+def policy_inputs(name: str | None) -> dict[str, str]:
+    """The file that a policy is read from, if it is, for :func:`cadence.cli.files.writing`."""
+    return {name: "policy"} if name is not None and _is_file_name(name) else {}
+
+
+def _is_file_name(name: str) -> bool:
+    return name.endswith(".toml") or "/" in name
 
 
 def summary(policy: Policy) -> dict[str, object]:

@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 import tomli_w
 import typer
 
-from cadence.cli.files import write_text
+from cadence.cli.files import check_output, write_text
 from cadence.cli.policy_files import summary
 from cadence.cli.policy_layout import folded
 from cadence.cli.session import Session, command
@@ -109,6 +109,7 @@ def register(app: typer.Typer) -> None:
         """Write a new policy file, commented and proved; asks what no flag says."""
         path = Path(file)
         name = _name(file, path)
+        check_output(file, db=session.db, new=True)
         if hours is not None:
             try:
                 _hours(hours)
@@ -197,8 +198,6 @@ def _name(file: str, path: Path) -> str:
     """
     if path.suffix != ".toml":
         raise InputError(f"{file!r} is no name of a policy file", "name one such as our-way.toml")
-    if path.exists():
-        raise InputError(f"{file}: exists already", "choose another name")
     name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")
     if not re.match(r"[a-z]", name):
         name = f"policy-{name}"

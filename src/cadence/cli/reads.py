@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from cadence.cli.files import write_text
-from cadence.cli.policy_files import find_policy
+from cadence.cli.policy_files import find_policy, policy_inputs
 from cadence.cli.session import Session, command
 from cadence.cli.show import anyway_lines, due_header, due_line, explanation, replay_lines
 from cadence.core.events import Channel
@@ -168,7 +168,7 @@ def register(app: typer.Typer) -> None:
             from cadence.history.page import replay_page
 
             page = replay_page(list(found), policies)
-            write_text(html, page, db=session.db)
+            write_text(html, page, db=session.db, inputs=policy_inputs(policy))
             if html != "-":
                 session.write(f"{p}: replay written to {html}")
             return

@@ -9,9 +9,11 @@ import msgspec
 import typer
 
 from cadence.cli.audit import JobsOption
+from cadence.cli.files import check_output, write_text
+from cadence.cli.policy_files import policy_inputs
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain
-from cadence.errors import StoreError
+from cadence.errors import InputError
 from cadence.policy.load import builtin, load
 from cadence.policy.model import Policy
 
@@ -48,6 +50,13 @@ def register(app: typer.Typer) -> None:
         from cadence.history.whatif import whatif as compare_store
         from cadence.history.whatif_page import page
 
+        if html == "-":
+            raise InputError(
+                "--html -: standard output is for the comparison", "give a file, or use --json"
+            )
+        inputs = policy_inputs(policy)
+        if html is not None:
+            check_output(html, db=session.db, inputs=inputs)  # before the long comparison
         other = load(Path(policy)) if policy.endswith(".toml") or "/" in policy else builtin(policy)
         total = Compared()
         answered: list[Answered] = []
@@ -69,7 +78,8 @@ def register(app: typer.Typer) -> None:
         else:
             _print(session, total, other, answered, count)
         if html is not None:
-            _write(html, page(total, other, answered, count))
+            text = page(total, other, answered, count)
+            write_text(html, text, db=session.db, inputs=inputs)
             if not session.json:
                 session.write(f"written to {html}")
 
@@ -147,11 +157,3 @@ def _print(
 
 def _bar(number: int, most: int, style: str, sign: str = "█") -> str:
     return paint(sign * -(-number * _WIDTH // most), style) if number else ""
-
-
-def _write(file: str, text: str) -> None:
-    try:
-        Path(file).write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise StoreError(f"{file}: {reason}", "name a file that can be written") from None
