@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -9,7 +11,15 @@ from hypothesis import strategies as st
 from cadence.core.events import AttemptMade, FollowUpEnded, PolicyAdopted
 from cadence.history.audit import Auditor, Finding, Noticed
 from cadence.policy import Policy, builtin, builtin_names
+from cadence.policy.load import read
 from cadence.testing.strategies import History, histories, policies
+
+BAD = Path(__file__).parent / "bad_policies"
+REFUTED = sorted(
+    path.name
+    for path in BAD.glob("*.toml")
+    if not path.name.startswith(("error_", "unreachable_"))  # the latter are proved
+)
 
 slow = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None
@@ -50,6 +60,24 @@ def test_under_a_guarded_policy_what_the_engine_did_breaks_nothing(
     data: st.DataObject, policy: Policy
 ) -> None:
     check(data.draw(histories(policy)))
+
+
+@given(st.data(), policies(faults=3))
+@slow
+def test_under_a_policy_proved_or_refuted_what_the_engine_did_breaks_nothing(
+    data: st.DataObject, policy: Policy
+) -> None:
+    # A refuted policy is the one an auditor most needs to read: the engine stops what it must.
+    check(data.draw(histories(policy)))
+
+
+@pytest.mark.parametrize("name", REFUTED)
+@given(st.data())
+@settings(slow, max_examples=5)
+def test_under_a_refuted_policy_what_the_engine_did_breaks_nothing(
+    name: str, data: st.DataObject
+) -> None:
+    check(data.draw(histories(read(BAD / name))))
 
 
 @given(st.data(), st.lists(policies(faults=1, proved=True), min_size=2, max_size=2))

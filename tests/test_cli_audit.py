@@ -13,12 +13,21 @@ import pytest
 from cadence.cli.main import main
 from cadence.core.events import AttemptStage, Channel, Event, PolicyRef, ReplyReceived
 from cadence.policy import load
+from cadence.policy.load import read
+from cadence.policy.prove import prove
 from cadence.store import Cadence
 from engine_lives import HOUR, PLACES, live
 from test_audit import attempt, later, plant
 
 Run = Callable[..., tuple[int, str, str]]
 BUILTIN = Path(__file__).parent.parent / "src/cadence/policy/builtin"
+BAD = Path(__file__).parent / "bad_policies"
+UNREADABLE = sorted(path.name for path in BAD.glob("error_*.toml"))
+REFUTED = sorted(
+    path.name
+    for path in BAD.glob("*.toml")
+    if not path.name.startswith(("error_", "unreachable_"))  # the latter are proved
+)
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples/histories").glob("*.jsonl"))
 
 
@@ -121,6 +130,46 @@ def test_a_policy_file_makes_a_policy_known(run: Run, tmp_path: Path) -> None:
     assert (code, out) == (0, "1 prospect, 11 events: nothing broken\n")
     code, out, _ = run("whatif", "--policy", str(path), "--json")
     assert json.loads(out)["attempts"]["same"] == 8
+
+
+@pytest.mark.parametrize("command", ["audit", "whatif"])
+@pytest.mark.parametrize("name", REFUTED)
+def test_a_refuted_policy_is_read_and_a_note_says_so(
+    run: Run, tmp_path: Path, command: str, name: str
+) -> None:
+    refuted = read(BAD / name)
+    rules = ", ".join(one.rule for one in prove(refuted).refuted)
+    store(tmp_path, live(PLACES[0], attempts=4), breach())
+    for more in ([], ["--json"]):
+        _, proved, none = run(command, *more, "--policy", str(BUILTIN / "tip8.toml"))
+        assert none == ""
+        done, out, err = run(command, *more, "--policy", str(BAD / name))
+        assert done == (1 if command == "audit" else 0)
+        assert err.startswith(f"note: policy {refuted.id} is refuted ({rules}); ")
+        assert err.count("\n") == 1
+        if more:
+            assert set(json.loads(out)) == set(json.loads(proved))
+        elif command == "audit":
+            assert out == proved  # nothing in this record is under it
+
+
+@pytest.mark.parametrize("command", ["audit", "whatif"])
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_policy_that_can_not_be_read_is_an_error(run: Run, command: str, name: str) -> None:
+    code, out, err = run(command, "--policy", str(BAD / name))
+    assert (code, out, err.count("\n")) == (2, "", 2)
+
+
+def test_findings_under_a_refuted_policy_are_its_own(run: Run, tmp_path: Path) -> None:
+    path = BAD / "cap_by_times.toml"
+    refuted = read(path)
+    history = live(PLACES[0], policy=refuted, attempts=4)
+    written = attempt(step="spaced#2", channel=Channel.EMAIL, policy=refuted)
+    store(tmp_path, plant(history, written, later(PLACES[0], history, 5)))
+    assert "not at hand" in run("audit")[1]
+    code, out, _ = run("audit", "--policy", str(path))
+    assert (code, "not at hand" in out) == (1, False)
+    assert out.splitlines()[1].split()[:3] == ["p0", "7", "plan"]
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

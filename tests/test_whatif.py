@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -27,12 +28,22 @@ from cadence.core.events import (
 from cadence.history.whatif import Answered, Compared, compare
 from cadence.history.whatif_page import page
 from cadence.policy import Policy, builtin
-from cadence.policy.load import read_text
+from cadence.policy.load import read, read_text
 from engine_lives import DAY, HOUR, PLACES, Place, live
 from strategies import histories
 from test_audit import CARING, SHORT, attempt, later, places, plant
 
 TIP8 = builtin("tip8")
+BAD = Path(__file__).parent / "bad_policies"
+REFUTED = [
+    "guard_vetoes_the_exit.toml",
+    *sorted(
+        path.name
+        for path in BAD.glob("*.toml")
+        # Under most guards there the appointment that a life begins with is refused.
+        if not path.name.startswith(("error_", "guard_", "guards_", "unreachable_"))
+    ),
+]
 
 
 def variant(name: str, *changes: tuple[str, str]) -> Policy:
@@ -68,6 +79,15 @@ def test_under_the_policy_it_ran_under_nothing_differs(place: Place, policy: Pol
         assert (compared.changed, compared.answered) == (0, [])
         assert compared.recorded_by_day == compared.under_by_day
         assert sum(compared.recorded_by_day) == made
+
+
+@pytest.mark.parametrize("name", REFUTED)
+def test_under_the_refuted_policy_it_ran_under_nothing_differs(name: str) -> None:
+    policy = read(BAD / name)
+    for place in PLACES:
+        for close in (False, True):
+            compared = compare(live(place, policy=policy, close=close), policy)
+            assert set(numbers(compared)) <= {"recorded", "under", "same"}
 
 
 @places

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from cadence.cli.policy_files import note_if_refuted
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain
-from cadence.policy.load import load
+from cadence.policy.load import read
 
 if TYPE_CHECKING:  # loaded by the command: nobody else should wait for it
     from cadence.history.audit import Finding
@@ -48,7 +49,9 @@ def register(app: typer.Typer) -> None:
         from cadence.history.auditing import Summary
         from cadence.history.auditing import audit as audit_store
 
-        others = [load(path) for path in policy or ()]
+        others = [read(path) for path in policy or ()]
+        for one in others:
+            note_if_refuted(session, one, "its findings hold")
         summary = Summary()
         with session.reading() as store, session.progress("auditing") as progress:
             pages = audit_store(store, others=others, jobs=jobs, progress=progress)

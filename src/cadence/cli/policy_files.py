@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from cadence.cli.session import Session
+from cadence.cli.show import plain
 from cadence.errors import PolicyError
+from cadence.policy.catalogue import is_builtin
 from cadence.policy.load import builtin, builtin_names, read
 from cadence.policy.model import Policy
+from cadence.policy.prove import prove
 
-__all__ = ["PolicyArgument", "find_policy", "policy_inputs", "summary"]
+__all__ = ["PolicyArgument", "find_policy", "note_if_refuted", "policy_inputs", "summary"]
 
 PolicyArgument = Annotated[
     str, typer.Argument(metavar="POLICY", help="A name of the catalogue, or a .toml file.")
@@ -42,6 +46,20 @@ def policy_inputs(name: str | None) -> dict[str, str]:
 
 def _is_file_name(name: str) -> bool:
     return name.endswith(".toml") or "/" in name
+
+
+def note_if_refuted(session: Session, policy: Policy, what: str) -> None:
+    """Say on stderr that a refuted policy is used, by a command that only looks at the record.
+
+    Args:
+        session: of this call.
+        policy: which.
+        what: what holds all the same, such as "its findings hold".
+    """
+    refuted = () if is_builtin(policy.ref) else prove(policy).refuted
+    if refuted:
+        rules = ", ".join(one.rule for one in refuted)
+        session.note(f"policy {plain(policy.id)} is refuted ({rules}); {what} all the same")
 
 
 def summary(policy: Policy) -> dict[str, object]:

@@ -86,6 +86,12 @@ class Session:
         """Print a line as it is."""
         sys.stdout.write(text + "\n")
 
+    def note(self, text: str) -> None:
+        """Print a line on stderr, beside what the command prints."""
+        if sys.stderr is not None:
+            sys.stderr.write(f"note: {text}\n")
+            sys.stderr.flush()
+
     @contextmanager
     def progress(
         self, what: str, *, in_bytes: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
@@ -10,11 +9,10 @@ import typer
 
 from cadence.cli.audit import JobsOption
 from cadence.cli.files import check_output, write_text
-from cadence.cli.policy_files import policy_inputs
+from cadence.cli.policy_files import find_policy, note_if_refuted, policy_inputs
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain
 from cadence.errors import InputError
-from cadence.policy.load import builtin, load
 from cadence.policy.model import Policy
 
 if TYPE_CHECKING:  # loaded by the command: nobody else should wait for it
@@ -57,7 +55,8 @@ def register(app: typer.Typer) -> None:
         inputs = policy_inputs(policy)
         if html is not None:
             check_output(html, db=session.db, inputs=inputs)  # before the long comparison
-        other = load(Path(policy)) if policy.endswith(".toml") or "/" in policy else builtin(policy)
+        other = find_policy(policy)
+        note_if_refuted(session, other, "the comparison holds")
         total = Compared()
         answered: list[Answered] = []
         count = 0

@@ -280,7 +280,8 @@ class _Comparison:
             self._fact(event)
             return
         self.recorded.append((at, event.version))
-        if other.is_task():
+        # The owner's own, unless it is the record of one that the policy has made already.
+        if len(other.made) < len(self.recorded) and other.is_task():
             other.owner_tried(event, data)
             return
         for part in data.parts:

@@ -68,6 +68,8 @@ class Place(NamedTuple):
             0, that it takes in turn.
         usual: the channels that it is made on while those are left and nobody prefers another, one
             for each part; none, where it takes a closer look to know, or asks for more.
+        stopped: the file has it behind the polite exit or a later stage, so the charter always
+            stops it. Only a refuted policy has such a touch.
     """
 
     number: int
@@ -85,6 +87,7 @@ class Place(NamedTuple):
     seconds: tuple[int, ...]
     weekdays: tuple[int, ...]
     usual: tuple[Channel, ...]
+    stopped: bool
 
     @property
     def may_call(self) -> bool:
@@ -99,7 +102,8 @@ def _place(point: Touchpoint, number: int, policy: Policy) -> Place:
         for part in point.parts
     )
     usual = tuple(part.channels[0] for part in parts if part.channels)
-    more = step.requires != Requires() or step.stage is AttemptStage.CONCERN
+    stopped = point.backward or point.behind_exit
+    more = step.requires != Requires() or step.stage is AttemptStage.CONCERN or stopped
     plain = len(set(usual)) == len(parts) and not more and (rotate is None or not rotate.days)
     for before, part in enumerate(parts):
         plain = plain and (part.along_with is None or part.along_with in usual[:before])
@@ -119,6 +123,7 @@ def _place(point: Touchpoint, number: int, policy: Policy) -> Place:
         () if rotate is None else rotate.seconds,
         () if rotate is None else rotate.weekdays,
         usual if plain else (),
+        stopped,
     )
 
 
@@ -186,7 +191,8 @@ class Plan:
         places: its touches before the polite exit.
         by_name: each touch by its name, also the polite exit.
         counts: how many touches it has at each rank.
-        exit: the polite exit, at the index after all others.
+        exit: the polite exit, at the index after all others; ``None`` in a refuted policy that
+            has none.
         horizon_business_days: behind it only the polite exit is left.
         answer_business_days: how long they have to answer a polite exit.
         answers: how long they have to answer other touches, by name.
@@ -210,13 +216,16 @@ class Plan:
         self.counts = [0] * 8
         for place in self.places:
             self.counts[place.rank] += 1
+        self.by_name = {place.name: place for place in self.places}
+        self.exit: Place | None = None
+        self.answer_business_days = 1
         point = policy.exit_point
-        assert point is not None  # no policy is proved without one
-        self.exit = _place(point, len(self.places), policy)
-        self.by_name = {place.name: place for place in (*self.places, self.exit)}
+        if point is not None:
+            self.exit = _place(point, len(self.places), policy)
+            self.by_name[self.exit.name] = self.exit
+            answer = point.step.answer_within
+            self.answer_business_days = 1 if answer is None else answer.business_days or 1
         self.horizon_business_days = policy.horizon_business_days
-        answer = point.step.answer_within
-        self.answer_business_days = 1 if answer is None else answer.business_days or 1
         self.answers = {
             place.name: _lasts(point.step.answer_within)
             for place, point in zip(self.places, policy.touchpoints, strict=True)

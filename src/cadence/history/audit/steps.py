@@ -62,7 +62,8 @@ def plan_breach(file: File, made: Made, data: AttemptMade, before: Made | None) 
         if file.plan.own_guards or _is_for_the_owner(file, made.at, after_pause):
             return None
         place = _next_up(file, made.at, after_pause).place
-        return Breach(PLAN, f"it took no touch's place; {place.name} was next")
+        named = "" if place is None else f"; {place.name} was next"
+        return Breach(PLAN, f"it took no touch's place{named}")
     breach = _touch(file, made, data, after_pause)
     if breach is None or breach.rule == APPOINTMENT:
         return breach
@@ -111,6 +112,8 @@ def _is_for_the_owner(file: File, at: datetime, after_pause: bool) -> bool:
         return True
     next_up = _next_up(file, at, after_pause)
     place, left = next_up.place, file.points_left()
+    if place is None:
+        return True  # nothing is left of a plan without an exit
     if place.rank == EXIT and left:
         # A way out can't be the first word, nor come on a channel that the team does not use, nor
         # twice on the same.
@@ -130,12 +133,12 @@ class _Next(NamedTuple):
     """A touch and what was passed over before it.
 
     Attributes:
-        place: the touch.
+        place: the touch; ``None`` where nothing is left of a plan without an exit.
         lapsed: the planned time of the last that lapsed.
         late: whether some were passed over for their lateness.
     """
 
-    place: Place
+    place: Place | None
     lapsed: datetime | None
     late: bool
 
@@ -194,6 +197,8 @@ def _next_up(file: File, at: datetime, after_pause: bool, before: int = EXIT * 1
 
 def _asks_in_vain(file: File, place: Place, at: datetime) -> bool:
     """Whether a touch is passed over for what the charter or the policy asks of it."""
+    if place.stopped:
+        return True
     made, calls = len(file.attempts), file.spaced_calls
     if place.rank == _SPACED and place.may_call:
         most = file.plan.most_spaced_calls
@@ -232,14 +237,14 @@ def _touch(file: File, made: Made, data: AttemptMade, after_pause: bool) -> Brea
     next_up = _Next(place, None, False)
     if place.number != file.next_place:
         next_up = _next_up(file, made.at, after_pause, before=place.number)
-        if next_up.place.number < place.number:
+        if next_up.place is not None and next_up.place.number < place.number:
             return Breach(PLAN, f"made as {place.name}, but {next_up.place.name} was next")
     if made.rank != EXIT:
         breach = _wrong_channel(file, made, place) or _unmet(file, place)
         if breach is not None:
             return breach
     first: Breach | None = None
-    for breach in _untimely(file, made, next_up._replace(place=place), after_pause):
+    for breach in _untimely(file, made, place, next_up, after_pause):
         if breach.rule in data.broke:
             return breach  # what the attempt says of itself first: one act is one finding
         first = first or breach
@@ -278,9 +283,11 @@ def _wrong_channel(file: File, made: Made, place: Place) -> Breach | None:
 # When ---------------------------------------------------------------------------------------------
 
 
-def _untimely(file: File, made: Made, asked: _Next, after_pause: bool) -> Iterator[Breach]:
+def _untimely(
+    file: File, made: Made, place: Place, asked: _Next, after_pause: bool
+) -> Iterator[Breach]:
     """What is wrong with the time of an attempt: too early, too late, at a closed hour."""
-    place, at = asked.place, made.at
+    at = made.at
     if not _surely_late_enough(file, made, place, after_pause):
         allowed = earliest(file, place, after_pause, asked.lapsed, instead=asked.late)
         if at < allowed.at:
