@@ -211,7 +211,7 @@ def test_guards_of_the_teams_own_that_can_not_be_asked_are_named(run: Run, tmp_p
         (["audit", "--policy", "nowhere.toml"], "nowhere.toml"),
         (["audit", "--jobs", "0"], "jobs"),
         (["whatif"], "--policy"),
-        (["whatif", "--policy", "tip9"], "did you mean tip8?"),
+        (["whatif", "--policy", "tip9"], "use tip8"),
         (["whatif", "--policy", "./none.toml"], "none.toml"),
     ],
 )

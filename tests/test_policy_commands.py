@@ -576,10 +576,10 @@ def test_exit_codes_are_as_the_contract_has_them_with_json_and_without(
         ("syntax.toml", b"id = = 3", "no TOML"),
         ("key.toml", b'idd = "x"', "did you mean id?"),
         ("value.toml", b"id = 3", "id = 3"),
-        ("tpi8", None, "did you mean tip8?"),
-        ("bare", b"id = 3", "did you mean ./bare?"),
-        ("no\nsuch", None, "no policy"),
-        ("", None, "no policy ''"),
+        ("tpi8", None, "use tip8"),
+        ("bare", b"id = 3", "use ./bare"),
+        ("no\nsuch", None, "policy: unknown"),
+        ("", None, "policy: unknown ''"),
     ],
 )
 def test_a_policy_that_can_not_be_read_is_named_in_two_lines(

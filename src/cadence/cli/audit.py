@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from cadence.cli.policy_files import note_if_refuted
+from cadence.cli.policy_files import POLICY_HELP, find_policy, note_if_refuted
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain
-from cadence.policy.load import read
 
 if TYPE_CHECKING:  # loaded by the command: nobody else should wait for it
     from cadence.history.audit import Finding
@@ -33,7 +32,10 @@ def register(app: typer.Typer) -> None:
         session: Session,
         policy: Annotated[
             list[str] | None,
-            typer.Option(metavar="FILE", help="A policy that histories name; may be repeated."),
+            typer.Option(
+                metavar="POLICY",
+                help=f"One that histories name; may be repeated. {POLICY_HELP}",
+            ),
         ] = None,
         hindsight: Annotated[
             bool,
@@ -49,7 +51,7 @@ def register(app: typer.Typer) -> None:
         from cadence.history.auditing import Summary
         from cadence.history.auditing import audit as audit_store
 
-        others = [read(path) for path in policy or ()]
+        others = [find_policy(session, name) for name in policy or ()]
         for one in others:
             note_if_refuted(session, one, "its findings hold")
         summary = Summary()

@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> None:
         """Show a policy: what happens on which business day if nobody answers, and its bounds."""
-        found = find_policy(policy)
+        found = find_policy(session, policy)
         entries = list(timetable(found))
         proof = prove(found)
         if html is not None:

@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
         """
         from cadence.messages import check_scripts  # loads templates, which few commands need
 
-        found = find_policy(policy)
+        found = find_policy(session, policy)
         require_proof(found, policy)
         check_scripts(found, policy)
         if not prospects and not everybody:

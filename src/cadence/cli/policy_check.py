@@ -65,7 +65,7 @@ def register(app: typer.Typer) -> None:
             )
         from cadence.messages import check_scripts  # loads templates, which few commands need
 
-        found = find_policy(policy)
+        found = find_policy(session, policy)
         check_scripts(found, policy)
         proof = prove(found)
         shown = next((one for one in proof.refuted if one.counterexample), None)

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
     @command(app, "diff", example="cadence policy diff tip8 our-way.toml")
     def diff(session: Session, a: PolicyArgument, b: PolicyArgument) -> None:
         """Show the shortest history on which two policies decide differently, and where they do."""
-        first, second = find_policy(a), find_policy(b)
+        first, second = find_policy(session, a), find_policy(session, b)
         same = same_plan(first, second)
         found = compare(first, second)
         steps = [] if same else step_differences(first, second)

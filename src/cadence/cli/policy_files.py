@@ -1,9 +1,11 @@
-"""Which policy is meant by a name, and who it is."""
+"""Find the policy that a user names, and describe it."""
 
 from __future__ import annotations
 
+import difflib
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,32 +13,74 @@ from cadence.cli.session import Session
 from cadence.cli.show import plain
 from cadence.errors import PolicyError
 from cadence.policy.catalogue import is_builtin
-from cadence.policy.load import builtin, builtin_names, read
+from cadence.policy.load import builtin, builtin_names, read, unknown_name
 from cadence.policy.model import Policy
 from cadence.policy.prove import prove
 
-__all__ = ["PolicyArgument", "find_policy", "note_if_refuted", "policy_inputs", "summary"]
-
-PolicyArgument = Annotated[
-    str, typer.Argument(metavar="POLICY", help="A name of the catalogue, or a .toml file.")
+__all__ = [
+    "POLICY_HELP",
+    "PolicyArgument",
+    "find_policy",
+    "note_if_refuted",
+    "policy_inputs",
+    "summary",
 ]
 
+POLICY_HELP: Final = "A catalogue name, a .toml file, or the name or digest of an adopted policy."
 
-def find_policy(name: str) -> Policy:
-    """A policy of the catalogue, or of a file; proved or not.
+PolicyArgument = Annotated[str, typer.Argument(metavar="POLICY", help=POLICY_HELP)]
+
+_SHORTEST_DIGEST: Final = 4
+
+
+def find_policy(session: Session, name: str) -> Policy:
+    """Find the policy that a user names, proved or not; every command looks it up here.
+
+    In this order: a ``.toml`` file or a path, a name of the catalogue, the name of a policy that
+    was adopted and so is kept with the database, the first characters of a digest of either.
 
     Raises:
-        PolicyError: there is none, or the file is none.
+        PolicyError: it is unknown or ambiguous, or the file can't be read.
+        StoreError: the database can't be read.
     """
     if _is_file_name(name):
-        return read(Path(name))
-    if name not in builtin_names():
-        for file in (f"{name}.toml", f"./{name}"):
-            if name and Path(file).is_file():
-                raise PolicyError(
-                    f"no policy {name!r} is in the catalogue", f"did you mean {file}?"
-                )
-    return builtin(name)
+        return _read_file(name)
+    names = builtin_names()
+    if name in names:
+        return builtin(name)
+    kept = _kept_policies(session)
+    found = [policy for policy in kept if policy.id == name]
+    if not found and len(name) >= _SHORTEST_DIGEST:
+        known = {policy.digest: policy for policy in (*map(builtin, names), *kept)}
+        found = [policy for digest, policy in known.items() if digest.startswith(name.lower())]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        digests = ", ".join(f"{one.digest[:12]} (version {one.version})" for one in found)
+        raise PolicyError(f"policy: invalid {name!r}: {len(found)} match", f"use one of: {digests}")
+    for file in (f"{name}.toml", f"./{name}"):
+        if name and os.path.isfile(file):
+            raise PolicyError(f"policy: unknown {name!r}", f"use {file}")
+    raise unknown_name(name, sorted({*names, *(policy.id for policy in kept)}))
+
+
+def _read_file(name: str) -> Policy:
+    try:
+        return read(name)
+    except PolicyError as error:
+        if os.path.exists(name):
+            raise
+        beside = [str(path) for path in Path(name).parent.glob("*.toml")]
+        near = difflib.get_close_matches(name, [*beside, *builtin_names()])
+        raise PolicyError(error.what, f"use {' or '.join(near)}" if near else error.mend) from None
+
+
+def _kept_policies(session: Session) -> list[Policy]:
+    """The policies that were adopted; none where there is no database yet."""
+    if not session.exists():
+        return []
+    with session.reading() as store:
+        return store.kept_policies()
 
 
 def policy_inputs(name: str | None) -> dict[str, str]:

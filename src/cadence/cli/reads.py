@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from cadence.cli.files import write_text
-from cadence.cli.policy_files import find_policy, policy_inputs
+from cadence.cli.policy_files import POLICY_HELP, find_policy, policy_inputs
 from cadence.cli.session import Session, command
 from cadence.cli.show import anyway_lines, due_header, due_line, explanation, replay_lines
 from cadence.core.events import Channel
@@ -125,7 +125,9 @@ def register(app: typer.Typer) -> None:
         policy: Annotated[
             str | None,
             typer.Option(
-                "--policy", metavar="POLICY", help="As under this policy, if they adopted no other."
+                "--policy",
+                metavar="POLICY",
+                help=f"As under this policy, if they adopted no other. {POLICY_HELP}",
             ),
         ] = None,
     ) -> None:
@@ -153,7 +155,7 @@ def register(app: typer.Typer) -> None:
         with session.reading() as store:
             events, policies = store.history(p), store.policies
             if policy is not None:
-                policies = policies.under(find_policy(policy))
+                policies = policies.under(find_policy(session, policy))
         if session.json:
             steps = replay(events, policies, limit)
             session.print_json([replay_to_builtins(step, policies) for step in steps])

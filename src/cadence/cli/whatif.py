@@ -9,7 +9,7 @@ import typer
 
 from cadence.cli.audit import JobsOption
 from cadence.cli.files import check_output, write_text
-from cadence.cli.policy_files import find_policy, note_if_refuted, policy_inputs
+from cadence.cli.policy_files import POLICY_HELP, find_policy, note_if_refuted, policy_inputs
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain
 from cadence.errors import InputError
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
         session: Session,
         policy: Annotated[
             str,
-            typer.Option(metavar="POLICY", help="A name of the catalogue, or a .toml file."),
+            typer.Option(metavar="POLICY", help=POLICY_HELP),
         ],
         html: Annotated[
             str | None, typer.Option("--html", metavar="FILE", help="Also as a page.")
@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
         inputs = policy_inputs(policy)
         if html is not None:
             check_output(html, db=session.db, inputs=inputs)  # before the long comparison
-        other = find_policy(policy)
+        other = find_policy(session, policy)
         note_if_refuted(session, other, "the comparison holds")
         total = Compared()
         answered: list[Answered] = []

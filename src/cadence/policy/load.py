@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from importlib import resources
@@ -48,7 +48,16 @@ from cadence.policy.model import (
     Within,
 )
 
-__all__ = ["DEFAULT_POLICY", "builtin", "builtin_names", "load", "loads", "read", "read_text"]
+__all__ = [
+    "DEFAULT_POLICY",
+    "builtin",
+    "builtin_names",
+    "load",
+    "loads",
+    "read",
+    "read_text",
+    "unknown_name",
+]
 
 DEFAULT_POLICY = "tip8"
 """The policy of a prospect that was given no other."""
@@ -72,14 +81,20 @@ def builtin(name: str = DEFAULT_POLICY) -> Policy:
     """
     names = builtin_names()
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        raise PolicyError(
-            f"no policy {name!r} is known",
-            f"did you mean {near[0]}?" if near else f"one of {', '.join(names)}",
-        )
+        raise unknown_name(name, names)
     source = resources.files("cadence.policy").joinpath("builtin", f"{name}.toml")
     # Proved by the tests, not again at every start.
     return read_text(source.read_text(encoding="utf-8"), f"{name}.toml")
+
+
+def unknown_name(name: str, known: Sequence[str]) -> PolicyError:
+    """The error for the name of an unknown policy, with the nearest of the ``known`` names."""
+    near = difflib.get_close_matches(name, known)
+    if near:
+        return PolicyError(f"policy: unknown {name!r}", f"use {' or '.join(near)}")
+    return PolicyError(
+        f"policy: unknown {name!r}", f"use a .toml file or one of: {', '.join(known)}"
+    )
 
 
 def load(path: Path | str, *, use_unproved_policy: bool = False) -> Policy:
