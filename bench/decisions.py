@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 from lives import PLACES, life, mondays
 from measure import Figure, Plan, Side, figure, interleave, ratio, repeated
 
-from cadence.core.prospect import Prospect
-from cadence.core.stages import Stage
-from cadence.policy.next_touch import next_touch
+from cadence.domain.prospect import Prospect
+from cadence.domain.stages import Stage
+from cadence.engine.next_touch import next_touch
 from cadence.store import Cadence
 
 __all__ = ["NAME", "run"]

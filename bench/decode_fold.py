@@ -14,7 +14,7 @@ import msgspec
 from lives import copies, lines_of, twelve_events
 from measure import Figure, Plan, Side, interleave, ratio, repeated
 
-from cadence.core.events import (
+from cadence.domain.events import (
     AppointmentSet,
     AttemptMade,
     AttemptStage,
@@ -22,9 +22,9 @@ from cadence.core.events import (
     Event,
     ProspectAdded,
 )
-from cadence.core.evolve import fold
+from cadence.domain.fold import fold
 from cadence.store import Cadence
-from cadence.store.mapper import decode_stream
+from cadence.store.serializer import decode_stream
 
 __all__ = ["NAME", "least", "run"]
 

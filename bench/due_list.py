@@ -18,11 +18,11 @@ import msgspec
 from lives import PLACES, chunks, life, mondays, renamed
 from measure import Figure, Plan, figure, progress
 
-from cadence.core.events import Event
-from cadence.core.stages import Stage
-from cadence.policy.business_time import Week, business_time
-from cadence.policy.decision import Verdict
+from cadence.domain.events import Event
+from cadence.domain.stages import Stage
+from cadence.engine.decision import Verdict
 from cadence.store import Cadence
+from cadence.worktime.calendar import Week, work_calendar
 
 __all__ = ["NAME", "run"]
 
@@ -84,7 +84,7 @@ def _lives(app: Cadence, starts: list[datetime]) -> tuple[list[list[Event]], lis
                 shift = timedelta(minutes=len(histories) * 13 % 120)
                 histories.append(life(app, name, place, start, until=stage, shift=shift))
                 decision = app.explain(name, histories[-1][-1].recorded_at)
-                assert decision.decision is Verdict.WAIT
+                assert decision.verdict is Verdict.WAIT
                 assert decision.at is not None
                 ats.append(decision.at)
     return histories, ats
@@ -93,7 +93,7 @@ def _lives(app: Cadence, starts: list[datetime]) -> tuple[list[list[Event]], lis
 def _open_everywhere(after: datetime, week: Week) -> datetime:
     """The first 15:30 UTC after ``after`` at which it is business time in every place."""
     times = [
-        business_time(place.zones, week, place.country, place.subdivision, frozenset())
+        work_calendar(place.zones, week, place.country, place.subdivision, frozenset())
         for place in _PLACES
     ]
     instant = after.replace(hour=15, minute=30, second=0, microsecond=0)

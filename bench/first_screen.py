@@ -22,7 +22,7 @@ from typing import Final
 from lives import PLACES, mondays
 from measure import Figure, Plan, figure, progress
 
-from cadence.core.events import (
+from cadence.domain.events import (
     AttemptMade,
     AttemptStage,
     Channel,
@@ -35,11 +35,11 @@ from cadence.core.events import (
     ProspectAdded,
     ReplyReceived,
 )
-from cadence.core.evolve import evolve
-from cadence.policy.business_time import business_time
-from cadence.policy.decide import complete_attempt
-from cadence.policy.load import builtin
+from cadence.domain.fold import evolve
+from cadence.engine.commands import complete_attempt
+from cadence.policy.loader import builtin
 from cadence.store import Cadence
+from cadence.worktime.calendar import work_calendar
 
 __all__ = ["NAME", "run"]
 
@@ -54,7 +54,7 @@ def long_history(prospect: str, count: int) -> list[Event]:
     """A person who answers after every few attempts, for years: ``count`` events."""
     place, policy = PLACES[0], builtin()
     call = ContactPoint(Channel.CALL, "+15550100")
-    clock = business_time(place.zones, policy.week, place.country, place.subdivision, policy.closed)
+    clock = work_calendar(place.zones, policy.week, place.country, place.subdivision, policy.closed)
     at = clock.next_open(mondays(1)[0] + timedelta(hours=12)) or mondays(1)[0]
     added = ProspectAdded("Jo", place.zones[0], place.country, place.subdivision, (call,))
     events = [Event(prospect, 1, at, at, added)]

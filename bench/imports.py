@@ -25,10 +25,10 @@ from xml.parsers import expat
 
 from measure import Figure, Plan, figure, say
 
-from cadence.history.files import open_input
-from cadence.history.formats import choose_source, mapping_for
-from cadence.history.importing import import_all
 from cadence.store import Cadence
+from cadence.transfer.formats import choose_source, mapping_for
+from cadence.transfer.importer import import_all
+from cadence.transfer.input_file import open_input
 
 __all__ = ["NAME", "run"]
 

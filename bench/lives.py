@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from cadence.core.events import (
+from cadence.domain.events import (
     AutoReplyReceived,
     Channel,
     ContactPoint,
@@ -27,11 +27,11 @@ from cadence.core.events import (
     ValueKind,
     ValueNoted,
 )
-from cadence.core.stages import Stage
-from cadence.policy.business_time import business_time
-from cadence.policy.decide import MakeAttempt, SetAppointment
-from cadence.policy.decision import Decision, Verdict
+from cadence.domain.stages import Stage
+from cadence.engine.commands import MakeAttempt, SetAppointment
+from cadence.engine.decision import Decision, Verdict
 from cadence.store import Cadence
+from cadence.worktime.calendar import work_calendar
 
 __all__ = [
     "PLACES",
@@ -117,7 +117,7 @@ def life(
         away_from: at this stage an automatic reply arrives, once, and suspends for nine days.
         shift: how much later the appointment is, so that not all live by the same minute.
     """
-    time = business_time(
+    time = work_calendar(
         place.zones, app.policies.default.week, place.country, place.subdivision, frozenset()
     )
     added = time.next_open(start + timedelta(hours=12)) or start
@@ -149,7 +149,7 @@ def life(
         decision = app.decision(so_far, now)
         if decision.at is None or decision.touch is None:
             break
-        if decision.decision is Verdict.WAIT:
+        if decision.verdict is Verdict.WAIT:
             now = decision.at
             continue
         app.execute(prospect, attempt_for(decision), at=now)

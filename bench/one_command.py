@@ -23,11 +23,11 @@ from lives import attempt_for, chunks, copies, renamed, twelve_events
 from measure import Figure, Plan, alternate, progress, ratio
 from stock import open_leads, synchronous
 
-from cadence.core.events import Event, InterestNoted
-from cadence.policy.decide import Command
-from cadence.policy.decision import Verdict
+from cadence.domain.events import Event, InterestNoted
+from cadence.engine.commands import Command
+from cadence.engine.decision import Verdict
 from cadence.store import Cadence
-from cadence.store.mapper import EventMapper
+from cadence.store.serializer import EventMapper
 
 __all__ = ["NAME", "run"]
 
@@ -42,7 +42,7 @@ def run(plan: Plan, folder: Path) -> list[Figure]:
         app.append_histories([(history, 0)])
         now = history[-1].recorded_at
         waiting = app.decision(app.load("original"), now)
-        assert waiting.decision is Verdict.WAIT
+        assert waiting.verdict is Verdict.WAIT
         assert waiting.at is not None
         attempt = attempt_for(waiting)
         note = InterestNoted("a quicker month end, and fewer spreadsheets")

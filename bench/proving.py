@@ -11,8 +11,9 @@ from typing import Final
 
 from measure import Figure, Plan, figure
 
-from cadence.policy import Policy, builtin, builtin_names, prove
-from cadence.policy.load import read_text
+from cadence.policy import Policy, builtin, builtin_names
+from cadence.policy.loader import parse_text
+from cadence.prover import prove
 
 __all__ = ["NAME", "run"]
 
@@ -44,7 +45,7 @@ def long_plan(steps: int) -> Policy:
         _STEP.format(id=f"n{n}", stage="nurture", channel=channels[n % 3]) for n in range(steps)
     )
     leave = _STEP.format(id="polite_exit", stage="polite_exit", channel="email")
-    return read_text(f"{text}{leave}answer_within = {{ business_days = 2 }}\n", "long.toml")
+    return parse_text(f"{text}{leave}answer_within = {{ business_days = 2 }}\n", "long.toml")
 
 
 def _seconds(policy: Policy) -> float:

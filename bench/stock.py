@@ -15,7 +15,7 @@ import msgspec
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-from cadence.core.events import AttemptMade, Event, ProspectAdded
+from cadence.domain.events import AttemptMade, Event, ProspectAdded
 
 __all__ = ["Lead", "Leads", "open_leads", "synchronous"]
 

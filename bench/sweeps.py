@@ -23,11 +23,11 @@ from decode_fold import least
 from lives import PLACES, chunks, life, mondays, renamed
 from measure import Figure, Plan, Side, figure, interleave, progress, ratio
 
-from cadence.core.events import Event
-from cadence.core.stages import Stage
-from cadence.history.auditing import audit
-from cadence.history.sweep import cores
-from cadence.history.whatif import whatif
+from cadence.analysis.parallel import cores
+from cadence.analysis.whatif import whatif
+from cadence.audit.runner import audit
+from cadence.domain.events import Event
+from cadence.domain.stages import Stage
 from cadence.policy import builtin
 from cadence.store import Cadence
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from measure import Figure, Plan, interleave, ratio, repeated
 
-from cadence.core.stages import TABLE, Move, Stage, follow, look_up, machine
+from cadence.domain.stages import TABLE, Move, Stage, follow, look_up, machine
 
 __all__ = ["NAME", "run"]
 

@@ -13,11 +13,13 @@ from pathlib import Path
 import msgspec
 
 from cadence.cli.policy_picture import picture
-from cadence.core import stages
-from cadence.core.events import DATA_TYPES, Channel
-from cadence.policy import DEFAULT_POLICY, Policy, Verdict, builtin, builtin_names, prove
-from cadence.policy.timetable import timetable
-from cadence.policy.write import json_schema
+from cadence.domain import stages
+from cadence.domain.events import DATA_TYPES, Channel
+from cadence.engine import Verdict
+from cadence.policy import DEFAULT_POLICY, Policy, builtin, builtin_names
+from cadence.policy.writer import json_schema
+from cadence.prover import prove
+from cadence.prover.timetable import timetable
 
 DOCS = Path(__file__).parent
 
@@ -29,8 +31,8 @@ def stages_page() -> str:
     lines = [
         "# Stages",
         "",
-        "Generated from `src/cadence/core/stages.py` by `make docs`; `make check` fails when it is",
-        "stale. The prose that explains it stands in that file.",
+        "Generated from `src/cadence/domain/stages.py` by `make docs`; `make check` fails when it",
+        "is stale. The prose that explains it stands in that file.",
         "",
         "```mermaid",
         stages.mermaid().rstrip(),
@@ -58,7 +60,7 @@ def events_page() -> str:
     lines = [
         "# Events",
         "",
-        "Generated from `src/cadence/core/events.py` by `make docs`. A `?` marks what may be",
+        "Generated from `src/cadence/domain/events.py` by `make docs`. A `?` marks what may be",
         "left out. Every event also has `prospect`, `version`, `occurred_at`, `recorded_at`, and",
         "may have `by`, `correlation`, `command_id`, `uncertain` (why its time is not certain).",
         "",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cadence import Cadence
-from cadence.core import AttemptMade, Channel, Disposition, Part
+from cadence.domain import AttemptMade, Channel, Disposition, Part
 from cadence.errors import CadenceError
 
 RESULTS = {

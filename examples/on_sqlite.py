@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cadence import Cadence
-from cadence.core import Channel, ContactPoint, Disposition, Part, ProspectAdded, ReplyReceived
-from cadence.policy import MakeAttempt, SetAppointment
+from cadence.domain import Channel, ContactPoint, Disposition, Part, ProspectAdded, ReplyReceived
+from cadence.engine import MakeAttempt, SetAppointment
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
                 at=nine,
                 command_id="dialler-4711",  # sent twice, it still has one effect
             )
-            print(f"next: {outcome.decision.decision} until {outcome.decision.at:%H:%M} UTC")
+            print(f"next: {outcome.decision.verdict} until {outcome.decision.at:%H:%M} UTC")
 
         # Another process, later: everything is in the file.
         with Cadence.open(str(Path(folder) / "followups.db")) as app:

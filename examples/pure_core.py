@@ -6,7 +6,7 @@ is, and asks what comes next. Run it: python examples/pure_core.py
 
 from datetime import UTC, datetime
 
-from cadence.core import (
+from cadence.domain import (
     Channel,
     ContactPoint,
     Data,
@@ -16,8 +16,15 @@ from cadence.core import (
     ProspectAdded,
     fold,
 )
+from cadence.engine import (
+    Command,
+    MakeAttempt,
+    SetAppointment,
+    decide,
+    next_touch,
+)
 from cadence.errors import Refused
-from cadence.policy import Command, MakeAttempt, SetAppointment, builtin, decide, next_touch
+from cadence.policy import builtin
 
 POLICY = builtin("tip8")
 STORE: list[Event] = []
@@ -50,7 +57,7 @@ def main() -> None:
     prospect = fold(None, STORE)
     assert prospect is not None
     decision = next_touch(prospect, POLICY, nine.replace(minute=10))
-    print(f"{decision.stage}: {decision.decision} {decision.touch.step if decision.touch else ''}")
+    print(f"{decision.stage}: {decision.verdict} {decision.touch.step if decision.touch else ''}")
     for reason in decision.reasons:
         print(f"  {reason.rule}: {reason.because}")
 

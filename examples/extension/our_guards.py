@@ -3,14 +3,14 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from cadence.core import Prospect
-from cadence.policy import Delay, Touch
+from cadence.domain import Prospect
+from cadence.policy import GuardDelay, Touch
 
 
-def no_mondays(prospect: Prospect, touch: Touch, at: datetime) -> Delay | None:
+def no_mondays(prospect: Prospect, touch: Touch, at: datetime) -> GuardDelay | None:
     """Nobody is glad of us on a Monday, on their own calendar."""
     local = at.astimezone(ZoneInfo(prospect.zones[0]))
     if local.weekday() != 0:
         return None
     tuesday = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return Delay(tuesday, "nobody is glad of us on a Monday")
+    return GuardDelay(tuesday, "nobody is glad of us on a Monday")

@@ -1,6 +1,6 @@
 """cadence: follow up exactly as promised, patiently, and never as a pest.
 
-The public names. ``cadence.core`` and ``cadence.policy`` are pure and can be used alone;
+The public names. ``cadence.domain`` and ``cadence.policy`` are pure and can be used alone;
 :class:`Cadence`, which keeps histories in a store, is imported when it is first asked for, so that
 the pure rooms never load a database.
 """
@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cadence.core import Event, Prospect, Stage, evolve, fold
-from cadence.errors import CadenceError, InputError, Refused
-from cadence.policy import (
+from cadence.domain import Event, Prospect, Stage, evolve, fold
+from cadence.engine import (
     Decision,
-    Policies,
-    Policy,
     Verdict,
     advance,
-    builtin,
     decide,
     next_touch,
 )
+from cadence.errors import CadenceError, InputError, Refused
+from cadence.policy import Policy, PolicyRegistry, builtin
 
 if TYPE_CHECKING:
     from cadence.store import Cadence, Outcome
@@ -32,8 +30,8 @@ __all__ = [
     "Event",
     "InputError",
     "Outcome",
-    "Policies",
     "Policy",
+    "PolicyRegistry",
     "Prospect",
     "Refused",
     "Stage",

@@ -34,10 +34,10 @@ class CadenceError(Exception):
 
     exit_code = 1
 
-    def __init__(self, what: str, mend: str) -> None:
-        super().__init__(f"{what}\n{mend}")
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(f"{what}\n{hint}")
         self.what = what
-        self.mend = mend
+        self.hint = hint
 
     def details(self) -> Iterable[str]:
         """Lines between the two, where there is a list of what is wrong."""
@@ -62,8 +62,8 @@ class Refused(CadenceError):
         until: the instant from which it would be allowed, or ``None`` if waiting does not help.
     """
 
-    def __init__(self, what: str, mend: str, *, rule: str, until: datetime | None = None) -> None:
-        super().__init__(what, mend)
+    def __init__(self, what: str, hint: str, *, rule: str, until: datetime | None = None) -> None:
+        super().__init__(what, hint)
         self.rule = rule
         self.until = until
 
@@ -109,6 +109,6 @@ class Conflict(CadenceError):
 class StoreError(CadenceError):
     """The database is locked, read-only, full, broken, or not ours (then ``exit_code`` is 2)."""
 
-    def __init__(self, what: str, mend: str, *, exit_code: int = 1) -> None:
-        super().__init__(what, mend)
+    def __init__(self, what: str, hint: str, *, exit_code: int = 1) -> None:
+        super().__init__(what, hint)
         self.exit_code = exit_code

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import paths
 import pytest
 from chromium import Browser
 from contrast import contrast
 
 from cadence.cli.main import main
 
-EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "histories"
+EXAMPLES = paths.ROOT / "examples" / "histories"
 
 
 @pytest.fixture

@@ -10,13 +10,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import paths
 import pytest
 from chromium import Browser, Tab
 from contrast import contrast
 
 from cadence.cli.main import main
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = paths.ROOT
 EXAMPLES = ROOT / "examples" / "histories"
 
 Run = Callable[..., str]

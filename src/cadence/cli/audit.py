@@ -13,8 +13,8 @@ from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain
 
 if TYPE_CHECKING:  # loaded by the command: nobody else should wait for it
-    from cadence.history.audit import Finding
-    from cadence.history.auditing import Audited, Summary
+    from cadence.audit import Finding
+    from cadence.audit.runner import Audited, Summary
 
 __all__ = ["register"]
 
@@ -48,8 +48,8 @@ def register(app: typer.Typer) -> None:
         Each finding says whether the history admits it ("said so") or not ("unnoticed"). What was
         sent before we knew of a reply or an opt-out broke no rule: --hindsight lists that too.
         """
-        from cadence.history.auditing import Summary
-        from cadence.history.auditing import audit as audit_store
+        from cadence.audit.runner import Summary
+        from cadence.audit.runner import audit as audit_store
 
         others = [find_policy(session, name) for name in policy or ()]
         for one in others:
@@ -88,7 +88,7 @@ def _print_json(session: Session, found: Iterator[Finding]) -> int:
 
 
 def _print(session: Session, found: Iterator[Finding]) -> int:
-    from cadence.history.audit import Noticed
+    from cadence.audit import Noticed
 
     shown = 0
     for one in found:
@@ -105,7 +105,7 @@ def _print(session: Session, found: Iterator[Finding]) -> int:
 
 
 def _print_summary(session: Session, summary: Summary, *, hindsight: bool) -> None:
-    from cadence.history.audit import Noticed
+    from cadence.audit import Noticed
 
     if summary.by_rule:
         columns = ("findings", "said so", "recorded", "unnoticed", "hindsight")

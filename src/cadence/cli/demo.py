@@ -10,9 +10,9 @@ import typer
 
 from cadence.cli.session import Session, command
 from cadence.cli.show import due_header, due_line, explanation, paint, replay_lines
-from cadence.core.wire import parse_instant
-from cadence.history.moments import moments
-from cadence.policy.decision import to_builtins
+from cadence.domain.codec import parse_instant
+from cadence.engine.decision import to_builtins
+from cadence.replay.moments import moments
 from cadence.store import Cadence
 
 __all__ = ["register"]
@@ -68,7 +68,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _import(store: Cadence) -> list[tuple[str, int, int]]:
-    from cadence.history import import_jsonl
+    from cadence.transfer import import_jsonl
 
     found = []
     folder = resources.files("cadence.cli").joinpath("histories")

@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         finally:
             sys.stdout.flush()
     except CadenceError as error:
-        _say(error.what, error.mend, error.details())
+        _say(error.what, error.hint, error.details())
         return error.exit_code
     except _USAGE_ERROR as error:
         _say(*_explain(error))
@@ -117,11 +117,11 @@ def _explain(error: Exception) -> tuple[str, str]:
     return message, f"did you mean {near[0]}?" if near else f"see: {path} --help"
 
 
-def _say(what: str, mend: str, details: Iterable[str] = ()) -> None:
+def _say(what: str, hint: str, details: Iterable[str] = ()) -> None:
     try:
         sys.stderr.write(f"cadence: {what}\n")
         sys.stderr.writelines(f"{line}\n" for line in details)
-        sys.stderr.write(f"{mend}\n")
+        sys.stderr.write(f"{hint}\n")
         sys.stderr.flush()
     except (AttributeError, OSError):
         pass  # nobody is listening; the exit code says it

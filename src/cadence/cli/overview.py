@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from cadence.cli.files import write_text
-from cadence.cli.session import Session
-from cadence.cli.show import paint
-from cadence.core.events import Event
-from cadence.history.overview import (
+from cadence.analysis.funnel import (
     Overview,
     claim_words,
     interval_words,
@@ -18,7 +14,11 @@ from cadence.history.overview import (
     stay_words,
     to_builtins,
 )
-from cadence.history.replay import until
+from cadence.cli.files import write_text
+from cadence.cli.session import Session
+from cadence.cli.show import paint
+from cadence.domain.events import Event
+from cadence.replay.steps import until
 
 __all__ = ["show_overview"]
 
@@ -33,7 +33,7 @@ def show_overview(session: Session, html: str | None, limit: datetime | None) ->
     """
     found = overview(_histories(session, limit))
     if html is not None:
-        from cadence.history.overview_html import overview_page
+        from cadence.reports.funnel_page import overview_page
 
         seen = "" if limit is None else f"{limit:%Y-%m-%d %H:%M:%S} UTC"
         write_text(html, overview_page(found, seen=seen), db=session.db)

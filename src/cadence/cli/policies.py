@@ -16,12 +16,12 @@ from cadence.cli.policy_layout import columns, folded, table, wide
 from cadence.cli.policy_picture import picture
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain
-from cadence.policy.differences import guard_words
-from cadence.policy.load import builtin, builtin_names
+from cadence.policy.loader import builtin, builtin_names
 from cadence.policy.model import Policy
-from cadence.policy.prove import Proof, prove
-from cadence.policy.timetable import Entry, timetable
-from cadence.policy.write import json_schema
+from cadence.policy.writer import json_schema
+from cadence.prover.differences import guard_words
+from cadence.prover.proof import Proof, prove
+from cadence.prover.timetable import Entry, timetable
 
 __all__ = ["register"]
 
@@ -58,7 +58,7 @@ def register(app: typer.Typer) -> None:
         entries = list(timetable(found))
         proof = prove(found)
         if html is not None:
-            from cadence.cli.policy_page import policy_page
+            from cadence.reports.policy_page import policy_page
 
             write_text(
                 html,

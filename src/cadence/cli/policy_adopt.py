@@ -15,12 +15,12 @@ from cadence.cli.policy_preview import COUNTS, Row, Seen, look
 from cadence.cli.session import Session, command
 from cadence.cli.show import plain
 from cadence.errors import CadenceError, InputError, UnknownProspect
-from cadence.policy.load import builtin_names
+from cadence.policy.loader import builtin_names
 from cadence.policy.model import Policy
-from cadence.policy.prove import require_proof
+from cadence.prover.proof import require_proof
 from cadence.store import Cadence
 from cadence.store.adoption import Left, adopt, policy_name
-from cadence.store.application import Progress
+from cadence.store.service import Progress
 
 __all__ = ["register"]
 
@@ -135,8 +135,8 @@ def _somebody_is_under(store: Cadence, name: str, prospects: list[str]) -> None:
     if name in used:
         return
     near = difflib.get_close_matches(name, {*used, *builtin_names()}, n=1)
-    mend = f"did you mean {near[0]}?" if near else f"they are under: {', '.join(used) or 'none'}"
-    raise InputError(f"--from: nobody of {len(prospects)} is under a policy {name!r}", mend)
+    hint = f"did you mean {near[0]}?" if near else f"they are under: {', '.join(used) or 'none'}"
+    raise InputError(f"--from: nobody of {len(prospects)} is under a policy {name!r}", hint)
 
 
 def _say_moved(session: Session, policy: Policy, moved: int) -> None:

@@ -13,32 +13,17 @@ from cadence.cli.policy_files import PolicyArgument, find_policy, policy_inputs
 from cadence.cli.policy_layout import columns, folded, to_copy
 from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain, replay_lines
-from cadence.core.wire import encode_line
-from cadence.core.wire import to_builtins as event_to_builtins
+from cadence.domain.codec import encode_line
+from cadence.domain.codec import to_builtins as event_to_builtins
+from cadence.engine.invariants import PROMISES
 from cadence.errors import InputError
-from cadence.history.moments import moments
-from cadence.policy.bounds import Bounds
-from cadence.policy.catalogue import Policies
-from cadence.policy.charter import Rule
 from cadence.policy.model import Policy
-from cadence.policy.prove import Proof, RuleProof, prove
+from cadence.policy.registry import PolicyRegistry
+from cadence.prover.bounds import Bounds
+from cadence.prover.proof import Proof, RuleProof, prove
+from cadence.replay.moments import moments
 
-__all__ = ["PROMISES", "register", "verdict"]
-
-PROMISES: Final = {
-    Rule.OPT_OUT: "nothing after an opt-out, on that channel or at all",
-    Rule.SPACED_CAP: "at most six spaced calls in a silence",
-    Rule.GAP: "gaps never shrink as silence grows",
-    Rule.POLITE_EXIT: "the last word is a polite exit with time to answer",
-    Rule.BOUNDED: "every silence ends",
-    Rule.FORGOTTEN: "an open prospect always has exactly one next thing",
-    Rule.CONCERN: '"are you OK?" once, after five attempts and 21 days',
-    Rule.CONTACT_POINT: "a contact point that failed is never used again",
-    Rule.GUARD: "a guard only delays or vetoes",
-    Rule.DETERMINISTIC: "the same history gives the same decision",
-    Rule.ORDER: "outreach moves forward through the stages",
-}
-"""What each rule of the charter promises."""
+__all__ = ["register", "verdict"]
 
 _EXAMPLE: Final = "counterexample.jsonl"
 _INDENT: Final = 26
@@ -140,7 +125,7 @@ def _lines(policy: Policy, proof: Proof) -> list[str]:
 
 
 def _counterexample(policy: Policy, one: RuleProof) -> list[str]:
-    steps = list(moments(one.counterexample, Policies(policy)))
+    steps = list(moments(one.counterexample, PolicyRegistry(policy)))
     if not steps:
         return [paint(f"{one.rule} fails", "bold") + " wherever a history gets as far"]
     lines = [paint(f"{one.rule} fails on this history, the shortest found:", "bold")]

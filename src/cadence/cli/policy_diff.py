@@ -11,13 +11,13 @@ from cadence.cli.policy_files import PolicyArgument, find_policy
 from cadence.cli.policy_layout import columns, folded, wide
 from cadence.cli.session import Session, command
 from cadence.cli.show import happened, next_line, paint, plain
-from cadence.core.wire import to_builtins as event_to_builtins
-from cadence.history.moments import moments
-from cadence.policy.catalogue import Policies
-from cadence.policy.compare import Difference, compare, same_plan
-from cadence.policy.decision import to_builtins
-from cadence.policy.differences import StepDifference, step_differences
+from cadence.domain.codec import to_builtins as event_to_builtins
+from cadence.engine.decision import to_builtins
 from cadence.policy.model import Policy
+from cadence.policy.registry import PolicyRegistry
+from cadence.prover.diff import Difference, compare, same_plan
+from cadence.prover.differences import StepDifference, step_differences
+from cadence.replay.moments import moments
 
 __all__ = ["register"]
 
@@ -72,7 +72,7 @@ def _lines(
         ]
     count = len(found.events)
     lines = [f"{both} decide differently after {count} event{'s' * (count != 1)}:"]
-    steps = list(moments(found.events, Policies(policies[0])))
+    steps = list(moments(found.events, PolicyRegistry(policies[0])))
     lines += folded([f"  {happened(step)}" for step in steps], 8)
     prospect = steps[-1].prospect
     lines.append(f"seen at {found.now:%a %Y-%m-%d %H:%M} UTC:")
@@ -84,7 +84,7 @@ def _lines(
         if comes[0] == comes[1]:  # so they differ in what is said
             from cadence.messages import compose  # loads templates, which few commands need
 
-            composed = compose(decision, prospect, Policies(policy), found.now)
+            composed = compose(decision, prospect, PolicyRegistry(policy), found.now)
             parts = composed.touch.parts if composed.touch is not None else ()
             said = [f"  say ({p.channel}, script {p.script}): {plain(p.text)}" for p in parts]
             lines += folded([f"  {'':{width}}{line}" for line in said], width + 6)

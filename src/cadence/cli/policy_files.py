@@ -12,10 +12,10 @@ import typer
 from cadence.cli.session import Session
 from cadence.cli.show import plain
 from cadence.errors import PolicyError
-from cadence.policy.catalogue import is_builtin
-from cadence.policy.load import builtin, builtin_names, read, unknown_name
+from cadence.policy.loader import builtin, builtin_names, parse, unknown_name
 from cadence.policy.model import Policy
-from cadence.policy.prove import prove
+from cadence.policy.registry import is_builtin
+from cadence.prover.proof import prove
 
 __all__ = [
     "POLICY_HELP",
@@ -66,13 +66,13 @@ def find_policy(session: Session, name: str) -> Policy:
 
 def _read_file(name: str) -> Policy:
     try:
-        return read(name)
+        return parse(name)
     except PolicyError as error:
         if os.path.exists(name):
             raise
         beside = [str(path) for path in Path(name).parent.glob("*.toml")]
         near = difflib.get_close_matches(name, [*beside, *builtin_names()])
-        raise PolicyError(error.what, f"use {' or '.join(near)}" if near else error.mend) from None
+        raise PolicyError(error.what, f"use {' or '.join(near)}" if near else error.hint) from None
 
 
 def _kept_policies(session: Session) -> list[Policy]:

@@ -19,11 +19,11 @@ from cadence.cli.policy_files import summary
 from cadence.cli.policy_layout import folded
 from cadence.cli.session import Session, command
 from cadence.errors import InputError
-from cadence.policy.business_time import QUIET_FROM, QUIET_UNTIL, parse_hours
-from cadence.policy.charter import Rule
-from cadence.policy.load import builtin_names, read_text
+from cadence.policy.loader import builtin_names, parse_text
 from cadence.policy.model import Policy
-from cadence.policy.prove import prove, require_proof
+from cadence.policy.rules import Rule
+from cadence.prover.proof import prove, require_proof
+from cadence.worktime.calendar import QUIET_FROM, QUIET_UNTIL, parse_hours
 
 __all__ = ["register"]
 
@@ -114,7 +114,7 @@ def register(app: typer.Typer) -> None:
             try:
                 _hours(hours)
             except InputError as error:
-                raise InputError(f"--hours: {error.what}", error.mend) from None
+                raise InputError(f"--hours: {error.what}", error.hint) from None
         flags = _Flags(calls, gap, email, concern, nurture, answer, hours)
         asking = session.tty and sys.stdin is not None and sys.stdin.isatty() and None in flags
         wishes = _Wishes()
@@ -122,13 +122,13 @@ def register(app: typer.Typer) -> None:
             wishes = _wished(flags, wishes, asking=asking)
             try:
                 text = _text(wishes, name, title or name, horizon)
-                made = read_text(text, path.name)
+                made = parse_text(text, path.name)
                 _check(made, path.name)  # nothing is written that is not proved
                 break
             except InputError as error:
                 if not asking:
                     raise
-                for line in folded([error.what, error.mend, ""]):
+                for line in folded([error.what, error.hint, ""]):
                     session.write(line)
         write_text(file, text, db=session.db, new=True)
         if session.json:
@@ -184,7 +184,7 @@ def _text_of(
         try:
             return read(text)
         except InputError as error:
-            raise typer.BadParameter(f"{error.what}; {error.mend}") from None
+            raise typer.BadParameter(f"{error.what}; {error.hint}") from None
 
     answer: str = typer.prompt(what, usual, value_proc=told)
     return answer

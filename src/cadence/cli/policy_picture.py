@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cadence.core.events import Channel
-from cadence.policy.timetable import Entry
+from cadence.domain.events import Channel
+from cadence.prover.timetable import Entry
 
 __all__ = ["picture"]
 

@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from cadence.history.sweep import batches, cores, spread
-from cadence.history.words import clock
-from cadence.policy.decision import Decision, Verdict
+from cadence.analysis.parallel import batches, cores, spread
+from cadence.engine.decision import Decision, Verdict
 from cadence.policy.model import Policy
+from cadence.replay.formatting import clock
 from cadence.store import Cadence
 from cadence.store.adoption import Left, Move, preview
 
@@ -128,11 +128,11 @@ def _next(move: Move, decision: Decision) -> str:
     when = clock(move.prospect, decision.at)
     if decision.touch is not None:
         return f"{decision.touch.step} {when}"
-    if decision.decision is Verdict.WAIT:
+    if decision.verdict is Verdict.WAIT:
         return f"answer by {when}"
-    if decision.decision is Verdict.TASK:
+    if decision.verdict is Verdict.TASK:
         return f"task by {when}"
-    return str(decision.decision)
+    return str(decision.verdict)
 
 
 def _plain(move: Move) -> dict[str, Any]:
@@ -150,4 +150,4 @@ def _plain(move: Move) -> dict[str, Any]:
 def _decision(decision: Decision) -> dict[str, Any]:
     step = None if decision.touch is None else decision.touch.step
     at = msgspec.to_builtins(decision.at)
-    return {"decision": decision.decision.value, "step": step, "at": at}
+    return {"decision": decision.verdict.value, "step": step, "at": at}

@@ -10,10 +10,10 @@ import msgspec
 
 from cadence.cli.session import Session
 from cadence.cli.show import fact, paint, plain
-from cadence.core.events import type_name
-from cadence.core.wire import data_fields
+from cadence.domain.codec import data_fields
+from cadence.domain.events import type_name
 from cadence.errors import InputError
-from cadence.history.importing import BadLine, Found, Imported, Source
+from cadence.transfer.importer import BadLine, Found, Imported, Source
 
 __all__ = ["show_preview", "summary"]
 
@@ -60,7 +60,7 @@ def show_preview(session: Session, source: Source, count: int) -> None:
 
 def _line(one: Found | BadLine) -> str:
     if isinstance(one, BadLine):
-        return f"{one.number:>7}  {paint(plain(f'{one.what} ({one.mend})'), 'red')}"
+        return f"{one.number:>7}  {paint(plain(f'{one.what} ({one.hint})'), 'red')}"
     line = one.line
     when = f"{line.occurred_at:%Y-%m-%d %H:%M:%S}"
     by = f", by {plain(line.by)}" if line.by else ""

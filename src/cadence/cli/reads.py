@@ -13,15 +13,15 @@ from cadence.cli.files import write_text
 from cadence.cli.policy_files import POLICY_HELP, find_policy, policy_inputs
 from cadence.cli.session import Session, command
 from cadence.cli.show import anyway_lines, due_header, due_line, explanation, replay_lines
-from cadence.core.events import Channel
-from cadence.core.wire import parse_instant
+from cadence.domain.codec import parse_instant
+from cadence.domain.events import Channel
+from cadence.engine.decision import to_builtins
+from cadence.engine.precheck import anyway
+from cadence.engine.precheck import to_builtins as anyway_to_builtins
 from cadence.errors import InputError
-from cadence.history.anyway import anyway
-from cadence.history.anyway import to_builtins as anyway_to_builtins
-from cadence.history.moments import moments
-from cadence.history.replay import replay, until
-from cadence.history.replay import to_builtins as replay_to_builtins
-from cadence.policy.decision import to_builtins
+from cadence.replay.moments import moments
+from cadence.replay.steps import replay, until
+from cadence.replay.steps import to_builtins as replay_to_builtins
 
 __all__ = ["register"]
 
@@ -167,7 +167,7 @@ def register(app: typer.Typer) -> None:
             view(until(events, limit), found, policies)
             return
         if html is not None:
-            from cadence.history.page import replay_page
+            from cadence.reports.replay_page import replay_page
 
             page = replay_page(list(found), policies)
             write_text(html, page, db=session.db, inputs=policy_inputs(policy))
@@ -193,5 +193,5 @@ def _limit(text: str) -> int | datetime:
         return parse_instant(text, "--until")
     except InputError as error:
         raise InputError(
-            error.what, f"give a version such as 5, or an instant: {error.mend}"
+            error.what, f"give a version such as 5, or an instant: {error.hint}"
         ) from None

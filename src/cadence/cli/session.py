@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_type_hints
 import msgspec
 import typer
 
-from cadence.core.wire import parse_instant
+from cadence.domain.codec import parse_instant
 from cadence.errors import InputError
 from cadence.store import Cadence
 

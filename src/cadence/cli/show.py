@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Iterable
 
-from cadence.core.events import Data, type_name
-from cadence.core.prospect import Prospect
-from cadence.history.anyway import Anyway
-from cadence.history.moments import Moment
-from cadence.history.words import (
+from cadence.domain.events import Data, type_name
+from cadence.domain.prospect import Prospect
+from cadence.engine.decision import Decision, Reason, Verdict
+from cadence.engine.precheck import Anyway
+from cadence.policy.rules import Rule
+from cadence.replay.formatting import (
     clock,
     measure_line,
     next_words,
@@ -21,8 +22,7 @@ from cadence.history.words import (
     unknown_lines,
     what,
 )
-from cadence.policy.charter import Rule
-from cadence.policy.decision import Decision, Reason, Verdict
+from cadence.replay.moments import Moment
 
 __all__ = [
     "anyway_lines",
@@ -71,9 +71,9 @@ def due_header() -> str:
 
 def due_line(prospect: Prospect, decision: Decision) -> str:
     """One decision as a line of the due list."""
-    verdict = paint(f"{decision.decision:6}", _STYLES[decision.decision])
+    verdict = paint(f"{decision.verdict:6}", _STYLES[decision.verdict])
     when = clock(prospect, decision.at)
-    if decision.decision is Verdict.TASK:
+    if decision.verdict is Verdict.TASK:
         when = f"by {when}"
     late = "  (overdue)" if any(_escalates(reason) for reason in decision.reasons) else ""
     next_ = f"{plain(what(decision))}{late}"
@@ -89,7 +89,7 @@ def next_line(prospect: Prospect, decision: Decision) -> str:
     words = next_words(prospect, decision)
     if decision.at is not None:
         words += f" {prospect.zones[0]}"
-    painted = paint(words, _STYLES[decision.decision])
+    painted = paint(words, _STYLES[decision.verdict])
     return f"{painted}  {plain(what(decision))}".rstrip()
 
 
@@ -104,7 +104,7 @@ def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
     for reason in decision.reasons:
         yield f"    {_reason(reason)}"
     ref = decision.policy
-    if decision.decision is Verdict.WAIT:
+    if decision.verdict is Verdict.WAIT:
         held = [r for r in decision.reasons if r.until is not None]
         rules = "; ".join(f"{r.rule} until {clock(prospect, r.until)}" for r in held)
         yield f"  not earlier: {rules}"

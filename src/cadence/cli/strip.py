@@ -8,7 +8,7 @@ from typing import Final
 
 from rich.text import Text
 
-from cadence.core.events import (
+from cadence.domain.events import (
     AttemptMade,
     Event,
     FollowUpEnded,
@@ -17,12 +17,12 @@ from cadence.core.events import (
     PauseRequested,
     ReplyReceived,
 )
+from cadence.engine.context import calendar_for
 from cadence.errors import InputError
-from cadence.history.moments import Moment
-from cadence.policy.business_time import LocalCalendar
-from cadence.policy.case import time_for
-from cadence.policy.catalogue import Policies
-from cadence.policy.zones import zone
+from cadence.policy.registry import PolicyRegistry
+from cadence.replay.moments import Moment
+from cadence.worktime.calendar import ZoneCalendar
+from cadence.worktime.zones import zone
 
 __all__ = ["strip"]
 
@@ -37,7 +37,7 @@ _RANKS: Final = ("fact", "attempt", "contact", "end")
 
 
 def strip(
-    events: Sequence[Event], moment: Moment, policies: Policies, width: int, span: timedelta
+    events: Sequence[Event], moment: Moment, policies: PolicyRegistry, width: int, span: timedelta
 ) -> list[Text]:
     """Three lines: events, where the reader is on the axis, and dates.
 
@@ -106,10 +106,10 @@ def _zone(moment: Moment) -> tzinfo:
         return UTC
 
 
-def _calendar(moment: Moment, policies: Policies) -> LocalCalendar | None:
+def _calendar(moment: Moment, policies: PolicyRegistry) -> ZoneCalendar | None:
     policy = policies.of(moment.prospect)
     try:
-        return None if policy is None else time_for(moment.prospect, policy).calendars[0]
+        return None if policy is None else calendar_for(moment.prospect, policy).calendars[0]
     except InputError:
         return None
 

@@ -15,10 +15,10 @@ from cadence.cli.files import writing
 from cadence.cli.session import Session, command
 from cadence.errors import InputError
 from cadence.store import Cadence
-from cadence.store.application import Progress
+from cadence.store.service import Progress
 
 if TYPE_CHECKING:
-    from cadence.history.importing import Imported, Source
+    from cadence.transfer.importer import Imported, Source
 
 # What reads and writes files is loaded in the commands that need it: the others start without it.
 
@@ -72,8 +72,8 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Import histories, all of the file or nothing; importing twice changes nothing."""
         from cadence.cli.preview import show_preview, summary
-        from cadence.history.files import open_input
-        from cadence.history.formats import choose_source, mapping_for
+        from cadence.transfer.formats import choose_source, mapping_for
+        from cadence.transfer.input_file import open_input
 
         if mapping is None and (timezone is not None or country is not None):
             raise InputError(
@@ -103,7 +103,7 @@ def register(app: typer.Typer) -> None:
         format_: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.JSONL,
     ) -> None:
         """Export every history."""
-        from cadence.history.formats import EXPORTS
+        from cadence.transfer.formats import EXPORTS
 
         with (
             session.reading() as store,
@@ -124,7 +124,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _import(session: Session, source: Source) -> Imported:
-    from cadence.history.importing import READING, import_all, prepare
+    from cadence.transfer.importer import READING, import_all, prepare
 
     def steps(step: str) -> AbstractContextManager[Progress]:
         return session.progress(step, in_bytes=step == READING)

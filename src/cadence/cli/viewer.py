@@ -23,10 +23,10 @@ from rich.text import Text
 
 from cadence.cli.show import details, happened, plain, stood
 from cadence.cli.strip import strip
-from cadence.core.events import Event
+from cadence.domain.events import Event
 from cadence.errors import InputError
-from cadence.history.moments import Moment
-from cadence.policy.catalogue import Policies
+from cadence.policy.registry import PolicyRegistry
+from cadence.replay.moments import Moment
 
 __all__ = ["Keys", "Viewer", "can_view", "keys", "view"]
 
@@ -41,7 +41,7 @@ class Viewer:
     """Where the reader is in a history, and what is on the screen; knows no terminal."""
 
     def __init__(
-        self, events: Sequence[Event], found: Iterator[Moment], policies: Policies
+        self, events: Sequence[Event], found: Iterator[Moment], policies: PolicyRegistry
     ) -> None:
         """Args:
         events: those that ``found`` steps through.
@@ -205,7 +205,7 @@ def can_view() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def view(events: Sequence[Event], found: Iterator[Moment], policies: Policies) -> None:
+def view(events: Sequence[Event], found: Iterator[Moment], policies: PolicyRegistry) -> None:
     """Let the reader step through a history until they quit.
 
     Args:

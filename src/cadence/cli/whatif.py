@@ -16,7 +16,7 @@ from cadence.errors import InputError
 from cadence.policy.model import Policy
 
 if TYPE_CHECKING:  # loaded by the command: nobody else should wait for it
-    from cadence.history.whatif import Answered, Compared
+    from cadence.analysis.whatif import Answered, Compared
 
 __all__ = ["register"]
 
@@ -44,9 +44,9 @@ def register(app: typer.Typer) -> None:
         What the prospects said and did stays; our attempts are replaced by those of the policy,
         each made when it is due. docs/audit.md says how they are held against each other.
         """
-        from cadence.history.whatif import Compared
-        from cadence.history.whatif import whatif as compare_store
-        from cadence.history.whatif_page import page
+        from cadence.analysis.whatif import Compared
+        from cadence.analysis.whatif import whatif as compare_store
+        from cadence.reports.whatif_page import page
 
         if html == "-":
             raise InputError(
@@ -84,7 +84,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _totals(total: Compared, policy: Policy) -> dict[str, object]:
-    from cadence.history.whatif import DAYS
+    from cadence.analysis.whatif import DAYS
 
     return {
         "policy": policy.ref,

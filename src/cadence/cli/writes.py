@@ -8,7 +8,8 @@ import typer
 
 from cadence.cli.session import Session, command
 from cadence.cli.show import next_line, plain
-from cadence.core.events import (
+from cadence.domain.codec import check_id, parse_instant
+from cadence.domain.events import (
     AutoReplyReceived,
     Channel,
     ContactPoint,
@@ -33,9 +34,7 @@ from cadence.core.events import (
     ValueNoted,
     type_name,
 )
-from cadence.core.wire import check_id, parse_instant
-from cadence.errors import InputError, UnknownProspect
-from cadence.policy.decide import (
+from cadence.engine.commands import (
     CancelAppointment,
     Command,
     EndFollowUp,
@@ -44,7 +43,8 @@ from cadence.policy.decide import (
     SetAppointment,
     check_fact,
 )
-from cadence.policy.decision import to_builtins
+from cadence.engine.decision import to_builtins
+from cadence.errors import InputError, UnknownProspect
 from cadence.store import Outcome
 
 __all__ = ["register"]

@@ -1,8 +1,8 @@
 """What do we say? Scripts, placeholders, the wording linter."""
 
 from cadence.messages.compose import compose
+from cadence.messages.lint import Finding, check_scripts, lint_policy, lint_script
 from cadence.messages.scripts import script_names, script_text
-from cadence.messages.wording import Finding, check_scripts, lint_policy, lint_script
 
 __all__ = [
     "Finding",

@@ -6,23 +6,25 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from cadence.core.events import AttemptMade, AttemptStage, Disposition, Event, Part
-from cadence.core.prospect import Prospect
-from cadence.core.stages import Stage
+from cadence.domain.events import AttemptMade, AttemptStage, Disposition, Event, Part
+from cadence.domain.prospect import Prospect
+from cadence.domain.stages import Stage
+from cadence.engine.context import calendar_for
+from cadence.engine.decision import Decision, Verdict
+from cadence.engine.loop import advance
 from cadence.errors import InputError
 from cadence.messages.scripts import render
-from cadence.policy.business_time import BusinessTime
-from cadence.policy.case import time_for
-from cadence.policy.catalogue import Policies
-from cadence.policy.decision import Decision, Verdict
-from cadence.policy.loop import advance
+from cadence.policy.registry import PolicyRegistry
+from cadence.worktime.calendar import WorkCalendar
 
 __all__ = ["compose"]
 
 _LATE = timedelta(minutes=1)
 
 
-def compose(decision: Decision, prospect: Prospect, policies: Policies, now: datetime) -> Decision:
+def compose(
+    decision: Decision, prospect: Prospect, policies: PolicyRegistry, now: datetime
+) -> Decision:
     """``decision`` with the text of each part of its touch filled in.
 
     Args:
@@ -37,7 +39,7 @@ def compose(decision: Decision, prospect: Prospect, policies: Policies, now: dat
         return decision
     said_at = max(now, decision.at)
     try:
-        time = time_for(prospect, policy)
+        time = calendar_for(prospect, policy)
     except InputError:
         return decision
     words = {
@@ -85,7 +87,7 @@ def _agreed(prospect: Prospect) -> datetime | None:
 
 
 def _following(
-    decision: Decision, prospect: Prospect, policies: Policies, said_at: datetime
+    decision: Decision, prospect: Prospect, policies: PolicyRegistry, said_at: datetime
 ) -> datetime | None:
     """When we would be in touch again, or close, if nobody answers: the loop, asked one ahead.
 
@@ -100,10 +102,10 @@ def _following(
     )
     imagined = Event(prospect.id, prospect.version + 1, said_at, said_at, attempt)
     _, after = advance(prospect, (imagined,), policies, said_at)
-    return after.at if after.decision in (Verdict.WAIT, Verdict.DUE) else None
+    return after.at if after.verdict in (Verdict.WAIT, Verdict.DUE) else None
 
 
-def _clock(time: BusinessTime, said_at: datetime, then: datetime) -> str:
+def _clock(time: WorkCalendar, said_at: datetime, then: datetime) -> str:
     """``09:00`` today, ``09:00 on Tuesday, 1 December`` of another day."""
     here, there = time.local(said_at), time.local(then)
     if here.date() == there.date():
@@ -112,7 +114,7 @@ def _clock(time: BusinessTime, said_at: datetime, then: datetime) -> str:
     return f"{there:%H:%M} on {day}"
 
 
-def _when(time: BusinessTime, said_at: datetime, then: datetime) -> str:
+def _when(time: WorkCalendar, said_at: datetime, then: datetime) -> str:
     """``at 09:10`` today, ``on Friday, 4 December, at 13:10`` on another day."""
     here, there = time.local(said_at), time.local(then)
     if here.date() == there.date():

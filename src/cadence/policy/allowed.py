@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msgspec import inspect
 
-from cadence.core.events import AttemptStage
+from cadence.domain.events import AttemptStage
 from cadence.policy.model import Policy
 
 __all__ = ["allowed_at", "words_at"]

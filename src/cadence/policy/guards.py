@@ -1,11 +1,11 @@
 """Guards: what may delay or veto a touch, and never bring one forward.
 
 A guard is data in the policy file, one struct a kind. Asked about a touch at a time, it answers
-:class:`Delay`, :class:`Veto`, or nothing. ``policy/next_touch.py`` asks every guard again after
-each delay, until none has anything to say, so a guard can only move a touch later.
+:class:`GuardDelay`, :class:`Veto`, or nothing. ``engine/next_touch.py`` asks every guard again
+after each delay, until none has anything to say, so a guard can only move a touch later.
 
 A team's own guard is a Python function of the same form, named in the file (``kind = "custom"``)
-or registered as an entry point; ``policy/custom_guard.py`` calls it and trusts it with nothing.
+or registered as an entry point; ``policy/guard_runner.py`` calls it and trusts it with nothing.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import Annotated, Any, Final, Literal, Protocol
 
 import msgspec
 
-from cadence.core.events import Channel, Intent, Part
-from cadence.core.prospect import RECENT_DAYS, Attempt, ContactKind, Prospect
-from cadence.policy.business_time import (
-    BusinessTime,
-    LocalCalendar,
+from cadence.domain.events import Channel, Intent, Part
+from cadence.domain.prospect import RECENT_DAYS, Attempt, Prospect, ResponseKind
+from cadence.policy.field_types import Country, Id, OpenHours, Subdivision
+from cadence.policy.guard_runner import ask as ask_function
+from cadence.policy.touch import GuardDelay, Touch, Veto
+from cadence.worktime.calendar import (
     Week,
-    business_time,
+    WorkCalendar,
+    ZoneCalendar,
     parse_hours,
+    work_calendar,
 )
-from cadence.policy.custom_guard import ask as ask_function
-from cadence.policy.decision import Delay, Touch, Veto
-from cadence.policy.fields import Country, Id, OpenHours, Subdivision
 
 __all__ = [
     "Answer",
@@ -42,7 +42,7 @@ __all__ = [
     "week_of",
 ]
 
-Answer = Delay | Veto | None
+Answer = GuardDelay | Veto | None
 """What a guard says of a touch at a time."""
 
 _NEVER: Final = timedelta(days=3660)
@@ -110,7 +110,7 @@ class _Guard(
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return {**plain, "id": self.name, "channels": sorted(plain.get("channels", ()))}
 
-    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: BusinessTime) -> Answer:
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
         """Its answer about ``touch`` at ``at``.
 
         Args:
@@ -140,13 +140,13 @@ class ContactWindow(_Guard, frozen=True, kw_only=True, tag="contact_window"):
             plain.pop(day, None)
         return {**plain, "hours": week_of(self)}
 
-    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: BusinessTime) -> Answer:
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
         """Until the window opens."""
-        window = business_time(prospect.zones, week_of(self), None, None, frozenset())
+        window = work_calendar(prospect.zones, week_of(self), None, None, frozenset())
         opens = window.next_open(at)
         if opens is None:
-            return Delay(at + _NEVER, "its contact window never opens")
-        return None if opens == at else Delay(opens, "outside its contact window")
+            return GuardDelay(at + _NEVER, "its contact window never opens")
+        return None if opens == at else GuardDelay(opens, "outside its contact window")
 
 
 class FrequencyCap(_Guard, frozen=True, kw_only=True, tag="frequency_cap"):
@@ -176,7 +176,7 @@ class FrequencyCap(_Guard, frozen=True, kw_only=True, tag="frequency_cap"):
             plain.pop(unit, None)
         return {**plain, "seconds": int(self.window.total_seconds())}
 
-    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: BusinessTime) -> Answer:
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
         """Until the window holds one attempt fewer than it may."""
         if self.per == "prospect":
             counted = [a.at for a in _attempts(prospect) if self._counts(a, None)]
@@ -204,7 +204,7 @@ class FrequencyCap(_Guard, frozen=True, kw_only=True, tag="frequency_cap"):
             return None
         span = f"{self.days} days" if self.days is not None else f"{self.hours} hours"
         because = f"{len(recent)} attempts{where} in {span}; no more than {self.attempts} are meant"
-        return Delay(recent[-self.attempts] + self.window, because)
+        return GuardDelay(recent[-self.attempts] + self.window, because)
 
 
 class Lasting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -220,21 +220,21 @@ class CoolDown(_Guard, frozen=True, kw_only=True, tag="cool_down"):
     after: Literal["conversation", "refusal", "contact"]
     lasts: Lasting
 
-    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: BusinessTime) -> Answer:
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
         """Until the time since the contact has passed."""
-        contact = prospect.contact
-        meant = contact.kind is not ContactKind.ADDED
+        response = prospect.response
+        meant = response.kind is not ResponseKind.ADDED
         if self.after == "conversation":
-            meant = contact.kind is ContactKind.CONVERSATION
+            meant = response.kind is ResponseKind.CONVERSATION
         elif self.after == "refusal":
-            meant = contact.intent is Intent.NO
+            meant = response.intent is Intent.NO
         if not meant:
             return None
         if self.lasts.hours is not None:
-            until = contact.at + timedelta(hours=self.lasts.hours)
+            until = response.at + timedelta(hours=self.lasts.hours)
         else:
-            until = time.after_business_days(contact.at, self.lasts.business_days or 1)
-        return Delay(until, f"too soon after their {self.after}") if until > at else None
+            until = time.after_business_days(response.at, self.lasts.business_days or 1)
+        return GuardDelay(until, f"too soon after their {self.after}") if until > at else None
 
 
 class HolidayBan(_Guard, frozen=True, kw_only=True, tag="holiday_ban"):
@@ -248,14 +248,14 @@ class HolidayBan(_Guard, frozen=True, kw_only=True, tag="holiday_ban"):
     country: Country | None = None
     subdivision: Subdivision | None = None
 
-    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: BusinessTime) -> Answer:
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
         """Until the day after the holiday."""
         country, subdivision = self.country, self.subdivision
         if country is None:
             country, subdivision = prospect.country, prospect.subdivision
         if country is None:
             return None
-        days = business_time(prospect.zones, _EVERY_DAY, country, subdivision, frozenset())
+        days = work_calendar(prospect.zones, _EVERY_DAY, country, subdivision, frozenset())
         return _after_days(days.calendars, at, "public holiday")
 
 
@@ -265,10 +265,10 @@ class Pause(_Guard, frozen=True, kw_only=True, tag="pause"):
     first_day: date
     last_day: date
 
-    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: BusinessTime) -> Answer:
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
         """Until the day after the last."""
         closed = _days_between(self.first_day, self.last_day)
-        days = business_time(prospect.zones, _EVERY_DAY, None, None, closed)
+        days = work_calendar(prospect.zones, _EVERY_DAY, None, None, closed)
         return _after_days(days.calendars, at, "paused")
 
 
@@ -284,7 +284,7 @@ class Custom(_Guard, frozen=True, kw_only=True, tag="custom"):
     function: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     version: Annotated[int, msgspec.Meta(ge=1)]
 
-    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: BusinessTime) -> Answer:
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
         """What the function answers.
 
         Raises:
@@ -313,7 +313,7 @@ def _days_between(first: date, last: date) -> frozenset[int]:
     return frozenset(range(first.toordinal(), last.toordinal() + 1))
 
 
-def _after_days(calendars: tuple[LocalCalendar, ...], at: datetime, why: str) -> Answer:
+def _after_days(calendars: tuple[ZoneCalendar, ...], at: datetime, why: str) -> Answer:
     """Until midnight after the closed days that ``at`` falls on in any of the zones."""
     until = at
     name = ""
@@ -323,4 +323,4 @@ def _after_days(calendars: tuple[LocalCalendar, ...], at: datetime, why: str) ->
             continue
         name = name or next((n for _, n in calendar.days_off(day - 1, day)), "")
         until = max(until, calendar.at(calendar.nth_business_day(day, 1), 0))
-    return Delay(until, f"{why} ({name})" if why != "paused" else why) if until > at else None
+    return GuardDelay(until, f"{why} ({name})" if why != "paused" else why) if until > at else None

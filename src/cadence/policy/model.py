@@ -1,7 +1,7 @@
 """A policy: what comes next, as data.
 
-The shape of a policy file. ``policy/load.py`` reads one; ``policy/next_touch.py`` follows it;
-``policy/prove.py`` proves it. Durations and caps carry their unit in their key.
+The shape of a policy file. ``policy/loader.py`` reads one; ``engine/next_touch.py`` follows it;
+``prover/proof.py`` proves it. Durations and caps carry their unit in their key.
 """
 
 from __future__ import annotations
@@ -16,11 +16,19 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from cadence.core.events import AttemptStage, Channel, Gap, PolicyRef
-from cadence.core.stages import Stage, rank
-from cadence.policy.business_time import BusinessTime, Week, parse_hours
-from cadence.policy.fields import Country, Id, OpenHours, PolicyId, Subdivision, TimeOfDay, Weekday
+from cadence.domain.events import AttemptStage, Channel, Gap, PolicyRef
+from cadence.domain.stages import Stage, rank
+from cadence.policy.field_types import (
+    Country,
+    Id,
+    OpenHours,
+    PolicyId,
+    Subdivision,
+    TimeOfDay,
+    Weekday,
+)
 from cadence.policy.guards import Guard, week_of
+from cadence.worktime.calendar import Week, WorkCalendar, parse_hours
 
 __all__ = [
     "EXACT",
@@ -31,12 +39,12 @@ __all__ = [
     "Distance",
     "HolidaysOf",
     "Limits",
+    "PlannedTouch",
     "Policy",
     "Requires",
     "Rotate",
     "Step",
     "StepPart",
-    "Touchpoint",
     "Within",
     "canonical_step",
 ]
@@ -288,7 +296,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     spaced_calls: Annotated[int, msgspec.Meta(ge=0, le=200)] | None = None
 
 
-class Touchpoint(msgspec.Struct, frozen=True):
+class PlannedTouch(msgspec.Struct, frozen=True):
     """One touch of the plan.
 
     Attributes:
@@ -428,7 +436,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
         return tuple(dict.fromkeys((h.country, h.subdivision) for h in self.calendar.holidays))
 
     @cached_property
-    def business_times(self) -> dict[tuple[tuple[str, ...], str | None, str | None], BusinessTime]:
+    def work_calendars(self) -> dict[tuple[tuple[str, ...], str | None, str | None], WorkCalendar]:
         """The business times under its calendar that were asked for so far, by where they are:
         candidate zones, country, subdivision.
         """
@@ -440,12 +448,12 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
         return frozenset(self.channels or Channel)
 
     @cached_property
-    def touchpoints(self) -> tuple[Touchpoint, ...]:
+    def planned_touches(self) -> tuple[PlannedTouch, ...]:
         """Every touch of the plan but the polite exit, in order."""
         return tuple(self._touchpoints())
 
     @cached_property
-    def ahead(self) -> dict[Stage, tuple[Touchpoint, ...]]:
+    def ahead(self) -> dict[Stage, tuple[PlannedTouch, ...]]:
         """For each stage, the touches of the plan from that stage on.
 
         One that the file has in the wrong place is ahead too, wherever it is met: the charter
@@ -454,16 +462,16 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
         return {
             stage: tuple(
                 one
-                for one in self.touchpoints
+                for one in self.planned_touches
                 if rank(one.stage) >= rank(stage) or one.backward or one.behind_exit
             )
             for stage in Stage
         }
 
     @cached_property
-    def by_name(self) -> dict[str, Touchpoint]:
+    def by_name(self) -> dict[str, PlannedTouch]:
         """The touches of the plan by their names."""
-        return {one.name: one for one in self.touchpoints}
+        return {one.name: one for one in self.planned_touches}
 
     @cached_property
     def exit_step(self) -> Step | None:
@@ -472,15 +480,15 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
         return next(exits, None)
 
     @cached_property
-    def exit_point(self) -> Touchpoint | None:
+    def exit_point(self) -> PlannedTouch | None:
         """The polite exit as a touch of the plan, behind all others."""
         step = self.exit_step
         if step is None:
             return None
-        index = len(self.touchpoints)
+        index = len(self.planned_touches)
         after = None if step.after is None else step.after.distances(1)[0]
         parts, stride = step.parts_of(0), _stride(step, after)
-        return Touchpoint(step, Stage.POLITE_EXIT, step.id, 0, index, after, parts, stride=stride)
+        return PlannedTouch(step, Stage.POLITE_EXIT, step.id, 0, index, after, parts, stride=stride)
 
     @cached_property
     def plain(self) -> bool:
@@ -495,25 +503,25 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
                 one.step.requires == Requires()
                 and one.stage is not Stage.CONCERN
                 and not (one.backward or one.behind_exit)
-                for one in self.touchpoints
+                for one in self.planned_touches
             )
         )
 
     @cached_property
     def asks_guidelines(self) -> bool:
         """Whether any touch asks that they agreed to be followed up."""
-        return any(one.step.requires.guidelines for one in self.touchpoints)
+        return any(one.step.requires.guidelines for one in self.planned_touches)
 
     @cached_property
     def answers(self) -> dict[str, Distance]:
         """The answer times of touches before the exit, by name."""
         return {
             one.name: one.step.answer_within
-            for one in self.touchpoints
+            for one in self.planned_touches
             if one.step.answer_within is not None
         }
 
-    def _touchpoints(self) -> Iterator[Touchpoint]:
+    def _touchpoints(self) -> Iterator[PlannedTouch]:
         positions: dict[AttemptStage, int] = {}
         exit_step, behind_exit = self.exit_step, False
         furthest = -1
@@ -534,7 +542,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
                 after = None if gaps is None else gaps[number]
                 parts = step.parts_of(number)
                 stride = _stride(step, after)
-                yield Touchpoint(
+                yield PlannedTouch(
                     step, stage, name, position, index, after, parts, backward, behind_exit, stride
                 )
                 index += 1

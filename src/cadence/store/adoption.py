@@ -18,17 +18,18 @@ from typing import Final
 
 import msgspec
 
-from cadence.core.events import Channel, Event, PolicyAdopted
-from cadence.core.evolve import evolve, fold
-from cadence.core.prospect import Prospect
-from cadence.core.stages import ENDED, Stage
+from cadence.domain.events import Channel, Event, PolicyAdopted
+from cadence.domain.fold import evolve, fold
+from cadence.domain.prospect import Prospect
+from cadence.domain.stages import ENDED, Stage
+from cadence.engine.decision import Decision, Verdict
+from cadence.engine.invariants import contact_points_left
+from cadence.engine.loop import decision_for
+from cadence.engine.next_touch import next_touch
+from cadence.engine.schedule import reached
 from cadence.errors import Conflict, UnknownProspect
-from cadence.policy.charter import contact_points_left
-from cadence.policy.decision import Decision, Verdict
 from cadence.policy.model import Policy
-from cadence.policy.next_touch import next_touch
-from cadence.policy.plan import reached
-from cadence.store.application import Cadence, Progress
+from cadence.store.service import Cadence, Progress
 
 __all__ = ["Left", "Move", "adopt", "policy_name", "preview"]
 
@@ -161,7 +162,7 @@ class _Mover:
         old = policies.of(prospect)
         if old is not None and old.digest == policy.digest:
             return Left.HAS_IT
-        before = policies.decision(prospect, now)
+        before = decision_for(prospect, policies, now)
         data = PolicyAdopted(policy.id, policy.version, policy.digest, _promised(prospect, before))
         at = max(now, prospect.recorded_at)
         event = Event(prospect.id, prospect.version + 1, at, at, data)
@@ -179,7 +180,7 @@ class _Mover:
 
         Those for which they have no channel are not counted.
         """
-        if decision.touch is None and decision.decision in (Verdict.CLOSE, Verdict.WAIT):
+        if decision.touch is None and decision.verdict in (Verdict.CLOSE, Verdict.WAIT):
             return 0
         key = (policy.digest, prospect.stage, left)
         places = self._places.get(key)
@@ -203,7 +204,7 @@ def _promised(prospect: Prospect, before: Decision) -> datetime | None:
     touch = before.touch
     if touch is None:
         # Where an answer is awaited, nothing comes before its time is over.
-        return before.at if before.decision is Verdict.WAIT else prospect.not_before
+        return before.at if before.verdict is Verdict.WAIT else prospect.not_before
     appointment = prospect.appointment
     if touch.stage is Stage.ON_TIME and appointment is not None and before.at == appointment.at:
         # The appointment stands by itself. It may be moved, and then the promise moves with it.

@@ -9,9 +9,9 @@ from typing import Any
 from eventsourcing.persistence import ApplicationRecorder, StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder, POPOFactory
 
-from cadence.core.events import Event
-from cadence.store.due import DueRow, Prepared
-from cadence.store.mapper import decode_rows
+from cadence.domain.events import Event
+from cadence.store.due_list import DueRow, Prepared
+from cadence.store.serializer import decode_rows
 
 __all__ = ["MemoryFactory", "MemoryRecorder"]
 

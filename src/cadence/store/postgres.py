@@ -35,11 +35,11 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 
-from cadence.core.events import Event
+from cadence.domain.events import Event
 from cadence.errors import StoreError
-from cadence.store.due import DueRow, Prepared
-from cadence.store.mapper import decode_page, decode_rows, decode_stream
+from cadence.store.due_list import DueRow, Prepared
 from cadence.store.memory import MemoryRecorder
+from cadence.store.serializer import decode_page, decode_rows, decode_stream
 
 __all__ = [
     "PostgresDueFactory",
@@ -166,15 +166,15 @@ def explain_postgres_error(error: BaseException, place: str) -> StoreError:
     }
     state = getattr(cause, "sqlstate", None)
     if state in known:
-        what, mend = known[state]
+        what, hint = known[state]
     elif isinstance(cause, psycopg_pool.PoolTimeout):
         what = f"no connection within {_CONNECT_TIMEOUT} s"
-        mend = f"look whether the server answers; one program uses at most {_POOL_SIZE} at once"
+        hint = f"look whether the server answers; one program uses at most {_POOL_SIZE} at once"
     elif state is None and isinstance(cause, psycopg.OperationalError):
-        what, mend = _explain_connecting(cause, text)
+        what, hint = _explain_connecting(cause, text)
     else:
-        what, mend = text, "look at the server's log"
-    return StoreError(f"database {place}: {what}", mend)
+        what, hint = text, "look at the server's log"
+    return StoreError(f"database {place}: {what}", hint)
 
 
 _PASSWORD: Final = "correct the password in the address, or keep it in PGPASSWORD or ~/.pgpass"

@@ -31,9 +31,9 @@ from eventsourcing.sqlite import (
 )
 from eventsourcing.utils import Environment
 
-from cadence.core.events import Event
-from cadence.store.due import DueRow, Prepared
-from cadence.store.mapper import decode_page, decode_rows, decode_stream
+from cadence.domain.events import Event
+from cadence.store.due_list import DueRow, Prepared
+from cadence.store.serializer import decode_page, decode_rows, decode_stream
 from cadence.store.sqlite_file import APPLICATION_ID, SCHEMA, connect_to_read, file_uri
 
 __all__ = ["SQLiteDueFactory", "SQLiteDueRecorder"]

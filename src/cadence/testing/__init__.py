@@ -3,8 +3,8 @@
 Needs the extra ``cadence[testing]``. Nothing else in cadence imports this room.
 """
 
-from cadence.testing.charter_check import Breach, breaches
 from cadence.testing.contract import GuardContract, PolicyContract
+from cadence.testing.invariants_check import Breach, breaches
 from cadence.testing.strategies import (
     History,
     Moment,

@@ -24,19 +24,21 @@ import pytest
 from hypothesis import HealthCheck, Verbosity, given, settings
 from hypothesis import strategies as st
 
-from cadence.core.events import Channel, Event
-from cadence.core.wire import encode_line
+from cadence.domain.codec import encode_line
+from cadence.domain.events import Channel, Event
+from cadence.engine.decision import Verdict
+from cadence.engine.loop import decision_for
 from cadence.errors import PolicyError
 from cadence.messages import check_scripts
-from cadence.policy import custom_guard
-from cadence.policy.custom_guard import GuardFailed
-from cadence.policy.decision import Delay, Touch, Verdict, Veto
-from cadence.policy.load import builtin, read
+from cadence.policy import guard_runner
+from cadence.policy.guard_runner import GuardFailed
+from cadence.policy.loader import builtin, parse
 from cadence.policy.model import Policy
-from cadence.policy.prove import prove
-from cadence.policy.rehearsal import Rehearsal
-from cadence.policy.witness import begin, beginnings
-from cadence.testing.charter_check import breaches
+from cadence.policy.touch import GuardDelay, Touch, Veto
+from cadence.prover.proof import prove
+from cadence.prover.simulation import Rehearsal
+from cadence.prover.witness import begin, beginnings
+from cadence.testing.invariants_check import breaches
 from cadence.testing.strategies import History, Moment, histories
 
 __all__ = ["GuardContract", "PolicyContract"]
@@ -76,14 +78,14 @@ def _unended(silence: Rehearsal, lying: int | None = None) -> _Unended | None:
         silence: at its beginning.
         lying: after how many touches the file is left lying until the horizon; never, by default.
     """
-    for number in range(3 * len(silence.policy.touchpoints) + 20):
+    for number in range(3 * len(silence.policy.planned_touches) + 20):
         decision = silence.leave_lying() if number == lying else silence.decision
-        if decision.decision is Verdict.CLOSE:
+        if decision.verdict is Verdict.CLOSE:
             return None
-        if decision.decision is Verdict.TASK:
+        if decision.verdict is Verdict.TASK:
             break
         silence.make()
-    because = silence.decision.task or str(silence.decision.decision)
+    because = silence.decision.task or str(silence.decision.verdict)
     return _Unended(because, silence.now, tuple(silence.events))
 
 
@@ -150,7 +152,7 @@ class PolicyContract:
         if isinstance(given_, Policy):
             return given_
         beside = Path(inspect.getfile(request.cls)).parent / given_
-        return read(beside if beside.exists() else given_)
+        return parse(beside if beside.exists() else given_)
 
     def test_it_is_proved(self, under_test: Policy) -> None:
         """The prover proves every rule of the charter."""
@@ -162,7 +164,7 @@ class PolicyContract:
         try:
             check_scripts(under_test, under_test.id)
         except PolicyError as error:
-            _fail(f"{error.what}: {error.mend}")
+            _fail(f"{error.what}: {error.hint}")
 
     def test_every_step_can_be_reached(self, under_test: Policy) -> None:
         """No step is there in vain."""
@@ -202,7 +204,7 @@ class PolicyContract:
 
         def look(history: History) -> None:
             for moment in history.moments:
-                if history.policies.decision(moment.prospect, moment.now) != moment.decision:
+                if decision_for(moment.prospect, history.policies, moment.now) != moment.decision:
                     sentence = f"policy {under_test.id} decides otherwise when asked again"
                     raise _Broken(sentence, history.events[: moment.events])
 
@@ -213,8 +215,8 @@ class GuardContract:
     """What every guard of one's own keeps. Subclass it, and name the function.
 
     Attributes:
-        guard: ``(prospect, touch, at) -> Delay | Veto | None``, or its name as a policy file has
-            it.
+        guard: ``(prospect, touch, at) -> GuardDelay | Veto | None``, or its name as a policy file
+            has it.
         most_days: how far it may put a touch off; a touch that finds no time within 30 days
             becomes a task for the owner.
         examples: how many histories are drawn for each promise.
@@ -229,7 +231,7 @@ class GuardContract:
         """The guard itself."""
         found: Any = inspect.getattr_static(type(self), "guard")
         found = found.__func__ if isinstance(found, staticmethod) else found
-        checked: Guard = custom_guard.resolve(found) if isinstance(found, str) else found
+        checked: Guard = guard_runner.resolve(found) if isinstance(found, str) else found
         return checked
 
     def test_it_answers_and_does_not_raise(self, function: Guard) -> None:
@@ -258,7 +260,7 @@ class GuardContract:
 
         def look(moment: Moment, touch: Touch, at: datetime) -> str | None:
             answer = _answer(function, moment, touch, at)
-            if isinstance(answer, Delay) and answer.until <= at:
+            if isinstance(answer, GuardDelay) and answer.until <= at:
                 return f"asked at {_shown(at)}, it delays until {_shown(answer.until)}"
             return None
 
@@ -271,7 +273,7 @@ class GuardContract:
             now, last = at, at + timedelta(days=self.most_days)
             for _ in range(500):
                 answer = _answer(function, moment, touch, now)
-                if not isinstance(answer, Delay) or answer.until <= now:
+                if not isinstance(answer, GuardDelay) or answer.until <= now:
                     return None
                 now = answer.until
                 if now > last:
@@ -315,14 +317,16 @@ def _shown(at: datetime) -> str:
     return f"{at.astimezone(UTC):%a %Y-%m-%d %H:%M} UTC"
 
 
-def _ask(function: Guard, moment: Moment, touch: Touch, at: datetime) -> Delay | Veto | None:
+def _ask(function: Guard, moment: Moment, touch: Touch, at: datetime) -> GuardDelay | Veto | None:
     """Its answer, called as the engine calls it: within its budget, and trusted with nothing."""
     name = f"guard_{id(function)}"
     setattr(sys.modules[__name__], name, function)  # kept, so that no other gets its id
-    return custom_guard.ask(f"{__name__}:{name}", moment.prospect, touch, at)
+    return guard_runner.ask(f"{__name__}:{name}", moment.prospect, touch, at)
 
 
-def _answer(function: Guard, moment: Moment, touch: Touch, at: datetime) -> Delay | Veto | None:
+def _answer(
+    function: Guard, moment: Moment, touch: Touch, at: datetime
+) -> GuardDelay | Veto | None:
     """Its answer; that it gave none that counts is another test's to tell."""
     try:
         return _ask(function, moment, touch, at)

@@ -13,7 +13,7 @@ from typing import Final
 
 import holidays
 
-from cadence.core.events import (
+from cadence.domain.events import (
     AttemptMade,
     AttemptStage,
     AutoReplyReceived,
@@ -31,7 +31,7 @@ from cadence.core.events import (
     ReplyReceived,
 )
 from cadence.policy.model import Policy
-from cadence.policy.zones import from_local, zone
+from cadence.worktime.zones import from_local, zone
 
 __all__ = ["WAKING", "Gap", "Past", "hours_on", "is_holiday"]
 
@@ -54,7 +54,7 @@ class Past:
     # What was said ------------------------------------------------------------------------------
 
     @property
-    def contact(self) -> Event:
+    def response(self) -> Event:
         """The contact that began the running silence; at first, the adding."""
         found = self.events[0]
         for event in self.events:
@@ -68,7 +68,7 @@ class Past:
     @property
     def attempts(self) -> list[Event]:
         """The attempts of the running silence."""
-        since = self.contact
+        since = self.response
         return [
             event
             for event in self.events
@@ -172,7 +172,7 @@ class Past:
 
     def suspensions(self, where: str) -> list[Span]:
         """Pauses and absences of the running silence."""
-        since, found = self.contact, []
+        since, found = self.response, []
         if isinstance(since.data, PauseRequested):
             found.append((since.occurred_at, since.data.until))
         for event in self.events:

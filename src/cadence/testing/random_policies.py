@@ -13,11 +13,11 @@ from typing import Any, Final
 from hypothesis import assume, note
 from hypothesis import strategies as st
 
-from cadence.core.events import Channel
+from cadence.domain.events import Channel
 from cadence.errors import PolicyError
-from cadence.policy.load import read_text
+from cadence.policy.loader import parse_text
 from cadence.policy.model import Policy
-from cadence.policy.prove import prove
+from cadence.prover.proof import prove
 
 __all__ = ["policies", "policy_texts", "to_toml"]
 
@@ -331,7 +331,7 @@ def policies(
     text = draw(policy_texts(faults=faults, guarded=guarded))
     note(text)  # a failing example is told as the file that it is
     try:
-        policy = read_text(text, "random.toml")
+        policy = parse_text(text, "random.toml")
     except PolicyError:
         assume(False)
         raise

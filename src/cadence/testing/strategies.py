@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from hypothesis import strategies as st
 
-from cadence.core.events import (
+from cadence.domain.codec import encode_line
+from cadence.domain.events import (
     AttemptMade,
     AutoReplyReceived,
     Channel,
@@ -38,15 +39,15 @@ from cadence.core.events import (
     ProspectUpdated,
     ReplyReceived,
 )
-from cadence.core.prospect import Prospect
-from cadence.core.stages import Stage
-from cadence.core.wire import encode_line
+from cadence.domain.prospect import Prospect
+from cadence.domain.stages import Stage
+from cadence.engine.commands import Command, MakeAttempt, SetAppointment, complete_attempt, decide
+from cadence.engine.decision import Decision, Verdict
+from cadence.engine.loop import advance, decision_for
 from cadence.errors import Refused
-from cadence.policy.catalogue import Policies
-from cadence.policy.decide import Command, MakeAttempt, SetAppointment, complete_attempt, decide
-from cadence.policy.decision import Decision, Touch, Verdict
-from cadence.policy.loop import advance
 from cadence.policy.model import Policy
+from cadence.policy.registry import PolicyRegistry
+from cadence.policy.touch import Touch
 from cadence.testing.random_policies import policies, policy_texts
 
 __all__ = ["History", "Moment", "histories", "policies", "policy_texts", "prospects"]
@@ -141,7 +142,7 @@ class History(NamedTuple):
 
     events: tuple[Event, ...]
     moments: tuple[Moment, ...]
-    policies: Policies
+    policies: PolicyRegistry
     refused: Refused | None = None
 
     def __repr__(self) -> str:
@@ -175,7 +176,7 @@ class _Drive:
     ) -> None:
         self.draw = draw
         self.adoptable = adoptable
-        self.policies = Policies(policy, adoptable)
+        self.policies = PolicyRegistry(policy, adoptable)
         self.now = draw(st.sampled_from(_STARTS)) + draw(st.integers(0, 60)) * _HOUR
         self.events: list[Event] = []
         self.moments: list[Moment] = []
@@ -194,7 +195,7 @@ class _Drive:
     def look(self, at: datetime) -> None:
         """Look again at ``at``, or now if that has passed."""
         self.now = max(self.now, at)
-        decision = self.policies.decision(self.somebody, self.now)
+        decision = decision_for(self.somebody, self.policies, self.now)
         self.moments.append(Moment(len(self.events), self.now, self.somebody, decision))
 
     @property
@@ -225,16 +226,16 @@ class _Drive:
     def follow(self) -> bool:
         """Do what comes next, on time or late; ``False``: there is nothing more to do."""
         decision, draw = self.decision, self.draw
-        if decision.decision is Verdict.STOP:
+        if decision.verdict is Verdict.STOP:
             return False
-        if decision.decision is Verdict.CLOSE:
+        if decision.verdict is Verdict.CLOSE:
             self.record(FollowUpEnded(decision.end or EndReason.NO_RESPONSE))
             return True
-        if decision.decision is Verdict.WAIT:
+        if decision.verdict is Verdict.WAIT:
             assert decision.at is not None  # a wait has an end
             self.look(decision.at + draw(st.sampled_from(_LATE)))
             return True
-        if decision.decision is Verdict.DUE:
+        if decision.verdict is Verdict.DUE:
             assert decision.touch is not None  # due is always a touch
             self._make(decision.touch)
             return self.refused is None

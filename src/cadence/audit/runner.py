@@ -1,0 +1,123 @@
+"""The audit of a whole store: pages of histories in, findings out, and what they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from cadence.analysis.parallel import sweep
+from cadence.audit import Auditor, Finding, Noticed
+from cadence.domain.events import Event, PolicyRef
+from cadence.policy.loader import builtin, builtin_names
+from cadence.policy.model import Policy
+from cadence.policy.registry import PolicyRegistry
+from cadence.store.service import Cadence, Progress
+
+__all__ = ["Audited", "Summary", "audit", "auditor"]
+
+
+class Audited(msgspec.Struct):
+    """What the audit of one page of histories found.
+
+    Attributes:
+        prospects, events: how many were looked at.
+        findings: what broke a rule.
+        hindsight: what was in order as known then, and is not as known now.
+        unknown: policies that are not at hand, and the attempts under each; only the charter was
+            checked for those.
+        own_guards: policies with guards of the team's own, the names of those, and the attempts
+            under each; a function can't be asked about the past.
+    """
+
+    prospects: int
+    events: int
+    findings: list[Finding]
+    hindsight: list[Finding]
+    unknown: list[tuple[PolicyRef, int]]
+    own_guards: list[tuple[PolicyRef, tuple[str, ...], int]]
+
+
+class _Auditing:
+    """What other processes are sent: the policies, and what to do with a page."""
+
+    def __init__(self, default: Policy, others: Sequence[Policy]) -> None:
+        self.default = default
+        self.others = others
+        self._auditor: Auditor | None = None  # reads the policies once, where it is first needed
+
+    def __call__(self, histories: Sequence[Sequence[Event]]) -> Audited:
+        auditor = self._auditor = self._auditor or Auditor(self.default, self.others)
+        auditor.count_anew()
+        findings: list[Finding] = []
+        hindsight: list[Finding] = []
+        for history in histories:
+            for one in auditor.audit(history):
+                (hindsight if one.noticed is Noticed.HINDSIGHT else findings).append(one)
+        unknown = list(auditor.unknown.items())
+        own = [(ref, names, count) for (ref, names), count in auditor.own_guards.items()]
+        return Audited(auditor.prospects, auditor.events, findings, hindsight, unknown, own)
+
+
+def auditor(policies: PolicyRegistry | None = None, others: Iterable[Policy] = ()) -> Auditor:
+    """An auditor that knows the catalogue.
+
+    Args:
+        policies: whose default a prospect is under until its history names another.
+        others: further policies that histories may name.
+    """
+    default = builtin() if policies is None else policies.default
+    return Auditor(default, (*map(builtin, builtin_names()), *others))
+
+
+def audit(
+    store: Cadence,
+    *,
+    others: Iterable[Policy] = (),
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Audited]:
+    """Audit every history of a store, page by page, in order of the prospects' ids.
+
+    Args:
+        store: whose histories.
+        others: policies that histories may name, beside the catalogue and those that were kept
+            with the store when they were adopted.
+        jobs: how many processes; by default one for each core where there is enough to do.
+        progress: told how many prospects are done, of how many.
+
+    Raises:
+        CadenceError: a history is broken, or the store can't be read.
+    """
+    # The later of two with one digest counts, and by their digests they mean the same.
+    known = (*map(builtin, builtin_names()), *store.kept_policies(), *others)
+    work = _Auditing(store.policies.default, known)
+    return sweep(store, work, jobs=jobs, progress=progress)
+
+
+class Summary:
+    """What the pages of an audit add up to."""
+
+    def __init__(self) -> None:
+        self.prospects = 0
+        self.events = 0
+        self.by_rule: dict[str, dict[Noticed, int]] = {}
+        self.unknown: dict[PolicyRef, int] = {}
+        self.own_guards: dict[tuple[PolicyRef, tuple[str, ...]], int] = {}
+
+    def add(self, page: Audited) -> None:
+        """Count a page."""
+        self.prospects += page.prospects
+        self.events += page.events
+        for one in (*page.findings, *page.hindsight):
+            counts = self.by_rule.setdefault(one.rule, dict.fromkeys(Noticed, 0))
+            counts[one.noticed] += 1
+        for ref, attempts in page.unknown:
+            self.unknown[ref] = self.unknown.get(ref, 0) + attempts
+        for ref, names, attempts in page.own_guards:
+            self.own_guards[ref, names] = self.own_guards.get((ref, names), 0) + attempts
+
+    def count(self, *noticed: Noticed) -> int:
+        """How many findings there are of these kinds; without any, all that broke a rule."""
+        kinds = noticed or tuple(one for one in Noticed if one is not Noticed.HINDSIGHT)
+        return sum(counts[kind] for counts in self.by_rule.values() for kind in kinds)

@@ -1,0 +1,351 @@
+"""Where a prospect stands: the stages, and the only file that says how one leads to another.
+
+    new → scheduled → on_time → ten_minutes → half_day → spaced (≤ 6) → concern → nurture
+        → polite_exit → closed
+
+and beside that line ``engaged`` (a contact ended the silence), ``won``, ``lost``, ``opted_out``.
+
+The art of following up is old, and the stages are its steps in order. You call exactly when you
+said you would (``on_time``); exactly ten minutes later, because they may be on their way to the
+phone (``ten_minutes``); after half a day, because something came up (``half_day``); then a few
+times with business days between (``spaced``); you ask once, late, whether they are all right
+(``concern``); you stay in touch with growing gaps (``nurture``); and you leave them a polite way
+out (``polite_exit``) before the file is ``closed``. Outreach only ever moves forward: somebody who
+has been asked whether they are all right must not be called ten minutes later. A policy may skip
+stages; none may go back. Only the prospect can turn the line around, by a contact.
+
+How an event becomes a *signal*. The machine does not look at data. ``domain/fold.py`` turns each
+event into one signal (an attempt at stage ``spaced`` is ``attempt_spaced``; a conversation is
+``contact``; a note is ``noted``, which moves nothing anywhere, so the fold does not even ask), and
+this file says what the signal does.
+
+What a cell of the table says:
+
+* **go**: the stage changes.
+* **stay**: the signal is in order and leaves the stage as it is.
+* **refuse**: it is not for us to do that here. ``engine/commands.py`` refuses the command before
+  any event exists. A *fact* that says it happened all the same is recorded, and folding it
+  leaves the stage as it is: folding never fails.
+
+``transitions`` holds the one definition (:data:`DEFINITION`, handed to one shared ``Machine`` in
+:func:`machine`). Nobody pays for its trigger machinery on the way of the data: :data:`TABLE` is
+compiled from that machine once, at import, and a test drives every cell through both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypedDict
+
+import msgspec
+from transitions import Machine
+
+from cadence.domain.enums import StrEnum
+
+__all__ = [
+    "DEFINITION",
+    "ENDED",
+    "OUTREACH",
+    "TABLE",
+    "Cell",
+    "Move",
+    "Row",
+    "Signal",
+    "Stage",
+    "follow",
+    "look_up",
+    "machine",
+    "mermaid",
+    "rank",
+]
+
+
+class Stage(StrEnum):
+    """Where the prospect stands. The order here is the order in which outreach moves forward."""
+
+    NEW = "new"
+    SCHEDULED = "scheduled"
+    ON_TIME = "on_time"
+    TEN_MINUTES = "ten_minutes"
+    HALF_DAY = "half_day"
+    SPACED = "spaced"
+    CONCERN = "concern"
+    NURTURE = "nurture"
+    POLITE_EXIT = "polite_exit"
+    CLOSED = "closed"
+    ENGAGED = "engaged"
+    WON = "won"
+    LOST = "lost"
+    OPTED_OUT = "opted_out"
+
+
+class Signal(StrEnum):
+    """What an event means to the machine."""
+
+    ATTEMPT_ON_TIME = "attempt_on_time"
+    ATTEMPT_TEN_MINUTES = "attempt_ten_minutes"
+    ATTEMPT_HALF_DAY = "attempt_half_day"
+    ATTEMPT_SPACED = "attempt_spaced"
+    ATTEMPT_CONCERN = "attempt_concern"
+    ATTEMPT_NURTURE = "attempt_nurture"
+    ATTEMPT_POLITE_EXIT = "attempt_polite_exit"
+    ATTEMPT_EXTRA = "attempt_extra"
+    RESPONSE = "contact"
+    RESPONSE_BEFORE_APPOINTMENT = "contact_before_appointment"
+    OPT_OUT = "opt_out"
+    OPT_IN = "opt_in"
+    OPT_IN_WON = "opt_in_won"
+    OPT_IN_LOST = "opt_in_lost"
+    APPOINTED = "appointed"
+    CANCELLED = "cancelled"
+    CANCELLED_BEFORE_RESPONSE = "cancelled_before_contact"
+    END_WON = "end_won"
+    END_LOST = "end_lost"
+    END_CLOSED = "end_closed"
+    REOPENED = "reopened"
+    NOTED = "noted"
+
+
+class Move(StrEnum):
+    """What a cell of the table says."""
+
+    GO = "go"
+    STAY = "stay"
+    REFUSE = "refuse"
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One cell: the move, and the stage after it."""
+
+    move: Move
+    stage: Stage
+
+
+OUTREACH: Final = (
+    Stage.ON_TIME,
+    Stage.TEN_MINUTES,
+    Stage.HALF_DAY,
+    Stage.SPACED,
+    Stage.CONCERN,
+    Stage.NURTURE,
+    Stage.POLITE_EXIT,
+)
+"""The stages at which we are the ones who try, in their order."""
+
+ENDED: Final = (Stage.CLOSED, Stage.WON, Stage.LOST)
+"""The stages of a file that is done with."""
+
+_ALL: Final = tuple(Stage)
+_RANK: Final = {stage: position for position, stage in enumerate(Stage)}
+
+# A stage that is made of several touches: another attempt there is in order. Every other outreach
+# stage is one touch. The polite exit repeats only because an undelivered one goes to the next
+# channel; the charter, not the machine, knows whether it was delivered.
+_REPEATED: Final = (Stage.SPACED, Stage.NURTURE, Stage.POLITE_EXIT)
+
+# An appointment's own steps need an appointment, so they can't be where outreach starts.
+_NEEDS_APPOINTMENT: Final = (Stage.ON_TIME, Stage.TEN_MINUTES, Stage.HALF_DAY)
+
+
+def rank(stage: Stage) -> int:
+    """The position of ``stage`` in the forward order; only outreach ranks are compared."""
+    return _RANK[stage]
+
+
+class Row(TypedDict):
+    """One row of the definition, in the words of ``transitions``; ``dest`` ``None`` stays."""
+
+    trigger: str
+    source: Sequence[Stage]
+    dest: Stage | None
+
+
+def _outreach() -> list[Row]:
+    """Forward from everywhere that outreach may start or go on; never back."""
+    rows: list[Row] = []
+    for goal in OUTREACH:
+        trigger = f"attempt_{goal}"
+        # From an appointment on, every stage lies ahead: a step without a channel is passed over.
+        sources = [Stage.SCHEDULED, *(s for s in OUTREACH if _RANK[s] < _RANK[goal])]
+        # Without one, an owner's own unanswered attempt is the first spaced call.
+        if goal not in _NEEDS_APPOINTMENT:
+            sources += [Stage.NEW, Stage.ENGAGED]
+        rows.append({"trigger": trigger, "source": sources, "dest": goal})
+        if goal in _REPEATED:
+            rows.append({"trigger": trigger, "source": [goal], "dest": None})
+    return rows
+
+
+def _others(*excluded: Stage) -> list[Stage]:
+    return [stage for stage in _ALL if stage not in excluded]
+
+
+_BEYOND_CONTACT: Final = (Stage.OPTED_OUT, Stage.WON, Stage.LOST)
+
+
+def _opt_ins() -> list[Row]:
+    """Only they can take an opt-out back; the file then stands where it had ended."""
+    rows: list[Row] = []
+    for trigger, end in (
+        ("opt_in", Stage.ENGAGED),
+        ("opt_in_won", Stage.WON),
+        ("opt_in_lost", Stage.LOST),
+    ):
+        fresh = _others(Stage.ENGAGED, *_BEYOND_CONTACT)
+        rows += [
+            {"trigger": trigger, "source": [Stage.OPTED_OUT], "dest": end},
+            {"trigger": trigger, "source": fresh, "dest": Stage.ENGAGED},
+            {"trigger": trigger, "source": [Stage.ENGAGED, Stage.WON, Stage.LOST], "dest": None},
+        ]
+    return rows
+
+
+def _ends() -> list[Row]:
+    """The first of won and lost counts; later facts are recorded and change nothing."""
+    rows: list[Row] = []
+    for trigger, end in (
+        ("end_won", Stage.WON),
+        ("end_lost", Stage.LOST),
+        ("end_closed", Stage.CLOSED),
+    ):
+        done = [*_BEYOND_CONTACT, *([Stage.CLOSED] if end is Stage.CLOSED else [])]
+        rows += [
+            {"trigger": trigger, "source": _others(*done), "dest": end},
+            {"trigger": trigger, "source": done, "dest": None},
+        ]
+    return rows
+
+
+DEFINITION: Final[list[Row]] = [
+    # Our own outreach.
+    *_outreach(),
+    # An extra counts in attempts, caps and gaps, but moves no stage. After an opt-out there is
+    # nothing that we may do.
+    {"trigger": "attempt_extra", "source": _others(Stage.OPTED_OUT), "dest": None},
+    # A contact ends the silence, from anywhere; also a closed file: they came back. Where a file
+    # was won, lost or opted out of, the contact is kept and gives the owner a task instead.
+    {
+        "trigger": "contact",
+        "source": _others(Stage.ENGAGED, *_BEYOND_CONTACT),
+        "dest": Stage.ENGAGED,
+    },
+    {"trigger": "contact", "source": [Stage.ENGAGED, *_BEYOND_CONTACT], "dest": None},
+    # "See you on Tuesday, then" does not call Tuesday off.
+    {
+        "trigger": "contact_before_appointment",
+        "source": _others(Stage.SCHEDULED, *_BEYOND_CONTACT),
+        "dest": Stage.SCHEDULED,
+    },
+    {
+        "trigger": "contact_before_appointment",
+        "source": [Stage.SCHEDULED, *_BEYOND_CONTACT],
+        "dest": None,
+    },
+    # An opt-out holds from anywhere, at once. Only they can take it back; the file then stands
+    # where it had ended, or is engaged.
+    {"trigger": "opt_out", "source": _others(Stage.OPTED_OUT), "dest": Stage.OPTED_OUT},
+    {"trigger": "opt_out", "source": [Stage.OPTED_OUT], "dest": None},
+    *_opt_ins(),
+    # An appointment needs somebody who agreed to it: in a silence we can't make one with ourselves.
+    {"trigger": "appointed", "source": [Stage.NEW, Stage.ENGAGED], "dest": Stage.SCHEDULED},
+    {"trigger": "appointed", "source": [Stage.SCHEDULED], "dest": None},
+    {"trigger": "cancelled", "source": [Stage.SCHEDULED], "dest": Stage.ENGAGED},
+    {"trigger": "cancelled_before_contact", "source": [Stage.SCHEDULED], "dest": Stage.NEW},
+    # Ends. The first of won and lost counts; later facts are recorded and change nothing. That a
+    # file may be closed for silence only after a polite exit is the charter's to refuse: somebody
+    # who closed one anyway has closed it, and no outreach may go on as if they hadn't.
+    *_ends(),
+    # A file taken up again gives its owner a task; `engaged` proposes nothing by itself.
+    {"trigger": "reopened", "source": list(ENDED), "dest": Stage.ENGAGED},
+    # Everything that is only good to know.
+    {"trigger": "noted", "source": list(_ALL), "dest": None},
+]
+"""The stage machine, in the words of ``transitions``: ``dest=None`` stays, no row refuses."""
+
+
+def machine(model: object | None = None) -> Machine:
+    """The shared ``transitions.Machine`` of :data:`DEFINITION`; never one per prospect.
+
+    Args:
+        model: an object to bind to it, for tests and drawings; none on the way of the data.
+    """
+    return Machine(
+        model=model,
+        states=[stage.value for stage in Stage],
+        transitions=[
+            {
+                "trigger": row["trigger"],
+                # transitions would take an enum's member name; the value is the stage's name.
+                "source": [stage.value for stage in row["source"]],
+                "dest": None if row["dest"] is None else row["dest"].value,
+            }
+            for row in DEFINITION
+        ],
+        initial=Stage.NEW.value,
+        auto_transitions=False,
+    )
+
+
+def _compile(source: Machine) -> dict[tuple[Stage, Signal], Cell]:
+    table: dict[tuple[Stage, Signal], Cell] = {}
+    for stage in Stage:
+        for signal in Signal:
+            rows = source.events[signal.value].transitions.get(stage.value, [])
+            if not rows:
+                table[stage, signal] = Cell(Move.REFUSE, stage)
+                continue
+            (row,) = rows  # one row says what a cell does
+            if row.dest is None:
+                table[stage, signal] = Cell(Move.STAY, stage)
+            else:
+                table[stage, signal] = Cell(Move.GO, Stage(row.dest))
+    return table
+
+
+TABLE: Final = _compile(machine())
+"""Every (stage, signal) cell; total."""
+
+_NEXT: Final = {key: cell.stage for key, cell in TABLE.items()}
+
+
+def look_up(stage: Stage, signal: Signal) -> Cell:
+    """What ``signal`` does at ``stage``: go, stay or refuse, and the stage after it."""
+    return TABLE[stage, signal]
+
+
+def follow(stage: Stage, signal: Signal) -> Stage:
+    """The stage after ``signal``; total, because a refused cell leaves the stage as it is."""
+    return _NEXT[stage, signal]
+
+
+def mermaid() -> str:
+    """The diagram of the *go* cells, in Mermaid; ``docs/stages.md`` is generated from it.
+
+    An arrow that every outreach stage has is drawn once, from the box around them. Of the arrows
+    that skip outreach stages forward only those into the first and to the next are drawn.
+    """
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for signal in Signal:
+        goals: dict[Stage, list[Stage]] = {}
+        for stage in Stage:
+            cell = TABLE[stage, signal]
+            if cell.move is Move.GO:
+                goals.setdefault(cell.stage, []).append(stage)
+        for goal, sources in goals.items():
+            boxed = all(stage in sources for stage in OUTREACH)
+            if boxed:
+                arrows.setdefault(("outreach", goal), []).append(signal)
+            for stage in sources:
+                skips = goal in OUTREACH and stage in OUTREACH and _RANK[goal] - _RANK[stage] > 1
+                if not skips and not (boxed and stage in OUTREACH):
+                    arrows.setdefault((stage, goal), []).append(signal)
+    inside = set(OUTREACH)
+    lines = ["stateDiagram-v2", "    [*] --> new", "    state outreach {"]
+    outside = []
+    for (source, target), signals in arrows.items():
+        line = f"{source} --> {target}: {', '.join(signals)}"
+        if source in inside and target in inside:
+            lines.append(f"        {line}")
+        else:
+            outside.append(f"    {line}")
+    return "\n".join([*lines, "    }", *outside]) + "\n"

@@ -1,0 +1,32 @@
+"""The rule ids: the names that decisions, refusals, the audit and the prover share."""
+
+from __future__ import annotations
+
+from cadence.domain.enums import StrEnum
+
+__all__ = ["Rule"]
+
+
+class Rule(StrEnum):
+    """The rule ids."""
+
+    # The charter.
+    OPT_OUT = "opt_out"
+    SPACED_CAP = "spaced_cap"
+    GAP = "gap"
+    POLITE_EXIT = "polite_exit"
+    BOUNDED = "bounded"
+    FORGOTTEN = "forgotten"
+    CONCERN = "concern"
+    CONTACT_POINT = "contact_point"
+    GUARD = "guard"
+    DETERMINISTIC = "deterministic"
+    ORDER = "order"
+    # How the plan and the calendar arrive at a time.
+    APPOINTMENT = "appointment"
+    PLAN = "plan"
+    HORIZON = "horizon"
+    BUSINESS_HOURS = "business_hours"
+    QUIET_HOURS = "quiet_hours"
+    SUSPENDED = "suspended"
+    LAPSED = "lapsed"

@@ -1,0 +1,109 @@
+"""A policy as a timetable: what happens on which business day when nobody answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from cadence.domain.events import AttemptMade, Channel, PreferenceStated
+from cadence.domain.stages import Stage
+from cadence.engine.decision import Verdict
+from cadence.policy.guards import HolidayBan, Pause
+from cadence.policy.model import Policy
+from cadence.prover.simulation import Rehearsal
+from cadence.prover.witness import begin, beginnings
+
+__all__ = ["Entry", "timetable"]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line of a timetable.
+
+    Attributes:
+        business_day: counted from the day of the appointment, which is 0.
+        at: the time of day, as ``HH:MM``.
+        step: the step's name; at the end ``close``, or ``task`` where it is left to the owner.
+        channels: how, one a part.
+        gap: distance to the touch before, for a reader.
+    """
+
+    business_day: int
+    at: str
+    step: str
+    channels: tuple[str, ...]
+    gap: str
+
+
+def timetable(
+    policy: Policy,
+    channels: Iterable[Channel] | None = None,
+    *,
+    prefers: Channel | None = None,
+    guidelines: bool = True,
+) -> Iterator[Entry]:
+    """What ``policy`` does with somebody who never answers, each touch made when it is due.
+
+    It is a rehearsal through the engine itself, so it can't promise anything else: in plain weeks,
+    without holidays and closed days. A silence begins as the policy has it: with an appointment,
+    or else with the owner's own attempt, made as the policy would make its first touch.
+
+    Args:
+        policy: under which.
+        channels: on which they can be reached; all that the team uses.
+        prefers: the channel they prefer.
+        guidelines: whether they agreed to be followed up.
+    """
+    policy = _in_plain_weeks(policy)
+    known = tuple(channel for channel in Channel if channel in policy.usable)
+    if channels is not None:
+        known = tuple(channels)
+    how = beginnings(policy)[0]
+    appointed = how == "appointment"
+    rehearsal = begin(policy, known, how if appointed else "", guidelines=guidelines)
+    if prefers is not None:
+        rehearsal.record(PreferenceStated(prefers), rehearsal.now)
+    if not appointed:
+        rehearsal.own_attempt(*_first_channels(policy, known, prefers))
+    shown = 0
+    while True:
+        for event in rehearsal.events[shown:]:
+            if isinstance(event.data, AttemptMade):
+                yield _entry(event.data, rehearsal)
+        shown = len(rehearsal.events)
+        decision = rehearsal.wait()
+        if decision.verdict is not Verdict.DUE:
+            end = decision.verdict.value
+            yield Entry(rehearsal.business_day, f"{rehearsal.now:%H:%M}", end, (), "")
+            return
+        rehearsal.make()
+
+
+def _in_plain_weeks(policy: Policy) -> Policy:
+    """The policy without the days that it closes, which are others every year."""
+    calendar = msgspec.structs.replace(policy.calendar, closed=(), holidays=())
+    guards = tuple(one for one in policy.guards if not isinstance(one, Pause | HolidayBan))
+    return msgspec.structs.replace(policy, calendar=calendar, guards=guards)
+
+
+def _first_channels(
+    policy: Policy, known: tuple[Channel, ...], prefers: Channel | None
+) -> list[Channel]:
+    """The channels on which the policy would make its first spaced touch."""
+    first = next((point for point in policy.planned_touches if point.stage is Stage.SPACED), None)
+    chosen: list[Channel] = []
+    for part in () if first is None else first.parts:
+        usable = [one for one in part.channels if one in known and one not in chosen]
+        if usable and (part.along_with is None or part.along_with in chosen):
+            chosen.append(prefers if prefers in usable else usable[0])
+    return chosen or list(known[:1])
+
+
+def _entry(made: AttemptMade, rehearsal: Rehearsal) -> Entry:
+    gap = ""
+    if made.gap is not None:
+        days = made.gap.business_days
+        gap = f"{days} business day{'s' * (days != 1)}" if days else f"{made.gap.minutes} minutes"
+    channels = tuple(part.channel.value for part in made.parts)
+    at = f"{rehearsal.now:%H:%M}"
+    return Entry(rehearsal.business_day, at, made.step or "", channels, gap)

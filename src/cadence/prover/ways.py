@@ -1,0 +1,278 @@
+"""The ways on which two policies are led side by side to see whether they part.
+
+A way is how a silence begins: on which channels, around which day, with or without guidelines. It
+is gone with every touch made when it is due; and at each touch one thing besides can happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final, NamedTuple
+
+from cadence.domain.events import (
+    AppointmentSet,
+    AutoReplyReceived,
+    Channel,
+    ContactPointFailed,
+    Data,
+    Disposition,
+    Intent,
+    Part,
+    PauseRequested,
+    ReplyReceived,
+)
+from cadence.engine.context import calendar_for
+from cadence.engine.decision import Verdict
+from cadence.policy.guards import CoolDown, FrequencyCap, Guard, HolidayBan, Pause
+from cadence.policy.model import Policy
+from cadence.prover.simulation import ADDRESSES, MONDAY, Rehearsal
+from cadence.prover.witness import begin, beginnings
+from cadence.worktime.calendar import ZoneCalendar
+
+__all__ = ["Way", "besides", "step_by_step", "ways"]
+
+Pair = tuple[Policy, Policy]
+
+_LATE: Final = (timedelta(hours=1), timedelta(hours=7), timedelta(days=3), timedelta(days=40))
+_DAYS: Final = 24
+"""How many of the days that one of the two closes are looked at, of each kind."""
+_MOST_EXTRAS: Final = 20
+_COUNTRY: Final = "US"
+_ALL_DAY: Final = (((0, 24 * 3600),),) * 7
+
+
+class Way(NamedTuple):
+    """How a silence begins.
+
+    Attributes:
+        policy: under which it is led.
+        channels: on which they can be reached.
+        how: as :func:`cadence.prover.witness.begin` has it; empty: only added.
+        around: when.
+        guidelines: whether they agreed to be followed up.
+        country: where they are.
+        whole: whether they can be reached on every channel, in a plain week.
+    """
+
+    policy: Policy
+    channels: frozenset[Channel]
+    how: str
+    around: datetime
+    guidelines: bool
+    country: str | None
+    whole: bool
+
+    def begin(self) -> Rehearsal:
+        """The prospect at the beginning of its silence."""
+        return begin(
+            self.policy,
+            self.channels,
+            self.how,
+            guidelines=self.guidelines,
+            around=self.around,
+            country=self.country,
+        )
+
+
+def ways(first: Policy, second: Policy) -> Iterator[Way]:
+    """Every way worth going for two policies, the plainest first."""
+    pair = (first, second)
+    both = first.usable | second.usable
+    alone = [frozenset({channel}) for channel in Channel if channel in both]
+    hows = ("", *dict.fromkeys((*beginnings(first), *beginnings(second))))
+    asks = first.asks_guidelines or second.asks_guidelines
+    agreements = (False, True) if asks else (False,)
+    for how in hows:
+        for channels in (both, *alone):
+            for agreed in agreements:
+                yield Way(first, channels, how, MONDAY, agreed, None, channels == both)
+    own, days = _days(pair)
+    for day in days:
+        around = datetime.combine(day, time(), UTC)
+        for how in hows:
+            # A day that one closes is met only on the other's way.
+            for agreed in (False, True):
+                for leader in pair:
+                    yield Way(leader, both, how, around, agreed, None, False)
+    for day in own:
+        around = datetime.combine(day, time(), UTC)
+        for how in hows:
+            for agreed in (False, True):
+                yield Way(first, both, how, around, agreed, _COUNTRY, False)
+
+
+def _days(pair: Pair) -> tuple[list[date], list[date]]:
+    """Days of somebody's own country, and other days, that one of the two closes."""
+    closed = [set(policy.calendar.closed) for policy in pair]
+    days = sorted(closed[0] ^ closed[1])[:_DAYS]
+    places: list[set[tuple[str, str | None]]] = [set(policy.holidays_of) for policy in pair]
+    days += _holidays(places)
+    own: list[date] = []
+    bans: list[set[tuple[str, str | None]]] = [set(), set()]
+    for side, guard in _differing(pair):
+        if isinstance(guard, Pause):
+            after = guard.last_day + timedelta(days=1)
+            days += [guard.first_day, guard.last_day, after]
+        elif isinstance(guard, HolidayBan):
+            if guard.country is None:
+                own = _holidays([{(_COUNTRY, None)}, set()])[:3]
+            else:
+                bans[side].add((guard.country, guard.subdivision))
+    days += _holidays(bans)
+    return own, list(dict.fromkeys(days))
+
+
+def _holidays(places: list[set[tuple[str, str | None]]]) -> list[date]:
+    """Holidays of a year that only one of two sets of places has."""
+    if places[0] == places[1]:
+        return []
+    first = date(MONDAY.year, 1, 1).toordinal() - 1
+    found: list[set[int]] = []
+    for some in places:
+        calendar = ZoneCalendar("UTC", _ALL_DAY, also=tuple(some))
+        found.append({day for day, _ in calendar.days_off(first, first + 366)})
+    return [date.fromordinal(day) for day in sorted(found[0] ^ found[1])][:_DAYS]
+
+
+def _differing(pair: Pair) -> Iterator[tuple[int, Guard]]:
+    """Guards that only one of the two has, and whose they are."""
+    known = [[_plain(guard) for guard in policy.guards] for policy in pair]
+    for side, policy in enumerate(pair):
+        for guard in policy.guards:
+            if _plain(guard) not in known[1 - side]:
+                yield side, guard
+
+
+def _plain(guard: Guard) -> dict[str, object]:
+    return {**guard.canonical(), "id": None}
+
+
+# Along a way --------------------------------------------------------------------------------------
+
+
+def step_by_step(made: Rehearsal, shortest: Callable[[], int | None]) -> Iterator[Rehearsal]:
+    """A silence at its beginning and after each touch, made when it is due.
+
+    Args:
+        made: from here on; it is changed.
+        shortest: what is not shorter than this is of no use any more.
+    """
+    for _ in range(3 * len(made.policy.planned_touches) + 20):
+        limit = shortest()
+        if limit is not None and len(made.events) >= limit:
+            return
+        yield made
+        if made.decision.verdict not in (Verdict.DUE, Verdict.WAIT):
+            return
+        made.make()
+
+
+def besides(made: Rehearsal, pair: Pair) -> Iterator[Rehearsal]:
+    """What else can happen at a touch: each in a silence of its own."""
+    for data in _facts(made):
+        yield _with(made, data)
+    yield from _made_late(made, pair)
+    guards = [guard for _, guard in _differing(pair)]
+    if any(isinstance(guard, CoolDown) for guard in guards):
+        yield from _spoken_to(made)
+    caps = any(isinstance(guard, FrequencyCap) for guard in guards)
+    most = _extras(pair, guards)
+    if most:
+        yield from _off_plan(made, most, everywhere=caps)
+
+
+def _with(made: Rehearsal, *facts: Data) -> Rehearsal:
+    changed = made.copy()
+    for data in facts:
+        changed.record(data, changed.now)
+    return changed
+
+
+def _facts(made: Rehearsal) -> Iterator[Data]:
+    decision = made.decision
+    yield AutoReplyReceived(Channel.EMAIL)
+    yield ReplyReceived(Channel.EMAIL, Intent.LATER)
+    yield PauseRequested((decision.at or made.now) + timedelta(days=10))
+    for part in decision.touch.parts if decision.touch is not None else ():
+        yield ContactPointFailed(part.channel, part.address)
+
+
+def _made_late(made: Rehearsal, pair: Pair) -> Iterator[Rehearsal]:
+    """The touch looked at too late, and made then."""
+    if made.decision.touch is None:
+        return
+    due = made.copy()
+    due.wait()
+    for at in _late(due, pair):
+        changed = due.copy()
+        changed.look(at)
+        yield changed.copy()
+        if changed.decision.verdict is Verdict.DUE:
+            changed.make()
+            yield changed
+
+
+def _late(due: Rehearsal, pair: Pair) -> Iterator[datetime]:
+    """Hours and days late, just too late for each exact step, and just behind a horizon."""
+    exact = {
+        timedelta(minutes=step.within.minutes + 1)
+        for policy in pair
+        for step in policy.steps
+        if step.within is not None
+    }
+    for late in (*sorted(exact), *_LATE):
+        yield due.now + late
+    horizons = sorted(policy.horizon_business_days for policy in pair)
+    attempts = due.prospect.silence.attempts
+    if attempts and horizons[0] != horizons[1]:
+        time_ = calendar_for(due.prospect, pair[0])
+        for distance in (horizons[0] + 1, horizons[1]):
+            behind = time_.after_business_days(attempts[0].at, distance)
+            opens = time_.next_open(behind.replace(hour=0, minute=0))
+            if opens is not None and opens > due.now:
+                yield opens
+
+
+def _spoken_to(made: Rehearsal) -> Iterator[Rehearsal]:
+    """They speak to us, and agree to a time soon after."""
+    part = Part(Channel.CALL, Disposition.CONNECTED, ADDRESSES[Channel.CALL])
+    for soon in (timedelta(hours=1), timedelta(days=1)):
+        for intent in (Intent.NO, Intent.LATER):
+            said = ReplyReceived(Channel.EMAIL, intent)
+            yield _with(made, said, AppointmentSet(made.now + soon))
+        spoken = made.copy()
+        spoken.attempt((part,))
+        yield _with(spoken, AppointmentSet(made.now + soon))
+
+
+def _extras(pair: Pair, guards: list[Guard]) -> int:
+    """How many attempts off plan may matter: as many as one of the two counts up to."""
+    counted = [guard.attempts for guard in guards if isinstance(guard, FrequencyCap)]
+    one, other = (policy.limits for policy in pair)
+    for limit in (one.attempts, other.attempts) if one.attempts != other.attempts else ():
+        counted.append(limit or 0)
+    if one.spaced_calls != other.spaced_calls:
+        counted += [one.spaced_calls or 0, other.spaced_calls or 0]
+    asked = [{step.requires.attempts for step in policy.steps} for policy in pair]
+    counted += asked[0] ^ asked[1]
+    return min(max(counted, default=-1) + 1, _MOST_EXTRAS)
+
+
+def _off_plan(made: Rehearsal, most: int, *, everywhere: bool) -> Iterator[Rehearsal]:
+    """Attempts off plan, one and more: calls and others, or to ``everywhere`` that caps look."""
+    begun = made.prospect.silence.attempts
+    points = [(point.channel, point.address) for point in made.prospect.contact_points]
+    if everywhere:
+        points += [(channel, "another") for channel, _ in points]
+    else:
+        calls = [point for point in points if point[0] is Channel.CALL]
+        points = [*calls[:1], *[point for point in points if point not in calls][:1]]
+    for channel, address in points:
+        how = Disposition.NO_ANSWER if channel is Channel.CALL else Disposition.SENT
+        changed = made.copy()
+        # Far along the plan one or two are enough: those before it are counted too.
+        for _ in range(most if len(begun) < 2 else 2):
+            changed.look(changed.now + timedelta(minutes=1))
+            changed.attempt((Part(channel, how, address),))
+            yield changed.copy()

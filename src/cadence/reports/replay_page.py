@@ -1,0 +1,293 @@
+"""A replay as one page of HTML that needs nothing but itself.
+
+The picture and the table are drawn here; stepping is a short script in the page. Every text is
+escaped, by the template engine in markup and by :func:`script_data` in the script's data; the page
+forbids itself any network, and any script but its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import resources
+from typing import Any, Final
+
+import msgspec
+from jinja2 import Environment, StrictUndefined
+
+from cadence.domain.events import AttemptMade, type_name
+from cadence.errors import InputError
+from cadence.policy.registry import PolicyRegistry
+from cadence.policy.rules import Rule
+from cadence.replay.formatting import (
+    clock,
+    measure_line,
+    next_words,
+    punctual_line,
+    summary,
+    undone_lines,
+    unknown_lines,
+    what,
+)
+from cadence.replay.moments import Moment, UndoneKind
+from cadence.replay.steps import to_builtins
+from cadence.reports.timeline import MarkKind, Picture, RingKind, picture
+from cadence.worktime.holidays import holidays_version
+from cadence.worktime.zones import zones_version
+
+__all__ = ["page_file", "render", "replay_page", "script_data", "visible"]
+
+_TOP: Final = 26  # pixels, for the dates above the lanes
+_LANE: Final = 32  # pixels
+_EVERY_REASON: Final = 1000  # moments up to which the table gives every reason
+
+
+def replay_page(found: Sequence[Moment], policies: PolicyRegistry) -> str:
+    """The page for a replay.
+
+    Args:
+        found: the moments of one prospect's replay.
+        policies: those it was replayed with.
+
+    Raises:
+        InputError: there are no moments.
+    """
+    if not found:
+        raise InputError("nothing had been recorded by then", "give a later version or instant")
+    moments = list(found)
+    last = moments[-1]
+    prospect = last.prospect
+    drawn = picture(moments, policies)
+    depth = _LANE * (len(drawn.lanes) + 1)
+    shown = [_shown(moment, x, policies) for moment, x in zip(moments, drawn.cursors, strict=True)]
+    css = page_file("page.css") + f"#sheet {{ min-width: {drawn.pixels}px; }}\n"
+    return render(
+        "replay.html",
+        css=css,
+        js=page_file("replay.js"),
+        id=prospect.id,
+        name=prospect.name,
+        zone=", ".join(prospect.zones),
+        facts=_facts(moments),
+        description=_description(moments),
+        lanes=[stage.value for stage in drawn.lanes],
+        picture=drawn,
+        pixels=drawn.pixels,
+        top=_TOP,
+        depth=depth,
+        shade_depth=depth - _LANE,
+        height=_TOP + depth,
+        gap_y=_TOP + depth - _LANE + 9,
+        lane_y=lambda lane: _TOP + _LANE * lane + _LANE // 2,
+        radius=_RADIUS,
+        legend=_legend(drawn),
+        moments=[_row(n, *both) for n, both in enumerate(zip(moments, shown, strict=True))],
+        kind_words=_KINDS,
+        reasons_in_table=len(moments) <= _EVERY_REASON,
+        data=script_data(shown),
+        footer=f"Made by cadence from {len(moments)} events, under {holidays_version()} and "
+        f"{zones_version()}. The same events make the same page.",
+    )
+
+
+_RADIUS: Final = {
+    f"m-{MarkKind.ATTEMPT}": 5.5,
+    f"m-{MarkKind.BROKE}": 5.5,
+    f"m-{MarkKind.FACT}": 3.5,
+    f"r-{RingKind.MADE}": 8.5,
+    f"r-{RingKind.UNDONE}": 8.5,
+    f"r-{RingKind.OVERTAKEN}": 6.5,
+    f"r-{RingKind.NEXT}": 8.5,
+}
+"""Of the picture's round signs, in pixels."""
+_KINDS: Final = {
+    "undone": "not done:",
+    "late": "when:",
+    "gap": "gap:",
+    "unknown": "not yet recorded:",
+}
+
+
+def _shown(moment: Moment, x: float, policies: PolicyRegistry) -> dict[str, Any]:
+    """A moment for the script: the JSON of ``replay --json``, and how to say it."""
+    event, prospect, seen_at = moment.event, moment.prospect, moment.replayed.seen_at
+    at = moment.decision.at
+    return {
+        "json": to_builtins(moment.replayed, policies),
+        "x": x,
+        "before": moment.before,
+        "changed": moment.changed,
+        "occurred": clock(prospect, event.occurred_at),
+        "occurred_utc": _utc(event.occurred_at),
+        "recorded": ""
+        if event.recorded_at == event.occurred_at
+        else clock(prospect, event.recorded_at),
+        "seen": clock(prospect, seen_at),
+        "summary": summary(event),
+        "next": next_words(prospect, moment.decision),
+        "what": what(moment.decision),
+        "at_utc": "" if at is None else _utc(at),
+        "late": punctual_line(moment),
+        "undone": list(undone_lines(moment)),
+        "gap": measure_line(moment),
+        "unknown": list(unknown_lines(moment)),
+    }
+
+
+def _row(number: int, moment: Moment, shown: dict[str, Any]) -> dict[str, Any]:
+    """A moment for the table."""
+    notes = [("undone", line) for line in shown["undone"]]
+    notes += [(kind, shown[kind]) for kind in ("late", "gap") if shown[kind]]
+    notes += [("unknown", line) for line in shown["unknown"]]
+    plain = shown["json"]
+    return {
+        "number": number,
+        "version": moment.event.version,
+        "type": type_name(moment.event.data),
+        "occurred_at": plain["event"]["occurred_at"],
+        "stage": moment.prospect.stage.value,
+        "decision": moment.decision.verdict.value,
+        "notes": notes,
+        "reasons": [
+            {"rule": reason.rule, "because": reason.because}
+            for reason in moment.decision.reasons
+            if reason.rule != Rule.DETERMINISTIC
+        ],
+        **{
+            name: shown[name]
+            for name in ("occurred", "occurred_utc", "recorded", "summary", "next", "what")
+        },
+    }
+
+
+def _facts(moments: list[Moment]) -> list[tuple[str, str]]:
+    """What stands at the head of the page."""
+    first, last = moments[0], moments[-1]
+    prospect, policy = last.prospect, last.decision.policy
+    where = ", ".join(prospect.zones)
+    country = "-".join(part for part in (prospect.country, prospect.subdivision) if part)
+    attempts = [m.event.data for m in moments if isinstance(m.event.data, AttemptMade)]
+    undone = {
+        one.touch or one.what for m in moments for one in m.undone if one.kind != UndoneKind.CLOSE
+    }
+    late = sum(m.event.recorded_at != m.event.occurred_at for m in moments)
+    since, until = (clock(m.prospect, m.event.recorded_at) for m in (first, last))
+    return [
+        ("stage", prospect.stage.value),
+        (
+            "as seen at",
+            f"{clock(prospect, last.replayed.seen_at)} ({_utc(last.replayed.seen_at)})",
+        ),
+        ("their clock", f"{where} ({country})" if country else where),
+        ("policy", f"{policy.name} version {policy.version}"),
+        ("events", f"{len(moments)}, {since} to {until}"),
+        ("attempts", str(len(attempts))),
+        ("that broke a rule", str(sum(bool(one.broke) for one in attempts))),
+        ("due and not done", str(len(undone))),
+        ("recorded later than it occurred", str(late)),
+    ]
+
+
+def _description(moments: list[Moment]) -> str:
+    stages = list(dict.fromkeys(moment.prospect.stage.value for moment in moments))
+    return f"{len(moments)} events; stages {', '.join(stages)}."
+
+
+def _legend(drawn: Picture) -> list[tuple[str, str]]:
+    """What of the picture's signs is in it, and what each means."""
+    kinds = {f"m-{mark.kind}" for mark in drawn.marks} | {f"r-{ring.kind}" for ring in drawn.rings}
+    kinds |= {f"shade {shadow.kind}" for shadow in drawn.shadows} | {"stay"}
+    kinds |= {"early" if line.end < line.x else "late" for line in drawn.late}
+    kinds |= {"learnt"} if drawn.learnt else set()
+    return [(key, text) for key, text in _LEGEND if key in kinds]
+
+
+_LEGEND: Final = (
+    ("stay", "stood at this stage"),
+    (f"m-{MarkKind.ATTEMPT}", "attempt"),
+    (f"m-{MarkKind.BROKE}", "attempt that broke a rule"),
+    (f"m-{MarkKind.RESPONSE}", "they said something: a contact"),
+    (f"m-{MarkKind.END}", "end or opt-out"),
+    (f"m-{MarkKind.FACT}", "other fact"),
+    (f"r-{RingKind.MADE}", "touch due, and made"),
+    (f"r-{RingKind.UNDONE}", "touch due, not done"),
+    (f"r-{RingKind.OVERTAKEN}", "touch planned, overtaken by events"),
+    (f"r-{RingKind.NEXT}", "touch due next"),
+    ("late", "due until done"),
+    ("early", "done before due"),
+    ("learnt", "occurred until recorded"),
+    ("shade hours", "closed hours"),
+    ("shade holiday", "public holiday or closed day"),
+    ("shade suspended", "suspended"),
+)
+
+
+def _utc(instant: datetime) -> str:
+    whole = instant.second == instant.microsecond == 0
+    return f"{instant.astimezone(UTC):{'%Y-%m-%d %H:%M' if whole else '%Y-%m-%d %H:%M:%S'}} UTC"
+
+
+# Making a page ------------------------------------------------------------------------------------
+
+
+def visible(text: str) -> str:
+    """``text`` with its control characters written out; a page would drop them."""
+    if not any(_is_control(one) for one in text):
+        return text
+    return "".join(f"\\x{ord(one):02x}" if _is_control(one) else one for one in text)
+
+
+def _is_control(one: str) -> bool:
+    return (one < " " and one not in "\t\n") or "\x7f" <= one <= "\x9f"
+
+
+def script_data(value: object) -> str:
+    """``value`` as JSON that can stand inside a script element, whatever its texts hold."""
+    text = msgspec.json.encode(value).decode()
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+@lru_cache(maxsize=8)
+def page_file(name: str) -> str:
+    """A file of the pages' folder."""
+    folder = resources.files("cadence.reports").joinpath("templates")
+    return folder.joinpath(name).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    return Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        # Not what is markup already: that is our own.
+        finalize=lambda value: visible(value) if type(value) is str else value,
+    )
+
+
+def render(file: str, *, css: str, js: str = "", **values: Any) -> str:
+    """A whole page from a template.
+
+    Args:
+        file: the template's file.
+        css: the style, as the element will hold it.
+        js: the script; empty for none.
+        values: what the template names.
+    """
+    script = f"'{_hash(js)}'" if js else "'none'"
+    csp = (
+        f"default-src 'none'; style-src '{_hash(css)}'; script-src {script}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    template = _environment().from_string(page_file(file))
+    return template.render(csp=csp, css=css, js=js, **values)
+
+
+def _hash(text: str) -> str:
+    """The source expression by which a page allows itself one inline element."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,146 @@
+"""Every history of a store, page by page and on several processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pgserver
+import pytest
+from engine_lives import PLACES, live
+
+from cadence.analysis import parallel as sweep_module
+from cadence.analysis.parallel import sweep
+from cadence.analysis.whatif import whatif
+from cadence.audit.runner import Summary, audit
+from cadence.domain.events import Event
+from cadence.errors import CorruptStream, StoreError, UnknownEventType
+from cadence.policy import builtin
+from cadence.store import Cadence
+
+LIVES = [live(place, attempts=attempts) for place in PLACES for attempts in (2, 5)]
+IDS = [f"p{number:03}" for number in range(57)] + ["Ünïcode", "a'b", "日本"]
+
+
+def histories(ids: Sequence[str] = IDS) -> list[list[Event]]:
+    return [
+        [msgspec.structs.replace(event, prospect=one) for event in LIVES[number % len(LIVES)]]
+        for number, one in enumerate(sorted(ids))
+    ]
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cadence]:
+    places = {"memory": lambda: None, "sqlite": lambda: str(tmp_path / "s.db")}
+    with Cadence.open(places.get(request.param, pgserver.new_address)()) as app:
+        app.append_histories([(one, 0) for one in histories()])
+        yield app
+
+
+def count(page: Sequence[Sequence[Event]]) -> tuple[list[str], int, int]:
+    return [one[0].prospect for one in page], sum(map(len, page)), os.getpid()
+
+
+def test_the_pages_hold_every_history_once_and_in_order(store: Cadence) -> None:
+    assert list(store.histories()) == histories()
+    pages = list(store.pages(7))
+    assert sum(size for _, _, size in pages) == len(IDS) == store.count()
+    assert [one for first, last, _ in pages for one in store.page(first, last)] == histories()
+    assert store.page("p010", "p012") == [store.history(one) for one in ("p010", "p011", "p012")]
+    assert store.page("nobody", "nobody") == []
+
+
+def test_several_processes_give_what_one_gives_in_the_same_order(
+    store: Cadence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_module, "PAGE", 4)
+    told: list[tuple[int, int | None]] = []
+    alone = list(sweep(store, count, jobs=1))
+    several = list(sweep(store, count, jobs=2, progress=lambda *done: told.append(done)))
+    assert [one[:2] for one in several] == [one[:2] for one in alone]
+    assert [one for page in alone for one in page[0]] == sorted(IDS)
+    assert told[-1] == (len(IDS), len(IDS))
+    elsewhere = {one[2] for one in several}
+    assert (os.getpid() in elsewhere) == (store.address is None)
+
+
+def test_a_small_store_is_not_worth_another_process(store: Cadence) -> None:
+    assert {one[2] for one in sweep(store, count)} == {os.getpid()}
+
+
+def test_audit_and_whatif_say_the_same_on_several_processes(
+    store: Cadence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_module, "PAGE", 8)
+    for jobs in (1, 2):
+        summary = Summary()
+        for page in audit(store, jobs=jobs):
+            summary.add(page)
+        assert (summary.prospects, summary.count()) == (len(IDS), 0)
+        assert summary.events == sum(map(len, histories()))
+    alone = list(whatif(store, builtin(), jobs=1))
+    assert list(whatif(store, builtin(), jobs=2)) == alone
+
+
+def test_rows_of_an_old_shape_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with Cadence.open(str(path)) as app:
+        app.append_histories([(one, 0) for one in histories(["a", "b", "c"])])
+        new = list(app.histories())
+    with sqlite3.connect(path) as rows:
+        [(state,)] = rows.execute(
+            "SELECT state FROM stored_events WHERE originator_id = 'b' "
+            "AND topic = 'AttemptMade.2' ORDER BY originator_version LIMIT 1"
+        )
+        old: dict[str, Any] = msgspec.json.decode(state)
+        part = old["data"].pop("parts")[0]
+        old["data"] |= {"type": "AttemptMade", **part}
+        rows.execute(
+            "UPDATE stored_events SET state = ?, topic = 'AttemptMade' "
+            "WHERE originator_id = 'b' AND originator_version = ?",
+            (msgspec.json.encode(old), old["version"]),
+        )
+    with Cadence.open(str(path), read_only=True) as app:
+        assert list(app.histories()) == new
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("DELETE FROM stored_events WHERE originator_version = 2", CorruptStream),
+        ("UPDATE stored_events SET state = '{}' WHERE originator_id = 'p003'", CorruptStream),
+        (
+            "UPDATE stored_events SET state = replace(state, 'AttemptMade.2', 'AttemptMade.9')",
+            UnknownEventType,
+        ),
+        ("DROP TABLE stored_events", StoreError),
+    ],
+)
+def test_what_is_broken_is_named_whichever_process_meets_it(
+    tmp_path: Path, jobs: int, statement: str, error: type[Exception]
+) -> None:
+    path = tmp_path / "broken.db"
+    with Cadence.open(str(path)) as app:
+        app.append_histories([(one, 0) for one in histories()])
+    with sqlite3.connect(path) as rows:
+        rows.execute(statement)
+    with Cadence.open(str(path), read_only=True) as app, pytest.raises(error):
+        list(audit(app, jobs=jobs))
+
+
+def ended(_: Sequence[Sequence[Event]]) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_told_in_two_lines(tmp_path: Path) -> None:
+    path = tmp_path / "killed.db"
+    with Cadence.open(str(path)) as app:
+        app.append_histories([(one, 0) for one in histories()])
+        with pytest.raises(StoreError, match="ended from outside\ntry again"):
+            list(sweep(app, ended, jobs=2))

@@ -1,0 +1,337 @@
+"""The engine is guarded: with any one check of the charter taken out of it, something notices.
+
+Each test takes one check away. Then the prover finds a state in which the engine would break a
+rule, or no longer says what it must of a bad policy; or a history drawn at random breaks the
+charter as ``cadence.testing.invariants_check`` says it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from test_guards import BASE, guarded
+from test_prover import ALL, counterexample
+
+from cadence.domain.events import Channel, OptOutRequested
+from cadence.domain.prospect import Prospect
+from cadence.engine import invariants
+from cadence.engine.context import DecisionContext
+from cadence.engine.invariants import Counts
+from cadence.policy import Policy, Rule, builtin
+from cadence.policy.loader import parse_text
+from cadence.policy.model import PlannedTouch
+from cadence.prover import prove
+from cadence.prover.simulation import Rehearsal
+from cadence.prover.state_space import Graph
+from cadence.testing.invariants_check import breaches
+from cadence.testing.strategies import History, histories
+from cadence.worktime.calendar import WorkCalendar
+
+next_touch, decide, plan, states = (
+    importlib.import_module(name)
+    for name in (
+        "cadence.engine.next_touch",
+        "cadence.engine.commands",
+        "cadence.engine.schedule",
+        "cadence.prover.state_space",
+    )
+)
+unreachable = importlib.import_module("cadence.prover.reachability")
+
+BAD = {bad.name: bad for bad in ALL}
+Patch = pytest.MonkeyPatch
+
+
+def bad(name: str) -> Policy:
+    return parse_text(BAD[name].text, name)
+
+
+class _Enough(Exception):
+    """One broken rule is enough."""
+
+
+def broken_by(policy: Policy, *, following: bool = False, examples: int = 500) -> set[str]:
+    """The rules that random histories under ``policy`` break; none, while the engine is whole."""
+    found: set[str] = set()
+
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(histories(policy, following=following))
+    def look(history: History) -> None:
+        for moment in history.moments:
+            events = history.events[: moment.events]
+            found.update(
+                breach.rule
+                for breach in breaches(
+                    events, moment.prospect, history.policies, moment.decision, moment.now
+                )
+            )
+        if history.refused is not None:
+            found.add("refused")
+        if found:
+            raise _Enough
+
+    with contextlib.suppress(_Enough):
+        look()
+    return found
+
+
+def explored(policy: Policy) -> set[str]:
+    """The rules that the prover finds the engine itself to break in some state."""
+    return {str(one.rule) for one in Graph(policy).explore()[2]}
+
+
+# The charter's own functions ----------------------------------------------------------------------
+
+
+def _without(rule: Rule) -> Callable[[PlannedTouch, Counts], Rule | None]:
+    whole = invariants.stops
+
+    def stops(planned_touch: PlannedTouch, so_far: Counts) -> Rule | None:
+        found = whole(planned_touch, so_far)
+        return None if found is rule else found
+
+    return stops
+
+
+STOPS = [
+    (Rule.SPACED_CAP, "cap_by_times"),
+    (Rule.CONCERN, "concern_twice"),
+    (Rule.CONCERN, "concern_too_few_attempts"),
+    (Rule.ORDER, "order_spaced_after_nurture"),
+    (Rule.POLITE_EXIT, "exit_not_last"),
+]
+
+
+@pytest.mark.parametrize(("rule", "name"), STOPS, ids=[name for _, name in STOPS])
+def test_without_what_the_charter_stops(rule: Rule, name: str, monkeypatch: Patch) -> None:
+    policy = bad(name)
+    assert explored(policy) == set()
+    assert broken_by(policy, examples=20) == set()
+    stops = _without(rule)
+    for module in (invariants, states, unreachable):
+        monkeypatch.setattr(module, "stops", stops)
+    assert rule in explored(policy)
+    assert not prove(policy).proved
+    if rule is not Rule.POLITE_EXIT:  # behind the exit nothing is next, whoever stops it
+        assert broken_by(policy)
+
+
+def test_without_the_ratchet_on_gaps(monkeypatch: Patch) -> None:
+    policy = bad("gap_shrinks_between_steps")
+    assert broken_by(policy, examples=20) == set()
+    monkeypatch.setattr(invariants, "gap_allows_from", lambda *_: None)
+    assert "gap" in broken_by(policy)
+    assert "gap" in broken_by(builtin(), following=True)
+
+
+def _any_point(prospect: Prospect) -> tuple[Any, ...]:
+    return tuple((point.channel, point.address) for point in prospect.contact_points)
+
+
+def test_without_the_failed_contact_points(monkeypatch: Patch) -> None:
+    def left(prospect: Prospect) -> tuple[Any, ...]:
+        return tuple(p for p in _any_point(prospect) if p[0] not in prospect.opted_out)
+
+    monkeypatch.setattr(invariants, "contact_points_left", left)
+    assert "contact_point" in broken_by(builtin(), following=True)
+
+
+def test_without_the_opt_outs(monkeypatch: Patch) -> None:
+    def left(prospect: Prospect) -> tuple[Any, ...]:
+        return tuple(p for p in _any_point(prospect) if p not in prospect.failed)
+
+    def opted_out_of_email() -> set[str]:
+        """A silence of somebody who wants no email, up to the exit, which the plan has by email."""
+        rehearsal = Rehearsal(guarded(), [Channel.EMAIL, Channel.CALL], appointment=True)
+        rehearsal.record(OptOutRequested(Channel.EMAIL), rehearsal.now)
+        found: set[str] = set()
+        for _ in range(8):
+            rehearsal.make()
+            one = (rehearsal.prospect, rehearsal.policies, rehearsal.decision, rehearsal.now)
+            found |= {breach.rule for breach in breaches(rehearsal.events, *one)}
+        return found
+
+    assert opted_out_of_email() == set()
+    monkeypatch.setattr(invariants, "contact_points_left", left)
+    assert "opt_out" in opted_out_of_email()
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_without_the_least_time_to_answer(days: int, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(invariants, "answer_business_days", lambda *_: days)
+    policy = bad("exit_without_time_to_answer") if days == 0 else BY_MAIL
+    assert "polite_exit" in broken_by(policy, following=True)
+
+
+BY_MAIL = parse_text(BASE.replace('["email"]', '["mail"]'), "by_mail.toml")
+
+
+def test_without_the_ten_days_of_mail_alone(monkeypatch: Patch) -> None:
+    assert broken_by(BY_MAIL, following=True, examples=20) == set()
+    monkeypatch.setattr(invariants, "MAIL_ANSWER_BUSINESS_DAYS", 1)
+    assert "polite_exit" in broken_by(BY_MAIL, following=True)
+
+
+def test_without_the_five_attempts_before_a_concern(monkeypatch: Patch) -> None:
+    policy = bad("concern_too_few_attempts")
+    monkeypatch.setattr(invariants, "CONCERN_ATTEMPTS", 0)
+    assert "concern" in explored(policy)
+    assert "concern" in broken_by(policy)
+
+
+def test_without_the_21_days_before_a_concern(monkeypatch: Patch) -> None:
+    policy = bad("concern_too_early")
+    assert broken_by(policy, examples=20) == set()
+    monkeypatch.setattr(invariants, "CONCERN_DAYS", 0)
+    assert "concern" in broken_by(policy, following=True)
+
+
+def test_with_a_greater_cap(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(invariants, "SPACED_CAP", 7)
+    policy = bad("cap_by_times")
+    assert "spaced_cap" in explored(policy)
+    assert "spaced_cap" in broken_by(policy)
+
+
+# What next_touch does with them -------------------------------------------------------------------
+
+
+def test_without_the_end_of_an_opt_out(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(next_touch, "_ENDED", frozenset())
+    assert broken_by(builtin()) & {"opt_out", "forgotten"}
+
+
+def test_without_the_answer_to_a_polite_exit(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(next_touch, "_answer", lambda case: None)
+    assert broken_by(builtin(), following=True) & {"polite_exit", "forgotten"}
+
+
+def test_without_the_horizon(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(next_touch, "behind_horizon", lambda *_: False)
+    assert "bounded" in broken_by(builtin(), following=True)
+
+
+def test_without_the_quiet_hours(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(WorkCalendar, "next_waking", lambda self, instant: instant)
+    assert "quiet_hours" in broken_by(builtin())
+
+
+def test_without_the_business_hours(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(WorkCalendar, "next_open", lambda self, instant, hours=None: instant)
+    assert "business_hours" in broken_by(builtin())
+
+
+def test_without_the_suspensions(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(
+        DecisionContext, "blocked_until", lambda self, instant, pauses_since: instant
+    )
+    assert "suspended" in broken_by(builtin())
+
+
+def test_with_a_later_touch_due_at_once(monkeypatch: Patch) -> None:
+    def due(case: DecisionContext, touch: Any, when: Any, passed: list[Any]) -> Any:
+        now = msgspec.structs.replace(when, due=case.now, possible=case.now)
+        return whole(case, touch, now, passed)
+
+    whole = next_touch._due_or_wait
+    monkeypatch.setattr(next_touch, "_due_or_wait", due)
+    assert broken_by(builtin())
+
+
+# Guards -------------------------------------------------------------------------------------------
+
+GUARDED = {
+    "contact_window": guarded(
+        'kind = "contact_window"\nmon = ["10:00-11:00"]\nthu = ["10:00-11:00"]'
+    ),
+    "frequency_cap": guarded('kind = "frequency_cap"\nattempts = 1\ndays = 6'),
+    "pause": guarded(
+        *(
+            f'kind = "pause"\nid = "{name}"\nfirst_day = "{first}"\nlast_day = "{last}"'
+            for name, first, last in (
+                ("autumn", "2026-11-02", "2026-11-20"),
+                ("spring", "2026-03-05", "2026-03-25"),
+            )
+        )
+    ),
+    "cool_down": guarded('kind = "cool_down"\nafter = "contact"\nlasts = { business_days = 9 }'),
+    "holiday_ban": guarded('kind = "holiday_ban"\ncountry = "US"'),
+}
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_without_asking_the_guards(name: str, monkeypatch: Patch) -> None:
+    policy = GUARDED[name]
+    assert broken_by(policy, examples=20) == set()
+    monkeypatch.setattr(plan, "_ask", lambda *_: None)
+    monkeypatch.setattr(decide, "_objections", lambda *_: [])
+    names = {guard.name for guard in policy.guards}
+    assert broken_by(policy, examples=1500) & names
+
+
+def test_without_asking_the_guards_of_an_attempt(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(decide, "_guarded", lambda *_: [])
+    assert "frequency_cap" in broken_by(GUARDED["frequency_cap"])
+
+
+def test_where_a_guard_that_fails_lets_pass(monkeypatch: Patch) -> None:
+    policy = bad("guard_raises")
+    assert "guard" in [one.rule for one in prove(policy).refuted]
+
+    def ask(case: DecisionContext, touch: Any, at: datetime) -> Any:
+        stopped = whole(case, touch, at)
+        return None if isinstance(stopped, plan.Stopped) and stopped.failed else stopped
+
+    whole = plan._ask
+    monkeypatch.setattr(plan, "_ask", ask)
+    assert "guard" not in [one.rule for one in prove(policy).refuted]  # test_prover.py would fail
+
+
+def test_where_no_open_time_is_looked_for_for_ever(monkeypatch: Patch) -> None:
+    policy = bad("guards_pause_of_seven_weeks")
+    assert counterexample(prove(policy), "forgotten")
+    monkeypatch.setattr(plan, "_SEARCH", plan._SEARCH * 10)
+    assert prove(policy).proved  # test_prover.py would fail
+
+
+# What decide does with them -----------------------------------------------------------------------
+
+
+def test_without_what_lasts(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(decide, "_lasting_breaches", lambda *_: ())
+    assert broken_by(builtin()) & {"opt_out", "contact_point"}
+
+
+def test_without_the_times_of_an_attempt(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(decide, "_untimely", lambda *_: [])
+    assert broken_by(builtin()) & {"gap", "quiet_hours"}
+
+
+def test_without_the_breaches_of_an_attempt(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(decide, "_breaches", lambda *_: ())
+    assert broken_by(builtin())
+
+
+def test_where_a_touch_that_is_due_is_refused(monkeypatch: Patch) -> None:
+    whole = decide._place
+
+    def place(*given: Any, **named: Any) -> Any:
+        found = whole(*given, **named)
+        return msgspec.structs.replace(found, broke=(*found.broke, Rule.PLAN))
+
+    monkeypatch.setattr(decide, "_place", place)
+    assert "refused" in broken_by(builtin())

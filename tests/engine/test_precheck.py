@@ -1,0 +1,78 @@
+"""What if I called now anyway? The answer is what the command itself would record."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from engine_lives import PLACES, live
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cadence.cli.main import main
+from cadence.domain.codec import encode_line
+from cadence.domain.events import AttemptMade, Channel, Disposition, Part
+from cadence.engine import MakeAttempt
+from cadence.engine.precheck import anyway
+from cadence.errors import Refused
+from cadence.policy import Rule
+from cadence.store import Cadence
+
+HISTORY = live(PLACES[0], close=True)
+MADE = Disposition.NO_ANSWER
+
+
+@given(
+    version=st.integers(1, len(HISTORY)),
+    minutes=st.integers(0, 60 * 24 * 12),
+    channel=st.sampled_from(list(Channel)),
+)
+def test_it_names_exactly_the_rules_that_the_attempt_would_record_as_broken(
+    version: int, minutes: int, channel: Channel
+) -> None:
+    now = HISTORY[version - 1].recorded_at + timedelta(minutes=minutes)
+    with Cadence.open(None) as store:
+        store.append_histories([(HISTORY[:version], 0)])
+        answer = anyway(store.load("jo"), store.policies, now, channel)
+        parts = (Part(channel, MADE),)
+        if answer.breaks:
+            with pytest.raises(Refused):
+                store.execute("jo", MakeAttempt(parts), at=now)
+        done = store.execute("jo", MakeAttempt(parts, off_policy="I wanted to know"), at=now)
+        made = done.events[0].data
+        assert isinstance(made, AttemptMade)
+        assert tuple(one.rule for one in answer.breaks) == made.broke
+        assert (answer.stage, answer.step) == (made.stage, made.step)
+        assert answer.address == made.parts[0].address
+        assert all(one.because for one in answer.breaks)
+        assert all(one.until is None or one.until > now for one in answer.breaks)
+
+
+def test_the_command_says_it_and_leaves_the_decision_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db = str(tmp_path / "a.db")
+    (tmp_path / "h.jsonl").write_bytes(b"\n".join(map(encode_line, HISTORY[:8])))
+    assert main(["--db", db, "import", str(tmp_path / "h.jsonl")]) == 0
+    capsys.readouterr()
+    at = f"{HISTORY[7].recorded_at + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    call = ["--db", db, "--at", at, "explain", "jo"]
+    assert main(call) == 0
+    text = capsys.readouterr().out
+    assert "why:" in text
+    assert "not earlier: plan until" in text
+    assert "if you tried by call now anyway:" in text
+    assert f"it breaks {Rule.GAP}:" in text
+    assert main([*call, "--now-anyway", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert set(answer) == {"prospect", "at", "channel", "address", "stage", "step", "breaks"}
+    assert [one["rule"] for one in answer["breaks"]] == [Rule.PLAN, Rule.GAP]
+    assert main([*call, "--json"]) == 0
+    decision = json.loads(capsys.readouterr().out)
+    assert set(decision) == {
+        *("prospect", "stage", "decision", "at", "touch", "task", "reasons", "policy"),
+    }
+    assert main([*call, "--now-anyway", "--channel", "email"]) == 0
+    assert "if you tried by email now anyway:" in capsys.readouterr().out

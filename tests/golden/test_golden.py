@@ -1,0 +1,81 @@
+"""Golden histories: what was once decided for them is decided for ever. Only ever added to.
+
+``python tests/golden/test_golden.py`` writes the golden file of a history that has none yet.
+Where a reason was wrong the golden file stays as it is, and ``golden/corrections.json`` says which
+reasons of which line replace it, and why; what was decided, and for when, is never corrected.
+"""
+
+import json
+from typing import Any
+
+import paths
+import pytest
+
+from cadence.domain import encode_line
+from cadence.policy import Rule
+from cadence.replay import replay
+from cadence.store import Cadence
+from cadence.transfer import import_jsonl
+
+HERE = paths.TESTS
+FOLDERS = (HERE.parent / "examples" / "histories", HERE / "golden" / "histories")
+GOLDEN = HERE / "golden" / "replay"
+CORRECTIONS: dict[str, dict[str, dict[str, Any]]] = json.loads(
+    (HERE / "golden" / "corrections.json").read_text(encoding="utf-8")
+)
+HISTORIES = {path.stem: path for folder in FOLDERS for path in sorted(folder.glob("*.jsonl"))}
+NAMES = list(HISTORIES)
+
+
+def replayed(name: str) -> list[dict[str, object]]:
+    """Each event as stored, and what was decided after it, without the data versions."""
+    app = Cadence.open()
+    with HISTORIES[name].open("rb") as lines:
+        import_jsonl(app, lines)
+    found: list[dict[str, object]] = []
+    for prospect in app.prospects():
+        for step in replay(app.history(prospect), app.policies):
+            decision = step.decision
+            found.append(
+                {
+                    "event": json.loads(encode_line(step.event)),
+                    "stage": step.stage,
+                    "decision": decision.verdict,
+                    "at": None if decision.at is None else decision.at.isoformat(),
+                    "touch": None if decision.touch is None else decision.touch.id,
+                    "task": decision.task,
+                    "reasons": [
+                        [reason.rule, reason.because]
+                        for reason in decision.reasons
+                        if reason.rule != Rule.DETERMINISTIC
+                    ],
+                }
+            )
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_golden_history_replays_as_it_was_written(name: str) -> None:
+    lines = (GOLDEN / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    golden = [json.loads(line) for line in lines]
+    for number, corrected in CORRECTIONS.get(name, {}).items():
+        golden[int(number) - 1]["reasons"] = corrected["reasons"]
+    assert replayed(name) == golden
+
+
+def test_a_correction_names_a_golden_line_that_it_changes_and_says_why() -> None:
+    for name, lines in CORRECTIONS.items():
+        golden = (GOLDEN / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        for number, corrected in lines.items():
+            assert corrected.keys() == {"why", "reasons"}
+            assert corrected["why"]
+            assert json.loads(golden[int(number) - 1])["reasons"] != corrected["reasons"]
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for name in NAMES:
+        path = GOLDEN / f"{name}.jsonl"
+        if not path.exists():
+            lines = [json.dumps(one, ensure_ascii=False) for one in replayed(name)]
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,276 @@
+"""What we say: the scripts, their facts, and the linter that reads them."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from cadence.domain import (
+    AppointmentSet,
+    AttemptMade,
+    AttemptStage,
+    Channel,
+    ContactPoint,
+    Data,
+    Disposition,
+    Event,
+    InterestNoted,
+    Part,
+    ProspectAdded,
+    ValueKind,
+    ValueNoted,
+    fold,
+)
+from cadence.engine.loop import decision_for
+from cadence.errors import PolicyError
+from cadence.messages import (
+    check_scripts,
+    compose,
+    lint_policy,
+    lint_script,
+    script_names,
+    script_text,
+)
+from cadence.messages.scripts import render
+from cadence.policy import Policy, PolicyRegistry, builtin, builtin_names
+from cadence.policy.model import StepPart
+
+NINE = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)  # 9:00 in New York
+POLICIES = PolicyRegistry()
+NO_ANSWER = (Part(Channel.CALL, Disposition.NO_ANSWER),)
+
+
+def history(*later: tuple[datetime, Data], interest: str | None = "the price") -> list[Event]:
+    points = (
+        ContactPoint(Channel.CALL, "+15550100"),
+        ContactPoint(Channel.EMAIL, "jerry@example.com"),
+    )
+    before = NINE - timedelta(days=2)
+    found: list[tuple[datetime, Data]] = [
+        (before, ProspectAdded("Jerry Doe", "America/New_York", "US", None, points)),
+        (before, AppointmentSet(NINE)),
+    ]
+    if interest is not None:
+        found.insert(1, (before, InterestNoted(interest)))
+    events = [*found, *later]
+    return [Event("jerry", n, at, at, data) for n, (at, data) in enumerate(events, 1)]
+
+
+def said(events: list[Event], now: datetime) -> str:
+    prospect = fold(None, events)
+    assert prospect is not None
+    decision = compose(decision_for(prospect, POLICIES, now), prospect, POLICIES, now)
+    assert decision.touch is not None
+    return decision.touch.parts[0].text
+
+
+def made(stage: AttemptStage, at: datetime) -> tuple[datetime, Data]:
+    return at, AttemptMade(NO_ANSWER, stage, stage.value)
+
+
+ON_TIME = made(AttemptStage.ON_TIME, NINE)
+TEN_MINUTES = made(AttemptStage.TEN_MINUTES, NINE + timedelta(minutes=10))
+HALF_DAY = made(AttemptStage.HALF_DAY, NINE + timedelta(minutes=250))
+
+
+def test_the_first_message_says_that_we_call_as_promised_and_when_we_call_again() -> None:
+    assert said(history(), NINE) == (
+        "Hello Jerry, it is 09:00 and I am calling as promised. I will call again at 09:10."
+    )
+
+
+def test_a_late_first_call_says_that_it_is_late() -> None:
+    text = said(history(), NINE + timedelta(minutes=20))
+    assert "later than the 09:00 we had said; I am sorry" in text
+
+
+def test_after_a_late_first_call_the_second_message_promises_nothing_it_did_not_keep() -> None:
+    late = (NINE + timedelta(minutes=20), AttemptMade(NO_ANSWER, AttemptStage.ON_TIME, "on_time"))
+    text = said(history(late), NINE + timedelta(minutes=30))
+    assert "I called at 09:20, and again now" in text
+    assert "promised" not in text
+
+
+def test_the_second_message_says_when_we_call_again_and_nothing_of_their_interest() -> None:
+    text = said(history(ON_TIME), NINE + timedelta(minutes=10))
+    assert "as promised" in text
+    assert "at 13:10" in text
+    assert "price" not in text
+
+
+def test_the_half_day_message_reminds_of_what_they_care_about() -> None:
+    text = said(history(ON_TIME, TEN_MINUTES), NINE + timedelta(minutes=250))
+    assert "the price" in text
+    assert "on Friday, 4 December, at 13:10" in text
+
+
+def test_messages_do_without_what_is_not_known() -> None:
+    text = said(history(ON_TIME, TEN_MINUTES, interest=None), NINE + timedelta(minutes=250))
+    assert "what we wanted to talk about" in text
+
+
+def test_a_spaced_call_brings_the_next_unused_value() -> None:
+    noted = ValueNoted("value-1", "a drawing", ValueKind.PROFESSIONAL)
+    events = history(ON_TIME, TEN_MINUTES, HALF_DAY, (NINE + timedelta(hours=5), noted))
+    assert "a drawing" in said(events, NINE + timedelta(days=3, hours=5))
+
+
+def test_no_time_is_promised_where_the_next_thing_is_left_to_the_owner() -> None:
+    """In the morning of Berlin, the evening of Auckland; half a day later one of them sleeps."""
+    at = datetime(2026, 6, 2, 6, 15, tzinfo=UTC)
+    zones = ("Europe/Berlin", "Pacific/Auckland")
+    point = ContactPoint(Channel.CALL, "+15550100")
+    events = [
+        Event("jerry", 1, at, at, ProspectAdded("Jerry", zones, contact_points=(point,))),
+        Event("jerry", 2, at, at, AppointmentSet(at)),
+        Event("jerry", 3, at, at, AttemptMade(NO_ANSWER, AttemptStage.ON_TIME, "on_time")),
+    ]
+    assert said(events, at + timedelta(minutes=10)) == (
+        "Hello Jerry, I called at 08:15 as promised, and again now."
+    )
+
+
+def test_the_polite_exit_says_when_the_file_is_closed_and_that_silence_is_fine() -> None:
+    events = history(ON_TIME, TEN_MINUTES, HALF_DAY)
+    text = said(events, NINE + timedelta(days=90))
+    assert "leave this unanswered" in text
+    assert "I will close your file on" in text
+
+
+def test_what_they_told_us_is_never_taken_for_a_template() -> None:
+    evil = "{{ ''.__class__.__mro__ }} {% for x in range(9) %}"
+    events = history(ON_TIME, TEN_MINUTES, interest=evil)
+    assert evil in said(events, NINE + timedelta(minutes=250))
+
+
+def test_the_builtin_scripts_have_nothing_the_linter_minds() -> None:
+    assert lint_policy(builtin()) == []
+    for name in set(script_names()) & {stage.value for stage in AttemptStage}:
+        assert lint_script(name, script_text(name), AttemptStage(name)) == []
+
+
+def test_every_script_that_comes_with_cadence_is_said_by_a_policy_that_does() -> None:
+    said_by = {
+        part.script
+        for policy in map(builtin, builtin_names())
+        for step in policy.steps
+        for turn in (step.parts, *step.rotation)
+        for part in turn
+    }
+    assert set(script_names()) == said_by
+
+
+def test_the_scripts_of_every_turn_are_linted() -> None:
+    policy = _rotating("no such script")
+    assert [finding.script for finding in lint_policy(policy)] == ["no such script"]
+
+
+def test_a_policys_own_script_is_linted_and_said_in_place_of_the_one_of_that_name() -> None:
+    policy = _rotating("spaced", {"spaced": "Ahoy {{ nmae }}", "unused": "Ahoy {{ name }}"})
+    assert {(finding.script, finding.what) for finding in lint_policy(policy)} == {
+        ("spaced", "there is no placeholder 'nmae'"),
+        ("spaced", "stage spaced must say 'name'"),
+        ("unused", "no step says it"),
+    }
+    policy = _rotating("spaced", {"spaced": "Ahoy {{ name }} by {{ channel }}"})
+    events = [*history(ON_TIME, TEN_MINUTES, HALF_DAY)]
+    prospect = fold(None, events)
+    assert prospect is not None
+    policies, now = PolicyRegistry(policy), NINE + timedelta(days=3, hours=5)
+    decision = compose(decision_for(prospect, policies, now), prospect, policies, now)
+    assert decision.touch is not None
+    assert [part.text for part in decision.touch.parts] == [
+        "Ahoy Jerry by call",
+        "Ahoy Jerry by email",
+    ]
+
+
+def _rotating(script: str, scripts: dict[str, str] | None = None) -> Policy:
+    both = tuple(StepPart((channel,), script) for channel in (Channel.CALL, Channel.EMAIL))
+    return msgspec.structs.replace(
+        builtin(),
+        steps=tuple(
+            msgspec.structs.replace(step, parts=(), rotation=(both,))
+            if step.stage is AttemptStage.SPACED
+            else step
+            for step in builtin().steps
+        ),
+        scripts=scripts or {},
+    )
+
+
+def test_an_email_says_that_there_was_a_voicemail_only_where_there_was_one() -> None:
+    def text(*channels: Channel) -> str:
+        called = tuple(channel.value for channel in channels)
+        words = {"name": "Jerry", "value": "", "interest": "", "channels": called}
+        return render("email_with_voicemail", {}, words)
+
+    assert "I have just left you a voicemail" in text(Channel.CALL, Channel.EMAIL)
+    assert "voicemail" not in text(Channel.EMAIL)
+
+
+@pytest.mark.parametrize(
+    ("text", "stage", "what"),
+    [
+        ("Hello {{ name }}, you didn't answer.", AttemptStage.SPACED, "blames"),
+        ("Hello {{ name }}, you didn’t answer.", AttemptStage.SPACED, "blames"),
+        ("Hello {{ naem }}.", AttemptStage.SPACED, "no placeholder 'naem'"),
+        ("{{ name }} {{ next_time }} {{ late }} {{ interest }}", AttemptStage.ON_TIME, "nothing"),
+        ("Hello {{ name }}", AttemptStage.ON_TIME, "must say 'next_time'"),
+        ("Hello {{ name }}", AttemptStage.POLITE_EXIT, "must say 'deadline'"),
+        ("Hello {{ name", AttemptStage.SPACED, "line 1"),
+        ("Hello, how about it?", AttemptStage.SPACED, "must say 'name'"),
+        ("Hello {{ name }}, still there?", AttemptStage.NURTURE, "must say 'value'"),
+        ("Hello {{ name }}, how are you?", AttemptStage.CONCERN, "must say 'are you ok'"),
+        ("{{ name }}, are you OK? {{ value }}", AttemptStage.CONCERN, "nothing about 'value'"),
+        ("Hello {{ name }}, I am still\\\nwaiting.", AttemptStage.SPACED, "'still waiting'"),
+        ("x" * 700, AttemptStage.SPACED, "more than anybody reads"),
+    ],
+)
+def test_the_linter_names_what_is_wrong(text: str, stage: AttemptStage, what: str) -> None:
+    assert any(what in finding.what for finding in lint_script("ours", text, stage))
+
+
+def test_an_unknown_script_names_the_nearest() -> None:
+    with pytest.raises(PolicyError) as caught:
+        script_text("polite_exot")
+    assert "polite_exit" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["{{ name", "{{ naem }}", "{{ 1 / 0 }}", "{{ name.__class__() }}"])
+def test_a_script_that_can_not_be_said_says_so_and_keeps_nobody_from_being_called(
+    text: str,
+) -> None:
+    assert "ours can't be said" in render("ours", {"ours": text}, {"name": "Jerry"})
+
+
+@pytest.mark.parametrize(
+    ("script", "scripts", "what", "hint"),
+    [
+        ("spacd", {}, "steps[3].parts[0].script: 'spacd' is no script", "did you mean spaced?"),
+        (
+            "mine",
+            {"mine": "Hello {{ nam }}"},
+            "steps[3].parts[0].script: 'mine' says 'nam', which nothing fills",
+            "did you mean name?",
+        ),
+        ("mine", {"mine": "Hello {{ name"}, "'mine', line 1: ", "mend it under [scripts]"),
+    ],
+)
+def test_a_policy_whose_script_can_not_be_said_is_refused_before_any_prospect_meets_it(
+    script: str, scripts: dict[str, str], what: str, hint: str
+) -> None:
+    tip8 = builtin("tip8")
+    part = msgspec.structs.replace(tip8.steps[3].parts[0], script=script)
+    spaced = msgspec.structs.replace(tip8.steps[3], parts=(part,))
+    steps = (*tip8.steps[:3], spaced, *tip8.steps[4:])
+    with pytest.raises(PolicyError) as error:
+        check_scripts(msgspec.structs.replace(tip8, steps=steps, scripts=scripts), "ours.toml")
+    assert error.value.what.startswith("ours.toml: steps[3]")
+    assert what in error.value.what
+    assert error.value.hint == hint
+
+
+def test_every_script_of_the_catalogue_can_be_said() -> None:
+    for name in builtin_names():
+        check_scripts(builtin(name), name)

@@ -1,0 +1,146 @@
+"""Mapping files: read strictly, with the key path, the value and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+
+from cadence.errors import InputError
+from cadence.transfer.mapping_loader import MappingError, load_mapping, mapping_names, read_mapping
+
+SMALL = """
+name = "ours"
+format = "csv"
+
+[prospect]
+id = { from = "Person" }
+timezone = "Europe/Berlin"
+
+[record]
+at = { from = "When", formats = ["date"] }
+
+[[rules]]
+event = "attempt"
+channel = "call"
+disposition = { from = "Result", table = "results" }
+
+[tables.results]
+yes = "connected"
+"""
+
+
+def error_of(text: str) -> MappingError:
+    with pytest.raises(MappingError) as caught:
+        read_mapping(text, "ours.toml")
+    assert "\n" not in caught.value.what
+    assert caught.value.hint
+    assert caught.value.exit_code == 2
+    return caught.value
+
+
+def test_every_mapping_that_comes_with_cadence_is_read() -> None:
+    assert mapping_names() == ["bpic2012", "hubspot_calls", "hubspot_tasks", "salesforce_tasks"]
+    for name in mapping_names():
+        assert load_mapping(name).name == name
+        assert load_mapping(name).about
+
+
+def test_the_smallest_mapping_is_one() -> None:
+    assert read_mapping(SMALL, "ours.toml").name == "ours"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what", "hint"),
+    [
+        ('name = "ours"', "", "name is missing", "add name"),
+        ('name = "ours"', 'name = "a:b"', 'name = "a:b"', "without a colon"),
+        (
+            'format = "csv"',
+            'format = "cvs"',
+            'format = "cvs"',
+            "did you mean csv? allowed: csv, xes",
+        ),
+        ('format = "csv"', "format = 3", "format = 3", "str"),
+        ("[prospect]", "[prospekt]", "prospekt is no key", "did you mean prospect?"),
+        ("timezone", "timezon", "prospect.timezon is no key", "did you mean timezone?"),
+        ('id = { from = "Person" }', "", "prospect.id is missing", "add id"),
+        ('id = { from = "Person" }', "id = 5", "prospect.id = 5", "a list of these"),
+        ('id = { from = "Person" }', "id = []", "prospect.id = []", "a list of these"),
+        (
+            '{ from = "Person" }',
+            '{ form = "P" }',
+            "prospect.id.form is no key",
+            "did you mean from?",
+        ),
+        ('["date"]', '["dat"]', 'record.at.formats = "dat"', "did you mean date?"),
+        ('["date"]', "[]", "record.at.formats = []", "iso"),
+        ('["date"]', '["iso"], zone = "Berlin"', 'record.at.zone = "Berlin"', "IANA"),
+        ('"attempt"', '"atempt"', 'rules[0].event = "atempt"', "did you mean attempt?"),
+        ('channel = "call"', 'channel = "phone"', 'rules[0].channel = "phone"', "allowed: call"),
+        ('channel = "call"', "", "rules[0].channel is missing", "channel, disposition"),
+        ('channel = "call"', 'channel = "call"\nreason = "bought"', "rules[0].reason", "address"),
+        ('table = "results"', 'table = "result"', 'disposition.table = "result"', "results"),
+        (
+            '"connected"',
+            '"conected"',
+            'tables.results."yes" = "conected"',
+            "did you mean connected?",
+        ),
+        ("[[rules]]", "[rules]", "rules = {", "array"),
+        ("[prospect]", 'delimiter = ";;"\n[prospect]', 'delimiter = ";;"', "one sign"),
+        ("[prospect]", 'encoding = "utf-16"\n[prospect]', 'encoding = "utf-16"', "windows-1252"),
+        ("[prospect]", 'encoding = "latin-99"\n[prospect]', 'encoding = "latin-99"', "utf-8"),
+        ("[prospect]", 'changed = "kept"\n[prospect]', 'changed = "kept"', "did you mean keep?"),
+        ("[prospect]", 'extends = "hubspot"\n[prospect]', 'extends = "hubspot"', "hubspot_calls"),
+        ("[prospect]", "[prospect", "no TOML", "syntax"),
+        ('format = "csv"', 'format = "xes"\nrequired = ["a"]', "are for csv", "attributes"),
+    ],
+)
+def test_a_wrong_mapping_is_refused_with_key_value_and_what_is_allowed(
+    old: str, new: str, what: str, hint: str
+) -> None:
+    assert SMALL.count(old) >= 1
+    error = error_of(SMALL.replace(old, new, 1))
+    assert error.what.startswith("ours.toml: ")
+    assert what in error.what
+    assert hint in error.hint
+
+
+def test_a_mapping_without_rules_is_refused() -> None:
+    assert "rules is missing" in error_of(SMALL.partition("[[rules]]")[0]).what
+    empty = "rules = []\n" + SMALL.partition("[[rules]]")[0]
+    assert "rules is empty" in error_of(empty).what
+
+
+def test_a_mapping_that_extends_another_keeps_what_it_does_not_say() -> None:
+    ours = read_mapping(
+        'extends = "hubspot_calls"\nname = "ours"\n[prospect]\ntimezone = "Europe/Berlin"\n'
+        '[tables.disposition]\n"our-guid" = "connected"\n',
+        "ours.toml",
+    )
+    base = load_mapping("hubspot_calls")
+    assert (ours.name, ours.prospect.timezone) == ("ours", "Europe/Berlin")
+    assert ours.rules == base.rules
+    assert ours.prospect.id == base.prospect.id
+    assert ours.tables["disposition"] == {**base.tables["disposition"], "our-guid": "connected"}
+
+
+def test_a_mapping_is_named_or_is_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "ours.toml"
+    file.write_text(SMALL)
+    assert load_mapping(str(file)).name == "ours"
+    with pytest.raises(InputError, match="did you mean bpic2012"):
+        load_mapping("bpic2021")
+    with pytest.raises(InputError, match="No such file"):
+        load_mapping(str(tmp_path / "none.toml"))
+    file.write_bytes(SMALL.replace("ours", "öurs").encode("latin-1"))
+    with pytest.raises(InputError, match="not in UTF-8"):
+        load_mapping(str(file))
+
+
+def test_a_rule_of_a_log_says_nothing_about_the_person() -> None:
+    log = SMALL.replace('"csv"', '"xes"').replace("[tables", 'id = "x"\n[tables')
+    assert "rules[0]: id and contact_points" in error_of(log).what
+
+
+def test_a_mapping_nested_without_end_is_refused() -> None:
+    assert "no TOML" in error_of("a = " + "[" * 100_000).what
