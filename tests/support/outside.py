@@ -370,8 +370,9 @@ def group_policies(group: Group) -> None:
     group.ask("policy", "schema", plain=False)
     for name in (*CATALOGUE, "guarded.toml"):
         group.ask("policy", "show", name)
-    for pair in itertools.combinations((*CATALOGUE, "guarded.toml"), 2):
-        group.ask("policy", "diff", *pair, plain="guarded.toml" not in pair)
+    for pair in itertools.combinations(CATALOGUE, 2):
+        group.ask("policy", "diff", *pair)
+    group.ask("policy", "diff", "tip8", "guarded.toml")
     group.ask("policy", "diff", "tip8", "tip8")
     for name in (*CATALOGUE, "guarded.toml"):
         moved = ("--db", "examples.db", "policy", "adopt", name)
