@@ -50,7 +50,7 @@ pictures: $(READY)  ## Make the pictures of the pages anew (needs Chromium).
 	$(BIN)/python docs/pictures.py
 
 constraints:  ## Pin the dependencies anew (needs uv).
-	printf 'setuptools>=68\n' | uv pip compile --universal --python-version 3.11 --generate-hashes \
+	printf 'setuptools>=77\n' | uv pip compile --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --upgrade --all-extras pyproject.toml - -o constraints.txt
 
 clean:  ## Remove what was made here.

@@ -23,6 +23,8 @@ from cadence.policy import Policy, PolicyRegistry, builtin
 if TYPE_CHECKING:
     from cadence.store import Cadence, Outcome
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Cadence",
     "CadenceError",
@@ -36,6 +38,7 @@ __all__ = [
     "Refused",
     "Stage",
     "Verdict",
+    "__version__",
     "advance",
     "builtin",
     "decide",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
+from cadence import __version__
 from cadence.cli.session import AtOption, DbOption, JsonOption
 
 __all__ = ["MODULES", "command_line"]
@@ -62,8 +63,23 @@ def command_line(arguments: Sequence[str]) -> typer.Typer:
     return app
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"cadence {__version__}")
+        raise typer.Exit
+
+
 def _global(
-    ctx: typer.Context, db: DbOption = None, at: AtOption = None, json: JsonOption = False
+    ctx: typer.Context,
+    db: DbOption = None,
+    at: AtOption = None,
+    json: JsonOption = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
 ) -> None:
     ctx.obj = {"db": db, "at": at, "json": json}
 
