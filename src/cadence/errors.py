@@ -1,21 +1,24 @@
-"""Every error a caller can meet: one base class, one exit code each.
+"""Define every error that a caller can meet.
 
-An error has two lines: ``what`` is wrong, with the id and the values, and how to ``mend`` it.
+People read ``what`` and ``hint``; programs read the class attributes ``code``, ``exit_code`` and
+``retryable``. A hint speaks of the library; the command line adds its own options to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = [
     "CadenceError",
     "Conflict",
     "CorruptStream",
     "InputError",
+    "InvalidStore",
     "PolicyError",
     "Refused",
+    "StoreBusy",
     "StoreError",
     "UnknownEventType",
     "UnknownProspect",
@@ -27,12 +30,16 @@ class CadenceError(Exception):
     """Base of every error that cadence raises on purpose.
 
     Attributes:
-        what: one line, what is wrong, with the id and the values.
-        mend: one line, how to mend it.
+        what: one line: what is wrong, with the id and the values.
+        hint: one line: how to fix it.
+        code: the kind of error, a word that never changes.
         exit_code: what the command line exits with (1 refused or failed, 2 bad usage or input).
+        retryable: whether the same call may succeed later. Nothing was recorded then.
     """
 
-    exit_code = 1
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
 
     def __init__(self, what: str, hint: str) -> None:
         super().__init__(f"{what}\n{hint}")
@@ -40,27 +47,31 @@ class CadenceError(Exception):
         self.hint = hint
 
     def details(self) -> Iterable[str]:
-        """Lines between the two, where there is a list of what is wrong."""
+        """List what is wrong, one line each, where there is more than one thing."""
         return ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Subclasses take other arguments than they show; another process gets the same error.
-        return _again, (type(self), self.args, self.__dict__)
+        return _restore, (type(self), self.args, self.__dict__)
 
 
-def _again(kind: type[CadenceError], args: tuple[Any, ...], state: dict[str, Any]) -> CadenceError:
+def _restore(
+    kind: type[CadenceError], args: tuple[Any, ...], state: dict[str, Any]
+) -> CadenceError:
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)
     return error
 
 
 class Refused(CadenceError):
-    """A command that the policy or the charter does not allow now.
+    """A command that the policy or an invariant does not allow now.
 
     Attributes:
         rule: the id of the rule that forbids it (``docs/guarantees.md`` lists them).
         until: the instant from which it would be allowed, or ``None`` if waiting does not help.
     """
+
+    code = "refused"
 
     def __init__(self, what: str, hint: str, *, rule: str, until: datetime | None = None) -> None:
         super().__init__(what, hint)
@@ -69,46 +80,68 @@ class Refused(CadenceError):
 
 
 class InputError(CadenceError):
-    """Bad usage or bad input: a naive time, an unknown zone, a line that is no event."""
+    """Bad usage or input: a naive time, an unknown zone, a line that holds no event."""
 
+    code = "invalid_input"
     exit_code = 2
 
 
 class PolicyError(InputError):
-    """A policy file that cannot be read; names the key path, the value and what is allowed."""
+    """A policy file that can't be read; names the key path, the value and what is allowed."""
+
+    code = "invalid_policy"
 
 
 class UnprovedPolicy(PolicyError):
     """A policy that the prover refutes: it would pester people, or never come to an end."""
 
+    code = "unproved_policy"
     exit_code = 1
 
 
 class UnknownProspect(InputError):
-    """No prospect has this id."""
+    """The store holds no prospect with this id."""
+
+    code = "unknown_prospect"
 
     def __init__(self, prospect: str) -> None:
-        super().__init__(
-            f"no prospect {prospect!r} is known",
-            "look ids up with: cadence due --all, or in: cadence export -",
-        )
+        super().__init__(f"unknown prospect {prospect!r}", "use the id of a stored prospect")
 
 
 class UnknownEventType(InputError):
     """A stored or imported event whose type this version of cadence does not know."""
 
+    code = "unknown_event_type"
+
 
 class CorruptStream(CadenceError):
-    """A stored history that cannot have been written by cadence: a version hole, broken JSON."""
+    """A stored history that cadence can't have written: a missing version, broken JSON."""
+
+    code = "corrupt_stream"
 
 
 class Conflict(CadenceError):
-    """Another writer kept winning on the same prospect; nothing was written."""
+    """Other writers kept winning on the same prospect; nothing was recorded."""
+
+    code = "conflict"
+    retryable = True
 
 
 class StoreError(CadenceError):
-    """The database is locked, read-only, full, broken, or not ours (then ``exit_code`` is 2)."""
+    """The database can't be used: it is read-only, full, broken or out of reach."""
 
-    def __init__(self, what: str, hint: str, *, exit_code: int = 1) -> None:
-        super().__init__(what, hint)
-        self.exit_code = exit_code
+    code = "store_failed"
+
+
+class StoreBusy(StoreError):
+    """Another program holds the database; nothing was recorded."""
+
+    code = "store_busy"
+    retryable = True
+
+
+class InvalidStore(StoreError):
+    """The database can't be one that this version of cadence works with."""
+
+    code = "invalid_store"
+    exit_code = 2

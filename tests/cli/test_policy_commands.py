@@ -410,7 +410,7 @@ def test_many_are_looked_at_by_several_processes_with_the_same_result(
     assert [raw(*arguments), raw(*arguments, "--json")] == alone
     # What goes wrong there is told as it is here.
     done = raw(*arguments[:-1], *names, "nobody")
-    two_lines(done, 2, "no prospect 'nobody' is known")
+    two_lines(done, 2, "unknown prospect 'nobody'")
 
 
 def test_the_counts_of_a_preview_are_those_of_its_moves(people: Cli, folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import random
 import signal
 import subprocess
@@ -530,20 +529,3 @@ def test_a_move_killed_again_and_again_goes_on_where_it_stopped(
         assert adopt(app, OURS, names, NOW) == len(names) - already
         assert all(len(moves_of(app, name)) == 1 for name in names)
         rows_are_right(app)
-
-
-# Between processes --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        UnknownProspect("kim"),
-        StoreError("a", "b", exit_code=2),
-        Refused("a", "b", rule="gap", until=NOW),
-    ],
-)
-def test_an_error_is_the_same_in_another_process(error: Exception) -> None:
-    again = pickle.loads(pickle.dumps(error))
-    assert type(again) is type(error)
-    assert (str(again), vars(again)) == (str(error), vars(error))

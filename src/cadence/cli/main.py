@@ -18,6 +18,12 @@ __all__ = ["main"]
 
 _INTERRUPTED = 130
 
+# What the command line offers beside the library's own hint, by the code of the error.
+_OPTIONS = {
+    "unknown_prospect": " (cadence due --all lists them)",
+    "invalid_store": " (--db names the database)",
+}
+
 # The option parser's own errors; typer exports only the most derived one.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -53,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         finally:
             sys.stdout.flush()
     except CadenceError as error:
-        _say(error.what, error.hint, error.details())
+        _say(error.what, error.hint + _OPTIONS.get(error.code, ""), error.details())
         return error.exit_code
     except _USAGE_ERROR as error:
         _say(*_explain(error))

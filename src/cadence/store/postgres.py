@@ -36,7 +36,7 @@ from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 
 from cadence.domain.events import Event
-from cadence.errors import StoreError
+from cadence.errors import InvalidStore, StoreBusy, StoreError
 from cadence.store.due_list import DueRow, Prepared
 from cadence.store.memory import MemoryRecorder
 from cadence.store.serializer import decode_page, decode_rows, decode_stream
@@ -143,7 +143,7 @@ def without_password(url: str) -> str:
 
 
 def explain_postgres_error(error: BaseException, place: str) -> StoreError:
-    """The error of Postgres, or of reaching it, as one of ours: what is wrong, and how to mend it.
+    """Word an error of Postgres, or of reaching it, as one of ours.
 
     Args:
         error: as psycopg raised it, or the ``eventsourcing`` package on its account.
@@ -151,33 +151,39 @@ def explain_postgres_error(error: BaseException, place: str) -> StoreError:
     """
     cause = error if isinstance(error, psycopg.Error) else error.__cause__ or error
     text = _one_line(cause)
-    known = {
-        "25006": ("is read-only", "connect to the primary server, or open it for reading only"),
-        "28P01": ("the password is wrong", _PASSWORD),
-        "40P01": ("two writers waited for each other; nothing was written", "try again"),
-        "42501": (text, "ask the owner of the database for the right, or name another user"),
-        "42P01": (f"holds no tables of cadence ({text})", "name another database or schema"),
-        "53100": (f"the disk is full ({text})", "free some space and try again"),
-        "53300": (f"has no connection to spare ({text})", "close other programs, and try again"),
-        "55P03": (
-            "is locked by another program",
-            "wait until that has finished, and try again; nothing was written",
-        ),
-    }
     state = getattr(cause, "sqlstate", None)
-    if state in known:
-        what, hint = known[state]
+    kind = (
+        StoreBusy if state in _BUSY or isinstance(cause, psycopg_pool.PoolTimeout) else StoreError
+    )
+    if state in _KNOWN:
+        what, hint = _KNOWN[state]
+        what = what.format(text)
     elif isinstance(cause, psycopg_pool.PoolTimeout):
         what = f"no connection within {_CONNECT_TIMEOUT} s"
-        hint = f"look whether the server answers; one program uses at most {_POOL_SIZE} at once"
+        hint = f"give the server time to answer; one program uses at most {_POOL_SIZE} connections"
     elif state is None and isinstance(cause, psycopg.OperationalError):
         what, hint = _explain_connecting(cause, text)
     else:
-        what, hint = text, "look at the server's log"
-    return StoreError(f"database {place}: {what}", hint)
+        what, hint = text, "use what the log of the server says"
+    return kind(f"database {place}: {what}", hint)
 
 
-_PASSWORD: Final = "correct the password in the address, or keep it in PGPASSWORD or ~/.pgpass"
+_PASSWORD: Final = "fix the password in the address, or set PGPASSWORD or ~/.pgpass"
+# By Postgres's code of the error; {} stands for what Postgres says.
+_KNOWN: Final = {
+    "25006": ("read-only", "use the primary server, or open it for reading only"),
+    "28P01": ("the password is wrong", _PASSWORD),
+    "40P01": ("two writers waited for each other; nothing was recorded", "try again"),
+    "42501": ("{}", "ask the owner of the database for the right, or give another user"),
+    "42P01": ("missing tables of cadence ({})", "give another database or schema"),
+    "53100": ("the disk is full ({})", "give it some space and try again"),
+    "53300": ("no connection to spare ({})", "close other programs and try again"),
+    "55P03": (
+        "locked by another program",
+        "give that program time to finish, and try again; nothing was recorded",
+    ),
+}
+_BUSY: Final = frozenset({"40P01", "53300", "55P03"})
 
 
 def _explain_connecting(error: psycopg.Error, text: str) -> tuple[str, str]:
@@ -188,10 +194,10 @@ def _explain_connecting(error: psycopg.Error, text: str) -> tuple[str, str]:
     if "password authentication failed" in text:
         return "the password is wrong", _PASSWORD
     if "does not exist" in text and "database" in text:
-        return text, "make it with: createdb, or correct the address"
+        return text, "make it with createdb, or fix the address"
     if "FATAL" in text:
-        return text, "correct the user in the address, or ask the owner of the database"
-    return f"can't be reached ({text})", "look whether the server runs, and at host and port"
+        return text, "fix the user in the address, or ask the owner of the database"
+    return f"can't be reached ({text})", "start the server, or fix host and port in the address"
 
 
 def _one_line(error: BaseException) -> str:
@@ -350,16 +356,14 @@ class PostgresDueRecorder(PostgresApplicationRecorder):
                 ).fetchone()
         if made is None:
             names = ", ".join(sorted(row["relname"] for row in found))
-            raise StoreError(
+            raise InvalidStore(
                 f"{where} has tables of another program ({names}); nothing was changed",
-                "name a schema of its own: add ?schema=cadence to the address",
-                exit_code=2,
+                "give it a schema of its own: add ?schema=cadence to the address",
             )
         if int(made["value"]) > _SCHEMA:
-            raise StoreError(
-                f"{where} has version {made['value']}, this cadence knows {_SCHEMA}",
-                "upgrade cadence; nothing was changed",
-                exit_code=2,
+            raise InvalidStore(
+                f"{where} holds version {made['value']}; this cadence knows {_SCHEMA}",
+                "use a newer cadence; nothing was changed",
             )
         return True
 
@@ -663,11 +667,10 @@ def postgres_factory(
     try:
         params, schema = _parse(url)
     except psycopg.Error:
-        raise StoreError(
+        raise InvalidStore(
             "database: the postgresql:// address can't be read",
             "write it like postgresql://user:password@host:5432/dbname, and @ : / ? in a password "
             "as %40 %3A %2F %3F",
-            exit_code=2,
         ) from None
     params.setdefault("connect_timeout", _CONNECT_TIMEOUT)
     params.setdefault("application_name", "cadence")
@@ -681,10 +684,9 @@ def postgres_factory(
     except psycopg.Error as error:
         raise explain_postgres_error(error, place) from None
     if encoding != "UTF8":
-        raise StoreError(
+        raise InvalidStore(
             f"database {place}: its encoding is {encoding}, which can't hold every text",
             "make one with: createdb --encoding UTF8",
-            exit_code=2,
         )
     datastore = _Datastore(
         params, place=place, schema=schema, lock_timeout_seconds=lock_timeout_seconds

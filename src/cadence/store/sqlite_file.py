@@ -1,7 +1,7 @@
-"""Is this file ours? Looking at an SQLite file without touching it, and saying what is wrong.
+"""Check an SQLite file without changing it, and word the errors of SQLite.
 
-The header is read as bytes, so that nothing is left beside somebody else's database. Only where a
-log lies beside the file SQLite is asked, because the log may hold what the header doesn't say yet.
+The header is read as bytes, so that nothing is left beside the database of another program. SQLite
+is asked only where a log lies beside the file: the log may hold what the header doesn't say yet.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from cadence.errors import StoreError
+from cadence.errors import InvalidStore, StoreBusy, StoreError
 
 __all__ = [
     "APPLICATION_ID",
@@ -42,29 +42,29 @@ def file_uri(path: Path, query: str) -> str:
 
 
 def check_file(path: Path) -> bool:
-    """Whether ``path`` holds a database of ours; ``False`` if there is nothing yet.
+    """Return whether ``path`` holds a database of ours; ``False`` if there is nothing yet.
 
     Raises:
-        StoreError: it is something else, or can't be read.
+        InvalidStore: it is something else, or damaged.
+        StoreError: it can't be read.
     """
     try:
         if not path.exists():
             if not path.parent.is_dir():
-                raise StoreError(
-                    f"database {path}: the folder {path.parent} does not exist",
-                    "create the folder, or name another file with --db",
-                    exit_code=2,
+                raise InvalidStore(
+                    f"database {path}: missing folder {path.parent}",
+                    "make the folder, or give another file",
                 )
             return False
         if not path.is_file():
-            raise StoreError(f"database {path}: is no file", "name a file with --db", exit_code=2)
+            raise InvalidStore(f"database {path}: not a file", "give a file")
         if path.stat().st_size == 0:
             return False
         header = _read_log(path) if _has_log(path) else _read_header(path)
     except OSError as error:
         raise StoreError(
             f"database {path}: {error.strerror or error}",
-            "look at the file, its folder and their permissions, or name another with --db",
+            "fix the permissions of the file and its folder, or give another file",
         ) from None
     except sqlite3.Error as error:
         raise explain_sqlite_error(error, str(path)) from None
@@ -73,19 +73,16 @@ def check_file(path: Path) -> bool:
     if header.application_id != APPLICATION_ID:
         raise _not_ours(path)
     if header.schema > SCHEMA:
-        raise StoreError(
-            f"database {path}: has schema {header.schema}, this cadence knows {SCHEMA}",
-            "upgrade cadence; nothing was changed",
-            exit_code=2,
+        raise InvalidStore(
+            f"database {path}: unknown schema {header.schema}; this cadence knows {SCHEMA}",
+            "use a newer cadence; nothing was changed",
         )
     return True
 
 
-def _not_ours(path: Path) -> StoreError:
-    return StoreError(
-        f"database {path}: is not a database of cadence; nothing was changed",
-        "name another file with --db",
-        exit_code=2,
+def _not_ours(path: Path) -> InvalidStore:
+    return InvalidStore(
+        f"database {path}: not a database of cadence; nothing was changed", "give another file"
     )
 
 
@@ -110,10 +107,9 @@ def _read_header(path: Path) -> _Header:
     counted = number(28, 4) if number(24, 4) == number(92, 4) else 0
     found = _Header(number(68, 4), number(60, 4), has_tables=number(103, 2) > 0)
     if found.application_id == APPLICATION_ID and (size % page or counted * page > size):
-        raise StoreError(
-            f"database {path}: is damaged: {size} bytes are not all of its pages",
-            "restore it from a backup; nothing was changed",
-            exit_code=2,
+        raise InvalidStore(
+            f"database {path}: damaged: {size} bytes are not all of its pages",
+            "use a backup; nothing was changed",
         )
     return found
 
@@ -146,11 +142,11 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         if _has_log(path):
             raise StoreError(
                 f"database {path}: its newest changes lie in {path.name}-wal, which can't be read "
-                "in a folder that is read-only",
-                "make the folder writable, or copy both files elsewhere",
+                "in a read-only folder",
+                "give write permission for the folder, or copy both files elsewhere",
             ) from None
-        # In WAL mode a reader needs the shared-memory file. Where it can't be made nobody can be
-        # writing either, so the file may be read as it lies.
+        # In WAL mode a reader needs the shared-memory file. Where it can't be made, no program can
+        # be writing either, so the file may be read as it lies.
         connection = _connect(path, "immutable=1")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     return connection
@@ -163,32 +159,36 @@ def _connect(path: Path, query: str) -> sqlite3.Connection:
 
 
 def explain_sqlite_error(error: BaseException, name: str) -> StoreError:
-    """The error of SQLite as one of ours: what is wrong, and how to mend it."""
+    """Word an error of SQLite as one of ours: what is wrong, and how to fix it.
+
+    Args:
+        error: as ``sqlite3`` raised it.
+        name: what to call the database.
+    """
     text = " ".join(str(error).split())
+    where = f"database {name}:"
     if "locked" in text or "busy" in text:
-        return StoreError(
-            f"database {name}: is locked by another program",
-            "wait until that has finished, and try again; nothing was written",
+        return StoreBusy(
+            f"{where} locked by another program",
+            "give that program time to finish, and try again; nothing was recorded",
         )
     if "readonly" in text or "read-only" in text:
         return StoreError(
-            f"database {name}: is read-only",
-            "make the file and its folder writable, or name another with --db",
+            f"{where} read-only",
+            "give write permission for the file and its folder, or use another file",
         )
     if "full" in text or "disk I/O" in text:
         return StoreError(
-            f"database {name}: the disk is full or fails ({text})",
-            "free some space and try again; nothing was written",
+            f"{where} the disk is full or fails ({text})",
+            "give it some space and try again; nothing was recorded",
         )
     if "not a database" in text or "malformed" in text:
-        return StoreError(
-            f"database {name}: is not a database of cadence, or is damaged ({text})",
-            "name another file with --db, or restore it from a backup",
-            exit_code=2,
+        return InvalidStore(
+            f"{where} not a database of cadence, or damaged ({text})",
+            "give another file, or use a backup",
         )
     if "unable to open" in text:
         return StoreError(
-            f"database {name}: can't be opened",
-            "look at the file, its folder and their permissions",
+            f"{where} can't be opened", "fix the permissions of the file and its folder"
         )
-    return StoreError(f"database {name}: {text}", "look at the file, or restore it from a backup")
+    return StoreError(f"{where} {text}", "use a backup if the file is damaged")

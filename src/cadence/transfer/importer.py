@@ -73,6 +73,8 @@ class Imported(NamedTuple):
 class ImportRefused(InputError):
     """Nothing of the file was imported; ``lines`` says why, line by line."""
 
+    code = "import_refused"
+
     def __init__(self, lines: Sequence[BadLine]) -> None:
         self.lines = lines
         count = f"{len(lines)} bad line{'s' if len(lines) > 1 else ''}"

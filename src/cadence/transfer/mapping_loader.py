@@ -36,6 +36,8 @@ __all__ = ["MappingError", "load_mapping", "mapping_names", "read_mapping"]
 class MappingError(InputError):
     """A mapping file that can't be read; names the key path, the value and what is allowed."""
 
+    code = "invalid_mapping"
+
 
 _KINDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "attempt": (("channel", "disposition"), ("address",)),

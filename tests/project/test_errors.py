@@ -1,0 +1,89 @@
+"""Every error has a code for programs, and is the same in another process."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import pkgutil
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+import cadence
+from cadence import errors
+from cadence.errors import CadenceError, Refused, UnknownProspect
+
+CODES = {
+    "CadenceError": ("error", 1, False),
+    "Conflict": ("conflict", 1, True),
+    "CorruptStream": ("corrupt_stream", 1, False),
+    "ImportRefused": ("import_refused", 2, False),
+    "InputError": ("invalid_input", 2, False),
+    "InvalidStore": ("invalid_store", 2, False),
+    "MappingError": ("invalid_mapping", 2, False),
+    "PolicyError": ("invalid_policy", 2, False),
+    "Refused": ("refused", 1, False),
+    "StoreBusy": ("store_busy", 1, True),
+    "StoreError": ("store_failed", 1, False),
+    "UnknownEventType": ("unknown_event_type", 2, False),
+    "UnknownProspect": ("unknown_prospect", 2, False),
+    "UnprovedPolicy": ("unproved_policy", 1, False),
+}
+"""What programs rely on. A class may be added; none of these may change."""
+
+
+def every_class() -> list[type[CadenceError]]:
+    for module in pkgutil.walk_packages(cadence.__path__, "cadence."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+    def below(kind: type[CadenceError]) -> Iterator[type[CadenceError]]:
+        yield kind
+        for one in kind.__subclasses__():
+            yield from below(one)
+
+    return [one for one in below(CadenceError) if one.__module__.startswith("cadence.")]
+
+
+def test_every_error_class_has_a_code_of_its_own_that_never_changes() -> None:
+    public = [one for one in every_class() if not one.__name__.startswith("_")]
+    assert {one.__name__: (one.code, one.exit_code, one.retryable) for one in public} == CODES
+    assert len({one.code for one in public}) == len(public)
+    assert all("code" in vars(one) for one in public)
+    assert all(re.fullmatch("[a-z_]+", one.code) for one in public)
+
+
+def test_the_module_of_errors_exports_every_class_that_it_defines() -> None:
+    defined = {one.__name__ for one in every_class() if one.__module__ == errors.__name__}
+    assert defined == set(errors.__all__)
+
+
+def test_code_exit_code_and_retryable_belong_to_the_class_and_not_to_the_error() -> None:
+    refused = Refused("a", "b", rule="gap")
+    for name in ("code", "exit_code", "retryable"):
+        assert name not in vars(refused)
+
+
+@pytest.mark.parametrize("kind", every_class())
+def test_an_error_of_any_class_is_the_same_in_another_process(kind: type[CadenceError]) -> None:
+    error: CadenceError
+    if issubclass(kind, UnknownProspect):
+        error = kind("kim")
+    elif issubclass(kind, Refused):
+        error = kind("a", "b", rule="gap", until=datetime(2026, 11, 2, 9, tzinfo=UTC))
+    else:
+        # Some take other arguments; all have these two.
+        error = kind.__new__(kind)
+        CadenceError.__init__(error, "a", "b")
+        if kind.__name__ == "ImportRefused":
+            error.__dict__["lines"] = []
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), vars(again)) == (str(error), vars(error))
+    assert (again.code, again.exit_code, again.retryable) == (
+        kind.code,
+        kind.exit_code,
+        kind.retryable,
+    )
