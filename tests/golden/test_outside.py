@@ -12,15 +12,9 @@ from hypothesis import settings
 NIGHTLY = settings.get_current_profile_name() == "nightly"
 
 BY_HAND = {"README.md", "bpic2012.json"}
-SLOW = {"loop"}
 FILES = sorted(
     path.name for path in outside.SNAPSHOTS.iterdir() if path.is_file() and path.name not in BY_HAND
 )
-
-
-def skip_what_is_slow(group: str) -> None:
-    if group in SLOW and not NIGHTLY:
-        pytest.skip(f"takes some 5 s; nightly, or by hand: python tests/support/outside.py {group}")
 
 
 def difference(name: str, now: str) -> str:
@@ -31,7 +25,6 @@ def difference(name: str, now: str) -> str:
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_outside_is_as_its_snapshot_has_it(name: str) -> None:
-    skip_what_is_slow(name.partition(".")[0])
     now = outside.snapshots(name.partition(".")[0])
     assert name in now, f"{name} is made no more; delete it"
     found = difference(name, now[name])
@@ -42,7 +35,6 @@ def test_the_outside_is_as_its_snapshot_has_it(name: str) -> None:
 
 @pytest.mark.parametrize("group", outside.GROUPS)
 def test_every_file_of_a_group_has_a_snapshot(group: str) -> None:
-    skip_what_is_slow(group)
     assert outside.snapshots(group).keys() <= set(FILES)
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import textwrap
-import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from importlib import metadata
@@ -57,7 +54,7 @@ from cadence.policy import (
     TouchPart,
     Veto,
 )
-from cadence.policy import guard_runner as calling
+from cadence.policy.guard_runner import resolve
 from cadence.policy.guards import (
     ContactWindow,
     CoolDown,
@@ -449,7 +446,7 @@ def test_no_guard_ever_brings_a_touch_forward(data: st.DataObject) -> None:
 def _call(function: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Policy:
     """A policy whose guard is ``function``."""
     monkeypatch.setattr(sys.modules[__name__], "current", function, raising=False)
-    calling._known.cache_clear()
+    resolve.cache_clear()
     return custom("test_guards:current")
 
 
@@ -459,9 +456,9 @@ def current(prospect: Prospect, touch: Touch, at: datetime) -> Any:
 
 @pytest.fixture(autouse=True)
 def _fresh_guards() -> Iterator[None]:
-    calling._known.cache_clear()
+    resolve.cache_clear()
     yield
-    calling._known.cache_clear()
+    resolve.cache_clear()
 
 
 def decided(policy: Policy, now: datetime = MONDAY) -> Decision:
@@ -536,7 +533,7 @@ def test_where_guards_veto_whatever_could_begin_it_says_so(monkeypatch: pytest.M
     assert Rule.CONTACT_POINT not in rules
 
 
-def _raises(error: BaseException) -> Callable[..., Any]:
+def _raises(error: Exception) -> Callable[..., Any]:
     def guard(prospect: Prospect, touch: Touch, at: datetime) -> Any:
         raise error
 
@@ -549,129 +546,13 @@ def _raises(error: BaseException) -> Callable[..., Any]:
         ValueError("no such table\nsecond line"),
         KeyError("x"),
         RecursionError(),
-        SystemExit(3),
-        KeyboardInterrupt(),
-        GeneratorExit(),
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_one_that_raises_holds_the_touch(
-    error: BaseException, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_raises_holds_the_touch(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     decision = decided(_call(_raises(error), monkeypatch))
     assert is_held(decision, f"it raised {type(error).__name__}")
     assert all("\n" not in r.because for r in decision.reasons)
-
-
-def test_one_that_loops_is_stopped_at_the_same_line_everywhere(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    counted: list[int] = []
-
-    def loops(prospect: Prospect, touch: Touch, at: datetime) -> None:
-        number = 0
-        while True:
-            number += 1
-            if number % 100 == 0:
-                counted.append(number)
-
-    policy = _call(loops, monkeypatch)
-    assert is_held(decided(policy), "it ran for more than 20000 lines")
-    first = counted[-1]
-    counted.clear()
-    assert is_held(decided(policy), "it ran for more than 20000 lines")
-    assert counted[-1] == first
-
-
-def test_one_that_sleeps_is_left_behind_and_not_asked_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(calling, "PATIENCE_SECONDS", 0.05)
-    woken, calls = threading.Event(), []
-
-    def sleeps(prospect: Prospect, touch: Touch, at: datetime) -> None:
-        calls.append(at)
-        woken.wait(60)
-
-    policy = _call(sleeps, monkeypatch)
-    assert is_held(decided(policy), "it did not answer within")
-    assert is_held(decided(policy), "it hung before")
-    assert len(calls) == 1
-    woken.set()
-
-
-def test_one_that_catches_everything_is_left_behind_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calling, "PATIENCE_SECONDS", 0.05)
-    end = threading.Event()
-
-    def stubborn(prospect: Prospect, touch: Touch, at: datetime) -> None:
-        while not end.is_set():
-            with contextlib.suppress(BaseException):
-                time.sleep(0.001)
-
-    assert is_held(decided(_call(stubborn, monkeypatch)), "it did not answer within")
-    end.set()
-
-
-def guard_threads() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if thread.name.startswith("guard ")}
-
-
-def _catches_everything(prospect: Prospect, touch: Touch, at: datetime) -> None:
-    number = 0
-    while True:
-        try:
-            number += 1
-        except BaseException:
-            number = 0
-
-
-def _goes_on_in_the_end(prospect: Prospect, touch: Touch, at: datetime) -> None:
-    number = 0
-    try:
-        while True:
-            number += 1
-    finally:
-        while True:
-            number += 1
-
-
-@pytest.mark.parametrize("function", [_catches_everything, _goes_on_in_the_end])
-def test_one_that_loops_and_catches_everything_is_stopped_each_time(
-    function: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    policy, before = _call(function, monkeypatch), guard_threads()
-    for _ in range(3):
-        assert is_held(decided(policy), "it ran for more than 20000 lines")
-        assert guard_threads() <= before
-
-
-def test_one_that_can_not_be_stopped_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calling, "_stopped", lambda thread: False)
-    calls, end = [], threading.Event()
-
-    def stubborn(prospect: Prospect, touch: Touch, at: datetime) -> None:
-        calls.append(at)
-        while not end.is_set():
-            with contextlib.suppress(BaseException):
-                while not end.is_set():
-                    pass
-
-    policy = _call(stubborn, monkeypatch)
-    assert is_held(decided(policy), "it ran for more than 20000 lines")
-    assert is_held(decided(policy), "it hung before")
-    assert len(calls) == 1
-    end.set()
-
-
-def test_an_answer_beyond_the_budget_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    def late(prospect: Prospect, touch: Touch, at: datetime) -> Veto:
-        with contextlib.suppress(BaseException):
-            while True:
-                pass
-        return Veto("in the end")
-
-    assert is_held(decided(_call(late, monkeypatch)), "it ran for more than 20000 lines")
 
 
 AWAY = timedelta(days=1)
@@ -883,7 +764,7 @@ def test_a_guard_is_found_by_the_name_of_its_entry_point(package: Path) -> None:
         ("no_second", "did you mean no_seconds?"),
         ("nobody_has_this", 'write it as "package.module:function"'),
         ("broken", "can't be loaded: AttributeError"),
-        ("seven", "is a int"),
+        ("seven", "invalid int"),
         ("our_team_guards:gone", "can't be loaded: AttributeError"),
         ("no_such_module:f", "can't be loaded: ModuleNotFoundError"),
         ("our_team_guards:", "can't be loaded"),
@@ -904,7 +785,7 @@ def test_a_guard_that_went_away_later_holds_the_touch(
     package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = custom("our_team_guards:no_seconds")
-    calling._known.cache_clear()
+    resolve.cache_clear()
     monkeypatch.delattr(sys.modules["our_team_guards"], "no_seconds")
     assert is_held(decided(policy), "can't be loaded")
 

@@ -283,7 +283,7 @@ FORCED = [
     bad
     for bad in REFUTED
     # Lateness makes gaps larger than planned, which is no fault of the policy.
-    if bad.about != Rule.GAP and (bad.events or 2) <= 4 and bad.name != "guard_loops"  # slow
+    if bad.about != Rule.GAP and (bad.events or 2) <= 4
 ]
 
 

@@ -15,11 +15,6 @@ def raises(prospect: Prospect, touch: Touch, at: datetime) -> None:
     raise ValueError("no such table: holidays\nsecond line")
 
 
-def loops(prospect: Prospect, touch: Touch, at: datetime) -> None:
-    while True:
-        pass
-
-
 def seven(prospect: Prospect, touch: Touch, at: datetime) -> int:
     return 7
 

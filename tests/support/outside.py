@@ -52,7 +52,6 @@ CATALOGUE = (
     "until-they-buy-or-say-stop",
     "voicemail-and-email",
 )
-LOOP = "guard_loops.toml"
 IMPORTED = "2027-12-01T12:00:00Z"
 INSTANTS = {
     "examples.db": (
@@ -381,15 +380,10 @@ def group_policies(group: Group) -> None:
 
 
 def group_proofs(group: Group) -> None:
-    """Proofs of the catalogue and of every bad policy but one."""
-    paths = sorted(path.name for path in BAD_POLICIES.glob("*.toml") if path.name != LOOP)
+    """Proofs of the catalogue and of every bad policy."""
+    paths = sorted(path.name for path in BAD_POLICIES.glob("*.toml"))
     for name in (*CATALOGUE, "guarded.toml", *(f"bad_policies/{name}" for name in paths)):
         group.ask("policy", "check", name, plain=name in CATALOGUE)
-
-
-def group_loop(group: Group) -> None:
-    """The proof of the policy whose guard never returns; it waits for the clock."""
-    group.ask("policy", "check", f"bad_policies/{LOOP}", plain=False)
 
 
 def group_stored(group: Group) -> None:
@@ -462,7 +456,6 @@ GROUPS: dict[str, Callable[[Group], None]] = {
     "audits": group_audits,
     "policies": group_policies,
     "proofs": group_proofs,
-    "loop": group_loop,
     "stored": group_stored,
     "writes": group_writes,
     "refusals": group_refusals,

@@ -6,6 +6,8 @@ import json
 import re
 import subprocess
 import sys
+import threading
+import time
 import tomllib
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -27,6 +29,7 @@ from cadence.testing import (
     GuardContract,
     History,
     PolicyContract,
+    contract,
     histories,
     policies,
     policy_texts,
@@ -86,16 +89,16 @@ def test_a_policy_is_written_as_the_file_that_it_would_be() -> None:
 # The contract of a policy -------------------------------------------------------------------------
 
 
-def promises(contract: type) -> list[str]:
-    return sorted(name for name in dir(contract) if name.startswith("test_"))
+def promises(suite: type) -> list[str]:
+    return sorted(name for name in dir(suite) if name.startswith("test_"))
 
 
-def kept(contract: type, **given_: Any) -> dict[str, str]:
+def kept(suite: type, **given_: Any) -> dict[str, str]:
     """Each promise of a contract that is not kept, with what it fails with."""
     failed = {}
-    for name in promises(contract):
+    for name in promises(suite):
         try:
-            getattr(contract(), name)(**given_)
+            getattr(suite(), name)(**given_)
         except pytest.fail.Exception as error:
             failed[name] = str(error)
     return failed
@@ -166,9 +169,9 @@ def nonsense(prospect: object, touch: Any, at: datetime) -> str:
     return "no"
 
 
-def loops(prospect: object, touch: Any, at: datetime) -> None:
-    while True:
-        pass
+def slow(prospect: object, touch: Any, at: datetime) -> None:
+    if touch.stage.value == "spaced":
+        time.sleep(0.06)
 
 
 def backwards(prospect: object, touch: Any, at: datetime) -> GuardDelay:
@@ -200,7 +203,7 @@ def test_a_good_guard_keeps_its_contract() -> None:
     [
         (raises, "test_it_answers_and_does_not_raise", "it raised ValueError: ten past"),
         (nonsense, "test_it_answers_and_does_not_raise", "it answered 'no'"),
-        (loops, "test_it_answers_and_does_not_raise", "it ran for more than"),
+        (slow, "test_it_answers_within_50_ms", "ms to answer; the limit is 50 ms"),
         (moody, "test_it_says_the_same_when_asked_the_same", "and then"),
         (backwards, "test_it_never_asks_for_a_time_that_has_come", "it delays until"),
         (for_ever, "test_its_delays_come_to_an_end", "it still delays after 30 days"),
@@ -218,6 +221,30 @@ def test_a_bad_guard_fails_with_one_sentence_and_a_minimal_history(
     if guard is not no_way_out:  # up to the exit it takes a few
         assert len(lines) <= 4
     assert failed == {}
+
+
+@pytest.mark.parametrize("reply", [None, Veto("too late")])
+def test_a_guard_that_does_not_return_fails_its_contract(
+    reply: Veto | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contract, "_PATIENCE_SECONDS", 0.2)
+    called, end = [], threading.Event()
+
+    def hangs(prospect: object, touch: Any, at: datetime) -> Veto | None:
+        called.append(at)
+        end.wait(60)
+        return reply
+
+    failed = kept(QuickGuard, function=hangs)
+    end.set()
+    assert sorted(failed) == promises(QuickGuard)
+    first, *others = failed.values()  # in the order of `promises`
+    sentence, _, title, *lines = first.splitlines()
+    assert sentence.endswith("it did not answer within 0.2 seconds")
+    assert title == "The history:"
+    assert json.loads(lines[0])["type"] == "ProspectAdded"
+    assert all("it hung before, and is not called again" in said for said in others)
+    assert len(called) == 1
 
 
 def test_a_guard_may_be_named_as_in_a_file() -> None:
@@ -243,7 +270,7 @@ def run(*names: str) -> subprocess.CompletedProcess[str]:
 def test_the_good_example_passes_with_three_lines_each() -> None:
     done = run("test_our_way.py")
     assert done.returncode == 0, done.stdout
-    assert "11 passed" in done.stdout
+    assert "12 passed" in done.stdout
     source = (EXAMPLE / "test_our_way.py").read_text(encoding="utf-8")
     contract = re.findall(r"^(?:from cadence.*|class .*|    \w+ = .*)$", source, re.MULTILINE)
     assert len(contract) == 1 + 2 + 2
@@ -268,7 +295,7 @@ def test_the_bad_example_fails_and_shows_the_minimal_history() -> None:
 
 def test_nothing_else_needs_hypothesis_or_pytest() -> None:
     code = (
-        "import sys; import cadence, cadence.cli.main, cadence.policy, cadence.history; "
+        "import sys; import cadence, cadence.cli.main, cadence.policy, cadence.replay; "
         "bad = {'hypothesis', 'pytest', 'cadence.testing'} & set(sys.modules); "
         "sys.exit(f'loaded {bad}' if bad else 0)"
     )

@@ -1,230 +1,151 @@
-"""Calling a team's own guard, and trusting it with nothing.
+"""Call a team's own guard, and turn whatever goes wrong into a held touch.
 
-A guard of one's own is a function ``(prospect, touch, at) -> GuardDelay | Veto | None``. It gets
-frozen values and no store. It may raise, hang or answer nonsense: each fails the guard,
-and the touch is held (rule ``guard``: it fails closed).
-
-How a hang is told. Each call runs in a thread of its own, with a budget of executed lines, so that
-an endless loop is stopped at the same line on every machine; an answer that comes after the budget
-is none. A function that catches even that is stopped again and again, until it ends. What hangs
-inside one line (a sleep, a socket) can't be stopped from outside: after :data:`PATIENCE_SECONDS`
-the thread is left behind, and the function is not asked again by this process.
+A custom guard is a function ``(prospect, touch, at) -> GuardDelay | Veto | None`` of the team's.
+It runs in the team's process like the rest of their code, without a sandbox (ADR 0032). Where it
+raises, or returns anything else, :class:`GuardFailed` says so, and the engine holds the touch
+(rule ``guard``: it fails closed). Slow guards, and guards that never return, are found by
+:class:`cadence.testing.GuardContract` in the team's own tests.
 """
 
 from __future__ import annotations
 
-import ctypes
 import difflib
 import importlib
-import sys
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from types import FrameType
 from typing import Any, Final
 
 from cadence.domain.prospect import Prospect
 from cadence.errors import PolicyError
 from cadence.policy.touch import GuardDelay, Touch, Veto
 
-__all__ = ["ENTRY_POINTS", "MAX_LINES", "PATIENCE_SECONDS", "GuardFailed", "ask", "resolve"]
+__all__ = ["ENTRY_POINTS", "GuardFailed", "GuardFunction", "ask", "call", "resolve"]
 
 ENTRY_POINTS: Final = "cadence.guards"
 """The group of entry points under which a package registers its guards."""
-MAX_LINES: Final = 20_000
-"""How many lines of Python a guard may execute for one answer."""
-PATIENCE_SECONDS: Final = 2.0
-"""How long a guard may take for one answer, where it does not execute lines."""
 
-_ENDING_SECONDS: Final = 0.25
-"""How long a function may take to end once it was stopped; one that catches that …"""
-_STOPS: Final = 25
-"""… is stopped anew so often, …"""
-_BETWEEN_STOPS_SECONDS: Final = 0.01
-"""… and waited for so long each time."""
-
-Function = Callable[[Prospect, Touch, datetime], object]
+GuardFunction = Callable[[Prospect, Touch, datetime], object]
+"""A custom guard. It should return ``GuardDelay | Veto | None``; the caller checks that."""
 
 
 class GuardFailed(Exception):
-    """A guard gave no answer that counts; the message says why."""
+    """A guard gave no valid answer; the message says why, in one line."""
 
 
-class _TooLong(BaseException):
-    """Not an ``Exception``, so that a guard that catches those does not go on."""
+@lru_cache(maxsize=256)
+def resolve(name: str) -> GuardFunction:
+    """Return the function that a policy names.
 
-
-def resolve(name: str) -> Function:
-    """The function that a policy names.
+    Cached, because the engine asks for it with every touch, and finding an entry point reads the
+    metadata of every installed package. Failures are not cached: the name is looked up again.
 
     Args:
         name: ``"package.module:function"``, or the name of an entry point.
 
     Raises:
-        PolicyError: there is none, or it is no function.
+        PolicyError: the function is unknown, can't be imported, or can't be called.
     """
     try:
-        found = _import(name) if ":" in name else _entry_point(name)
+        found = _import(name) if ":" in name else _load_entry_point(name)
     except PolicyError:
         raise
-    except Exception as error:  # importing runs the module, which may do anything
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    except Exception as error:  # importing runs the module, which may raise anything
         raise PolicyError(
-            f"guard function {name!r} can't be loaded: {reason}",
-            'name an importable one, e.g. function = "our_team.guards:no_mondays"',
+            f"guard function {name!r} can't be loaded: {_first_line(error)}",
+            'give one that can be imported, e.g. function = "our_team.guards:no_mondays"',
         ) from None
     if not callable(found):
-        raise PolicyError(f"guard function {name!r} is a {type(found).__name__}", "name a function")
-    checked: Function = found
-    return checked
+        raise PolicyError(
+            f"guard function {name!r}: invalid {type(found).__name__}", "give a function"
+        )
+    function: GuardFunction = found
+    return function
 
 
 def _import(name: str) -> object:
     module, _, path = name.partition(":")
     found: Any = importlib.import_module(module)
-    for part in path.split("."):
-        found = getattr(found, part)
+    for attribute in path.split("."):
+        found = getattr(found, attribute)
     return found
 
 
-def _entry_point(name: str) -> object:
-    from importlib import metadata  # slow to load, and most policies have no guard of their own
+def _load_entry_point(name: str) -> object:
+    from importlib import metadata  # slow to load, and most policies have no custom guard
 
     known = {point.name: point for point in metadata.entry_points(group=ENTRY_POINTS)}
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else 'write it as "package.module:function"'
-        raise PolicyError(f"guard function {name!r} is no entry point of {ENTRY_POINTS}", hint)
+        raise PolicyError(f"guard function: unknown entry point {name!r} of {ENTRY_POINTS}", hint)
     return known[name].load()
 
 
-class _Hung:
-    """What this process knows of a function: whether a call of it was left behind."""
-
-    __slots__ = ("function", "hung")
-
-    def __init__(self, function: Function) -> None:
-        self.function = function
-        self.hung = False
-
-
-@lru_cache(maxsize=256)
-def _known(name: str) -> _Hung:
-    return _Hung(resolve(name))
-
-
 def ask(name: str, prospect: Prospect, touch: Touch, at: datetime) -> GuardDelay | Veto | None:
-    """The answer of the function ``name`` about ``touch`` at ``at``.
+    """Return what the guard ``name`` answers about ``touch`` at ``at``.
+
+    Args:
+        name: as the policy names the function.
+        prospect: whom the touch is for.
+        touch: what is to be done.
+        at: when; aware, in UTC.
 
     Raises:
-        GuardFailed: it can't be loaded, raised, hung, or answered something that is no answer.
+        GuardFailed: the function can't be loaded, raised, or returned an invalid answer.
     """
     try:
-        known = _known(name)
+        function = resolve(name)
     except PolicyError as error:
         raise GuardFailed(error.what) from None
-    if known.hung:
-        raise GuardFailed("it hung before, and is not asked again by this process")
-    call = _Call(known.function, prospect, touch, at)
-    # A daemon, so that one that hangs does not keep the process from ending.
-    thread = threading.Thread(target=call.run, name=f"guard {name}", daemon=True)
-    thread.start()
-    if not call.settled.wait(PATIENCE_SECONDS) or call.left < 0:
-        known.hung = not _stopped(thread)
-    if call.left < 0:
-        raise GuardFailed(f"it ran for more than {MAX_LINES} lines")
-    if call.failure is not None:
-        raise GuardFailed(call.failure)
-    if not call.answered:
-        known.hung = True
-        raise GuardFailed(f"it did not answer within {PATIENCE_SECONDS:g} seconds")
-    return _answer(call.answer)
+    return call(function, prospect, touch, at)
 
 
-class _Call:
-    """One call of a function, with its budget of lines.
+def call(
+    function: GuardFunction, prospect: Prospect, touch: Touch, at: datetime
+) -> GuardDelay | Veto | None:
+    """Call a guard and check its answer; arguments and errors as for :func:`ask`."""
+    try:
+        answer = function(prospect, touch, at)
+    except Exception as error:
+        raise GuardFailed(f"it raised {_first_line(error)}") from None
+    return _checked(answer)
 
-    Attributes:
-        left: how many lines it may still execute; less than 0: it went on beyond its budget.
-        answered: whether it came to its end.
-        answer: what it answered.
-        failure: what it raised, for a reader.
-        settled: set once it is clear how it ends.
+
+def _first_line(error: Exception) -> str:
+    """Word an exception in one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _checked(answer: object) -> GuardDelay | Veto | None:
+    """Return ``answer`` with its time in UTC, or raise :class:`GuardFailed` if it is invalid.
+
+    Python does not check type hints, and an invalid value would fail far from here: where times
+    are compared, or where a decision is encoded.
     """
-
-    def __init__(self, function: Function, *asked: Any) -> None:
-        self.left = MAX_LINES
-        self.answered = False
-        self.answer: object = None
-        self.failure: str | None = None
-        self.settled = threading.Event()
-        self._function = function
-        self._asked = asked
-
-    def run(self) -> None:
-        """Make the call, in the thread that is its own."""
-        sys.settrace(self._count)
-        try:
-            self.answer = self._function(*self._asked)
-            self.answered = True
-        except _TooLong:
-            pass  # `left` says so, or nobody waits any more
-        except BaseException as error:
-            said = f"{type(error).__name__}: {error}".splitlines()
-            self.failure = f"it raised {said[0] if said else type(error).__name__}"
-        finally:
-            sys.settrace(None)
-            self.settled.set()
-
-    def _count(self, frame: FrameType, event: str, argument: Any) -> Any:
-        self.left -= 1
-        if self.left < 0:
-            self.settled.set()
-            raise _TooLong  # which ends the tracing, also where the function catches it
-        return self._count
-
-
-def _stopped(thread: threading.Thread) -> bool:
-    """Raise :class:`_TooLong` in ``thread`` until it ends; whether it does.
-
-    Sooner or later that falls between two ``try`` statements; what waits inside one call of the
-    system does not notice.
-    """
-    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    thread.join(_ENDING_SECONDS)
-    for _ in range(_STOPS):
-        if thread.ident is None or not thread.is_alive():
-            return True
-        raise_in(ctypes.c_ulong(thread.ident), ctypes.py_object(_TooLong))
-        thread.join(_BETWEEN_STOPS_SECONDS)
-    return not thread.is_alive()
-
-
-def _answer(answer: object) -> GuardDelay | Veto | None:
     if answer is None:
         return None
     if not isinstance(answer, GuardDelay | Veto):
-        raise GuardFailed(f"it answered {answer!r:.60}, neither Delay, Veto nor None")
+        raise GuardFailed(f"it answered {answer!r:.60}, neither GuardDelay, Veto nor None")
     because: object = answer.because
     events: object = answer.events
     if not isinstance(because, str):
-        raise GuardFailed(f"it says because {because!r:.60}, which is no text")
-    if not isinstance(events, tuple) or not all(type(one) is int for one in events):
-        raise GuardFailed(f"it names the events {events!r:.60}, which are no versions")
-    if isinstance(answer, GuardDelay):
-        until: object = answer.until
-        if not _is_aware(until):
-            raise GuardFailed(f"it delays until {until!r:.60}, which is no aware instant")
-        # In UTC, so that no zone of its own is asked anything later.
-        return GuardDelay(answer.until.astimezone(UTC), because, events)
-    return answer
+        raise GuardFailed(f"it says because {because!r:.60}, which is not a text")
+    if not isinstance(events, tuple) or not all(type(version) is int for version in events):
+        raise GuardFailed(f"it names the events {events!r:.60}, which are not event versions")
+    if isinstance(answer, Veto):
+        return answer
+    until: object = answer.until
+    if not _is_aware(until):
+        raise GuardFailed(f"it delays until {until!r:.60}, which is not an aware datetime")
+    # In UTC, so that a zone class of the team's own is never asked again.
+    return GuardDelay(answer.until.astimezone(UTC), because, events)
 
 
 def _is_aware(instant: object) -> bool:
     try:
-        if isinstance(instant, datetime) and instant.utcoffset() is None:
+        if not isinstance(instant, datetime) or instant.utcoffset() is None:
             return False
-        return isinstance(instant, datetime) and instant.astimezone(UTC) == instant
-    except Exception:  # a zone of its own may do anything
+        return instant.astimezone(UTC) == instant
+    except Exception:  # a zone class of the team's own may raise anything
         return False

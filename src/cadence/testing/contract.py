@@ -13,12 +13,13 @@ with one sentence and a minimal history, one event a line, as ``cadence import``
 from __future__ import annotations
 
 import inspect
-import sys
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, Verbosity, given, settings
@@ -31,7 +32,7 @@ from cadence.engine.loop import decision_for
 from cadence.errors import PolicyError
 from cadence.messages import check_scripts
 from cadence.policy import guard_runner
-from cadence.policy.guard_runner import GuardFailed
+from cadence.policy.guard_runner import GuardFailed, GuardFunction
 from cadence.policy.loader import builtin, parse
 from cadence.policy.model import Policy
 from cadence.policy.touch import GuardDelay, Touch, Veto
@@ -43,7 +44,16 @@ from cadence.testing.strategies import History, Moment, histories
 
 __all__ = ["GuardContract", "PolicyContract"]
 
-Guard = Callable[[Any, Touch, datetime], object]
+_PATIENCE_SECONDS: Final = 2.0
+"""A guard that takes longer than this for one answer is taken to hang."""
+_SLOW_SECONDS: Final = 0.05
+"""A guard may take this long for one answer: the due list asks once or more for each prospect."""
+_TRIALS: Final = 5
+"""A slow answer is timed so often, and its fastest time counts: the machine may be busy."""
+
+_HANGING: Final[list[GuardFunction]] = []
+"""Guards that hung: each still runs in a thread, and a second one would slow every other test."""
+
 _Drawn = TypeVar("_Drawn")
 
 
@@ -56,10 +66,21 @@ class _Broken(Exception):
         self.events = events
 
 
-def _fail(sentence: str, events: tuple[Event, ...] = ()) -> None:
+class _Hung(BaseException):
+    """A guard does not return. Not an ``Exception``: Hypothesis would call it again and again."""
+
+    def __init__(self, sentence: str, events: tuple[Event, ...]) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.events = events
+
+
+def _fail(
+    sentence: str, events: tuple[Event, ...] = (), title: str = "The shortest history found:"
+) -> None:
     lines = [encode_line(event).decode() for event in events]
     if lines:
-        sentence = "\n".join([sentence, "", "The shortest history found:", *lines])
+        sentence = "\n".join([sentence, "", title, *lines])
     pytest.fail(sentence, pytrace=False)
 
 
@@ -127,6 +148,8 @@ def _search(
 
     try:
         each()
+    except _Hung as hung:
+        _fail(hung.sentence, hung.events, "The history:")
     except Exception:
         if not last:
             raise
@@ -227,15 +250,15 @@ class GuardContract:
     examples: ClassVar[int] = 60
 
     @pytest.fixture
-    def function(self) -> Guard:
+    def function(self) -> GuardFunction:
         """The guard itself."""
         found: Any = inspect.getattr_static(type(self), "guard")
         found = found.__func__ if isinstance(found, staticmethod) else found
-        checked: Guard = guard_runner.resolve(found) if isinstance(found, str) else found
+        checked: GuardFunction = guard_runner.resolve(found) if isinstance(found, str) else found
         return checked
 
-    def test_it_answers_and_does_not_raise(self, function: Guard) -> None:
-        """Delay, Veto or None, within its budget, whomever it is asked about."""
+    def test_it_answers_and_does_not_raise(self, function: GuardFunction) -> None:
+        """It returns GuardDelay, Veto or None, whatever prospect it is asked about."""
 
         def look(moment: Moment, touch: Touch, at: datetime) -> str | None:
             try:
@@ -246,7 +269,7 @@ class GuardContract:
 
         self._everywhere(look)
 
-    def test_it_says_the_same_when_asked_the_same(self, function: Guard) -> None:
+    def test_it_says_the_same_when_asked_the_same(self, function: GuardFunction) -> None:
         """No clock, no chance, no memory."""
 
         def look(moment: Moment, touch: Touch, at: datetime) -> str | None:
@@ -255,7 +278,7 @@ class GuardContract:
 
         self._everywhere(look)
 
-    def test_it_never_asks_for_a_time_that_has_come(self, function: Guard) -> None:
+    def test_it_never_asks_for_a_time_that_has_come(self, function: GuardFunction) -> None:
         """The engine would take no notice; somebody meant something else."""
 
         def look(moment: Moment, touch: Touch, at: datetime) -> str | None:
@@ -266,7 +289,7 @@ class GuardContract:
 
         self._everywhere(look)
 
-    def test_its_delays_come_to_an_end(self, function: Guard) -> None:
+    def test_its_delays_come_to_an_end(self, function: GuardFunction) -> None:
         """Asked again after each delay, it lets the touch pass in the end."""
 
         def look(moment: Moment, touch: Touch, at: datetime) -> str | None:
@@ -282,7 +305,7 @@ class GuardContract:
 
         self._everywhere(look)
 
-    def test_it_lets_the_polite_exit_pass(self, function: Guard) -> None:
+    def test_it_lets_the_polite_exit_pass(self, function: GuardFunction) -> None:
         """A way out is owed to them; vetoed, it is left to the owner."""
 
         def look(moment: Moment, touch: Touch, at: datetime) -> str | None:
@@ -291,6 +314,21 @@ class GuardContract:
                 if isinstance(answer, Veto):
                     return f"it vetoes the polite exit: {answer.because}"
             return None
+
+        self._everywhere(look)
+
+    def test_it_answers_within_50_ms(self, function: GuardFunction) -> None:
+        """It runs in the process that asks, and nothing stops it there."""
+
+        def look(moment: Moment, touch: Touch, at: datetime) -> str | None:
+            taken: list[float] = []
+            while len(taken) < _TRIALS:
+                began = time.perf_counter()
+                _answer(function, moment, touch, at)
+                taken.append(time.perf_counter() - began)
+                if taken[-1] <= _SLOW_SECONDS:
+                    return None
+            return f"it takes {min(taken) * 1000:.0f} ms to answer; the limit is 50 ms"
 
         self._everywhere(look)
 
@@ -304,10 +342,14 @@ class GuardContract:
                 if touch is None or planned is None:
                     continue
                 for at in (planned, planned + timedelta(minutes=odd)):
-                    wrong = look(moment, touch, at)
+                    about = f"the guard, about {touch.step} at {_shown(at)}"
+                    events = history.events[: moment.events]
+                    try:
+                        wrong = look(moment, touch, at)
+                    except TimeoutError as hung:
+                        raise _Hung(f"{about}: {hung}", events) from None
                     if wrong is not None:
-                        sentence = f"the guard, about {touch.step} at {_shown(at)}: {wrong}"
-                        raise _Broken(sentence, history.events[: moment.events])
+                        raise _Broken(f"{about}: {wrong}", events)
 
         odd_hours = st.integers(-48 * 60, 48 * 60)
         _search(self.examples, st.tuples(histories(builtin(), most=12), odd_hours), each)
@@ -317,17 +359,40 @@ def _shown(at: datetime) -> str:
     return f"{at.astimezone(UTC):%a %Y-%m-%d %H:%M} UTC"
 
 
-def _ask(function: Guard, moment: Moment, touch: Touch, at: datetime) -> GuardDelay | Veto | None:
-    """Its answer, called as the engine calls it: within its budget, and trusted with nothing."""
-    name = f"guard_{id(function)}"
-    setattr(sys.modules[__name__], name, function)  # kept, so that no other gets its id
-    return guard_runner.ask(f"{__name__}:{name}", moment.prospect, touch, at)
+def _ask(
+    function: GuardFunction, moment: Moment, touch: Touch, at: datetime
+) -> GuardDelay | Veto | None:
+    """Its answer, checked as the engine checks it; ``TimeoutError`` where it hangs.
+
+    The call has a thread of its own here, so that a guard that never returns does not hang the
+    team's tests too. The thread is a daemon: it does not keep the process from ending.
+    """
+    answered: list[GuardDelay | Veto | None] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            answered.append(guard_runner.call(function, moment.prospect, touch, at))
+        except BaseException as error:
+            failed.append(error)
+
+    if function in _HANGING:
+        raise TimeoutError("it hung before, and is not called again")
+    thread = threading.Thread(target=run, name="guard under test", daemon=True)
+    thread.start()
+    thread.join(_PATIENCE_SECONDS)
+    if failed:
+        raise failed[0]
+    if not answered:
+        _HANGING.append(function)
+        raise TimeoutError(f"it did not answer within {_PATIENCE_SECONDS:g} seconds")
+    return answered[0]
 
 
 def _answer(
-    function: Guard, moment: Moment, touch: Touch, at: datetime
+    function: GuardFunction, moment: Moment, touch: Touch, at: datetime
 ) -> GuardDelay | Veto | None:
-    """Its answer; that it gave none that counts is another test's to tell."""
+    """Its answer, ``None`` for an invalid one, which another test tells."""
     try:
         return _ask(function, moment, touch, at)
     except GuardFailed:
