@@ -29,9 +29,9 @@ from cadence.domain.stages import (
 SRC = Path(stages.__file__).parents[1]
 CELLS = [(stage, signal) for stage in Stage for signal in Signal]
 ATTEMPTS = [Signal(f"attempt_{stage}") for stage in OUTREACH]
-CONTACTS = (Signal.RESPONSE, Signal.RESPONSE_BEFORE_APPOINTMENT)
+RESPONSES = (Signal.RESPONSE, Signal.RESPONSE_BEFORE_APPOINTMENT)
 OPT_INS = (Signal.OPT_IN, Signal.OPT_IN_WON, Signal.OPT_IN_LOST)
-BEYOND_CONTACT = (Stage.OPTED_OUT, Stage.WON, Stage.LOST)
+BEYOND_RESPONSE = (Stage.OPTED_OUT, Stage.WON, Stage.LOST)
 LINE = (
     "new",
     "scheduled",
@@ -121,7 +121,7 @@ def test_no_row_of_attempts_moves_backwards(signals):
 
 
 @pytest.mark.parametrize("stage", OUTREACH)
-@pytest.mark.parametrize("signal", [s for s in Signal if s not in CONTACTS + OPT_INS])
+@pytest.mark.parametrize("signal", [s for s in Signal if s not in RESPONSES + OPT_INS])
 def test_within_a_silence_outreach_is_left_forward_or_for_an_end(stage, signal):
     after = follow(stage, signal)
     ends = (*ENDED, Stage.OPTED_OUT)
@@ -161,18 +161,18 @@ def test_a_note_is_in_order_everywhere_and_moves_nothing(stage):
 
 
 @pytest.mark.parametrize("stage", Stage)
-def test_a_contact_leads_to_engaged_from_anywhere_but_opted_out_won_and_lost(stage):
-    expected = stage if stage in BEYOND_CONTACT else Stage.ENGAGED
+def test_a_response_leads_to_engaged_from_anywhere_but_opted_out_won_and_lost(stage):
+    expected = stage if stage in BEYOND_RESPONSE else Stage.ENGAGED
     cell = look_up(stage, Signal.RESPONSE)
     assert cell.move is not Move.REFUSE
     assert cell.stage is expected
 
 
 @pytest.mark.parametrize("stage", Stage)
-def test_a_contact_before_the_appointment_keeps_or_brings_back_scheduled(stage):
+def test_a_response_before_the_appointment_keeps_or_brings_back_scheduled(stage):
     cell = look_up(stage, Signal.RESPONSE_BEFORE_APPOINTMENT)
     assert cell.move is not Move.REFUSE
-    assert cell.stage is (stage if stage in BEYOND_CONTACT else Stage.SCHEDULED)
+    assert cell.stage is (stage if stage in BEYOND_RESPONSE else Stage.SCHEDULED)
 
 
 @pytest.mark.parametrize("stage", Stage)
@@ -195,7 +195,7 @@ def test_an_opt_in_leads_back_to_engaged_or_to_the_end_the_file_had():
 
 @pytest.mark.parametrize("signal", OPT_INS)
 @pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.OPTED_OUT])
-def test_an_opt_in_without_an_opt_out_is_a_contact(stage, signal):
+def test_an_opt_in_without_an_opt_out_is_a_response(stage, signal):
     assert follow(stage, signal) is follow(stage, Signal.RESPONSE)
 
 
@@ -213,12 +213,12 @@ def test_the_first_of_won_and_lost_counts(stage, signal):
         (Signal.END_CLOSED, Stage.CLOSED),
     ],
 )
-@pytest.mark.parametrize("stage", [s for s in Stage if s not in BEYOND_CONTACT])
+@pytest.mark.parametrize("stage", [s for s in Stage if s not in BEYOND_RESPONSE])
 def test_an_end_ends_every_open_file_and_won_or_lost_also_a_closed_one(stage, signal, end):
     assert follow(stage, signal) is end
 
 
-@pytest.mark.parametrize("stage", [*OUTREACH, Stage.CLOSED, *BEYOND_CONTACT])
+@pytest.mark.parametrize("stage", [*OUTREACH, Stage.CLOSED, *BEYOND_RESPONSE])
 def test_outside_new_engaged_and_scheduled_an_appointment_changes_nothing(stage):
     assert follow(stage, Signal.APPOINTED) is stage
 

@@ -22,6 +22,6 @@ def test_outreach_is_drawn_inside_its_box_step_by_step() -> None:
         "concern --> nurture",
         "nurture --> polite_exit",
     ]
-    assert "outreach --> engaged: contact" in after
+    assert "outreach --> engaged: response" in after
     assert "new --> spaced: attempt_spaced" in after
     assert "spaced --> engaged" not in mermaid()

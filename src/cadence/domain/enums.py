@@ -1,4 +1,4 @@
-"""The base of every set of fixed words: channels, stages, rules."""
+"""Define the base of every fixed set of words: channels, stages, rules."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["StrEnum"]
 
 
 class StrEnum(enum.StrEnum):
-    """A word out of a fixed set; equal to, and hashed like, the plain string.
+    """A word from a fixed set, equal to the plain string and hashed like it.
 
-    The standard library hashes an enum member by its name in Python code, on every look-up; stages
-    and signals are looked up with every event.
+    ``enum.StrEnum`` hashes a member in Python code. Stages and signals are looked up with every
+    event, and the string's own hash is several times as fast.
     """
 
     __hash__ = str.__hash__

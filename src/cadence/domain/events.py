@@ -1,9 +1,9 @@
-"""What can happen to a prospect: the events, in the past tense, as frozen structs.
+"""Define the events that can happen to a prospect, in the past tense, as frozen structs.
 
-An :class:`Event` is an envelope (whose, which version, when) around one piece of *data* (what).
-The data types are the vocabulary of section 4 of the design; a fact is never refused, so nothing
-here judges: these are shapes. Instants are aware and in UTC. Optional fields are ``None`` when
-not given and are then left out of the JSON.
+An :class:`Event` is an envelope (prospect, version, times) around its *data* (what happened). The
+data types are those of section 4 of the design. They are shapes and judge nothing, because a fact
+is never refused. Instants are aware and in UTC. Optional fields are ``None`` where they are not
+given, and the JSON leaves them out.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ PolicyVersion = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 
 
 class Channel(StrEnum):
-    """A way to reach a person."""
+    """A means of reaching a person."""
 
     CALL = "call"
     EMAIL = "email"
@@ -89,7 +89,7 @@ class Disposition(StrEnum):
 
 
 DELIVERED: Final = frozenset({Disposition.SENT, Disposition.VOICEMAIL_LEFT, Disposition.CONNECTED})
-"""Dispositions after which the prospect has our message (charter rule ``polite_exit``)."""
+"""Dispositions after which the prospect has our message (invariant ``polite_exit``)."""
 
 
 class AttemptStage(StrEnum):
@@ -185,7 +185,7 @@ class _Data(
 
 
 class ProspectAdded(_Data, frozen=True):
-    """A person we mean to follow up with. ``timezone``: an IANA name, or several candidates."""
+    """A person to follow up with was added. ``timezone``: an IANA name, or several candidates."""
 
     name: str
     timezone: str | Zones
@@ -197,7 +197,7 @@ class ProspectAdded(_Data, frozen=True):
 
 
 class ProspectUpdated(_Data, frozen=True):
-    """Corrections; ``None`` leaves a field as it was."""
+    """Fields of the prospect were corrected; ``None`` leaves a field as it was."""
 
     name: str | None = None
     timezone: str | Zones | None = None
@@ -207,7 +207,7 @@ class ProspectUpdated(_Data, frozen=True):
 
 
 class ContactPointAdded(_Data, frozen=True):
-    """Another way to reach them."""
+    """We learnt another contact point of theirs."""
 
     channel: Channel
     address: NonEmpty
@@ -215,7 +215,7 @@ class ContactPointAdded(_Data, frozen=True):
 
 
 class ContactPointFailed(_Data, frozen=True):
-    """A contact point that does not reach them; never used again (rule ``contact_point``)."""
+    """A contact point did not reach them; it is never used again (rule ``contact_point``)."""
 
     channel: Channel
     address: NonEmpty
@@ -223,26 +223,26 @@ class ContactPointFailed(_Data, frozen=True):
 
 
 class GuidelinesAgreed(_Data, frozen=True):
-    """They know that we will follow up, and that they may say no."""
+    """They agreed that we follow up, and know that they may say no."""
 
     note: str | None = None
 
 
 class PreferenceStated(_Data, frozen=True):
-    """The channel or the local hours (``"18:00-20:00"``) they prefer."""
+    """They named the channel or the local hours (``"18:00-20:00"``) that they prefer."""
 
     channel: Channel | None = None
     hours: str | None = None
 
 
 class InterestNoted(_Data, frozen=True):
-    """What they care about, in their words."""
+    """They said what they care about; ``text`` is in their words."""
 
     text: str
 
 
 class ValueNoted(_Data, frozen=True):
-    """A reason worth a call; each is used once."""
+    """We noted a reason worth a call; each is used once."""
 
     id: str
     text: str
@@ -250,23 +250,24 @@ class ValueNoted(_Data, frozen=True):
 
 
 class AppointmentSet(_Data, frozen=True):
-    """We will call at exactly this instant."""
+    """We agreed on a call at exactly this instant."""
 
     at: Aware
 
 
 class AppointmentCancelled(_Data, frozen=True):
-    """The standing appointment is off."""
+    """The appointment was called off."""
 
 
 class AttemptMade(_Data, frozen=True, tag="AttemptMade.2"):
-    """We tried. What was decided then is kept with it, so an edited policy can't rewrite it.
+    """We made an attempt. What was decided then is kept with it.
 
-    ``stage`` and ``step``: the place it took; ``touch``: the id of the touch it carried out;
-    ``gap``: distance to the attempt before it, as measured then; ``value``: id of the value used;
-    ``broke``: ids of the rules it broke; ``why``: the reason given for going off policy (the
-    design's table has no field for it, and an auditor asks; ADR 0002).
-    Stored shape 2: shape 1 knew one channel an attempt (``store/upcast.py``).
+    So a policy that is edited later can't rewrite it. ``stage`` and ``step``: the place it took in
+    the plan. ``touch``: the id of the touch it carried out. ``gap``: the distance to the attempt
+    before it, as measured then. ``value``: the id of the value used. ``broke``: the ids of the
+    rules it broke. ``why``: the reason given for going off policy (ADR 0002).
+
+    This is stored shape 2; shape 1 had one channel an attempt, and the store converts it.
     """
 
     parts: Annotated[tuple[Part, ...], msgspec.Meta(min_length=1)]
@@ -281,24 +282,24 @@ class AttemptMade(_Data, frozen=True, tag="AttemptMade.2"):
 
     @property
     def connected(self) -> bool:
-        """Whether any part reached the person: then this is a conversation, and a contact."""
+        """Whether a part reached the person: the attempt is then a conversation, and a response."""
         return Disposition.CONNECTED in [part.disposition for part in self.parts]
 
     @property
     def has_call(self) -> bool:
-        """Whether a call is among the parts (what the cap on spaced calls counts)."""
+        """Whether a call is among the parts, for the cap on spaced calls (``spaced_cap``)."""
         return Channel.CALL in [part.channel for part in self.parts]
 
 
 class ReplyReceived(_Data, frozen=True):
-    """They answered."""
+    """They replied."""
 
     channel: Channel
     intent: Intent | None = None
 
 
 class AutoReplyReceived(_Data, frozen=True):
-    """Out of office. Suspends, is not a contact; without ``until``, for five business days."""
+    """An out-of-office reply came: no response, it suspends until ``until`` or 5 business days."""
 
     channel: Channel
     until: Aware | None = None
@@ -311,26 +312,26 @@ class PauseRequested(_Data, frozen=True):
 
 
 class ReferralGiven(_Data, frozen=True):
-    """They named somebody else to talk to."""
+    """They named another person to talk to."""
 
     name: str
     contact_points: tuple[ContactPoint, ...] = ()
 
 
 class OptOutRequested(_Data, frozen=True):
-    """They want no more of this channel, or (``None``) of us."""
+    """They asked for no more messages on this channel, or (``None``) on any."""
 
     channel: Channel | None = None
 
 
 class OptedBackIn(_Data, frozen=True):
-    """They take an opt-out back, for one channel or (``None``) for all."""
+    """They took an opt-out back, for one channel or (``None``) for all."""
 
     channel: Channel | None = None
 
 
 class PolicyAdopted(_Data, frozen=True):
-    """The prospect is moved to this policy; ``not_before``: the time already promised."""
+    """The prospect moved to this policy; ``not_before``: the time already promised."""
 
     name: str
     version: PolicyVersion
@@ -339,13 +340,13 @@ class PolicyAdopted(_Data, frozen=True):
 
 
 class FollowUpEnded(_Data, frozen=True):
-    """The file is won, lost or closed."""
+    """The follow-up ended as won, lost or closed."""
 
     reason: EndReason
 
 
 class FollowUpReopened(_Data, frozen=True):
-    """An ended file is taken up again; outreach waits for a contact."""
+    """An ended follow-up was taken up again; outreach waits for a response."""
 
     why: str
 
@@ -372,19 +373,25 @@ Data = (
     | FollowUpEnded
     | FollowUpReopened
 )
-"""What an event says happened."""
+"""The data of an event: what happened."""
 
 DATA_TYPES: Final[dict[str, type[Data]]] = {cls.__name__: cls for cls in Data.__args__}
-"""The event types by the name that JSON and the database use, independent of Python paths."""
+"""The event types by their names in JSON and in the database."""
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One event of one prospect.
 
-    ``version`` counts 1, 2, … without holes. ``occurred_at`` is when it happened,
-    ``recorded_at`` when we learnt of it. ``by`` is who recorded it, ``correlation`` what it
-    belongs to, ``command_id`` the command it came from (repeating that has no second effect).
-    ``uncertain`` says why ``occurred_at``, and so its place among the others, is not certain.
+    Attributes:
+        prospect: the id of the prospect, whose stream it belongs to.
+        version: its place in that stream: 1, 2, … without holes.
+        occurred_at: when it happened; aware, in UTC.
+        recorded_at: when we learnt of it; aware, in UTC.
+        data: what happened.
+        by: who recorded it.
+        correlation: what it belongs to, such as a campaign.
+        command_id: the command it came from; repeating that command has no second effect.
+        uncertain: why ``occurred_at`` is not certain.
     """
 
     prospect: str
@@ -410,5 +417,5 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
 
 def type_name(data: Data) -> str:
-    """The stable name of an event's type, e.g. ``"AttemptMade"``."""
+    """Return the stable name of an event's type, e.g. ``"AttemptMade"``."""
     return type(data).__name__

@@ -1,35 +1,37 @@
-"""Where a prospect stands: the stages, and the only file that says how one leads to another.
+"""Define the stages of a prospect, and how one leads to another.
 
     new → scheduled → on_time → ten_minutes → half_day → spaced (≤ 6) → concern → nurture
         → polite_exit → closed
 
-and beside that line ``engaged`` (a contact ended the silence), ``won``, ``lost``, ``opted_out``.
+and beside that line ``engaged`` (a response ended the silence), ``won``, ``lost``, ``opted_out``.
 
 The art of following up is old, and the stages are its steps in order. You call exactly when you
-said you would (``on_time``); exactly ten minutes later, because they may be on their way to the
-phone (``ten_minutes``); after half a day, because something came up (``half_day``); then a few
-times with business days between (``spaced``); you ask once, late, whether they are all right
-(``concern``); you stay in touch with growing gaps (``nurture``); and you leave them a polite way
-out (``polite_exit``) before the file is ``closed``. Outreach only ever moves forward: somebody who
-has been asked whether they are all right must not be called ten minutes later. A policy may skip
-stages; none may go back. Only the prospect can turn the line around, by a contact.
+said you would (``on_time``). You call again exactly ten minutes later, because they may be on
+their way to the phone (``ten_minutes``), and after half a day, because something came up
+(``half_day``). Then you call a few times with business days between (``spaced``). You ask once,
+late, whether they are all right (``concern``). You stay in touch with growing gaps (``nurture``).
+You leave them a polite way out (``polite_exit``) before the follow-up is ``closed``.
 
-How an event becomes a *signal*. The machine does not look at data. ``domain/fold.py`` turns each
-event into one signal (an attempt at stage ``spaced`` is ``attempt_spaced``; a conversation is
-``contact``; a note is ``noted``, which moves nothing anywhere, so the fold does not even ask), and
-this file says what the signal does.
+Outreach only ever moves forward: a prospect who was asked whether they are all right must not be
+called ten minutes later. A policy may skip stages; none may go back. Only the prospect can turn
+the line around, by a response.
+
+How an event becomes a *signal*: the machine does not look at data. ``domain/fold.py`` turns each
+event into one signal. An attempt at stage ``spaced`` is ``attempt_spaced``, and a conversation is
+``response``. A note is ``noted``, which moves no stage, so the fold skips it. This module says
+what each signal does.
 
 What a cell of the table says:
 
 * **go**: the stage changes.
 * **stay**: the signal is in order and leaves the stage as it is.
-* **refuse**: it is not for us to do that here. ``engine/commands.py`` refuses the command before
-  any event exists. A *fact* that says it happened all the same is recorded, and folding it
-  leaves the stage as it is: folding never fails.
+* **refuse**: we may not do that here. ``engine/commands.py`` refuses the command before any event
+  exists. A *fact* that says it happened all the same is recorded, and folding it leaves the stage
+  as it is: folding never fails.
 
-``transitions`` holds the one definition (:data:`DEFINITION`, handed to one shared ``Machine`` in
-:func:`machine`). Nobody pays for its trigger machinery on the way of the data: :data:`TABLE` is
-compiled from that machine once, at import, and a test drives every cell through both.
+``transitions`` holds the one definition (:data:`DEFINITION`, given to one shared ``Machine`` in
+:func:`machine`). One of its triggers takes some 35 times as long as a look-up. So the fold uses
+:data:`TABLE`, compiled from that machine at import; a test drives every cell through both.
 """
 
 from __future__ import annotations
@@ -80,7 +82,7 @@ class Stage(StrEnum):
 
 
 class Signal(StrEnum):
-    """What an event means to the machine."""
+    """What an event means to the stage machine."""
 
     ATTEMPT_ON_TIME = "attempt_on_time"
     ATTEMPT_TEN_MINUTES = "attempt_ten_minutes"
@@ -90,15 +92,15 @@ class Signal(StrEnum):
     ATTEMPT_NURTURE = "attempt_nurture"
     ATTEMPT_POLITE_EXIT = "attempt_polite_exit"
     ATTEMPT_EXTRA = "attempt_extra"
-    RESPONSE = "contact"
-    RESPONSE_BEFORE_APPOINTMENT = "contact_before_appointment"
+    RESPONSE = "response"
+    RESPONSE_BEFORE_APPOINTMENT = "response_before_appointment"
     OPT_OUT = "opt_out"
     OPT_IN = "opt_in"
     OPT_IN_WON = "opt_in_won"
     OPT_IN_LOST = "opt_in_lost"
     APPOINTED = "appointed"
     CANCELLED = "cancelled"
-    CANCELLED_BEFORE_RESPONSE = "cancelled_before_contact"
+    CANCELLED_BEFORE_RESPONSE = "cancelled_before_response"
     END_WON = "end_won"
     END_LOST = "end_lost"
     END_CLOSED = "end_closed"
@@ -107,7 +109,7 @@ class Signal(StrEnum):
 
 
 class Move(StrEnum):
-    """What a cell of the table says."""
+    """Whether a signal changes the stage, leaves it, or is refused."""
 
     GO = "go"
     STAY = "stay"
@@ -115,7 +117,7 @@ class Move(StrEnum):
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """One cell: the move, and the stage after it."""
+    """What one signal does at one stage: the move, and the stage after it."""
 
     move: Move
     stage: Stage
@@ -130,17 +132,17 @@ OUTREACH: Final = (
     Stage.NURTURE,
     Stage.POLITE_EXIT,
 )
-"""The stages at which we are the ones who try, in their order."""
+"""The stages of our own attempts, in their order."""
 
 ENDED: Final = (Stage.CLOSED, Stage.WON, Stage.LOST)
-"""The stages of a file that is done with."""
+"""The stages of a follow-up that has ended."""
 
 _ALL: Final = tuple(Stage)
 _RANK: Final = {stage: position for position, stage in enumerate(Stage)}
 
-# A stage that is made of several touches: another attempt there is in order. Every other outreach
-# stage is one touch. The polite exit repeats only because an undelivered one goes to the next
-# channel; the charter, not the machine, knows whether it was delivered.
+# Stages of several touches: another attempt there is in order. Every other outreach stage is one
+# touch. The polite exit repeats because an undelivered one goes to the next channel; the
+# invariants, not the machine, know whether it was delivered.
 _REPEATED: Final = (Stage.SPACED, Stage.NURTURE, Stage.POLITE_EXIT)
 
 # An appointment's own steps need an appointment, so they can't be where outreach starts.
@@ -148,12 +150,12 @@ _NEEDS_APPOINTMENT: Final = (Stage.ON_TIME, Stage.TEN_MINUTES, Stage.HALF_DAY)
 
 
 def rank(stage: Stage) -> int:
-    """The position of ``stage`` in the forward order; only outreach ranks are compared."""
+    """Return the position of ``stage`` in the forward order; compare outreach stages only."""
     return _RANK[stage]
 
 
 class Row(TypedDict):
-    """One row of the definition, in the words of ``transitions``; ``dest`` ``None`` stays."""
+    """A row of :data:`DEFINITION`, in the words of ``transitions``; ``dest=None`` stays."""
 
     trigger: str
     source: Sequence[Stage]
@@ -161,11 +163,11 @@ class Row(TypedDict):
 
 
 def _outreach() -> list[Row]:
-    """Forward from everywhere that outreach may start or go on; never back."""
+    """Make the rows of our own attempts: forward from each stage, never back."""
     rows: list[Row] = []
     for goal in OUTREACH:
         trigger = f"attempt_{goal}"
-        # From an appointment on, every stage lies ahead: a step without a channel is passed over.
+        # From an appointment on, every stage lies ahead: a step without a channel is skipped.
         sources = [Stage.SCHEDULED, *(s for s in OUTREACH if _RANK[s] < _RANK[goal])]
         # Without one, an owner's own unanswered attempt is the first spaced call.
         if goal not in _NEEDS_APPOINTMENT:
@@ -180,18 +182,21 @@ def _others(*excluded: Stage) -> list[Stage]:
     return [stage for stage in _ALL if stage not in excluded]
 
 
-_BEYOND_CONTACT: Final = (Stage.OPTED_OUT, Stage.WON, Stage.LOST)
+_BEYOND_RESPONSE: Final = (Stage.OPTED_OUT, Stage.WON, Stage.LOST)
 
 
 def _opt_ins() -> list[Row]:
-    """Only they can take an opt-out back; the file then stands where it had ended."""
+    """Make the rows of opt-ins: back to where the follow-up stood before the opt-out.
+
+    The three triggers say where it had ended, which the fold knows and the machine does not.
+    """
     rows: list[Row] = []
     for trigger, end in (
         ("opt_in", Stage.ENGAGED),
         ("opt_in_won", Stage.WON),
         ("opt_in_lost", Stage.LOST),
     ):
-        fresh = _others(Stage.ENGAGED, *_BEYOND_CONTACT)
+        fresh = _others(Stage.ENGAGED, *_BEYOND_RESPONSE)
         rows += [
             {"trigger": trigger, "source": [Stage.OPTED_OUT], "dest": end},
             {"trigger": trigger, "source": fresh, "dest": Stage.ENGAGED},
@@ -201,14 +206,14 @@ def _opt_ins() -> list[Row]:
 
 
 def _ends() -> list[Row]:
-    """The first of won and lost counts; later facts are recorded and change nothing."""
+    """Make the rows of ends: the first of won and lost counts; later ones change nothing."""
     rows: list[Row] = []
     for trigger, end in (
         ("end_won", Stage.WON),
         ("end_lost", Stage.LOST),
         ("end_closed", Stage.CLOSED),
     ):
-        done = [*_BEYOND_CONTACT, *([Stage.CLOSED] if end is Stage.CLOSED else [])]
+        done = [*_BEYOND_RESPONSE, *([Stage.CLOSED] if end is Stage.CLOSED else [])]
         rows += [
             {"trigger": trigger, "source": _others(*done), "dest": end},
             {"trigger": trigger, "source": done, "dest": None},
@@ -222,52 +227,50 @@ DEFINITION: Final[list[Row]] = [
     # An extra counts in attempts, caps and gaps, but moves no stage. After an opt-out there is
     # nothing that we may do.
     {"trigger": "attempt_extra", "source": _others(Stage.OPTED_OUT), "dest": None},
-    # A contact ends the silence, from anywhere; also a closed file: they came back. Where a file
-    # was won, lost or opted out of, the contact is kept and gives the owner a task instead.
+    # A response ends the silence, from anywhere, also where the follow-up was closed: they came
+    # back. After won, lost or an opt-out the response is kept and gives the owner a task instead.
     {
-        "trigger": "contact",
-        "source": _others(Stage.ENGAGED, *_BEYOND_CONTACT),
+        "trigger": "response",
+        "source": _others(Stage.ENGAGED, *_BEYOND_RESPONSE),
         "dest": Stage.ENGAGED,
     },
-    {"trigger": "contact", "source": [Stage.ENGAGED, *_BEYOND_CONTACT], "dest": None},
+    {"trigger": "response", "source": [Stage.ENGAGED, *_BEYOND_RESPONSE], "dest": None},
     # "See you on Tuesday, then" does not call Tuesday off.
     {
-        "trigger": "contact_before_appointment",
-        "source": _others(Stage.SCHEDULED, *_BEYOND_CONTACT),
+        "trigger": "response_before_appointment",
+        "source": _others(Stage.SCHEDULED, *_BEYOND_RESPONSE),
         "dest": Stage.SCHEDULED,
     },
     {
-        "trigger": "contact_before_appointment",
-        "source": [Stage.SCHEDULED, *_BEYOND_CONTACT],
+        "trigger": "response_before_appointment",
+        "source": [Stage.SCHEDULED, *_BEYOND_RESPONSE],
         "dest": None,
     },
-    # An opt-out holds from anywhere, at once. Only they can take it back; the file then stands
-    # where it had ended, or is engaged.
+    # An opt-out holds from anywhere, at once. Only the prospect can take it back.
     {"trigger": "opt_out", "source": _others(Stage.OPTED_OUT), "dest": Stage.OPTED_OUT},
     {"trigger": "opt_out", "source": [Stage.OPTED_OUT], "dest": None},
     *_opt_ins(),
-    # An appointment needs somebody who agreed to it: in a silence we can't make one with ourselves.
+    # An appointment needs a prospect who agreed to it, so none can be made during a silence.
     {"trigger": "appointed", "source": [Stage.NEW, Stage.ENGAGED], "dest": Stage.SCHEDULED},
     {"trigger": "appointed", "source": [Stage.SCHEDULED], "dest": None},
     {"trigger": "cancelled", "source": [Stage.SCHEDULED], "dest": Stage.ENGAGED},
-    {"trigger": "cancelled_before_contact", "source": [Stage.SCHEDULED], "dest": Stage.NEW},
-    # Ends. The first of won and lost counts; later facts are recorded and change nothing. That a
-    # file may be closed for silence only after a polite exit is the charter's to refuse: somebody
-    # who closed one anyway has closed it, and no outreach may go on as if they hadn't.
+    {"trigger": "cancelled_before_response", "source": [Stage.SCHEDULED], "dest": Stage.NEW},
+    # That a follow-up may be closed for silence only after a polite exit is an invariant, and no
+    # business of the machine: an owner who closed it anyway has closed it, and outreach ends.
     *_ends(),
-    # A file taken up again gives its owner a task; `engaged` proposes nothing by itself.
+    # A reopened follow-up gives its owner a task; the policy proposes nothing at `engaged`.
     {"trigger": "reopened", "source": list(ENDED), "dest": Stage.ENGAGED},
-    # Everything that is only good to know.
+    # Everything that changes no stage anywhere.
     {"trigger": "noted", "source": list(_ALL), "dest": None},
 ]
 """The stage machine, in the words of ``transitions``: ``dest=None`` stays, no row refuses."""
 
 
 def machine(model: object | None = None) -> Machine:
-    """The shared ``transitions.Machine`` of :data:`DEFINITION`; never one per prospect.
+    """Build the ``transitions.Machine`` of :data:`DEFINITION`; one is shared by all prospects.
 
     Args:
-        model: an object to bind to it, for tests and drawings; none on the way of the data.
+        model: an object to bind to it, for tests and drawings; the fold binds none.
     """
     return Machine(
         model=model,
@@ -294,7 +297,7 @@ def _compile(source: Machine) -> dict[tuple[Stage, Signal], Cell]:
             if not rows:
                 table[stage, signal] = Cell(Move.REFUSE, stage)
                 continue
-            (row,) = rows  # one row says what a cell does
+            (row,) = rows  # a second row for the same cell is a mistake in DEFINITION
             if row.dest is None:
                 table[stage, signal] = Cell(Move.STAY, stage)
             else:
@@ -303,23 +306,23 @@ def _compile(source: Machine) -> dict[tuple[Stage, Signal], Cell]:
 
 
 TABLE: Final = _compile(machine())
-"""Every (stage, signal) cell; total."""
+"""The cell of every pair of stage and signal."""
 
 _NEXT: Final = {key: cell.stage for key, cell in TABLE.items()}
 
 
 def look_up(stage: Stage, signal: Signal) -> Cell:
-    """What ``signal`` does at ``stage``: go, stay or refuse, and the stage after it."""
+    """Return what ``signal`` does at ``stage``: go, stay or refuse, and the stage after it."""
     return TABLE[stage, signal]
 
 
 def follow(stage: Stage, signal: Signal) -> Stage:
-    """The stage after ``signal``; total, because a refused cell leaves the stage as it is."""
+    """Return the stage after ``signal``; a refused signal leaves the stage as it is."""
     return _NEXT[stage, signal]
 
 
 def mermaid() -> str:
-    """The diagram of the *go* cells, in Mermaid; ``docs/stages.md`` is generated from it.
+    """Draw the *go* cells in Mermaid, for the page on stages in the docs.
 
     An arrow that every outreach stage has is drawn once, from the box around them. Of the arrows
     that skip outreach stages forward only those into the first and to the next are drawn.
