@@ -22,7 +22,8 @@ from cadence.domain.events import Event
 from cadence.domain.stages import Stage
 from cadence.engine.decision import Verdict
 from cadence.store import Cadence
-from cadence.worktime.calendar import Week, work_calendar
+from cadence.worktime.calendar import work_calendar
+from cadence.worktime.hours import Week
 
 __all__ = ["NAME", "run"]
 

@@ -29,6 +29,7 @@ from cadence.domain.events import (
 )
 from cadence.policy import Policy, Rule
 from cadence.policy.loader import parse_text
+from cadence.worktime.hours import WEEKDAYS
 
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.zones[-1])
 
@@ -78,9 +79,7 @@ def guard(kind: str, *keys: str) -> str:
     return "\n".join(["[[guards]]", f'kind = "{kind}"', *keys, ""])
 
 
-WINDOW = guard(
-    "contact_window", *(f'{d} = ["10:00-13:00"]' for d in ("mon", "tue", "wed", "thu", "fri"))
-)
+WINDOW = guard("contact_window", *(f'{d} = ["10:00-13:00"]' for d in WEEKDAYS[:5]))
 CAP = guard("frequency_cap", "attempts = 2", "days = 10")
 PER_ADDRESS = guard("frequency_cap", "attempts = 1", "days = 20", 'per = "address"')
 QUIET_AFTER = guard("cool_down", 'after = "contact"', "lasts = { business_days = 5 }")

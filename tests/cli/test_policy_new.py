@@ -217,7 +217,7 @@ def test_nonsense_is_told_and_asked_again(folder: Path) -> None:
     said = bare(text)
     for wrong in ("'six' is none; give a whole number from 1 to 6", "'0' is none", "'-1' is none"):
         assert wrong in said
-    assert "'nine to five' are no hours" in said
+    assert "invalid hours 'nine to five'" in said
     assert "Traceback" not in said
     policy = parse(folder / "our-way.toml")
     assert [step.touches for step in policy.steps if step.id == "spaced"] == [4]

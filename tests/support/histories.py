@@ -21,6 +21,7 @@ from cadence.domain import (
 from cadence.engine import Command, Decision, decide
 from cadence.policy import Policy, Rule, builtin
 from cadence.policy.loader import parse_text
+from cadence.worktime.hours import WEEKDAYS
 
 __all__ = [
     "CALL",
@@ -135,7 +136,7 @@ def policy(steps: str, *, horizon: int = 45, calendar: str = "") -> Policy:
         horizon: in business days.
         calendar: further lines of the calendar.
     """
-    days = "\n".join(f'{day} = ["09:00-17:00"]' for day in ("mon", "tue", "wed", "thu", "fri"))
+    days = "\n".join(f'{day} = ["09:00-17:00"]' for day in WEEKDAYS[:5])
     leave = """
 [[steps]]
 id = "polite_exit"

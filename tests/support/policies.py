@@ -15,6 +15,7 @@ from cadence.policy import builtin
 from cadence.policy.loader import parse_text
 from cadence.policy.model import Policy
 from cadence.policy.writer import to_toml
+from cadence.worktime.hours import WEEKDAYS
 
 Raw = dict[str, Any]
 
@@ -299,7 +300,7 @@ CHANGES: dict[str, Change] = {
 # Random ones --------------------------------------------------------------------------------------
 
 _CHANNELS = [channel.value for channel in Channel]
-_DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_DAYS = list(WEEKDAYS)
 _SCRIPTS = ["on_time", "spaced", "nurture", "ours"]
 
 

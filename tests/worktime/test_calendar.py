@@ -11,14 +11,9 @@ from hypothesis import strategies as st
 from cadence.domain.events import Gap
 from cadence.domain.prospect import Suspension
 from cadence.errors import InputError
-from cadence.worktime.calendar import (
-    SEARCH_DAYS,
-    WorkCalendar,
-    ZoneCalendar,
-    parse_hours,
-    work_calendar,
-)
+from cadence.worktime.calendar import SEARCH_DAYS, WorkCalendar, ZoneCalendar, work_calendar
 from cadence.worktime.holidays import check_country, holidays_version
+from cadence.worktime.hours import parse_hours
 
 QUARTER = timedelta(minutes=15)
 TICK = timedelta(microseconds=1)
@@ -713,7 +708,7 @@ def test_hours_are_read_as_seconds_after_midnight(start, end):
     ],
 )
 def test_a_text_that_is_no_hours_is_an_input_error(text):
-    with pytest.raises(InputError, match="are no hours"):
+    with pytest.raises(InputError, match="invalid hours"):
         parse_hours(text)
 
 

@@ -11,13 +11,12 @@ from cadence.errors import InputError
 from cadence.worktime.calendar import (
     Stride,
     SuspendedTime,
-    Week,
     WorkCalendar,
     ZoneCalendar,
-    parse_hours,
     work_calendar,
 )
 from cadence.worktime.holidays import check_country
+from cadence.worktime.hours import Week, parse_hours
 
 NINE_TO_FIVE = ((9 * 3600, 17 * 3600),)
 LUNCH = ((9 * 3600, 12 * 3600), (13 * 3600, 17 * 3600))

@@ -17,7 +17,8 @@ from cadence.audit.records import EXIT, Made
 from cadence.audit.state import File
 from cadence.domain.events import Channel, Gap
 from cadence.errors import InputError
-from cadence.worktime.calendar import Hours, SuspendedTime, parse_hours
+from cadence.worktime.calendar import SuspendedTime
+from cadence.worktime.hours import Hours, parse_hours
 
 __all__ = [
     "Earliest",

@@ -10,7 +10,8 @@ import msgspec
 from cadence.domain.events import AttemptStage, Channel, PolicyRef
 from cadence.errors import InputError
 from cadence.policy.model import Distance, PlannedTouch, Policy, Requires
-from cadence.worktime.calendar import Week, WorkCalendar, parse_hours, work_calendar
+from cadence.worktime.calendar import WorkCalendar, work_calendar
+from cadence.worktime.hours import ALL_DAY, WEEKDAYS, Week, parse_hours
 
 __all__ = ["RANK", "GuardRead", "Lasts", "PartRead", "Place", "Plan"]
 
@@ -30,8 +31,6 @@ RANK: Final[dict[AttemptStage | None, int]] = {
 
 _Where = tuple[tuple[str, ...], str | None, str | None]
 _MOST_PLACES: Final = 65536
-_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_EVERY_DAY: Final[Week] = (((0, 24 * 3600),),) * 7
 _OWN: Final = "custom"
 
 
@@ -160,7 +159,7 @@ def _guard(plain: dict[str, Any]) -> GuardRead:
     channels = frozenset(map(Channel, plain.get("channels", ())))
     read = GuardRead(kind, plain.get("id") or kind, channels)
     if kind == "contact_window":
-        hours = (plain.get(day, ()) for day in _WEEKDAYS)
+        hours = (plain.get(day, ()) for day in WEEKDAYS)
         return read._replace(week=tuple(tuple(sorted(map(parse_hours, day))) for day in hours))
     if kind == "frequency_cap":
         window = timedelta(days=plain.get("days") or 0, hours=plain.get("hours") or 0)
@@ -275,7 +274,7 @@ class Plan:
         where = zones, country, subdivision
         found = self._holidays.get(where)
         if found is None:
-            found = work_calendar(zones, _EVERY_DAY, country, subdivision, frozenset())
+            found = work_calendar(zones, ALL_DAY, country, subdivision, frozenset())
             if len(self._holidays) >= _MOST_PLACES:
                 self._holidays.clear()
             self._holidays[where] = found

@@ -23,7 +23,7 @@ from cadence.policy.loader import builtin_names, parse_text
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 from cadence.prover.proof import prove, require_proof
-from cadence.worktime.calendar import QUIET_FROM, QUIET_UNTIL, parse_hours
+from cadence.worktime.hours import QUIET_FROM, QUIET_UNTIL, WEEKDAYS, parse_hours
 
 __all__ = ["register"]
 
@@ -245,7 +245,7 @@ def _check(policy: Policy, name: str) -> None:
 
 def _text(wishes: _Wishes, name: str, title: str, horizon: int | None) -> str:
     spans = ", ".join(f'"{one.strip()}"' for one in wishes.hours.split(","))
-    days = "\n".join(f"{day} = [{spans}]" for day in ("mon", "tue", "wed", "thu", "fri"))
+    days = "\n".join(f"{day} = [{spans}]" for day in WEEKDAYS[:5])
     parts = '[{ channels = ["call"], script = "spaced" }]'
     with_email = ""
     if wishes.email:

@@ -5,11 +5,13 @@ Each says in words what it takes: errors and the JSON Schema repeat them.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta
 
-__all__ = ["Country", "Id", "OpenHours", "PolicyId", "Subdivision", "TimeOfDay", "Weekday"]
+from cadence.worktime.hours import WEEKDAYS, Weekday
+
+__all__ = ["Country", "Id", "OpenHours", "PolicyId", "Subdivision", "TimeOfDay", "WeekdayName"]
 
 Id = Annotated[
     str,
@@ -33,7 +35,4 @@ Country = Annotated[str, Meta(description='a country by its code in ISO 3166-1, 
 Subdivision = Annotated[
     str, Meta(description='a part of that country by its code in ISO 3166-2, such as "BW"')
 ]
-Weekday = Annotated[
-    Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
-    Meta(description="mon, tue, wed, thu, fri, sat, sun"),
-]
+WeekdayName = Annotated[Weekday, Meta(description=", ".join(WEEKDAYS))]

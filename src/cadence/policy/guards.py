@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -21,13 +21,8 @@ from cadence.domain.prospect import RECENT_DAYS, Attempt, Prospect, ResponseKind
 from cadence.policy.field_types import Country, Id, OpenHours, Subdivision
 from cadence.policy.guard_runner import ask as ask_function
 from cadence.policy.touch import GuardDelay, Touch, Veto
-from cadence.worktime.calendar import (
-    Week,
-    WorkCalendar,
-    ZoneCalendar,
-    parse_hours,
-    work_calendar,
-)
+from cadence.worktime.calendar import WorkCalendar, ZoneCalendar, work_calendar
+from cadence.worktime.hours import ALL_DAY, WEEKDAYS, week_of
 
 __all__ = [
     "Answer",
@@ -39,7 +34,6 @@ __all__ = [
     "HolidayBan",
     "Lasting",
     "Pause",
-    "week_of",
 ]
 
 Answer = GuardDelay | Veto | None
@@ -47,35 +41,6 @@ Answer = GuardDelay | Veto | None
 
 _NEVER: Final = timedelta(days=3660)
 """How far a guard that never opens delays: beyond every search."""
-
-
-class _Hours(Protocol):
-    """Whatever has open hours by weekday."""
-
-    @property
-    def mon(self) -> tuple[str, ...]: ...
-    @property
-    def tue(self) -> tuple[str, ...]: ...
-    @property
-    def wed(self) -> tuple[str, ...]: ...
-    @property
-    def thu(self) -> tuple[str, ...]: ...
-    @property
-    def fri(self) -> tuple[str, ...]: ...
-    @property
-    def sat(self) -> tuple[str, ...]: ...
-    @property
-    def sun(self) -> tuple[str, ...]: ...
-
-
-def week_of(hours: _Hours) -> Week:
-    """Open hours by weekday, Monday first, in order.
-
-    Raises:
-        InputError: some are not of the form ``"09:00-17:00"``.
-    """
-    days = (hours.mon, hours.tue, hours.wed, hours.thu, hours.fri, hours.sat, hours.sun)
-    return tuple(tuple(sorted(parse_hours(text) for text in day)) for day in days)
 
 
 class _Guard(
@@ -136,7 +101,7 @@ class ContactWindow(_Guard, frozen=True, kw_only=True, tag="contact_window"):
     def canonical(self) -> dict[str, Any]:
         """What it means, in one form."""
         plain = super().canonical()
-        for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun"):
+        for day in WEEKDAYS:
             plain.pop(day, None)
         return {**plain, "hours": week_of(self)}
 
@@ -255,7 +220,7 @@ class HolidayBan(_Guard, frozen=True, kw_only=True, tag="holiday_ban"):
             country, subdivision = prospect.country, prospect.subdivision
         if country is None:
             return None
-        days = work_calendar(prospect.zones, _EVERY_DAY, country, subdivision, frozenset())
+        days = work_calendar(prospect.zones, ALL_DAY, country, subdivision, frozenset())
         return _after_days(days.calendars, at, "public holiday")
 
 
@@ -268,7 +233,7 @@ class Pause(_Guard, frozen=True, kw_only=True, tag="pause"):
     def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
         """Until the day after the last."""
         closed = _days_between(self.first_day, self.last_day)
-        days = work_calendar(prospect.zones, _EVERY_DAY, None, None, closed)
+        days = work_calendar(prospect.zones, ALL_DAY, None, None, closed)
         return _after_days(days.calendars, at, "paused")
 
 
@@ -295,8 +260,6 @@ class Custom(_Guard, frozen=True, kw_only=True, tag="custom"):
 
 Guard = ContactWindow | FrequencyCap | CoolDown | HolidayBan | Pause | Custom
 """Every kind of guard that a policy file may have."""
-
-_EVERY_DAY: Final[Week] = (((0, 24 * 3600),),) * 7
 
 
 def _used(part: Part, where: tuple[Channel, str]) -> bool:

@@ -46,8 +46,8 @@ from cadence.policy.model import (
     Within,
 )
 from cadence.policy.rules import Rule
-from cadence.worktime.calendar import QUIET_FROM, QUIET_UNTIL, parse_hours
 from cadence.worktime.holidays import check_country
+from cadence.worktime.hours import QUIET_FROM, QUIET_UNTIL, parse_hours
 
 __all__ = [
     "DEFAULT_POLICY",

@@ -25,10 +25,11 @@ from cadence.policy.field_types import (
     PolicyId,
     Subdivision,
     TimeOfDay,
-    Weekday,
+    WeekdayName,
 )
-from cadence.policy.guards import Guard, week_of
-from cadence.worktime.calendar import Week, WorkCalendar, parse_hours
+from cadence.policy.guards import Guard
+from cadence.worktime.calendar import WorkCalendar
+from cadence.worktime.hours import WEEKDAYS, Week, Weekday, parse_hours, week_of
 
 __all__ = [
     "EXACT",
@@ -62,7 +63,6 @@ _Minutes = Annotated[int, msgspec.Meta(ge=1, le=24 * 60)]
 _Hours = Annotated[int, msgspec.Meta(ge=1, le=72)]
 _BusinessDays = Annotated[int, msgspec.Meta(ge=1, le=MAX_BUSINESS_DAYS)]
 _Some = msgspec.Meta(min_length=1, max_length=200)
-_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class Distance(
@@ -200,8 +200,8 @@ def _seconds(times: tuple[str, ...]) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=256)
-def _ordinals(days: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple(_WEEKDAYS.index(day) for day in days)
+def _ordinals(days: tuple[Weekday, ...]) -> tuple[int, ...]:
+    return tuple(WEEKDAYS.index(day) for day in days)
 
 
 class Rotate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -213,7 +213,7 @@ class Rotate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """
 
     times: Annotated[tuple[TimeOfDay, ...], msgspec.Meta(max_length=24)] = ()
-    days: Annotated[tuple[Weekday, ...], msgspec.Meta(max_length=7)] = ()
+    days: Annotated[tuple[WeekdayName, ...], msgspec.Meta(max_length=7)] = ()
 
     @property
     def seconds(self) -> tuple[int, ...]:

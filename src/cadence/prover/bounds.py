@@ -15,7 +15,7 @@ from cadence.engine.invariants import answer_business_days
 from cadence.policy.model import PlannedTouch
 from cadence.prover.longest import days_a_week, longest_to_the_exit
 from cadence.prover.state_space import Graph, State
-from cadence.worktime.calendar import Week
+from cadence.worktime.hours import Week
 
 __all__ = ["Bounds", "BusinessDays", "bounds", "least_days"]
 

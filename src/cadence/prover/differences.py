@@ -6,10 +6,9 @@ import msgspec
 
 from cadence.policy.guards import Guard
 from cadence.policy.model import After, Distance, Policy, Step, StepPart, canonical_step
+from cadence.worktime.hours import WEEKDAYS
 
 __all__ = ["StepDifference", "guard_words", "step_differences"]
-
-_WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class StepDifference(msgspec.Struct, frozen=True):
@@ -31,7 +30,7 @@ def step_differences(first: Policy, second: Policy) -> list[StepDifference]:
     for name in ("horizon_business_days", "task_business_days"):
         note(name, getattr(first, name), getattr(second, name))
     note("channels", sorted(first.usable), sorted(second.usable))
-    for number, day in enumerate(_WEEK):
+    for number, day in enumerate(WEEKDAYS):
         if first.week[number] != second.week[number]:
             note(f"calendar.{day}", getattr(first.calendar, day), getattr(second.calendar, day))
     note("calendar.closed", sorted(first.calendar.closed), sorted(second.calendar.closed))

@@ -16,7 +16,7 @@ from cadence.domain.stages import Stage
 from cadence.engine.invariants import CONCERN_DAYS
 from cadence.policy.model import EXACT, Distance, PlannedTouch
 from cadence.prover.state_space import Graph, State
-from cadence.worktime.calendar import QUIET_UNTIL, Week
+from cadence.worktime.hours import QUIET_UNTIL, Week
 
 __all__ = ["days_a_week", "longest_to_the_exit"]
 

@@ -13,12 +13,12 @@ from cadence.domain.events import Channel
 from cadence.domain.stages import Stage
 from cadence.engine.invariants import stops
 from cadence.engine.schedule import unmet
-from cadence.policy.guards import ContactWindow, week_of
+from cadence.policy.guards import ContactWindow
 from cadence.policy.model import EXACT, PlannedTouch, Policy
 from cadence.policy.rules import Rule
 from cadence.prover.search import used
 from cadence.prover.state_space import Graph, State
-from cadence.worktime.calendar import QUIET_FROM, QUIET_UNTIL, Week
+from cadence.worktime.hours import QUIET_FROM, QUIET_UNTIL, Week, week_of
 
 __all__ = ["ClosedTurn", "Unreachable", "closed_turns", "unreachable"]
 

@@ -31,6 +31,7 @@ from cadence.domain.events import (
     ReplyReceived,
 )
 from cadence.policy.model import Policy
+from cadence.worktime.hours import WEEKDAYS
 from cadence.worktime.zones import from_local, zone
 
 __all__ = ["WAKING", "Gap", "Past", "hours_on", "is_holiday"]
@@ -260,7 +261,7 @@ def _at(day: date, clock: time, where: str) -> datetime:
 
 def hours_on(table: object, day: date) -> list[tuple[time, time]]:
     """The hours of that weekday in a calendar or a contact window."""
-    given = getattr(table, ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[day.weekday()])
+    given = getattr(table, WEEKDAYS[day.weekday()])
     return [tuple(map(_clock, text.split("-"))) for text in given]  # type: ignore[misc]
 
 

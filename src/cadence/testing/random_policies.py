@@ -18,24 +18,25 @@ from cadence.errors import PolicyError
 from cadence.policy.loader import parse_text
 from cadence.policy.model import Policy
 from cadence.prover.proof import prove
+from cadence.worktime.hours import WEEKDAYS
 
 __all__ = ["policies", "policy_texts", "to_toml"]
 
 Raw = dict[str, Any]
 
 _CHANNELS: Final = [channel.value for channel in Channel]
-_PLAIN: Final = {day: ["09:00-17:00"] for day in ("mon", "tue", "wed", "thu", "fri")}
+_PLAIN: Final[Raw] = {day: ["09:00-17:00"] for day in WEEKDAYS[:5]}
 _CALENDARS: Final[list[Raw]] = [
     _PLAIN,
-    {day: ["08:00-20:00"] for day in ("mon", "tue", "wed", "thu", "fri", "sat")},
-    {day: ["09:00-12:00", "13:30-18:00"] for day in ("mon", "tue", "wed", "thu", "fri")},
+    {day: ["08:00-20:00"] for day in WEEKDAYS[:6]},
+    {day: ["09:00-12:00", "13:30-18:00"] for day in WEEKDAYS[:5]},
     {day: ["10:00-16:00"] for day in ("sun", "mon", "tue", "wed", "thu")},
     {"tue": ["09:00-11:00"], "thu": ["14:00-21:00"]},
     {**_PLAIN, "closed": ["2026-11-27", "2026-12-24", "2026-12-31"]},
     {**_PLAIN, "holidays": [{"country": "GB", "subdivision": "SCT"}]},
 ]
 _GUARDS: Final[list[Raw]] = [
-    {"kind": "contact_window", **{d: ["10:00-16:00"] for d in ("mon", "tue", "wed", "thu")}},
+    {"kind": "contact_window", **{d: ["10:00-16:00"] for d in WEEKDAYS[:4]}},
     {"kind": "frequency_cap", "attempts": 2, "days": 7},
     {"kind": "frequency_cap", "attempts": 1, "hours": 24, "per": "address"},
     {"kind": "cool_down", "after": "conversation", "lasts": {"business_days": 5}},

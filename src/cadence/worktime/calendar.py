@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -19,6 +18,7 @@ from cadence.domain.events import Gap
 from cadence.domain.prospect import Suspension
 from cadence.errors import InputError
 from cadence.worktime.holidays import check_country, public_holidays
+from cadence.worktime.hours import QUIET_FROM, QUIET_UNTIL, Hours, Week, parse_hours
 from cadence.worktime.zones import from_local, zone
 
 __all__ = [
@@ -30,26 +30,15 @@ __all__ = [
     "Place",
     "Stride",
     "SuspendedTime",
-    "Week",
     "WorkCalendar",
     "ZoneCalendar",
     "parse_hours",
     "work_calendar",
 ]
 
-Hours = tuple[int, int]
-"""Open hours of a day: from (inclusive) and until (exclusive), in seconds after midnight."""
-
-Week = tuple[tuple[Hours, ...], ...]
-"""The open hours of each weekday, Monday first."""
-
 Place = tuple[str, str | None]
 """A country and its subdivision, whose public holidays are meant."""
 
-QUIET_FROM: Final = 21 * 3600
-"""Quiet hours begin at 21:00 local, in every policy (design, section 6)."""
-QUIET_UNTIL: Final = 8 * 3600
-"""Quiet hours end at 08:00 local."""
 SEARCH_DAYS: Final = 30
 """A touch that finds no open time within 30 days becomes a task (rule ``forgotten``)."""
 AUTO_REPLY_BUSINESS_DAYS: Final = 5
@@ -57,30 +46,6 @@ AUTO_REPLY_BUSINESS_DAYS: Final = 5
 
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
 _STRIDE: Final = 366  # days that a stride looks ahead; behind them it starts anew
-
-
-def parse_hours(text: str) -> Hours:
-    """Read ``"09:00-17:00"`` into seconds after midnight.
-
-    Raises:
-        InputError: not of that form, or the end is not after the start.
-    """
-    with suppress(ValueError):
-        start, end = (_clock(part) for part in text.split("-"))
-        if start < end:
-            return start, end
-    raise InputError(f"{text!r} are no hours", 'write local hours like "09:00-17:00"')
-
-
-def _clock(text: str) -> int:
-    hours, minutes = text.strip().split(":")
-    digits = hours + minutes
-    if [len(hours), len(minutes)] != [2, 2] or not (digits.isascii() and digits.isdigit()):
-        raise ValueError(text)
-    found = int(hours) * 60 + int(minutes)
-    if int(minutes) >= 60 or found > 24 * 60:
-        raise ValueError(text)
-    return found * 60
 
 
 def _second(local: datetime) -> int:
