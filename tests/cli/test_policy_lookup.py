@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import typer
-from test_cli import Cli, Done, cli, db, jerry, raw
+from command_line import Cli, Done
 
 import cadence.cli
 from cadence.cli import policy_files
@@ -19,8 +19,6 @@ from cadence.policy import Policy, builtin
 from cadence.policy.loader import parse_text
 from cadence.policy.writer import to_toml
 from cadence.store import Cadence
-
-__all__ = ["cli", "db", "jerry", "raw"]  # fixtures
 
 # How each command that takes a policy is called, by the parameter that names it ({}).
 CALLS: dict[str, tuple[str, ...]] = {
