@@ -150,12 +150,15 @@ def test_every_parameter_that_names_a_policy_is_tested_here() -> None:
     assert policy_parameters() == set(CALLS)
 
 
+READERS = {"cadence.policy", "cadence.policy.loader", "cadence.prover", "cadence.prover.trusted"}
+
+
 def test_only_the_look_up_reads_policy_files() -> None:
     readers = set()
     for path in Path(cadence.cli.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("cadence.policy"):
-                if {one.name for one in node.names} & {"load", "loads", "read"}:
+            if isinstance(node, ast.ImportFrom) and str(node.module) in READERS:
+                if {one.name for one in node.names} & {"load", "loads", "parse"}:
                     readers.add(path.name)
     assert readers == {"policy_files.py"}
 
