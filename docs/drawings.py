@@ -61,7 +61,7 @@ def _arrow(path: str) -> str:
 # The stage machine --------------------------------------------------------------------------------
 
 _APART = (Stage.WON, Stage.LOST, Stage.OPTED_OUT)
-_FOLLOWED = tuple(stage for stage in Stage if stage not in _APART)
+FOLLOWED = tuple(stage for stage in Stage if stage not in _APART)
 
 _PLACES: dict[str, tuple[float, float, float]] = {
     "new": (36, 70, 92),
@@ -100,9 +100,9 @@ _ROUTES: dict[tuple[str, str], tuple[str, float, float]] = {
 }
 
 
-def _signals() -> dict[tuple[str, str], list[str]]:
+def arrows() -> dict[tuple[str, str], list[str]]:
     """Return the signals of every arrow; one that all followed-up stages share is drawn once."""
-    arrows: dict[tuple[str, str], list[str]] = {}
+    drawn: dict[tuple[str, str], list[str]] = {}
     for signal in stages.Signal:
         goals: dict[Stage, list[Stage]] = {}
         for stage in Stage:
@@ -113,14 +113,14 @@ def _signals() -> dict[tuple[str, str], list[str]]:
             rest: list[str] = [stage for stage in sources if stage not in stages.OUTREACH]
             if goal in stages.OUTREACH:
                 for source in rest:
-                    arrows.setdefault((source, "outreach"), []).append(goal)
+                    drawn.setdefault((source, "outreach"), []).append(goal)
                 continue
-            if all(stage in (*sources, goal) for stage in _FOLLOWED):
-                arrows.setdefault(("followed", goal), []).append(signal)
-                rest = [stage for stage in rest if stage not in _FOLLOWED]
+            if all(stage in (*sources, goal) for stage in FOLLOWED):
+                drawn.setdefault(("followed", goal), []).append(signal)
+                rest = [stage for stage in rest if stage not in FOLLOWED]
             for source in rest:
-                arrows.setdefault((source, goal), []).append(signal)
-    return arrows
+                drawn.setdefault((source, goal), []).append(signal)
+    return drawn
 
 
 def stage_machine() -> str:
@@ -135,10 +135,10 @@ def stage_machine() -> str:
     for one, two in zip(stages.OUTREACH, stages.OUTREACH[1:], strict=False):
         left, right = _PLACES[one], _PLACES[two]
         shapes.append(_arrow(f"M{left[0] + left[2]} 95H{right[0]}"))
-    arrows = _signals()
-    for ends in sorted(set(_ROUTES) | set(arrows)):
+    drawn = arrows()
+    for ends in sorted(set(_ROUTES) | set(drawn)):
         path, x, y = _ROUTES[ends]
-        signals = arrows[ends]
+        signals = drawn[ends]
         label = f"attempt ({signals[0]})" if ends[1] == "outreach" else ", ".join(signals)
         shapes.append(_arrow(path))
         # Two short lines stand closer to their arrow than one long.
