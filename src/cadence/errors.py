@@ -6,6 +6,7 @@ People read ``what`` and ``hint``; programs read the class attributes ``code``, 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ __all__ = [
     "UnknownEventType",
     "UnknownProspect",
     "UnprovedPolicy",
+    "did_you_mean",
 ]
 
 
@@ -145,3 +147,18 @@ class InvalidStore(StoreError):
 
     code = "invalid_store"
     exit_code = 2
+
+
+def did_you_mean(word: str, known: Iterable[str], *, otherwise: str | None = None) -> str:
+    """Word the hint for an unknown word: the nearest known one, or what there is.
+
+    Args:
+        word: the word that was given.
+        known: the words that are allowed.
+        otherwise: the hint if no known word is near; by default it lists all of them.
+    """
+    words = list(known)
+    near = difflib.get_close_matches(word, words, n=1)
+    if near:
+        return f"use {near[0]}"
+    return otherwise if otherwise is not None else f"use one of: {', '.join(words)}"

@@ -12,9 +12,9 @@ from typing import Any
 import paths
 import policies
 import pytest
-from adoption_cases import AT, NO_ANSWER, NOW, OURS, REFUTED, in_silence
-from command_line import INSTANT, Cli, two_lines
 from terminals import Terminal, talk
+from test_adoption import NO_ANSWER, NOW, OURS, REFUTED, in_silence
+from test_cli import INSTANT, Cli, Done, cli, db, raw
 
 from cadence.cli import policy_preview
 from cadence.cli.policy_check import PROMISES
@@ -29,6 +29,17 @@ from cadence.prover.timetable import timetable
 from cadence.reports.policy_page import policy_page
 from cadence.store import Cadence, adoption
 
+__all__ = ["cli", "db", "raw"]  # fixtures
+
+AT = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
 
 @pytest.fixture
 def ours(folder: Path) -> str:
@@ -40,6 +51,15 @@ def ours(folder: Path) -> str:
 def refuted(folder: Path) -> str:
     (folder / "seven.toml").write_text(to_toml(REFUTED), encoding="utf-8")
     return "seven.toml"
+
+
+def two_lines(done: Done, code: int, *named: str) -> None:
+    assert done.code == code, done
+    assert done.out == ""
+    assert done.err.count("\n") == 2, done.err
+    assert "Traceback" not in done.err
+    for text in named:
+        assert text in done.err
 
 
 # Show ---------------------------------------------------------------------------------------------
@@ -551,12 +571,12 @@ def test_exit_codes_are_as_the_contract_has_them_with_json_and_without(
         ("missing.toml", None, "No such file"),
         ("folder.toml", "/", "Is a directory"),
         ("binary.toml", b"\xff\xfe\x00", "not in UTF-8"),
-        ("nul.toml", b"id = \x00", "no TOML"),
+        ("nul.toml", b"id = \x00", "invalid TOML"),
         ("huge.toml", b"#" * 1_000_001, "larger than"),
-        ("empty.toml", b"", "is missing"),
-        ("syntax.toml", b"id = = 3", "no TOML"),
-        ("key.toml", b'idd = "x"', "did you mean id?"),
-        ("value.toml", b"id = 3", "id = 3"),
+        ("empty.toml", b"", "missing"),
+        ("syntax.toml", b"id = = 3", "invalid TOML"),
+        ("key.toml", b'idd = "x"', "use id ("),
+        ("value.toml", b"id = 3", "id: invalid 3"),
         ("tpi8", None, "use tip8"),
         ("bare", b"id = 3", "use ./bare"),
         ("no\nsuch", None, "policy: unknown"),
@@ -584,16 +604,16 @@ def test_a_policy_that_can_not_be_read_is_named_in_two_lines(
     [
         (["adopt", "tip8"], 2, "nobody is named"),
         (["adopt", "tip8", "kim", "--all"], 2, "--all"),
-        (["adopt", "tip8", "nobody"], 2, "no prospect 'nobody'"),
-        (["adopt", "tip8", "nobody", "--apply"], 2, "no prospect 'nobody'"),
-        (["adopt", "are-you-ok", "--all", "--from", "tpi8"], 2, "did you mean tip8?"),
-        (["adopt", "are-you-ok", "--all", "--from", "zzz", "--apply"], 2, "they are under: tip8"),
+        (["adopt", "tip8", "nobody"], 2, "unknown prospect 'nobody'"),
+        (["adopt", "tip8", "nobody", "--apply"], 2, "unknown prospect 'nobody'"),
+        (["adopt", "are-you-ok", "--all", "--from", "tpi8"], 2, "use tip8"),
+        (["adopt", "are-you-ok", "--all", "--from", "zzz", "--apply"], 2, "follow: tip8"),
         (["show", "tip8", "--html", "no/such.html"], 1, "No such file"),
         (["show", "tip8", "--html", "."], 2, "is a directory"),
         (["check", "seven.toml", "--save", "no/such.jsonl"], 1, "No such file"),
         (["check", "seven.toml", "--save", "seven.toml"], 2, "the policy itself"),
         (["diff", "tip8"], 2, "Missing argument"),
-        (["shwo", "tip8"], 2, "did you mean show?"),
+        (["shwo", "tip8"], 2, "use show"),
     ],
 )
 def test_what_can_not_be_done_is_said_in_two_lines(
@@ -658,5 +678,5 @@ def test_a_policy_with_a_misspelt_script_is_neither_checked_nor_adopted(
     before = db.read_bytes()
     for command in (("check",), ("adopt", "--all"), ("adopt", "--all", "--apply")):
         done = people("policy", command[0], "misspelt.toml", *command[1:])
-        two_lines(done, 2, "misspelt.toml: steps[", "'spacd' is no script", "did you mean spaced?")
+        two_lines(done, 2, "misspelt.toml: steps[", "unknown 'spacd'", "use spaced")
     assert db.read_bytes() == before

@@ -68,8 +68,8 @@ def line(**changed: Any) -> str:
         (line(version=1_000_000_001), "version: out of range", "versions count 1, 2, 3 …"),
         (
             line(type="InterestNotd"),
-            "type: 'InterestNotd' is no event type",
-            "did you mean InterestNoted?",
+            "type: unknown 'InterestNotd'",
+            "use InterestNoted",
         ),
         (
             line(data={"text": "a", "type": "InterestNoted"}),

@@ -165,12 +165,12 @@ def test_the_scripts_of_every_turn_are_linted() -> None:
     assert [finding.script for finding in lint_policy(policy)] == ["no such script"]
 
 
-def test_a_policys_own_script_is_linted_and_said_in_place_of_the_one_of_that_name() -> None:
+def test_a_policys_own_script_replaces_the_one_of_that_name_and_is_linted() -> None:
     policy = _rotating("spaced", {"spaced": "Ahoy {{ nmae }}", "unused": "Ahoy {{ name }}"})
     assert {(finding.script, finding.what) for finding in lint_policy(policy)} == {
-        ("spaced", "there is no placeholder 'nmae'"),
+        ("spaced", "unknown placeholder 'nmae'"),
         ("spaced", "stage spaced must say 'name'"),
-        ("unused", "no step says it"),
+        ("unused", "no step uses it"),
     }
     policy = _rotating("spaced", {"spaced": "Ahoy {{ name }} by {{ channel }}"})
     events = [*history(ON_TIME, TEN_MINUTES, HALF_DAY)]
@@ -214,17 +214,21 @@ def test_an_email_says_that_there_was_a_voicemail_only_where_there_was_one() -> 
     [
         ("Hello {{ name }}, you didn't answer.", AttemptStage.SPACED, "blames"),
         ("Hello {{ name }}, you didn’t answer.", AttemptStage.SPACED, "blames"),
-        ("Hello {{ naem }}.", AttemptStage.SPACED, "no placeholder 'naem'"),
-        ("{{ name }} {{ next_time }} {{ late }} {{ interest }}", AttemptStage.ON_TIME, "nothing"),
+        ("Hello {{ naem }}.", AttemptStage.SPACED, "unknown placeholder 'naem'"),
+        (
+            "{{ name }} {{ next_time }} {{ late }} {{ interest }}",
+            AttemptStage.ON_TIME,
+            "may not say 'interest'",
+        ),
         ("Hello {{ name }}", AttemptStage.ON_TIME, "must say 'next_time'"),
         ("Hello {{ name }}", AttemptStage.POLITE_EXIT, "must say 'deadline'"),
         ("Hello {{ name", AttemptStage.SPACED, "line 1"),
         ("Hello, how about it?", AttemptStage.SPACED, "must say 'name'"),
         ("Hello {{ name }}, still there?", AttemptStage.NURTURE, "must say 'value'"),
         ("Hello {{ name }}, how are you?", AttemptStage.CONCERN, "must say 'are you ok'"),
-        ("{{ name }}, are you OK? {{ value }}", AttemptStage.CONCERN, "nothing about 'value'"),
+        ("{{ name }}, are you OK? {{ value }}", AttemptStage.CONCERN, "may not say 'value'"),
         ("Hello {{ name }}, I am still\\\nwaiting.", AttemptStage.SPACED, "'still waiting'"),
-        ("x" * 700, AttemptStage.SPACED, "more than anybody reads"),
+        ("x" * 700, AttemptStage.SPACED, "700 characters, more than 680"),
     ],
 )
 def test_the_linter_names_what_is_wrong(text: str, stage: AttemptStage, what: str) -> None:
@@ -238,26 +242,26 @@ def test_an_unknown_script_names_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("text", ["{{ name", "{{ naem }}", "{{ 1 / 0 }}", "{{ name.__class__() }}"])
-def test_a_script_that_can_not_be_said_says_so_and_keeps_nobody_from_being_called(
+def test_a_script_that_cannot_be_rendered_says_so_and_holds_no_touch(
     text: str,
 ) -> None:
-    assert "ours can't be said" in render("ours", {"ours": text}, {"name": "Jerry"})
+    assert "ours can't be rendered" in render("ours", {"ours": text}, {"name": "Jerry"})
 
 
 @pytest.mark.parametrize(
     ("script", "scripts", "what", "hint"),
     [
-        ("spacd", {}, "steps[3].parts[0].script: 'spacd' is no script", "did you mean spaced?"),
+        ("spacd", {}, "steps[3].parts[0].script: unknown 'spacd'", "use spaced"),
         (
             "mine",
             {"mine": "Hello {{ nam }}"},
-            "steps[3].parts[0].script: 'mine' says 'nam', which nothing fills",
-            "did you mean name?",
+            "steps[3].parts[0].script: unknown placeholder 'nam' in 'mine'",
+            "use name",
         ),
-        ("mine", {"mine": "Hello {{ name"}, "'mine', line 1: ", "mend it under [scripts]"),
+        ("mine", {"mine": "Hello {{ name"}, "invalid 'mine': line 1: ", "fix it under [scripts]"),
     ],
 )
-def test_a_policy_whose_script_can_not_be_said_is_refused_before_any_prospect_meets_it(
+def test_a_policy_whose_script_cannot_be_rendered_is_refused(
     script: str, scripts: dict[str, str], what: str, hint: str
 ) -> None:
     tip8 = builtin("tip8")
@@ -271,6 +275,6 @@ def test_a_policy_whose_script_can_not_be_said_is_refused_before_any_prospect_me
     assert error.value.hint == hint
 
 
-def test_every_script_of_the_catalogue_can_be_said() -> None:
+def test_every_script_of_the_catalogue_can_be_rendered() -> None:
     for name in builtin_names():
         check_scripts(builtin(name), name)

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from command_line import CADENCE
+from test_cli import CADENCE
 
 from cadence.cli.main import main
 

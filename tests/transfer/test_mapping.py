@@ -51,48 +51,88 @@ def test_the_smallest_mapping_is_one() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "what", "hint"),
     [
-        ('name = "ours"', "", "name is missing", "add name"),
-        ('name = "ours"', 'name = "a:b"', 'name = "a:b"', "without a colon"),
+        ('name = "ours"', "", "name: missing", "give name"),
+        ('name = "ours"', 'name = "a:b"', 'name: invalid "a:b"', "without a colon"),
         (
             'format = "csv"',
             'format = "cvs"',
-            'format = "cvs"',
-            "did you mean csv? allowed: csv, xes",
+            'format: invalid "cvs"',
+            "use csv (allowed: csv, xes)",
         ),
-        ('format = "csv"', "format = 3", "format = 3", "str"),
-        ("[prospect]", "[prospekt]", "prospekt is no key", "did you mean prospect?"),
-        ("timezone", "timezon", "prospect.timezon is no key", "did you mean timezone?"),
-        ('id = { from = "Person" }', "", "prospect.id is missing", "add id"),
-        ('id = { from = "Person" }', "id = 5", "prospect.id = 5", "a list of these"),
-        ('id = { from = "Person" }', "id = []", "prospect.id = []", "a list of these"),
+        ('format = "csv"', "format = 3", "format: invalid 3", "use csv, xes"),
+        ("[prospect]", "[prospekt]", "prospekt: unknown key", "use prospect ("),
+        ("timezone", "timezon", "prospect.timezon: unknown key", "use timezone ("),
+        ('id = { from = "Person" }', "", "prospect.id: missing", "give id"),
+        ('id = { from = "Person" }', "id = 5", "prospect.id: invalid 5", "a list of these"),
+        (
+            'id = { from = "Person" }',
+            "id = []",
+            "prospect.id: invalid []",
+            "at least one text or column",
+        ),
         (
             '{ from = "Person" }',
             '{ form = "P" }',
-            "prospect.id.form is no key",
-            "did you mean from?",
+            "prospect.id.form: unknown key",
+            "use from (",
         ),
-        ('["date"]', '["dat"]', 'record.at.formats = "dat"', "did you mean date?"),
-        ('["date"]', "[]", "record.at.formats = []", "iso"),
-        ('["date"]', '["iso"], zone = "Berlin"', 'record.at.zone = "Berlin"', "IANA"),
-        ('"attempt"', '"atempt"', 'rules[0].event = "atempt"', "did you mean attempt?"),
-        ('channel = "call"', 'channel = "phone"', 'rules[0].channel = "phone"', "allowed: call"),
-        ('channel = "call"', "", "rules[0].channel is missing", "channel, disposition"),
+        ('["date"]', '["dat"]', 'record.at.formats: invalid "dat"', "use date ("),
+        ('["date"]', "[]", "record.at.formats: invalid []", "iso"),
+        (
+            '["date"]',
+            '["iso"], zone = "Berlin"',
+            'record.at.zone: unknown "Berlin"',
+            "Europe/Berlin, or prospect",
+        ),
+        ('"attempt"', '"atempt"', 'rules[0].event: invalid "atempt"', "use attempt ("),
+        (
+            'channel = "call"',
+            'channel = "phone"',
+            'rules[0].channel: invalid "phone"',
+            "use call, email",
+        ),
+        ('channel = "call"', "", "rules[0].channel: missing", "channel and disposition"),
         ('channel = "call"', 'channel = "call"\nreason = "bought"', "rules[0].reason", "address"),
-        ('table = "results"', 'table = "result"', 'disposition.table = "result"', "results"),
+        (
+            'table = "results"',
+            'table = "result"',
+            'disposition.table: invalid "result"',
+            "use results (",
+        ),
         (
             '"connected"',
             '"conected"',
-            'tables.results."yes" = "conected"',
-            "did you mean connected?",
+            'tables.results."yes": invalid "conected"',
+            "use connected (",
         ),
-        ("[[rules]]", "[rules]", "rules = {", "array"),
-        ("[prospect]", 'delimiter = ";;"\n[prospect]', 'delimiter = ";;"', "one sign"),
-        ("[prospect]", 'encoding = "utf-16"\n[prospect]', 'encoding = "utf-16"', "windows-1252"),
-        ("[prospect]", 'encoding = "latin-99"\n[prospect]', 'encoding = "latin-99"', "utf-8"),
-        ("[prospect]", 'changed = "kept"\n[prospect]', 'changed = "kept"', "did you mean keep?"),
-        ("[prospect]", 'extends = "hubspot"\n[prospect]', 'extends = "hubspot"', "hubspot_calls"),
-        ("[prospect]", "[prospect", "no TOML", "syntax"),
-        ('format = "csv"', 'format = "xes"\nrequired = ["a"]', "are for csv", "attributes"),
+        ("[[rules]]", "[rules]", "rules: invalid {", "a list"),
+        ("[prospect]", 'delimiter = ";;"\n[prospect]', 'delimiter: invalid ";;"', "one character"),
+        (
+            "[prospect]",
+            'encoding = "utf-16"\n[prospect]',
+            'encoding: invalid "utf-16"',
+            "windows-1252",
+        ),
+        (
+            "[prospect]",
+            'encoding = "latin-99"\n[prospect]',
+            'encoding: invalid "latin-99"',
+            "utf-8",
+        ),
+        ("[prospect]", 'changed = "kept"\n[prospect]', 'changed: invalid "kept"', "use keep ("),
+        (
+            "[prospect]",
+            'extends = "hubspot"\n[prospect]',
+            'extends: invalid "hubspot"',
+            "hubspot_calls",
+        ),
+        ("[prospect]", "[prospect", "invalid TOML", "fix the syntax"),
+        (
+            'format = "csv"',
+            'format = "xes"\nrequired = ["a"]',
+            'required: invalid ["a"]',
+            "attributes",
+        ),
     ],
 )
 def test_a_wrong_mapping_is_refused_with_key_value_and_what_is_allowed(
@@ -106,9 +146,9 @@ def test_a_wrong_mapping_is_refused_with_key_value_and_what_is_allowed(
 
 
 def test_a_mapping_without_rules_is_refused() -> None:
-    assert "rules is missing" in error_of(SMALL.partition("[[rules]]")[0]).what
+    assert "rules: missing" in error_of(SMALL.partition("[[rules]]")[0]).what
     empty = "rules = []\n" + SMALL.partition("[[rules]]")[0]
-    assert "rules is empty" in error_of(empty).what
+    assert "rules: missing" in error_of(empty).what
 
 
 def test_a_mapping_that_extends_another_keeps_what_it_does_not_say() -> None:
@@ -128,7 +168,7 @@ def test_a_mapping_is_named_or_is_a_file(tmp_path: Path) -> None:
     file = tmp_path / "ours.toml"
     file.write_text(SMALL)
     assert load_mapping(str(file)).name == "ours"
-    with pytest.raises(InputError, match="did you mean bpic2012"):
+    with pytest.raises(InputError, match="use bpic2012"):
         load_mapping("bpic2021")
     with pytest.raises(InputError, match="No such file"):
         load_mapping(str(tmp_path / "none.toml"))
@@ -139,8 +179,8 @@ def test_a_mapping_is_named_or_is_a_file(tmp_path: Path) -> None:
 
 def test_a_rule_of_a_log_says_nothing_about_the_person() -> None:
     log = SMALL.replace('"csv"', '"xes"').replace("[tables", 'id = "x"\n[tables')
-    assert "rules[0]: id and contact_points" in error_of(log).what
+    assert "rules[0].id: invalid" in error_of(log).what
 
 
 def test_a_mapping_nested_without_end_is_refused() -> None:
-    assert "no TOML" in error_of("a = " + "[" * 100_000).what
+    assert "invalid TOML" in error_of("a = " + "[" * 100_000).what

@@ -224,16 +224,16 @@ def test_a_stock_exchange_is_no_country() -> None:
 @pytest.mark.parametrize(
     ("country", "subdivision", "what", "hint"),
     [
-        ("us", None, "country: 'us' is not known", "did you mean US?"),
-        ("DEU", None, "country: 'DEU' is not known", "did you mean DE?"),
+        ("us", None, "country: 'us' is not known", "use US"),
+        ("DEU", None, "country: 'DEU' is not known", "use DE"),
         ("??", None, "country: '??' is not known", "use an ISO 3166 code such as US or DE"),
-        ("DE", "by", "subdivision: 'by' is none of DE", "did you mean BY?"),
-        ("SG", "01", "subdivision: '01' is none of SG", "SG has no subdivisions"),
+        ("DE", "by", "subdivision: 'by' is none of DE", "use BY"),
+        ("SG", "01", "subdivision: '01' is none of SG", "give none; SG has no subdivisions"),
         (
             "AT",
             "??",
             "subdivision: '??' is none of AT",
-            "AT has 1, 2, 3, 4, 5, 6, 7, 8, 9",
+            "use one of: 1, 2, 3, 4, 5, 6, 7, 8, 9",
         ),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 import typer
 
 from cadence.cli.commands import command_line
-from cadence.errors import CadenceError, InputError
+from cadence.errors import CadenceError, InputError, did_you_mean
 
 __all__ = ["main"]
 
@@ -119,8 +118,7 @@ def _explain(error: Exception) -> tuple[str, str]:
         for parameter in getattr(command, "params", ()):
             known += getattr(parameter, "opts", ())
         known += list(getattr(command, "commands", ()))
-    near = difflib.get_close_matches(word, known, n=1) if word else []
-    return message, f"did you mean {near[0]}?" if near else f"see: {path} --help"
+    return message, did_you_mean(word, known, otherwise=f"see: {path} --help")
 
 
 def _say(what: str, hint: str, details: Iterable[str] = ()) -> None:

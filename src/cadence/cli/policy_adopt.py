@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from datetime import datetime
 from typing import Annotated
@@ -14,7 +13,7 @@ from cadence.cli.policy_layout import folded, table, to_copy
 from cadence.cli.policy_preview import COUNTS, Row, Seen, look
 from cadence.cli.session import Session, command
 from cadence.cli.show import plain
-from cadence.errors import CadenceError, InputError, UnknownProspect
+from cadence.errors import CadenceError, InputError, UnknownProspect, did_you_mean
 from cadence.policy.loader import builtin_names
 from cadence.policy.model import Policy
 from cadence.prover.proof import require_proof
@@ -134,8 +133,11 @@ def _somebody_is_under(store: Cadence, name: str, prospects: list[str]) -> None:
     used = sorted({policy_name(store, store.load(one)) for one in prospects})
     if name in used:
         return
-    near = difflib.get_close_matches(name, {*used, *builtin_names()}, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"they are under: {', '.join(used) or 'none'}"
+    hint = did_you_mean(
+        name,
+        sorted({*used, *builtin_names()}),
+        otherwise=f"use one that they follow: {', '.join(used) or 'none'}",
+    )
     raise InputError(f"--from: nobody of {len(prospects)} is under a policy {name!r}", hint)
 
 

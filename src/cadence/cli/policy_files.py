@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,7 +10,7 @@ import typer
 
 from cadence.cli.session import Session
 from cadence.cli.show import plain
-from cadence.errors import PolicyError
+from cadence.errors import PolicyError, did_you_mean
 from cadence.policy.loader import builtin, builtin_names, parse, unknown_name
 from cadence.policy.model import Policy
 from cadence.policy.registry import is_builtin
@@ -71,8 +70,8 @@ def _read_file(name: str) -> Policy:
         if os.path.exists(name):
             raise
         beside = [str(path) for path in Path(name).parent.glob("*.toml")]
-        near = difflib.get_close_matches(name, [*beside, *builtin_names()])
-        raise PolicyError(error.what, f"use {' or '.join(near)}" if near else error.hint) from None
+        hint = did_you_mean(name, [*beside, *builtin_names()], otherwise=error.hint)
+        raise PolicyError(error.what, hint) from None
 
 
 def _kept_policies(session: Session) -> list[Policy]:

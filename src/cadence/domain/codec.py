@@ -8,14 +8,13 @@ Reading is strict: a field that is missing, unknown or of the wrong kind is name
 
 from __future__ import annotations
 
-import difflib
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from cadence.domain.events import DATA_TYPES, Aware, Data, Event, type_name
-from cadence.errors import InputError
+from cadence.errors import InputError, did_you_mean
 
 __all__ = [
     "Line",
@@ -120,10 +119,8 @@ def decode_line(line: bytes | str) -> Line:
         raise InputError("version: out of range", "versions count 1, 2, 3 …")
     cls = DATA_TYPES.get(envelope.type)
     if cls is None:
-        near = difflib.get_close_matches(envelope.type, DATA_TYPES, n=1)
         raise InputError(
-            f"type: {envelope.type!r} is no event type",
-            f"did you mean {near[0]}?" if near else f"one of {', '.join(DATA_TYPES)}",
+            f"type: unknown {envelope.type!r}", did_you_mean(envelope.type, DATA_TYPES)
         )
     try:
         data = msgspec.json.decode(envelope.data, type=cls)

@@ -1,4 +1,4 @@
-"""What do we say? Scripts, placeholders, the wording linter."""
+"""Write the words of a touch: scripts, placeholders and the wording linter."""
 
 from cadence.messages.compose import compose
 from cadence.messages.lint import Finding, check_scripts, lint_policy, lint_script

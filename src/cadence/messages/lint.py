@@ -1,16 +1,15 @@
-"""The wording linter: what a script of each stage may say, must say, and must never say."""
+"""Lint the wording of scripts: what one of each stage may say, must say and must never say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 from jinja2 import meta
 from jinja2.exceptions import TemplateSyntaxError
 
 from cadence.domain.events import AttemptStage
-from cadence.errors import PolicyError
+from cadence.errors import PolicyError, did_you_mean
 from cadence.messages.scripts import ENVIRONMENT, script_text
 from cadence.policy.model import Policy, Step, StepPart
 
@@ -20,7 +19,7 @@ _WHO_AND_HOW: Final = frozenset({"name", "time", "owner", "channel", "channels"}
 _WHO_AND_WHEN: Final = _WHO_AND_HOW | {"next_time", "appointment_time", "late"}
 _ANYTHING: Final = _WHO_AND_WHEN | {"interest", "value", "deadline"}
 
-# "The first two messages only say that one called as promised and when one will call again."
+# The first two messages only say that we called as promised and when we will call again.
 _MAY: Final = {
     AttemptStage.ON_TIME: _WHO_AND_WHEN,
     AttemptStage.TEN_MINUTES: _WHO_AND_WHEN,
@@ -38,7 +37,7 @@ _MUST: Final = {
     AttemptStage.POLITE_EXIT: frozenset({"name", "deadline"}),
 }
 _SAYS: Final = {AttemptStage.CONCERN: "are you ok"}
-"""What a script of a stage says in so many words."""
+"""The words that a script of a stage must contain."""
 _BLAME: Final = (
     "you didn't",
     "you did not",
@@ -68,29 +67,35 @@ _BLAME: Final = (
     "again and again",
     "how many times",
 )
-_LONGEST: Final = 480
-"""Characters; three text messages."""
+_MAX_LENGTH: Final = 680
+"""Characters of a template; rendered, it should fit three text messages."""
 
 
 class Finding(NamedTuple):
-    """Something a script should not be."""
+    """One fault of a script."""
 
     script: str
     what: str
 
 
 def lint_script(name: str, text: str, stage: AttemptStage) -> list[Finding]:
-    """What is wrong with a script for a step of ``stage``; empty if nothing is."""
+    """Find the faults of a script for a step of ``stage``.
+
+    Args:
+        name: of the script, for the findings.
+        text: its template.
+        stage: of the step that uses it.
+    """
     found: list[Finding] = []
     try:
         used = _placeholders(text)
     except TemplateSyntaxError as error:
         return [Finding(name, f"line {error.lineno}: {error.message}")]
     for placeholder in sorted(used - _ANYTHING):
-        found.append(Finding(name, f"there is no placeholder {placeholder!r}"))
+        found.append(Finding(name, f"unknown placeholder {placeholder!r}"))
     may = _MAY.get(stage, _ANYTHING)
     for placeholder in sorted((used & _ANYTHING) - may):
-        found.append(Finding(name, f"stage {stage} says nothing about {placeholder!r}"))
+        found.append(Finding(name, f"stage {stage} may not say {placeholder!r}"))
     for placeholder in sorted(_MUST.get(stage, frozenset()) - used):
         found.append(Finding(name, f"stage {stage} must say {placeholder!r}"))
     folded = " ".join(text.casefold().replace("’", "'").replace("\\\n", " ").split())
@@ -98,63 +103,62 @@ def lint_script(name: str, text: str, stage: AttemptStage) -> list[Finding]:
     if saying not in folded:
         found.append(Finding(name, f"stage {stage} must say {saying!r}"))
     found += [Finding(name, f"blames: {words!r}") for words in _BLAME if words in folded]
-    if len(text) > _LONGEST + 200:
-        found.append(Finding(name, f"{len(text)} characters are more than anybody reads"))
+    if len(text) > _MAX_LENGTH:
+        found.append(Finding(name, f"{len(text)} characters, more than {_MAX_LENGTH}"))
     return found
 
 
 def check_scripts(policy: Policy, file: str) -> None:
-    """Check that every script that ``policy`` names can be said.
+    """Check that every script that ``policy`` names can be rendered.
 
     Args:
         policy: proved or not.
-        file: its name, for the error.
+        file: the name of its file, for the error.
 
     Raises:
-        PolicyError: there is no such script, it is no template, or has a placeholder that nothing
-            fills; names the key path.
+        PolicyError: a script or one of its placeholders is unknown, or it is no template; names
+            the key path.
     """
-    for _, place, part in _places(policy):
-        path = f"{file}: {place}.script"
+    for _, key, part in _parts(policy):
+        path = f"{file}: {key}.script"
         try:
             text = script_text(part.script, policy.scripts)
         except PolicyError as error:
-            raise PolicyError(f"{path}: {part.script!r} is no script", error.hint) from None
+            raise PolicyError(f"{path}: unknown {part.script!r}", error.hint) from None
         try:
             used = _placeholders(text)
         except TemplateSyntaxError as error:
-            what = f"{path}: {part.script!r}, line {error.lineno}: {error.message}"
-            raise PolicyError(what, "mend it under [scripts]") from None
+            what = f"{path}: invalid {part.script!r}: line {error.lineno}: {error.message}"
+            raise PolicyError(what, "fix it under [scripts]") from None
         for placeholder in sorted(used - _ANYTHING):
-            near = get_close_matches(placeholder, _ANYTHING, n=1)
             raise PolicyError(
-                f"{path}: {part.script!r} says {placeholder!r}, which nothing fills",
-                f"did you mean {near[0]}?" if near else f"one of {', '.join(sorted(_ANYTHING))}",
+                f"{path}: unknown placeholder {placeholder!r} in {part.script!r}",
+                did_you_mean(placeholder, sorted(_ANYTHING)),
             )
 
 
 def lint_policy(policy: Policy) -> list[Finding]:
-    """What is wrong with the scripts that ``policy`` uses: its own, and those of cadence."""
+    """Find the faults of the scripts that ``policy`` uses: its own, and those of cadence."""
 
     def findings() -> Iterable[Finding]:
         used = set()
-        for step, _, part in _places(policy):
+        for step, _, part in _parts(policy):
             used.add(part.script)
             try:
                 text = script_text(part.script, policy.scripts)
             except PolicyError as error:
-                yield Finding(part.script, f"there is no such script: {error.hint}")
+                yield Finding(part.script, f"unknown script; {error.hint}")
             else:
                 yield from lint_script(part.script, text, step.stage)
         for name in policy.scripts:
             if name not in used:
-                yield Finding(name, "no step says it")
+                yield Finding(name, "no step uses it")
 
     return list(dict.fromkeys(findings()))
 
 
-def _places(policy: Policy) -> Iterator[tuple[Step, str, StepPart]]:
-    """Every part of every step, with the key path at which it stands."""
+def _parts(policy: Policy) -> Iterator[tuple[Step, str, StepPart]]:
+    """Iterate over the parts of every step, each with its key path."""
     for number, step in enumerate(policy.steps):
         for n, part in enumerate(step.parts):
             yield step, f"steps[{number}].parts[{n}]", part
@@ -164,5 +168,9 @@ def _places(policy: Policy) -> Iterator[tuple[Step, str, StepPart]]:
 
 
 def _placeholders(text: str) -> set[str]:
-    """What a script asks for; raises what the template's own parser raises."""
+    """The placeholders of a script.
+
+    Raises:
+        TemplateSyntaxError: it is no template.
+    """
     return meta.find_undeclared_variables(ENVIRONMENT.parse(text))

@@ -9,9 +9,19 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from cadence.domain.events import AttemptStage
 from cadence.worktime.hours import WEEKDAYS, Weekday
 
-__all__ = ["Country", "Id", "OpenHours", "PolicyId", "Subdivision", "TimeOfDay", "WeekdayName"]
+__all__ = [
+    "Country",
+    "Id",
+    "OpenHours",
+    "OutreachStage",
+    "PolicyId",
+    "Subdivision",
+    "TimeOfDay",
+    "WeekdayName",
+]
 
 Id = Annotated[
     str,
@@ -28,6 +38,11 @@ PolicyId = Annotated[
         max_length=60,
         description="a to z, digits and -, a letter first, at most 60 in all",
     ),
+]
+# An extra attempt has a stage of its own, which no plan has; the loader refuses it.
+OutreachStage = Annotated[
+    AttemptStage,
+    Meta(extra={"choices": [one.value for one in AttemptStage if one is not AttemptStage.EXTRA]}),
 ]
 OpenHours = Annotated[str, Meta(description='local hours such as "09:00-17:00"')]
 TimeOfDay = Annotated[str, Meta(description='a local time such as "09:30"')]

@@ -9,7 +9,6 @@ raises, or returns anything else, :class:`GuardFailed` says so, and the engine h
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from cadence.domain.prospect import Prospect
-from cadence.errors import PolicyError
+from cadence.errors import PolicyError, did_you_mean
 from cadence.policy.touch import GuardDelay, Touch, Veto
 
 __all__ = ["ENTRY_POINTS", "GuardFailed", "GuardFunction", "ask", "call", "resolve"]
@@ -76,8 +75,7 @@ def _load_entry_point(name: str) -> object:
 
     known = {point.name: point for point in metadata.entry_points(group=ENTRY_POINTS)}
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else 'write it as "package.module:function"'
+        hint = did_you_mean(name, known, otherwise='write it as "package.module:function"')
         raise PolicyError(f"guard function: unknown entry point {name!r} of {ENTRY_POINTS}", hint)
     return known[name].load()
 

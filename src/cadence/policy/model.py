@@ -22,6 +22,7 @@ from cadence.policy.field_types import (
     Country,
     Id,
     OpenHours,
+    OutreachStage,
     PolicyId,
     Subdivision,
     TimeOfDay,
@@ -237,7 +238,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """
 
     id: Id
-    stage: AttemptStage
+    stage: OutreachStage
     parts: tuple[StepPart, ...] = ()
     after: After | None = None
     at: Literal["appointment"] | None = None

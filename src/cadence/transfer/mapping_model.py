@@ -1,11 +1,11 @@
-"""What a mapping says: how the rows of somebody else's file become events.
+"""Describe a mapping: how the rows of another program's file become events.
 
-It is read from TOML (``mapping_load``); ``docs/import.md`` tells how to write one.
+``transfer/mapping_loader.py`` reads one from TOML; ``docs/import.md`` tells how to write one.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -31,9 +31,12 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class From(_Table, frozen=True, rename={"source": "from"}):
-    """What stands in a column, or in an attribute.
+    """The value of a column, or of an attribute of a log.
 
-    ``table`` is the name of the table that translates it; ``split`` the sign that parts several.
+    Attributes:
+        source: the column's name in the mapping; ``from`` in the file.
+        table: the name of the table that translates the value.
+        split: what separates several values in one cell.
     """
 
     source: str
@@ -44,16 +47,21 @@ class From(_Table, frozen=True, rename={"source": "from"}):
 FORMATS: Final = ("iso", "epoch_ms", "epoch_s", "date")
 """ISO 8601, milliseconds or seconds since 1970, a day without a time."""
 
-Field = str | From | tuple[str | From, ...]
-"""A text that always holds, what stands in a column, or the first of several that is not empty."""
+Field = Annotated[
+    str | From | tuple[str | From, ...],
+    msgspec.Meta(description='a text, { from = "column" }, or a list of these'),
+]
+"""A constant text, the value of a column, or a list of these: the first that is not empty."""
 
 
 class At(_Table, frozen=True, rename={"source": "from"}):
     """A time in a column.
 
-    ``formats`` are tried in order: one of :data:`FORMATS`, or a pattern such as ``%d.%m.%Y %H:%M``.
-    ``zone`` is that of times without one, ``prospect`` for the person's own.
-    ``uncertain`` says why the time is not that of the event itself.
+    Attributes:
+        source: the column; ``from`` in the file.
+        formats: tried in order: one of :data:`FORMATS`, or a pattern such as ``%d.%m.%Y %H:%M``.
+        zone: the IANA zone of times without one; ``prospect`` for the person's own.
+        uncertain: why the time is not that of the event itself.
     """
 
     source: str
@@ -72,7 +80,8 @@ class ContactPointField(_Table, frozen=True):
 class ProspectFields(_Table, frozen=True):
     """Who a row is about, and how to add them if they are not known yet.
 
-    ``needs``: the event without which a person is passed over.
+    Attributes:
+        needs: the kind of event without which a person is skipped.
     """
 
     id: Field
@@ -85,9 +94,14 @@ class ProspectFields(_Table, frozen=True):
     contact_points: tuple[ContactPointField, ...] = ()
     needs: Literal["attempt", "reply", "end"] | None = None
 
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The names of the attributes that are a :data:`Field`."""
+        return ("id", "timezone", "name", "country", "subdivision", "owner", "source")
+
 
 class RecordFields(_Table, frozen=True):
-    """The row itself: its id there, when it happened, who did it."""
+    """The record that a row holds: its id in the other system, its time, and who did it."""
 
     at: At | tuple[At, ...]
     id: Field | None = None
@@ -95,7 +109,7 @@ class RecordFields(_Table, frozen=True):
 
     @property
     def times(self) -> tuple[At, ...]:
-        """The columns that may say when it happened; the first that is not empty counts."""
+        """The columns that may hold the time; the first that is not empty counts."""
         return (self.at,) if isinstance(self.at, At) else self.at
 
 
@@ -103,11 +117,16 @@ Kind = Literal["attempt", "reply", "end", "opt_out", "interest", "pass_over", "b
 
 
 class Rule(_Table, frozen=True):
-    """Which rows become which event; of several rules the first that fits.
+    """Which rows become which event; of several rules the first that fits counts.
 
-    ``when``: what must stand in which columns; ``*`` is anything, an empty text nothing.
-    ``unless``: what may not, in the same form; any one of them is enough. ``id`` and
-    ``contact_points`` take the place of those of the prospect.
+    Attributes:
+        event: the kind of event, or ``pass_over`` and ``bad_line`` for rows that make none.
+        when: the values that columns must have; ``*`` is any value, an empty text none.
+        unless: the values that columns must not have, in the same form; one is enough.
+        because: why rows are skipped or refused.
+        first_of: only the first event of each calendar day of the person counts.
+        id: in place of that of the prospect.
+        contact_points: in place of those of the prospect.
     """
 
     event: Kind
@@ -126,7 +145,17 @@ class Rule(_Table, frozen=True):
 
 
 class Mapping(_Table, frozen=True):
-    """A whole mapping."""
+    """A whole mapping.
+
+    Attributes:
+        name: part of each event's ``command_id``.
+        columns: names of the mapping's own for columns of the file.
+        ignore: columns that are known and not imported.
+        required: columns without which a file is refused.
+        tables: by name, words of the other system and ours.
+        changed: what to do with a record that was imported before with other content.
+        extends: the mapping that a file completes; the loader merges the two.
+    """
 
     name: str
     format: Literal["csv", "xes"]
@@ -141,10 +170,11 @@ class Mapping(_Table, frozen=True):
     delimiter: str = ","
     encoding: str = "utf-8"
     changed: Literal["refuse", "keep"] = "refuse"
+    extends: str | None = None
 
 
 def fields_of(field: Field | None) -> tuple[str | From, ...]:
-    """``field`` as the alternatives that it is."""
+    """List the alternatives of a field; none if it is not given."""
     if field is None:
         return ()
     return field if isinstance(field, tuple) else (field,)

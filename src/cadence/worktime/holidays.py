@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from functools import lru_cache
 from typing import Any
 
-from cadence.errors import InputError
+from cadence.errors import InputError, did_you_mean
 
 __all__ = ["check_country", "holidays_version", "public_holidays"]
 
@@ -48,17 +47,15 @@ def check_country(country: str, subdivision: str | None) -> None:
     )
     if getattr(found, "country", None) is None:
         supported = holidays.list_supported_countries(include_aliases=False)
-        near = difflib.get_close_matches(country.upper(), supported, n=1)
-        hint = f"did you mean {near[0]}?" if near else "use an ISO 3166 code such as US or DE"
+        hint = did_you_mean(
+            country.upper(), supported, otherwise="use an ISO 3166 code such as US or DE"
+        )
         raise InputError(f"country: {country!r} is not known", hint)
     known: tuple[str, ...] = found.subdivisions
     if subdivision is not None and subdivision not in known:
-        near = difflib.get_close_matches(subdivision.upper(), known, n=1)
-        hint = (
-            f"did you mean {near[0]}?"
-            if near
-            else f"{country} has {', '.join(known)}"
-            if known
-            else f"{country} has no subdivisions"
+        hint = did_you_mean(
+            subdivision.upper(),
+            known,
+            otherwise=None if known else f"give none; {country} has no subdivisions",
         )
         raise InputError(f"subdivision: {subdivision!r} is none of {country}", hint)

@@ -7,13 +7,12 @@ went forward, moves to the next that does; one that occurs twice means the first
 
 from __future__ import annotations
 
-import difflib
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
-from cadence.errors import InputError
+from cadence.errors import InputError, did_you_mean
 
 __all__ = ["from_local", "zone", "zone_names", "zones_version"]
 
@@ -41,8 +40,7 @@ def zone(name: str) -> ZoneInfo:
         InputError: no such zone; names the nearest right spelling.
     """
     if name not in zone_names():
-        near = difflib.get_close_matches(name, zone_names(), n=1)
-        hint = f"did you mean {near[0]}?" if near else "use an IANA name such as Europe/Berlin"
+        hint = did_you_mean(name, zone_names(), otherwise="use an IANA name such as Europe/Berlin")
         raise InputError(f"timezone: {name!r} is no zone", hint)
     source = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
     with source.open("rb") as data:
