@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 .PHONY: help demo test test-browser nightly check bench mutate docs pictures constraints clean
 
@@ -30,12 +31,13 @@ test-browser: $(READY)  ## Run the tests of the pages in headless Chromium (apt-
 nightly: $(READY)  ## Run the same tests under a bigger profile.
 	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile nightly $(ARGS)
 
-check: $(READY)  ## Static checks: ruff, mypy, import-linter, generated docs.
+check: $(READY)  ## Static checks: ruff, mypy, import-linter, generated docs, the site.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
+	$(SITE) --site-dir $$(mktemp -d)/site
 
 bench: $(READY)  ## Measure, side by side, as ratios.
 	$(BIN)/python bench/run.py
@@ -43,8 +45,9 @@ bench: $(READY)  ## Measure, side by side, as ratios.
 mutate: $(READY)  ## Break the code on purpose: mutation testing of core and policy.
 	$(BIN)/python bench/mutate.py
 
-docs: $(READY)  ## Make the generated parts of the docs anew.
+docs: $(READY)  ## Generate the docs and build them as a site in site/.
 	$(BIN)/python docs/generate.py
+	$(SITE)
 
 pictures: $(READY)  ## Make the pictures of the pages anew (needs Chromium).
 	$(BIN)/python docs/pictures.py
@@ -54,4 +57,4 @@ constraints:  ## Pin the dependencies anew (needs uv).
 		--no-emit-index-url --no-header --upgrade --all-extras pyproject.toml - -o constraints.txt
 
 clean:  ## Remove what was made here.
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants

@@ -1,4 +1,4 @@
-"""Makes the generated docs: stages, events, the catalogue of policies, the schema of their files.
+"""Generate the parts of the docs that the code already says: pages, pictures and the JSON Schema.
 
 ``python docs/generate.py`` writes them; with ``--check`` it fails when one is stale.
 """
@@ -9,9 +9,13 @@ import sys
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
+import drawings
 import msgspec
+import typer
 
+from cadence.cli.commands import command_line
 from cadence.cli.policy_picture import picture
 from cadence.domain import stages
 from cadence.domain.events import DATA_TYPES, Channel
@@ -25,25 +29,32 @@ DOCS = Path(__file__).parent
 
 
 def stages_page() -> str:
-    """``docs/stages.md``: the diagram and the whole table."""
+    """Return ``reference/stages.md``: the picture and the whole table."""
     marks = {stages.Move.STAY: "·", stages.Move.REFUSE: "✗"}
     names = [stage.value for stage in stages.Stage]
     lines = [
+        "---",
+        "hide: [toc]",
+        "---",
+        "",
         "# Stages",
         "",
-        "Generated from `src/cadence/domain/stages.py` by `make docs`; `make check` fails when it",
-        "is stale. The prose that explains it stands in that file.",
+        "This page is generated from `src/cadence/domain/stages.py`, which explains each stage.",
         "",
-        "```mermaid",
-        stages.mermaid().rstrip(),
-        "```",
+        '<div class="drawing" markdown="1">',
         "",
-        "Arrows that every outreach stage has are drawn from the box around them; outreach may",
-        "also skip stages forward, which is not drawn.",
+        "![The stage machine: each arrow is a signal to another stage](stages.svg)",
+        "",
+        "</div>",
+        "",
+        "An arrow from the edge of a dashed box starts at every stage in the box. An arrow to a",
+        "box names the earliest stage that it can reach. Signals that change no stage are not",
+        "drawn.",
         "",
         "## Every cell",
         "",
-        "A stage name: go there. `·`: stay. `✗`: refuse (a fact that says so leaves the stage).",
+        "A stage name: go there. `·`: stay. `✗`: refuse. A refusal binds commands only. A fact",
+        "that the table refuses is recorded all the same, and the stage stays.",
         "",
         "| signal | " + " | ".join(names) + " |",
         "|---" * (len(names) + 1) + "|",
@@ -56,13 +67,13 @@ def stages_page() -> str:
 
 
 def events_page() -> str:
-    """``docs/events.md``: every event type and its data."""
+    """Return ``reference/events.md``: every event type and its data."""
     lines = [
         "# Events",
         "",
-        "Generated from `src/cadence/domain/events.py` by `make docs`. A `?` marks what may be",
-        "left out. Every event also has `prospect`, `version`, `occurred_at`, `recorded_at`, and",
-        "may have `by`, `correlation`, `command_id`, `uncertain` (why its time is not certain).",
+        "This page is generated from `src/cadence/domain/events.py`. A `?` marks an optional",
+        "field. Every event also has `prospect`, `version`, `occurred_at` and `recorded_at`. It",
+        "may have `by`, `correlation`, `command_id` and `uncertain` (why its time is not certain).",
         "",
         "| event | data | meaning |",
         "|---|---|---|",
@@ -78,18 +89,17 @@ def events_page() -> str:
 
 
 def policies_page() -> str:
-    """``docs/policies.md``: each policy of the catalogue with its source and its timetable."""
+    """Return ``reference/policies.md``: each policy of the catalogue, its source and timetable."""
     lines = [
         "# The catalogue",
         "",
-        "Generated from `src/cadence/policy/builtin/*.toml` by `make docs`; `make check` fails",
-        "when it is stale. Each policy is a file with its source, which explains every number",
-        "beside its step. `cadence policy show NAME` draws it.",
+        "This page is generated from `src/cadence/policy/builtin/*.toml`. Each file explains every",
+        "number beside its step. `cadence policy show NAME` draws a policy.",
         "",
-        "A timetable is what happens to somebody who can be reached on every channel, prefers",
-        "none, agreed to be followed up, and never answers. Day 0 is the business day of the first",
-        "attempt. A contact, an opt-out or an end stops it at any line; lateness, holidays and",
-        "guards make it longer, never denser.",
+        "A timetable shows a prospect who has every channel, prefers none, agreed to the",
+        "guidelines and never answers. Day 0 is the business day of the first attempt. A response,",
+        "an opt-out or an end stops the plan at any line. Lateness, holidays and guards make it",
+        "longer, never denser.",
         "",
         "| policy | source | most attempts | in 7 days | in 30 days |",
         "|---|---|---|---|---|",
@@ -107,8 +117,8 @@ def policies_page() -> str:
         lines.append(f"| [`{name}`](#{name}) | {found.source} | {most} | {week} | {month} |")
     lines += [
         "",
-        "At most, in one silence, as proved; a polite exit that does not arrive is tried on each",
-        "channel, and counted.",
+        "The three numbers are proved bounds for one silence. They count a polite exit that is not",
+        "delivered once for each channel.",
     ]
     for name in names:
         lines += ["", f"## {name}", "", *_policy(builtin(name))]
@@ -120,7 +130,7 @@ def _policy(policy: Policy) -> Iterator[str]:
     yield ""
     yield f"Source: “{policy.source}”. File: `src/cadence/policy/builtin/{policy.id}.toml`."
     horizon = policy.horizon_business_days
-    yield f"Behind {horizon} business days of silence only the polite exit is left."
+    yield f"After {horizon} business days of silence only the polite exit is left."
     yield ""
     yield "```"
     yield from picture(list(timetable(policy)))
@@ -142,27 +152,129 @@ def _policy(policy: Policy) -> Iterator[str]:
 
 
 def _first_comment(name: str) -> str:
-    """What a policy file says about itself at its top, without the line that names it."""
+    """Return the comment at the top of a policy file, without the line that names it."""
     source = resources.files("cadence.policy").joinpath("builtin", f"{name}.toml")
     comment = source.read_text(encoding="utf-8").split("\n\n")[0].splitlines()
     return "\n".join(line.removeprefix("#").strip() for line in comment[1:]).strip()
 
 
+def cli_page() -> str:
+    """Return ``reference/cli.md``: every command with its arguments and options."""
+    app: Any = typer.main.get_command(command_line(["--help"]))
+    lines = [
+        "# Command line",
+        "",
+        "This page is generated from the help of the commands.",
+        "",
+        "| exit code | meaning |",
+        "|---|---|",
+        "| 0 | done; an empty list too |",
+        "| 1 | refused, or a check found something |",
+        "| 2 | wrong usage or input; an unknown prospect too |",
+        "",
+        "An error is two lines on stderr: what is wrong, and how to fix it.",
+        "",
+        "Every command takes these options, before or after its name:",
+        "",
+        *_options(app.params, everywhere=()),
+    ]
+    for name, command in app.commands.items():
+        for title, one in [(name, command), *_subcommands(name, command)]:
+            lines += ["", f"{'###' if ' ' in title else '##'} {title}", "", one.help or "", ""]
+            if not hasattr(one, "commands"):
+                lines += [f"    {_usage(title, one)}", ""]
+                lines += _options(one.params)
+            if one.epilog:
+                lines += ["", "For example:", "", _example(one.epilog)]
+    return "\n".join(lines) + "\n"
+
+
+def _subcommands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    for below, one in getattr(command, "commands", {}).items():
+        yield f"{name} {below}", one
+
+
+def _usage(title: str, command: Any) -> str:
+    words = [f"cadence {title}", "[OPTIONS]"]
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            name = parameter.metavar or parameter.name.upper()
+            word = f"{name}…" if parameter.nargs == -1 else name
+            words.append(word if parameter.required else f"[{word}]")
+    return " ".join(words)
+
+
+def _options(
+    parameters: list[Any], everywhere: tuple[str, ...] = ("db", "at", "json")
+) -> Iterator[str]:
+    """Yield the table of a command's options, without those that every command takes."""
+    shown = [
+        parameter
+        for parameter in parameters
+        if parameter.param_type_name == "option"
+        and not parameter.hidden
+        and parameter.name not in everywhere
+    ]
+    if not shown:
+        return
+    yield "| option | meaning |"
+    yield "|---|---|"
+    for parameter in shown:
+        names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+        meaning = (parameter.help or "").replace("|", "\\|")
+        choices = getattr(parameter.type, "choices", None)
+        if choices:
+            meaning += f" One of {', '.join(f'`{one}`' for one in choices)}."
+        if parameter.required:
+            meaning += " **Required.**"
+        yield f"| {names} {parameter.metavar or ''} | {meaning} |"
+
+
+def _example(epilog: str) -> str:
+    """Return a command's example as a block of code."""
+    return "\n".join(
+        f"    {line.strip().removeprefix('Example: ')}" for line in epilog.splitlines()
+    )
+
+
+def decisions_page() -> str:
+    """Return ``adr/index.md``: the list of decision records with their status."""
+    lines = [
+        "# Decisions",
+        "",
+        "A decision record (ADR) says why something is as it is, and what else was considered. Its",
+        "title is the decision. One that is overtaken names its successor.",
+        "",
+        "| decision | status |",
+        "|---|---|",
+    ]
+    for path in sorted((DOCS / "adr").glob("0*.md")):
+        title, _, status = path.read_text(encoding="utf-8").split("\n## ")[0].partition("\n")
+        status = " ".join(status.split())
+        lines.append(f"| [{title.removeprefix('# ')}]({path.name}) | {status} |")
+    return "\n".join(lines) + "\n"
+
+
 def schema() -> str:
-    """``docs/policy.schema.json``: the JSON Schema of policy files, for editors."""
+    """Return ``reference/policy.schema.json``: the JSON Schema of policy files, for editors."""
     return msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode() + "\n"
 
 
 PAGES = {
-    "stages.md": stages_page,
-    "events.md": events_page,
-    "policies.md": policies_page,
-    "policy.schema.json": schema,
+    "reference/cli.md": cli_page,
+    "reference/stages.md": stages_page,
+    "reference/stages.svg": drawings.stage_machine,
+    "reference/events.md": events_page,
+    "reference/policies.md": policies_page,
+    "reference/policy.schema.json": schema,
+    "adr/index.md": decisions_page,
+    "explanation/packages.svg": drawings.packages,
+    "explanation/way-of-the-data.svg": drawings.way_of_the_data,
 }
 
 
 def main() -> int:
-    """Write the pages, or check them."""
+    """Write the generated files, or check them."""
     stale = []
     for name, make in PAGES.items():
         path = DOCS / name
@@ -172,7 +284,7 @@ def main() -> int:
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(name)
     for name in stale:
-        sys.stderr.write(f"docs/{name} is stale\nmake it anew with: make docs\n")
+        sys.stderr.write(f"docs/{name} is stale\ngenerate it with: make docs\n")
     return 1 if stale else 0
 
 

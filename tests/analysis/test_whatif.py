@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import msgspec
+import paths
 import pytest
+from audit_cases import CARING, SHORT, attempt, later, places, plant
 from engine_lives import DAY, HOUR, PLACES, Place, live
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import histories
-from test_audit import CARING, SHORT, attempt, later, places, plant
 
 from cadence.analysis.whatif import Answered, Compared, compare
 from cadence.domain.events import (
@@ -30,11 +30,11 @@ from cadence.domain.events import (
     ReplyReceived,
 )
 from cadence.policy import Policy, builtin
-from cadence.policy.loader import parse_text, read
+from cadence.policy.loader import parse, parse_text
 from cadence.reports.whatif_page import page
 
 TIP8 = builtin("tip8")
-BAD = Path(__file__).parent / "bad_policies"
+BAD = paths.BAD_POLICIES
 REFUTED = [
     "guard_vetoes_the_exit.toml",
     *sorted(
@@ -83,7 +83,7 @@ def test_under_the_policy_it_ran_under_nothing_differs(place: Place, policy: Pol
 
 @pytest.mark.parametrize("name", REFUTED)
 def test_under_the_refuted_policy_it_ran_under_nothing_differs(name: str) -> None:
-    policy = read(BAD / name)
+    policy = parse(BAD / name)
     for place in PLACES:
         for close in (False, True):
             compared = compare(live(place, policy=policy, close=close), policy)

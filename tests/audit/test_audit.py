@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import paths
 import pytest
+from audit_cases import CARING, SHORT, TIP8, attempt, found, later, places, plant, rules
 from engine_lives import CALL, DAY, EMAIL, HOUR, MAIL, PLACES, Place, live
-from test_concern import POLICY as CARING
 
-from cadence.audit import Auditor, Finding, Noticed, findings
+from cadence.audit import Auditor, Noticed, findings
 from cadence.audit.runner import auditor
 from cadence.domain.events import (
     AppointmentSet,
@@ -21,7 +21,6 @@ from cadence.domain.events import (
     AutoReplyReceived,
     Channel,
     ContactPointFailed,
-    Data,
     Disposition,
     EndReason,
     Event,
@@ -30,7 +29,6 @@ from cadence.domain.events import (
     Gap,
     Intent,
     OptOutRequested,
-    Part,
     PauseRequested,
     PolicyRef,
     ReplyReceived,
@@ -38,103 +36,11 @@ from cadence.domain.events import (
 from cadence.domain.fold import fold
 from cadence.domain.stages import Stage
 from cadence.engine import complete_attempt
-from cadence.policy import Policy, Rule, builtin
-from cadence.prover import loads
+from cadence.policy import Policy, Rule
 from cadence.store import Cadence
 from cadence.transfer import import_jsonl
-from cadence.worktime import work_calendar
 
-TIP8 = builtin("tip8")
 MINUTE = timedelta(minutes=1)
-places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.zones[-1])
-
-_CALENDAR = """
-[calendar]
-mon = ["09:00-17:00"]
-tue = ["09:00-17:00"]
-wed = ["09:00-17:00"]
-thu = ["09:00-17:00"]
-fri = ["09:00-17:00"]
-"""
-SHORT = loads(
-    """
-id = "short"
-version = 1
-title = "Few and far between"
-source = "a test"
-horizon_business_days = 90
-task_business_days = 2
-"""
-    + _CALENDAR
-    + """
-[[steps]]
-id = "on_time"
-stage = "on_time"
-at = "appointment"
-parts = [{ channels = ["call"], script = "on_time" }]
-[[steps]]
-id = "spaced"
-stage = "spaced"
-after = { business_days = 2 }
-times = 2
-parts = [{ channels = ["call"], script = "spaced" }]
-[[steps]]
-id = "news"
-stage = "nurture"
-after = { business_days = 4 }
-times = 2
-parts = [{ channels = ["email"], script = "spaced" }]
-[[steps]]
-id = "bye"
-stage = "polite_exit"
-after = { business_days = 5 }
-answer_within = { business_days = 3 }
-parts = [{ channels = ["email", "mail"], script = "polite_exit" }]
-""",
-    "short.toml",
-)
-
-
-def found(history: Sequence[Event], policy: Policy = TIP8, **others: bool) -> list[Finding]:
-    every = Auditor(policy).audit(history)
-    return [one for one in every if one.noticed is not Noticed.HINDSIGHT]
-
-
-def rules(history: Sequence[Event], policy: Policy = TIP8) -> list[tuple[int, str]]:
-    return [(one.version, one.rule) for one in found(history, policy)]
-
-
-def plant(
-    history: Sequence[Event], data: Data, at: datetime, recorded_at: datetime | None = None
-) -> list[Event]:
-    """The history with one more event."""
-    last = history[-1]
-    recorded = max(at, last.recorded_at) if recorded_at is None else recorded_at
-    return [*history, Event(last.prospect, last.version + 1, at, recorded, data)]
-
-
-def attempt(
-    stage: AttemptStage | None = AttemptStage.SPACED,
-    step: str | None = None,
-    channel: Channel = Channel.CALL,
-    disposition: Disposition | None = None,
-    policy: Policy = TIP8,
-    **given: object,
-) -> AttemptMade:
-    """An attempt as somebody else's software would send it, with nothing to say for itself."""
-    plain = Disposition.NO_ANSWER if channel is Channel.CALL else Disposition.SENT
-    address = {one.channel: one.address for one in (CALL, EMAIL, MAIL)}.get(channel)
-    part = Part(channel, disposition or plain, address)
-    made = AttemptMade((part,), stage, step, policy=policy.ref)
-    return msgspec.structs.replace(made, **given)
-
-
-def later(place: Place, history: Sequence[Event], days: int, policy: Policy = TIP8) -> datetime:
-    """The same local time, so many business days after the last event."""
-    time = work_calendar(place.zones, policy.week, place.country, place.subdivision, policy.closed)
-    found = time.next_open(time.after_business_days(history[-1].occurred_at, days))
-    assert found is not None
-    return found
 
 
 # Nothing on what the engine did -------------------------------------------------------------------

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from audit_cases import CALENDAR, attempt, found, later, plant, rules
 from engine_lives import CALL, DAY, HOUR, PLACES, Place, live
-from test_audit import _CALENDAR, attempt, found, later, plant, rules
 
 from cadence.audit import Auditor, Noticed
 from cadence.domain.events import (
@@ -72,7 +72,7 @@ def policy(more: str = "", steps: str = _OPENING + _CALLS) -> Policy:
     head = 'id = "ours"\nversion = 1\ntitle = "Ours"\nsource = "a test"\n'
     head += "horizon_business_days = 90\ntask_business_days = 2\n"
     limits, guards = (more, "") if more.startswith("[limits]") else ("", more)
-    return parse_text(head + _CALENDAR + limits + steps + _BYE + guards, "ours.toml")
+    return parse_text(head + CALENDAR + limits + steps + _BYE + guards, "ours.toml")
 
 
 def guard(kind: str, *keys: str) -> str:

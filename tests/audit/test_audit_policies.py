@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import paths
 import pytest
-from cadence.policy.load import read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cadence.audit import Auditor, Finding, Noticed
 from cadence.domain.events import AttemptMade, FollowUpEnded, PolicyAdopted
 from cadence.policy import Policy, builtin, builtin_names
+from cadence.policy.loader import parse
 from cadence.testing.strategies import History, histories, policies
 
-BAD = Path(__file__).parent / "bad_policies"
+BAD = paths.BAD_POLICIES
 REFUTED = sorted(
     path.name
     for path in BAD.glob("*.toml")
@@ -77,7 +76,7 @@ def test_under_a_policy_proved_or_refuted_what_the_engine_did_breaks_nothing(
 def test_under_a_refuted_policy_what_the_engine_did_breaks_nothing(
     name: str, data: st.DataObject
 ) -> None:
-    check(data.draw(histories(read(BAD / name))))
+    check(data.draw(histories(parse(BAD / name))))
 
 
 @given(st.data(), st.lists(policies(faults=1, proved=True), min_size=2, max_size=2))

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from audit_cases import CARING, SHORT
 from engine_lives import DAY, HOUR, MONDAY, PLACES, live
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_audit import CARING, SHORT
 from test_audit_counts import log_like
 from test_audit_language import ALONG, ANSWERS, CAP, LISTENED, MONDAYS, TURNS, WINDOW, policy
 

@@ -9,85 +9,25 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from command_line import ADDED, CADENCE, INSTANT, Cli, Done
 
-from cadence.cli.main import main
-
-CADENCE = str(Path(sys.executable).parent / "cadence")
 CHANNELS = {"call", "email", "sms", "mail", "video_email"}
 STAGES = {
     *("new", "scheduled", "on_time", "ten_minutes", "half_day", "spaced", "concern", "nurture"),
     *("polite_exit", "closed", "engaged", "won", "lost", "opted_out"),
 }
-INSTANT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
-# A prospect of the story: added on Monday, called as agreed on Tuesday at nine in New York.
-ADDED = "2026-11-30T15:00:00Z"
+# The story: added on Monday, called as agreed on Tuesday at nine in New York.
 APPOINTED = "2026-12-01T14:00:00Z"
 TEN_MINUTES = "2026-12-01T14:10:00Z"
 HALF_DAY = "2026-12-01T18:10:00Z"
 FIRST_SPACED = "2026-12-04T18:10:00Z"
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self
-        assert self.err == ""
-        return json.loads(self.out)
-
-
-Cli = Callable[..., Done]
-
-
-@pytest.fixture
-def raw(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
-    """The command line in this process; anything that escapes it fails the test."""
-
-    def run(*arguments: object) -> Done:
-        capfdbinary.readouterr()
-        code = main([str(one) for one in arguments])
-        sys.stdout.flush()
-        out, err = capfdbinary.readouterr()
-        return Done(code, out.decode(), err.decode())
-
-    return run
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "cadence.db"
-
-
-@pytest.fixture
-def cli(raw: Cli, db: Path) -> Cli:
-    """The command line with ``--db``."""
-
-    def run(*arguments: object) -> Done:
-        return raw(*arguments, "--db", db)
-
-    return run
-
-
-@pytest.fixture
-def jerry(cli: Cli) -> Cli:
-    """Jerry has been added."""
-    done = cli(
-        *("add", "jerry", "--name", "Jerry Doe", "--timezone", "America/New_York"),
-        *("--country", "US", "--call", "+15550100", "--email", "jerry@example.com"),
-        *("--at", ADDED),
-    )
-    assert done.code == 0
-    return cli
 
 
 def call(cli: Cli, at: str, *more: str, disposition: str = "no_answer") -> Done:

@@ -8,27 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import paths
 import pytest
+from audit_cases import attempt, later, plant
 from engine_lives import HOUR, PLACES, live
-from test_audit import attempt, later, plant
 
 from cadence.cli.main import main
 from cadence.domain.events import AttemptStage, Channel, Event, PolicyRef, ReplyReceived
-from cadence.policy.loader import read
+from cadence.policy.loader import parse
 from cadence.prover import load
 from cadence.prover.proof import prove
 from cadence.store import Cadence
 
 Run = Callable[..., tuple[int, str, str]]
-BUILTIN = Path(__file__).parent.parent / "src/cadence/policy/builtin"
-BAD = Path(__file__).parent / "bad_policies"
+BUILTIN = paths.ROOT / "src/cadence/policy/builtin"
+BAD = paths.BAD_POLICIES
 UNREADABLE = sorted(path.name for path in BAD.glob("error_*.toml"))
 REFUTED = sorted(
     path.name
     for path in BAD.glob("*.toml")
     if not path.name.startswith(("error_", "unreachable_"))  # the latter are proved
 )
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples/histories").glob("*.jsonl"))
+EXAMPLES = sorted((paths.EXAMPLES / "histories").glob("*.jsonl"))
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def test_a_policy_file_makes_a_policy_known(run: Run, tmp_path: Path) -> None:
 def test_a_refuted_policy_is_read_and_a_note_says_so(
     run: Run, tmp_path: Path, command: str, name: str
 ) -> None:
-    refuted = read(BAD / name)
+    refuted = parse(BAD / name)
     rules = ", ".join(one.rule for one in prove(refuted).refuted)
     store(tmp_path, live(PLACES[0], attempts=4), breach())
     for more in ([], ["--json"]):
@@ -162,7 +163,7 @@ def test_a_policy_that_can_not_be_read_is_an_error(run: Run, command: str, name:
 
 def test_findings_under_a_refuted_policy_are_its_own(run: Run, tmp_path: Path) -> None:
     path = BAD / "cap_by_times.toml"
-    refuted = read(path)
+    refuted = parse(path)
     history = live(PLACES[0], policy=refuted, attempts=4)
     written = attempt(step="spaced#2", channel=Channel.EMAIL, policy=refuted)
     store(tmp_path, plant(history, written, later(PLACES[0], history, 5)))

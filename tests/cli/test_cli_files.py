@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import typer
-from test_cli import Cli, cli, db, jerry, raw
+from command_line import Cli
 
 import cadence.cli
 from cadence.cli import files
@@ -23,8 +23,6 @@ from cadence.cli.files import write_text, writing
 from cadence.errors import InputError, StoreError
 from cadence.policy import builtin
 from cadence.policy.writer import to_toml
-
-__all__ = ["cli", "db", "jerry", "raw"]  # fixtures
 
 NONE = "no.db"
 

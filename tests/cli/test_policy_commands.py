@@ -12,9 +12,9 @@ from typing import Any
 import paths
 import policies
 import pytest
+from adoption_cases import AT, NO_ANSWER, NOW, OURS, REFUTED, in_silence
+from command_line import INSTANT, Cli, two_lines
 from terminals import Terminal, talk
-from test_adoption import NO_ANSWER, NOW, OURS, REFUTED, in_silence
-from test_cli import INSTANT, Cli, Done, cli, db, raw
 
 from cadence.cli import policy_preview
 from cadence.cli.policy_check import PROMISES
@@ -29,17 +29,6 @@ from cadence.prover.timetable import timetable
 from cadence.reports.policy_page import policy_page
 from cadence.store import Cadence, adoption
 
-__all__ = ["cli", "db", "raw"]  # fixtures
-
-AT = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, to work in."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
 
 @pytest.fixture
 def ours(folder: Path) -> str:
@@ -51,15 +40,6 @@ def ours(folder: Path) -> str:
 def refuted(folder: Path) -> str:
     (folder / "seven.toml").write_text(to_toml(REFUTED), encoding="utf-8")
     return "seven.toml"
-
-
-def two_lines(done: Done, code: int, *named: str) -> None:
-    assert done.code == code, done
-    assert done.out == ""
-    assert done.err.count("\n") == 2, done.err
-    assert "Traceback" not in done.err
-    for text in named:
-        assert text in done.err
 
 
 # Show ---------------------------------------------------------------------------------------------

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import policies
 import pytest
+from adoption_cases import AT, OURS, REFUTED, in_silence
+from command_line import CADENCE, Cli
 from hypothesis import given
 from hypothesis import strategies as st
 from terminals import WIDTHS, Terminal, bare, shown
-from test_adoption import OURS, REFUTED, in_silence
-from test_cli import CADENCE, Cli, raw
-from test_policy_commands import AT, folder
 
 from cadence.cli import policy_layout
 from cadence.cli.policy_layout import wide
@@ -24,8 +23,6 @@ from cadence.policy import builtin, builtin_names
 from cadence.policy.writer import to_toml
 from cadence.prover.timetable import timetable
 from cadence.store import Cadence
-
-__all__ = ["folder", "raw"]  # fixtures
 
 PROMISED = "nothing was changed; move them with:"
 

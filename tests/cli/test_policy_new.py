@@ -6,19 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
+from command_line import Cli, two_lines
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from terminals import Terminal, bare, talk
-from test_cli import Cli, raw
-from test_policy_commands import folder, two_lines
 
 from cadence.cli.main import main
 from cadence.policy.loader import parse, parse_text
 from cadence.policy.writer import to_toml
 from cadence.prover.proof import prove
-
-__all__ = ["folder", "raw"]  # fixtures
-
 
 _FLAGS = st.fixed_dictionaries(
     {},

@@ -22,7 +22,6 @@ from cadence.domain.stages import (
     follow,
     look_up,
     machine,
-    mermaid,
     rank,
 )
 
@@ -258,33 +257,6 @@ def test_an_outreach_stage_is_entered_by_its_own_attempt_and_by_nothing_else():
     for (stage, signal), cell in TABLE.items():
         if cell.move is Move.GO and cell.stage in OUTREACH:
             assert signal.value == f"attempt_{cell.stage}", (stage, signal)
-
-
-def drawn():
-    """The cells of the diagram; an arrow from the box stands for one from every stage in it."""
-    for row in mermaid().splitlines():
-        arrow, colon, signals = row.strip().partition(": ")
-        if colon:
-            source, _, goal = arrow.partition(" --> ")
-            for signal in signals.split(", "):
-                for stage in OUTREACH if source == "outreach" else [Stage(source)]:
-                    yield stage, Signal(signal), Stage(goal)
-
-
-def test_the_diagram_draws_go_cells_and_nothing_else_and_none_twice():
-    found = list(drawn())
-    assert len(found) == len(set(found))
-    for stage, signal, goal in found:
-        assert look_up(stage, signal) == stages.Cell(Move.GO, goal)
-
-
-def test_the_diagram_leaves_out_only_arrows_that_skip_outreach_stages():
-    found = set(drawn())
-    for (stage, signal), cell in TABLE.items():
-        if cell.move is Move.GO and (stage, signal, cell.stage) not in found:
-            assert stage in OUTREACH
-            assert cell.stage in OUTREACH
-            assert rank(cell.stage) - rank(stage) > 1
 
 
 def test_there_is_one_machine_construction_in_the_whole_program():

@@ -8,11 +8,11 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from audit_cases import CARING, SHORT, places
 from engine_lives import PLACES, Place, live
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import histories
-from test_audit import CARING, SHORT, places
 
 from cadence import testing
 from cadence.analysis import other_policy

@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from guarded_policy import BASE, guarded
 from hypothesis import HealthCheck, Phase, given, settings
-from test_guards import BASE, guarded
-from test_prover import ALL, counterexample
 
+from bad_policies import ALL, counterexample
 from cadence.domain.events import Channel, OptOutRequested
 from cadence.domain.prospect import Prospect
 from cadence.engine import invariants

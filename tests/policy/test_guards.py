@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from guarded_policy import guarded
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,45 +65,9 @@ from cadence.policy.guards import (
     Lasting,
     Pause,
 )
-from cadence.policy.loader import parse_text
 from cadence.prover import prove
 from cadence.testing.strategies import histories, policies
 
-BASE = """
-id = "guarded"
-version = 1
-title = "With a guard"
-source = "a test"
-horizon_business_days = 60
-task_business_days = 2
-
-[calendar]
-mon = ["09:00-17:00"]
-tue = ["09:00-17:00"]
-wed = ["09:00-17:00"]
-thu = ["09:00-17:00"]
-fri = ["09:00-17:00"]
-
-[[steps]]
-id = "on_time"
-stage = "on_time"
-at = "appointment"
-parts = [{ channels = ["call"], script = "on_time" }]
-
-[[steps]]
-id = "spaced"
-stage = "spaced"
-after = { business_days = 1 }
-times = 3
-parts = [{ channels = ["call", "email"], script = "spaced" }]
-
-[[steps]]
-id = "polite_exit"
-stage = "polite_exit"
-after = { business_days = 1 }
-answer_within = { business_days = 2 }
-parts = [{ channels = ["email"], script = "polite_exit" }]
-"""
 POINTS = (
     ContactPoint(Channel.CALL, "+1"),
     ContactPoint(Channel.CALL, "+2"),
@@ -111,11 +76,6 @@ POINTS = (
 MONDAY = datetime(2026, 11, 2, 15, tzinfo=UTC)
 """A plain Monday, three in the afternoon."""
 NO_ANSWER = (Part(Channel.CALL, Disposition.NO_ANSWER, "+1"),)
-
-
-def guarded(*guards: str) -> Policy:
-    text = BASE + "".join(f"\n[[guards]]\n{guard}\n" for guard in guards)
-    return parse_text(text, "guarded.toml")
 
 
 def custom(function: str) -> Policy:

@@ -14,8 +14,8 @@ from itertools import pairwise
 
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
-from test_prover import names
 
+from bad_policies import names
 from cadence.domain.codec import encode_line
 from cadence.domain.events import (
     AppointmentSet,

@@ -8,19 +8,10 @@ import policies
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from random_steps import STEPS, take_step
 
 from cadence.domain.events import (
-    AutoReplyReceived,
     Channel,
-    ContactPointFailed,
-    Data,
-    Disposition,
-    GuidelinesAgreed,
-    Intent,
-    OptOutRequested,
-    Part,
-    PauseRequested,
-    ReplyReceived,
 )
 from cadence.domain.fold import fold
 from cadence.engine import next_touch
@@ -28,7 +19,6 @@ from cadence.policy import builtin, builtin_names
 from cadence.policy.model import Policy
 from cadence.prover.diff import _shape, compare, same_plan
 from cadence.prover.differences import step_differences
-from cadence.prover.simulation import Rehearsal
 from cadence.prover.witness import begin
 
 RICH = policies.rich()
@@ -158,43 +148,11 @@ def renamed(policy: Policy) -> Policy:
     return policies.changed(policy, change)
 
 
-_FACTS: list[Data] = [
-    AutoReplyReceived(Channel.EMAIL),
-    ReplyReceived(Channel.CALL, Intent.LATER),
-    OptOutRequested(Channel.CALL),
-    OptOutRequested(Channel.EMAIL),
-    ContactPointFailed(Channel.CALL, "call"),
-    ContactPointFailed(Channel.SMS, "sms"),
-    GuidelinesAgreed(),
-]
-_STEPS = st.one_of(
-    st.just("make"),
-    st.just("make"),
-    st.integers(1, 24 * 40),  # hours that pass
-    st.sampled_from(_FACTS),
-    st.integers(1, 30).map(lambda days: timedelta(days=days)),  # a pause
-    st.sampled_from(list(Channel)),  # an attempt of somebody's own
-)
-
-
-def step(made: Rehearsal, what: object) -> None:
-    if what == "make":
-        made.make()
-    elif isinstance(what, int):
-        made.look(made.now + timedelta(hours=what))
-    elif isinstance(what, timedelta):
-        made.record(PauseRequested(made.now + what), made.now)
-    elif isinstance(what, Channel):
-        made.attempt((Part(what, Disposition.NO_ANSWER, what.value),))
-    else:
-        made.record(what, made.now)  # type: ignore[arg-type]
-
-
 @given(
     policies.policies() | st.sampled_from([RICH, *map(builtin, builtin_names())]),
     st.frozensets(st.sampled_from(list(Channel)), min_size=1),
     st.sampled_from(["appointment", "own", "pause"]),
-    st.lists(_STEPS, max_size=12),
+    st.lists(STEPS, max_size=12),
 )
 def test_policies_that_are_the_same_decide_alike_on_every_history(
     policy: Policy, channels: frozenset[Channel], how: str, what: list[object]
@@ -205,8 +163,8 @@ def test_policies_that_are_the_same_decide_alike_on_every_history(
     one, two = (begin(each, channels, how) for each in (policy, other))
     for each in (None, *what):
         if each is not None:
-            step(one, each)
-            step(two, each)
+            take_step(one, each)
+            take_step(two, each)
         assert one.now == two.now
         assert _shape(one.decision, policy) == _shape(two.decision, other)
         later = one.now + timedelta(days=9)

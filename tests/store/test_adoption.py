@@ -11,21 +11,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pgserver
 import policies
 import pytest
 import strategies
+from adoption_cases import ADDED, NO_ANSWER, NOW, OURS, REFUTED, TIP8, in_silence
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from test_diff import _STEPS, step
+from random_steps import STEPS, take_step
 
 from cadence.domain.events import (
     AttemptMade,
     Channel,
-    ContactPoint,
     Disposition,
     EndReason,
     Event,
@@ -33,7 +33,6 @@ from cadence.domain.events import (
     OptOutRequested,
     Part,
     PolicyAdopted,
-    ProspectAdded,
 )
 from cadence.engine.commands import EndFollowUp, MakeAttempt, SetAppointment
 from cadence.engine.decision import Decision, Verdict
@@ -46,23 +45,8 @@ from cadence.prover.witness import begin
 from cadence.store import Cadence, adoption
 from cadence.store.adoption import Left, Move, adopt, preview
 
-NOW = datetime(2026, 11, 3, 9, tzinfo=UTC)
-TIP8 = builtin()
 STORES = ["memory", "sqlite", "postgres"]
 SHARED = ["sqlite", "postgres"]
-POINTS = (ContactPoint(Channel.CALL, "+1"), ContactPoint(Channel.EMAIL, "a@example.com"))
-ADDED = ProspectAdded("Kim", "Europe/Berlin", "DE", contact_points=POINTS)
-NO_ANSWER = (Part(Channel.CALL, Disposition.NO_ANSWER, "+1"),)
-
-
-def _ours(raw: policies.Raw) -> None:
-    raw["id"] = "ours"
-    raw["steps"][3]["after"] = {"business_days": 4}
-    raw["steps"][4]["after"] = {"business_days": 4}
-
-
-OURS = policies.changed(TIP8, _ours)
-REFUTED = policies.changed(TIP8, lambda raw: raw["steps"][3].update(times=7))
 
 
 def new_address(kind: str, folder: Path) -> str | None:
@@ -85,14 +69,6 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return found
 
 
-def in_silence(app: Cadence, *names: str) -> None:
-    """Prospects who were called as agreed and did not answer."""
-    for name in names:
-        app.execute(name, ADDED, at=NOW - timedelta(days=1))
-        app.execute(name, SetAppointment(NOW), at=NOW - timedelta(days=1))
-        app.execute(name, AttemptMade(NO_ANSWER), at=NOW)
-
-
 def moves_of(app: Cadence, prospect: str) -> list[Event]:
     return [one for one in app.stream(prospect) if isinstance(one.data, PolicyAdopted)]
 
@@ -111,8 +87,8 @@ def lives(draw: st.DrawFn, old: Policy) -> list[Event]:
     """The history of somebody led by ``old``, with things happening."""
     channels = draw(st.frozensets(st.sampled_from(list(Channel)), min_size=1))
     made = begin(old, channels, draw(st.sampled_from(["", "appointment", "own", "pause"])))
-    for what in draw(st.lists(_STEPS, max_size=10)):
-        step(made, what)
+    for what in draw(st.lists(STEPS, max_size=10)):
+        take_step(made, what)
     return made.events
 
 

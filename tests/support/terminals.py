@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from test_cli import CADENCE
+from command_line import CADENCE
 
 from cadence.cli.main import main
 

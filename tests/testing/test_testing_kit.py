@@ -17,8 +17,8 @@ import bad_guards
 import paths
 import pytest
 from hypothesis import given
-from test_prover import ALL
 
+from bad_policies import ALL
 from cadence.domain.events import AttemptMade, Channel, ProspectAdded
 from cadence.domain.fold import fold
 from cadence.policy import GuardDelay, Policy, Veto, builtin

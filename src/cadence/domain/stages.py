@@ -57,7 +57,6 @@ __all__ = [
     "follow",
     "look_up",
     "machine",
-    "mermaid",
     "rank",
 ]
 
@@ -319,36 +318,3 @@ def look_up(stage: Stage, signal: Signal) -> Cell:
 def follow(stage: Stage, signal: Signal) -> Stage:
     """Return the stage after ``signal``; a refused signal leaves the stage as it is."""
     return _NEXT[stage, signal]
-
-
-def mermaid() -> str:
-    """Draw the *go* cells in Mermaid, for the page on stages in the docs.
-
-    An arrow that every outreach stage has is drawn once, from the box around them. Of the arrows
-    that skip outreach stages forward only those into the first and to the next are drawn.
-    """
-    arrows: dict[tuple[str, str], list[str]] = {}
-    for signal in Signal:
-        goals: dict[Stage, list[Stage]] = {}
-        for stage in Stage:
-            cell = TABLE[stage, signal]
-            if cell.move is Move.GO:
-                goals.setdefault(cell.stage, []).append(stage)
-        for goal, sources in goals.items():
-            boxed = all(stage in sources for stage in OUTREACH)
-            if boxed:
-                arrows.setdefault(("outreach", goal), []).append(signal)
-            for stage in sources:
-                skips = goal in OUTREACH and stage in OUTREACH and _RANK[goal] - _RANK[stage] > 1
-                if not skips and not (boxed and stage in OUTREACH):
-                    arrows.setdefault((stage, goal), []).append(signal)
-    inside = set(OUTREACH)
-    lines = ["stateDiagram-v2", "    [*] --> new", "    state outreach {"]
-    outside = []
-    for (source, target), signals in arrows.items():
-        line = f"{source} --> {target}: {', '.join(signals)}"
-        if source in inside and target in inside:
-            lines.append(f"        {line}")
-        else:
-            outside.append(f"    {line}")
-    return "\n".join([*lines, "    }", *outside]) + "\n"

@@ -1,0 +1,55 @@
+"""Random steps of a follow-up: what happens to a rehearsed prospect."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import strategies as st
+
+from cadence.domain.events import (
+    AutoReplyReceived,
+    Channel,
+    ContactPointFailed,
+    Data,
+    Disposition,
+    GuidelinesAgreed,
+    Intent,
+    OptOutRequested,
+    Part,
+    PauseRequested,
+    ReplyReceived,
+)
+from cadence.prover.simulation import Rehearsal
+
+FACTS: list[Data] = [
+    AutoReplyReceived(Channel.EMAIL),
+    ReplyReceived(Channel.CALL, Intent.LATER),
+    OptOutRequested(Channel.CALL),
+    OptOutRequested(Channel.EMAIL),
+    ContactPointFailed(Channel.CALL, "call"),
+    ContactPointFailed(Channel.SMS, "sms"),
+    GuidelinesAgreed(),
+]
+
+
+STEPS = st.one_of(
+    st.just("make"),
+    st.just("make"),
+    st.integers(1, 24 * 40),  # hours that pass
+    st.sampled_from(FACTS),
+    st.integers(1, 30).map(lambda days: timedelta(days=days)),  # a pause
+    st.sampled_from(list(Channel)),  # an attempt of somebody's own
+)
+
+
+def take_step(made: Rehearsal, what: object) -> None:
+    if what == "make":
+        made.make()
+    elif isinstance(what, int):
+        made.look(made.now + timedelta(hours=what))
+    elif isinstance(what, timedelta):
+        made.record(PauseRequested(made.now + what), made.now)
+    elif isinstance(what, Channel):
+        made.attempt((Part(what, Disposition.NO_ANSWER, what.value),))
+    else:
+        made.record(what, made.now)  # type: ignore[arg-type]
