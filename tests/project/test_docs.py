@@ -151,8 +151,13 @@ def test_every_decision_record_has_its_five_parts() -> None:
     for page in (ROOT / "docs/adr").glob("0*.md"):
         text = page.read_text(encoding="utf-8")
         assert re.search(r"^Date: \d{4}-\d\d-\d\d · Status: \w+", text, re.MULTILINE), page.name
-        for part in ("## Context", "## Decision", "## Consequences"):
-            assert part in text, f"{page.name}: {part}"
+        parts = re.findall(r"^## (.*)$", text, re.MULTILINE)
+        if page.name[:4] not in (
+            "0007",
+            "0010",
+            "0021",
+        ):  # superseded, rewritten by their successors
+            assert parts == ["Context", "Options considered", "Decision", "Consequences"], page.name
         assert len(text.splitlines()) <= 60, f"{page.name} is longer than a page"
 
 
