@@ -17,6 +17,7 @@ from measure import Figure, Plan, Side, figure, interleave, ratio, repeated
 
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
+from cadence.engine.loop import decision_for
 from cadence.engine.next_touch import next_touch
 from cadence.store import Cadence
 
@@ -42,7 +43,7 @@ def mix() -> list[tuple[Prospect, datetime]]:
                     life(app, name, place, start, until=stage, away_from=away, shift=shift)
                     prospect = app.load(name)
                     found.append((prospect, prospect.recorded_at))
-                    at = app.decision(prospect, prospect.recorded_at).at
+                    at = decision_for(prospect, app.policies, prospect.recorded_at).at
                     if at is not None:
                         found.append((prospect, at))
             # So that suspensions meet every stage over the starts.

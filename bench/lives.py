@@ -30,6 +30,7 @@ from cadence.domain.events import (
 from cadence.domain.stages import Stage
 from cadence.engine.commands import MakeAttempt, SetAppointment
 from cadence.engine.decision import Decision, Verdict
+from cadence.engine.loop import decision_for
 from cadence.store import Cadence
 from cadence.worktime.calendar import work_calendar
 
@@ -146,7 +147,7 @@ def life(
             now = so_far.recorded_at + timedelta(minutes=30)
             app.execute(prospect, out, at=now)
             continue
-        decision = app.decision(so_far, now)
+        decision = decision_for(so_far, app.policies, now)
         if decision.at is None or decision.touch is None:
             break
         if decision.verdict is Verdict.WAIT:

@@ -41,7 +41,7 @@ def run(plan: Plan, folder: Path) -> list[Figure]:
     with Cadence.open(None) as app:
         app.append_histories([(history, 0)])
         now = history[-1].recorded_at
-        waiting = app.decision(app.load("original"), now)
+        waiting = app.explain("original", now)
         assert waiting.verdict is Verdict.WAIT
         assert waiting.at is not None
         attempt = attempt_for(waiting)

@@ -253,7 +253,7 @@ def test_the_same_is_never_said_of_two_that_differ_and_the_history_shows_it(
         under = parse(folder / f"{name}.toml")
         with Cadence.open(f"{name}.db", default=under, use_unproved_policies=True) as app:
             now = datetime.fromisoformat(at)
-            assert to_builtins(app.decision(app.load(prospect), now)) == decided
+            assert to_builtins(app.explain(prospect, now)) == decided
 
 
 def test_where_no_history_is_found_that_is_no_proof_and_is_said_so(raw: Cli, folder: Path) -> None:
@@ -317,7 +317,7 @@ def moved(db: Path) -> list[str]:
         return [
             name
             for name in app.prospects()
-            if any(isinstance(event.data, PolicyAdopted) for event in app.stream(name))
+            if any(isinstance(event.data, PolicyAdopted) for event in app.history(name))
         ]
 
 
@@ -434,7 +434,7 @@ def test_a_move_interrupted_half_way_goes_on_where_it_stopped(
     with Cadence.open(str(db)) as app:
         in_silence(app, *names)
     monkeypatch.setattr(adoption, "_BATCH", 4)
-    append, calls = Cadence.append_decided, []
+    append, calls = Cadence.append_prepared, []
 
     def interrupted(self: Cadence, decided: Any) -> Any:
         calls.append(decided)
@@ -443,7 +443,7 @@ def test_a_move_interrupted_half_way_goes_on_where_it_stopped(
         return append(self, decided)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Cadence, "append_decided", interrupted)
+        patch.setattr(Cadence, "append_prepared", interrupted)
         done = cli("policy", "adopt", ours, "--all", "--apply", "--at", AT)
     assert done.code in (1, 130)
     assert done.out == ""
@@ -460,7 +460,7 @@ def test_a_move_interrupted_half_way_goes_on_where_it_stopped(
 
 def stream(db: Path, name: str) -> list[Event]:
     with Cadence.open(str(db), read_only=True) as app:
-        return list(app.stream(name))
+        return list(app.history(name))
 
 
 # The contract (design, section 8) ----------------------------------------------------------------

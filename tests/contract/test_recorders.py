@@ -1,4 +1,4 @@
-"""The eventsourcing package's own tests of a recorder, on every recorder that we subclass."""
+"""The eventsourcing package's own tests of a recorder, on every recorder of ours."""
 
 import sys
 import threading
@@ -11,12 +11,12 @@ from uuid import uuid4
 
 import pgserver
 import pytest
-from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory
-from eventsourcing.utils import Environment
+from eventsourcing.persistence import ApplicationRecorder
 
-from cadence.store.memory import MemoryFactory, MemoryRecorder
-from cadence.store.postgres import PostgresDueRecorder, postgres_factory
-from cadence.store.sqlite import SQLiteDueFactory, SQLiteDueRecorder
+from cadence.store.memory import MemoryRecorder
+from cadence.store.opening import open_recorder
+from cadence.store.postgres import PostgresRecorder
+from cadence.store.sqlite import SQLiteRecorder
 
 # The package's tests of mappers, which we don't use, want its cipher and so a package for that.
 _cipher = ModuleType("eventsourcing.cipher")
@@ -36,21 +36,21 @@ def _wait_for_readers() -> None:
 
 
 class OurRecorder(TestCase, ABC):
-    """Makes a recorder as the application does, with ids of text as ours are."""
+    """Makes a recorder as the service does, with ids of text as ours are."""
 
     recorder_class: type[ApplicationRecorder]
 
-    def create_factory(self) -> InfrastructureFactory:
+    def address(self) -> str | None:
         raise NotImplementedError
 
     def new_originator_id(self) -> str:
         return f"prospect-{uuid4()}"
 
     def create_recorder(self) -> ApplicationRecorder:
-        factory = self.create_factory()
-        self.addCleanup(factory.close)
+        # A hundred writes wait in a row for the one lock, each for a full flush to the disk.
+        recorder = open_recorder(self.address(), lock_timeout_seconds=60)
+        self.addCleanup(recorder.close)
         self.addCleanup(_wait_for_readers)
-        recorder = factory.application_recorder()
         assert type(recorder) is self.recorder_class
         return recorder
 
@@ -58,25 +58,24 @@ class OurRecorder(TestCase, ABC):
 class Memory(OurRecorder):
     recorder_class = MemoryRecorder
 
-    def create_factory(self) -> InfrastructureFactory:
-        return MemoryFactory(Environment("cadence", {}))
+    def address(self) -> None:
+        return None
 
 
 class SQLite(OurRecorder):
-    recorder_class = SQLiteDueRecorder
+    recorder_class = SQLiteRecorder
 
-    def create_factory(self) -> InfrastructureFactory:
+    def address(self) -> str:
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        # A hundred writes wait in a row for the one lock, each for a full flush to the disk.
-        return SQLiteDueFactory(Path(folder.name) / "cadence.db", lock_timeout_seconds=60)
+        return str(Path(folder.name) / "cadence.db")
 
 
 class Postgres(OurRecorder):
-    recorder_class = PostgresDueRecorder
+    recorder_class = PostgresRecorder
 
-    def create_factory(self) -> InfrastructureFactory:
-        return postgres_factory(pgserver.new_address(), lock_timeout_seconds=60)
+    def address(self) -> str:
+        return pgserver.new_address()
 
 
 class TestMemoryRecorder(Memory, ApplicationRecorderTestCase[MemoryRecorder]):
@@ -84,14 +83,14 @@ class TestMemoryRecorder(Memory, ApplicationRecorderTestCase[MemoryRecorder]):
         self.optional_test_insert_subscribe()
 
 
-class TestSQLiteRecorder(SQLite, ApplicationRecorderTestCase[SQLiteDueRecorder]):
+class TestSQLiteRecorder(SQLite, ApplicationRecorderTestCase[SQLiteRecorder]):
     def test_insert_subscribe(self) -> None:
         # The package has no subscription on SQLite, and says so.
         with pytest.raises(NotImplementedError, match="does not support subscriptions"):
             self.create_recorder().subscribe()
 
 
-class TestPostgresRecorder(Postgres, ApplicationRecorderTestCase[PostgresDueRecorder]):
+class TestPostgresRecorder(Postgres, ApplicationRecorderTestCase[PostgresRecorder]):
     def test_insert_subscribe(self) -> None:
         self.optional_test_insert_subscribe()
 

@@ -41,7 +41,9 @@ from cadence.errors import (
 )
 from cadence.store import Cadence
 from cadence.store.due_list import DueRow
-from cadence.store.postgres import PostgresDueRecorder, postgres_factory, without_password
+from cadence.store.opening import open_recorder
+from cadence.store.postgres import PostgresRecorder
+from cadence.store.postgres_connection import without_password
 from cadence.store.serializer import EventMapper
 
 STORES = ["memory", "sqlite", "postgres"]
@@ -113,7 +115,7 @@ def app(place):
 
 @pytest.fixture
 def store(app):
-    return app.recorder
+    return app._recorder
 
 
 def noted(prospect, version, text="x"):
@@ -134,7 +136,7 @@ def texts(events):
 
 def test_a_commit_on_sqlite_is_synced_before_it_is_acknowledged(tmp_path):
     """Nothing but the setting tells: a killed process does not lose what a power cut would."""
-    with Cadence.open(str(tmp_path / "c.db")) as app, app.recorder._write() as connection:
+    with Cadence.open(str(tmp_path / "c.db")) as app, app._recorder._write() as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
 
@@ -152,7 +154,7 @@ def test_the_policies_that_are_kept_are_listed_by_digest_each_once(place, app, s
     assert app.kept_policies() == []  # none of these texts is a policy
     if place.address is not None:
         with Cadence.open(place.address, read_only=True) as other:
-            assert other.recorder.policy_digests() == ["a" * 64, "b" * 64]
+            assert other._recorder.policy_digests() == ["a" * 64, "b" * 64]
 
 
 def test_a_version_that_is_taken_is_refused_and_nothing_of_the_write_stays(store):
@@ -276,7 +278,7 @@ def test_an_id_that_is_any_printable_text_works(app):
     assert list(app.prospects()) == sorted(AWKWARD_IDS)
     assert [one.prospect for one in app.due_rows()] == sorted(AWKWARD_IDS)
     assert {one.prospect for one in app.due(NOW)} == set(AWKWARD_IDS)
-    streams = app.recorder.select_streams([*AWKWARD_IDS, "unknown"])
+    streams = app._recorder.select_streams([*AWKWARD_IDS, "unknown"])
     for number, prospect in enumerate(AWKWARD_IDS):
         assert app.load(prospect).id == prospect
         assert app.history(prospect)[1].data == InterestNoted(str(number))
@@ -368,7 +370,7 @@ def test_the_due_list_comes_in_pages_by_time_and_id_with_no_row_lost_or_doubled(
             assert len(page) <= limit
             found += page
             after = (page[-1].at, page[-1].prospect)
-        wanted = [r for r in rows if r.at is not None and (wake is None or r.wake <= wake)]
+        wanted = [r for r in rows if r.at is not None and (wake is None or r.review_from <= wake)]
         assert found == sorted(wanted, key=lambda r: (r.at, r.prospect))
 
 
@@ -456,7 +458,7 @@ def test_the_list_that_was_kept_is_the_list_made_anew(app):
     assert len({one.verdict for one in kept}) > 2
     assert app.rebuild_due() == 12
     assert app.due_rows() == kept
-    app.recorder.replace_due([row("p1", None), row("nobody", 1)], "another")
+    app._recorder.replace_due([row("p1", None), row("nobody", 1)], "another")
     assert app.due_is_stale()
     app.rebuild_due()
     assert app.due_rows() == kept
@@ -840,7 +842,7 @@ def test_no_function_and_no_type_is_made(on_postgres, address):
     [(500, 1), (501, 1), (3000, 1), (40, 100_000), (499, 2000)],
 )
 def test_a_save_of_any_size_neither_hangs_nor_comes_in_parts(on_postgres, count, size):
-    store = on_postgres.recorder
+    store = on_postgres._recorder
     events = [noted("p", version, "x" * size) for version in range(1, count + 1)]
     store.insert_events(stored(noted("p", count)))
     with pytest.raises(IntegrityError):
@@ -871,8 +873,8 @@ def test_connections_that_were_lost_are_replaced_and_nothing_is_doubled(on_postg
 
 
 def test_a_connection_lost_while_committing_is_not_tried_again(on_postgres, monkeypatch):
-    store = on_postgres.recorder
-    whole = PostgresDueRecorder._insert_all
+    store = on_postgres._recorder
+    whole = PostgresRecorder._insert_all
     calls = []
 
     def insert_and_lose(self, connection, *args, **kwargs):
@@ -882,7 +884,7 @@ def test_a_connection_lost_while_committing_is_not_tried_again(on_postgres, monk
             other.execute("SELECT pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))
         return ids
 
-    monkeypatch.setattr(PostgresDueRecorder, "_insert_all", insert_and_lose)
+    monkeypatch.setattr(PostgresRecorder, "_insert_all", insert_and_lose)
     for count in (1, 501):
         with pytest.raises(StoreError, match="may have been recorded or not"):
             store.insert_events(stored(*(noted(f"p{count}", v + 1) for v in range(count))))
@@ -892,8 +894,7 @@ def test_a_connection_lost_while_committing_is_not_tried_again(on_postgres, monk
 def test_a_lock_of_another_program_is_waited_for_so_long_and_then_named(address):
     with Cadence.open(address) as app:
         app.execute("p", ADDED, at=NOW)
-    factory = postgres_factory(address, lock_timeout_seconds=1)
-    recorder = factory.application_recorder()
+    recorder = open_recorder(address, lock_timeout_seconds=1)
     try:
         with pgserver.connect(address) as connection, connection.transaction():
             connection.execute(
@@ -911,15 +912,14 @@ def test_a_lock_of_another_program_is_waited_for_so_long_and_then_named(address)
             assert len(recorder.select_stream("p")) == 1
         recorder.insert_events(stored(noted("p", 2)))
     finally:
-        factory.close()
+        recorder.close()
 
 
 def test_opened_for_reading_nothing_is_made_and_nothing_written(address):
-    factory = postgres_factory(address, read_only=True)
-    recorder = factory.application_recorder()
+    recorder = open_recorder(address, read_only=True)
     assert recorder.select_prospects(None, 10) == []
     assert recorder.policy_digests() == []
-    factory.close()
+    recorder.close()
     with pgserver.connect(address) as connection:
         found = connection.execute(
             "SELECT count(*) FROM pg_namespace WHERE nspname = %s", (pgserver.schema_of(address),)
@@ -927,8 +927,7 @@ def test_opened_for_reading_nothing_is_made_and_nothing_written(address):
         assert found.fetchone() == (0,)
     with Cadence.open(address) as app:
         app.execute("p", ADDED, at=NOW)
-    factory = postgres_factory(address, read_only=True)
-    recorder = factory.application_recorder()
+    recorder = open_recorder(address, read_only=True)
     try:
         assert recorder.select_prospects(None, 10) == ["p"]
         with pytest.raises(StoreError, match="read-only"):
@@ -936,7 +935,7 @@ def test_opened_for_reading_nothing_is_made_and_nothing_written(address):
         with pytest.raises(StoreError, match="read-only"):
             recorder.replace_due([], "stamp")
     finally:
-        factory.close()
+        recorder.close()
 
 
 def test_a_database_of_another_encoding_is_refused(monkeypatch, address):

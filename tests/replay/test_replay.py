@@ -99,8 +99,8 @@ def test_the_state_at_a_version_is_the_fold_of_the_events_so_far(history: list[E
         for app in (memory, sqlite):
             app.append_histories([(history, 0)])
         kept = {
-            "memory": memory.stream("p"),
-            "SQLite": sqlite.stream("p"),
+            "memory": memory.histories_of(["p"])["p"],
+            "SQLite": sqlite.histories_of(["p"])["p"],
             "file": from_file(sqlite, Path(folder) / "all.jsonl"),
         }
     for name, events in kept.items():

@@ -104,10 +104,14 @@ def _write(path: Path, number: int, acknowledge: int) -> None:
             if random.random() < 0.1:
                 prefix = f"i{number}-{count}"
                 import_jsonl(app, _lines(prefix, at))
-                events = [one for k in range(GROUP) for one in app.stream(f"{prefix}-{k}")]
+                events = [one for k in range(GROUP) for one in app.history(f"{prefix}-{k}")]
             else:
                 prospect = random.choice(PROSPECTS)
-                command = _command(random, at) if app.stream(prospect) else _added(prospect)
+                command = (
+                    _command(random, at)
+                    if app.histories_of([prospect])[prospect]
+                    else _added(prospect)
+                )
                 try:
                     events = list(app.execute(prospect, command, at=at).events)
                 except Refused:
@@ -151,7 +155,7 @@ def _kill(pid: int, reading: int) -> list[str]:
 
 def _streams(path: Path, *, read_only: bool) -> dict[str, list[Event]]:
     with Cadence.open(str(path), read_only=read_only) as app:
-        return {prospect: app.stream(prospect) for prospect in app.prospects()}
+        return {prospect: app.history(prospect) for prospect in app.prospects()}
 
 
 def _check(path: Path, acknowledged: dict[tuple[str, int], str]) -> None:
@@ -220,7 +224,7 @@ def test_a_database_killed_while_it_is_made_can_be_used(number: int, tmp_path: P
     _take(acknowledged, _kill(pid, reading))
     _check(path, acknowledged)
     with Cadence.open(str(path)) as app:
-        version = len(app.stream("p0"))
+        version = len(app.history("p0"))
         app.execute("p0", InterestNoted("x") if version else _added("p0"))
     assert [event.version for event in _streams(path, read_only=True)["p0"]] == list(
         range(1, version + 2)

@@ -34,8 +34,14 @@ from cadence.domain.events import (
 from cadence.domain.fold import fold
 from cadence.errors import CorruptStream, UnknownEventType
 from cadence.store import Cadence
-from cadence.store.serializer import EventMapper, decode_rows, decode_stream, stored_type
-from cadence.store.upcast import UPCASTERS, upcast
+from cadence.store.serializer import (
+    UPCASTERS,
+    EventMapper,
+    decode_rows,
+    decode_stream,
+    stored_type,
+    upcast,
+)
 
 GOLDEN = paths.GOLDEN
 
@@ -322,5 +328,5 @@ def test_a_database_of_old_rows_loads_to_the_right_prospect_and_goes_on(tmp_path
 
 def test_old_rows_load_in_memory_too():
     with Cadence.open() as app:
-        app.recorder.insert_events(golden_rows())
+        app._recorder.insert_events(golden_rows())
         assert app.history("elaine") == EXPECTED

@@ -12,6 +12,7 @@ from cadence.cli.session import Session, command
 from cadence.cli.show import due_header, due_line, explanation, paint, replay_lines
 from cadence.domain.codec import parse_instant
 from cadence.engine.decision import to_builtins
+from cadence.engine.loop import decision_for
 from cadence.replay.moments import moments
 from cadence.store import Cadence
 
@@ -57,7 +58,9 @@ def register(app: typer.Typer) -> None:
                     first = prospect
             if first is not None:
                 session.write(_title(f"3. Why? (cadence explain {first.id})"))
-                decision = compose(store.decision(first, now), first, store.policies, now)
+                decision = compose(
+                    decision_for(first, store.policies, now), first, store.policies, now
+                )
                 for line in explanation(first, decision):
                     session.write(line)
             one = "jerry-never-answers"

@@ -49,7 +49,7 @@ def show_overview(session: Session, html: str | None, limit: datetime | None) ->
 def _histories(session: Session, limit: datetime | None) -> Iterator[Sequence[Event]]:
     with session.reading() as store, session.progress("counting") as progress:
         for number, prospect in enumerate(store.prospects(), 1):
-            yield until(store.stream(prospect), limit)
+            yield until(store.history(prospect), limit)
             progress(number, None)
 
 

@@ -18,7 +18,7 @@ from cadence.policy.loader import builtin_names
 from cadence.policy.model import Policy
 from cadence.prover.proof import require_proof
 from cadence.store import Cadence
-from cadence.store.adoption import Left, adopt, policy_name
+from cadence.store.adoption import SkipReason, adopt, policy_name
 from cadence.store.service import Progress
 
 __all__ = ["register"]
@@ -77,14 +77,14 @@ def register(app: typer.Typer) -> None:
                     full=session.json,
                     progress=progress,
                 )
-                if from_ is not None and seen.tally.total() == seen.tally[Left.OTHER]:
+                if from_ is not None and seen.tally.total() == seen.tally[SkipReason.OTHER]:
                     _somebody_is_under(store, from_, named or list(store.prospects()))
         if apply:
             _say_moved(session, found, moved)
             return
         if session.json:
             counts = {name: seen.tally[name] for name in COUNTS}
-            left = sum(seen.tally[why] for why in Left)
+            left = sum(seen.tally[why] for why in SkipReason)
             session.print_json(
                 {"policy": summary(found), **counts, "left": left, "moves": seen.moves}
             )
@@ -168,7 +168,7 @@ def _lines(policy: Policy, seen: Seen) -> list[str]:
         f"  {tally['dropped']:,} lose touches ({tally['touches_dropped']:,} in all)",
         f"  {tally['added']:,} gain touches ({tally['touches_added']:,} in all)",
     ]
-    left = [f"{tally[why]:,} {_WHY[why]}" for why in Left if tally[why]]
+    left = [f"{tally[why]:,} {_WHY[why]}" for why in SkipReason if tally[why]]
     if left:
         lines.append(f"left alone: {', '.join(left)}")
     return list(folded(lines))
@@ -188,7 +188,7 @@ def _cells(row: Row) -> tuple[str, str, str]:
 
 
 _WHY = {
-    Left.HAS_IT: "under it already",
-    Left.ENDED: "ended",
-    Left.OTHER: "under another policy",
+    SkipReason.HAS_IT: "under it already",
+    SkipReason.ENDED: "ended",
+    SkipReason.OTHER: "under another policy",
 }

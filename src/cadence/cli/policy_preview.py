@@ -18,7 +18,7 @@ from cadence.engine.decision import Decision, Verdict
 from cadence.policy.model import Policy
 from cadence.replay.formatting import clock
 from cadence.store import Cadence
-from cadence.store.adoption import Left, Move, preview
+from cadence.store.adoption import PolicyMove, SkipReason, preview
 
 __all__ = ["COUNTS", "Row", "Seen", "look"]
 
@@ -98,15 +98,15 @@ class _Look(msgspec.Struct, frozen=True):
     full: bool
 
     def __call__(self, store: Cadence, share: Sequence[str]) -> Seen:
-        tally = dict.fromkeys((*COUNTS, *Left), 0)
+        tally = dict.fromkeys((*COUNTS, *SkipReason), 0)
         seen = Seen(Counter(), [], [])
         for move in preview(store, self.policy, share, self.now, under=self.under):
-            if isinstance(move, Left):
+            if isinstance(move, SkipReason):
                 tally[move] += 1
                 continue
             dropped, added = move.dropped, move.added
             tally["moved"] += 1
-            tally["later"] += move.later
+            tally["later"] += move.is_later
             tally["dropped"] += dropped > 0
             tally["added"] += added > 0
             tally["touches_dropped"] += dropped
@@ -119,12 +119,12 @@ class _Look(msgspec.Struct, frozen=True):
         return seen
 
 
-def _row(move: Move) -> Row:
+def _row(move: PolicyMove) -> Row:
     before, after = (_next(move, decision) for decision in (move.before, move.after))
-    return Row(move.prospect.id, before, after, move.later, move.dropped, move.added)
+    return Row(move.prospect.id, before, after, move.is_later, move.dropped, move.added)
 
 
-def _next(move: Move, decision: Decision) -> str:
+def _next(move: PolicyMove, decision: Decision) -> str:
     when = clock(move.prospect, decision.at)
     if decision.touch is not None:
         return f"{decision.touch.step} {when}"
@@ -135,12 +135,12 @@ def _next(move: Move, decision: Decision) -> str:
     return str(decision.verdict)
 
 
-def _plain(move: Move) -> dict[str, Any]:
+def _plain(move: PolicyMove) -> dict[str, Any]:
     return {
         "prospect": move.prospect.id,
         "before": _decision(move.before),
         "after": _decision(move.after),
-        "later": move.later,
+        "later": move.is_later,
         "dropped": move.dropped,
         "added": move.added,
         "not_before": msgspec.to_builtins(move.promised),

@@ -16,6 +16,7 @@ from cadence.cli.show import anyway_lines, due_header, due_line, explanation, re
 from cadence.domain.codec import parse_instant
 from cadence.domain.events import Channel
 from cadence.engine.decision import to_builtins
+from cadence.engine.loop import decision_for
 from cadence.engine.precheck import anyway
 from cadence.engine.precheck import to_builtins as anyway_to_builtins
 from cadence.errors import InputError
@@ -94,7 +95,9 @@ def register(app: typer.Typer) -> None:
                     for line in anyway_lines(prospect, answer):
                         session.write(line)
                 return
-            decision = compose(store.decision(prospect, now), prospect, store.policies, now)
+            decision = compose(
+                decision_for(prospect, store.policies, now), prospect, store.policies, now
+            )
         if session.json:
             session.print_json(to_builtins(decision))
             return

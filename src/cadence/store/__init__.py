@@ -1,4 +1,4 @@
-"""Where is it kept? The application, its recorders, the mapper and upcasters, the due list."""
+"""Keep histories: the service, its recorders, the serializer and the due list."""
 
 from cadence.store.service import Cadence, Outcome
 

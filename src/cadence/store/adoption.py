@@ -1,7 +1,7 @@
-"""Moving prospects to another policy: first a preview of what it would mean, then the move.
+"""Move prospects to another policy: preview what it would change, then move.
 
-In a running silence nobody is contacted sooner than was promised under the policy before; counts
-and gaps go on. A prospect that has the policy already is left alone, so a move that was interrupted
+In a running silence no prospect is contacted sooner than was promised under the policy before;
+counts and gaps go on. A prospect that has the policy already is skipped, so an interrupted move
 goes on where it stopped when it is repeated.
 """
 
@@ -31,23 +31,23 @@ from cadence.errors import Conflict, UnknownProspect
 from cadence.policy.model import Policy
 from cadence.store.service import Cadence, Progress
 
-__all__ = ["Left", "Move", "adopt", "policy_name", "preview"]
+__all__ = ["PolicyMove", "SkipReason", "adopt", "policy_name", "preview"]
 
 _BATCH: Final = 256
 _TRIES: Final = 200
 _LONGEST_WAIT: Final = 0.05  # seconds
 
 
-class Left(StrEnum):
-    """Why a prospect is left alone."""
+class SkipReason(StrEnum):
+    """Why a prospect is not moved."""
 
     HAS_IT = "has it already"
     ENDED = "has ended"
     OTHER = "is under another policy"
 
 
-class Move(msgspec.Struct, frozen=True):
-    """What a prospect's move to a policy means.
+class PolicyMove(msgspec.Struct, frozen=True):
+    """One prospect's move to a policy, and what it changes.
 
     Attributes:
         before: the decision under the policy until then.
@@ -67,22 +67,22 @@ class Move(msgspec.Struct, frozen=True):
 
     @property
     def promised(self) -> datetime | None:
-        """The time promised for the next touch, before which it does not come."""
+        """Time promised for the next touch; it never comes sooner."""
         data = self.event.data
         return data.not_before if isinstance(data, PolicyAdopted) else None
 
     @property
     def dropped(self) -> int:
-        """How many touches fewer lie ahead."""
+        """Number of touches that no longer lie ahead."""
         return max(0, self.touches_before - self.touches_after)
 
     @property
     def added(self) -> int:
-        """How many touches more lie ahead."""
+        """Number of touches that lie ahead only now."""
         return max(0, self.touches_after - self.touches_before)
 
     @property
-    def later(self) -> bool:
+    def is_later(self) -> bool:
         """Whether the next touch comes later."""
         before, after = self.before, self.after
         if before.touch is None or after.touch is None:
@@ -97,18 +97,18 @@ def preview(
     now: datetime,
     *,
     under: str | None = None,
-) -> Iterator[Move | Left]:
-    """What moving each of ``prospects`` to ``policy`` at ``now`` would mean.
+) -> Iterator[PolicyMove | SkipReason]:
+    """Compute what moving each of ``prospects`` to ``policy`` at ``now`` would change.
 
     Args:
         app: the store.
         policy: the one to move to.
         prospects: their ids.
         now: when.
-        under: leave alone who is not under the policy of this name.
+        under: skip prospects that are not under the policy of this name.
 
     Yields:
-        For each a move, or why it is left alone.
+        For each a move, or why it is skipped.
 
     Raises:
         UnknownProspect: one of them has no history.
@@ -116,30 +116,32 @@ def preview(
     mover = _Mover(app, policy, now, under)
     names = iter(prospects)
     while batch := list(islice(names, _BATCH)):
-        yield from mover.look(batch)
+        yield from mover.preview(batch)
 
 
 def policy_name(app: Cadence, prospect: Prospect) -> str:
-    """The name of the policy that ``prospect`` is under."""
+    """Return the name of the policy that ``prospect`` is under."""
     return app.policies.default.id if prospect.policy is None else prospect.policy.name
 
 
-Places = list[int]
-"""Which touches of their stage, in order."""
+Positions = list[int]
+"""Touches by their number within their stage, in order."""
 
 
 class _Mover:
-    """Works out what moving prospects to one policy means."""
+    """Computes what moving prospects to one policy changes."""
 
     def __init__(self, app: Cadence, policy: Policy, now: datetime, under: str | None) -> None:
         self.app = app
         self.policy = policy
         self.now = now
         self.under = under
-        self._places: dict[tuple[str, Stage, frozenset[Channel]], list[tuple[Stage, Places]]] = {}
+        self._positions: dict[
+            tuple[str, Stage, frozenset[Channel]], list[tuple[Stage, Positions]]
+        ] = {}
 
-    def look(self, prospects: list[str]) -> Iterator[Move | Left]:
-        """For each a move, or why it is left alone."""
+    def preview(self, prospects: list[str]) -> Iterator[PolicyMove | SkipReason]:
+        """Yield for each prospect a move, or why it is skipped."""
         histories = self.app.histories_of(prospects)
         for name in prospects:
             prospect = fold(None, histories.get(name, ()))
@@ -147,21 +149,21 @@ class _Mover:
                 raise UnknownProspect(name)
             yield self._move(prospect)
 
-    def append(self, prospects: list[str]) -> int:
-        """Move them in one transaction; how many were moved."""
-        moves = [move for move in self.look(prospects) if isinstance(move, Move)]
-        self.app.append_decided((move.event, move.prospect) for move in moves)
+    def move(self, prospects: list[str]) -> int:
+        """Move prospects in one transaction; return how many were moved."""
+        moves = [move for move in self.preview(prospects) if isinstance(move, PolicyMove)]
+        self.app.append_prepared(self.app.prepare(move.prospect, (move.event,)) for move in moves)
         return len(moves)
 
-    def _move(self, prospect: Prospect) -> Move | Left:
+    def _move(self, prospect: Prospect) -> PolicyMove | SkipReason:
         policies, policy, now = self.app.policies, self.policy, self.now
         if self.under is not None and policy_name(self.app, prospect) != self.under:
-            return Left.OTHER
+            return SkipReason.OTHER
         if prospect.stage in ENDED or prospect.stage is Stage.OPTED_OUT:
-            return Left.ENDED
+            return SkipReason.ENDED
         old = policies.of(prospect)
         if old is not None and old.digest == policy.digest:
-            return Left.HAS_IT
+            return SkipReason.HAS_IT
         before = decision_for(prospect, policies, now)
         data = PolicyAdopted(policy.id, policy.version, policy.digest, _promised(prospect, before))
         at = max(now, prospect.recorded_at)
@@ -171,36 +173,40 @@ class _Mover:
         left = frozenset([channel for channel, _ in contact_points_left(prospect)])
         touches = 0 if old is None else self._ahead(prospect, old, before, left)
         later = self._ahead(after, policy, decision, left)
-        return Move(before, decision, touches, later, event, after)
+        return PolicyMove(before, decision, touches, later, event, after)
 
     def _ahead(
         self, prospect: Prospect, policy: Policy, decision: Decision, left: frozenset[Channel]
     ) -> int:
-        """How many touches of ``policy`` lie ahead, the exit apart; none once nothing is planned.
+        """Count the touches of ``policy`` that lie ahead, the exit apart; 0 if none is planned.
 
         Those for which they have no channel are not counted.
         """
         if decision.touch is None and decision.verdict in (Verdict.CLOSE, Verdict.WAIT):
             return 0
         key = (policy.digest, prospect.stage, left)
-        places = self._places.get(key)
-        if places is None:
-            places = self._places[key] = _places(policy, prospect.stage, left & policy.usable)
+        positions = self._positions.get(key)
+        if positions is None:
+            positions = self._positions[key] = _positions(
+                policy, prospect.stage, left & policy.usable
+            )
         made = reached(prospect, policy)
-        return sum([len(at) - bisect_left(at, made.get(stage, 0)) for stage, at in places])
+        return sum([len(at) - bisect_left(at, made.get(stage, 0)) for stage, at in positions])
 
 
-def _places(policy: Policy, stage: Stage, usable: frozenset[Channel]) -> list[tuple[Stage, Places]]:
-    """The places of the touches from ``stage`` on that one of the channels can carry, by stage."""
-    found: dict[Stage, Places] = {}
+def _positions(
+    policy: Policy, stage: Stage, usable: frozenset[Channel]
+) -> list[tuple[Stage, Positions]]:
+    """List by stage the positions of the touches from ``stage`` on that have a usable channel."""
+    found: dict[Stage, Positions] = {}
     for point in policy.ahead[stage]:
         if not usable.isdisjoint(point.channels):
             found.setdefault(point.stage, []).append(point.position)
-    return [(one, sorted(places)) for one, places in found.items()]
+    return [(one, sorted(positions)) for one, positions in found.items()]
 
 
 def _promised(prospect: Prospect, before: Decision) -> datetime | None:
-    """The time promised until now: that of the touch that is next, whoever proposes it."""
+    """Return the time promised until now: that of the next touch, of the plan or the engine."""
     touch = before.touch
     if touch is None:
         # Where an answer is awaited, nothing comes before its time is over.
@@ -221,7 +227,7 @@ def adopt(
     under: str | None = None,
     progress: Progress | None = None,
 ) -> int:
-    """Move ``prospects`` to ``policy``; those that have ended or have it already are left alone.
+    """Move ``prospects`` to ``policy``; skip those that have ended or have it already.
 
     Some hundreds are one transaction. Interrupted, and repeated, it goes on where it stopped.
 
@@ -230,7 +236,7 @@ def adopt(
         policy: proved; it is kept with the store.
         prospects: their ids.
         now: when.
-        under: leave alone who is not under the policy of this name.
+        under: skip prospects that are not under the policy of this name.
         progress: told how many have been looked at.
 
     Returns:
@@ -254,11 +260,11 @@ def adopt(
 
 
 def _adopt(mover: _Mover, batch: list[str]) -> int:
-    """Move a batch in one transaction; where somebody writes to one of them meanwhile, in parts."""
+    """Move a batch in one transaction; in halves, where another writer wrote to one of them."""
     if len(batch) == 1:
         return _adopt_one(mover, batch)
     try:
-        return mover.append(batch)
+        return mover.move(batch)
     except Conflict:
         half = len(batch) // 2
         return _adopt(mover, batch[:half]) + _adopt(mover, batch[half:])
@@ -267,11 +273,11 @@ def _adopt(mover: _Mover, batch: list[str]) -> int:
 def _adopt_one(mover: _Mover, batch: list[str]) -> int:
     for number in range(_TRIES):
         try:
-            return mover.append(batch)
+            return mover.move(batch)
         except Conflict:
             # At random times, or a writer in a loop would win every single time.
             time.sleep(random.uniform(0, min(_LONGEST_WAIT, 0.001 * 2**number)))
     raise Conflict(
         f"{batch[0]}: other writers won {_TRIES} times in a row; it was not moved",
-        "repeat the command: it goes on where it stopped",
+        "try again: it goes on where it stopped",
     )

@@ -1,12 +1,15 @@
-"""From events to stored rows and back: our own mapper for the ``eventsourcing`` package.
+"""Turn events into stored rows and back, whatever shape they were stored in.
 
-The stock mapper stores ``vars()`` of an object under its Python path; ours stores the JSON of the
-event under a stable type name, so that code can move and rows stay readable (ADR 0004).
+The package's own mapper stores ``vars()`` of an object under its Python path. Ours stores the JSON
+of the event under a stable type name, so code can move and rows stay readable (ADR 0004). The
+stored type is the event's name, followed by ``.2``, ``.3`` … once its shape has changed. It is the
+``topic`` of the row and the ``type`` inside the stored data. An upcaster takes the plain JSON of
+one shape to the next shape; stored rows are never rewritten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,10 +18,43 @@ from eventsourcing.persistence import Mapper, StoredEvent
 
 from cadence.domain.events import DATA_TYPES, Event
 from cadence.errors import CorruptStream, UnknownEventType
-from cadence.store.upcast import UPCASTERS, upcast
 
-__all__ = ["EventMapper", "decode_page", "decode_stream", "stored_type"]
+__all__ = [
+    "UPCASTERS",
+    "EventMapper",
+    "decode_page",
+    "decode_rows",
+    "decode_stream",
+    "stored_type",
+    "upcast",
+]
 
+Plain = dict[str, Any]
+
+
+def _attempt_1_to_2(data: Plain) -> Plain:
+    """Shape 1 knew one channel an attempt; since shape 2 a touch may use several at once."""
+    part = {"channel": data.pop("channel"), "disposition": data.pop("disposition")}
+    if "address" in data:
+        part["address"] = data.pop("address")
+    return {**data, "parts": [part]}
+
+
+UPCASTERS: Final[dict[str, tuple[str, Callable[[Plain], Plain]]]] = {
+    "AttemptMade": ("AttemptMade.2", _attempt_1_to_2),
+}
+"""Stored type → the next stored type, and the function that takes its data there."""
+
+
+def upcast(data: Plain) -> Plain:
+    """Return ``data`` in its newest shape; data in that shape comes back unchanged."""
+    while (step := UPCASTERS.get(data["type"])) is not None:
+        stored_type, function = step
+        data = {**function({k: v for k, v in data.items() if k != "type"}), "type": stored_type}
+    return data
+
+
+_BACKUP: Final = "use a backup of the database; nothing was changed"
 _DECODER: Final = msgspec.json.Decoder(Event)
 _ENCODER: Final = msgspec.json.Encoder()
 _STORED_TYPES: Final = {cls: cls.__struct_config__.tag for cls in DATA_TYPES.values()}
@@ -26,7 +62,7 @@ _KNOWN: Final = frozenset(str(tag) for tag in _STORED_TYPES.values()) | frozense
 
 
 def stored_type(event: Event) -> str:
-    """The stored type of ``event``, e.g. ``AttemptMade.2``."""
+    """Return the stored type of ``event``, such as ``AttemptMade.2``."""
     return str(_STORED_TYPES[type(event.data)])
 
 
@@ -38,8 +74,13 @@ class EventMapper(Mapper[str]):
         pass
 
     def to_stored_event(self, domain_event: DomainEventProtocol[str]) -> StoredEvent:
-        """The row for an event."""
-        assert isinstance(domain_event, Event)
+        """Return the row of an event.
+
+        Raises:
+            TypeError: it is not an event of ours.
+        """
+        if not isinstance(domain_event, Event):
+            raise TypeError(f"not a cadence event: {type(domain_event).__name__}")
         return StoredEvent(
             originator_id=domain_event.prospect,
             originator_version=domain_event.version,
@@ -48,7 +89,7 @@ class EventMapper(Mapper[str]):
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> Event:
-        """The event of a row, whatever shape it was stored in.
+        """Return the event of a row, whatever shape it was stored in.
 
         Raises:
             UnknownEventType: written by a newer cadence.
@@ -71,19 +112,16 @@ def _decode_old(state: bytes | str, where: str) -> Event:
         kind = plain["data"]["type"]
         if kind not in _KNOWN:
             raise UnknownEventType(
-                f"{where}: the stored event type {kind!r} is not known",
-                "it was written by a newer cadence: upgrade this one",
+                f"{where}: unknown event type {kind!r}",
+                "use a newer cadence: this event was written by one",
             )
         return msgspec.convert({**plain, "data": upcast(plain["data"])}, type=Event)
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise CorruptStream(
-            f"{where}: the stored row holds no event: {error}",
-            "restore the database from a backup; nothing was changed",
-        ) from None
+        raise CorruptStream(f"{where}: invalid stored event: {error}", _BACKUP) from None
 
 
 def decode_stream(prospect: str, lines: str | None, count: int) -> list[Event]:
-    """The events of one prospect from their stored JSON, one a line, in order of version.
+    """Read the events of one prospect from their stored JSON, one a line, in order of version.
 
     Args:
         prospect: the prospect's id, for errors.
@@ -108,7 +146,7 @@ def decode_stream(prospect: str, lines: str | None, count: int) -> list[Event]:
 
 
 def check_stream(prospect: str, events: list[Event], count: int) -> list[Event]:
-    """``events`` if they are the versions 1 to ``count`` in order.
+    """Return ``events`` if they are the versions 1 to ``count`` in order.
 
     Raises:
         CorruptStream: a version is missing, doubled, or out of place.
@@ -116,20 +154,17 @@ def check_stream(prospect: str, events: list[Event], count: int) -> list[Event]:
     for number, event in enumerate(events, 1):
         if event.version != number or event.prospect != prospect:
             raise CorruptStream(
-                f"{prospect}: version {number} is missing; version {event.version} of "
+                f"{prospect}: missing version {number}; version {event.version} of "
                 f"{event.prospect} stands in its place",
-                "restore the database from a backup; nothing was changed",
+                _BACKUP,
             )
     if len(events) != count:
-        raise CorruptStream(
-            f"{prospect}: {count} rows hold {len(events)} events",
-            "restore the database from a backup; nothing was changed",
-        )
+        raise CorruptStream(f"{prospect}: {count} rows hold {len(events)} events", _BACKUP)
     return events
 
 
 def decode_page(lines: str | None, count: int) -> list[list[Event]] | None:
-    """The histories of several prospects from their stored JSON, one event a line.
+    """Read the histories of several prospects from their stored JSON, one event a line.
 
     Args:
         lines: the stored states, in order of prospect and version, joined by line breaks.
@@ -161,6 +196,11 @@ def decode_page(lines: str | None, count: int) -> list[list[Event]] | None:
 
 
 def decode_rows(prospect: str, states: Sequence[bytes]) -> list[Event]:
-    """Like :func:`decode_stream`, from rows that were fetched one by one."""
+    """Read the events of one prospect from rows that were fetched one by one.
+
+    Raises:
+        UnknownEventType: one was written by a newer cadence.
+        CorruptStream: one holds no event, or a version is missing.
+    """
     events = [_decode(state, f"{prospect}, row {number}") for number, state in enumerate(states, 1)]
     return check_stream(prospect, events, len(states))

@@ -1,33 +1,25 @@
-"""The application: commands in, events kept, decisions out.
+"""Carry out commands, keep their events, and say what comes next.
 
-It reads a clock only where the caller gives no time, loads a prospect with one query, decides with
-the pure core, and appends the events together with the prospect's due row in one transaction.
+The service reads a clock only where the caller gives no time. It loads a prospect with one query,
+decides with the pure core, and appends the events together with the prospect's due row in one
+transaction. It holds a recorder and inherits nothing, so every public way to write keeps events
+and due list together (ADR 0030).
 """
 
 from __future__ import annotations
 
 import heapq
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain
-from pathlib import Path
-from typing import Any, Final, cast
+from types import TracebackType
+from typing import Final, NamedTuple, Self
 
 import msgspec
-from eventsourcing.application import Application
-from eventsourcing.persistence import (
-    ApplicationRecorder,
-    InfrastructureFactory,
-    IntegrityError,
-    Mapper,
-    PersistenceError,
-    StoredEvent,
-)
-from eventsourcing.utils import Environment
+from eventsourcing.persistence import IntegrityError
 
 from cadence.domain.codec import check_id
 from cadence.domain.events import (
@@ -55,27 +47,27 @@ from cadence.engine.commands import (
 )
 from cadence.engine.decision import Decision, Verdict
 from cadence.engine.loop import advance, decision_for
-from cadence.errors import Conflict, InputError, PolicyError, Refused, StoreError, UnknownProspect
+from cadence.errors import Conflict, InputError, Refused, StoreError, UnknownProspect
 from cadence.policy.guards import Custom
-from cadence.policy.loader import builtin, parse_text
+from cadence.policy.loader import builtin
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry, is_builtin
 from cadence.policy.rules import Rule
-from cadence.policy.writer import to_toml
 from cadence.prover.proof import require_proof
-from cadence.store.due_list import DueRow, DueStore, Prepared, due_row, to_micros
-from cadence.store.memory import MemoryFactory
+from cadence.store.due_list import DueRow, Prepared, due_row, position, to_micros
+from cadence.store.kept_policies import KeptPolicies
+from cadence.store.opening import open_recorder
+from cadence.store.recorder import DueRecorder
 from cadence.store.serializer import EventMapper
-from cadence.store.sqlite import SQLiteDueFactory
-from cadence.store.sqlite_file import check_file, explain_sqlite_error
 from cadence.worktime.holidays import holidays_version
 from cadence.worktime.zones import zones_version
 
-__all__ = ["Cadence", "Outcome"]
+__all__ = ["Cadence", "Outcome", "Progress"]
 
 _RETRIES: Final = 100
 _LONGEST_WAIT: Final = 0.05  # seconds
-_PAGE: Final = 256
+_PAGE: Final = 256  # prospects
+_FIRST_PAGE: Final = 32  # prospects: a reader waits for the first lines
 _ENGINE: Final = "2"  # raised when the same events would give other due rows
 
 Progress = Callable[[int, int | None], None]
@@ -83,7 +75,7 @@ Progress = Callable[[int, int | None], None]
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a command led to.
+    """Result of a command.
 
     Attributes:
         prospect: the prospect after it.
@@ -98,42 +90,69 @@ class Outcome(msgspec.Struct, frozen=True):
     repeated: bool = False
 
 
-class Cadence(Application[str]):
+class _Call(NamedTuple):
+    """One call of :meth:`Cadence.execute`, its instants in UTC."""
+
+    prospect: str
+    command: Command
+    occurred_at: datetime
+    recorded_at: datetime
+    by: str | None
+    correlation: str | None
+    command_id: str | None
+
+    def events(self, version: int, data: Iterable[Data]) -> tuple[Event, ...]:
+        """Make the events that follow after ``version``."""
+        return tuple(
+            Event(
+                self.prospect,
+                number,
+                self.occurred_at,
+                self.recorded_at,
+                one,
+                self.by,
+                self.correlation,
+                self.command_id,
+            )
+            for number, one in enumerate(data, version + 1)
+        )
+
+
+class Cadence:
     """Follow-ups in a store.
 
-    Open one with :meth:`open`, close it with :meth:`close` or a ``with`` block, after the threads
+    Open one with :meth:`open`; close it with :meth:`close` or a ``with`` block, after the threads
     that use it have ended. Methods may be called from several threads, and several processes may
     use one database: of two writers on one prospect one wins, and the other reloads and decides
-    again.
-    """
+    again. Every method raises :class:`~cadence.errors.StoreError` where the database can't be used.
 
-    name = "cadence"
+    Attributes:
+        address: what the store was opened with; ``None`` for memory.
+        policies: the policies that prospects may be under, and the default.
+    """
 
     def __init__(
         self,
-        factory: InfrastructureFactory[Any],
+        recorder: DueRecorder,
         *,
-        place: str,
+        address: str | None = None,
         read_only: bool = False,
         policies: Iterable[Policy] = (),
         default: Policy | None = None,
     ) -> None:
         """Args:
-        factory: makes the recorder.
-        place: what to call the store in errors.
+        recorder: keeps events, due rows and policies.
+        address: what the recorder was opened with.
         read_only: refuse to write.
         policies: policies beside the catalogue that a prospect may have adopted.
         default: the policy of a prospect that adopted none; ``tip8``.
         """
-        self._factory = factory
-        self._place = place
-        self.address: str | None = None
+        self._recorder = recorder
+        self._mapper = EventMapper()
+        self._kept = KeptPolicies(recorder)
         self._read_only = read_only
-        self.policies = PolicyRegistry(default, policies, find=self._kept_policy)
-        self._kept: set[str] = set()
-        with self._errors():
-            super().__init__()
-        self._store = cast("DueStore", self.recorder)
+        self.address = address
+        self.policies = PolicyRegistry(default, policies, find=self._kept.find)
 
     @classmethod
     def open(
@@ -155,7 +174,7 @@ class Cadence(Application[str]):
             policies: policies beside the catalogue that a prospect may have adopted.
             default: the policy of a prospect that adopted none; ``tip8``.
             use_unproved_policies: take ``policies`` and ``default`` also if the prover refutes
-                them. The charter still stops what it must.
+                them. The invariants still stop what they must.
             lock_timeout_seconds: how long to wait for another writer.
 
         Raises:
@@ -166,145 +185,121 @@ class Cadence(Application[str]):
         if not use_unproved_policies:
             for policy in (*policies, *([] if default is None else [default])):
                 require_proof(policy)
-        factory: InfrastructureFactory[Any]
-        place = "memory" if db is None else db
-        if db is None:
-            factory = MemoryFactory(Environment("cadence", {}))
-        elif db.startswith(("postgresql://", "postgres://")):
-            # Imported here: only the extra brings psycopg.
-            from cadence.store.postgres import postgres_factory, without_password
-
-            place = without_password(db)
-            factory = postgres_factory(
-                db, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds
-            )
-        else:
-            path = Path(db)
-            if not check_file(path) and read_only:
-                factory = MemoryFactory(Environment("cadence", {}))
-            else:
-                factory = SQLiteDueFactory(
-                    path, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds
-                )
-        app = cls(factory, place=place, read_only=read_only, policies=policies, default=default)
-        app.address = db
+        recorder = open_recorder(db, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds)
+        app = cls(recorder, address=db, read_only=read_only, policies=policies, default=default)
         # Rows that were made under other data must not be mixed with ours.
-        if not read_only and app._call(app._store.due_stamp) != app._stamp():
+        if not read_only and recorder.due_stamp() != app._stamp():
             app.rebuild_due()
         return app
 
-    # What the eventsourcing package asks for -----------------------------------------------------
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._recorder.close()
 
-    def construct_factory(self, env: Environment) -> Any:
-        return self._factory
+    def __enter__(self) -> Self:
+        return self
 
-    def construct_mapper(self) -> Mapper[str]:
-        return EventMapper()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
-    def construct_recorder(self) -> ApplicationRecorder:
-        return self._factory.application_recorder()
-
-    def stream(self, prospect: str) -> list[Event]:
-        """The history of ``prospect``; empty if nothing is known of it."""
-        found: list[Event] = self._call(self._store.select_stream, prospect)
-        return found
-
-    def streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
-        """The histories of several prospects; an empty one if nothing is known of one."""
-        found: dict[str, list[Event]] = self._call(self._store.select_streams, prospects)
-        return found
-
-    # Reading --------------------------------------------------------------------------------------
+    # Histories ------------------------------------------------------------------------------------
 
     def history(self, prospect: str) -> list[Event]:
-        """The history of ``prospect``, in order of version.
+        """Read the history of ``prospect``, in order of version.
 
         Raises:
             UnknownProspect: it has none.
+            CorruptStream: it can't have been written by cadence.
         """
-        found = self.stream(prospect)
-        if not found:
+        events = self._recorder.select_stream(prospect)
+        if not events:
             raise UnknownProspect(prospect)
-        return found
+        return events
 
     def histories_of(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
-        """The histories of several prospects; those of whom nothing is known are empty."""
-        found: dict[str, list[Event]] = self._call(self._store.select_streams, prospects)
-        return found
+        """Read the histories of several prospects; that of an unknown one is empty."""
+        return self._recorder.select_streams(prospects)
 
-    def load(self, prospect: str) -> Prospect:
-        """The fold of the history of ``prospect``.
-
-        Raises:
-            UnknownProspect: it has none.
-        """
-        folded = fold(None, self.stream(prospect))
-        if folded is None:
-            raise UnknownProspect(prospect)
-        return folded
-
-    def prospects(self) -> Iterator[str]:
-        """The ids of all prospects, in order."""
-        after: str | None = None
-        while page := self._call(self._store.select_prospects, after, _PAGE):
-            yield from page
-            after = page[-1]
+    def histories(self) -> Iterator[list[Event]]:
+        """Read every history, in order of the prospects' ids; one page is held at a time."""
+        for first, last, _ in self.pages():
+            yield from self.page(first, last)
 
     def pages(self, size: int = _PAGE) -> Iterator[tuple[str, str, int]]:
-        """All prospects, in order of their ids, as pages: first id, last id, how many.
+        """Divide all prospects, in order of their ids, into pages: first id, last id, how many.
 
         Args:
             size: how many prospects a page has at most.
         """
         after: str | None = None
-        while page := self._call(self._store.select_prospects, after, size):
+        while page := self._recorder.select_prospects(after, size):
             after = page[-1]
             yield page[0], page[-1], len(page)
 
     def page(self, first: str, last: str) -> list[list[Event]]:
-        """The histories of the prospects from one id to another, in order of their ids.
+        """Read the histories of the prospects from one id to another, in order of their ids.
 
         Raises:
             CorruptStream: one of them can't have been written by cadence.
         """
-        found: list[list[Event]] | None = self._call(self._store.select_page, first, last)
-        if found is not None:
-            return found
-        # Something in there must be looked at: an old shape, or what is broken, which is named.
-        histories = [self.stream(first)]
+        histories = self._recorder.select_page(first, last)
+        if histories is not None:
+            return histories
+        # One of them has an old shape or is broken: read one by one, so that it is named.
+        histories = [self._recorder.select_stream(first)]
         after = first
         while after < last:
-            page = self._call(self._store.select_prospects, after, _PAGE)
-            histories += [self.stream(one) for one in page if one <= last]
+            page = self._recorder.select_prospects(after, _PAGE)
+            histories += [self._recorder.select_stream(one) for one in page if one <= last]
             after = page[-1] if page else last
         return [history for history in histories if history]
 
-    def histories(self) -> Iterator[list[Event]]:
-        """Every history, in order of the prospects' ids; only a page of them is held at a time."""
-        for first, last, _ in self.pages():
-            yield from self.page(first, last)
+    # Prospects and decisions ----------------------------------------------------------------------
+
+    def load(self, prospect: str) -> Prospect:
+        """Fold the history of ``prospect``.
+
+        Raises:
+            UnknownProspect: it has none.
+        """
+        folded = fold(None, self._recorder.select_stream(prospect))
+        if folded is None:
+            raise UnknownProspect(prospect)
+        return folded
+
+    def prospects(self) -> Iterator[str]:
+        """List the ids of all prospects, in order."""
+        after: str | None = None
+        while page := self._recorder.select_prospects(after, _PAGE):
+            yield from page
+            after = page[-1]
 
     def count(self) -> int:
-        """How many prospects there are, as the due list has it."""
-        return int(self._call(self._store.count_due))
-
-    def decision(self, prospect: Prospect, now: datetime) -> Decision:
-        """What comes next for ``prospect``, seen at ``now``."""
-        return decision_for(prospect, self.policies, now)
+        """Count the prospects, as the due list has them."""
+        return self._recorder.count_due()
 
     def explain(self, prospect: str, now: datetime | None = None) -> Decision:
-        """What comes next for the prospect with this id, and why.
+        """Decide what comes next for a prospect, and why.
+
+        Args:
+            prospect: its id.
+            now: as seen when; the clock's time.
 
         Raises:
             UnknownProspect: it has no history.
         """
-        return self.decision(self.load(prospect), _utc(now, "now"))
+        return self._decision(self.load(prospect), _utc(now, "now"))
 
     def due(self, now: datetime | None = None, *, everything: bool = False) -> Iterator[Decision]:
-        """Whom to contact now: decisions that are due or a task, soonest first.
+        """List who to contact now: decisions that are due or a task, soonest first.
 
         Args:
-            now: as seen when.
+            now: as seen when; the clock's time.
             everything: also those that wait or close.
         """
         for _, decision in self.listing(now, everything=everything):
@@ -313,48 +308,43 @@ class Cadence(Application[str]):
     def listing(
         self, now: datetime | None = None, *, everything: bool = False
     ) -> Iterator[tuple[Prospect, Decision]]:
-        """Like :meth:`due`, each with its prospect.
+        """List who to contact now, like :meth:`due`, each decision with its prospect.
 
-        Only prospects whose row has woken are loaded, a page at a time, and each is decided anew.
+        Only prospects whose row is to be reviewed are loaded, a page at a time; each is decided
+        again.
         """
         now = _utc(now, "now")
-        wanted = set(Verdict) - {Verdict.STOP} if everything else {Verdict.DUE, Verdict.TASK}
+        shown = set(Verdict) - {Verdict.STOP} if everything else {Verdict.DUE, Verdict.TASK}
         if self.due_is_stale():
             # The rows were made with other data; until they are rebuilt, ask every prospect.
-            pairs = ((one, self.decision(one, now)) for one in map(self.load, self.prospects()))
-            found = [pair for pair in pairs if pair[1].verdict in wanted]
-            yield from sorted(found, key=lambda pair: _order(pair[1]))
+            pairs = ((one, self._decision(one, now)) for one in map(self.load, self.prospects()))
+            current = [pair for pair in pairs if pair[1].verdict in shown]
+            yield from sorted(current, key=lambda pair: position(pair[1]))
             return
-        wake = None if everything else to_micros(now)
         ready: list[tuple[tuple[int, str], Prospect, Decision]] = []
-        after: tuple[int, str] | None = None
-        # A row's time is never later than that of its decision, so whatever sorts before the next
-        # row may go out. The first page is small: somebody is waiting for the first lines.
-        size = 32
-        while page := self._call(self._store.select_due, wake, after, size):
-            streams = self._call(self._store.select_streams, [row.prospect for row in page])
+        until = None if everything else to_micros(now)
+        for page in self._due_pages(until, _FIRST_PAGE):
+            streams = self._recorder.select_streams([row.prospect for row in page])
             for row in page:
-                assert row.at is not None  # the listing leaves stops out
-                after = (row.at, row.prospect)
-                while ready and ready[0][0] <= after:
+                # A row's time is never later than that of its decision, so whatever sorts before
+                # the next row may go out.
+                while ready and ready[0][0] <= row.position:
                     yield heapq.heappop(ready)[1:]
                 prospect = fold(None, streams[row.prospect])
                 if prospect is not None:
-                    decision = self.decision(prospect, now)
-                    if decision.verdict in wanted:
-                        heapq.heappush(ready, (_order(decision), prospect, decision))
-            size = _PAGE
+                    decision = self._decision(prospect, now)
+                    if decision.verdict in shown:
+                        heapq.heappush(ready, (position(decision), prospect, decision))
         while ready:
             yield heapq.heappop(ready)[1:]
 
     def due_rows(self) -> list[DueRow]:
-        """The due list as it is stored, in order of the prospect's id."""
-        found: list[DueRow] = self._call(lambda: list(self._store.due_rows()))
-        return found
+        """Read the due list as it is stored, in order of the prospect's id."""
+        return self._recorder.due_rows()
 
     def due_is_stale(self) -> bool:
-        """Whether the due list was made with another policy, holiday or zone data, or engine."""
-        return self._call(self._store.due_stamp) not in (None, self._stamp())
+        """Return whether the list was made with another policy, engine, holiday or zone data."""
+        return self._recorder.due_stamp() not in (None, self._stamp())
 
     # Writing --------------------------------------------------------------------------------------
 
@@ -374,7 +364,7 @@ class Cadence(Application[str]):
         Args:
             prospect: the prospect's id.
             command: what to do, or (as event data) what happened.
-            at: when it is recorded; now.
+            at: when it is recorded; the clock's time.
             occurred_at: when it happened; by default when it is recorded.
             by: who did it.
             correlation: what it belongs to.
@@ -382,48 +372,22 @@ class Cadence(Application[str]):
 
         Raises:
             Refused: a rule forbids the command; nothing was recorded.
-            UnknownProspect: nothing is known of it, and this does not add it.
-            InputError: a value that can't be.
+            UnknownProspect: it has no history, and this command does not add it.
+            InputError: a value is invalid.
             Conflict: other writers kept winning; nothing was recorded.
             StoreError: the database can't be written; nothing was recorded.
         """
         recorded = _utc(at, "at")
         occurred = recorded if occurred_at is None else _utc(occurred_at, "occurred_at")
         _check(prospect, recorded, occurred)
+        call = _Call(prospect, command, occurred, recorded, by, correlation, command_id)
         for attempt in range(_RETRIES):
             if attempt:
                 # At random times, or a writer in a loop would win every single time.
                 time.sleep(random.uniform(0, min(_LONGEST_WAIT, 0.001 * 2**attempt)))
-            history = self.stream(prospect)
-            folded = fold(None, history)
-            if command_id is not None and folded is not None:
-                done = tuple(event for event in history if event.command_id == command_id)
-                if done:
-                    _check_repeated(command, done)
-                    return Outcome(folded, done, self.decision(folded, recorded), repeated=True)
-            if folded is None and not _begins(command):
-                raise UnknownProspect(prospect)
-            policy = self.policies.default if folded is None else self.policies.of(folded)
-            version = 0 if folded is None else folded.version
-            new = tuple(
-                Event(
-                    prospect,
-                    version + number,
-                    occurred,
-                    recorded,
-                    data,
-                    by,
-                    correlation,
-                    command_id,
-                )
-                for number, data in enumerate(_decide(folded, command, policy, occurred), 1)
-            )
-            after, decision = advance(folded, new, self.policies, recorded)
-            try:
-                self._append(new, (self._row(after, decision),))
-            except IntegrityError:
-                continue  # somebody else wrote this version first: reload and decide again
-            return Outcome(after, new, decision)
+            # Suppressed: another writer took this version first, so reload and decide again.
+            with suppress(IntegrityError):
+                return self._carry_out(call)
         raise Conflict(
             f"{prospect}: other writers won {_RETRIES} times in a row; nothing was recorded",
             "try again",
@@ -432,11 +396,16 @@ class Cadence(Application[str]):
     def tick(
         self, now: datetime | None = None, *, progress: Progress | None = None
     ) -> list[Outcome]:
-        """Close the files whose answer time has passed; records nothing else."""
+        """Close the follow-ups whose answer time has passed; record nothing else.
+
+        Args:
+            now: as seen when; the clock's time.
+            progress: told how many are closed, of how many.
+        """
         now = _utc(now, "now")
         closing = [
             (one.prospect, one.end)
-            for one in self._woken(now)
+            for one in self._to_review(now)
             if one.verdict is Verdict.CLOSE
             and one.end is not None
             and one.at is not None
@@ -456,10 +425,10 @@ class Cadence(Application[str]):
         *,
         progress: Progress | None = None,
     ) -> int:
-        """Append events that are complete already, of many prospects, in one transaction.
+        """Append complete events of many prospects in one transaction.
 
-        They are taken in as they come, so there may be more of them than fit into memory; the
-        transaction is open meanwhile, so whatever makes them must not write here.
+        They are taken in as they come, so there may be more of them than fit into memory. The
+        transaction is open meanwhile, so their source must not write here.
 
         Args:
             histories: for each prospect its whole history, and how much of it is stored already.
@@ -469,7 +438,7 @@ class Cadence(Application[str]):
             How many events were appended.
 
         Raises:
-            Conflict: somebody else wrote to one of the prospects meanwhile; nothing was recorded.
+            Conflict: another writer wrote to one of the prospects; nothing was recorded.
         """
 
         def prepared() -> Iterator[Prepared]:
@@ -483,50 +452,42 @@ class Cadence(Application[str]):
         return self.append_prepared(prepared())
 
     def prepare(self, prospect: Prospect, new: Sequence[Event]) -> Prepared:
-        """What :meth:`append_prepared` writes of one prospect; nothing is written yet.
+        """Compute what :meth:`append_prepared` writes for one prospect; write nothing yet.
 
         Args:
             prospect: the fold of its whole history, the new events included.
             new: the events that are not stored yet.
         """
-        return Prepared([self.mapper.to_stored_event(event) for event in new], self._row(prospect))
+        return Prepared(list(map(self._mapper.to_stored_event, new)), self._row(prospect))
 
     def append_prepared(self, batches: Iterable[Prepared]) -> int:
-        """Append what was prepared, of many prospects, in one transaction; as it comes.
+        """Append what was prepared, of many prospects, in one transaction, as it comes.
 
         Returns:
             How many events were appended.
 
         Raises:
-            Conflict: somebody else wrote to one of the prospects meanwhile; nothing was recorded.
+            InputError: a due row is not that of the events it comes with; nothing was recorded.
+            Conflict: another writer wrote to one of the prospects; nothing was recorded.
         """
-        waiting = iter(batches)
+        waiting = map(_check_prepared, batches)
         first = next(waiting, None)
         if first is None:
             return 0
         self._check_writable()
         try:
-            with self._errors():
-                return self._store.insert_batches(chain((first,), waiting))
+            return self._recorder.insert_batches(chain((first,), waiting))
         except IntegrityError:
             raise Conflict(
-                "somebody else wrote to one of the prospects meanwhile; nothing was recorded",
+                "another writer wrote to one of the prospects meanwhile; nothing was recorded",
                 "try again",
             ) from None
 
-    def append_decided(self, pairs: Iterable[tuple[Event, Prospect]]) -> None:
-        """Append one event each of several prospects, in one transaction.
+    def rebuild_due(self, *, progress: Progress | None = None) -> int:
+        """Compute the due list again from the events, in one transaction.
 
         Args:
-            pairs: each event, and the prospect after it.
-
-        Raises:
-            Conflict: somebody else wrote to one of the prospects meanwhile; nothing was recorded.
-        """
-        self.append_prepared(self.prepare(prospect, (event,)) for event, prospect in pairs)
-
-    def rebuild_due(self, *, progress: Progress | None = None) -> int:
-        """Make the due list anew from the events, in one transaction.
+            progress: told how many prospects are done.
 
         Returns:
             How many prospects it holds.
@@ -541,60 +502,22 @@ class Cadence(Application[str]):
                 if progress is not None:
                     progress(done, None)
 
-        self._call(self._store.replace_due, rows(), self._stamp())
+        self._recorder.replace_due(rows(), self._stamp())
         return done
 
-    # Inside ---------------------------------------------------------------------------------------
-
-    def _row(self, prospect: Prospect, decision: Decision | None = None) -> DueRow:
-        """The due row of ``prospect``, from the decision when its last event was recorded."""
-        if prospect.policy is not None and not self._is_everywhere(prospect):
-            # Whoever lists may or may not have the policy it adopted: always look at it.
-            return DueRow(prospect.id, Verdict.TASK.value, 0, 0)
-        seen = prospect.recorded_at
-        return due_row(decision or self.decision(prospect, seen), seen)
-
-    def _is_everywhere(self, prospect: Prospect) -> bool:
-        """Whether whoever opens this store decides under the policy that ``prospect`` adopted."""
-        policy = self.policies.of(prospect)
-        if prospect.policy is None or policy is None:
-            return False
-        if is_builtin(prospect.policy):
-            return True
-        # Functions of a team's own may be missing elsewhere.
-        own = any(isinstance(guard, Custom) for guard in policy.guards)
-        return not own and self._is_kept(policy.digest)
-
-    def _is_kept(self, digest: str) -> bool:
-        if digest not in self._kept and self._kept_policy(digest) is not None:
-            self._kept.add(digest)
-        return digest in self._kept
-
-    def _kept_policy(self, digest: str) -> Policy | None:
-        """The policy that was kept with the store when somebody adopted it."""
-        text = self._call(self._store.policy_text, digest)
-        if text is None:
-            return None
-        try:
-            policy = parse_text(text, f"policy {digest[:12]}…", find_guards=False)
-        except PolicyError:
-            return None  # not what was kept: as good as none, and its prospects become tasks
-        return policy if policy.digest == digest else None
+    # Policies -------------------------------------------------------------------------------------
 
     def kept_policies(self) -> list[Policy]:
-        """The policies that were kept with the store when somebody adopted them, by digest.
+        """List the policies that were kept with the store when prospects adopted them, by digest.
 
-        What is kept as one and can't be read as it is left out, as where a decision needs it.
+        A text that can't be read as a policy is left out, as where a decision needs it.
         """
-        digests: list[str] = self._call(self._store.policy_digests)
-        found = map(self._kept_policy, digests)
-        return [policy for policy in found if policy is not None]
+        return self._kept.all()
 
     def keep_policy(self, policy: Policy) -> None:
-        """Keep a policy with the store, so that whoever opens it knows what was adopted.
+        """Keep a policy with the store, so that every program that opens it knows the policy.
 
-        One that is kept already stays as it is; what is kept in its place and is another is
-        replaced.
+        A policy that is kept already stays; another text in its place is replaced.
 
         Raises:
             UnprovedPolicy: it is not proved.
@@ -602,71 +525,96 @@ class Cadence(Application[str]):
         """
         require_proof(policy)
         self._check_writable()
-        if self._kept_policy(policy.digest) is None:
-            with self._errors():
-                self._store.save_policy(policy.digest, to_toml(policy))
+        self._kept.keep(policy)
 
-    def _check_writable(self) -> None:
-        if self._read_only:
-            raise StoreError(
-                f"database {self._place}: was opened to be read only",
-                "open it without read_only",
-            )
+    # Inside ---------------------------------------------------------------------------------------
+
+    def _carry_out(self, call: _Call) -> Outcome:
+        """Load, decide and append once.
+
+        Raises:
+            IntegrityError: another writer took this version first.
+        """
+        history = self._recorder.select_stream(call.prospect)
+        prospect = fold(None, history)
+        if prospect is None:
+            if not isinstance(call.command, ProspectAdded):
+                raise UnknownProspect(call.prospect)
+            data = decide(None, call.command, self.policies.default, call.occurred_at)
+            new = call.events(0, data)
+        else:
+            done = _find_repeated(call, history)
+            if done:
+                decision = self._decision(prospect, call.recorded_at)
+                return Outcome(prospect, done, decision, repeated=True)
+            policy = self.policies.of(prospect)
+            if policy is None:
+                data = _decide_without_policy(prospect, call.command, call.occurred_at)
+            else:
+                data = decide(prospect, call.command, policy, call.occurred_at)
+            new = call.events(prospect.version, data)
+        after, decision = advance(prospect, new, self.policies, call.recorded_at)
+        self._append(new, (self._row(after, decision),))
+        return Outcome(after, new, decision)
 
     def _append(self, events: Sequence[Event], rows: Sequence[DueRow]) -> None:
         self._check_writable()
-        stored: list[StoredEvent] = [self.mapper.to_stored_event(event) for event in events]
-        with self._errors():
-            self.recorder.insert_events(stored, due=rows)
+        self._recorder.insert_events(list(map(self._mapper.to_stored_event, events)), due=rows)
 
-    def _woken(self, now: datetime) -> Iterator[Decision]:
-        """The decisions, at ``now``, of every prospect whose row has woken."""
-        after: tuple[int, str] | None = None
-        wake = to_micros(now)
-        while page := self._call(self._store.select_due, wake, after, _PAGE):
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise StoreError("the store was opened to be read only", "open it without read_only")
+
+    def _decision(self, prospect: Prospect, now: datetime) -> Decision:
+        return decision_for(prospect, self.policies, now)
+
+    def _row(self, prospect: Prospect, decision: Decision | None = None) -> DueRow:
+        """Compute the due row, from the decision when the last event was recorded."""
+        if prospect.policy is not None and not self._is_known_everywhere(prospect):
+            # A reader may or may not have the policy that it adopted: always review it.
+            return DueRow(prospect.id, Verdict.TASK.value, 0, 0)
+        seen = prospect.recorded_at
+        return due_row(decision or self._decision(prospect, seen), seen)
+
+    def _is_known_everywhere(self, prospect: Prospect) -> bool:
+        """Return whether every program that opens this store has the policy of ``prospect``."""
+        policy = self.policies.of(prospect)
+        if prospect.policy is None or policy is None:
+            return False
+        if is_builtin(prospect.policy):
+            return True
+        # A team's own functions may be missing elsewhere.
+        has_own_guards = any(isinstance(guard, Custom) for guard in policy.guards)
+        return not has_own_guards and self._kept.has(policy.digest)
+
+    def _to_review(self, now: datetime) -> Iterator[Decision]:
+        """Decide at ``now`` for every prospect whose row is to be reviewed."""
+        for page in self._due_pages(to_micros(now), _PAGE):
             for row in page:
-                assert row.at is not None  # the listing leaves stops out
-                yield self.decision(self.load(row.prospect), now)
-                after = (row.at, row.prospect)
+                yield self._decision(self.load(row.prospect), now)
+
+    def _due_pages(self, review_until: int | None, size: int) -> Iterator[list[DueRow]]:
+        """Read the due list page by page; the first has ``size`` rows."""
+        after: tuple[int, str] | None = None
+        while page := self._recorder.select_due(review_until, after, size):
+            after = page[-1].position
+            yield page
+            size = _PAGE
 
     def _stamp(self) -> str:
         data = (_ENGINE, self.policies.default.digest, holidays_version(), zones_version())
         return " ".join(data)
 
-    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
-        try:
-            return function(*args)
-        except (sqlite3.Error, PersistenceError) as error:
-            raise explain_sqlite_error(error, self._place) from None
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except IntegrityError:
-            raise
-        except (sqlite3.Error, PersistenceError) as error:
-            raise explain_sqlite_error(error, self._place) from None
-
-
-def _order(decision: Decision) -> tuple[int, str]:
-    return (0 if decision.at is None else to_micros(decision.at), decision.prospect)
-
-
-def _decide(
-    prospect: Prospect | None, command: Command, policy: Policy | None, at: datetime
-) -> tuple[Data, ...]:
-    """``decide`` under a policy that may not be at hand: then facts are kept, nothing is judged."""
-    if policy is not None:
-        return decide(prospect, command, policy, at)
-    assert prospect is not None  # without one there is no adopted policy
-    assert prospect.policy is not None
+def _decide_without_policy(prospect: Prospect, command: Command, at: datetime) -> tuple[Data, ...]:
+    """Decide where the adopted policy is unknown: facts are kept, nothing is judged."""
     if isinstance(command, AttemptMade):
         return (unchecked_attempt(prospect, command),)
     if isinstance(command, MakeAttempt | SetAppointment | EndFollowUp):
+        ref = prospect.policy
+        adopted = "" if ref is None else f" {ref.name} version {ref.version}"
         raise Refused(
-            f"{prospect.id}: the policy {prospect.policy.name} version {prospect.policy.version} "
-            "that it adopted is not known here, so nothing can be judged",
+            f"{prospect.id}: unknown policy{adopted}, which it adopted; nothing can be judged",
             "open the store with that policy: Cadence.open(…, policies=[load(path)])",
             rule=Rule.FORGOTTEN,
         )
@@ -682,18 +630,29 @@ _LEADS_TO: Final[dict[type, type]] = {
 }
 
 
-def _check_repeated(command: Command, done: Sequence[Event]) -> None:
-    wanted = _LEADS_TO.get(type(command), type(command))
-    if not any(isinstance(event.data, wanted) for event in done):
+def _find_repeated(call: _Call, history: Sequence[Event]) -> tuple[Event, ...]:
+    """Return the events that this command id recorded before."""
+    if call.command_id is None:
+        return ()
+    done = tuple([event for event in history if event.command_id == call.command_id])
+    kind = _LEADS_TO.get(type(call.command), type(call.command))
+    if done and not any(isinstance(event.data, kind) for event in done):
         raise InputError(
-            f"command id {done[0].command_id!r} was used for {type_name(done[0].data)} "
+            f"command_id: {call.command_id!r} was used for {type_name(done[0].data)} "
             f"(version {done[0].version} of {done[0].prospect})",
             "give every command an id of its own",
         )
+    return done
 
 
-def _begins(command: Command) -> bool:
-    return isinstance(command, ProspectAdded)
+def _check_prepared(prepared: Prepared) -> Prepared:
+    prospect = prepared.row.prospect
+    if any(event.originator_id != prospect for event in prepared.events):
+        raise InputError(
+            f"{prospect}: its due row came with events of another prospect",
+            "use prepare() for each prospect",
+        )
+    return prepared
 
 
 def _utc(instant: datetime | None, name: str) -> datetime:
@@ -701,8 +660,8 @@ def _utc(instant: datetime | None, name: str) -> datetime:
         return datetime.now(UTC)
     if instant.tzinfo is None:
         raise InputError(
-            f"{name}: {instant.isoformat()} has no zone (a naive time)",
-            "pass an aware datetime, e.g. with tzinfo=UTC",
+            f"{name}: missing time zone in {instant.isoformat()}",
+            "give an aware datetime, such as one with tzinfo=UTC",
         )
     return instant.astimezone(UTC)
 
@@ -711,7 +670,7 @@ def _check(prospect: str, recorded: datetime, occurred: datetime) -> None:
     check_id(prospect)
     if occurred > recorded:
         raise InputError(
-            f"{prospect}: it can't have occurred at {occurred:%Y-%m-%dT%H:%M:%SZ}, after it was "
-            f"recorded at {recorded:%Y-%m-%dT%H:%M:%SZ}",
-            "correct one of the two times",
+            f"{prospect}: invalid occurred_at {occurred:%Y-%m-%dT%H:%M:%SZ}, after recorded_at "
+            f"{recorded:%Y-%m-%dT%H:%M:%SZ}",
+            "fix one of the two times",
         )

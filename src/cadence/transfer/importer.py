@@ -163,7 +163,7 @@ def prepare(app: Cadence, source: Source, *, steps: Steps = _quietly) -> Import:
             done = 0
             progress(done, spool.lines)
             for group in _groups(spool.by_prospect()):
-                stored = app.streams([prospect for prospect, _ in group])
+                stored = app.histories_of([prospect for prospect, _ in group])
                 for prospect, found in group:
                     done += len(found)
                     builder = HistoryBuilder(app.policies, prospect, stored[prospect], source)
@@ -189,7 +189,7 @@ def _zones(app: Cadence) -> ZoneOf:
 
     @lru_cache(maxsize=4096)
     def zone_of(prospect: str) -> ZoneInfo | None:
-        folded = fold(None, app.streams([prospect])[prospect])
+        folded = fold(None, app.histories_of([prospect])[prospect])
         try:
             return None if folded is None else zone(folded.zones[0])
         except InputError:

@@ -1,0 +1,236 @@
+"""Connect to PostgreSQL: addresses, the pool, and errors in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote, unquote
+
+import psycopg
+import psycopg_pool
+from eventsourcing.persistence import IntegrityError, PersistenceError
+from eventsourcing.postgres import PostgresDatastore
+from psycopg import Connection
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import DictRow, dict_row
+
+from cadence.errors import InvalidStore, StoreBusy, StoreError
+
+__all__ = ["Datastore", "connect", "explain_postgres_error", "first_line", "without_password"]
+
+_CONNECT_TIMEOUT: Final = 5  # seconds
+_POOL_SIZE: Final = 15
+_IDLE_IN_TRANSACTION: Final = 30  # seconds
+
+_PASSWORD: Final = "fix the password in the address, or set PGPASSWORD or ~/.pgpass"
+# By Postgres's code of the error; {} stands for what Postgres says.
+_KNOWN: Final = {
+    "25006": ("read-only", "use the primary server, or open it for reading only"),
+    "28P01": ("the password is wrong", _PASSWORD),
+    "40P01": ("two writers waited for each other; nothing was recorded", "try again"),
+    "42501": ("{}", "ask the owner of the database for the right, or give another user"),
+    "42P01": ("missing tables of cadence ({})", "give another database or schema"),
+    "53100": ("the disk is full ({})", "give it some space and try again"),
+    "53300": ("no connection to spare ({})", "close other programs and try again"),
+    "55P03": (
+        "locked by another program",
+        "give that program time to finish, and try again; nothing was recorded",
+    ),
+}
+_BUSY: Final = frozenset({"40P01", "53300", "55P03"})
+
+
+# Addresses --------------------------------------------------------------------------------------
+
+
+class _Address(NamedTuple):
+    parameters: dict[str, Any]
+    schema: str
+    """Given as ``?schema=``, which libpq does not know."""
+
+
+def _parse(url: str) -> _Address:
+    base, _, query = url.partition("?")
+    schema = "public"
+    kept = []
+    for pair in filter(None, query.split("&")):
+        key, _, value = pair.partition("=")
+        if key == "schema":
+            schema = unquote(value).strip() or schema
+        else:
+            kept.append(pair)
+    return _Address(conninfo_to_dict(f"{base}?{'&'.join(kept)}" if kept else base), schema)
+
+
+def without_password(url: str) -> str:
+    """Return the address as messages may show it: user, server, database and schema, no more.
+
+    Args:
+        url: a ``postgresql://`` address; one that can't be read is not shown at all.
+    """
+    try:
+        params, schema = _parse(url)
+    except psycopg.Error:
+        return "postgresql://…"
+    host, port = str(params.get("host", "")), str(params.get("port", ""))
+    user = f"{quote(str(params['user']), '')}@" if "user" in params else ""
+    place = "" if "/" in host else host + (f":{port}" if port else "")
+    query = [f"host={host}"] if "/" in host else []
+    query += [f"port={port}"] if "/" in host and port else []
+    query += [] if schema == "public" else [f"schema={quote(schema, '')}"]
+    database = quote(str(params.get("dbname", "")), "")
+    return f"postgresql://{user}{place}/{database}" + ("?" if query else "") + "&".join(query)
+
+
+# Errors -----------------------------------------------------------------------------------------
+
+
+def explain_postgres_error(error: BaseException, name: str) -> StoreError:
+    """Word an error of Postgres, or of reaching it, as one of ours.
+
+    Args:
+        error: as psycopg raised it, or the ``eventsourcing`` package on its account.
+        name: what to call the database, without a password.
+    """
+    cause = error if isinstance(error, psycopg.Error) else error.__cause__ or error
+    text = first_line(cause)
+    state = getattr(cause, "sqlstate", None)
+    has_no_connection = isinstance(cause, psycopg_pool.PoolTimeout)
+    kind = StoreBusy if has_no_connection or state in _BUSY else StoreError
+    if state in _KNOWN:
+        what, hint = _KNOWN[state]
+        what = what.replace("{}", text)
+    elif has_no_connection:
+        what = f"no connection within {_CONNECT_TIMEOUT} s"
+        hint = f"give the server time to answer; one program uses at most {_POOL_SIZE} connections"
+    elif state is None and isinstance(cause, psycopg.OperationalError):
+        what, hint = _explain_connecting(cause, text)
+    else:
+        what, hint = text, "use what the log of the server says"
+    return kind(f"database {name}: {what}", hint)
+
+
+def _explain_connecting(error: psycopg.Error, text: str) -> tuple[str, str]:
+    # Postgres gives no code while connecting, so its words are all there is.
+    needs_password = error.pgconn is not None and error.pgconn.needs_password
+    if needs_password or "no password supplied" in text:
+        return "missing password", _PASSWORD
+    if "password authentication failed" in text:
+        return "the password is wrong", _PASSWORD
+    if "does not exist" in text and "database" in text:
+        return text, "make it with createdb, or fix the address"
+    if "FATAL" in text:
+        return text, "fix the user in the address, or ask the owner of the database"
+    return f"can't be reached ({text})", "start the server, or fix host and port in the address"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what Postgres says, without what every such line begins with."""
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return line.rpartition("failed: ")[2].strip().rstrip(".") or type(error).__name__
+
+
+def _is_lost(error: PersistenceError) -> bool:
+    """Return whether the connection was lost, so that another may do."""
+    cause = error.__cause__
+    if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    if isinstance(cause, psycopg_pool.PoolTimeout):
+        return False
+    return cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P"))
+
+
+# Connections ------------------------------------------------------------------------------------
+
+
+class Datastore(PostgresDatastore):
+    """The package's pool, with every parameter of the address, and with our errors.
+
+    The package tries most things ten times where Postgres or the network fails. Here only a lost
+    connection is left to that: everything else is a :class:`~cadence.errors.StoreError` at once.
+    """
+
+    def __init__(
+        self, parameters: dict[str, Any], *, name: str, schema: str, lock_timeout_seconds: int
+    ) -> None:
+        """Args:
+        parameters: of libpq.
+        name: what to call the database in errors, without a password.
+        schema: where the tables lie.
+        lock_timeout_seconds: how long to wait for another writer.
+        """
+        super().__init__(
+            # Replaced below: these five are not all that an address can say.
+            dbname="",
+            host="",
+            port="",
+            user="",
+            password="",
+            connect_timeout=_CONNECT_TIMEOUT,
+            idle_in_transaction_session_timeout=_IDLE_IN_TRANSACTION,
+            pool_size=1,
+            max_overflow=_POOL_SIZE - 1,
+            lock_timeout=lock_timeout_seconds,
+            schema=schema,
+            originator_id_type="text",
+        )
+        self.pool.kwargs = {**parameters, "row_factory": dict_row}
+        self.name = name
+
+    def register_type_adapters(self) -> None:
+        """Register none: events are sent as plain arrays, so there is no composite type."""
+
+    @contextmanager
+    def get_connection(self) -> Iterator[Connection[DictRow]]:
+        """Borrow a connection from the pool.
+
+        Raises:
+            PersistenceError: the connection was lost; another may do.
+            IntegrityError: a row is there already.
+            StoreError: everything else.
+        """
+        try:
+            with super().get_connection() as connection:
+                yield connection
+        except IntegrityError:
+            raise
+        except PersistenceError as error:
+            if _is_lost(error):
+                raise
+            raise explain_postgres_error(error, self.name) from None
+
+
+def connect(url: str, *, read_only: bool, lock_timeout_seconds: int) -> Datastore:
+    """Connect to the database at ``url``.
+
+    Raises:
+        InvalidStore: the address can't be read, or the database can't hold every text.
+        StoreError: the server can't be reached or does not let us in.
+    """
+    name = without_password(url)
+    try:
+        params, schema = _parse(url)
+    except psycopg.Error:
+        raise InvalidStore(
+            "database: invalid postgresql:// address",
+            "give one like postgresql://user:password@host:5432/dbname, with @ : / ? in a password "
+            "as %40 %3A %2F %3F",
+        ) from None
+    params.setdefault("connect_timeout", _CONNECT_TIMEOUT)
+    params.setdefault("application_name", "cadence")
+    if read_only:
+        options = params.get("options", "")
+        params["options"] = f"{options} -c default_transaction_read_only=on".strip()
+    # One plain connection first: a pool would go on trying in the background and say little.
+    try:
+        with psycopg.connect(**params) as connection:
+            encoding = connection.info.parameter_status("server_encoding")
+    except psycopg.Error as error:
+        raise explain_postgres_error(error, name) from None
+    if encoding != "UTF8":
+        raise InvalidStore(
+            f"database {name}: invalid encoding {encoding}, which can't hold every text",
+            "give one that was made with: createdb --encoding UTF8",
+        )
+    return Datastore(params, name=name, schema=schema, lock_timeout_seconds=lock_timeout_seconds)

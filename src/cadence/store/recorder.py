@@ -1,0 +1,177 @@
+"""Define what a store offers the service: events, due rows and kept policies in one place.
+
+The interface is that of the ``eventsourcing`` package's recorders, with a due list in the same
+transactions. The package's own recorder is held, not inherited: it reads notifications and serves
+subscriptions, and no private member of it is used.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    Notification,
+    StoredEvent,
+    Subscription,
+)
+
+from cadence.domain.events import Event
+from cadence.store.due_list import DueRow, Prepared
+
+__all__ = ["DueRecorder"]
+
+
+class DueRecorder(ApplicationRecorder):
+    """A recorder of the ``eventsourcing`` package that keeps a due list with the events.
+
+    Every method raises ``StoreError`` where the database can't be used, and may be called from
+    several threads.
+    """
+
+    def __init__(self, package_recorder: ApplicationRecorder) -> None:
+        """Args:
+        package_recorder: the package's own recorder of the same tables.
+        """
+        self._package_recorder = package_recorder
+
+    # The package's own reading ------------------------------------------------------------------
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        return self._package_recorder.select_events(
+            originator_id, gt=gt, lte=lte, desc=desc, limit=limit
+        )
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        return self._package_recorder.select_notifications(
+            start, limit, stop, topics, inclusive_of_start=inclusive_of_start
+        )
+
+    def max_notification_id(self) -> int | None:
+        return self._package_recorder.max_notification_id()
+
+    def subscribe(
+        self, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> Subscription[ApplicationRecorder]:
+        return self._package_recorder.subscribe(gt, topics)
+
+    # Writing ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], due: Iterable[DueRow] = (), **kwargs: Any
+    ) -> Sequence[int] | None:
+        """Write events and due rows in one transaction.
+
+        Returns:
+            The notification ids of the events.
+
+        Raises:
+            IntegrityError: one of the versions is taken; nothing was written.
+        """
+
+    @abstractmethod
+    def insert_batches(self, batches: Iterable[Prepared]) -> int:
+        """Write events and due rows of many prospects in one transaction, as they come.
+
+        Returns:
+            How many events were written.
+
+        Raises:
+            IntegrityError: one of the versions is taken; nothing was written.
+        """
+
+    @abstractmethod
+    def replace_due(self, rows: Iterable[DueRow], stamp: str) -> None:
+        """Replace the whole list and its stamp in one transaction."""
+
+    @abstractmethod
+    def save_policy(self, digest: str, text: str) -> None:
+        """Keep the text of a policy that prospects adopt, by its digest."""
+
+    # Reading ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def select_stream(self, prospect: str) -> list[Event]:
+        """Read all events of one prospect, in order of version; empty if there are none.
+
+        Raises:
+            CorruptStream: they can't have been written by cadence.
+            UnknownEventType: one was written by a newer cadence.
+        """
+
+    @abstractmethod
+    def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
+        """Read all events of several prospects; an empty list where there are none.
+
+        Raises:
+            CorruptStream: they can't have been written by cadence.
+            UnknownEventType: one was written by a newer cadence.
+        """
+
+    @abstractmethod
+    def select_page(self, first: str, last: str) -> list[list[Event]] | None:
+        """Read the histories of all prospects from id ``first`` to id ``last``, in order.
+
+        Returns:
+            ``None`` if they must be read one by one (see ``serializer.decode_page``).
+        """
+
+    @abstractmethod
+    def select_prospects(self, after: str | None, limit: int) -> list[str]:
+        """Read a page of the ids of all prospects that have events, in order."""
+
+    @abstractmethod
+    def select_due(
+        self, review_until: int | None, after: tuple[int, str] | None, limit: int
+    ) -> list[DueRow]:
+        """Read a page of the due list, in order of time and id; stops are left out.
+
+        Args:
+            review_until: only rows to review up to this instant, in microseconds since 1970.
+            after: the position of the last row of the page before.
+            limit: how many rows a page has at most.
+        """
+
+    @abstractmethod
+    def due_rows(self) -> list[DueRow]:
+        """Read every row of the due list, in order of the prospect's id."""
+
+    @abstractmethod
+    def count_due(self) -> int:
+        """Count the rows of the due list: one for each prospect."""
+
+    @abstractmethod
+    def due_stamp(self) -> str | None:
+        """Read which rules and data the list was made with; ``None`` if it never was."""
+
+    @abstractmethod
+    def policy_text(self, digest: str) -> str | None:
+        """Read the text of the policy with this digest; ``None`` if it was not kept here."""
+
+    @abstractmethod
+    def policy_digests(self) -> list[str]:
+        """List the digests of the kept policies, in order."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connections, after the threads that use them have ended."""
