@@ -286,8 +286,8 @@ def test_every_guard_that_forbids_an_attempt_is_a_finding_of_its_own() -> None:
     history = plant(history, call(ours, 2), at)
     assert [rule for _, rule in rules(history, ours)] == ["contact_window", "frequency_cap"]
     because = [one.because for one in found(history, ours)]
-    assert "15:00 is outside the contact window; not before" in because[0]
-    assert "2 attempts in the 10 days before; at most 2; not before" in because[1]
+    assert "15:00: outside its contact window; not before" in because[0]
+    assert "2 attempts in 10 days; no more than 2 are meant; not before" in because[1]
 
 
 def test_a_breach_of_the_charter_does_not_hide_one_of_a_guard() -> None:
@@ -303,7 +303,7 @@ def test_a_guard_that_an_attempt_names_is_said_so() -> None:
     history = live(PLACES[0], policy=ours, attempts=2)
     said = call(ours, 2, broke=("contact_window",), why="they asked for the afternoon")
     (one,) = found(plant(history, said, later(PLACES[0], history, 2) + 3 * HOUR), ours)
-    assert one.noticed is Noticed.SAID_SO
+    assert one.noticed is Noticed.DECLARED
     assert one.because.endswith("said so: they asked for the afternoon)")
 
 

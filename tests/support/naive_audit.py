@@ -394,6 +394,8 @@ class Asked:
                 return ["plan"]
             if TIP8.index(following) < TIP8.index(meant):
                 return ["plan"]
+            if self.pause is not None and RANK.index(stage) < 4:
+                return ["plan"]  # after a pause the appointment's own steps are behind them
         channels = {part["channel"] for part in self.data["parts"]}
         if stage != "polite_exit" and not (channels == {"call"} and self.call_left):
             return ["plan"]

@@ -1,8 +1,9 @@
-"""Every history against the charter and the policy it ran under, from the events alone.
+"""Hold every history against the invariants and the policy that it ran under.
 
-A second reading of the design: nothing in this package imports what folds events or decides
-(``pyproject.toml`` has the import-linter contract that holds it to that), so a mistake there can't
-hide itself here. ``steps.py`` holds what depends on the steps of a policy, ``charter.py`` the rest.
+The invariants are judged from the events alone, by code of the audit's own (``state.py``,
+``invariants.py``). It imports neither what folds events nor what decides: a mistake there can't
+hide itself here. Whether an attempt was the plan's is asked of the engine (``plan_rules.py``).
+``auditor.py`` walks a history, ``runner.py`` a store.
 """
 
 from cadence.audit.auditor import Auditor

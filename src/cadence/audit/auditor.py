@@ -1,59 +1,63 @@
-"""One history, event by event: what broke a rule, judged by what was known when it was done."""
+"""Walk one history, event by event, and report what violates a rule.
+
+An attempt is judged by what was known when it was made. The invariants come first, from the events
+alone (``invariants.py``). Then the engine is asked about the guards and the plan
+(``plan_rules.py``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from cadence.audit.findings import (
-    CONTACT_POINT,
-    OPT_OUT,
-    PLAN,
-    SUSPENDED,
-    Finding,
-    Noticed,
+from cadence.audit.findings import Finding, Noticed
+from cadence.audit.invariants import (
+    Violation,
+    check_appointment_stands,
+    check_close,
+    check_ended,
+    check_reach,
+    check_silence,
+    measure_gap,
 )
-from cadence.audit.guards import guarded
-from cadence.audit.invariants import Breach, closing, forbidden, lasting, measure, show, timing
-from cadence.audit.plan import RANK, Plan
-from cadence.audit.records import Appointed, Known, Made, Phase
-from cadence.audit.state import File
-from cadence.audit.steps import plan_breach
-from cadence.audit.swift import surely_in_order
+from cadence.audit.plan_rules import (
+    FoldedHistory,
+    PastAttempt,
+    PlanRules,
+    check_guards,
+    check_plan,
+)
+from cadence.audit.state import AttemptRecord, AuditState, Phase
 from cadence.domain.events import (
     AppointmentCancelled,
     AppointmentSet,
     AttemptMade,
+    AttemptStage,
     AutoReplyReceived,
-    Channel,
     ContactPointAdded,
     ContactPointFailed,
     Disposition,
     Event,
     FollowUpEnded,
     FollowUpReopened,
-    GuidelinesAgreed,
+    Intent,
     OptedBackIn,
     OptOutRequested,
     PauseRequested,
     PolicyAdopted,
     PolicyRef,
-    PreferenceStated,
     ProspectAdded,
     ProspectUpdated,
     ReplyReceived,
 )
 from cadence.domain.prospect import Suspension
 from cadence.policy.model import Policy
-from cadence.worktime.calendar import WorkCalendar
+from cadence.policy.rules import Rule
 
 __all__ = ["Auditor"]
 
-_CALL: Final = Channel.CALL
-_CONNECTED: Final = Disposition.CONNECTED
-_WRONG_NUMBER: Final = Disposition.WRONG_NUMBER
-_BOUNCED: Final = Disposition.BOUNCED
+_FAILING: Final = (Disposition.WRONG_NUMBER, Disposition.BOUNCED)
 
 
 class Auditor:
@@ -61,366 +65,319 @@ class Auditor:
 
     Attributes:
         prospects, events: how many were audited.
-        unknown: policies that are not at hand, and how many attempts were made under each; of
-            those only the charter was checked.
-        own_guards: policies with guards that are functions of a team's own, the names of those,
-            and how many attempts were made under each; nobody can ask such a function about the
-            past, so it was left out.
+        unknown: policies that are not at hand, and how many attempts were made under each; those
+            were held against the invariants only.
+        own_guards: policies with guards that are functions of the team's own, the names of those,
+            and how many attempts were made under each; the functions were not asked.
     """
 
     def __init__(self, default: Policy, others: Iterable[Policy] = ()) -> None:
-        """Args:
-        default: the policy of a prospect until its history names another.
-        others: further policies that histories may name.
-        """
-        self._default = Plan(default)
-        self._plans: Mapping[str, Plan] = {
-            plan.digest: plan for plan in (*map(Plan, others), self._default)
-        }
-        self._findings: list[Finding] = []
-        self.count_anew()
+        """Prepare to audit under some policies.
 
-    def count_anew(self) -> None:
-        """Forget what was counted so far."""
+        Args:
+            default: the policy of a prospect until its history names another.
+            others: further policies that histories may name.
+        """
+        self._default = default
+        self._policies = {policy.digest: policy for policy in (*others, default)}
+        self._rules: dict[str, PlanRules] = {}
+        self._findings: list[Finding] = []
+        self.reset_counts()
+
+    def reset_counts(self) -> None:
+        """Set every count to nothing."""
         self.prospects = 0
         self.events = 0
         self.unknown: dict[PolicyRef, int] = {}
         self.own_guards: dict[tuple[PolicyRef, tuple[str, ...]], int] = {}
 
     def audit(self, events: Sequence[Event]) -> list[Finding]:
-        """What the history of one prospect breaks, in order of version.
+        """Find what the history of one prospect violates, in order of version.
 
         Args:
             events: all of it, in order of version.
         """
         if not events:
             return []
-        file = File(events[0], self._default, self._plans)
-        if not isinstance(events[0].data, ProspectAdded):
-            file.moved()  # nobody said where they are: UTC
+        state = AuditState(events[0], self._default, self._policies)
+        history = FoldedHistory(events)
         found = self._findings = []
-        for event in events:
+        for position, event in enumerate(events):
             data = event.data
             if type(data) is AttemptMade:
-                self._attempt(file, event, data)
+                self._attempt(state, history, position, event, data)
             else:
                 handler = _HANDLERS.get(type(data))
                 if handler is not None:
-                    handler(self, file, event, data)
+                    handler(self, state, event, data)
         self.prospects += 1
         self.events += len(events)
         if len(found) > 1:
-            found.sort(key=_version)
+            found.sort(key=lambda one: one.version)
         return found
 
     # Attempts -------------------------------------------------------------------------------------
 
-    def _attempt(self, file: File, event: Event, data: AttemptMade) -> None:
-        at, parts = event.occurred_at, data.parts
-        ref, plan = data.policy, file.plan
-        if ref is not None and ref.digest != plan.digest:
-            file.under(ref)
-            plan = file.plan
-        if not plan.known:
-            self.unknown[plan.ref] = self.unknown.get(plan.ref, 0) + 1
-        elif plan.own_guards:
-            left_out = plan.ref, plan.own_guards
-            self.own_guards[left_out] = self.own_guards.get(left_out, 0) + 1
-        if at < file.since:
-            # It belongs to a silence that was over when it was recorded: what was next at its time
-            # can't be known any more.
-            self._report(file, event, data, list(lasting(file, parts, at)))
-            self._fail(file, event, data)
-            rank, recorded = RANK[data.stage], event.recorded_at
-            old = Made(at, event.version, rank, parts, False, 0, 0, None, recorded, data.step)
-            file.remember([old])
-            return
-        rank = RANK[data.stage]
-        connected = has_call = failing = False
-        for part in parts:
-            disposition = part.disposition
-            if disposition is _CONNECTED:
-                connected = True
-            elif disposition is _WRONG_NUMBER or disposition is _BOUNCED:
-                failing = True
-            if part.channel is _CALL:
-                has_call = True
-        day = second = 0
-        calendar = file.calendar
-        if calendar is not None:
-            local = at.astimezone(calendar.tz)
-            day = local.toordinal()
-            second = local.hour * 3600 + local.minute * 60 + local.second
-        recorded, step = event.recorded_at, data.step
-        made = Made(
-            at, event.version, rank, parts, has_call, day, second, file.time, recorded, step
-        )
-        if calendar is None and file.time is not None:
-            made.clocks = _clocks(file.time, at)
-        place = plan.by_name.get(step)  # type: ignore[arg-type]  # no touch is called None
-        if file.opted_out or file.failed or not surely_in_order(file, made, data, place):
-            breaches = list(lasting(file, parts, at))
-            before, doubt = measure(file, made, data.gap) if file.attempts else (None, "")
-            if file.phase != Phase.OPTED_OUT:
-                breaches += self._judge(file, data, made, before, doubt, breaches)
-            if breaches or data.broke:
-                self._report(file, event, data, breaches)
-        if failing:
-            self._fail(file, event, data)
-        file.waiting = 0
-        if rank == 1:
-            file.kept, file.appointment = file.appointment, None
-        if connected:
-            self._contact(file, event, "conversation", conversation=True)
-            file.remember([made])
-            file.waiting = 0
-            return
-        file.made(made)
-        if place is not None and place.rank == rank and file.attempts[-1] is made:
-            file.next_place = place.number + 1
-        else:
-            file.next_place = -1
-
-    def _judge(
+    def _attempt(
         self,
-        file: File,
+        state: AuditState,
+        history: FoldedHistory,
+        position: int,
+        event: Event,
         data: AttemptMade,
-        made: Made,
-        before: Made | None,
-        doubt: str,
-        others: Sequence[Breach],
-    ) -> list[Breach]:
-        silence = file.silence
-        if silence.recorded > made.at and silence.version > 1:
-            # Made before we knew that they had spoken: it carried out what was next before that.
-            because = (
-                f"sent after the contact of {show(file, silence.occurred)} "
-                f"(event {silence.version})"
+    ) -> None:
+        if data.policy is not None:
+            state.adopt(data.policy)
+        rules = self._rules_of(state)
+        if event.occurred_at < state.silence.occurred:
+            # It belongs to a silence that was over when it was recorded. What was next at its time
+            # can't be known any more.
+            violations = check_reach(state, data.parts, event.occurred_at)
+            self._report(state, event, data, violations)
+            _fail(state, event, data)
+            return
+        made = AttemptRecord(event, data.stage, data.parts, state.time, state.calendar)
+        measure_gap(state, made, data.gap)
+        past = None
+        if rules is not None and state.time is not None and position:
+            past = PastAttempt(
+                rules, history, position, data, made.at, state.time, made.was_measured_otherwise
             )
-            return [
-                Breach(PLAN, because, silence.recorded),
-                *timing(file, made, before, doubt),
-                *self._guarded(file, made),
-            ]
-        nothing = forbidden(file, made.at)
-        if nothing is not None:
-            return [nothing]
-        breaches = [*timing(file, made, before, doubt), *self._guarded(file, made)]
-        # What was lost since is no longer next; what was next at its time can't be known any more.
-        if not (others or any(one.learnt is None or one.learnt <= made.at for one in breaches)):
-            breach = plan_breach(file, made, data, before)
-            if breach is not None:
-                breaches.append(breach)
-        return breaches
+        violations = check_reach(state, data.parts, made.at)
+        if state.phase != Phase.OPTED_OUT:
+            violations += _judge(state, made, past, is_lost=bool(violations))
+        self._report(state, event, data, violations)
+        _fail(state, event, data)
+        state.pending_response = 0
+        if data.stage is AttemptStage.ON_TIME:
+            state.keep_appointment()
+        if any(part.disposition is Disposition.CONNECTED for part in data.parts):
+            self._respond(state, event, "conversation")
+            state.pending_response = 0
+        else:
+            state.add_attempt(made)
 
-    @staticmethod
-    def _guarded(file: File, made: Made) -> Iterable[Breach]:
-        if not file.plan.guards or file.time is None:
-            return ()
-        return guarded(file, made)
-
-    def _fail(self, file: File, event: Event, data: AttemptMade) -> None:
-        for part in data.parts:
-            if part.disposition is _WRONG_NUMBER or part.disposition is _BOUNCED:
-                file.fail(part.channel, part.address, event)
+    def _rules_of(self, state: AuditState) -> PlanRules | None:
+        """The rules of the policy that the prospect is under, if it is at hand; counts attempts."""
+        ref = state.policy_ref
+        if not state.is_policy_known:
+            self.unknown[ref] = self.unknown.get(ref, 0) + 1
+            return None
+        rules = self._rules.get(ref.digest)
+        if rules is None:
+            rules = self._rules[ref.digest] = PlanRules(state.policy)
+        if rules.own_guards:
+            left_out = ref, rules.own_guards
+            self.own_guards[left_out] = self.own_guards.get(left_out, 0) + 1
+        return rules
 
     def _report(
-        self, file: File, event: Event, data: AttemptMade, breaches: Sequence[Breach]
+        self, state: AuditState, event: Event, data: AttemptMade, violations: Sequence[Violation]
     ) -> None:
-        """Turn breaches into findings, and say what the history says of them itself."""
-        said = data.broke
-        real = False
-        known_later: set[str] = set()
-        for one in breaches:
+        """Turn violations into findings, with what the history says of them itself."""
+        if not violations and not data.broke:
+            return
+        declared = Noticed.DECLARED if data.why else Noticed.RECORDED
+        learnt_later: set[str] = set()
+        for one in violations:
             if one.learnt is not None and one.learnt > event.occurred_at:
-                # Also where the attempt says so: whoever wrote it down afterwards knew by then.
-                self._add(file, event.version, one, Noticed.HINDSIGHT)
-                known_later.add(one.rule)
-                continue
-            real = True
-            noticed = Noticed.UNNOTICED
-            if one.rule in said:
-                noticed = Noticed.SAID_SO if data.why else Noticed.RECORDED
-            self._add(file, event.version, one, noticed, data.why)
-        if not real:
-            noticed = Noticed.SAID_SO if data.why else Noticed.RECORDED
-            for rule in dict.fromkeys(rule for rule in said if rule not in known_later):
-                because = "the attempt says so itself; nothing else in the history does"
-                self._add(file, event.version, Breach(rule, because), noticed, data.why)
+                # Also where the attempt names it: whoever logged it afterwards knew by then.
+                self._add(state, event.version, one, Noticed.HINDSIGHT)
+                learnt_later.add(one.rule)
+            else:
+                noticed = declared if one.rule in data.broke else Noticed.UNDECLARED
+                self._add(state, event.version, one, noticed, data.why)
+        if all(one.rule in learnt_later for one in violations):
+            for rule in dict.fromkeys(data.broke):
+                if rule not in learnt_later:
+                    because = "the attempt says so itself; nothing else in the history does"
+                    self._add(state, event.version, Violation(rule, because), declared, data.why)
 
     def _add(
-        self, file: File, version: int, breach: Breach, noticed: Noticed, why: str | None = None
+        self,
+        state: AuditState,
+        version: int,
+        violation: Violation,
+        noticed: Noticed,
+        why: str | None = None,
     ) -> None:
-        words = f": {why}" if noticed is Noticed.SAID_SO else ""
-        because = f"{breach.because} ({noticed}{words})"
-        self._findings.append(Finding(file.prospect, version, breach.rule, because, noticed))
+        words = f": {why}" if noticed is Noticed.DECLARED else ""
+        because = f"{violation.because} ({noticed}{words})"
+        rule = str(violation.rule)
+        self._findings.append(Finding(state.prospect, version, rule, because, noticed))
 
     # Facts ----------------------------------------------------------------------------------------
 
-    def _contact(self, file: File, event: Event, what: str, **known: Any) -> None:
-        """They said something; what was sent after it, before we knew, is worth a note."""
-        at = event.occurred_at
-        if at >= file.since:
-            for made in file.attempts:
-                if made.at > at:
-                    because = f"sent after the {what} of {show(file, at)} (event {event.version})"
-                    self._add(file, made.version, Breach(PLAN, because), Noticed.HINDSIGHT)
-        file.response(event, **known)
-
-    def _in_hindsight(
-        self, file: File, since: datetime, rule: str, because: str, channel: Channel | None = None
+    def _respond(
+        self, state: AuditState, event: Event, what: str, intent: Intent | None = None
     ) -> None:
-        """Note the attempts that were made after something which we learn only now."""
-        for made in file.attempts:
-            if made.at >= since and (
-                channel is None or any(part.channel is channel for part in made.parts)
-            ):
-                self._add(file, made.version, Breach(rule, because), Noticed.HINDSIGHT)
+        """Note what was sent after they spoke, before we knew; and begin a silence."""
+        at = event.occurred_at
+        if at >= state.silence.occurred:
+            because = f"sent after the {what} of {state.show(at)} (event {event.version})"
+            later = [made for made in state.attempts if made.at > at]
+            self._add_hindsight(state, later, Rule.PLAN, because)
+        state.respond(event, intent=intent)
+
+    def _add_hindsight(
+        self, state: AuditState, attempts: Iterable[AttemptRecord], rule: str, because: str
+    ) -> None:
+        """Note attempts that only what we learn now shows to be wrong."""
+        for made in attempts:
+            self._add(state, made.version, Violation(rule, because), Noticed.HINDSIGHT)
 
 
-def _clocks(time: WorkCalendar, at: datetime) -> tuple[tuple[int, int], ...]:
-    """Local date and time of day in each candidate zone."""
-    locals_ = [at.astimezone(calendar.tz) for calendar in time.calendars]
-    return tuple(
-        (one.toordinal(), one.hour * 3600 + one.minute * 60 + one.second) for one in locals_
-    )
+def _judge(
+    state: AuditState, made: AttemptRecord, past: PastAttempt | None, *, is_lost: bool
+) -> list[Violation]:
+    """What an attempt of the running silence violates.
+
+    Args:
+        state: before it.
+        made: the attempt, with its gap measured.
+        past: the same, to be judged by its policy; ``None`` where that can't be asked.
+        is_lost: it used an address or a channel that was lost.
+    """
+    silence = state.silence
+    if silence.recorded > made.at and silence.version > 1:
+        # Made before we knew that they had spoken: it carried out what was next before that.
+        because = (
+            f"sent after the response of {state.show(silence.occurred)} (event {silence.version})"
+        )
+        found = [Violation(Rule.PLAN, because, silence.recorded), *check_silence(state, made)]
+        return found if past is None else [*found, *check_guards(past)]
+    ended = check_ended(state, made.at)
+    if ended is not None:
+        return [ended]
+    found = check_silence(state, made)
+    if past is None:
+        return found
+    found += check_guards(past)
+    # The plan is asked only about what broke nothing else: one wrong act is one finding. What was
+    # lost since is no longer next, so then the plan can't be asked.
+    if is_lost or any(one.learnt is None or one.learnt <= made.at for one in found):
+        return found
+    deviation = check_appointment_stands(state, made) or check_plan(past)
+    return found if deviation is None else [*found, deviation]
 
 
-def _version(finding: Finding) -> int:
-    return finding.version
+def _fail(state: AuditState, event: Event, data: AttemptMade) -> None:
+    """Note the contact points that an attempt found to be dead."""
+    for part in data.parts:
+        if part.disposition in _FAILING:
+            state.fail(part.channel, part.address, event)
 
 
 # What other events change -------------------------------------------------------------------------
 
 
-def _added(auditor: Auditor, file: File, event: Event, data: ProspectAdded) -> None:
-    file.zones = (data.timezone,) if isinstance(data.timezone, str) else data.timezone
-    file.country, file.subdivision = data.country, data.subdivision
-    file.points = [(point.channel, point.address) for point in data.contact_points]
-    file.points_changed()
-    file.moved()
+def _added(auditor: Auditor, state: AuditState, event: Event, data: ProspectAdded) -> None:
+    state.points = [(point.channel, point.address) for point in data.contact_points]
+    state.move(data.timezone, data.country, data.subdivision)
 
 
-def _updated(auditor: Auditor, file: File, event: Event, data: ProspectUpdated) -> None:
-    if data.timezone is not None:
-        file.zones = (data.timezone,) if isinstance(data.timezone, str) else data.timezone
-    if data.country is not None and data.country != file.country:
-        # A subdivision belongs to its country.
-        file.country, file.subdivision = data.country, None
-    if data.subdivision is not None:
-        file.subdivision = data.subdivision
-    file.moved()
+def _updated(auditor: Auditor, state: AuditState, event: Event, data: ProspectUpdated) -> None:
+    state.move(data.timezone, data.country, data.subdivision)
 
 
-def _point_added(auditor: Auditor, file: File, event: Event, data: ContactPointAdded) -> None:
-    point = (data.channel, data.address)
-    if point not in file.points:
-        file.points.append(point)
-        file.points_changed()
+def _point_added(
+    auditor: Auditor, state: AuditState, event: Event, data: ContactPointAdded
+) -> None:
+    state.add_point(data.channel, data.address)
 
 
-def _point_failed(auditor: Auditor, file: File, event: Event, data: ContactPointFailed) -> None:
-    at = event.occurred_at
+def _point_failed(
+    auditor: Auditor, state: AuditState, event: Event, data: ContactPointFailed
+) -> None:
     because = f"{data.channel} {data.address} had failed by then (event {event.version})"
-    for made in file.attempts:
-        if made.at >= at and any(
-            part.channel is data.channel and part.address == data.address for part in made.parts
-        ):
-            auditor._add(file, made.version, Breach(CONTACT_POINT, because), Noticed.HINDSIGHT)
-    file.fail(data.channel, data.address, event)
+    point = (data.channel, data.address)
+    later = [
+        made
+        for made in state.attempts
+        if made.at >= event.occurred_at
+        and any((part.channel, part.address) == point for part in made.parts)
+    ]
+    auditor._add_hindsight(state, later, Rule.CONTACT_POINT, because)
+    state.fail(data.channel, data.address, event)
 
 
-def _guidelines(auditor: Auditor, file: File, event: Event, data: GuidelinesAgreed) -> None:
-    if file.guidelines is None:
-        file.guidelines = Known(event.occurred_at, event.recorded_at, event.version)
+def _appointed(auditor: Auditor, state: AuditState, event: Event, data: AppointmentSet) -> None:
+    state.agree(data.at, event)
 
 
-def _preference(auditor: Auditor, file: File, event: Event, data: PreferenceStated) -> None:
-    if data.channel is not None:
-        file.preferred_channel = data.channel
-    if data.hours is not None:
-        file.preferred_hours = data.hours
+def _cancelled(
+    auditor: Auditor, state: AuditState, event: Event, data: AppointmentCancelled
+) -> None:
+    state.cancel()
 
 
-def _appointed(auditor: Auditor, file: File, event: Event, data: AppointmentSet) -> None:
-    # In a silence that has attempts, and in a reopened file, nobody can have agreed to it.
-    if file.attempts or file.reopened is not None:
+def _replied(auditor: Auditor, state: AuditState, event: Event, data: ReplyReceived) -> None:
+    auditor._respond(state, event, "reply", data.intent)
+
+
+def _auto_replied(
+    auditor: Auditor, state: AuditState, event: Event, data: AutoReplyReceived
+) -> None:
+    at = event.occurred_at
+    if at < state.silence.occurred:
         return
-    if file.phase in (Phase.NEW, Phase.ENGAGED, Phase.SCHEDULED):
-        if file.phase != Phase.SCHEDULED:
-            file.pause_until = None
-        file.phase = Phase.SCHEDULED
-        agreed = Known(event.occurred_at, event.recorded_at, event.version)
-        file.appointment = Appointed(data.at, agreed)
+    because = f"they were away from {state.show(at)} on (event {event.version})"
+    until = data.until
+    later = [m for m in state.attempts if m.at >= at and (until is None or m.at < until)]
+    auditor._add_hindsight(state, later, Rule.SUSPENDED, because)
+    _suspend(state, event, until)
 
 
-def _cancelled(auditor: Auditor, file: File, event: Event, data: AppointmentCancelled) -> None:
-    file.appointment = None
-    if file.phase == Phase.SCHEDULED:
-        file.phase = Phase.NEW if file.silence.version == 1 else Phase.ENGAGED
+def _paused(auditor: Auditor, state: AuditState, event: Event, data: PauseRequested) -> None:
+    at, before = event.occurred_at, state.silence.occurred
+    auditor._respond(state, event, "request for a pause")
+    if at >= before and data.until > at:
+        _suspend(state, event, data.until)
 
 
-def _replied(auditor: Auditor, file: File, event: Event, data: ReplyReceived) -> None:
-    auditor._contact(file, event, "reply", intent=data.intent)
+def _suspend(state: AuditState, event: Event, until: datetime | None) -> None:
+    state.suspend(Suspension(event.occurred_at, until, event.version), event.recorded_at)
 
 
-def _auto_replied(auditor: Auditor, file: File, event: Event, data: AutoReplyReceived) -> None:
-    if event.occurred_at >= file.since:
-        _away(auditor, file, event, data.until)
-        file.suspend(Suspension(event.occurred_at, data.until, event.version), event.recorded_at)
+def _opted_out(auditor: Auditor, state: AuditState, event: Event, data: OptOutRequested) -> None:
+    at, channel = event.occurred_at, data.channel
+    what = "everything" if channel is None else str(channel)
+    because = f"they had opted out of {what} on {state.show(at)} (event {event.version})"
+    later = [
+        made
+        for made in state.attempts
+        if made.at >= at
+        and (channel is None or any(part.channel is channel for part in made.parts))
+    ]
+    auditor._add_hindsight(state, later, Rule.OPT_OUT, because)
+    state.opt_out(channel, event)
 
 
-def _paused(auditor: Auditor, file: File, event: Event, data: PauseRequested) -> None:
-    before = file.since
-    auditor._contact(file, event, "request for a pause", pause_until=data.until)
-    if event.occurred_at >= before and data.until > event.occurred_at:
-        file.suspend(Suspension(event.occurred_at, data.until, event.version), event.recorded_at)
+def _opted_in(auditor: Auditor, state: AuditState, event: Event, data: OptedBackIn) -> None:
+    state.opt_in(data.channel, event)
 
 
-def _away(auditor: Auditor, file: File, event: Event, until: datetime | None) -> None:
-    because = f"they were away from {show(file, event.occurred_at)} on (event {event.version})"
-    for made in file.attempts:
-        if made.at >= event.occurred_at and (until is None or made.at < until):
-            auditor._add(file, made.version, Breach(SUSPENDED, because), Noticed.HINDSIGHT)
+def _adopted(auditor: Auditor, state: AuditState, event: Event, data: PolicyAdopted) -> None:
+    state.adopt(PolicyRef(data.name, data.version, data.digest))
 
 
-def _opted_out(auditor: Auditor, file: File, event: Event, data: OptOutRequested) -> None:
-    what = "everything" if data.channel is None else str(data.channel)
-    because = (
-        f"they had opted out of {what} on {show(file, event.occurred_at)} (event {event.version})"
-    )
-    auditor._in_hindsight(file, event.occurred_at, OPT_OUT, because, data.channel)
-    file.opt_out(data.channel, event)
+def _ended(auditor: Auditor, state: AuditState, event: Event, data: FollowUpEnded) -> None:
+    violation = check_close(state, event, data.reason)
+    if violation is not None:
+        auditor._add(state, event.version, violation, Noticed.UNDECLARED)
+    state.end(data.reason, event)
 
 
-def _opted_in(auditor: Auditor, file: File, event: Event, data: OptedBackIn) -> None:
-    file.opt_in(data.channel, event)
+def _reopened(auditor: Auditor, state: AuditState, event: Event, data: FollowUpReopened) -> None:
+    state.reopen(event)
 
 
-def _adopted(auditor: Auditor, file: File, event: Event, data: PolicyAdopted) -> None:
-    file.under(PolicyRef(data.name, data.version, data.digest))
-    file.not_before = data.not_before
-
-
-def _ended(auditor: Auditor, file: File, event: Event, data: FollowUpEnded) -> None:
-    breach = closing(file, event, data.reason)
-    if breach is not None:
-        auditor._add(file, event.version, breach, Noticed.UNNOTICED)
-    file.end(data.reason, event)
-
-
-def _reopened(auditor: Auditor, file: File, event: Event, data: FollowUpReopened) -> None:
-    file.reopen(event)
-
-
-# Keyed by exact type; events that change nothing which a rule asks for have no entry.
-_HANDLERS: Final[dict[type, Callable[[Auditor, File, Event, Any], None]]] = {
+# Keyed by exact type; events that change nothing which an invariant asks for have no entry.
+_HANDLERS: Final[dict[type, Callable[[Auditor, AuditState, Event, Any], None]]] = {
     ProspectAdded: _added,
     ProspectUpdated: _updated,
     ContactPointAdded: _point_added,
     ContactPointFailed: _point_failed,
-    GuidelinesAgreed: _guidelines,
-    PreferenceStated: _preference,
     AppointmentSet: _appointed,
     AppointmentCancelled: _cancelled,
     ReplyReceived: _replied,

@@ -1,340 +1,442 @@
-"""The charter, read a second time: what a recorded attempt or a recorded close breaks.
+"""The invariants, judged from the events alone.
 
-Each function looks at one rule of section 7 of the design, in the words of that section. None of
-them asks the engine.
+Each function checks one invariant of ``docs/design.md``, section 7, or one rule of time of section
+6, in the words of that section. None of them asks the engine, the fold or a guard: what the engine
+allows is itself on trial here. The numbers stand here a second time for the same reason.
+
+A check returns what it finds. ``learnt`` says when we learnt of the fact that makes the act wrong.
+Where that was after the act, the act broke nothing that was known (section 6a).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from cadence.audit.findings import (
-    APPOINTMENT,
-    CONCERN,
-    CONTACT_POINT,
-    GAP,
-    OPT_OUT,
-    ORDER,
-    PLAN,
-    POLITE_EXIT,
-    QUIET_HOURS,
-    SPACED_CAP,
-    SUSPENDED,
-)
-from cadence.audit.records import EXIT, Made, Phase
-from cadence.audit.state import File
-from cadence.domain.events import Channel, EndReason, Event, Gap, Intent, Part
+from cadence.audit.state import ENDED, NO_STAGE, RANK, AttemptRecord, AuditState, Phase
+from cadence.domain.events import AttemptStage, Channel, EndReason, Event, Gap, Intent, Part
+from cadence.policy.rules import Rule
+from cadence.worktime.calendar import SuspendedTime
 
-__all__ = ["Breach", "closing", "forbidden", "lasting", "measure", "timing"]
+__all__ = [
+    "Violation",
+    "check_appointment_stands",
+    "check_close",
+    "check_ended",
+    "check_reach",
+    "check_silence",
+    "measure_gap",
+]
 
-_CAP: Final = 6
-_CONCERN: Final = 5
-_CONCERN_ATTEMPTS: Final = 5
-_CONCERN_WAIT: Final = timedelta(days=21)
-_MAIL_BUSINESS_DAYS: Final = 10
-_QUIET_UNTIL: Final = 8 * 3600
-_QUIET_FROM: Final = 21 * 3600
+SPACED_CALLS: Final = 6
+"""``spaced_cap``: at most six spaced calls in a silence."""
+CONCERN_ATTEMPTS: Final = 5
+"""``concern``: after at least five attempts …"""
+CONCERN_WAIT: Final = timedelta(days=21)
+"""… and 21 elapsed days since the first of them."""
+MAIL_ANSWER_DAYS: Final = 10
+"""``polite_exit``: by mail alone it needs ten business days."""
+QUIET_FROM: Final = 21 * 3600
+QUIET_UNTIL: Final = 8 * 3600
+"""``quiet_hours``: 21:00 to 08:00 local in every policy, in seconds after midnight."""
+
+_ON_TIME: Final = RANK[AttemptStage.ON_TIME]
+_TEN_MINUTES: Final = RANK[AttemptStage.TEN_MINUTES]
+_CONCERN: Final = RANK[AttemptStage.CONCERN]
+_EXIT: Final = RANK[AttemptStage.POLITE_EXIT]
+_STAGE: Final = {rank: stage for stage, rank in RANK.items() if stage is not None}
 _MINUTE: Final = timedelta(minutes=1)
-_STAGES: Final = (
-    "extra",
-    "on_time",
-    "ten_minutes",
-    "half_day",
-    "spaced",
-    "concern",
-    "nurture",
-    "polite_exit",
-)
 
 
-class Breach(NamedTuple):
-    """A rule that an event broke; ``learnt`` is when we learnt of what makes it a breach."""
+class Violation(NamedTuple):
+    """A rule that an event violates, and why.
+
+    ``learnt`` is when we learnt of what makes it wrong; ``None``: it was plain at the time.
+    """
 
     rule: str
     because: str
     learnt: datetime | None = None
 
 
-def show(file: File, instant: datetime) -> str:
-    """An instant on the prospect's clock, or in UTC where nobody knows that."""
-    if file.time is None:
-        return f"{instant:%Y-%m-%d %H:%M} UTC"
-    return f"{file.time.local(instant):%Y-%m-%d %H:%M}"
-
-
-def span(days: int, minutes: int) -> str:
+def show_gap(days: int, minutes: int) -> str:
     """A gap in words."""
     if days:
         return f"{days} business day{'' if days == 1 else 's'}"
     return f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 
-# What does not depend on the moment ---------------------------------------------------------------
+# Whom we may reach: opt_out and contact_point (section 7, invariants 1 and 8) ---------------------
 
 
-def lasting(file: File, parts: Sequence[Part], at: datetime) -> Iterator[Breach]:
-    """``opt_out`` and ``contact_point``: what holds for an attempt of any silence."""
-    everything = file.opted_out_of_all
-    gone = [part.channel for part in parts if part.channel in file.opted_out]
-    if everything is not None and everything.occurred <= at:
-        yield Breach(
-            OPT_OUT,
-            f"they had opted out of everything on {show(file, everything.occurred)} "
-            f"(event {everything.version})",
-            everything.recorded,
-        )
-    elif gone and file.opted_out[gone[0]].occurred <= at:
-        known = file.opted_out[gone[0]]
-        yield Breach(
-            OPT_OUT,
-            f"they had opted out of {gone[0]} on {show(file, known.occurred)} "
-            f"(event {known.version})",
-            known.recorded,
-        )
+def check_reach(state: AuditState, parts: Sequence[Part], at: datetime) -> list[Violation]:
+    """Check the invariants that hold in every silence, also in one that is over.
+
+    Args:
+        state: before the attempt.
+        parts: of the attempt.
+        at: when it was made.
+    """
+    if not state.opted_out and not state.failed:
+        return []
+    both = (_check_opt_out(state, parts, at), _check_contact_point(state, parts, at))
+    return [one for one in both if one is not None]
+
+
+def _check_opt_out(state: AuditState, parts: Sequence[Part], at: datetime) -> Violation | None:
+    """``opt_out``: nothing after an opt-out, on that channel or at all."""
+    word, what = state.opted_out_of_all, "everything"
+    if word is None or word.occurred > at:
+        channel = next((p.channel for p in parts if p.channel in state.opted_out), None)
+        if channel is None:
+            return None
+        word, what = state.opted_out[channel], str(channel)
+        if word.occurred > at:
+            return None
+    because = f"they had opted out of {what} on {state.show(word.occurred)} (event {word.version})"
+    return Violation(Rule.OPT_OUT, because, word.recorded)
+
+
+def _check_contact_point(
+    state: AuditState, parts: Sequence[Part], at: datetime
+) -> Violation | None:
+    """``contact_point``: a contact point that failed is never used again."""
+    if not state.failed:
+        return None
     for part in parts:
         address = part.address
         if address is None:
-            addresses = [one for channel, one in file.points if channel is part.channel]
-            if not addresses or any((part.channel, one) not in file.failed for one in addresses):
+            # The address was not recorded: it is wrong only if every one of the channel had failed.
+            theirs = [one for channel, one in state.points if channel is part.channel]
+            if not theirs or any((part.channel, one) not in state.failed for one in theirs):
                 continue
-            address = addresses[-1]
-        failure = file.failed.get((part.channel, address))
+            address = theirs[-1]
+        failure = state.failed.get((part.channel, address))
         if failure is not None and failure.occurred <= at:
-            yield Breach(
-                CONTACT_POINT,
-                f"{part.channel} {address} had failed on {show(file, failure.occurred)} "
-                f"(event {failure.version})",
-                failure.recorded,
-            )
-            return
-
-
-# What may not be made at all ----------------------------------------------------------------------
-
-
-def forbidden(file: File, at: datetime) -> Breach | None:
-    """A state of the file in which there is nothing to make: then nothing is too early either."""
-    phase = file.phase
-    if phase == Phase.OUTREACH:
-        delivered = file.delivered_exit() if file.reach == EXIT else None
-        if delivered is None or delivered[0].at > at:
-            return None
-        because = (
-            f"nothing comes after the polite exit, which was delivered on "
-            f"{show(file, delivered[0].at)} (event {delivered[0].version})"
-        )
-        return Breach(POLITE_EXIT, because)
-    if phase == Phase.ENGAGED:
-        reopened = file.reopened
-        if reopened is not None and reopened.occurred <= at:
-            because = f"the file was reopened (event {reopened.version}) and waits for a contact"
-            return Breach(PLAN, because, reopened.recorded)
-        if file.intent is Intent.NO:
-            said = file.silence
             because = (
-                f"sent after the reply of {show(file, said.occurred)} "
-                f"(event {said.version}): they said no"
+                f"{part.channel} {address} had failed on {state.show(failure.occurred)} "
+                f"(event {failure.version})"
             )
-            return Breach(PLAN, because, said.recorded)
-        return None
-    ended = file.ended
-    if ended is None or ended.occurred > at or file.waiting:
-        return None
-    when = f"on {show(file, ended.occurred)} (event {ended.version})"
-    if phase == Phase.CLOSED:
-        return Breach(POLITE_EXIT, f"the file was closed {when}", ended.recorded)
-    if phase in (Phase.WON, Phase.LOST):
-        word = "won" if phase == Phase.WON else "lost"
-        return Breach(PLAN, f"the file was {word} {when}", ended.recorded)
+            return Violation(Rule.CONTACT_POINT, because, failure.recorded)
     return None
 
 
-# Caps, gaps, order, times -------------------------------------------------------------------------
+# When there is nothing to make at all (sections 5 and 7) ------------------------------------------
 
 
-def measure(file: File, made: Made, recorded: Gap | None) -> tuple[Made | None, str]:
-    """Measure the gap from the attempt before ``made``, and keep what was measured then.
+def check_ended(state: AuditState, at: datetime) -> Violation | None:
+    """Check that the follow-up allows outreach at all.
 
-    A recorded gap counts, because holidays may have been corrected since; but not one that no
-    holidays could make true.
-
-    Returns:
-        The attempt before, by occurrence; and what is wrong with the recorded gap, if anything.
+    Nothing comes after the polite exit, after the end, after a *no*, or after a reopening that they
+    have not answered. Such an attempt is not also accused of its time: no time would be right.
     """
-    before: Made | None = None
-    for one in reversed(file.attempts):
-        if one.at <= made.at:
-            before = one
+    if state.phase == Phase.OUTREACH:
+        return _check_after_exit(state, at)
+    if state.phase == Phase.ENGAGED:
+        return _check_answered(state, at)
+    return _check_after_end(state, at)
+
+
+def _check_after_exit(state: AuditState, at: datetime) -> Violation | None:
+    """``polite_exit``: the last outreach is a polite exit."""
+    delivered = state.delivered_exit() if state.reach == _EXIT else None
+    if delivered is None or delivered[0].at > at:
+        return None
+    because = (
+        f"nothing comes after the polite exit, which was delivered on "
+        f"{state.show(delivered[0].at)} (event {delivered[0].version})"
+    )
+    return Violation(Rule.POLITE_EXIT, because)
+
+
+def _check_answered(state: AuditState, at: datetime) -> Violation | None:
+    """After a reopening or a *no* the owner has a task, and there is no outreach (section 5)."""
+    reopened, said = state.reopened, state.silence
+    if reopened is not None and reopened.occurred <= at:
+        because = f"the follow-up was reopened (event {reopened.version}) and waits for a response"
+        return Violation(Rule.PLAN, because, reopened.recorded)
+    if state.intent is Intent.NO:
+        because = (
+            f"sent after the reply of {state.show(said.occurred)} "
+            f"(event {said.version}): they said no"
+        )
+        return Violation(Rule.PLAN, because, said.recorded)
+    return None
+
+
+def _check_after_end(state: AuditState, at: datetime) -> Violation | None:
+    """Nothing after the end, unless they spoke since: then the owner has to look at it."""
+    ended = state.ended
+    if ended is None or ended.occurred > at or state.pending_response:
+        return None
+    when = f"on {state.show(ended.occurred)} (event {ended.version})"
+    if state.phase == Phase.CLOSED:
+        because = f"the follow-up was closed {when}"
+        return Violation(Rule.POLITE_EXIT, because, ended.recorded)
+    if state.phase in ENDED:
+        word = "won" if state.phase == Phase.WON else "lost"
+        return Violation(Rule.PLAN, f"the follow-up was {word} {when}", ended.recorded)
+    return None
+
+
+# How many, how far apart, in which order, at what time --------------------------------------------
+
+
+def measure_gap(state: AuditState, attempt: AttemptRecord, recorded: Gap | None) -> None:
+    """Measure the gap of ``attempt``, and keep what was measured when it was made.
+
+    A recorded gap counts, because holiday data may have been corrected since (section 7,
+    ``deterministic``). One that no holidays could make true does not.
+    """
+    for before in reversed(state.attempts):
+        if before.at <= attempt.at:
             break
-    if before is None:
-        return None, ""
-    made.after = before.version
-    if file.time is None:
-        if recorded is not None:
-            made.days, made.minutes = recorded.business_days, recorded.minutes
-        return before, ""
-    made.days, made.minutes = file.gap(before, made.at, made.day)
-    if recorded is None or (recorded.business_days, recorded.minutes) == (made.days, made.minutes):
-        return before, ""
-    if _possible(file, before, made, recorded):
-        made.days, made.minutes = recorded.business_days, recorded.minutes
-        return before, ""
-    said = span(recorded.business_days, recorded.minutes)
-    return before, f"; the event says {said}, which no holidays explain"
+    else:
+        return
+    attempt.measured_from = before.version
+    said = None if recorded is None else (recorded.business_days, recorded.minutes)
+    attempt.days, attempt.minutes = state.gap(before, attempt)
+    if said is None or said == (attempt.days, attempt.minutes):
+        return
+    if state.time is None or _is_possible_gap(state, before, attempt, said):
+        attempt.days, attempt.minutes = said
+        attempt.was_measured_otherwise = True
+    else:
+        attempt.doubt = f"; the event says {show_gap(*said)}, which no holidays explain"
 
 
-def _possible(file: File, before: Made, made: Made, recorded: Gap) -> bool:
-    """Whether some version of the holiday data could have measured ``recorded``."""
-    if not file.plan.known:
-        return True  # the calendar that it was measured by is not at hand
-    if file.country is None and not file.plan.closed:
-        return False
-    assert file.time is not None  # measure() looked
-    week = file.plan.week
+def _is_possible_gap(
+    state: AuditState, before: AttemptRecord, attempt: AttemptRecord, said: tuple[int, int]
+) -> bool:
+    """Whether some version of the holiday data could have measured ``said``."""
+    days, minutes = said
+    if not state.is_policy_known:
+        return True  # it was measured by a calendar that is not at hand
+    if state.country is None and not state.policy.closed:
+        return False  # no holidays were counted, so none can have changed
+    if not days:
+        return minutes <= (attempt.at - before.at) // _MINUTE
+    week = state.policy.week
     most = min(
         sum(
             bool(week[(day + 6) % 7])
-            for day in range(calendar.day(before.at) + 1, calendar.day(made.at) + 1)
+            for day in range(calendar.day(before.at) + 1, calendar.day(attempt.at) + 1)
         )
-        for calendar in file.time.calendars
+        for calendar in (() if state.time is None else state.time.calendars)
     )
-    if recorded.business_days:
-        return recorded.business_days <= most
-    return recorded.minutes <= (made.at - before.at) // _MINUTE
+    return days <= most
 
 
-def timing(file: File, made: Made, before: Made | None, doubt: str) -> Iterator[Breach]:
-    """The rules about how many, how far apart, in which order, and at what time of day."""
-    rank, at = made.rank, made.at
-    if made.has_call and file.spaced_calls >= _CAP and made.is_spaced_call:
-        because = f"spaced call number {file.spaced_calls + 1} of the silence; at most {_CAP}"
-        yield Breach(SPACED_CAP, because)
-    away = list(_suspended(file, made)) if file.suspensions else []
-    yield from away
-    # Suspended time counts in no gap, so whoever rang in it came too soon in any case.
-    if before is not None and rank != 1 and not away:
-        largest = (file.largest_days, file.largest_minutes)
-        if before is not file.attempts[-1]:
-            largest = file.largest(one for one in file.attempts if one.at <= at)
-        if (made.days, made.minutes) < largest:
-            because = (
-                f"{span(made.days, made.minutes)} after the attempt of {show(file, before.at)} "
-                f"(event {before.version}); the largest gap so far is {span(*largest)}{doubt}"
-            )
-            yield Breach(GAP, because)
-    if rank:
-        yield from _order(file, made)
-    if rank == _CONCERN:
-        yield from _concern(file, made)
-    appointment = file.appointment
-    if appointment is not None and appointment.agreed.occurred <= at < appointment.at:
+def check_silence(state: AuditState, attempt: AttemptRecord) -> list[Violation]:
+    """Check the invariants of the running silence, and the times of day.
+
+    Args:
+        state: before the attempt.
+        attempt: with its gap measured.
+    """
+    away = _check_suspended(state, attempt) if state.suspensions else None
+    found = (
+        _check_spaced_cap(state, attempt),
+        away,
+        # Suspended time counts in no gap, so an attempt in it comes too soon in any case.
+        None if away is not None else _check_gap(state, attempt),
+        _check_order(state, attempt),
+        _check_concern(state, attempt),
+        _check_appointment(state, attempt),
+        _check_quiet_hours(state, attempt),
+    )
+    return [one for one in found if one is not None]
+
+
+def _check_spaced_cap(state: AuditState, attempt: AttemptRecord) -> Violation | None:
+    """``spaced_cap``: at most six spaced calls in a silence; extras by phone count."""
+    if state.spaced_calls >= SPACED_CALLS and attempt.is_spaced_call:
+        because = f"spaced call number {state.spaced_calls + 1} of the silence; "
+        return Violation(Rule.SPACED_CAP, f"{because}at most {SPACED_CALLS}")
+    return None
+
+
+def _check_gap(state: AuditState, attempt: AttemptRecord) -> Violation | None:
+    """``gap``: gaps never shrink within a silence.
+
+    Compared as the pair (business days, minutes). The on-time attempt is exempt: they agreed to
+    that time.
+    """
+    if attempt.rank == _ON_TIME or not attempt.measured_from:
+        return None
+    largest = state.largest_gap
+    if attempt.measured_from != state.attempts[-1].version:
+        largest = state.largest(one for one in state.attempts if one.at <= attempt.at)
+    if (attempt.days, attempt.minutes) < largest:
+        before = next(one for one in state.attempts if one.version == attempt.measured_from)
         because = (
-            f"an appointment stands for {show(file, appointment.at)} "
-            f"(event {appointment.agreed.version})"
+            f"{show_gap(attempt.days, attempt.minutes)} after the attempt of "
+            f"{state.show(before.at)} (event {before.version}); "
+            f"the largest gap so far is {show_gap(*largest)}{attempt.doubt}"
         )
-        yield Breach(APPOINTMENT, because, appointment.agreed.recorded)
-    if quiet(file, made):
-        because = f"quiet hours, 21:00 to 08:00: {_clocks(file, at)}"
-        yield Breach(QUIET_HOURS, because)
+        return Violation(Rule.GAP, because)
+    return None
 
 
-def quiet(file: File, made: Made) -> bool:
-    """Whether it is night in a place where the prospect may be."""
-    if file.calendar is not None:
-        return not _QUIET_UNTIL <= made.second < _QUIET_FROM
-    return file.time is not None and file.time.next_waking(made.at) != made.at
+def _check_order(state: AuditState, attempt: AttemptRecord) -> Violation | None:
+    """``order``: outreach moves forward through the stages within a silence.
+
+    What was made before a response was known was made in the order of the silence before.
+    """
+    if attempt.rank == NO_STAGE or state.highest <= attempt.rank:
+        return None
+    earlier = [
+        one
+        for one in reversed(state.attempts)
+        if one.at <= attempt.at and one.version > state.silence.version
+    ]
+    further = max(earlier, key=lambda one: one.rank, default=None)
+    if further is not None and further.rank > attempt.rank:
+        because = f"{_STAGE[attempt.rank]} after {_STAGE[further.rank]} (event {further.version})"
+        return Violation(Rule.ORDER, because)
+    return None
 
 
-def _clocks(file: File, at: datetime) -> str:
-    assert file.time is not None  # quiet() looked
-    return ", ".join(
-        f"{at.astimezone(calendar.tz):%H:%M} {name}"
-        for calendar, name in zip(file.time.calendars, file.zones, strict=True)
-    )
-
-
-def _order(file: File, made: Made) -> Iterator[Breach]:
-    """Never back: what was sent before a contact was learnt of was sent in another order."""
-    if file.highest <= made.rank:
-        return
-    last: Made | None = None
-    for one in reversed(file.attempts):
-        if one.at <= made.at and one.version > file.silence.version and one.rank:
-            if last is None or one.rank > last.rank:
-                last = one
-    if last is not None and last.rank > made.rank:
-        because = f"{_STAGES[made.rank]} after {_STAGES[last.rank]} (event {last.version})"
-        yield Breach(ORDER, because)
-
-
-def _concern(file: File, made: Made) -> Iterator[Breach]:
-    earlier = [one for one in file.attempts if one.at <= made.at]
+def _check_concern(state: AuditState, attempt: AttemptRecord) -> Violation | None:
+    """``concern``: at most once a silence, after five attempts and 21 days since the first."""
+    if attempt.rank != _CONCERN:
+        return None
+    earlier = [one for one in state.attempts if one.at <= attempt.at]
     asked = next((one for one in earlier if one.rank == _CONCERN), None)
     if asked is not None:
-        yield Breach(CONCERN, f"it was asked before in this silence (event {asked.version})")
-    elif len(earlier) < _CONCERN_ATTEMPTS:
-        yield Breach(
-            CONCERN, f"after {len(earlier)} attempts; it needs at least {_CONCERN_ATTEMPTS}"
-        )
-    elif earlier[0].at + _CONCERN_WAIT > made.at:
+        because = f"it was asked before in this silence (event {asked.version})"
+    elif len(earlier) < CONCERN_ATTEMPTS:
+        because = f"after {len(earlier)} attempts; it needs at least {CONCERN_ATTEMPTS}"
+    elif attempt.at - earlier[0].at < CONCERN_WAIT:
         because = (
-            f"{(made.at - earlier[0].at).days} days after the first attempt of the silence "
-            f"(event {earlier[0].version}); it needs {_CONCERN_WAIT.days}"
+            f"{(attempt.at - earlier[0].at).days} days after the first attempt of the silence "
+            f"(event {earlier[0].version}); it needs {CONCERN_WAIT.days}"
         )
-        yield Breach(CONCERN, because)
+    else:
+        return None
+    return Violation(Rule.CONCERN, because)
 
 
-def _suspended(file: File, made: Made) -> Iterator[Breach]:
-    """Inside a pause or an absence; an appointment agreed in it keeps its own two steps."""
-    at, suspensions = made.at, file.suspensions
-    if not any(start <= at < end for one in file.suspended or () for start, end in one.spans):
-        return
-    appointment = file.appointment or file.kept
-    if made.rank in (1, 2) and appointment is not None:
+def _check_suspended(state: AuditState, attempt: AttemptRecord) -> Violation | None:
+    """``suspended``: nothing inside a pause or an absence (section 6).
+
+    An appointment agreed in it keeps its own two steps: they agreed to that time.
+    """
+    at, suspensions, time = attempt.at, state.suspensions, state.time
+    if time is None or not _is_inside(at, state.suspended):
+        return None
+    appointment = state.appointment or state.kept_appointment
+    if attempt.rank in (_ON_TIME, _TEN_MINUTES) and appointment is not None:
         agreed = appointment.agreed.occurred
         suspensions = [one for one in suspensions if one[0].start > agreed]
-    assert file.time is not None  # or nothing would be suspended
-    for one, recorded in suspensions:
-        for stretch in file.time.suspended((one,)) or ():
+    for suspension, recorded in suspensions:
+        for stretch in time.suspended((suspension,)) or ():
             for start, end in stretch.spans:
                 if start <= at < end:
-                    because = f"they are away until {show(file, end)} (event {one.version})"
-                    yield Breach(SUSPENDED, because, recorded)
-                    return
+                    because = f"they are away until {state.show(end)} (event {suspension.version})"
+                    return Violation(Rule.SUSPENDED, because, recorded)
+    return None
 
 
-# Ends ---------------------------------------------------------------------------------------------
+def _is_inside(at: datetime, suspended: Sequence[SuspendedTime] | None) -> bool:
+    return any(start <= at < end for one in suspended or () for start, end in one.spans)
 
 
-def closing(file: File, event: Event, reason: EndReason) -> Breach | None:
-    """Whether a file may be closed: for silence after an unanswered exit, or out of reach."""
-    if file.phase in (Phase.CLOSED, Phase.WON, Phase.LOST, Phase.OPTED_OUT):
+def _check_appointment(state: AuditState, attempt: AttemptRecord) -> Violation | None:
+    """``appointment``: nothing while an appointment stands in the future."""
+    standing = state.appointment
+    if standing is not None and standing.agreed.occurred <= attempt.at < standing.at:
+        because = (
+            f"an appointment stands for {state.show(standing.at)} (event {standing.agreed.version})"
+        )
+        return Violation(Rule.APPOINTMENT, because, standing.agreed.recorded)
+    return None
+
+
+def check_appointment_stands(state: AuditState, attempt: AttemptRecord) -> Violation | None:
+    """``appointment``: the on-time attempt needs an appointment."""
+    if attempt.rank != _ON_TIME or state.appointment is not None:
+        return None
+    return Violation(Rule.APPOINTMENT, "made as the call at an appointment, but none stands")
+
+
+def _check_quiet_hours(state: AuditState, attempt: AttemptRecord) -> Violation | None:
+    """``quiet_hours``: nothing between 21:00 and 08:00 in any zone that they may be in."""
+    time = state.time
+    if time is None:
+        return None
+    if state.calendar is not None:
+        is_quiet = not QUIET_UNTIL <= attempt.second < QUIET_FROM
+    else:
+        is_quiet = any(_is_quiet(attempt.at.astimezone(one.tz)) for one in time.calendars)
+    if is_quiet:
+        clocks = ", ".join(
+            f"{attempt.at.astimezone(calendar.tz):%H:%M} {name}"
+            for calendar, name in zip(time.calendars, state.zones, strict=True)
+        )
+        return Violation(Rule.QUIET_HOURS, f"quiet hours, 21:00 to 08:00: {clocks}")
+    return None
+
+
+def _is_quiet(local: datetime) -> bool:
+    second = local.hour * 3600 + local.minute * 60 + local.second
+    return not QUIET_UNTIL <= second < QUIET_FROM
+
+
+# Closing for silence (section 7, invariants 4 and 8) ----------------------------------------------
+
+
+def check_close(state: AuditState, event: Event, reason: EndReason) -> Violation | None:
+    """Check that a close for silence was in order; what they decided may be recorded any time.
+
+    Args:
+        state: before it.
+        event: the end.
+        reason: of the end.
+    """
+    if state.phase in ENDED or state.phase == Phase.OPTED_OUT:
         return None  # it closes nothing
     if reason is EndReason.UNREACHABLE:
-        tried = file.tried()
-        left = [point for point in file.points_left() if point not in tried]
-        if not left:
-            return None
-        channel, address = left[0]
-        return Breach(CONTACT_POINT, f"closed as unreachable, but {channel} {address} is left")
-    if reason is not EndReason.NO_RESPONSE:
+        return _check_unreachable(state)
+    if reason is EndReason.NO_RESPONSE:
+        return _check_no_response(state, event.occurred_at)
+    return None
+
+
+def _check_unreachable(state: AuditState) -> Violation | None:
+    """``contact_point``: unreachable means that no contact point is left to try."""
+    tried = {(part.channel, part.address or "") for one in state.exits() for part in one.parts}
+    left = next((point for point in state.points_left() if point not in tried), None)
+    if left is None:
         return None
-    delivered = file.delivered_exit()
-    if file.phase != Phase.OUTREACH or file.reach != EXIT or delivered is None:
-        return Breach(POLITE_EXIT, "closed for silence before a polite exit was delivered")
-    made, channels = delivered
-    if file.time is None:
+    because = f"closed as unreachable, but {left[0]} {left[1]} is left"
+    return Violation(Rule.CONTACT_POINT, because)
+
+
+def _check_no_response(state: AuditState, at: datetime) -> Violation | None:
+    """``polite_exit``: no close for silence before an exit was delivered and its time passed."""
+    delivered = state.delivered_exit()
+    if state.phase != Phase.OUTREACH or state.reach != _EXIT or delivered is None:
+        return Violation(Rule.POLITE_EXIT, "closed for silence before a polite exit was delivered")
+    exit_, channels = delivered
+    if state.time is None:
         return None
-    days = file.plan.answer_business_days
+    days = _answer_days(state)
     if all(channel is Channel.MAIL for channel in channels):
-        days = max(days, _MAIL_BUSINESS_DAYS)
-    until = file.time.after_business_days(made.at, days, file.suspended)
-    if event.occurred_at >= until:
+        days = max(days, MAIL_ANSWER_DAYS)
+    until = state.time.after_business_days(exit_.at, days, state.suspended)
+    if at >= until:
         return None
     because = (
-        f"closed for silence on {show(file, event.occurred_at)}; they had until "
-        f"{show(file, until)} to answer the polite exit (event {made.version})"
+        f"closed for silence on {state.show(at)}; they had until {state.show(until)} "
+        f"to answer the polite exit (event {exit_.version})"
     )
-    return Breach(POLITE_EXIT, because)
+    return Violation(Rule.POLITE_EXIT, because)
+
+
+def _answer_days(state: AuditState) -> int:
+    """The business days that the policy gives them to answer the exit; at least one."""
+    step = state.policy.exit_step if state.is_policy_known else None
+    given = None if step is None else step.answer_within
+    return 1 if given is None else given.business_days or 1

@@ -48,7 +48,7 @@ class _Auditing:
 
     def __call__(self, histories: Sequence[Sequence[Event]]) -> Audited:
         auditor = self._auditor = self._auditor or Auditor(self.default, self.others)
-        auditor.count_anew()
+        auditor.reset_counts()
         findings: list[Finding] = []
         hindsight: list[Finding] = []
         for history in histories:

@@ -1,30 +1,23 @@
-"""A prospect's file as the audit reads it: a second reading of sections 3 to 6 of the design.
+"""What the audit knows of one prospect: a reading of the events that is independent of the fold.
 
-It shares nothing with ``core.evolve``, ``policy.next_touch`` or the charter's functions: a mistake
-in those must not hide itself here. It keeps what the rules ask for, and beside every fact when it
-was recorded, because an attempt is judged by what was known when it was made.
+This module follows ``docs/design.md``, sections 3 to 6, by code of its own. It imports neither
+``domain.fold`` nor ``engine``: a mistake there can't hide itself here. Shared are the events, the
+policy as data, and the calendars of ``worktime``.
+
+The invariants ask for little: contact points and opt-outs, the attempts of the running silence,
+suspended time, the appointment, and how the follow-up ended. Each fact keeps when it happened and
+when we learnt of it, because an attempt is judged by what was known when it was made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
-from cadence.audit.plan import Plan
-from cadence.audit.records import (
-    BEYOND,
-    ENDED,
-    ENDS,
-    EXIT,
-    SPACED,
-    Appointed,
-    Known,
-    Made,
-    Phase,
-)
 from cadence.domain.events import (
     DELIVERED,
+    AttemptStage,
     Channel,
     EndReason,
     Event,
@@ -33,132 +26,280 @@ from cadence.domain.events import (
     PolicyRef,
 )
 from cadence.domain.prospect import Suspension
-from cadence.worktime.calendar import (
-    SuspendedTime,
-    WorkCalendar,
-    ZoneCalendar,
-)
+from cadence.errors import InputError
+from cadence.policy.model import Policy
+from cadence.worktime.calendar import SuspendedTime, WorkCalendar, ZoneCalendar, work_calendar
 
-__all__ = ["File"]
+__all__ = [
+    "ENDED",
+    "NO_STAGE",
+    "RANK",
+    "AgreedAppointment",
+    "AttemptRecord",
+    "AuditState",
+    "Phase",
+    "RecordedFact",
+]
 
-_HALF_DAY: Final = 3
+RANK: Final[dict[AttemptStage | None, int]] = {
+    None: 0,
+    AttemptStage.EXTRA: 0,
+    AttemptStage.ON_TIME: 1,
+    AttemptStage.TEN_MINUTES: 2,
+    AttemptStage.HALF_DAY: 3,
+    AttemptStage.SPACED: 4,
+    AttemptStage.CONCERN: 5,
+    AttemptStage.NURTURE: 6,
+    AttemptStage.POLITE_EXIT: 7,
+}
+"""How far along outreach is at each stage (design, section 5); 0 for an extra."""
+
+NO_STAGE: Final = RANK[None]
+_ON_TIME: Final = RANK[AttemptStage.ON_TIME]
+_HALF_DAY: Final = RANK[AttemptStage.HALF_DAY]
+_SPACED: Final = RANK[AttemptStage.SPACED]
+_EXIT: Final = RANK[AttemptStage.POLITE_EXIT]
 _MINUTE: Final = timedelta(minutes=1)
-_RECENT: Final = timedelta(days=90)
 
 
-class File:
-    """What is known of one prospect, event by event, in order of version."""
+class Phase:
+    """Where a follow-up stands, as far as the invariants tell it apart.
+
+    Plain numbers: they are compared for every stored event.
+    """
+
+    NEW: Final = 0
+    SCHEDULED: Final = 1
+    OUTREACH: Final = 2
+    ENGAGED: Final = 3
+    CLOSED: Final = 4
+    WON: Final = 5
+    LOST: Final = 6
+    OPTED_OUT: Final = 7
+
+
+ENDED: Final = (Phase.CLOSED, Phase.WON, Phase.LOST)
+# A response does not lead out of these (design, section 5): it is kept for the owner.
+_FINAL: Final = (Phase.WON, Phase.LOST, Phase.OPTED_OUT)
+_PHASE_AFTER: Final = {
+    EndReason.BOUGHT: Phase.WON,
+    EndReason.DECLINED: Phase.LOST,
+    EndReason.DISQUALIFIED: Phase.LOST,
+    EndReason.DECEASED: Phase.LOST,
+    EndReason.NO_RESPONSE: Phase.CLOSED,
+    EndReason.UNREACHABLE: Phase.CLOSED,
+}
+
+
+class RecordedFact(NamedTuple):
+    """A fact: when it happened, when we learnt of it, and the event that says so."""
+
+    occurred: datetime
+    recorded: datetime
+    version: int
+
+
+class AgreedAppointment(NamedTuple):
+    """The time of an appointment, and the fact that it was agreed."""
+
+    at: datetime
+    agreed: RecordedFact
+
+
+class AttemptRecord:
+    """An attempt, as it was recorded.
+
+    Attributes:
+        day, second: local date (its ordinal) and time of day on the prospect's only calendar; 0
+            with several candidate zones.
+        time: the calendar that ``day`` was read on.
+        days, minutes: the gap to the attempt with version ``measured_from``; 0 for none.
+        doubt: what is wrong with the gap that the event gives, if anything.
+        was_measured_otherwise: that gap counts, and is another than would be measured today.
+    """
 
     __slots__ = (
+        "at",
+        "day",
+        "days",
+        "doubt",
+        "has_call",
+        "measured_from",
+        "minutes",
+        "parts",
+        "rank",
+        "second",
+        "time",
+        "version",
+        "was_measured_otherwise",
+    )
+
+    def __init__(
+        self,
+        event: Event,
+        stage: AttemptStage | None,
+        parts: tuple[Part, ...],
+        time: WorkCalendar | None,
+        calendar: ZoneCalendar | None,
+    ) -> None:
+        self.at = event.occurred_at
+        self.version = event.version
+        self.rank = RANK[stage]
+        self.parts = parts
+        self.has_call = Channel.CALL in [part.channel for part in parts]
+        self.time = time
+        self.day = self.second = 0
+        if calendar is not None:
+            local = self.at.astimezone(calendar.tz)
+            self.day = local.toordinal()
+            self.second = local.hour * 3600 + local.minute * 60 + local.second
+        self.days = 0
+        self.minutes = 0
+        self.measured_from = 0
+        self.doubt = ""
+        self.was_measured_otherwise = False
+
+    @property
+    def is_spaced_call(self) -> bool:
+        """A spaced call (design, section 3): at ``spaced`` or an extra, with a call in it."""
+        return self.has_call and self.rank in (NO_STAGE, _SPACED)
+
+
+class AuditState:
+    """What is known of one prospect, event by event, in order of version.
+
+    Attributes:
+        policy: whose calendar counts business days. Of a policy that is not at hand only the name
+            is known; then the calendar is that of the default.
+        policy_ref: the policy that the history names.
+        is_policy_known: whether that is at hand.
+        time: the prospect's calendar; ``None`` where the place is unknown.
+        calendar: the only zone in it; ``None`` with several candidate zones.
+        ended: the end of the follow-up, while it is ended.
+        pending_response: version of a response that came after the end, or 0.
+    """
+
+    __slots__ = (
+        "_default",
+        "_policies",
         "_suspended",
         "appointment",
         "attempts",
-        "by_conversation",
-        "by_pause",
         "calendar",
         "country",
-        "deal",
-        "default",
-        "earlier",
         "ended",
         "failed",
-        "guidelines",
         "highest",
         "intent",
-        "kept",
-        "largest_days",
-        "largest_minutes",
-        "next_place",
-        "not_before",
+        "is_policy_known",
+        "kept_appointment",
+        "largest_gap",
+        "lasting_end",
         "opted_out",
         "opted_out_at",
         "opted_out_of_all",
-        "pause_until",
+        "pending_response",
         "phase",
-        "place_counts",
-        "plan",
-        "plans",
         "points",
-        "preferred_channel",
-        "preferred_hours",
+        "policy",
+        "policy_ref",
         "prospect",
         "reach",
-        "reachable",
-        "recorded",
         "reopened",
         "silence",
-        "since",
         "spaced_calls",
         "subdivision",
         "suspensions",
         "time",
-        "waiting",
         "zones",
     )
 
-    def __init__(self, first: Event, plan: Plan, plans: Mapping[str, Plan]) -> None:
-        """Args:
-        first: the first event.
-        plan: what the prospect is under until the history says otherwise.
-        plans: every plan at hand, by the policy's digest.
+    def __init__(self, first: Event, default: Policy, policies: Mapping[str, Policy]) -> None:
+        """Start a history.
+
+        Args:
+            first: the first event.
+            default: the policy of the prospect until the history names another.
+            policies: every policy at hand, by digest.
         """
         self.prospect = first.prospect
-        self.default = self.plan = plan
-        self.plans = plans
+        self._default = self.policy = default
+        self._policies = policies
+        self.policy_ref = default.ref
+        self.is_policy_known = True
         self.phase: int = Phase.NEW
         self.zones: tuple[str, ...] = ("UTC",)
         self.country: str | None = None
         self.subdivision: str | None = None
         self.points: list[tuple[Channel, str]] = []
-        self.failed: dict[tuple[Channel, str], Known] = {}
-        self.opted_out: dict[Channel, Known] = {}
-        self.opted_out_of_all: Known | None = None
+        self.failed: dict[tuple[Channel, str], RecordedFact] = {}
+        self.opted_out: dict[Channel, RecordedFact] = {}
+        self.opted_out_of_all: RecordedFact | None = None
         self.opted_out_at: datetime | None = None
-        self.preferred_channel: Channel | None = None
-        self.preferred_hours: str | None = None
         # The running silence.
-        self.since = first.occurred_at
-        self.silence = Known(first.occurred_at, first.recorded_at, first.version)
+        self.silence = _fact(first)
         self.intent: Intent | None = None
-        self.by_pause = self.by_conversation = False
-        self.attempts: list[Made] = []
-        # Attempts of other silences, while a cap on frequency may still count them.
-        self.earlier: list[Made] = []
-        self.guidelines: Known | None = None
+        self.attempts: list[AttemptRecord] = []
         self.spaced_calls = 0
         self.reach = 0
         self.highest = 0
-        self.place_counts = [0] * 8
-        self.largest_days = 0
-        self.largest_minutes = 0
-        self.next_place = -1
+        self.largest_gap = (0, 0)
         self.suspensions: list[tuple[Suspension, datetime]] = []
-        self.pause_until: datetime | None = None
-        self.appointment: Appointed | None = None
-        self.kept: Appointed | None = None
-        self.not_before: datetime | None = None
-        # Ends.
-        self.deal: int | None = None
-        self.ended: Known | None = None
-        self.reopened: Known | None = None
-        self.waiting = 0
-        self.reachable: set[Channel] = set()
+        self.appointment: AgreedAppointment | None = None
+        self.kept_appointment: AgreedAppointment | None = None
+        # The end.
+        self.lasting_end: int | None = None
+        self.ended: RecordedFact | None = None
+        self.reopened: RecordedFact | None = None
+        self.pending_response = 0
         self.time: WorkCalendar | None = None
         self.calendar: ZoneCalendar | None = None
         self._suspended: tuple[SuspendedTime, ...] | None = None
+        self.find_calendar()
 
-    # Time -----------------------------------------------------------------------------------------
+    # Time (design, section 6) ---------------------------------------------------------------------
 
-    def moved(self) -> None:
-        """The place or the calendar has changed.
-
-        ``time`` is the prospect's business time, ``None`` where nobody knows the place;
-        ``calendar`` the only calendar in it, ``None`` with several candidate zones.
-        """
-        time = self.time = self.plan.time(self.zones, self.country, self.subdivision)
-        one = time is not None and len(time.calendars) == 1
-        self.calendar = time.calendars[0] if one and time is not None else None
+    def find_calendar(self) -> None:
+        """Find the calendar anew: the place or the policy has changed."""
+        policy = self.policy
+        try:
+            time: WorkCalendar | None = work_calendar(
+                self.zones,
+                policy.week,
+                self.country,
+                self.subdivision,
+                policy.closed,
+                policy.holidays_of,
+            )
+        except InputError:
+            time = None
+        self.time = time
+        self.calendar = None
+        if time is not None and len(time.calendars) == 1:
+            self.calendar = time.calendars[0]
         self._suspended = None
+
+    def move(
+        self,
+        timezone: str | tuple[str, ...] | None,
+        country: str | None,
+        subdivision: str | None,
+    ) -> None:
+        """Take over what an event says of the place; ``None`` leaves it as it is."""
+        if timezone is not None:
+            self.zones = (timezone,) if isinstance(timezone, str) else timezone
+        if country is not None and country != self.country:
+            # A subdivision belongs to its country.
+            self.country, self.subdivision = country, None
+        if subdivision is not None:
+            self.subdivision = subdivision
+        self.find_calendar()
+
+    def show(self, instant: datetime) -> str:
+        """An instant on the prospect's clock, or in UTC where the place is unknown."""
+        if self.time is None:
+            return f"{instant:%Y-%m-%d %H:%M} UTC"
+        return f"{self.time.local(instant):%Y-%m-%d %H:%M}"
 
     @property
     def suspended(self) -> tuple[SuspendedTime, ...] | None:
@@ -169,20 +310,31 @@ class File:
             self._suspended = self.time.suspended(tuple(one for one, _ in self.suspensions))
         return self._suspended
 
-    def gap(self, before: Made, at: datetime, day: int) -> tuple[int, int]:
-        """The gap from ``before`` to ``at``, which is on the local ``day``: days, or minutes."""
+    def suspend(self, suspension: Suspension, recorded: datetime) -> None:
+        """Note time that counts neither in gaps nor in answer times."""
+        self.suspensions.append((suspension, recorded))
+        self.suspensions.sort(key=lambda one: one[0].start)
+        self._suspended = None
+
+    def gap(self, before: AttemptRecord, attempt: AttemptRecord) -> tuple[int, int]:
+        """The gap between two attempts: business days or, where there are none, minutes."""
         calendar = self.calendar
         if calendar is not None and not self.suspensions and before.time is self.time:
-            days = calendar.business_days(before.day, day)
+            days = calendar.business_days(before.day, attempt.day)
             if days:
                 return days, 0
-            return 0, max(0, (at - before.at) // _MINUTE)
+            return 0, max(0, (attempt.at - before.at) // _MINUTE)
         if self.time is None:
             return 0, 0
-        gap = self.time.gap(before.at, at, self.suspended)
+        gap = self.time.gap(before.at, attempt.at, self.suspended)
         return gap.business_days, gap.minutes
 
-    # Whom we can reach ----------------------------------------------------------------------------
+    # Contact points -------------------------------------------------------------------------------
+
+    def add_point(self, channel: Channel, address: str) -> None:
+        """Add a contact point, unless it is known."""
+        if (channel, address) not in self.points:
+            self.points.append((channel, address))
 
     def points_left(self) -> list[tuple[Channel, str]]:
         """The contact points that may still be used."""
@@ -194,239 +346,227 @@ class File:
             if point not in self.failed and point[0] not in self.opted_out
         ]
 
-    def points_changed(self) -> None:
-        """A contact point was added, failed, or was opted out of."""
-        self.reachable = {channel for channel, _ in self.points_left()}
-
-    def fail(self, part: Channel, address: str | None, event: Event) -> None:
-        """A contact point failed; without an address the first of the channel that was left."""
+    def fail(self, channel: Channel, address: str | None, event: Event) -> None:
+        """Note that a contact point failed; without an address, the first one left on it."""
         if address is None:
-            for point in self.points:
-                if point[0] is part and point not in self.failed:
-                    address = point[1]
-                    break
-            else:
+            left = (p for p in self.points if p[0] is channel and p not in self.failed)
+            point = next(left, None)
+            if point is None:
                 return
-        known = Known(event.occurred_at, event.recorded_at, event.version)
-        self.failed.setdefault((part, address), known)
-        self.points_changed()
+        else:
+            point = (channel, address)
+        self.failed.setdefault(point, _fact(event))
 
     # The polite exit ------------------------------------------------------------------------------
 
-    def exits(self) -> list[Made]:
+    def exits(self) -> list[AttemptRecord]:
         """The polite exits with no other outreach after them, the last first."""
-        found: list[Made] = []
-        for made in reversed(self.attempts):
-            if made.rank == EXIT:
-                found.append(made)
-            elif made.rank:
+        found: list[AttemptRecord] = []
+        for attempt in reversed(self.attempts):
+            if attempt.rank == _EXIT:
+                found.append(attempt)
+            elif attempt.rank:
                 break
         return found
 
-    def tried(self) -> set[tuple[Channel, str]]:
-        """The contact points on which the polite exit was tried."""
-        return {(part.channel, part.address or "") for one in self.exits() for part in one.parts}
-
-    def delivered_exit(self) -> tuple[Made, list[Channel]] | None:
-        """The last exit that reached them and has not bounced since, and on which channels."""
-        for made in self.exits():
-            channels = [part.channel for part in made.parts if self._delivered(part)]
+    def delivered_exit(self) -> tuple[AttemptRecord, list[Channel]] | None:
+        """The last exit that was delivered and has not bounced since, and on which channels."""
+        for attempt in self.exits():
+            channels = [part.channel for part in attempt.parts if self._is_delivered(part)]
             if channels:
-                return made, channels
+                return attempt, channels
         return None
 
-    def _delivered(self, part: Part) -> bool:
+    def _is_delivered(self, part: Part) -> bool:
         if part.disposition not in DELIVERED:
             return False
         if part.address is not None:
             return (part.channel, part.address) not in self.failed
+        # The address was not recorded, so any failure on that channel may be of this one.
         return all(channel is not part.channel for channel, _ in self.failed)
 
-    # What events change ---------------------------------------------------------------------------
+    # Silences (design, sections 3 and 5) ----------------------------------------------------------
 
-    def response(
-        self,
-        event: Event,
-        *,
-        intent: Intent | None = None,
-        pause_until: datetime | None = None,
-        conversation: bool = False,
-    ) -> bool:
-        """They said something: the silence is over, unless a later contact is known."""
+    def respond(self, event: Event, *, intent: Intent | None = None) -> None:
+        """Begin a silence: they said something.
+
+        A response older than the one that began the running silence changes nothing. Attempts made
+        after the response, in ignorance of it, belong to the new silence.
+        """
         at = event.occurred_at
-        if at < self.since:
-            return False
+        if at < self.silence.occurred:
+            return
         appointment = self.appointment
         if appointment is not None and appointment.at <= at:
-            appointment = self.appointment = None
-        self.since = at
-        self.silence = Known(at, event.recorded_at, event.version)
+            appointment = self.appointment = None  # only one in the future survives a response
+        self.silence = _fact(event)
         self.intent = intent
-        self.by_pause = pause_until is not None
-        self.by_conversation = conversation
-        self.pause_until = pause_until
-        self.not_before = None
-        self.kept = None
+        self.kept_appointment = None
         self.reopened = None
-        if self.attempts:
-            self.remember([made for made in self.attempts if made.at <= at])
-            self.attempts = [made for made in self.attempts if made.at > at]
+        self.attempts = [attempt for attempt in self.attempts if attempt.at > at]
         self.suspensions = [one for one in self.suspensions if one[0].start > at]
         self._suspended = None
-        self.waiting = event.version if self.phase in BEYOND else 0
-        if self.phase not in BEYOND:
+        self.pending_response = event.version if self.phase in _FINAL else 0
+        if self.phase not in _FINAL:
             self.phase = Phase.ENGAGED if appointment is None else Phase.SCHEDULED
             if appointment is None:
-                self.deal = None
+                self.lasting_end = None
         self.reach = 0
-        self.next_place = -1
         self.recount()
-        return True
 
-    def remember(self, attempts: list[Made]) -> None:
-        """Keep attempts that are not of the running silence, for as long as a cap may reach."""
-        kept = [*self.earlier, *attempts]
-        if kept:
-            newest = max(made.at for made in kept)
-            self.earlier = [made for made in kept if newest - made.at <= _RECENT]
+    def agree(self, at: datetime, event: Event) -> None:
+        """Set an appointment for ``at``.
 
-    def suspend(self, suspension: Suspension, recorded: datetime) -> None:
-        """Time that counts in no gap has begun, or is to begin."""
-        self.suspensions.append((suspension, recorded))
-        self.suspensions.sort(key=lambda one: one[0].start)
-        self._suspended = None
+        In a silence that has attempts, and after a reopening, they can't have agreed to it, so it
+        changes nothing (design, section 5).
+        """
+        if self.attempts or self.reopened is not None:
+            return
+        if self.phase in (Phase.NEW, Phase.ENGAGED, Phase.SCHEDULED):
+            self.phase = Phase.SCHEDULED
+            self.appointment = AgreedAppointment(at, _fact(event))
+
+    def cancel(self) -> None:
+        """Cancel the appointment."""
+        self.appointment = None
+        if self.phase == Phase.SCHEDULED:
+            self.phase = Phase.NEW if self.silence.version == 1 else Phase.ENGAGED
+
+    def keep_appointment(self) -> None:
+        """Note that the on-time attempt was made."""
+        self.kept_appointment, self.appointment = self.appointment, None
 
     def recount(self) -> None:
-        """Count the attempts of the silence anew, after some of them changed places."""
-        self.spaced_calls = sum(1 for made in self.attempts if made.is_spaced_call)
-        self.place_counts = [0] * 8
-        self.highest = 0
-        for made in self.attempts:
-            self.place_counts[made.rank] += 1
-            self.highest = max(self.highest, made.rank)
-        self.largest_days, self.largest_minutes = self.largest(self.attempts)
+        """Count the attempts of the silence again, after some were added in between or removed."""
+        self.spaced_calls = sum(1 for attempt in self.attempts if attempt.is_spaced_call)
+        self.highest = max((attempt.rank for attempt in self.attempts), default=0)
+        self.largest_gap = self.largest(self.attempts)
 
-    def largest(self, attempts: Iterable[Made]) -> tuple[int, int]:
-        """The largest gap since the on-time attempt; what was measured then is kept."""
+    def largest(self, attempts: Iterable[AttemptRecord]) -> tuple[int, int]:
+        """The largest gap since the on-time attempt, where gaps start anew (design, section 6).
+
+        A gap that was measured when the attempt was made is kept. It is measured now only where a
+        late fact came between the two attempts.
+        """
         largest = (0, 0)
-        before: Made | None = None
-        for made in attempts:
-            if made.rank == 1:
+        before: AttemptRecord | None = None
+        for attempt in attempts:
+            if attempt.rank == _ON_TIME:
                 largest = (0, 0)
             elif before is not None:
-                gap = (made.days, made.minutes)
-                if made.after != before.version:
-                    gap = self.gap(before, made.at, made.day)
+                gap = (attempt.days, attempt.minutes)
+                if attempt.measured_from != before.version:
+                    gap = self.gap(before, attempt)
                 largest = max(largest, gap)
-            before = made
+            before = attempt
         return largest
 
-    def made(self, made: Made) -> None:
-        """An attempt of this silence that ended in no conversation."""
-        rank, at = made.rank, made.at
-        phase = self.phase
-        if rank and not self.reopened:
-            if phase == Phase.SCHEDULED or phase == Phase.OUTREACH:
-                self.phase = Phase.OUTREACH
-                if rank > self.reach:
-                    self.reach = rank
-            elif phase in (Phase.NEW, Phase.ENGAGED) and rank > _HALF_DAY:
-                self.phase, self.reach = Phase.OUTREACH, rank
-        if self.appointment is not None and self.phase != Phase.SCHEDULED:
-            if self.appointment.at <= at:
-                self.kept, self.appointment = self.appointment, None
+    def add_attempt(self, attempt: AttemptRecord) -> None:
+        """Add an attempt of this silence that was not answered."""
+        rank, at = attempt.rank, attempt.at
+        if rank and self.reopened is None:
+            self._move_forward(rank)
+        appointment = self.appointment
+        if appointment is not None and self.phase != Phase.SCHEDULED and appointment.at <= at:
+            # Outreach went on past it, without an on-time attempt.
+            self.kept_appointment, self.appointment = appointment, None
         attempts = self.attempts
-        late = bool(attempts) and attempts[-1].at > at
-        if late:
-            position = len(attempts)
-            while position and attempts[position - 1].at > at:
-                position -= 1
-            attempts.insert(position, made)
-            self.recount()
-        else:
-            attempts.append(made)
-            self.place_counts[rank] += 1
-            if rank > self.highest:
-                self.highest = rank
-            if made.has_call and (rank == 0 or rank == SPACED):
-                self.spaced_calls += 1
-            if rank == 1:
-                self.largest_days = self.largest_minutes = 0
-            elif made.days > self.largest_days:
-                self.largest_days, self.largest_minutes = made.days, made.minutes
-            elif made.days == self.largest_days and made.minutes > self.largest_minutes:
-                self.largest_minutes = made.minutes
-        if rank:
-            self.not_before = None
-            if self.phase != Phase.SCHEDULED and self.phase != Phase.ENGAGED:
-                self.pause_until = None
+        position = len(attempts)
+        while position and attempts[position - 1].at > at:
+            position -= 1
+        attempts.insert(position, attempt)
+        if position < len(attempts) - 1:
+            self.recount()  # recorded after later ones
+            return
+        self.highest = max(self.highest, rank)
+        if attempt.is_spaced_call:
+            self.spaced_calls += 1
+        gap = (attempt.days, attempt.minutes)
+        if rank == _ON_TIME:
+            self.largest_gap = (0, 0)
+        elif gap > self.largest_gap:
+            self.largest_gap = gap
+
+    def _move_forward(self, rank: int) -> None:
+        if self.phase in (Phase.SCHEDULED, Phase.OUTREACH):
+            self.phase = Phase.OUTREACH
+            self.reach = max(self.reach, rank)
+        elif self.phase in (Phase.NEW, Phase.ENGAGED) and rank > _HALF_DAY:
+            self.phase, self.reach = Phase.OUTREACH, rank
+
+    # Opt-outs and ends ----------------------------------------------------------------------------
 
     def opt_out(self, channel: Channel | None, event: Event) -> None:
-        """They want no more of a channel, or of us; it holds from its recording."""
-        known = Known(event.occurred_at, event.recorded_at, event.version)
+        """Note that they want no more of a channel or, with ``None``, of all.
+
+        Opted out of every channel that they have, one by one, is opted out of all.
+        """
+        fact = _fact(event)
         if self.opted_out_at is None or self.opted_out_at < event.occurred_at:
             self.opted_out_at = event.occurred_at
         for one in Channel if channel is None else (channel,):
-            self.opted_out.setdefault(one, known)
-        mine = {point[0] for point in self.points} or set(Channel)
-        if channel is not None and not mine <= self.opted_out.keys():
-            self.points_changed()
+            self.opted_out.setdefault(one, fact)
+        theirs = {point[0] for point in self.points} or set(Channel)
+        if channel is not None and not theirs <= self.opted_out.keys():
             return
         if self.opted_out_of_all is None:
-            self.opted_out_of_all = known
+            self.opted_out_of_all = fact
         self.phase = Phase.OPTED_OUT
-        self.points_changed()
-        self.appointment = self.kept = self.pause_until = None
+        self.appointment = self.kept_appointment = None
         self.reopened = None
-        self.waiting = 0
+        self.pending_response = 0
 
     def opt_in(self, channel: Channel | None, event: Event) -> None:
-        """They take an opt-out back; one that they said before the last opt-out lifts nothing."""
+        """Lift an opt-out; an opt-in older than the last opt-out lifts nothing."""
         was_out = self.phase == Phase.OPTED_OUT
         if self.opted_out_at is not None and event.occurred_at < self.opted_out_at:
-            self.response(event)
+            self.respond(event)
             if was_out:
-                self.waiting = event.version
+                self.pending_response = event.version
             return
         for one in tuple(self.opted_out) if channel is None else (channel,):
             self.opted_out.pop(one, None)
-        if not was_out:
-            self.points_changed()
-            self.response(event)
-            return
-        self.opted_out_of_all = None
-        self.phase = self.deal if self.deal in (Phase.WON, Phase.LOST) else Phase.ENGAGED
-        self.points_changed()
-        self.response(event)
-        self.waiting = 0
+        if was_out:
+            self.opted_out_of_all = None
+            end = self.lasting_end or Phase.ENGAGED
+            self.phase = end if end in (Phase.WON, Phase.LOST) else Phase.ENGAGED
+        self.respond(event)
+        if was_out:
+            self.pending_response = 0
 
     def end(self, reason: EndReason, event: Event) -> None:
-        """The file is ended; of won and lost the first counts."""
-        self.waiting = 0
-        ended = ENDS[reason]
+        """End the follow-up; of won and lost the first counts."""
+        self.pending_response = 0
+        phase = _PHASE_AFTER[reason]
         if self.phase not in ENDED:
-            self.ended = Known(event.occurred_at, event.recorded_at, event.version)
-        if self.deal is None or self.deal == Phase.CLOSED:
-            self.deal = ended
-        if self.phase not in BEYOND:
-            self.phase = ended
-        self.appointment = self.pause_until = None
+            self.ended = _fact(event)
+        if self.lasting_end is None or self.lasting_end == Phase.CLOSED:
+            self.lasting_end = phase
+        if self.phase not in _FINAL:
+            self.phase = phase
+        self.appointment = None
         self.reopened = None
 
     def reopen(self, event: Event) -> None:
-        """An ended file is taken up again; outreach waits for a contact."""
+        """Reopen an ended follow-up; outreach waits for a response."""
         if self.phase in ENDED:
             self.phase = Phase.ENGAGED
-            self.deal = None
-            self.waiting = 0
-            self.reopened = Known(event.occurred_at, event.recorded_at, event.version)
+            self.lasting_end = None
+            self.pending_response = 0
+            self.reopened = _fact(event)
 
-    def under(self, ref: PolicyRef) -> None:
-        """The history names a policy; of one that is not at hand nothing but the name is known."""
-        plan = self.plans.get(ref.digest) or self.default.unknown(ref)
-        if plan is not self.plan:
-            other = (plan.week, plan.closed) != (self.plan.week, self.plan.closed)
-            self.plan = plan
-            self.next_place = -1
-            if other:
-                self.moved()
+    def adopt(self, ref: PolicyRef) -> None:
+        """Go on under the policy ``ref``."""
+        if ref.digest == self.policy_ref.digest:
+            return
+        self.policy_ref = ref
+        known = self._policies.get(ref.digest)
+        self.is_policy_known = known is not None
+        policy = known or self._default
+        if policy is not self.policy:
+            self.policy = policy
+            self.find_calendar()
+
+
+def _fact(event: Event) -> RecordedFact:
+    return RecordedFact(event.occurred_at, event.recorded_at, event.version)

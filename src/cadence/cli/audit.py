@@ -112,7 +112,7 @@ def _print_summary(session: Session, summary: Summary, *, hindsight: bool) -> No
         titles = " ".join(f"{title:>9}" for title in columns)
         session.write(paint(f"{'rule':14} {titles}", "bold"))
     for rule, counts in sorted(summary.by_rule.items()):
-        kinds = (Noticed.SAID_SO, Noticed.RECORDED, Noticed.UNNOTICED)
+        kinds = (Noticed.DECLARED, Noticed.RECORDED, Noticed.UNDECLARED)
         numbers = [sum(counts[kind] for kind in kinds), *(counts[kind] for kind in kinds)]
         numbers.append(counts[Noticed.HINDSIGHT])
         session.write(f"{rule:14} " + " ".join(f"{number:>9,}" for number in numbers))

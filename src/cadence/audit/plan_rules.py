@@ -1,0 +1,433 @@
+"""Whether an attempt was the plan's: asked of the engine, at the moment of the attempt.
+
+The engine decides what comes next, so it is also asked what was next then. The events before the
+attempt are folded, and ``next_touch`` is asked about the time of the attempt. The answer gives the
+rules ``plan``, ``lapsed``, ``horizon``, ``business_hours`` and ``bounded``. The guards of the
+policy are asked about the channels and addresses that were used.
+
+This is shared code, on purpose: the invariants are judged without it (``invariants.py``), and the
+plan's rules have an independent oracle in the tests (``tests/support/naive_audit.py``).
+
+A guard that is a function of the team's own is not asked: it may answer otherwise today. What it
+may have vetoed is taken to have been vetoed, so that no attempt is accused in doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+import msgspec
+
+from cadence.audit.invariants import Violation
+from cadence.domain.events import AttemptMade, AttemptStage, Event
+from cadence.domain.fold import evolve, fold
+from cadence.domain.prospect import Prospect
+from cadence.domain.stages import Stage
+from cadence.engine.channels import left, parts_on
+from cadence.engine.context import preferred_hours
+from cadence.engine.decision import Decision, Reason, Verdict
+from cadence.engine.next_touch import next_touch
+from cadence.engine.schedule import reached
+from cadence.policy.guards import Answer, Custom
+from cadence.policy.model import EXACT, PlannedTouch, Policy
+from cadence.policy.rules import Rule
+from cadence.policy.touch import GuardDelay, Touch, TouchPart, Veto
+from cadence.worktime.calendar import WorkCalendar
+
+__all__ = ["FoldedHistory", "PastAttempt", "PlanRules", "check_guards", "check_plan"]
+
+_EXTRA: Final = (None, AttemptStage.EXTRA)
+_LONG: Final = timedelta(days=3650)
+
+
+class FoldedHistory:
+    """One history, folded as far as it is asked for.
+
+    Needs at least one event before the first that is asked about.
+    """
+
+    __slots__ = ("_events", "_folded", "_prospect")
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._events = events
+        self._folded = 0
+        self._prospect: Prospect | None = None
+
+    def before(self, position: int) -> Prospect:
+        """The prospect before the event at ``position``; to be asked in ascending order."""
+        prospect = fold(self._prospect, self._events[self._folded : position])
+        if prospect is None:
+            raise ValueError("nothing stands before the first event")
+        self._prospect, self._folded = prospect, position
+        return prospect
+
+    def known_at(self, position: int, at: datetime) -> tuple[Prospect, datetime | None]:
+        """What of the events before ``position`` had been recorded by ``at``.
+
+        The first event always counts: without it there is no prospect.
+
+        Returns:
+            The prospect as known then, and when the last of the other events was recorded; that is
+            ``None`` where all of them were known.
+        """
+        first, *rest = self._events[:position]
+        late = [event.recorded_at for event in rest if event.recorded_at > at]
+        if not late:
+            return self.before(position), None
+        known = evolve(None, first)
+        for event in rest:
+            if event.recorded_at <= at:
+                known = evolve(known, event)
+        return known, max(late)
+
+
+class PlanRules:
+    """One policy, in the forms in which the engine is asked about it.
+
+    Attributes:
+        policy: as it is.
+        without_guards: the plan alone.
+        guards: those that can be asked about the past.
+        own_guards: names of the guards that are functions of the team's own.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = self.without_guards = policy
+        if policy.guards:
+            self.without_guards = msgspec.structs.replace(policy, guards=())
+        self.guards = tuple(one for one in policy.guards if not isinstance(one, Custom))
+        self.own_guards = tuple(one.name for one in policy.guards if isinstance(one, Custom))
+        self._favouring: dict[str, Policy] = {}
+
+    def favouring(self, step: str) -> Policy:
+        """The policy, with guards in place of the team's own that favour an attempt at ``step``."""
+        if not self.own_guards:
+            return self.policy
+        if step not in self._favouring:
+            guards = tuple(
+                _MayVeto(id=one.name, function=step, version=1) if isinstance(one, Custom) else one
+                for one in self.policy.guards
+            )
+            self._favouring[step] = msgspec.structs.replace(self.policy, guards=guards)
+        return self._favouring[step]
+
+
+class _MayVeto(Custom, frozen=True, kw_only=True, tag="custom"):
+    """Stands in for a guard of the team's own: vetoes every touch but one, and the exit."""
+
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
+        """Veto what a guard may have vetoed."""
+        if touch.step == self.function or touch.stage is Stage.POLITE_EXIT:
+            return None
+        return Veto("it may have been vetoed")
+
+
+class PastAttempt(NamedTuple):
+    """An attempt in its history, to be judged by a policy.
+
+    Attributes:
+        rules: of the policy that it was made under.
+        history: that it stands in.
+        position: of the attempt in it; not the first.
+        data, at: the attempt, and when it was made.
+        time: the prospect's calendar.
+        was_measured_otherwise: the gap on it was measured with other holiday data than today's.
+    """
+
+    rules: PlanRules
+    history: FoldedHistory
+    position: int
+    data: AttemptMade
+    at: datetime
+    time: WorkCalendar
+    was_measured_otherwise: bool
+
+    def known(self) -> tuple[Prospect, datetime | None]:
+        """What was known of the prospect when it was made; see :meth:`FoldedHistory.known_at`."""
+        return self.history.known_at(self.position, self.at)
+
+    def show(self, instant: datetime) -> str:
+        """An instant on the prospect's clock."""
+        return f"{self.time.local(instant):%Y-%m-%d %H:%M}"
+
+
+# Guards -------------------------------------------------------------------------------------------
+
+
+def check_guards(attempt: PastAttempt) -> list[Violation]:
+    """Find the guards that forbade an attempt.
+
+    One that forbids it by all that stands before it, but not by what had been recorded when it was
+    made, carries when the rest was learnt.
+    """
+    if not attempt.rules.guards:
+        return []
+    found = _objections(attempt.history.before(attempt.position), attempt)
+    if not found:
+        return []
+    known, learnt = attempt.known()
+    if learnt is None:
+        return found
+    then = {one.rule for one in _objections(known, attempt)}
+    return [one if one.rule in then else one._replace(learnt=learnt) for one in found]
+
+
+def _objections(prospect: Prospect, attempt: PastAttempt) -> list[Violation]:
+    at, data, found = attempt.at, attempt.data, []
+    parts = tuple(TouchPart(one.channel, one.address or "", "") for one in data.parts)
+    touch = Touch(f"{prospect.id}:audit", prospect.stage, data.step or "", parts)
+    for guard in attempt.rules.guards:
+        answer = guard.ask(prospect, touch, at, attempt.time) if guard.concerns(touch) else None
+        if isinstance(answer, GuardDelay) and answer.until > at:
+            because = f"made on {attempt.show(at)}: {answer.because}"
+            if answer.until - at < _LONG:
+                because += f"; not before {attempt.show(answer.until)}"
+            found.append(Violation(guard.name, because))
+    return found
+
+
+# The plan -----------------------------------------------------------------------------------------
+
+
+def check_plan(attempt: PastAttempt) -> Violation | None:
+    """Find what the plan has against an attempt; ``None``: it was in order.
+
+    One act is one finding: the rule that the attempt itself names, or the first. What is wrong by
+    all that stands before the attempt, but not by what had been recorded when it was made, carries
+    when the rest was learnt.
+    """
+    found = _check_as_seen(attempt.history.before(attempt.position), attempt)
+    if found is None:
+        return None
+    known, learnt = attempt.known()
+    if learnt is not None and _check_as_seen(known, attempt) is None:
+        return found._replace(learnt=learnt)
+    return found
+
+
+def _check_as_seen(prospect: Prospect, attempt: PastAttempt) -> Violation | None:
+    rules, data, at = attempt.rules, attempt.data, attempt.at
+    if rules.own_guards and data.stage in _EXTRA:
+        return None  # a guard of the team's own may have left it to the owner
+    attempts = prospect.silence.attempts
+    if attempts and attempts[-1].at > at:
+        return None  # recorded after later ones: what was next was decided without it
+    decision = next_touch(prospect, rules.without_guards, at)
+    if _is_proposed(decision, data):
+        return None
+    found = _deviations(prospect, rules.without_guards, decision, attempt)
+    if found and rules.policy.guards:
+        # Guards skip and delay touches, and leave them to the owner.
+        named = _planned_touch(prospect, rules.policy, data)
+        policy = rules.favouring("" if named is None else named.name)
+        decision = next_touch(prospect, policy, at)
+        found = _deviations(prospect, policy, decision, attempt)
+    declared = [one for one in found if one.rule in data.broke]
+    return next(iter(declared or found), None)
+
+
+def _is_proposed(decision: Decision, data: AttemptMade) -> bool:
+    """Whether the attempt is the touch that was due."""
+    touch = decision.touch
+    return (
+        touch is not None
+        and decision.verdict is Verdict.DUE
+        and touch.step == data.step
+        and touch.stage.value == data.stage
+        and _is_on_its_channels(touch, data)
+    )
+
+
+def _is_on_its_channels(touch: Touch, data: AttemptMade) -> bool:
+    if touch.stage is Stage.POLITE_EXIT:
+        return True  # the exit may take any channel that is left
+    return {part.channel for part in data.parts} <= {part.channel for part in touch.parts}
+
+
+def _deviations(
+    prospect: Prospect, policy: Policy, decision: Decision, attempt: PastAttempt
+) -> list[Violation]:
+    """How an attempt differs from what was next at its time, if that was not left to the owner."""
+    touch, verdict, data = decision.touch, decision.verdict, attempt.data
+    if verdict is Verdict.TASK:
+        # The owner may try what they like; where nothing was tried yet it is the first spaced one.
+        is_first = prospect.stage is Stage.NEW or (
+            prospect.stage is Stage.ENGAGED and prospect.pause_until is None
+        )
+        return _own_attempt(prospect, policy, attempt) if is_first else []
+    if verdict is Verdict.STOP:
+        return []  # the end is an invariant's
+    if touch is None:
+        return [Violation(Rule.PLAN, f"no touch was next: {decision.reasons[0].because}")]
+    if data.stage in _EXTRA:
+        return [Violation(Rule.PLAN, f"it took no touch's place; {touch.step} was next")]
+    made = _planned_touch(prospect, policy, data)
+    if made is None:
+        return [_unplanned(prospect, policy, data)]
+    if made.step.stage is not AttemptStage.POLITE_EXIT:
+        wrong = _wrong_channel(prospect, policy, made, data)
+        if wrong is not None:
+            return [wrong]
+    if made.name != touch.step and not _follows_a_misnamed(prospect, policy, made):
+        return _out_of_turn(prospect, policy, decision, made, attempt)
+    if verdict is Verdict.DUE:
+        return []
+    return [
+        *_too_early(prospect, policy, decision, made, attempt),
+        *_closed(prospect, made, attempt),
+    ]
+
+
+def _wrong_channel(
+    prospect: Prospect, policy: Policy, made: PlannedTouch, data: AttemptMade
+) -> Violation | None:
+    """The attempt was made on a channel that the policy does not propose for the touch."""
+    used = {part.channel for part in data.parts}
+    meant = {part.channel for part in parts_on(prospect, made.parts, left(prospect, policy))}
+    if used <= meant:
+        return None
+    wrong = ", ".join(sorted(used - meant))
+    right = ", ".join(sorted(meant)) or "no channel that is left"
+    return Violation(Rule.PLAN, f"{made.name} by {wrong}; the policy proposes {right}")
+
+
+def _own_attempt(prospect: Prospect, policy: Policy, attempt: PastAttempt) -> list[Violation]:
+    """An owner's own attempt is in order; at ``new`` and ``engaged`` it is the first spaced one."""
+    data = attempt.data
+    if data.stage in _EXTRA:
+        return []
+    made = policy.by_name.get(data.step or "")
+    first = made is None or made.position <= reached(prospect, policy).get(Stage.SPACED, 0)
+    if data.stage is AttemptStage.SPACED and first and data.touch is None:
+        return []
+    name, response = data.step or data.stage, prospect.response
+    because = f"made as {name}, but no attempt had been made before"
+    if response.version > 1:
+        said = f"the reply of {attempt.show(response.at)} (event {response.version})"
+        because = f"sent after {said} as {name}, as if there had been none"
+    return [Violation(Rule.PLAN, because)]
+
+
+def _planned_touch(prospect: Prospect, policy: Policy, data: AttemptMade) -> PlannedTouch | None:
+    """The touch whose place an attempt says it took; without a name, the next of its stage."""
+    if data.stage is AttemptStage.POLITE_EXIT:
+        return policy.exit_point
+    named = policy.by_name.get(data.step or "")
+    if named is not None and named.step.stage is data.stage:
+        return named
+    progress = reached(prospect, policy)
+    for planned in policy.planned_touches:
+        if planned.step.stage is data.stage and planned.position == progress.get(planned.stage, 0):
+            return planned
+    return None
+
+
+def _unplanned(prospect: Prospect, policy: Policy, data: AttemptMade) -> Violation:
+    """An attempt at a stage that has no touch left: ``bounded``, where it had any."""
+    count = sum(1 for one in policy.planned_touches if one.step.stage is data.stage)
+    if not count:
+        return Violation(Rule.PLAN, f"{policy.id} has no step at stage {data.stage}")
+    number = prospect.made_at(Stage(data.stage or "")) + 1
+    because = f"attempt number {number} at stage {data.stage}; {policy.id} has {count}"
+    return Violation(Rule.BOUNDED, because)
+
+
+def _follows_a_misnamed(prospect: Prospect, policy: Policy, made: PlannedTouch) -> bool:
+    """Whether a touch counts as made before only because an attempt was made out of turn.
+
+    The engine counts that one as a step further. What then goes on from the named place is not
+    accused again: one wrong act is one finding.
+    """
+    attempts = prospect.silence.attempts
+    last = policy.by_name.get(attempts[-1].step or "") if attempts else None
+    return (
+        last is not None
+        and last.step.stage is attempts[-1].stage
+        and last.index + 1 == made.index
+        and made.position < reached(prospect, policy).get(made.stage, 0)
+    )
+
+
+def _out_of_turn(
+    prospect: Prospect,
+    policy: Policy,
+    decision: Decision,
+    made: PlannedTouch,
+    attempt: PastAttempt,
+) -> list[Violation]:
+    """Another touch was next: this one was made before, skipped, or is yet to come."""
+    next_up = decision.touch.step if decision.touch is not None else ""
+    if made.position < reached(prospect, policy).get(made.stage, 0):
+        return [Violation(Rule.PLAN, f"{made.name} had been made before in this silence")]
+    because = f"made as {made.name}, but {next_up} was next"
+    skipped = _skipped(decision, made.name)
+    if skipped is None or skipped.rule not in (Rule.LAPSED, Rule.HORIZON):
+        return [Violation(Rule.PLAN, because)]
+    late = Violation(skipped.rule, f"{because}: {skipped.because}")
+    return [late, *_closed(prospect, made, attempt), Violation(Rule.PLAN, because)]
+
+
+def _skipped(decision: Decision, name: str) -> Reason | None:
+    """The reason why a touch was skipped."""
+    return next((one for one in decision.reasons if name in one.because), None)
+
+
+def _too_early(
+    prospect: Prospect,
+    policy: Policy,
+    decision: Decision,
+    made: PlannedTouch,
+    attempt: PastAttempt,
+) -> list[Violation]:
+    """The touch was next but not due yet, whatever the hour."""
+    # Hours only say when it opens; guards are asked about the attempt itself.
+    others = {Rule.BUSINESS_HOURS, Rule.QUIET_HOURS, *(guard.name for guard in policy.guards)}
+    delays = [one for one in decision.reasons if one.until is not None and one.rule not in others]
+    last = delays[-1] if delays else None
+    if last is None or last.until is None or last.until <= attempt.at:
+        return []
+    if _was_due_as_measured(prospect, policy, made, attempt):
+        return []
+    because = f"{made.name} was due on {attempt.show(last.until)}; "
+    because += f"made on {attempt.show(attempt.at)} ({last.because})"
+    return [Violation(Rule.PLAN, because)]
+
+
+def _was_due_as_measured(
+    prospect: Prospect, policy: Policy, made: PlannedTouch, attempt: PastAttempt
+) -> bool:
+    """Whether the touch was due by the gap that was measured then, with other holiday data.
+
+    That can be told only where this gap alone sets the time.
+    """
+    gap, after, step = attempt.data.gap, made.after, made.step
+    attempts = prospect.silence.attempts
+    if not attempt.was_measured_otherwise or gap is None or not attempts:
+        return False
+    if after is None or after.business_days is None or step.rotate or step.requires.days:
+        return False
+    if prospect.appointment or prospect.not_before or prospect.pause_until:
+        return False
+    last = attempts[-1]
+    if policy.answers and (last.stage is AttemptStage.EXTRA or last.step in policy.answers):
+        return False
+    needed = max(after.business_days, prospect.silence.largest_gap.business_days)
+    if gap.business_days != needed:
+        return gap.business_days > needed
+    return attempt.time.local(attempt.at).time() >= attempt.time.local(last.at).time()
+
+
+def _closed(prospect: Prospect, made: PlannedTouch, attempt: PastAttempt) -> list[Violation]:
+    """The attempt was made outside business hours, or outside the hours that they prefer.
+
+    The appointment's own steps may be: they agreed to that time.
+    """
+    hours = preferred_hours(prospect)
+    if made.step.stage in EXACT or attempt.time.next_open(attempt.at, hours) == attempt.at:
+        return []
+    what = "business hours"
+    if hours is not None:
+        what = f"the hours they prefer, {prospect.preferred_hours}"
+    return [Violation(Rule.BUSINESS_HOURS, f"{attempt.show(attempt.at)} is outside {what}")]
