@@ -15,7 +15,7 @@ import pytest
 from engine_lives import PLACES, live
 
 from cadence.analysis import parallel as sweep_module
-from cadence.analysis.parallel import sweep
+from cadence.analysis.parallel import map_histories
 from cadence.analysis.whatif import whatif
 from cadence.audit.runner import Summary, audit
 from cadence.domain.events import Event
@@ -60,8 +60,8 @@ def test_several_processes_give_what_one_gives_in_the_same_order(
 ) -> None:
     monkeypatch.setattr(sweep_module, "PAGE", 4)
     told: list[tuple[int, int | None]] = []
-    alone = list(sweep(store, count, jobs=1))
-    several = list(sweep(store, count, jobs=2, progress=lambda *done: told.append(done)))
+    alone = list(map_histories(store, count, jobs=1))
+    several = list(map_histories(store, count, jobs=2, progress=lambda *done: told.append(done)))
     assert [one[:2] for one in several] == [one[:2] for one in alone]
     assert [one for page in alone for one in page[0]] == sorted(IDS)
     assert told[-1] == (len(IDS), len(IDS))
@@ -70,7 +70,7 @@ def test_several_processes_give_what_one_gives_in_the_same_order(
 
 
 def test_a_small_store_is_not_worth_another_process(store: Cadence) -> None:
-    assert {one[2] for one in sweep(store, count)} == {os.getpid()}
+    assert {one[2] for one in map_histories(store, count)} == {os.getpid()}
 
 
 def test_audit_and_whatif_say_the_same_on_several_processes(
@@ -143,4 +143,4 @@ def test_a_process_that_is_killed_is_told_in_two_lines(tmp_path: Path) -> None:
     with Cadence.open(str(path)) as app:
         app.append_histories([(one, 0) for one in histories()])
         with pytest.raises(StoreError, match="ended from outside\ntry again"):
-            list(sweep(app, ended, jobs=2))
+            list(map_histories(app, ended, jobs=2))

@@ -302,7 +302,7 @@ def an_exact_step_too_late(place: Place) -> list[Event]:
     return plant(history, late, history[-1].occurred_at + 26 * MINUTE)
 
 
-def a_call_at_an_appointment_that_nobody_made(place: Place) -> list[Event]:
+def a_call_at_an_appointment_that_was_never_made(place: Place) -> list[Event]:
     history = live(place, attempts=4)
     reply = ReplyReceived(Channel.EMAIL)
     history = plant(history, reply, history[-1].occurred_at + HOUR)
@@ -325,7 +325,7 @@ PLANTED: dict[Callable[[Place], list[Event]], str] = {
     after_they_bought: Rule.PLAN,
     behind_the_horizon: Rule.HORIZON,
     an_exact_step_too_late: Rule.LAPSED,
-    a_call_at_an_appointment_that_nobody_made: Rule.APPOINTMENT,
+    a_call_at_an_appointment_that_was_never_made: Rule.APPOINTMENT,
 }
 
 
@@ -429,7 +429,7 @@ def test_an_opt_out_holds_from_its_recording() -> None:
 # Policies -----------------------------------------------------------------------------------------
 
 
-def test_under_a_policy_that_is_not_at_hand_only_the_charter_is_checked() -> None:
+def test_under_a_policy_not_at_hand_only_the_invariants_are_checked() -> None:
     unknown = PolicyRef("theirs", 3, "0" * 64)
     history = live(PLACES[0], attempts=4)
     early = attempt(step="theirs#9", channel=Channel.EMAIL)

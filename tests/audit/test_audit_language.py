@@ -290,7 +290,7 @@ def test_every_guard_that_forbids_an_attempt_is_a_finding_of_its_own() -> None:
     assert "2 attempts in 10 days; no more than 2 are meant; not before" in because[1]
 
 
-def test_a_breach_of_the_charter_does_not_hide_one_of_a_guard() -> None:
+def test_a_broken_invariant_does_not_hide_a_guard() -> None:
     ours = policy(WINDOW)
     history = live(PLACES[0], policy=ours, attempts=3)
     at = later(PLACES[0], history, 1) + 3 * HOUR
@@ -330,7 +330,7 @@ def test_a_refusal_cools_down_what_they_then_agreed_to() -> None:
     assert rules(plant(history, on_time, at), ours) == [(7, "cool_down")]
 
 
-def test_what_a_guard_of_ones_own_may_have_done_is_not_held_against_anybody() -> None:
+def test_what_a_custom_guard_may_have_done_is_no_violation() -> None:
     ours = policy(
         guard("custom", 'id = "ours"', 'function = "bad_guards:silent"', "version = 1") + CAP
     )
@@ -358,6 +358,6 @@ def test_for_what_no_guard_lets_pass_within_30_days_the_owner_may_try() -> None:
     assert rules(plant(history, written, at), ours) == []
     called = plant(history, attempt(AttemptStage.EXTRA, policy=ours), at)
     assert rules(called, ours) == [(4, "pause")]
-    # Once the pause is over the engine still leaves it to the owner, so nobody is accused.
+    # Once the pause is over the engine still leaves it to the owner, so there is no finding.
     after = datetime(2027, 2, 3, PLACES[0].noon, tzinfo=UTC)
     assert rules(plant(history, written, after), ours) == []

@@ -100,7 +100,7 @@ def attempt(
     policy: Policy = TIP8,
     **given: object,
 ) -> AttemptMade:
-    """An attempt as somebody else's software would send it, with nothing to say for itself."""
+    """An attempt as other software would send it, with nothing filled in."""
     plain = Disposition.NO_ANSWER if channel is Channel.CALL else Disposition.SENT
     address = {one.channel: one.address for one in (CALL, EMAIL, MAIL)}.get(channel)
     part = Part(channel, disposition or plain, address)
@@ -153,6 +153,6 @@ answer_within = { business_days = 2 }
 parts = [{ channels = ["email"], script = "polite_exit" }]
 """,
     "caring.toml",
-    # The prover refutes it: it relies on the charter for the attempts and days before the concern.
+    # The prover refutes it: only the invariants ask for attempts and days before the concern.
     use_unproved_policy=True,
 )

@@ -1,4 +1,4 @@
-"""The audit's counts for ``tip8``, counted again by somebody who knows nothing of the audit.
+"""The audit's counts for ``tip8``, counted again by code that shares nothing with the audit.
 
 Written from sections 5 to 7 of the design in another manner: plain lists, days walked one by one,
 everything of a silence looked at again for each attempt. It asks that each attempt was learnt of
@@ -277,7 +277,7 @@ def end_rule(
 
 
 class Asked:
-    """One attempt that broke nothing of the charter, and what was so before it."""
+    """One attempt that broke no invariant, and what was known before it."""
 
     def __init__(
         self,
@@ -309,11 +309,11 @@ class Asked:
         if self.appointment is None and not self.reach and self.pause is None:
             return self.owners_own()
         following = self.next()
-        nobody_else = following == "polite_exit" and self.left and self.the_exit_is_the_owners()
+        is_owners = following == "polite_exit" and self.left and self.the_exit_is_the_owners()
         if self.stage == "extra":
-            return [] if nobody_else else ["plan"]
+            return [] if is_owners else ["plan"]
         broken = self.touch(following)
-        return [] if nobody_else else broken
+        return [] if is_owners else broken
 
     def owners_own(self) -> list[str]:
         if self.stage == "extra":

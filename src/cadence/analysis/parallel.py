@@ -1,8 +1,8 @@
-"""Every history of a store, a page at a time, on all cores.
+"""Work on every history of a store, a page at a time, on all cores.
 
-Memory is bounded by a page, not by the store: pages are handed out as they are asked for, and only
-a few are on the way at any time. Each process opens the store for itself, to read. What is not done
-by pages goes through :func:`spread`, which takes any tasks.
+Memory is bounded by a page, not by the store: pages are handed out on request, and only a few are
+under way at any time. Each process opens the store for itself, read-only. Work that is not done by
+pages goes through :func:`map_items`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cadence.store.service import Cadence, Progress
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["PAGE", "batches", "cores", "spread", "sweep", "without_collector"]
+__all__ = ["PAGE", "batches", "cores", "map_histories", "map_items", "without_collector"]
 
 PAGE: Final = 64
 """How many prospects are read at a time: their events fit into a core's cache together."""
@@ -37,33 +37,33 @@ _AHEAD: Final = 3
 _Item = TypeVar("_Item")
 _T = TypeVar("_T")
 Task = Callable[[Cadence, _Item], _T]
-"""What is done with an item in reach of the store; it goes to other processes, so it pickles."""
+"""Work on one item, with the store at hand; it is sent to other processes, so it pickles."""
 Work = Callable[[Sequence[Sequence[Event]]], _T]
-"""What is done with the histories of a page; it pickles too."""
+"""Work on the histories of one page; it pickles too."""
 _Page = tuple[str, str, int]
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Count the cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not every system knows
         return os.cpu_count() or 1
 
 
-def sweep(
+def map_histories(
     store: Cadence,
     work: Work[_T],
     *,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[_T]:
-    """Do ``work`` on every history, page by page, in order of the prospects' ids.
+    """Do ``work`` on every history, page by page, in order of prospect id.
 
     Args:
         store: whose histories.
-        work: what to do with those of a page.
-        jobs: how many processes; by default one for each core where there is enough to do.
+        work: what to do with the histories of a page.
+        jobs: how many processes; by default one for each core, where there is enough work.
         progress: told how many prospects are done, of how many.
 
     Raises:
@@ -76,7 +76,7 @@ def sweep(
     total = store.count() if progress is not None else None
     done = 0
     each = 1 if jobs is None and not many else wanted
-    for some, results in spread(
+    for some, results in map_items(
         store, _OnPages(work), batches(chain(first, pages), _SENT), jobs=each
     ):
         done += sum(page[2] for page in some)
@@ -86,14 +86,14 @@ def sweep(
 
 
 def batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """``items``, so many at a time, read as they are asked for."""
+    """Split ``items`` into lists of ``size``, read on request."""
     rest = iter(items)
     while some := list(islice(rest, size)):
         yield some
 
 
 class _OnPages(Generic[_T]):
-    """Reads some pages, one after the other, and does the work on each."""
+    """Reads some pages, one after the other, and works on each."""
 
     def __init__(self, work: Work[_T]) -> None:
         self.work = work
@@ -102,16 +102,16 @@ class _OnPages(Generic[_T]):
         return [self.work(store.page(first, last)) for first, last, _ in pages]
 
 
-def spread(
+def map_items(
     store: Cadence, task: Task[_Item, _T], items: Iterable[_Item], *, jobs: int
 ) -> Iterator[tuple[_Item, _T]]:
     """Do ``task`` on each of ``items``, in order.
 
     Args:
         store: what the task reads.
-        task: what to do.
-        items: with what; each is sent to another process.
-        jobs: how many processes; a store in memory is in reach of this one alone.
+        task: what to do with an item.
+        items: each is sent to a process.
+        jobs: how many processes; a store in memory can be read by this one only.
 
     Yields:
         Each item and what came of it.
@@ -130,7 +130,7 @@ def spread(
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Events hold no cycles; looking for some while a page is decoded takes a fifth of the time."""
+    """Pause the garbage collector: its search for cycles takes a fifth of the time, and finds none."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -148,7 +148,7 @@ def _on_all_cores(
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
-    # Started afresh rather than forked: a fork would share the connections to the database.
+    # Spawned, not forked: a fork would share the connections to the database.
     pool = ProcessPoolExecutor(
         jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(address, task)
     )
@@ -180,14 +180,14 @@ _store: Cadence | None = None
 
 def _start(address: str, task: Task[Any, Any]) -> None:
     global _address, _task
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us stops us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process stops this one
     _address, _task = address, task
 
 
 def _in_worker(item: Any) -> Any:
     global _store
     assert _task is not None  # the pool starts every process with _start
-    if _store is None:  # opened here and not in _start, for what goes wrong here is told
+    if _store is None:  # opened here, not in _start: an error raised here reaches the caller
         _store = Cadence.open(_address, read_only=True)
     with without_collector():
         return _task(_store, item)

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from cadence.analysis.other_policy import OtherPolicy
-from cadence.analysis.parallel import sweep
+from cadence.analysis.parallel import map_histories
 from cadence.domain.events import (
     AttemptMade,
     ContactPointFailed,
@@ -162,7 +162,7 @@ def whatif(
     Raises:
         CadenceError: a history is broken, or the store can't be read.
     """
-    return sweep(store, _Comparing(policy), jobs=jobs, progress=progress)
+    return map_histories(store, _Comparing(policy), jobs=jobs, progress=progress)
 
 
 class _Comparing:

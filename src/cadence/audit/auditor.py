@@ -181,7 +181,7 @@ class Auditor:
         learnt_later: set[str] = set()
         for one in violations:
             if one.learnt is not None and one.learnt > event.occurred_at:
-                # Also where the attempt names it: whoever logged it afterwards knew by then.
+                # Also where the attempt names it: it was logged afterwards, when that was known.
                 self._add(state, event.version, one, Noticed.HINDSIGHT)
                 learnt_later.add(one.rule)
             else:

@@ -67,7 +67,7 @@ def show_gap(days: int, minutes: int) -> str:
     return f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 
-# Whom we may reach: opt_out and contact_point (section 7, invariants 1 and 8) ---------------------
+# Opt-outs and failed contact points (section 7, invariants 1 and 8) ------------------------------
 
 
 def check_reach(state: AuditState, parts: Sequence[Part], at: datetime) -> list[Violation]:

@@ -1,4 +1,4 @@
-"""The audit of a whole store: pages of histories in, findings out, and what they add up to."""
+"""Audit a whole store, page by page, and sum up what was found."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from cadence.analysis.parallel import sweep
+from cadence.analysis.parallel import map_histories
 from cadence.audit import Auditor, Finding, Noticed
 from cadence.domain.events import Event, PolicyRef
 from cadence.policy.loader import builtin, builtin_names
@@ -14,20 +14,20 @@ from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry
 from cadence.store.service import Cadence, Progress
 
-__all__ = ["Audited", "Summary", "audit", "auditor"]
+__all__ = ["AuditPage", "Summary", "audit", "auditor"]
 
 
-class Audited(msgspec.Struct):
+class AuditPage(msgspec.Struct):
     """What the audit of one page of histories found.
 
     Attributes:
-        prospects, events: how many were looked at.
-        findings: what broke a rule.
+        prospects, events: how many were audited.
+        findings: what violates a rule.
         hindsight: what was in order as known then, and is not as known now.
-        unknown: policies that are not at hand, and the attempts under each; only the charter was
-            checked for those.
-        own_guards: policies with guards of the team's own, the names of those, and the attempts
-            under each; a function can't be asked about the past.
+        unknown: policies that are not at hand, and the attempts under each; those were held
+            against the invariants only.
+        own_guards: policies with guards that are functions of the team's own, the names of those,
+            and the attempts under each; the functions were not asked.
     """
 
     prospects: int
@@ -38,15 +38,15 @@ class Audited(msgspec.Struct):
     own_guards: list[tuple[PolicyRef, tuple[str, ...], int]]
 
 
-class _Auditing:
-    """What other processes are sent: the policies, and what to do with a page."""
+class _PageAuditor:
+    """Audits a page of histories; it is sent to other processes with the policies."""
 
     def __init__(self, default: Policy, others: Sequence[Policy]) -> None:
         self.default = default
         self.others = others
-        self._auditor: Auditor | None = None  # reads the policies once, where it is first needed
+        self._auditor: Auditor | None = None  # made in the process that needs it
 
-    def __call__(self, histories: Sequence[Sequence[Event]]) -> Audited:
+    def __call__(self, histories: Sequence[Sequence[Event]]) -> AuditPage:
         auditor = self._auditor = self._auditor or Auditor(self.default, self.others)
         auditor.reset_counts()
         findings: list[Finding] = []
@@ -56,11 +56,11 @@ class _Auditing:
                 (hindsight if one.noticed is Noticed.HINDSIGHT else findings).append(one)
         unknown = list(auditor.unknown.items())
         own = [(ref, names, count) for (ref, names), count in auditor.own_guards.items()]
-        return Audited(auditor.prospects, auditor.events, findings, hindsight, unknown, own)
+        return AuditPage(auditor.prospects, auditor.events, findings, hindsight, unknown, own)
 
 
 def auditor(policies: PolicyRegistry | None = None, others: Iterable[Policy] = ()) -> Auditor:
-    """An auditor that knows the catalogue.
+    """Make an auditor that knows the catalogue.
 
     Args:
         policies: whose default a prospect is under until its history names another.
@@ -76,7 +76,7 @@ def audit(
     others: Iterable[Policy] = (),
     jobs: int | None = None,
     progress: Progress | None = None,
-) -> Iterator[Audited]:
+) -> Iterator[AuditPage]:
     """Audit every history of a store, page by page, in order of the prospects' ids.
 
     Args:
@@ -89,14 +89,13 @@ def audit(
     Raises:
         CadenceError: a history is broken, or the store can't be read.
     """
-    # The later of two with one digest counts, and by their digests they mean the same.
     known = (*map(builtin, builtin_names()), *store.kept_policies(), *others)
-    work = _Auditing(store.policies.default, known)
-    return sweep(store, work, jobs=jobs, progress=progress)
+    work = _PageAuditor(store.policies.default, known)
+    return map_histories(store, work, jobs=jobs, progress=progress)
 
 
 class Summary:
-    """What the pages of an audit add up to."""
+    """Totals over the pages of an audit."""
 
     def __init__(self) -> None:
         self.prospects = 0
@@ -105,7 +104,7 @@ class Summary:
         self.unknown: dict[PolicyRef, int] = {}
         self.own_guards: dict[tuple[PolicyRef, tuple[str, ...]], int] = {}
 
-    def add(self, page: Audited) -> None:
+    def add(self, page: AuditPage) -> None:
         """Count a page."""
         self.prospects += page.prospects
         self.events += page.events
@@ -118,6 +117,6 @@ class Summary:
             self.own_guards[ref, names] = self.own_guards.get((ref, names), 0) + attempts
 
     def count(self, *noticed: Noticed) -> int:
-        """How many findings there are of these kinds; without any, all that broke a rule."""
+        """Count the findings of these kinds; without any, all that violate a rule."""
         kinds = noticed or tuple(one for one in Noticed if one is not Noticed.HINDSIGHT)
         return sum(counts[kind] for counts in self.by_rule.values() for kind in kinds)

@@ -260,7 +260,7 @@ class AuditState:
     # Time (design, section 6) ---------------------------------------------------------------------
 
     def find_calendar(self) -> None:
-        """Find the calendar anew: the place or the policy has changed."""
+        """Find the calendar again: the place or the policy has changed."""
         policy = self.policy
         try:
             time: WorkCalendar | None = work_calendar(
@@ -443,7 +443,7 @@ class AuditState:
         self.largest_gap = self.largest(self.attempts)
 
     def largest(self, attempts: Iterable[AttemptRecord]) -> tuple[int, int]:
-        """The largest gap since the on-time attempt, where gaps start anew (design, section 6).
+        """The largest gap since the on-time attempt, where gaps start again (design, section 6).
 
         A gap that was measured when the attempt was made is kept. It is measured now only where a
         late fact came between the two attempts.

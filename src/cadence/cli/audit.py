@@ -14,7 +14,7 @@ from cadence.cli.show import paint, plain
 
 if TYPE_CHECKING:  # loaded by the command: nobody else should wait for it
     from cadence.audit import Finding
-    from cadence.audit.runner import Audited, Summary
+    from cadence.audit.runner import AuditPage, Summary
 
 __all__ = ["register"]
 
@@ -67,7 +67,7 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(1)
 
 
-def _found(pages: Iterator[Audited], summary: Summary, *, hindsight: bool) -> Iterator[Finding]:
+def _found(pages: Iterator[AuditPage], summary: Summary, *, hindsight: bool) -> Iterator[Finding]:
     for page in pages:
         summary.add(page)
         found = page.findings

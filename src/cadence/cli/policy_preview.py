@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from cadence.analysis.parallel import batches, cores, spread
+from cadence.analysis.parallel import batches, cores, map_items
 from cadence.engine.decision import Decision, Verdict
 from cadence.policy.model import Policy
 from cadence.replay.formatting import clock
@@ -80,7 +80,7 @@ def look(
     task = _Look(policy, now, under, full)
     seen = Seen(Counter(), [], [])
     looked = 0
-    for share, one in spread(store, task, batches(prospects, _SHARE), jobs=jobs):
+    for share, one in map_items(store, task, batches(prospects, _SHARE), jobs=jobs):
         seen.tally.update(one.tally)
         seen.rows.extend(one.rows[: _SHOWN - len(seen.rows)])
         seen.moves.extend(one.moves)
