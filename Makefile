@@ -49,10 +49,10 @@ docs: $(READY)  ## Generate the docs and build them as a site in site/.
 	$(BIN)/python docs/generate.py
 	$(SITE)
 
-pictures: $(READY)  ## Make the pictures of the pages anew (needs Chromium).
+pictures: $(READY)  ## Take the pictures of the pages (needs Chromium).
 	$(BIN)/python docs/pictures.py
 
-constraints:  ## Pin the dependencies anew (needs uv).
+constraints:  ## Pin the dependencies again (needs uv).
 	printf 'setuptools>=77\n' | uv pip compile --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --upgrade --all-extras pyproject.toml - -o constraints.txt
 

@@ -1,4 +1,4 @@
-"""Make the pictures of the pages anew: ``make pictures``.
+"""Take the pictures of the pages: ``make pictures``.
 
 They show the example histories and one made here, on a wide and on a narrow screen. PNG files go to
 ``docs/pictures/``; look at them before they are committed.

@@ -1,6 +1,6 @@
 """The same three lines for what is wrong: each failure shows the shortest history found.
 
-Named so that nobody collects it by accident: ``pytest broken_test_pushy.py``.
+Named so that pytest does not collect it by accident: ``pytest broken_test_pushy.py``.
 """
 
 from pushy_guards import no_mondays
