@@ -1,4 +1,4 @@
-"""The pure core alone, in somebody else's program, with a list as its store.
+"""The pure core alone, in a program of your own, with a list as its store.
 
 No database, no clock of ours, no framework: this program keeps events in a list, says what time it
 is, and asks what comes next. Run it: python examples/pure_core.py

@@ -27,7 +27,7 @@ FOLLOWED = {
 """Every page that has commands or code to follow, and how many blocks of it are used."""
 
 TESTED_ELSEWHERE = {
-    "docs/audit.md",  # its numbers come from the BPI log
+    "docs/explanation/audit.md",  # its numbers come from the BPI log
     "docs/import.md",  # test_import_docs.py
     "examples/README.md",  # test_examples.py
 }

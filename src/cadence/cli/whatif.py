@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
         """Put every recorded history under another policy: attempts fewer, more, sooner, later.
 
         What the prospects said and did stays; our attempts are replaced by those of the policy,
-        each made when it is due. docs/audit.md says how they are held against each other.
+        each made when it is due. docs/explanation/audit.md says how they are compared.
         """
         from cadence.analysis.whatif import Compared
         from cadence.analysis.whatif import whatif as compare_store
