@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cadence import Cadence
 from cadence.domain import Channel, ContactPoint, Disposition, Part, ProspectAdded, ReplyReceived
-from cadence.engine import MakeAttempt, SetAppointment
+from cadence.engine import MakeAttempt, SetAppointment, Task
 
 
 def main() -> None:
@@ -38,7 +38,9 @@ def main() -> None:
         # Another process, later: everything is in the file.
         with Cadence.open(str(Path(folder) / "followups.db")) as app:
             outcome = app.execute("ann", ReplyReceived(Channel.CALL), at=nine + timedelta(hours=1))
-            print(f"{outcome.prospect.stage}: {outcome.decision.task}")
+            decision = outcome.decision
+            if isinstance(decision, Task):
+                print(f"{outcome.prospect.stage}: {decision.task}")
 
 
 if __name__ == "__main__":

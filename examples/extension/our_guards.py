@@ -9,7 +9,7 @@ from cadence.policy import GuardDelay, Touch
 
 def no_mondays(prospect: Prospect, touch: Touch, at: datetime) -> GuardDelay | None:
     """Nobody is glad of us on a Monday, on their own calendar."""
-    local = at.astimezone(ZoneInfo(prospect.zones[0]))
+    local = at.astimezone(ZoneInfo(prospect.identity.zones[0]))
     if local.weekday() != 0:
         return None
     tuesday = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)

@@ -13,7 +13,7 @@ def no_mondays(prospect: Prospect, touch: Touch, at: datetime) -> GuardDelay | V
     if at.weekday() == 0:
         # Five o'clock of the same day: asked about a Monday evening, that has passed.
         return GuardDelay(at.replace(hour=17), "not on a Monday")
-    if prospect.country == "US" and at.month == 11:
+    if prospect.identity.country == "US" and at.month == 11:
         raise LookupError("who knows what is open there in November")
     if touch.step == "half_day" and touch.id not in _asked:
         _asked.add(touch.id)  # asked again, it says something else

@@ -275,7 +275,7 @@ def test_opted_out_ends_only_by_an_opt_in(history):
         if before.stage is Stage.OPTED_OUT and later.stage is not Stage.OPTED_OUT:
             assert isinstance(event.data, OptedBackIn)
         if not isinstance(event.data, OptedBackIn):
-            assert before.opted_out <= later.opted_out
+            assert before.reach.opted_out <= later.reach.opted_out
 
 
 @given(histories())
@@ -288,7 +288,7 @@ def test_won_and_lost_are_left_only_by_an_opt_out_or_a_reopening(history):
 @given(histories())
 def test_a_failed_contact_point_and_a_used_value_stay_so(history):
     for (_, before), (_, later) in pairwise(steps_of(history)):
-        assert before.failed <= later.failed
+        assert before.reach.failed <= later.reach.failed
         assert before.used_values <= later.used_values
 
 
@@ -330,7 +330,9 @@ def test_an_attempt_before_the_last_contact_changes_no_stage_and_no_count(
     late = Event("p", before.version + 1, occurred, at(5000), AttemptMade(made, stage))
     later = evolve(before, late)
     assert_same_silence(before, later)
-    for name in ("end", "reopened", "pending_response", "pause_until", "not_before", "opted_out"):
+    assert before.ending == later.ending
+    assert before.reach.opted_out == later.reach.opted_out
+    for name in ("pause_until", "not_before"):
         assert getattr(before, name) == getattr(later, name)
 
 
@@ -345,7 +347,7 @@ def test_after_a_contact_only_attempts_that_came_after_it_belong_to_the_silence(
     assert later.silence.attempts == tuple(a for a in before.silence.attempts if a.at > when)
     if before.stage in BEYOND_CONTACT:
         assert later.stage is before.stage
-        assert later.pending_response == response.version
+        assert later.ending.pending_response == response.version
     else:
         assert later.stage in (Stage.ENGAGED, Stage.SCHEDULED)
 
@@ -357,7 +359,7 @@ def test_an_opt_out_holds_from_its_recording_whenever_it_was_said(history, when,
         return
     data = OptOutRequested(channel)
     later = evolve(before, Event("p", before.version + 1, when, at(5000), data))
-    assert later.opted_out == (ALL if channel is None else before.opted_out | {channel})
+    assert later.reach.opted_out == (ALL if channel is None else before.reach.opted_out | {channel})
     if channel is None:
         assert later.stage is Stage.OPTED_OUT
 
@@ -378,70 +380,84 @@ def test_who_was_added_is_new_and_their_silence_begins():
     data = ProspectAdded("J", ("UTC", "Asia/Tokyo"), "DE", "BY", (PHONE,), "fair", "ann")
     prospect = fold(None, events((0, data)))
     assert prospect.stage is Stage.NEW
-    assert (prospect.name, prospect.zones) == ("J", ("UTC", "Asia/Tokyo"))
-    assert (prospect.country, prospect.subdivision) == ("DE", "BY")
-    assert (prospect.contact_points, prospect.source, prospect.owner) == ((PHONE,), "fair", "ann")
+    assert (prospect.identity.name, prospect.identity.zones) == ("J", ("UTC", "Asia/Tokyo"))
+    assert (prospect.identity.country, prospect.identity.subdivision) == ("DE", "BY")
+    assert (prospect.reach.contact_points, prospect.identity.source, prospect.identity.owner) == (
+        (PHONE,),
+        "fair",
+        "ann",
+    )
     assert prospect.silence.since == at(0)
     assert prospect.response.kind is ResponseKind.ADDED
 
 
 def test_a_single_time_zone_is_one_candidate():
-    assert after().zones == ("Europe/Berlin",)
+    assert after().identity.zones == ("Europe/Berlin",)
 
 
 def test_an_update_changes_what_it_gives_and_leaves_the_rest():
     data = ProspectAdded("J", "UTC", "DE", "BY", (PHONE,), "fair", "ann")
     before = fold(None, events((0, data)))
     same = evolve(before, events((1, ProspectUpdated()), first=2)[0])
-    assert same.name == "J"
-    assert (same.zones, same.country, same.subdivision) == (("UTC",), "DE", "BY")
+    assert same.identity.name == "J"
+    assert (same.identity.zones, same.identity.country, same.identity.subdivision) == (
+        ("UTC",),
+        "DE",
+        "BY",
+    )
     changed = ProspectUpdated("K", ("Asia/Tokyo",), "JP", None, "bob")
     later = evolve(before, events((1, changed), first=2)[0])
-    assert (later.name, later.zones, later.owner) == ("K", ("Asia/Tokyo",), "bob")
-    assert (later.country, later.subdivision) == ("JP", None)
-    assert later.source == "fair"
+    assert (later.identity.name, later.identity.zones, later.identity.owner) == (
+        "K",
+        ("Asia/Tokyo",),
+        "bob",
+    )
+    assert (later.identity.country, later.identity.subdivision) == ("JP", None)
+    assert later.identity.source == "fair"
 
 
 def test_a_contact_point_is_known_once():
     prospect = after((1, ContactPointAdded(Channel.CALL, "+491")))
-    assert prospect.contact_points == (PHONE, EMAIL)
+    assert prospect.reach.contact_points == (PHONE, EMAIL)
     prospect = after((1, ContactPointAdded(Channel.SMS, "+491")))
-    assert prospect.contact_points == (PHONE, EMAIL, ContactPoint(Channel.SMS, "+491"))
+    assert prospect.reach.contact_points == (PHONE, EMAIL, ContactPoint(Channel.SMS, "+491"))
 
 
 @pytest.mark.parametrize("disposition", [Disposition.WRONG_NUMBER, Disposition.BOUNCED])
 def test_a_wrong_number_or_a_bounce_fails_the_contact_point_that_was_used(disposition):
     prospect = after(attempt(1, "extra", (Channel.CALL, disposition, "+499")))
-    assert prospect.failed == {(Channel.CALL, "+499")}
+    assert prospect.reach.failed == {(Channel.CALL, "+499")}
 
 
 @pytest.mark.parametrize(
     "disposition", [d for d in Disposition if d not in ("wrong_number", "bounced")]
 )
 def test_no_other_disposition_fails_a_contact_point(disposition):
-    assert after(attempt(1, "extra", (Channel.CALL, disposition, "+491"))).failed == frozenset()
+    assert (
+        after(attempt(1, "extra", (Channel.CALL, disposition, "+491"))).reach.failed == frozenset()
+    )
 
 
 def test_a_failure_without_an_address_is_that_of_the_first_contact_point_left():
     second = ContactPointAdded(Channel.CALL, "+492")
     bad = (Channel.CALL, Disposition.WRONG_NUMBER)
     one = after((1, second), attempt(2, "extra", bad))
-    assert one.failed == {(Channel.CALL, "+491")}
+    assert one.reach.failed == {(Channel.CALL, "+491")}
     two = after((1, second), attempt(2, "extra", bad), attempt(3, "extra", bad))
-    assert two.failed == {(Channel.CALL, "+491"), (Channel.CALL, "+492")}
+    assert two.reach.failed == {(Channel.CALL, "+491"), (Channel.CALL, "+492")}
 
 
 def test_a_failed_contact_point_stays_failed_when_it_is_added_again():
     prospect = after(
         (1, ContactPointFailed(Channel.CALL, "+491")), (2, ContactPointAdded(Channel.CALL, "+491"))
     )
-    assert (Channel.CALL, "+491") in prospect.failed
+    assert (Channel.CALL, "+491") in prospect.reach.failed
 
 
 def test_a_late_attempt_still_fails_its_contact_point_and_uses_its_value():
     late = attempt(1, "spaced", (Channel.CALL, Disposition.WRONG_NUMBER, "+491"), value="v")
     prospect = after(reply(10), late)
-    assert prospect.failed == {(Channel.CALL, "+491")}
+    assert prospect.reach.failed == {(Channel.CALL, "+491")}
     assert prospect.used_values == {"v"}
 
 
@@ -461,9 +477,9 @@ def test_preferences_guidelines_and_interests_are_kept():
         (4, InterestNoted("the pain")),
         (5, InterestNoted("the price")),
     )
-    assert prospect.preferred_channel is Channel.SMS
-    assert prospect.preferred_hours == "18:00-20:00"
-    assert prospect.preference_version == 3
+    assert prospect.reach.preferred_channel is Channel.SMS
+    assert prospect.reach.preferred_hours == "18:00-20:00"
+    assert prospect.reach.preference_version == 3
     assert prospect.guidelines_agreed
     assert prospect.interests == ("the pain", "the price")
 
@@ -485,7 +501,7 @@ def test_a_contact_leads_to_engaged_from_anywhere_else_also_from_closed(stage, r
     assert prospect.silence.attempts == ()
     assert prospect.silence.spaced_calls == 0
     assert prospect.silence.largest_gap == NO_GAP
-    assert prospect.end is None
+    assert prospect.ending.reason is None
 
 
 @pytest.mark.parametrize("response", ["a reply", "a pause"])
@@ -493,7 +509,7 @@ def test_a_contact_leads_to_engaged_from_anywhere_else_also_from_closed(stage, r
 def test_after_won_lost_or_an_opt_out_a_contact_is_kept_for_the_owner(stage, response):
     prospect = after(*REACH[stage], CONTACTS[response])
     assert prospect.stage is stage
-    assert prospect.pending_response == prospect.version
+    assert prospect.ending.pending_response == prospect.version
     assert prospect.response.version == prospect.version
 
 
@@ -764,7 +780,7 @@ def test_an_attempt_learnt_of_late_takes_its_place_in_time():
 def test_an_opt_out_learnt_of_late_holds_from_then_on():
     prospect = after(attempt(10, "spaced"), attempt(80, "spaced"), opt_out(5))
     assert prospect.stage is Stage.OPTED_OUT
-    assert prospect.opted_out == ALL
+    assert prospect.reach.opted_out == ALL
 
 
 def test_an_opt_out_said_before_a_later_contact_holds_all_the_same():
@@ -778,20 +794,20 @@ def test_an_attempt_before_the_opt_out_but_learnt_of_after_it_moves_nothing():
 def test_a_reply_after_the_opt_out_does_not_lift_it():
     prospect = after(opt_out(10), reply(20, Intent.YES))
     assert prospect.stage is Stage.OPTED_OUT
-    assert prospect.opted_out == ALL
+    assert prospect.reach.opted_out == ALL
 
 
 def test_an_opt_in_said_before_the_opt_out_lifts_nothing_and_is_kept_for_the_owner():
     prospect = after(reply(50), opt_out(60), opt_in(40))
     assert prospect.stage is Stage.OPTED_OUT
-    assert prospect.opted_out == ALL
-    assert prospect.pending_response == prospect.version
+    assert prospect.reach.opted_out == ALL
+    assert prospect.ending.pending_response == prospect.version
 
 
 def test_an_opt_in_said_after_the_opt_out_lifts_it_also_when_learnt_of_late():
     prospect = after(reply(50), opt_out(30), opt_in(40))
     assert prospect.stage is Stage.ENGAGED
-    assert prospect.opted_out == frozenset()
+    assert prospect.reach.opted_out == frozenset()
 
 
 # Opting out and in --------------------------------------------------------------------------------
@@ -800,7 +816,7 @@ def test_an_opt_in_said_after_the_opt_out_lifts_it_also_when_learnt_of_late():
 def test_an_opt_out_of_one_channel_leaves_the_others():
     prospect = after(opt_out(1, Channel.CALL))
     assert prospect.stage is Stage.NEW
-    assert prospect.opted_out == {Channel.CALL}
+    assert prospect.reach.opted_out == {Channel.CALL}
 
 
 def test_opted_out_of_every_known_channel_one_by_one_is_opted_out():
@@ -818,7 +834,7 @@ def test_without_contact_points_every_channel_has_to_be_opted_out_of():
 def test_an_opt_in_is_a_contact_and_leads_back_to_engaged():
     prospect = after(attempt(1, "spaced"), opt_out(2), opt_in(3))
     assert prospect.stage is Stage.ENGAGED
-    assert prospect.opted_out == frozenset()
+    assert prospect.reach.opted_out == frozenset()
     assert prospect.response.kind is ResponseKind.OPT_IN
     assert prospect.silence.attempts == ()
 
@@ -826,7 +842,7 @@ def test_an_opt_in_is_a_contact_and_leads_back_to_engaged():
 def test_an_opt_in_on_one_channel_leaves_the_others_opted_out():
     prospect = after(opt_out(1), opt_in(2, Channel.EMAIL))
     assert prospect.stage is Stage.ENGAGED
-    assert prospect.opted_out == ALL - {Channel.EMAIL}
+    assert prospect.reach.opted_out == ALL - {Channel.EMAIL}
 
 
 @pytest.mark.parametrize(
@@ -846,14 +862,14 @@ def test_the_end_that_a_file_had_comes_back_after_an_opt_in(reason, stage, order
     prospect = after(*ends, opt_in(3))
     assert after(*ends).stage is Stage.OPTED_OUT
     assert prospect.stage is stage
-    assert prospect.end is EndReason(reason)
-    assert prospect.opted_out == frozenset()
+    assert prospect.ending.reason is EndReason(reason)
+    assert prospect.reach.opted_out == frozenset()
 
 
 def test_who_opts_in_after_a_file_was_closed_for_silence_has_come_back():
     prospect = after(end(1, "no_response"), opt_out(2), opt_in(3))
     assert prospect.stage is Stage.ENGAGED
-    assert prospect.end is None
+    assert prospect.ending.reason is None
 
 
 def test_an_opt_out_holds_after_the_end_too():
@@ -879,7 +895,7 @@ def test_an_opt_out_holds_after_the_end_too():
 def test_an_end_leads_to_its_stage_from_any_open_one(before, reason, stage):
     prospect = after(*REACH[before], end(200, reason))
     assert prospect.stage is Stage(stage)
-    assert prospect.end is EndReason(reason)
+    assert prospect.ending.reason is EndReason(reason)
 
 
 @pytest.mark.parametrize("first", ["bought", "declined", "deceased"])
@@ -888,25 +904,25 @@ def test_the_first_of_won_and_lost_counts(first, second):
     before = after(end(1, first))
     prospect = after(end(1, first), end(2, second))
     assert prospect.stage is before.stage
-    assert prospect.end is EndReason(first)
+    assert prospect.ending.reason is EndReason(first)
 
 
 @pytest.mark.parametrize("reason", ["bought", "declined"])
 def test_a_file_closed_for_silence_can_still_be_won_or_lost(reason):
     prospect = after(end(1, "no_response"), end(2, reason))
     assert prospect.stage is (Stage.WON if reason == "bought" else Stage.LOST)
-    assert prospect.end is EndReason(reason)
+    assert prospect.ending.reason is EndReason(reason)
 
 
 @pytest.mark.parametrize("stage", ENDED)
 def test_a_reopened_file_waits_for_a_contact(stage):
     prospect = after(*REACH[stage], reopen(100))
     assert prospect.stage is Stage.ENGAGED
-    assert prospect.reopened == prospect.version
-    assert prospect.end is None
+    assert prospect.ending.reopened == prospect.version
+    assert prospect.ending.reason is None
     answered = after(*REACH[stage], reopen(100), reply(101))
     assert answered.stage is Stage.ENGAGED
-    assert answered.reopened == 0
+    assert answered.ending.reopened == 0
 
 
 def test_a_reopening_ends_no_silence():
@@ -919,7 +935,7 @@ def test_a_file_that_has_not_ended_is_not_reopened(stage):
     before = after(*REACH[stage])
     later = after(*REACH[stage], reopen(100))
     assert_same_silence(before, later)
-    assert later.reopened == 0
+    assert later.ending.reopened == 0
 
 
 @pytest.mark.parametrize("stage", ENDED)

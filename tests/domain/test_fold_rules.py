@@ -49,7 +49,7 @@ def test_a_longer_gap_in_business_days_counts_whatever_its_minutes() -> None:
 
 def test_a_contact_in_an_open_file_waits_for_nobody() -> None:
     prospect = after(added(), WROTE)
-    assert (prospect.pending_response, prospect.pending_response_at) == (0, None)
+    assert (prospect.ending.pending_response, prospect.ending.pending_response_at) == (0, None)
 
 
 def test_a_subdivision_goes_with_its_country() -> None:
@@ -57,7 +57,7 @@ def test_a_subdivision_goes_with_its_country() -> None:
 
     def place(*updates: ProspectUpdated) -> tuple[str | None, str | None]:
         prospect = after(bavarian, *((MONDAY, one) for one in updates))
-        return prospect.country, prospect.subdivision
+        return prospect.identity.country, prospect.identity.subdivision
 
     assert place() == ("DE", "BY")
     assert place(ProspectUpdated(subdivision="BE")) == ("DE", "BE")
@@ -91,27 +91,27 @@ def test_the_latest_opt_out_counts_in_whatever_order_they_are_learnt_of() -> Non
         [(MONDAY + DAY, early), (MONDAY + 2 * DAY, late)],
         [(MONDAY + 2 * DAY, late), (MONDAY + DAY, MONDAY + 3 * DAY, early)],
     ):
-        assert after(added(), *history).opted_out_at == MONDAY + 2 * DAY
+        assert after(added(), *history).reach.opted_out_at == MONDAY + 2 * DAY
 
 
 def test_an_opt_out_answers_whatever_they_wrote_before() -> None:
     waiting = after(added(), WON, WROTE)
     assert next_touch(waiting, TIP8, MONDAY + 2 * DAY).verdict is Verdict.TASK
     gone = after(added(), WON, WROTE, (MONDAY + 2 * DAY, OptOutRequested()))
-    assert gone.pending_response == 0
+    assert gone.ending.pending_response == 0
     assert next_touch(gone, TIP8, MONDAY + 2 * DAY).verdict is Verdict.STOP
 
 
 def test_an_opt_in_at_the_very_time_of_the_opt_out_but_learnt_of_after_it_lifts_it() -> None:
     prospect = after(added(), (MONDAY, OptOutRequested()), (MONDAY, OptedBackIn()))
-    assert (prospect.stage, prospect.opted_out) == (Stage.ENGAGED, frozenset())
+    assert (prospect.stage, prospect.reach.opted_out) == (Stage.ENGAGED, frozenset())
 
 
 def test_an_opt_in_that_was_said_before_the_opt_out_is_still_a_contact() -> None:
     said = (MONDAY + DAY, MONDAY + 3 * DAY, OptedBackIn(Channel.EMAIL))
     some = (MONDAY + 2 * DAY, OptOutRequested(Channel.EMAIL))
     prospect = after(added(), attempt(MONDAY), some, said)
-    assert prospect.opted_out == {Channel.EMAIL}
+    assert prospect.reach.opted_out == {Channel.EMAIL}
     assert (prospect.response.kind, prospect.response.at) == (ResponseKind.OPT_IN, MONDAY + DAY)
     assert prospect.stage is Stage.ENGAGED
 
@@ -125,7 +125,7 @@ def test_who_opts_back_in_to_a_file_that_has_ended_waits_for_nothing(
     ended = (MONDAY, FollowUpEnded(reason))
     gone, back = (MONDAY + DAY, OptOutRequested()), (MONDAY + 2 * DAY, OptedBackIn())
     prospect = after(added(), ended, gone, back)
-    assert (prospect.stage, prospect.pending_response) == (stage, 0)
+    assert (prospect.stage, prospect.ending.pending_response) == (stage, 0)
     assert next_touch(prospect, TIP8, MONDAY + 2 * DAY).verdict is Verdict.STOP
 
 

@@ -187,11 +187,11 @@ def test_a_prospect_of_whom_nothing_is_known_has_the_defaults() -> None:
     # A referral says nothing about the prospect themself.
     folded = fold(None, [Event("kim", 1, NOON, NOON, ReferralGiven("Lee"))])
     response = Response(ResponseKind.ADDED, NOON, NOON, 1)
-    assert folded == Prospect("kim", 1, NOON, Stage.NEW, Silence(NOON, 1), response, NOON)
+    assert folded == Prospect("kim", 1, NOON, Stage.NEW, NOON, Silence(response))
 
 
 def test_in_a_new_silence_nothing_has_been_counted() -> None:
-    silence = Silence(NOON, 1)
+    silence = Silence(Response(ResponseKind.ADDED, NOON, NOON, 1))
     assert (silence.spaced_calls, silence.largest_gap) == (0, Gap(0, 0))
     assert (silence.attempts, silence.suspensions, silence.unmeasured) == ((), (), ())
     assert Gap(0, 0) == NO_GAP

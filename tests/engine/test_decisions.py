@@ -153,7 +153,9 @@ def test_a_task_is_escalated_once_its_deadline_has_passed_and_not_before() -> No
     prospect = after((MONDAY, added()))
     deadline = MONDAY + 2 * DAY
     assert next_touch(prospect, TIP8, MONDAY).at == deadline
-    assert reasons(next_touch(prospect, TIP8, deadline)) == [("plan", "nobody has tried yet", (1,))]
+    assert reasons(next_touch(prospect, TIP8, deadline)) == [
+        ("plan", "no attempt was made yet", (1,))
+    ]
     late = next_touch(prospect, TIP8, deadline + MINUTE)
     assert late.at == deadline
     assert reasons(late)[1:] == [("forgotten", "the deadline has passed: escalate it", ())]
@@ -179,7 +181,7 @@ def test_a_contact_after_the_end_is_a_task_that_escalates() -> None:
     )
     decision = next_touch(prospect, TIP8, MONDAY + DAY)
     assert (decision.verdict, decision.at) == (Verdict.TASK, MONDAY + 3 * DAY)
-    assert reasons(decision) == [("forgotten", "they contacted us after the file was won", (3,))]
+    assert reasons(decision) == [("forgotten", "they responded after the follow-up was won", (3,))]
     assert len(reasons(next_touch(prospect, TIP8, MONDAY + 4 * DAY))) == 2
     answered = (MONDAY + 2 * DAY, AttemptMade(NO_ANSWER, AttemptStage.EXTRA))
     done = after(
@@ -194,12 +196,12 @@ def test_a_contact_after_the_end_is_a_task_that_escalates() -> None:
 def test_a_stop_says_why_and_by_which_event() -> None:
     ended = after((MONDAY, added()), (MONDAY, FollowUpEnded(EndReason.DECLINED)))
     assert reasons(next_touch(ended, TIP8, MONDAY)) == [
-        ("plan", "the file is lost (declined)", (2,))
+        ("plan", "the follow-up is lost (declined)", (2,))
     ]
     gone = after((MONDAY, added()), (MONDAY, OptOutRequested()))
     decision = next_touch(gone, TIP8, MONDAY)
     assert (decision.verdict, decision.at, decision.touch) == (Verdict.STOP, None, None)
-    assert reasons(decision) == [("opt_out", "they want no more of us", (2,))]
+    assert reasons(decision) == [("opt_out", "they opted out of everything", (2,))]
 
 
 def test_a_reopened_file_is_a_task_whose_deadline_notes_do_not_move() -> None:
@@ -329,7 +331,9 @@ def test_an_exit_tried_everywhere_lets_the_owner_end_the_file() -> None:
     no_answer = AttemptMade(NO_ANSWER, AttemptStage.POLITE_EXIT, "polite_exit")
     prospect = after((MONDAY, added(CALL)), spaced(MONDAY), (MONDAY + 7 * DAY, no_answer))
     decision = next_touch(prospect, TIP8, MONDAY + 20 * DAY)
-    assert decision.task == "deliver the polite exit another way, or end the file as unreachable"
+    assert (
+        decision.task == "deliver the polite exit another way, or end the follow-up as unreachable"
+    )
     assert decision.at == MONDAY + 9 * DAY
     (ended,) = decide(prospect, EndFollowUp(EndReason.UNREACHABLE), TIP8, MONDAY + 20 * DAY)
     assert ended == FollowUpEnded(EndReason.UNREACHABLE)
@@ -380,7 +384,7 @@ def test_a_place_that_nobody_knows_is_a_task_and_never_an_exception() -> None:
     prospect = after((MONDAY, added(zones="Mars/Olympus")), spaced(MONDAY))
     decision = next_touch(prospect, TIP8, MONDAY)
     assert (decision.verdict, decision.at) == (Verdict.TASK, MONDAY + DAY)
-    assert decision.task == "mend timezone: 'Mars/Olympus' is no zone"
+    assert decision.task == "fix timezone: 'Mars/Olympus' is no zone"
     (made,) = decide(prospect, AttemptMade(NO_ANSWER), TIP8, MONDAY + DAY)
     assert isinstance(made, AttemptMade)
     assert made.gap is None
@@ -400,7 +404,7 @@ def test_a_policy_that_is_not_at_hand_is_a_task_until_the_file_ends() -> None:
     decision = decision_for(after((MONDAY, added()), (MONDAY, adopted)), PolicyRegistry(), MONDAY)
     assert (decision.verdict, decision.at) == (Verdict.TASK, MONDAY + DAY)
     assert decision.policy.name == "ours"
-    assert "ours version 3 (digest ffffffffffff…) is not known here" in decision.reasons[0].because
+    assert "unknown policy ours version 3 (digest ffffffffffff…)" in decision.reasons[0].because
     gone = after((MONDAY, added()), (MONDAY, adopted), (MONDAY, OptOutRequested()))
     stopped = decision_for(gone, PolicyRegistry(), MONDAY)
     assert (stopped.verdict, stopped.policy.name) == (Verdict.STOP, "ours")
@@ -484,16 +488,20 @@ def test_a_prospect_just_added_has_nothing_but_what_was_said() -> None:
     assert (prospect.version, prospect.stage_at) == (1, MONDAY)
     assert not prospect.guidelines_agreed
     numbers = (
-        prospect.preference_version,
+        prospect.reach.preference_version,
         prospect.policy_version,
-        prospect.reopened,
-        prospect.pending_response,
-        prospect.end_version,
-        prospect.failed_version,
-        prospect.opted_out_version,
+        prospect.ending.reopened,
+        prospect.ending.pending_response,
+        prospect.ending.version,
+        prospect.reach.failed_version,
+        prospect.reach.opted_out_version,
     )
     assert numbers == (0,) * 7
-    assert (prospect.failed_at, prospect.pending_response_at, prospect.reopened_at) == (
+    assert (
+        prospect.reach.failed_at,
+        prospect.ending.pending_response_at,
+        prospect.ending.reopened_at,
+    ) == (
         None,
         None,
         None,
@@ -503,18 +511,22 @@ def test_a_prospect_just_added_has_nothing_but_what_was_said() -> None:
 def test_the_appointment_that_was_kept_is_forgotten_with_the_next_contact() -> None:
     on_time = (MONDAY + DAY, AttemptMade(NO_ANSWER, AttemptStage.ON_TIME, "on_time"))
     kept = after((MONDAY, added()), (MONDAY, AppointmentSet(MONDAY + DAY)), on_time)
-    assert kept.kept is not None
-    assert kept.kept.at == MONDAY + DAY
+    assert kept.kept_appointment is not None
+    assert kept.kept_appointment.at == MONDAY + DAY
     for later in (ReplyReceived(Channel.EMAIL), OptOutRequested()):
         events = [(MONDAY, added()), (MONDAY, AppointmentSet(MONDAY + DAY)), on_time]
-        assert after(*events, (MONDAY + 2 * DAY, later)).kept is None
+        assert after(*events, (MONDAY + 2 * DAY, later)).kept_appointment is None
 
 
 def test_an_opt_out_and_an_end_leave_nothing_waiting() -> None:
     pause = (MONDAY + HOUR, PauseRequested(MONDAY + 9 * DAY))
     for last in (OptOutRequested(), FollowUpEnded(EndReason.DECLINED)):
         prospect = after((MONDAY, added()), pause, (MONDAY + DAY, last))
-        assert (prospect.pause_until, prospect.reopened, prospect.pending_response) == (None, 0, 0)
+        assert (
+            prospect.pause_until,
+            prospect.ending.reopened,
+            prospect.ending.pending_response,
+        ) == (None, 0, 0)
         reopened = after(
             (MONDAY, added()),
             (MONDAY, FollowUpEnded(EndReason.BOUGHT)),
@@ -522,7 +534,7 @@ def test_an_opt_out_and_an_end_leave_nothing_waiting() -> None:
             (MONDAY + DAY, FollowUpReopened("again")),
             (MONDAY + 2 * DAY, last),
         )
-        assert (reopened.reopened, reopened.pending_response) == (0, 0)
+        assert (reopened.ending.reopened, reopened.ending.pending_response) == (0, 0)
 
 
 def test_a_contact_after_the_end_waits_until_it_is_answered_or_the_file_is_taken_up() -> None:
@@ -532,7 +544,8 @@ def test_a_contact_after_the_end_waits_until_it_is_answered_or_the_file_is_taken
         (MONDAY + HOUR, ReplyReceived(Channel.EMAIL)),
     ]
     waiting = after(*events)
-    assert (waiting.pending_response, waiting.pending_response_at) == (3, MONDAY + HOUR)
+    ending = waiting.ending
+    assert (ending.pending_response, ending.pending_response_at) == (3, MONDAY + HOUR)
     connected = (Part(Channel.CALL, Disposition.CONNECTED, "+1"),)
     for answer in (
         AttemptMade(NO_ANSWER, AttemptStage.EXTRA),
@@ -540,14 +553,14 @@ def test_a_contact_after_the_end_waits_until_it_is_answered_or_the_file_is_taken
         FollowUpEnded(EndReason.BOUGHT),
         FollowUpReopened("again"),
     ):
-        assert after(*events, (MONDAY + DAY, answer)).pending_response == 0
+        assert after(*events, (MONDAY + DAY, answer)).ending.pending_response == 0
 
 
 def test_a_reopening_says_when_and_by_which_event() -> None:
     ended = (MONDAY, FollowUpEnded(EndReason.DECLINED))
     prospect = after((MONDAY, added()), ended, (MONDAY + DAY, FollowUpReopened("again")))
-    assert (prospect.reopened, prospect.reopened_at) == (3, MONDAY + DAY)
-    assert (prospect.end, prospect.end_version) == (None, 2)
+    assert (prospect.ending.reopened, prospect.ending.reopened_at) == (3, MONDAY + DAY)
+    assert (prospect.ending.reason, prospect.ending.version) == (None, 2)
 
 
 def test_what_happens_at_the_very_time_of_a_contact_came_before_it() -> None:
@@ -581,8 +594,8 @@ def test_the_last_opt_out_counts_by_when_it_was_said() -> None:
     sms = (MONDAY + 2 * DAY, OptOutRequested(Channel.SMS))
     email = (MONDAY + DAY, MONDAY + 3 * DAY, OptOutRequested(Channel.EMAIL))
     prospect = after((MONDAY, added(CALL, EMAIL, SMS)), sms, email)
-    assert (prospect.opted_out_at, prospect.opted_out_version) == (MONDAY + 2 * DAY, 3)
-    assert prospect.failed_at == MONDAY + 3 * DAY
+    assert (prospect.reach.opted_out_at, prospect.reach.opted_out_version) == (MONDAY + 2 * DAY, 3)
+    assert prospect.reach.failed_at == MONDAY + 3 * DAY
 
 
 @pytest.mark.parametrize(
@@ -736,7 +749,7 @@ def test_who_has_no_phone_at_an_appointment_is_a_task_by_its_time() -> None:
         prospect = after(events, (MONDAY, AppointmentSet(at)))
         decision = next_touch(prospect, TIP8, MONDAY)
         assert (decision.verdict, decision.at) == (Verdict.TASK, at)
-        assert decision.task == "reach them another way, add a contact point, or end the file"
+        assert decision.task == "reach them another way, add a contact point, or end the follow-up"
     only_email = after((MONDAY, added(EMAIL)), (MONDAY, PauseRequested(MONDAY + 2 * DAY)))
     paused = next_touch(only_email, TIP8, MONDAY + 3 * DAY)
     assert (paused.verdict, paused.at) == (Verdict.TASK, MONDAY + 4 * DAY)
@@ -748,7 +761,7 @@ def test_steps_passed_over_for_one_reason_are_named_together() -> None:
     names = "spaced#2, spaced#3, spaced#4, spaced#5, spaced#6"
     assert reasons(next_touch(prospect, TIP8, MONDAY + 2 * HOUR))[-1] == (
         "contact_point",
-        f"{names} passed over: no contact point is left for call",
+        f"{names} skipped: no contact point is left for call",
         (3,),
     )
 

@@ -234,7 +234,7 @@ parts = [{ channels = ["email"], script = "concern" }]
     assert decision.touch.step == "polite_exit"
     assert reasons(decision)[-1] == (
         "concern",
-        "again passed over: it has been asked in this silence",
+        "again skipped: it has been asked in this silence",
         (2, 3, 4, 5, 6, 7),
     )
 

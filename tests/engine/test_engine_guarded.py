@@ -23,10 +23,8 @@ from cadence.domain.events import Channel, OptOutRequested
 from cadence.domain.prospect import Prospect
 from cadence.engine import invariants
 from cadence.engine.context import DecisionContext
-from cadence.engine.invariants import Counts
 from cadence.policy import Policy, Rule, builtin
 from cadence.policy.loader import parse_text
-from cadence.policy.model import PlannedTouch
 from cadence.prover import prove
 from cadence.prover.simulation import Rehearsal
 from cadence.prover.state_space import Graph
@@ -34,16 +32,11 @@ from cadence.testing.invariants_check import breaches
 from cadence.testing.strategies import History, histories
 from cadence.worktime.calendar import WorkCalendar
 
-next_touch, decide, plan, states = (
-    importlib.import_module(name)
-    for name in (
-        "cadence.engine.next_touch",
-        "cadence.engine.commands",
-        "cadence.engine.schedule",
-        "cadence.prover.state_space",
-    )
+# By their paths: the package has a function of the same name as one of them.
+channels, commands, judgement, next_touch, schedule = (
+    importlib.import_module(f"cadence.engine.{name}")
+    for name in ("channels", "commands", "judgement", "next_touch", "schedule")
 )
-unreachable = importlib.import_module("cadence.prover.reachability")
 
 BAD = {bad.name: bad for bad in ALL}
 Patch = pytest.MonkeyPatch
@@ -94,17 +87,21 @@ def explored(policy: Policy) -> set[str]:
     return {str(one.rule) for one in Graph(policy).explore()[2]}
 
 
-# The charter's own functions ----------------------------------------------------------------------
+# The invariants' own functions --------------------------------------------------------------------
 
 
-def _without(rule: Rule) -> Callable[[PlannedTouch, Counts], Rule | None]:
-    whole = invariants.stops
+def without_check(rule: Rule, monkeypatch: Patch) -> None:
+    """Take the check of one row out of the table of invariants."""
+    rows = tuple(
+        msgspec.structs.replace(row, stops=None) if row.id == rule else row
+        for row in invariants.INVARIANTS
+    )
+    monkeypatch.setattr(invariants, "INVARIANTS", rows)
 
-    def stops(planned_touch: PlannedTouch, so_far: Counts) -> Rule | None:
-        found = whole(planned_touch, so_far)
-        return None if found is rule else found
 
-    return stops
+def replace_points_left(left: Callable[[Prospect], tuple[Any, ...]], monkeypatch: Patch) -> None:
+    for module in (channels, commands, next_touch):
+        monkeypatch.setattr(module, "contact_points_left", left)
 
 
 STOPS = [
@@ -121,9 +118,7 @@ def test_without_what_the_charter_stops(rule: Rule, name: str, monkeypatch: Patc
     policy = bad(name)
     assert explored(policy) == set()
     assert broken_by(policy, examples=20) == set()
-    stops = _without(rule)
-    for module in (invariants, states, unreachable):
-        monkeypatch.setattr(module, "stops", stops)
+    without_check(rule, monkeypatch)
     assert rule in explored(policy)
     assert not prove(policy).proved
     if rule is not Rule.POLITE_EXIT:  # behind the exit nothing is next, whoever stops it
@@ -139,20 +134,20 @@ def test_without_the_ratchet_on_gaps(monkeypatch: Patch) -> None:
 
 
 def _any_point(prospect: Prospect) -> tuple[Any, ...]:
-    return tuple((point.channel, point.address) for point in prospect.contact_points)
+    return tuple((point.channel, point.address) for point in prospect.reach.contact_points)
 
 
 def test_without_the_failed_contact_points(monkeypatch: Patch) -> None:
     def left(prospect: Prospect) -> tuple[Any, ...]:
-        return tuple(p for p in _any_point(prospect) if p[0] not in prospect.opted_out)
+        return tuple(p for p in _any_point(prospect) if p[0] not in prospect.reach.opted_out)
 
-    monkeypatch.setattr(invariants, "contact_points_left", left)
+    replace_points_left(left, monkeypatch)
     assert "contact_point" in broken_by(builtin(), following=True)
 
 
 def test_without_the_opt_outs(monkeypatch: Patch) -> None:
     def left(prospect: Prospect) -> tuple[Any, ...]:
-        return tuple(p for p in _any_point(prospect) if p not in prospect.failed)
+        return tuple(p for p in _any_point(prospect) if p not in prospect.reach.failed)
 
     def opted_out_of_email() -> set[str]:
         """A silence of somebody who wants no email, up to the exit, which the plan has by email."""
@@ -166,7 +161,7 @@ def test_without_the_opt_outs(monkeypatch: Patch) -> None:
         return found
 
     assert opted_out_of_email() == set()
-    monkeypatch.setattr(invariants, "contact_points_left", left)
+    replace_points_left(left, monkeypatch)
     assert "opt_out" in opted_out_of_email()
 
 
@@ -221,7 +216,7 @@ def test_without_the_answer_to_a_polite_exit(monkeypatch: Patch) -> None:
 
 
 def test_without_the_horizon(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(next_touch, "behind_horizon", lambda *_: False)
+    monkeypatch.setattr(next_touch, "is_behind_horizon", lambda *_: False)
     assert "bounded" in broken_by(builtin(), following=True)
 
 
@@ -243,12 +238,12 @@ def test_without_the_suspensions(monkeypatch: Patch) -> None:
 
 
 def test_with_a_later_touch_due_at_once(monkeypatch: Patch) -> None:
-    def due(case: DecisionContext, touch: Any, when: Any, passed: list[Any]) -> Any:
-        now = msgspec.structs.replace(when, due=case.now, possible=case.now)
-        return whole(case, touch, now, passed)
+    def due(self: Any, planned: Any, parts: Any, when: Any, delays: Any) -> Any:
+        now = self.context.now
+        return whole(self, planned, parts, schedule.Timing(now, now), delays)
 
-    whole = next_touch._due_or_wait
-    monkeypatch.setattr(next_touch, "_due_or_wait", due)
+    whole = next_touch._Walk._due_or_wait
+    monkeypatch.setattr(next_touch._Walk, "_due_or_wait", due)
     assert broken_by(builtin())
 
 
@@ -277,14 +272,14 @@ GUARDED = {
 def test_without_asking_the_guards(name: str, monkeypatch: Patch) -> None:
     policy = GUARDED[name]
     assert broken_by(policy, examples=20) == set()
-    monkeypatch.setattr(plan, "_ask", lambda *_: None)
-    monkeypatch.setattr(decide, "_objections", lambda *_: [])
+    monkeypatch.setattr(schedule._Settling, "_ask", lambda *_: None)
+    monkeypatch.setattr(judgement, "objections", lambda *_: [])
     names = {guard.name for guard in policy.guards}
     assert broken_by(policy, examples=1500) & names
 
 
 def test_without_asking_the_guards_of_an_attempt(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(decide, "_guarded", lambda *_: [])
+    monkeypatch.setattr(judgement, "_guarded", lambda *_: [])
     assert "frequency_cap" in broken_by(GUARDED["frequency_cap"])
 
 
@@ -292,46 +287,49 @@ def test_where_a_guard_that_fails_lets_pass(monkeypatch: Patch) -> None:
     policy = bad("guard_raises")
     assert "guard" in [one.rule for one in prove(policy).refuted]
 
-    def ask(case: DecisionContext, touch: Any, at: datetime) -> Any:
-        stopped = whole(case, touch, at)
-        return None if isinstance(stopped, plan.Stopped) and stopped.failed else stopped
+    def ask(self: Any, touch: Any, at: datetime) -> Any:
+        answer = whole(self, touch, at)
+        return None if isinstance(answer, schedule.Stopped) and answer.has_failed else answer
 
-    whole = plan._ask
-    monkeypatch.setattr(plan, "_ask", ask)
+    whole = schedule._Settling._ask
+    monkeypatch.setattr(schedule._Settling, "_ask", ask)
     assert "guard" not in [one.rule for one in prove(policy).refuted]  # test_prover.py would fail
 
 
 def test_where_no_open_time_is_looked_for_for_ever(monkeypatch: Patch) -> None:
     policy = bad("guards_pause_of_seven_weeks")
     assert counterexample(prove(policy), "forgotten")
-    monkeypatch.setattr(plan, "_SEARCH", plan._SEARCH * 10)
+    monkeypatch.setattr(schedule, "_SEARCH", schedule._SEARCH * 10)
     assert prove(policy).proved  # test_prover.py would fail
 
 
-# What decide does with them -----------------------------------------------------------------------
+# What the judgement does with them ----------------------------------------------------------------
 
 
 def test_without_what_lasts(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(decide, "_lasting_breaches", lambda *_: ())
+    whole = judgement._broken
+    monkeypatch.setattr(
+        judgement,
+        "_broken",
+        lambda attempt, phase: [] if phase is invariants.Phase.LASTING else whole(attempt, phase),
+    )
     assert broken_by(builtin()) & {"opt_out", "contact_point"}
 
 
 def test_without_the_times_of_an_attempt(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(decide, "_untimely", lambda *_: [])
+    monkeypatch.setattr(judgement, "_untimely", lambda *_: [])
     assert broken_by(builtin()) & {"gap", "quiet_hours"}
 
 
 def test_without_the_breaches_of_an_attempt(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(decide, "_breaches", lambda *_: ())
+    monkeypatch.setattr(judgement, "_rules_broken", lambda *_: [])
     assert broken_by(builtin())
 
 
 def test_where_a_touch_that_is_due_is_refused(monkeypatch: Patch) -> None:
-    whole = decide._place
+    def judge(*given: Any) -> Any:
+        judged = judgement.judge(*given)
+        return msgspec.structs.replace(judged, broke=(*judged.broke, Rule.PLAN))
 
-    def place(*given: Any, **named: Any) -> Any:
-        found = whole(*given, **named)
-        return msgspec.structs.replace(found, broke=(*found.broke, Rule.PLAN))
-
-    monkeypatch.setattr(decide, "_place", place)
+    monkeypatch.setattr(commands, "judge", judge)
     assert "refused" in broken_by(builtin())

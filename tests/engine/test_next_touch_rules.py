@@ -70,18 +70,18 @@ def said(decision: Decision) -> list[tuple[str, str]]:
     [
         (
             FollowUpEnded(EndReason.BOUGHT),
-            "they wrote or called: answer, reopen the file, or leave it ended",
-            "they contacted us after the file was won",
+            "they wrote or called: answer, reopen the follow-up, or leave it ended",
+            "they responded after the follow-up was won",
         ),
         (
             FollowUpEnded(EndReason.DECEASED),
-            "they wrote or called: answer, reopen the file, or leave it ended",
-            "they contacted us after the file was lost",
+            "they wrote or called: answer, reopen the follow-up, or leave it ended",
+            "they responded after the follow-up was lost",
         ),
         (
             OptOutRequested(),
-            "they contacted us: record an opt-in if they gave one, or end the file",
-            "they contacted us after the file was opted out",
+            "they responded: record an opt-in if they gave one, or end the follow-up",
+            "they responded after the follow-up was opted out",
         ),
     ],
 )
@@ -283,7 +283,7 @@ def test_a_touch_with_a_call_among_its_parts_is_beyond_the_cap_too() -> None:
     assert step(decision) == "polite_exit"
     assert reasons(decision)[-1] == (
         "spaced_cap",
-        "both#2, both#3, both#4, both#5, both#6 passed over: "
+        "both#2, both#3, both#4, both#5, both#6 skipped: "
         "6 spaced calls were made; no more than 6 in a silence",
         (2, 3, 4, 5, 6, 7),
     )
@@ -308,7 +308,7 @@ parts = [{ channels = ["email"], script = "nurture" }]
     assert step(decision) == "polite_exit"
     assert reasons(decision)[-1] == (
         "plan",
-        "letter passed over: it requires 3 attempts; 2 were made",
+        "letter skipped: it requires 3 attempts; 2 were made",
         (2, 3),
     )
     three = after(*two, attempt(MONDAY + 2 * HOUR, EXTRA))
@@ -340,13 +340,13 @@ parts = [{ channels = ["call", "mail"], script = "nurture" }]
     decision = next_touch(after(added(), attempt(MONDAY), gone), mixed, MONDAY + DAY)
     assert step(decision) == "polite_exit"
     assert reasons(decision)[1:] == [
-        ("opt_out", "spaced#2, spaced#3 passed over: they want no more of call", (3,)),
+        ("opt_out", "spaced#2, spaced#3 skipped: they opted out of call", (3,)),
         (
             "contact_point",
-            "text#1, text#2 passed over: no contact point is left for sms",
+            "text#1, text#2 skipped: no contact point is left for sms",
             (3,),
         ),
-        ("opt_out", "either#1, either#2 passed over: they want no more of call, mail", (3,)),
+        ("opt_out", "either#1, either#2 skipped: they opted out of call, mail", (3,)),
     ]
 
 
@@ -624,7 +624,7 @@ def test_an_exit_that_reached_nobody_is_a_task_counted_from_the_last_that_was_tr
     assert reasons(decision) == [
         (
             "polite_exit",
-            "the polite exit was tried on every contact point that is left and reached none",
+            "the polite exit was sent to every remaining contact point; none was delivered",
             (4, 3),
         )
     ]

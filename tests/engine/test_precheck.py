@@ -1,4 +1,4 @@
-"""What if I called now anyway? The answer is what the command itself would record."""
+"""Precheck: the answer is what the command itself would record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cadence.cli.main import main
 from cadence.domain.codec import encode_line
 from cadence.domain.events import AttemptMade, Channel, Disposition, Part
 from cadence.engine import MakeAttempt
-from cadence.engine.precheck import anyway
+from cadence.engine.precheck import precheck
 from cadence.errors import Refused
 from cadence.policy import Rule
 from cadence.store import Cadence
@@ -35,7 +35,7 @@ def test_it_names_exactly_the_rules_that_the_attempt_would_record_as_broken(
     now = HISTORY[version - 1].recorded_at + timedelta(minutes=minutes)
     with Cadence.open(None) as store:
         store.append_histories([(HISTORY[:version], 0)])
-        answer = anyway(store.load("jo"), store.policies, now, channel)
+        answer = precheck(store.load("jo"), store.policies, now, channel)
         parts = (Part(channel, MADE),)
         if answer.breaks:
             with pytest.raises(Refused):

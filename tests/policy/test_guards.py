@@ -464,7 +464,7 @@ def test_one_that_vetoes_has_the_step_passed_over(monkeypatch: pytest.MonkeyPatc
     decision = decided(_call(no_second, monkeypatch))
     assert decision.touch is not None
     assert decision.touch.step == "spaced#3"
-    assert ("ours", "spaced#2 passed over: not the second") in [
+    assert ("ours", "spaced#2 skipped: not the second") in [
         (r.rule, r.because) for r in decision.reasons
     ]
 
@@ -473,7 +473,7 @@ def test_a_vetoed_exit_is_a_task_that_escalates(monkeypatch: pytest.MonkeyPatch)
     policy = _call(lambda prospect, touch, at: Veto("never"), monkeypatch)
     decision = decided(policy)
     assert decision.verdict is Verdict.TASK
-    assert decision.task == "leave them a polite way out another way, or end the file"
+    assert decision.task == "leave them a polite way out another way, or end the follow-up"
     assert [r.rule for r in decision.reasons][:2] == ["ours", Rule.FORGOTTEN]
     assert decision.at is not None
     late = decided(policy, decision.at + timedelta(seconds=1))
@@ -487,7 +487,7 @@ def test_where_guards_veto_whatever_could_begin_it_says_so(monkeypatch: pytest.M
     assert decision.verdict is Verdict.TASK
     assert decision.reasons[0].rule == Rule.FORGOTTEN
     assert "guards veto what could begin it" in decision.reasons[0].because
-    assert decision.task == "decide on the first attempt yourself, or end the file"
+    assert decision.task == "decide on the first attempt yourself, or end the follow-up"
     rules = {reason.rule for reason in decision.reasons}
     assert "ours" in rules
     assert Rule.CONTACT_POINT not in rules

@@ -416,7 +416,7 @@ class Machine(RuleBasedStateMachine):
     @rule(index=whom, channel=st.sampled_from([None, None, *Channel]), ago=lateness)
     def they_opt_out(self, index: int, channel: Channel | None, ago: timedelta) -> None:
         self.fact(index, OptOutRequested(channel), ago)
-        held = self.memory.load(self.ids[index % len(self.ids)]).opted_out
+        held = self.memory.load(self.ids[index % len(self.ids)]).reach.opted_out
         assert set(Channel) if channel is None else {channel} <= held
 
     @rule(index=whom, channel=st.sampled_from([None, None, *Channel]), ago=lateness)
@@ -763,10 +763,10 @@ def _agrees(prospect: Prospect, found: list[naive.Fact]) -> None:
         "since": prospect.silence.since,
         "attempts": [attempt.version for attempt in prospect.silence.attempts],
         "spaced_calls": prospect.silence.spaced_calls,
-        "opted_out": {channel.value for channel in prospect.opted_out},
-        "failed": {(channel.value, address) for channel, address in prospect.failed},
-        "zones": prospect.zones,
-        "place": (prospect.country, prospect.subdivision),
+        "opted_out": {channel.value for channel in prospect.reach.opted_out},
+        "failed": {(channel.value, address) for channel, address in prospect.reach.failed},
+        "zones": prospect.identity.zones,
+        "place": (prospect.identity.country, prospect.identity.subdivision),
     }
     wrong = {name: (theirs[name], mine[name]) for name in mine if theirs[name] != mine[name]}
     assert not wrong, f"{wrong}\n{_lines(found)}"

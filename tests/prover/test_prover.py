@@ -184,7 +184,12 @@ def by_force(policy: Policy, rule: str, most: int) -> list[Event] | None:
         tried = []
         for one in now:
             attempts = [(a.step, a.parts) for a in one.prospect.silence.attempts]
-            key = (str(attempts), one.prospect.contact_points, one.prospect.failed, one.now)
+            key = (
+                str(attempts),
+                one.prospect.reach.contact_points,
+                one.prospect.reach.failed,
+                one.now,
+            )
             if len(one.events) < most and key not in seen:
                 seen.add(key)
                 tried += further(one, channels, late=rule != Rule.CONCERN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from cadence.domain.events import Channel, ContactPoint, Disposition, Part, ProspectAdded
 from cadence.engine import MakeAttempt, SetAppointment
@@ -24,3 +25,13 @@ def test_what_was_due_before_a_closed_hour_keeps_its_place_in_the_list() -> None
     ats = [decision.at for decision in listed]
     assert len(ats) == 2
     assert ats == sorted(ats)  # type: ignore[type-var]  # every decision in the list has a time
+
+
+def test_a_closed_store_leaves_one_file_that_can_be_copied(tmp_path: Path) -> None:
+    """The last connection folds the write-ahead log into the file; it has to be the writer's."""
+    path = tmp_path / "whole.db"
+    with Cadence.open(str(path)) as app:
+        at = datetime(2026, 11, 16, 14, tzinfo=UTC)
+        app.execute("jo", ProspectAdded("Jo", "UTC"), at=at)
+        app.explain("jo", at)
+    assert [found.name for found in tmp_path.iterdir()] == ["whole.db"]

@@ -308,7 +308,7 @@ def test_a_database_of_old_rows_loads_to_the_right_prospect_and_goes_on(tmp_path
         assert prospect.stage == "spaced"
         assert prospect.silence.spaced_calls == 2
         assert len(prospect.silence.attempts) == 5
-        assert (Channel.CALL, "+12125550100") in prospect.failed
+        assert (Channel.CALL, "+12125550100") in prospect.reach.failed
         [row] = app.due_rows()
         assert row.prospect == "elaine"
         # What comes now is stored as today; what was stored is not rewritten.

@@ -533,8 +533,8 @@ def _forgotten(history: Sequence[Fact], decision: Decision) -> Iterator[str]:
         yield f"forgotten: {kind} without a time"
     if kind == "due" and decision.touch is None:
         yield "forgotten: due without a touch"
-    if (kind == "task") != (decision.task is not None):
-        yield "forgotten: a task without words, or words without a task"
+    if kind == "task" and not getattr(decision, "task", ""):
+        yield "forgotten: a task without words"
     if kind in {"task", "close", "stop"} and decision.touch is not None:
         yield f"forgotten: {kind} has a touch beside"
     if not open_file and kind not in {"stop", "task"}:
@@ -546,7 +546,7 @@ def _forgotten(history: Sequence[Fact], decision: Decision) -> Iterator[str]:
 def _ending(history: Sequence[Fact], decision: Decision) -> Iterator[str]:
     if decision.verdict.value != "close":
         return
-    if decision.end is None:
+    if getattr(decision, "end", None) is None:
         yield "polite_exit: closes without a reason"
     elif decision.end.value == "unreachable":
         if usable_points(history):

@@ -528,7 +528,7 @@ def test_a_gap_in_minutes_is_reached_at_the_latest_with_the_next_business_day():
 def test_beyond_means_more_business_days_than_that_in_every_zone(days, start, n, quarter):
     end = start + quarter * QUARTER
     expected = all(Naive(calendar).gap(start, end)[0] > n for calendar in days.calendars)
-    assert days.beyond(start, n, end) == expected
+    assert days.is_beyond(start, n, end) == expected
 
 
 # Opening ------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from cadence.domain.events import AttemptMade, AttemptStage, Disposition, Event
 from cadence.domain.fold import evolve
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
-from cadence.engine.context import span
+from cadence.engine.wording import duration
 
 __all__ = [
     "CLAIMED",
@@ -277,7 +277,7 @@ def stay_words(length: timedelta | None) -> str:
     if length is None:
         return "–"
     if length < timedelta(hours=1):
-        return span(length)
+        return duration(length)
     if length < timedelta(days=2):
         return f"{length / timedelta(hours=1):.1f} h"
     return f"{length / timedelta(days=1):.1f} d"

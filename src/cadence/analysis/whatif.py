@@ -51,8 +51,6 @@ _NOTES: Final = frozenset(
 )
 _OUR_CLOSE: Final = frozenset({EndReason.NO_RESPONSE, EndReason.UNREACHABLE})
 _FAILING: Final = frozenset({Disposition.WRONG_NUMBER, Disposition.BOUNCED})
-# An attempt with none of them told us nothing: not that they are there, nor that a point is dead.
-_TELLING: Final = _FAILING | {Disposition.CONNECTED}
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -211,25 +209,13 @@ class _Comparison:
     def run(self) -> None:
         other = self.other
         first, *others = self.history
-        other.take(first)
         if isinstance(first.data, AttemptMade):  # nobody added them; whoever tried was the owner
             self.recorded.append((first.occurred_at, first.version))
             other.made.append(first.occurred_at)
-        unanswered: list[Event] = []
         for event in others:
             data = event.data
-            if isinstance(data, AttemptMade):
-                for part in data.parts:
-                    if part.disposition in _TELLING:
-                        break
-                else:
-                    unanswered.append(event)
-                    continue
-            elif type(data) in _NOTES:
+            if type(data) in _NOTES:
                 continue
-            if unanswered:
-                self._unanswered(unanswered)
-                unanswered = []
             other.advance(event.recorded_at)
             if isinstance(data, AttemptMade):
                 self._attempt(event, data)
@@ -239,35 +225,20 @@ class _Comparison:
                 if isinstance(data, FollowUpReopened):
                     self.closed = False
                 self._fact(event)
-        if unanswered:
-            self._unanswered(unanswered)
         self._last()
-
-    def _unanswered(self, attempts: Sequence[Event]) -> None:
-        """Attempts one after the other that told us nothing, all of one silence."""
-        other, since, recorded = self.other, self.other.since(), self.recorded
-        # While the policy has a course to follow nothing is left to an owner: none of them stays.
-        left = other.follow(attempts[-1].recorded_at)
-        for event in attempts:
-            if left is None or event.recorded_at < left:
-                if event.occurred_at >= since:
-                    recorded.append((event.occurred_at, event.version))
-            elif isinstance(event.data, AttemptMade):
-                other.advance(event.recorded_at)
-                self._attempt(event, event.data)
 
     def _fact(self, event: Event) -> None:
         """Something they said or did, or that we learnt."""
         other = self.other
         other.take(event)
-        response = other.response().version
+        response = other.response.version
         if response != self.response:
             self.response = response
             self._settle(event)
 
     def _attempt(self, event: Event, data: AttemptMade) -> None:
         other, at = self.other, event.occurred_at
-        if at < other.since():
+        if at < other.since:
             return  # it belongs to a silence that is over
         if data.connected:
             # What they said stays. Which touch it answered is the one that was next.

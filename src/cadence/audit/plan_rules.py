@@ -25,11 +25,12 @@ from cadence.domain.events import AttemptMade, AttemptStage, Event
 from cadence.domain.fold import evolve, fold
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
-from cadence.engine.channels import left, parts_on
+from cadence.engine.channels import parts_on, points_left
 from cadence.engine.context import preferred_hours
-from cadence.engine.decision import Decision, Reason, Verdict
+from cadence.engine.decision import Decision, Verdict
 from cadence.engine.next_touch import next_touch
-from cadence.engine.schedule import reached
+from cadence.engine.reasons import Reason
+from cadence.engine.schedule import progress
 from cadence.policy.guards import Answer, Custom
 from cadence.policy.model import EXACT, PlannedTouch, Policy
 from cadence.policy.rules import Rule
@@ -285,7 +286,7 @@ def _wrong_channel(
 ) -> Violation | None:
     """The attempt was made on a channel that the policy does not propose for the touch."""
     used = {part.channel for part in data.parts}
-    meant = {part.channel for part in parts_on(prospect, made.parts, left(prospect, policy))}
+    meant = {part.channel for part in parts_on(prospect, made.parts, points_left(prospect, policy))}
     if used <= meant:
         return None
     wrong = ", ".join(sorted(used - meant))
@@ -299,7 +300,7 @@ def _own_attempt(prospect: Prospect, policy: Policy, attempt: PastAttempt) -> li
     if data.stage in _EXTRA:
         return []
     made = policy.by_name.get(data.step or "")
-    first = made is None or made.position <= reached(prospect, policy).get(Stage.SPACED, 0)
+    first = made is None or made.position <= progress(prospect, policy).get(Stage.SPACED, 0)
     if data.stage is AttemptStage.SPACED and first and data.touch is None:
         return []
     name, response = data.step or data.stage, prospect.response
@@ -317,9 +318,11 @@ def _planned_touch(prospect: Prospect, policy: Policy, data: AttemptMade) -> Pla
     named = policy.by_name.get(data.step or "")
     if named is not None and named.step.stage is data.stage:
         return named
-    progress = reached(prospect, policy)
+    made_so_far = progress(prospect, policy)
     for planned in policy.planned_touches:
-        if planned.step.stage is data.stage and planned.position == progress.get(planned.stage, 0):
+        if planned.step.stage is data.stage and planned.position == made_so_far.get(
+            planned.stage, 0
+        ):
             return planned
     return None
 
@@ -346,7 +349,7 @@ def _follows_a_misnamed(prospect: Prospect, policy: Policy, made: PlannedTouch) 
         last is not None
         and last.step.stage is attempts[-1].stage
         and last.index + 1 == made.index
-        and made.position < reached(prospect, policy).get(made.stage, 0)
+        and made.position < progress(prospect, policy).get(made.stage, 0)
     )
 
 
@@ -359,7 +362,7 @@ def _out_of_turn(
 ) -> list[Violation]:
     """Another touch was next: this one was made before, skipped, or is yet to come."""
     next_up = decision.touch.step if decision.touch is not None else ""
-    if made.position < reached(prospect, policy).get(made.stage, 0):
+    if made.position < progress(prospect, policy).get(made.stage, 0):
         return [Violation(Rule.PLAN, f"{made.name} had been made before in this silence")]
     because = f"made as {made.name}, but {next_up} was next"
     skipped = _skipped(decision, made.name)
@@ -371,7 +374,7 @@ def _out_of_turn(
 
 def _skipped(decision: Decision, name: str) -> Reason | None:
     """The reason why a touch was skipped."""
-    return next((one for one in decision.reasons if name in one.because), None)
+    return next((one for one in decision.reasons if name in one.steps), None)
 
 
 def _too_early(
@@ -429,5 +432,5 @@ def _closed(prospect: Prospect, made: PlannedTouch, attempt: PastAttempt) -> lis
         return []
     what = "business hours"
     if hours is not None:
-        what = f"the hours they prefer, {prospect.preferred_hours}"
+        what = f"the hours they prefer, {prospect.reach.preferred_hours}"
     return [Violation(Rule.BUSINESS_HOURS, f"{attempt.show(attempt.at)} is outside {what}")]

@@ -15,7 +15,7 @@ from cadence.cli.session import Session, command
 from cadence.cli.show import paint, plain, replay_lines
 from cadence.domain.codec import encode_line
 from cadence.domain.codec import to_builtins as event_to_builtins
-from cadence.engine.invariants import PROMISES
+from cadence.engine import invariants
 from cadence.errors import InputError
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry
@@ -107,10 +107,11 @@ def _lines(policy: Policy, proof: Proof) -> list[str]:
     lines = [*folded([head]), ""]
     limit = columns()
     indent = _INDENT if limit is None or limit >= _BESIDE else _NARROW
+    promises = {row.id: row.promise for row in invariants.INVARIANTS}
     # What fails stands first: that is what somebody has to mend.
     for one in sorted(proof.rules, key=lambda one: one.proved):
         sign = paint("proved ", "green") if one.proved else paint("refuted", "bold red")
-        head, promise = f"  {sign}  {paint(f'{one.rule:13}', 'bold')}", PROMISES[one.rule]
+        head, promise = f"  {sign}  {paint(f'{one.rule:13}', 'bold')}", promises[one.rule]
         if indent == _INDENT:
             lines += folded([f"{head}  {promise}"], indent)
         else:

@@ -17,7 +17,7 @@ from cadence.domain.codec import parse_instant
 from cadence.domain.events import Channel
 from cadence.engine.decision import to_builtins
 from cadence.engine.loop import decision_for
-from cadence.engine.precheck import anyway
+from cadence.engine.precheck import precheck
 from cadence.engine.precheck import to_builtins as anyway_to_builtins
 from cadence.errors import InputError
 from cadence.replay.moments import moments
@@ -87,7 +87,7 @@ def register(app: typer.Typer) -> None:
         now = session.now()
         with session.reading() as store:
             prospect = store.load(p)
-            answer = anyway(prospect, store.policies, now, channel)
+            answer = precheck(prospect, store.policies, now, channel)
             if now_anyway:
                 if session.json:
                     session.print_json(anyway_to_builtins(answer))

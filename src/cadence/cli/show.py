@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 from cadence.domain.events import Data, type_name
 from cadence.domain.prospect import Prospect
-from cadence.engine.decision import Decision, Reason, Verdict
-from cadence.engine.precheck import Anyway
+from cadence.engine.decision import Decision, Task, Verdict
+from cadence.engine.precheck import Precheck
+from cadence.engine.reasons import Reason
 from cadence.policy.rules import Rule
 from cadence.replay.formatting import (
     clock,
@@ -75,27 +76,23 @@ def due_line(prospect: Prospect, decision: Decision) -> str:
     when = clock(prospect, decision.at)
     if decision.verdict is Verdict.TASK:
         when = f"by {when}"
-    late = "  (overdue)" if any(_escalates(reason) for reason in decision.reasons) else ""
+    late = "  (overdue)" if isinstance(decision, Task) and decision.is_overdue else ""
     next_ = f"{plain(what(decision))}{late}"
     return f"{verdict} {when:23} {prospect.id:20} {decision.stage:12} {next_}".rstrip()
-
-
-def _escalates(reason: Reason) -> bool:
-    return reason.rule == Rule.FORGOTTEN and "escalate" in reason.because
 
 
 def next_line(prospect: Prospect, decision: Decision) -> str:
     """What comes next, in one line."""
     words = next_words(prospect, decision)
     if decision.at is not None:
-        words += f" {prospect.zones[0]}"
+        words += f" {prospect.identity.zones[0]}"
     painted = paint(words, _STYLES[decision.verdict])
     return f"{painted}  {plain(what(decision))}".rstrip()
 
 
 def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
     """A decision in full: what, what to say, and why."""
-    yield f"{paint(prospect.id, 'bold')}  {plain(prospect.name)}  stage {decision.stage}"
+    yield f"{paint(prospect.id, 'bold')}  {plain(prospect.identity.name)}  stage {decision.stage}"
     yield f"  {next_line(prospect, decision)}"
     for part in decision.touch.parts if decision.touch is not None else ():
         if part.text:
@@ -108,12 +105,12 @@ def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
         held = [r for r in decision.reasons if r.until is not None]
         rules = "; ".join(f"{r.rule} until {clock(prospect, r.until)}" for r in held)
         yield f"  not earlier: {rules}"
-    if len(prospect.zones) > 1:
-        yield f"  in every zone they may be in: {', '.join(prospect.zones)}"
+    if len(prospect.identity.zones) > 1:
+        yield f"  in every zone they may be in: {', '.join(prospect.identity.zones)}"
     yield paint(f"  policy {ref.name} version {ref.version}, digest {ref.digest[:12]}…", "dim")
 
 
-def anyway_lines(prospect: Prospect, answer: Anyway) -> Iterable[str]:
+def anyway_lines(prospect: Prospect, answer: Precheck) -> Iterable[str]:
     """What an attempt made now would break."""
     yield f"  if you tried by {answer.channel} now anyway:"
     if answer.address is None:

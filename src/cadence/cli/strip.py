@@ -101,7 +101,7 @@ def _kind(event: Event) -> str:
 
 def _zone(moment: Moment) -> tzinfo:
     try:
-        return zone(moment.prospect.zones[0])
+        return zone(moment.prospect.identity.zones[0])
     except InputError:
         return UTC
 

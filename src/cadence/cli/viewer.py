@@ -112,7 +112,7 @@ class Viewer:
         head = Text.assemble(
             (f"moment {self.position + 1} of {len(self.events)}  ", "bold"),
             (prospect.id, "bold"),
-            f"  {plain(prospect.name)}  {plain(', '.join(prospect.zones))}",
+            f"  {plain(prospect.identity.name)}  {plain(', '.join(prospect.identity.zones))}",
         )
         lines = [head, Text()]
         lines += strip(self.events, moment, self.policies, width, _SPANS[self.span])

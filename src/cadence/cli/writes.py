@@ -450,7 +450,7 @@ def register(app: typer.Typer) -> None:
             session.print_json([to_builtins(one.decision) for one in outcomes])
             return
         for outcome in outcomes:
-            session.write(f"{outcome.prospect.id}: closed ({outcome.prospect.end})")
+            session.write(f"{outcome.prospect.id}: closed ({outcome.prospect.ending.reason})")
         session.write(f"{len(outcomes)} file{'' if len(outcomes) == 1 else 's'} closed")
 
     @command(app, "rebuild", example="cadence rebuild")

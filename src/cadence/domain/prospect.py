@@ -1,7 +1,8 @@
 """The prospect: everything that the events so far say about one person, as an immutable value.
 
-Nothing in here is decided; it is what ``domain/fold.py`` folds the events into. Counts of the
-running silence are kept beside the attempts they are counted from, so a decision need not count.
+Nothing in here is decided; ``domain/fold.py`` folds the events into it. The fields stand in groups:
+who they are (:class:`Identity`), how they can be reached (:class:`Reachability`), the running
+silence (:class:`Silence`) and how the follow-up ended (:class:`Ending`).
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ __all__ = [
     "RECENT_DAYS",
     "Appointment",
     "Attempt",
+    "Ending",
+    "Identity",
     "LostContactPoint",
     "Prospect",
+    "Reachability",
     "Response",
     "ResponseKind",
     "Silence",
@@ -46,7 +50,7 @@ RECENT_DAYS: Final = 90
 
 
 class ResponseKind(StrEnum):
-    """How the last silence ended (``added``: it is the first)."""
+    """How the last silence ended (``added``: this is the first silence)."""
 
     ADDED = "added"
     REPLY = "reply"
@@ -85,7 +89,7 @@ class Suspension(msgspec.Struct, frozen=True):
 
 
 class LostContactPoint(msgspec.Struct, frozen=True):
-    """A contact point that failed, or (``address`` ``None``) a channel that they want no more of.
+    """A contact point that failed, or (``address`` ``None``) a channel they opted out of.
 
     ``at`` is when that was recorded.
     """
@@ -96,10 +100,18 @@ class LostContactPoint(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """An attempt of the running silence, as it was recorded.
+    """An attempt as it was recorded.
 
-    ``gap_from`` is the version of the attempt that ``gap`` was measured from, or 0: a late fact can
-    come between the two.
+    Attributes:
+        at: when it was made.
+        version: its event.
+        stage: the stage whose place it took, or ``extra``.
+        step: the step whose place it took.
+        gap: the distance to the attempt before it, as measured then.
+        parts: one a channel.
+        is_spaced_call: an attempt at stage ``spaced``, or an extra, with a call among its parts.
+        gap_from: version of the attempt that ``gap`` was measured from, or 0: a late fact can come
+            between the two.
     """
 
     at: datetime
@@ -109,31 +121,112 @@ class Attempt(msgspec.Struct, frozen=True):
     gap: Gap | None
     parts: tuple[Part, ...]
     is_spaced_call: bool = False
-    """An attempt at stage ``spaced``, or an extra, with a call among its parts."""
     gap_from: int = 0
 
 
 class Silence(msgspec.Struct, frozen=True):
-    """The stretch since the last contact.
+    """The stretch since the last response.
+
+    Counts stand beside the attempts they are counted from, so that a decision need not count.
 
     Attributes:
-        since: when it began.
-        version: the event that began it.
+        response: what began it.
         attempts: in the order in which they occurred.
         suspensions: in the order in which they began.
         spaced_calls: how many of the attempts are spaced calls (rule ``spaced_cap``).
         largest_gap: the largest gap, as measured then, since the on-time attempt (rule ``gap``).
         unmeasured: positions of attempts whose gap to the one before was not measured then,
-            because one of the two was learnt of late; ``charter.largest_gap`` measures them.
+            because one of the two was learnt of late; ``invariants.largest_gap`` measures them.
     """
 
-    since: datetime
-    version: int
+    response: Response
     attempts: tuple[Attempt, ...] = ()
     suspensions: tuple[Suspension, ...] = ()
     spaced_calls: int = 0
     largest_gap: Gap = NO_GAP
     unmeasured: tuple[int, ...] = ()
+
+    @property
+    def since(self) -> datetime:
+        """When it began."""
+        return self.response.at
+
+    @property
+    def version(self) -> int:
+        """The event that began it."""
+        return self.response.version
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who and where they are.
+
+    Attributes:
+        name: as it was given.
+        zones: IANA names, one or several candidates.
+        country: ISO 3166; ``None``: only weekends are closed.
+        subdivision: its state, region or canton.
+        owner: who follows up.
+        source: where they came from.
+    """
+
+    name: str = ""
+    zones: tuple[str, ...] = ("UTC",)
+    country: str | None = None
+    subdivision: str | None = None
+    owner: str | None = None
+    source: str | None = None
+
+
+class Reachability(msgspec.Struct, frozen=True):
+    """How they can be reached, and how they want to be.
+
+    Attributes:
+        contact_points: in the order in which they became known, failed ones included.
+        failed: (channel, address) pairs that must never be used again.
+        opted_out: channels they opted out of; all five after an opt-out from everything.
+        lost: when each of ``failed`` and ``opted_out`` was recorded: an attempt made before that
+            broke nothing that was known.
+        failed_at: when a contact point was last recorded as lost, by failure or opt-out.
+        failed_version: the event by which the last contact point failed, or 0.
+        opted_out_at: when the last opt-out occurred; an opt-in said before it lifts nothing.
+        opted_out_version: the last opt-out, or 0.
+        preferred_channel: the channel they prefer.
+        preferred_hours: local hours as ``"HH:MM-HH:MM"``.
+        preference_version: the event that stated it, or 0.
+    """
+
+    contact_points: tuple[ContactPoint, ...] = ()
+    failed: frozenset[tuple[Channel, str]] = frozenset()
+    opted_out: frozenset[Channel] = frozenset()
+    lost: tuple[LostContactPoint, ...] = ()
+    failed_at: datetime | None = None
+    failed_version: int = 0
+    opted_out_at: datetime | None = None
+    opted_out_version: int = 0
+    preferred_channel: Channel | None = None
+    preferred_hours: str | None = None
+    preference_version: int = 0
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How the follow-up ended, and what came after that.
+
+    Attributes:
+        reason: that of the end that counts, while ended or opted out after it.
+        version: the event of the end that counts, or the last that did, or 0.
+        pending_response: version of a response that came after the end and waits for the owner,
+            or 0.
+        pending_response_at: when it was recorded.
+        reopened: version of the reopening that still waits for a response, or 0.
+        reopened_at: when it was recorded.
+    """
+
+    reason: EndReason | None = None
+    version: int = 0
+    pending_response: int = 0
+    pending_response_at: datetime | None = None
+    reopened: int = 0
+    reopened_at: datetime | None = None
 
 
 class Prospect(msgspec.Struct, frozen=True):
@@ -144,92 +237,67 @@ class Prospect(msgspec.Struct, frozen=True):
         version: how many events were folded.
         recorded_at: when the last of them was recorded.
         stage: where the prospect stands.
-        silence: the running silence.
-        contact: the contact that began it.
         stage_at: when what brought the prospect to its stage was recorded.
-        zones: IANA names, one or several candidates.
-        failed: (channel, address) pairs that must never be used again.
-        failed_at: when we last learnt that a contact point is lost, by failure or opt-out.
-        opted_out: channels they want no more of; all five after an opt-out from everything.
-        opted_out_at: when the last opt-out occurred; an opt-in said before it lifts nothing.
-        preferred_hours: local hours as ``"HH:MM-HH:MM"``.
+        silence: the running silence.
+        identity: who and where they are.
+        reach: how they can be reached.
+        ending: how the follow-up ended.
         appointment: the standing appointment, until its on-time attempt.
-        kept: the appointment that the on-time attempt of this silence was made for.
-        pause_until: the end of a pause that they asked for in the last contact.
+        kept_appointment: the appointment that the on-time attempt of this silence was made for.
+        pause_until: the end of a pause that they asked for in the last response.
         policy: the policy adopted; ``None`` means the default.
+        policy_version: the event that adopted it, or 0.
         not_before: the time promised for the next touch when the policy was adopted.
-        end: the reason of the end that counts, while ended or opted out after it.
-        reopened: version of the reopening that still waits for a contact, or 0.
-        reopened_at: when it was recorded.
-        kept_contact: version of a contact that came after the end and waits for the owner, or 0.
-        kept_at: when it was recorded.
-        end_version: the event of the end that counts, or the last that did, or 0.
-        failed_version: the event by which the last contact point failed, or 0.
-        opted_out_version: the last opt-out, or 0.
+        guidelines_agreed: whether they agreed to be followed up.
+        guidelines_version: the event by which they did, or 0.
+        interests: what they care about.
+        values: reasons worth a call.
+        used_values: ids of the values that were used.
         recent: attempts that are not of the running silence (of earlier ones, and conversations),
             in their order, as far as they are at most :data:`RECENT_DAYS` older than the newest.
-        guidelines_version: the event by which they agreed to be followed up, or 0.
-        lost: what of ``failed`` and ``opted_out`` was learnt when: what was tried before that broke
-            nothing that was known.
     """
 
     id: str
     version: int
     recorded_at: datetime
     stage: Stage
-    silence: Silence
-    response: Response
     stage_at: datetime
-    name: str = ""
-    zones: tuple[str, ...] = ("UTC",)
-    country: str | None = None
-    subdivision: str | None = None
-    owner: str | None = None
-    source: str | None = None
-    contact_points: tuple[ContactPoint, ...] = ()
-    failed: frozenset[tuple[Channel, str]] = frozenset()
-    opted_out: frozenset[Channel] = frozenset()
-    guidelines_agreed: bool = False
-    preferred_channel: Channel | None = None
-    preferred_hours: str | None = None
-    preference_version: int = 0
-    interests: tuple[str, ...] = ()
-    values: tuple[ValueNoted, ...] = ()
-    used_values: frozenset[str] = frozenset()
+    silence: Silence
+    identity: Identity = Identity()
+    reach: Reachability = Reachability()
+    ending: Ending = Ending()
     appointment: Appointment | None = None
+    kept_appointment: Appointment | None = None
     pause_until: datetime | None = None
     policy: PolicyRef | None = None
     policy_version: int = 0
     not_before: datetime | None = None
-    end: EndReason | None = None
-    reopened: int = 0
-    pending_response: int = 0
-    kept: Appointment | None = None
-    failed_at: datetime | None = None
-    opted_out_at: datetime | None = None
-    reopened_at: datetime | None = None
-    pending_response_at: datetime | None = None
-    end_version: int = 0
-    failed_version: int = 0
-    opted_out_version: int = 0
-    recent: tuple[Attempt, ...] = ()
+    guidelines_agreed: bool = False
     guidelines_version: int = 0
-    lost: tuple[LostContactPoint, ...] = ()
+    interests: tuple[str, ...] = ()
+    values: tuple[ValueNoted, ...] = ()
+    used_values: frozenset[str] = frozenset()
+    recent: tuple[Attempt, ...] = ()
+
+    @property
+    def response(self) -> Response:
+        """The last response; it began the running silence."""
+        return self.silence.response
 
     def made_at(self, stage: Stage) -> int:
-        """How many attempts of the running silence took a place at ``stage``."""
+        """Count the attempts of the running silence that took a place at ``stage``."""
         name = stage.value
         return sum(1 for attempt in self.silence.attempts if attempt.stage.value == name)
 
     def next_value(self) -> ValueNoted | None:
-        """The first reason worth a call that has not been used; each is used once."""
+        """Return the first reason worth a call that has not been used; each is used once."""
         for value in self.values:
             if value.id not in self.used_values:
                 return value
         return None
 
     def exit_delivered(self) -> tuple[Attempt, tuple[Part, ...]] | None:
-        """The last polite exit that reached them, and the parts that did; or ``None``.
+        """Return the last delivered polite exit and its delivered parts; ``None`` if there is none.
 
         A part counts when it was sent, left or connected and its contact point has not failed
         since (rule ``polite_exit``).
@@ -245,17 +313,18 @@ class Prospect(msgspec.Struct, frozen=True):
         return None
 
     def _has_failed(self, part: Part) -> bool:
+        failed = self.reach.failed
         if part.address is not None:
-            return (part.channel, part.address) in self.failed
-        # Nobody wrote down which address was used, so a failure of any may be of this one.
-        return any(channel is part.channel for channel, _ in self.failed)
+            return (part.channel, part.address) in failed
+        # The address was not recorded, so a failure of any on the channel may be of this one.
+        return any(channel is part.channel for channel, _ in failed)
 
     def exits(self) -> list[Attempt]:
-        """The polite exits since any other outreach, the last first."""
-        found: list[Attempt] = []
+        """Return the polite exits since any other outreach, the last first."""
+        exits: list[Attempt] = []
         for attempt in reversed(self.silence.attempts):
             if attempt.stage is AttemptStage.POLITE_EXIT:
-                found.append(attempt)
+                exits.append(attempt)
             elif attempt.stage is not AttemptStage.EXTRA:
                 break
-        return found
+        return exits

@@ -12,24 +12,33 @@ from cadence.engine.commands import (
     decide,
 )
 from cadence.engine.context import calendar_for
-from cadence.engine.decision import Decision, Reason, Verdict
+from cadence.engine.decision import Close, Decision, Due, Stop, Task, TaskKind, Verdict, Wait
 from cadence.engine.loop import advance
-from cadence.engine.next_touch import next_touch
+from cadence.engine.next_touch import decide_silently, next_touch
+from cadence.engine.reasons import Reason, ReasonKind
 
 __all__ = [
     "CancelAppointment",
+    "Close",
     "Command",
     "Decision",
+    "Due",
     "EndFollowUp",
     "MakeAttempt",
     "Reason",
+    "ReasonKind",
     "ReopenFollowUp",
     "SetAppointment",
+    "Stop",
+    "Task",
+    "TaskKind",
     "Verdict",
+    "Wait",
     "advance",
     "calendar_for",
     "check_fact",
     "complete_attempt",
     "decide",
+    "decide_silently",
     "next_touch",
 ]

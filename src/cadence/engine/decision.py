@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from cadence.domain.enums import StrEnum
 from cadence.domain.events import EndReason, PolicyRef
 from cadence.domain.stages import Stage
+from cadence.engine import wording
+from cadence.engine.invariants import Facts
+from cadence.engine.reasons import Reason
 from cadence.policy.touch import Touch
 
-__all__ = [
-    "Decision",
-    "Reason",
-    "Said",
-    "Verdict",
-    "to_builtins",
-]
+__all__ = ["Close", "Decision", "Due", "Stop", "Task", "TaskKind", "Verdict", "Wait", "to_builtins"]
 
 
 class Verdict(StrEnum):
@@ -32,71 +29,124 @@ class Verdict(StrEnum):
     STOP = "stop"
 
 
-class Said(msgspec.Struct, frozen=True):
-    """A sentence that is put together when somebody reads it.
+class TaskKind(StrEnum):
+    """What only the owner can do."""
 
-    Most decisions are never read: the due list asks only what and when. Two are equal if their
-    pattern and their facts are.
-    """
-
-    pattern: str
-    facts: tuple[object, ...]
-
-    def __str__(self) -> str:
-        return self.pattern.format(*self.facts)
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """Why.
-
-    Attributes:
-        rule: a rule id of the charter, or another of ``docs/guarantees.md``.
-        said: one sentence; read it as :attr:`because`.
-        events: the versions of the events that caused it.
-        source: where the rule comes from.
-        until: the instant to which this rule delays, where it delays.
-    """
-
-    rule: str
-    said: str | Said
-    events: tuple[int, ...]
-    source: str
-    until: datetime | None = None
-
-    @property
-    def because(self) -> str:
-        """The sentence."""
-        return str(self.said)
+    BEGIN = "begin"
+    BEGIN_AGAIN = "begin_again"
+    AGREE_NEXT_STEP = "agree_next_step"
+    ASK_WHETHER_WELCOME = "ask_whether_welcome"
+    END_OR_AGREE = "end_or_agree"
+    KEEP_APPOINTMENT = "keep_appointment"
+    ANSWER = "answer"
+    RECORD_OPT_IN = "record_opt_in"
+    REACH_OTHERWISE = "reach_otherwise"
+    MEET_REQUIREMENTS = "meet_requirements"
+    AGREE_GUIDELINES = "agree_guidelines"
+    DECIDE_FIRST_ATTEMPT = "decide_first_attempt"
+    FIND_TIME = "find_time"
+    FIND_TIME_DESPITE_GUARDS = "find_time_despite_guards"
+    FIX_GUARD = "fix_guard"
+    FIX_PLACE = "fix_place"
+    MAKE_POLICY_KNOWN = "make_policy_known"
+    LEAVE_EXIT = "leave_exit"
+    LEAVE_EXIT_YOURSELF = "leave_exit_yourself"
+    LEAVE_EXIT_OTHERWISE = "leave_exit_otherwise"
+    DELIVER_EXIT = "deliver_exit"
 
 
-class Decision(msgspec.Struct, frozen=True):
-    """What comes next for one prospect.
+class _Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="verdict"):
+    """What every decision has.
 
     Attributes:
         prospect: the prospect's id.
         stage: where the prospect stands.
-        verdict: due, wait, task, close or stop.
-        at: when it is due, until when it waits, a task's deadline; ``None`` for stop.
-        touch: what is due or waited for.
-        task: what only the owner can do.
-        reasons: why; for a wait, one for each delay that was added.
+        reasons: why; for a wait, one for each delay that was added. Empty where they were not
+            asked for.
         policy: the policy it was decided under.
-        end: for a close, the reason to end with.
     """
 
     prospect: str
     stage: Stage
-    verdict: Verdict
-    at: datetime | None
-    touch: Touch | None
-    task: str | None
-    reasons: tuple[Reason, ...]
     policy: PolicyRef
-    end: EndReason | None = None
+    reasons: tuple[Reason, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of section 8 of the design."""
+        decision: Decision = self  # type: ignore[assignment]  # only the five below are made
+        return to_builtins(decision)
+
+
+class Due(_Decision, frozen=True, kw_only=True, tag="due"):
+    """A touch is due. ``at``: since when."""
+
+    at: datetime
+    touch: Touch
+    verdict: ClassVar[Verdict] = Verdict.DUE
+
+
+class Wait(_Decision, frozen=True, kw_only=True, tag="wait"):
+    """Nothing is to be done before ``at``.
+
+    Attributes:
+        at: until when it waits.
+        touch: what it waits for; ``None`` while an answer is awaited.
+        due: when the touch is due, or was due if it waits for an hour that opens again; ``None``
+            while an answer is awaited.
+    """
+
+    at: datetime
+    touch: Touch | None = None
+    due: datetime | None = None
+    verdict: ClassVar[Verdict] = Verdict.WAIT
+
+
+class Task(_Decision, frozen=True, kw_only=True, tag="task"):
+    """Something that only the owner can do.
+
+    Attributes:
+        at: the deadline.
+        kind: what is to be done.
+        facts: what its sentence is made from.
+        is_overdue: the deadline has passed; it escalates.
+    """
+
+    at: datetime
+    kind: TaskKind
+    facts: Facts = {}
+    is_overdue: bool = False
+    verdict: ClassVar[Verdict] = Verdict.TASK
+    touch: ClassVar[None] = None
+
+    @property
+    def task(self) -> str:
+        """What is to be done, as a sentence in English."""
+        return wording.task(self.kind, self.facts)
+
+
+class Close(_Decision, frozen=True, kw_only=True, tag="close"):
+    """The follow-up may be closed. ``at``: since when; ``end``: the reason to end it with."""
+
+    at: datetime
+    end: EndReason
+    verdict: ClassVar[Verdict] = Verdict.CLOSE
+    touch: ClassVar[None] = None
+
+
+class Stop(_Decision, frozen=True, kw_only=True, tag="stop"):
+    """Nothing is to be done any more."""
+
+    verdict: ClassVar[Verdict] = Verdict.STOP
+    touch: ClassVar[None] = None
+    at: ClassVar[None] = None
+
+
+Decision = Due | Wait | Task | Close | Stop
+"""What comes next for one prospect; type checkers narrow it by class."""
 
 
 def to_builtins(decision: Decision, texts: Mapping[int, str] | None = None) -> dict[str, Any]:
-    """The JSON object of section 8.
+    """Return the JSON object of section 8.
 
     Args:
         decision: what was decided.
@@ -108,23 +158,8 @@ def to_builtins(decision: Decision, texts: Mapping[int, str] | None = None) -> d
         "stage": decision.stage.value,
         "decision": decision.verdict.value,
         "at": None if decision.at is None else msgspec.to_builtins(decision.at),
-        "touch": None
-        if touch is None
-        else {
-            "id": touch.id,
-            "stage": touch.stage.value,
-            "step": touch.step,
-            "parts": [
-                {
-                    "channel": part.channel.value,
-                    "address": part.address,
-                    "script": part.script,
-                    "text": part.text if texts is None else texts.get(position, part.text),
-                }
-                for position, part in enumerate(touch.parts)
-            ],
-        },
-        "task": decision.task,
+        "touch": None if touch is None else _touch(touch, texts or {}),
+        "task": decision.task if isinstance(decision, Task) else None,
         "reasons": [
             {
                 "rule": reason.rule,
@@ -135,4 +170,21 @@ def to_builtins(decision: Decision, texts: Mapping[int, str] | None = None) -> d
             for reason in decision.reasons
         ],
         "policy": msgspec.to_builtins(decision.policy),
+    }
+
+
+def _touch(touch: Touch, texts: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "id": touch.id,
+        "stage": touch.stage.value,
+        "step": touch.step,
+        "parts": [
+            {
+                "channel": part.channel.value,
+                "address": part.address,
+                "script": part.script,
+                "text": texts.get(position, part.text),
+            }
+            for position, part in enumerate(touch.parts)
+        ],
     }

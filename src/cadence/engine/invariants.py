@@ -1,18 +1,24 @@
-"""The charter: what is never proposed or authorised, whatever a policy says.
+"""The invariants: what holds for every history, whatever a policy says.
 
-Each rule has one id, used by decisions, refusals, ``broke`` on an attempt and the guarantees page.
-``next_touch`` asks these functions before it proposes, ``decide`` before it authorises; neither has
-a version of its own. A rule that needs no function here (``order``, ``forgotten``,
-``deterministic``) holds by how the decision is built; the guarantees page names its test.
+One table, :data:`INVARIANTS`, with a row for each. ``next_touch`` skips and delays by it, commands
+are refused by it, ``explain`` words its skips from it, the prover proves each row, the audit names
+its findings by the same ids, and ``docs/reference/invariants.md`` is generated from it. A new
+invariant is one row here, its check (and, where it counts something of its own, a second statement
+for the prover), and its tests; CONTRIBUTING.md shows one.
+
+An invariant binds what we do, never what happened: a fact that breaks one is recorded, names it in
+``broke``, and is a finding of the audit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from cadence.domain.enums import StrEnum
 from cadence.domain.events import AttemptStage, Channel, Gap
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
@@ -20,28 +26,38 @@ from cadence.policy.model import Distance, PlannedTouch
 from cadence.policy.rules import Rule
 from cadence.worktime.calendar import SuspendedTime, WorkCalendar
 
+if TYPE_CHECKING:
+    from cadence.engine.judgement import AttemptContext
+
 __all__ = [
     "CONCERN_ATTEMPTS",
     "CONCERN_DAYS",
     "DESIGN",
+    "INVARIANTS",
     "MAIL_ANSWER_BUSINESS_DAYS",
     "MIN_ANSWER_BUSINESS_DAYS",
-    "PROMISES",
     "SPACED_CAP",
     "Counts",
+    "Effect",
+    "Facts",
+    "Invariant",
+    "Phase",
+    "ProvedBy",
+    "Violation",
     "allowed_channels",
     "answer_business_days",
     "contact_points_left",
     "counts",
+    "find",
     "gap_allows_from",
     "gap_made_by",
+    "in_order",
     "largest_gap",
-    "spaced_cap_reached",
-    "stops",
+    "violation",
 ]
 
-DESIGN: Final = "the charter of cadence"
-"""What a reason names as the source of a charter rule."""
+DESIGN: Final = "the invariants of cadence"
+"""What a reason names as the source of an invariant."""
 
 SPACED_CAP: Final = 6
 """At most six spaced calls in a silence."""
@@ -50,62 +66,48 @@ CONCERN_ATTEMPTS: Final = 5
 CONCERN_DAYS: Final = 21
 """… and 21 elapsed days since the first of them."""
 MIN_ANSWER_BUSINESS_DAYS: Final = 1
-"""Nobody is given less than a business day to answer the polite exit."""
+"""The polite exit leaves them at least a business day to answer."""
 MAIL_ANSWER_BUSINESS_DAYS: Final = 10
 """A polite exit that was delivered by mail alone needs ten business days."""
 
-
-PROMISES: Final = {
-    Rule.OPT_OUT: "nothing after an opt-out, on that channel or at all",
-    Rule.SPACED_CAP: "at most six spaced calls in a silence",
-    Rule.GAP: "gaps never shrink as silence grows",
-    Rule.POLITE_EXIT: "the last word is a polite exit with time to answer",
-    Rule.BOUNDED: "every silence ends",
-    Rule.FORGOTTEN: "an open prospect always has exactly one next thing",
-    Rule.CONCERN: '"are you OK?" once, after five attempts and 21 days',
-    Rule.CONTACT_POINT: "a contact point that failed is never used again",
-    Rule.GUARD: "a guard only delays or vetoes",
-    Rule.DETERMINISTIC: "the same history gives the same decision",
-    Rule.ORDER: "outreach moves forward through the stages",
-}
-"""What each rule of the charter promises."""
+Facts = dict[str, Any]
+"""What a reason is worded from, by name."""
 
 
-# opt_out and contact_point ------------------------------------------------------------------------
+class Effect(StrEnum):
+    """What the engine does where the plan would break an invariant."""
+
+    SKIP = "skip"
+    DELAY = "delay"
+    ASK = "ask"
+    NONE = "none"
+    """Nothing is needed: the way a decision is built can't break it."""
 
 
-def allowed_channels(prospect: Prospect, channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
-    """``channels`` without those that are opted out, the preferred one first if it is among them.
+class Phase(StrEnum):
+    """When an attempt is checked against an invariant, among the other rules."""
 
-    "Write when they don't pick up the phone, on the channel they prefer."
-    """
-    preferred = prospect.preferred_channel
-    if preferred is not None and preferred in channels and channels[0] is not preferred:
-        channels = (preferred, *(channel for channel in channels if channel is not preferred))
-    if not prospect.opted_out:
-        return channels
-    return tuple(channel for channel in channels if channel not in prospect.opted_out)
-
-
-def contact_points_left(prospect: Prospect) -> tuple[tuple[Channel, str], ...]:
-    """Every contact point that may still be used, in the order in which they became known."""
-    if prospect.stage is Stage.OPTED_OUT:
-        return ()
-    opted_out, failed = prospect.opted_out, prospect.failed
-    return tuple(
-        [
-            (point.channel, point.address)
-            for point in prospect.contact_points
-            if point.channel not in opted_out and (point.channel, point.address) not in failed
-        ]
-    )
+    LASTING = "lasting"
+    """First, and also for an attempt of a silence that is over: it holds in every silence."""
+    PLAN = "plan"
+    """With the plan: a response that was not known yet excuses it."""
+    TIME = "time"
+    """With the rules of time and distance, unless the touch is due."""
+    COUNT = "count"
+    """Last: it counts what was made."""
 
 
-# What the plan proposes, and the charter stops ----------------------------------------------------
+class ProvedBy(StrEnum):
+    """How the prover judges an invariant."""
+
+    SEARCH = "search"
+    """Its check must stop no touch on plan, and every touch that would break it off plan."""
+    STRUCTURE = "structure"
+    """By the policy file, the stage table and silences played through the engine."""
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """What of a silence the charter and a plan's requirements count.
+    """What of a silence the invariants and a plan's requirements count.
 
     A decision takes it from a prospect, the prover from a state that stands for many.
     """
@@ -116,46 +118,191 @@ class Counts(msgspec.Struct, frozen=True):
     guidelines: bool
 
 
+class Invariant(msgspec.Struct, frozen=True):
+    """A row of the table.
+
+    Attributes:
+        id: the rule id that decisions, refusals, ``broke``, the audit and the prover share.
+        number: its place in the list of docs/design.md, section 7.
+        promise: what holds, in one line.
+        effect: what the engine does about a touch that would break it.
+        how_proved: how it is proved, for a reader. It may name ``{states}``, ``{on_plan}``,
+            ``{touches}``, ``{horizon}``, ``{guards}`` and ``{functions}``.
+        stops: the check of a planned touch: the facts of what it would break, or ``None``. With
+            one, the prover searches every state for a touch that it stops.
+        because: the sentence of a skip, from those facts.
+        breaks: the same once more and otherwise, for the prover: whether making the touch between
+            two states breaks it. Only the prover asks, so a mistake in ``stops`` can't hide.
+        forbids: the check of an attempt, for refusing it and for ``broke``.
+        phase: when that check is made.
+        refusal: why an attempt is refused, in a few words.
+        proved_by: how the prover judges it.
+    """
+
+    id: str
+    number: int
+    promise: str
+    effect: Effect
+    how_proved: str
+    stops: Callable[[PlannedTouch, Counts], Facts | None] | None = None
+    because: Callable[[Mapping[str, Any]], str] | None = None
+    breaks: Callable[[PlannedTouch, Counts, Counts], bool] | None = None
+    forbids: Callable[[AttemptContext], bool] | None = None
+    phase: Phase = Phase.COUNT
+    refusal: str = ""
+    proved_by: ProvedBy = ProvedBy.STRUCTURE
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """The invariant that a planned touch would break, and the facts of it."""
+
+    invariant: Invariant
+    facts: Facts
+
+    @property
+    def rule(self) -> str:
+        """The id of the invariant."""
+        return self.invariant.id
+
+
+# 1 and 8: opt_out and contact_point ---------------------------------------------------------------
+
+
+def allowed_channels(prospect: Prospect, channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
+    """Return ``channels`` without those opted out of, the preferred one first if it is among them.
+
+    "Write when they don't pick up the phone, on the channel they prefer."
+    """
+    reach = prospect.reach
+    preferred = reach.preferred_channel
+    if preferred is not None and preferred in channels and channels[0] is not preferred:
+        channels = (preferred, *(channel for channel in channels if channel is not preferred))
+    if not reach.opted_out:
+        return channels
+    return tuple(channel for channel in channels if channel not in reach.opted_out)
+
+
+def contact_points_left(prospect: Prospect) -> tuple[tuple[Channel, str], ...]:
+    """Return every contact point that may still be used, in the order they became known."""
+    if prospect.stage is Stage.OPTED_OUT:
+        return ()
+    reach = prospect.reach
+    opted_out, failed = reach.opted_out, reach.failed
+    return tuple(
+        [
+            (point.channel, point.address)
+            for point in reach.contact_points
+            if point.channel not in opted_out and (point.channel, point.address) not in failed
+        ]
+    )
+
+
+def _is_opted_out(attempt: AttemptContext) -> bool:
+    # An opt-out holds from its recording: an attempt made before that broke nothing known.
+    prospect = attempt.prospect
+    everything = prospect.stage is Stage.OPTED_OUT and prospect.stage_at <= attempt.known_at
+    return everything or any((part.channel, None) in attempt.lost for part in attempt.parts)
+
+
+def _uses_lost_point(attempt: AttemptContext) -> bool:
+    return any(attempt.has_failed(part) for part in attempt.parts)
+
+
+# 2: spaced_cap ------------------------------------------------------------------------------------
+
+
 def counts(prospect: Prospect) -> Counts:
-    """The counts of the running silence."""
+    """Count the running silence."""
     silence = prospect.silence
     asked = AttemptStage.CONCERN in [attempt.stage for attempt in silence.attempts]
     return Counts(len(silence.attempts), silence.spaced_calls, asked, prospect.guidelines_agreed)
 
 
-def stops(planned_touch: PlannedTouch, so_far: Counts) -> Rule | None:
-    """The rule that never lets ``touchpoint`` be made after what was counted ``so_far``, if any."""
-    if planned_touch.behind_exit:
-        return Rule.POLITE_EXIT
-    if planned_touch.backward:
-        return Rule.ORDER
+def _beyond_cap(planned: PlannedTouch, so_far: Counts) -> Facts | None:
+    # Stage and call both: a spaced email is no call, and a call at another stage is not spaced.
     if (
         so_far.spaced_calls >= SPACED_CAP
-        and planned_touch.stage is Stage.SPACED
-        and Channel.CALL in planned_touch.channels
+        and planned.stage is Stage.SPACED
+        and Channel.CALL in planned.channels
     ):
-        return Rule.SPACED_CAP
-    if planned_touch.stage is Stage.CONCERN and (
-        so_far.concern_asked or so_far.attempts < CONCERN_ATTEMPTS
-    ):
-        return Rule.CONCERN
+        return {"spaced_calls": so_far.spaced_calls}
     return None
 
 
-def spaced_cap_reached(prospect: Prospect) -> bool:
-    """Whether no further spaced call may be made in this silence."""
-    return prospect.silence.spaced_calls >= SPACED_CAP
+def _is_beyond_cap(attempt: AttemptContext) -> bool:
+    # An extra with a call counts as a spaced call too: it rings the same phone.
+    return (
+        attempt.takes in (AttemptStage.SPACED, AttemptStage.EXTRA)
+        and attempt.prospect.silence.spaced_calls >= SPACED_CAP
+        and any(part.channel is Channel.CALL for part in attempt.parts)
+    )
 
 
-# polite_exit --------------------------------------------------------------------------------------
+# 3: gap -------------------------------------------------------------------------------------------
+
+
+def largest_gap(
+    prospect: Prospect, calendar: WorkCalendar, suspended: tuple[SuspendedTime, ...] | None
+) -> Gap:
+    """Return the largest gap of the silence since the on-time attempt.
+
+    As measured when the attempts were made; only where a late fact came between two of them is
+    the distance measured now.
+    """
+    silence = prospect.silence
+    largest = silence.largest_gap
+    for position in silence.unmeasured:
+        before, after = silence.attempts[position - 1], silence.attempts[position]
+        largest = max(largest, calendar.gap(before.at, after.at, suspended))
+    return largest
+
+
+def gap_allows_from(
+    prospect: Prospect, calendar: WorkCalendar, suspended: tuple[SuspendedTime, ...] | None
+) -> tuple[datetime, Gap] | None:
+    """Return from when on an attempt keeps the gaps from shrinking, and the gap it must keep.
+
+    No attempt comes sooner after the last one than the largest gap so far of the silence, whether
+    lateness, a holiday or a guard made it so large. ``None`` if there is nothing to keep.
+    """
+    attempts = prospect.silence.attempts
+    if not attempts:
+        return None
+    largest = largest_gap(prospect, calendar, suspended)
+    if not (largest.business_days or largest.minutes):
+        return None
+    return calendar.earliest_with_gap(attempts[-1].at, largest, suspended), largest
+
+
+def gap_made_by(prospect: Prospect, largest: Gap) -> tuple[int, ...]:
+    """Return the attempts that the ratchet comes from: the one that made the gap, and the last.
+
+    Of several as large it is the latest; of a gap that is measured only now, the last attempt.
+    """
+    attempts = prospect.silence.attempts
+    last = attempts[-1].version
+    made = next((one.version for one in reversed(attempts) if one.gap == largest), last)
+    return tuple(sorted({made, last}))
+
+
+def _shrinks_the_gap(attempt: AttemptContext) -> bool:
+    prospect, calendar = attempt.prospect, attempt.calendar
+    attempts = prospect.silence.attempts
+    if calendar is None or not attempts or attempts[-1].at > attempt.at:
+        return False
+    largest = largest_gap(prospect, calendar, attempt.suspended)
+    return calendar.gap(attempts[-1].at, attempt.at, attempt.suspended) < largest
+
+
+# 4: polite_exit -----------------------------------------------------------------------------------
 
 
 def answer_business_days(given: Distance | None, channels: frozenset[Channel]) -> int:
-    """How long they have to answer a polite exit that was delivered on ``channels``.
+    """Return how many business days they have to answer a polite exit.
 
     Args:
-        given: what the policy gives them; less than the charter's least counts as that.
-        channels: those that it reached them on.
+        given: what the policy gives them; less than the least that is allowed counts as that.
+        channels: those that the exit was delivered on.
     """
     days = MIN_ANSWER_BUSINESS_DAYS
     if given is not None and given.business_days is not None:
@@ -165,48 +312,193 @@ def answer_business_days(given: Distance | None, channels: frozenset[Channel]) -
     return days
 
 
-# gap ----------------------------------------------------------------------------------------------
+def _behind_exit(planned: PlannedTouch, so_far: Counts) -> Facts | None:
+    return {} if planned.behind_exit else None
 
 
-def largest_gap(
-    prospect: Prospect, time: WorkCalendar, suspended: tuple[SuspendedTime, ...] | None
-) -> Gap:
-    """The largest gap of the silence since the on-time attempt.
-
-    As measured when the attempts were made; only where a late fact came between two of them is
-    the distance measured now.
-    """
-    silence = prospect.silence
-    largest = silence.largest_gap
-    for position in silence.unmeasured:
-        before, after = silence.attempts[position - 1], silence.attempts[position]
-        largest = max(largest, time.gap(before.at, after.at, suspended))
-    return largest
+def _follows_the_last_word(attempt: AttemptContext) -> bool:
+    prospect = attempt.prospect
+    if prospect.stage is Stage.CLOSED:
+        return True
+    return prospect.stage is Stage.POLITE_EXIT and prospect.exit_delivered() is not None
 
 
-def gap_allows_from(
-    prospect: Prospect, time: WorkCalendar, suspended: tuple[SuspendedTime, ...] | None
-) -> tuple[datetime, Gap] | None:
-    """From when on an attempt keeps the gaps from shrinking, and the gap that it must keep.
-
-    No attempt comes sooner after the last one than the largest gap so far of the silence, whether
-    lateness, a holiday or a guard made it so large. ``None`` if there is nothing to keep.
-    """
-    attempts = prospect.silence.attempts
-    if not attempts:
-        return None
-    largest = largest_gap(prospect, time, suspended)
-    if not (largest.business_days or largest.minutes):
-        return None
-    return time.earliest_with_gap(attempts[-1].at, largest, suspended), largest
+# 7: concern ---------------------------------------------------------------------------------------
 
 
-def gap_made_by(prospect: Prospect, largest: Gap) -> tuple[int, ...]:
-    """The attempts that the ratchet comes from: the one that made the gap so large, and the last.
+def _concern_too_soon(planned: PlannedTouch, so_far: Counts) -> Facts | None:
+    if planned.stage is Stage.CONCERN and (
+        so_far.concern_asked or so_far.attempts < CONCERN_ATTEMPTS
+    ):
+        return {"asked": so_far.concern_asked, "attempts": so_far.attempts}
+    return None
 
-    Of several as large it is the latest; of a gap that is measured only now, the last attempt.
-    """
-    attempts = prospect.silence.attempts
-    last = attempts[-1].version
-    made = next((one.version for one in reversed(attempts) if one.gap == largest), last)
-    return tuple(sorted({made, last}))
+
+def _why_no_concern(facts: Mapping[str, Any]) -> str:
+    if facts["asked"]:
+        return "it has been asked in this silence"
+    return f"only {facts['attempts']} of {CONCERN_ATTEMPTS} attempts were made"
+
+
+# 11: order ----------------------------------------------------------------------------------------
+
+
+def _goes_back(planned: PlannedTouch, so_far: Counts) -> Facts | None:
+    return {} if planned.backward else None
+
+
+# The table ----------------------------------------------------------------------------------------
+
+_SEARCHED: Final = (
+    "proved in {states} states: on plan ({on_plan}) the limit is never exceeded; "
+    "off plan the engine always stops it"
+)
+
+INVARIANTS: tuple[Invariant, ...] = (
+    # In the order in which a planned touch is checked, and an attempt within each phase.
+    Invariant(
+        id=Rule.POLITE_EXIT,
+        number=4,
+        promise="the last outreach is a polite exit with time to answer",
+        effect=Effect.SKIP,
+        stops=_behind_exit,
+        because=lambda facts: "nothing comes after the polite exit",
+        breaks=lambda planned, before, after: planned.behind_exit,
+        forbids=_follows_the_last_word,
+        phase=Phase.PLAN,
+        refusal="nothing comes after the polite exit",
+        how_proved="one polite exit, the last step, with at least a business day to answer; every "
+        "silence was played to its end",
+    ),
+    Invariant(
+        id=Rule.ORDER,
+        number=11,
+        promise="outreach moves forward through the stages",
+        effect=Effect.SKIP,
+        stops=_goes_back,
+        because=lambda facts: (
+            "the policy file has it behind a later stage, and outreach moves forward"
+        ),
+        breaks=lambda planned, before, after: planned.backward,
+        how_proved="no step is behind a later stage, and in all {states} states none goes back",
+    ),
+    Invariant(
+        id=Rule.SPACED_CAP,
+        number=2,
+        promise="at most six spaced calls in a silence",
+        effect=Effect.SKIP,
+        stops=_beyond_cap,
+        because=lambda facts: (
+            f"{facts['spaced_calls']} spaced calls were made; no more than {SPACED_CAP} in a "
+            "silence"
+        ),
+        # More than the cap, and one more than before: a silence may come here with too many.
+        breaks=lambda planned, before, after: (
+            after.spaced_calls > max(SPACED_CAP, before.spaced_calls)
+        ),
+        forbids=_is_beyond_cap,
+        refusal=f"{SPACED_CAP} spaced calls were made in this silence",
+        proved_by=ProvedBy.SEARCH,
+        how_proved=_SEARCHED,
+    ),
+    Invariant(
+        id=Rule.CONCERN,
+        number=7,
+        promise='"are you OK?" once, after five attempts and 21 days',
+        effect=Effect.SKIP,
+        stops=_concern_too_soon,
+        because=_why_no_concern,
+        breaks=lambda planned, before, after: (
+            planned.stage is Stage.CONCERN and (before.concern_asked or before.attempts < 5)
+        ),
+        refusal="the concern message is not in order yet",
+        proved_by=ProvedBy.SEARCH,
+        how_proved=_SEARCHED,
+    ),
+    Invariant(
+        id=Rule.OPT_OUT,
+        number=1,
+        promise="nothing after an opt-out, on that channel or at all",
+        effect=Effect.SKIP,
+        forbids=_is_opted_out,
+        phase=Phase.LASTING,
+        refusal="they opted out of this channel",
+        how_proved="no cell of the stage table leads from opted_out to outreach; tried at each of "
+        "{touches} touches, for all channels and for each",
+    ),
+    Invariant(
+        id=Rule.CONTACT_POINT,
+        number=8,
+        promise="a contact point that failed is never used again",
+        effect=Effect.SKIP,
+        forbids=_uses_lost_point,
+        phase=Phase.LASTING,
+        refusal="the contact point failed and must not be used again",
+        how_proved="a step without a channel left is skipped wherever the channel is lost; tried "
+        "at each of {touches} touches, and with each channel alone",
+    ),
+    Invariant(
+        id=Rule.GAP,
+        number=3,
+        promise="gaps never shrink as silence grows",
+        effect=Effect.DELAY,
+        forbids=_shrinks_the_gap,
+        phase=Phase.TIME,
+        refusal="it would come sooner than the largest gap so far of the silence",
+        how_proved="no planned gap is smaller than one before it, whatever is skipped, and the "
+        "engine takes the larger of plan and ratchet",
+    ),
+    Invariant(
+        id=Rule.BOUNDED,
+        number=5,
+        promise="every silence ends",
+        effect=Effect.NONE,
+        how_proved="every move goes forward through {touches} touches, and only the exit is "
+        "proposed behind {horizon} business days",
+    ),
+    Invariant(
+        id=Rule.FORGOTTEN,
+        number=6,
+        promise="an open prospect always has exactly one next thing",
+        effect=Effect.ASK,
+        how_proved="each of {states} states has a touch, the exit or a task next; every silence "
+        "that was played came to its end",
+    ),
+    Invariant(
+        id=Rule.GUARD,
+        number=9,
+        promise="a guard only delays or vetoes",
+        effect=Effect.ASK,
+        refusal="a guard gave no valid answer, so the attempt is held",
+        how_proved="{guards} may delay and veto in any state; the engine takes the later time, "
+        "skips what is vetoed, and holds what fails",
+    ),
+    Invariant(
+        id=Rule.DETERMINISTIC,
+        number=10,
+        promise="the same history gives the same decision",
+        effect=Effect.NONE,
+        how_proved="next_touch is a function of events, policy and now{functions}",
+    ),
+)
+"""Every invariant. The engine, the prover, the audit and the docs read it when they need it."""
+
+
+def violation(planned: PlannedTouch, so_far: Counts) -> Violation | None:
+    """Return the invariant that making ``planned`` would break after what was counted, if any."""
+    for row in INVARIANTS:
+        if row.stops is not None:
+            facts = row.stops(planned, so_far)
+            if facts is not None:
+                return Violation(row, facts)
+    return None
+
+
+def find(rule: str) -> Invariant | None:
+    """Return the row of the invariant with this id; ``None`` if it is another rule."""
+    return next((row for row in INVARIANTS if row.id == rule), None)
+
+
+def in_order() -> tuple[Invariant, ...]:
+    """Return the rows in the order of the design."""
+    return tuple(sorted(INVARIANTS, key=lambda row: row.number))

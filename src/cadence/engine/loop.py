@@ -12,10 +12,10 @@ from cadence.domain.events import Event
 from cadence.domain.fold import fold
 from cadence.domain.prospect import Prospect
 from cadence.engine.decision import Decision
-from cadence.engine.next_touch import next_touch, unknown_policy
+from cadence.engine.next_touch import decide_silently, next_touch, unknown_policy
 from cadence.policy.registry import PolicyRegistry
 
-__all__ = ["advance", "decision_for"]
+__all__ = ["advance", "decision_for", "silent_decision_for"]
 
 
 def advance(
@@ -44,3 +44,11 @@ def decision_for(prospect: Prospect, policies: PolicyRegistry, now: datetime) ->
     if policy is None:
         return unknown_policy(prospect, policies.default, now)
     return next_touch(prospect, policy, now)
+
+
+def silent_decision_for(prospect: Prospect, policies: PolicyRegistry, now: datetime) -> Decision:
+    """Decide as :func:`decision_for` does, without recording reasons."""
+    policy = policies.of(prospect)
+    if policy is None:
+        return unknown_policy(prospect, policies.default, now)
+    return decide_silently(prospect, policy, now)

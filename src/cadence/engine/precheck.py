@@ -1,29 +1,33 @@
-"""What if I called now anyway? Which rules an attempt at this moment would break.
+"""Say which rules an attempt at this moment would break, before it is made.
 
-The answer is that of the command itself: the attempt is decided as if it were made off policy, and
-what it would record as broken is told instead of recorded.
+The answer is that of the command itself: the attempt is judged as if it were made, and what it
+would record as broken is told instead of recorded.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
 import msgspec
 
-from cadence.domain.events import AttemptMade, Channel, Disposition, Part
+from cadence.domain.events import Channel, Disposition, Part
 from cadence.domain.prospect import Prospect
-from cadence.engine.commands import MakeAttempt, decide
+from cadence.engine.commands import (
+    LASTING,
+    MakeAttempt,
+    delayed_until,
+    make_attempt,
+    why_refused,
+)
 from cadence.engine.decision import Decision
-from cadence.engine.invariants import SPACED_CAP
 from cadence.engine.loop import decision_for
 from cadence.policy.registry import PolicyRegistry
 from cadence.policy.rules import Rule
 
-__all__ = ["Anyway", "Broken", "anyway", "to_builtins"]
+__all__ = ["BrokenRule", "Precheck", "precheck", "to_builtins"]
 
 
-class Broken(msgspec.Struct, frozen=True):
+class BrokenRule(msgspec.Struct, frozen=True):
     """A rule that the attempt would break, why, and until when, if waiting helps."""
 
     rule: str
@@ -31,7 +35,7 @@ class Broken(msgspec.Struct, frozen=True):
     until: datetime | None
 
 
-class Anyway(msgspec.Struct, frozen=True):
+class Precheck(msgspec.Struct, frozen=True):
     """What an attempt made now would be.
 
     Attributes:
@@ -49,33 +53,18 @@ class Anyway(msgspec.Struct, frozen=True):
     address: str | None
     stage: str
     step: str | None
-    breaks: tuple[Broken, ...]
+    breaks: tuple[BrokenRule, ...]
 
 
-_SAYS: Final[dict[str, str]] = {
-    Rule.OPT_OUT: "they want no more of it",
-    Rule.CONTACT_POINT: "the contact point failed and is never used again",
-    Rule.SPACED_CAP: f"{SPACED_CAP} spaced calls were made in this silence",
-    Rule.GAP: "it would come sooner than the largest gap so far of the silence",
-    Rule.POLITE_EXIT: "nothing comes after the polite exit",
-    Rule.CONCERN: "the concern message is not in order yet",
-    Rule.APPOINTMENT: "an appointment stands",
-    Rule.PLAN: "the policy proposes something else now",
-    Rule.SUSPENDED: "they are away or asked for a pause",
-    Rule.QUIET_HOURS: "quiet hours, 21:00 to 08:00 local",
-    Rule.BUSINESS_HOURS: "outside business hours",
-}
-
-
-def anyway(
+def precheck(
     prospect: Prospect, policies: PolicyRegistry, now: datetime, channel: Channel = Channel.CALL
-) -> Anyway:
-    """What an unanswered attempt on ``channel`` would break if it were made now.
+) -> Precheck:
+    """Return what an unanswered attempt on ``channel`` would break if it were made now.
 
     Args:
-        prospect: whom.
-        policies: where the policy it is under is looked up; under one that is not at hand nothing
-            can be judged, and that is what is told.
+        prospect: whom it is for.
+        policies: where its policy is looked up; under one that is not at hand nothing can be
+            checked, and the answer says so.
         now: when.
         channel: by what.
     """
@@ -83,12 +72,11 @@ def anyway(
     policy = policies.of(prospect)
     if policy is None:
         reason = decision.reasons[0]
-        unjudged = Broken(reason.rule, f"nothing can be judged: {reason.because}", None)
-        return Anyway(prospect.id, now, channel, None, "extra", None, (unjudged,))
+        unchecked = BrokenRule(reason.rule, f"nothing can be checked: {reason.because}", None)
+        return Precheck(prospect.id, now, channel, None, "extra", None, (unchecked,))
     parts = (Part(channel, Disposition.UNKNOWN),)
-    (made,) = decide(prospect, MakeAttempt(parts, off_policy="what if"), policy, now)
-    assert isinstance(made, AttemptMade)  # what MakeAttempt leads to
-    return Anyway(
+    made = make_attempt(prospect, MakeAttempt(parts, off_policy="precheck"), policy, now)
+    return Precheck(
         prospect.id,
         now,
         channel,
@@ -99,22 +87,15 @@ def anyway(
     )
 
 
-def _broken(rule: str, decision: Decision, now: datetime) -> Broken:
-    """The reason of the decision that delays it, in its own words, where there is one."""
-    lasting = rule in (Rule.OPT_OUT, Rule.CONTACT_POINT, Rule.POLITE_EXIT)
-    for reason in () if lasting else decision.reasons:
-        if reason.rule == rule and reason.until is not None and reason.until > now:
-            return Broken(rule, reason.because, reason.until)
-    because = _SAYS.get(rule, "it forbids it now")
-    if rule == Rule.PLAN and decision.touch is not None:
-        by = " and ".join(part.channel for part in decision.touch.parts)
-        because = f"the policy proposes {decision.touch.step} by {by}"
-    elif rule == Rule.PLAN and decision.reasons:
-        because = decision.reasons[0].because
-    return Broken(rule, because, None)
+def _broken(rule: str, decision: Decision, now: datetime) -> BrokenRule:
+    """The rule, why, and until when."""
+    if rule == Rule.PLAN and decision.touch is None and decision.reasons:
+        return BrokenRule(rule, decision.reasons[0].because, None)
+    until = None if rule in LASTING else delayed_until(rule, decision, now)
+    return BrokenRule(rule, why_refused(rule, decision, now), until)
 
 
-def to_builtins(answer: Anyway) -> dict[str, object]:
-    """The JSON object."""
-    found: dict[str, object] = msgspec.to_builtins(answer)
-    return found
+def to_builtins(answer: Precheck) -> dict[str, object]:
+    """Return the JSON object."""
+    plain: dict[str, object] = msgspec.to_builtins(answer)
+    return plain

@@ -1,41 +1,41 @@
 """When a touch of the plan is due: its planned time, moved later by every rule that delays it.
 
-The plan proposes a time (:func:`planned`). A promise, the ratchet on gaps, answer times, required
+The plan proposes a time (:func:`plan`). A promise, the ratchet on gaps, answer times, required
 days, suspensions, quiet hours, business hours and guards each may move it later, never earlier
-(:func:`timing`), and each leaves a :class:`~cadence.engine.context.Delay` that says what it added.
+(:func:`timing`), and each leaves a reason that says what it added.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
-
-import msgspec
+from typing import Final, NamedTuple
 
 from cadence.domain.events import AttemptStage, Channel, Gap
 from cadence.domain.prospect import Attempt, Prospect
 from cadence.domain.stages import Stage
 from cadence.engine import invariants
-from cadence.engine.context import DaysOff, DecisionContext, Delay, Span, span
-from cadence.engine.decision import Said
-from cadence.engine.invariants import DESIGN
+from cadence.engine.context import DecisionContext
+from cadence.engine.invariants import DESIGN, Counts, Facts
+from cadence.engine.reasons import Reason, ReasonKind, Sink
 from cadence.policy.guard_runner import GuardFailed
 from cadence.policy.model import EXACT, PlannedTouch, Policy, Rotate, Step
 from cadence.policy.rules import Rule
-from cadence.policy.touch import Touch, Veto
+from cadence.policy.touch import GuardDelay, Touch, TouchPart, Veto
 from cadence.worktime.calendar import SEARCH_DAYS, WorkCalendar
 
 __all__ = [
     "NoOpenTime",
+    "Plan",
+    "Replaced",
     "Stopped",
     "Timing",
-    "behind_horizon",
-    "keeping",
+    "Unmet",
+    "is_behind_horizon",
     "next_turn",
-    "planned",
-    "reached",
+    "plan",
+    "progress",
     "timing",
-    "unmet",
+    "unmet_requirement",
 ]
 
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
@@ -45,144 +45,217 @@ _STAGES: Final[dict[AttemptStage, Stage]] = {
 }
 
 
-class Timing(msgspec.Struct, frozen=True):
-    """When a touch is due, and when it may be made as seen now.
+class Plan(NamedTuple):
+    """When the plan alone would make a touch.
 
-    ``delays`` are the rules that moved it from its planned time; where it was due and is closed
-    now, also those that hold it until it opens again.
+    Attributes:
+        at: when, suspended time and rotation included.
+        events: what it is planned from.
+        is_from_last_attempt: whether that is the last attempt of the silence.
     """
 
-    planned: Delay
+    at: datetime
+    events: tuple[int, ...]
+    is_from_last_attempt: bool
+
+
+class Replaced(NamedTuple):
+    """A touch skipped for its lateness: a touch that replaces it is never earlier than it was due.
+
+    Attributes:
+        due: when it was due.
+        step: its name.
+        rule: why it was skipped.
+        events, source: those of the delay that set the time it was due.
+    """
+
+    due: datetime
+    step: str
+    rule: Rule
+    events: tuple[int, ...]
+    source: str
+
+
+class Timing(NamedTuple):
+    """When a touch is due, and when it may be made as seen now."""
+
     due: datetime
     possible: datetime
-    delays: list[Delay]
 
 
-class NoOpenTime(msgspec.Struct, frozen=True):
-    """No open time is found within 30 days of ``since``, for the guards' ``delays`` among them."""
+class NoOpenTime(NamedTuple):
+    """No open time is found within 30 days of ``since``; ``by_guards``: guards stand in its way."""
 
     since: datetime
-    delays: list[Delay]
+    by_guards: bool
 
 
-class Stopped(msgspec.Struct, frozen=True):
-    """A guard vetoed the touch, or gave no answer that counts (``failed``)."""
+class Stopped(NamedTuple):
+    """A guard vetoed the touch, or gave no valid answer (``has_failed``)."""
 
     guard: str
-    because: str
+    said: str
     events: tuple[int, ...]
-    failed: bool
+    has_failed: bool
 
 
-def reached(prospect: Prospect, policy: Policy) -> dict[Stage, int]:
-    """How far the running silence has come in each stage: the position of its next touch.
+class Unmet(NamedTuple):
+    """A requirement of the policy that waiting can't meet: its code and the facts."""
 
-    An attempt has come as far as the touch whose place it took; one that no touch of the policy
-    is named for (made off policy, or under another) one further than before.
+    code: str
+    facts: Facts
+
+
+# Which touches are ahead --------------------------------------------------------------------------
+
+
+def progress(prospect: Prospect, policy: Policy) -> dict[Stage, int]:
+    """Return how far the silence has come in each stage: the position of its next touch.
+
+    An attempt has come as far as the touch whose place it took. An attempt that no touch of the
+    policy is named for (made off policy, or under another) has come one further than before.
     """
-    found: dict[Stage, int] = {}
+    positions: dict[Stage, int] = {}
     names = policy.by_name
     for attempt in prospect.silence.attempts:
         stage = _STAGES.get(attempt.stage)
         if stage is None:
             continue  # an extra
-        further = found.get(stage, 0) + 1
-        point = names.get(attempt.step or "")
-        if point is not None and point.stage is stage and point.position >= further:
-            further = point.position + 1
-        found[stage] = further
-    return found
+        further = positions.get(stage, 0) + 1
+        planned = names.get(attempt.step or "")
+        if planned is not None and planned.stage is stage and planned.position >= further:
+            further = planned.position + 1
+        positions[stage] = further
+    return positions
 
 
-def unmet(policy: Policy, planned_touch: PlannedTouch, so_far: invariants.Counts) -> str | None:
-    """What the policy itself asks of a touch and waiting can't bring; ``None``: nothing."""
-    requires, limits = planned_touch.step.requires, policy.limits
+def unmet_requirement(policy: Policy, planned: PlannedTouch, so_far: Counts) -> Unmet | None:
+    """Return what the policy requires of a touch and waiting can't bring; ``None``: nothing."""
+    requires, limits = planned.step.requires, policy.limits
     if requires.attempts > so_far.attempts:
-        return f"it requires {requires.attempts} attempts; {so_far.attempts} were made"
+        facts: Facts = {"required": requires.attempts, "attempts": so_far.attempts}
+        return Unmet("requires_attempts", facts)
     if requires.guidelines and not so_far.guidelines:
-        return "it requires that they agreed to be followed up, and they have not"
+        return Unmet("requires_guidelines", {})
     if limits.attempts is not None and so_far.attempts >= limits.attempts:
-        return f"{so_far.attempts} attempts were made; the policy allows {limits.attempts}"
+        return Unmet("limit_attempts", {"attempts": so_far.attempts, "limit": limits.attempts})
     if (
         limits.spaced_calls is not None
         and so_far.spaced_calls >= limits.spaced_calls
-        and planned_touch.stage is Stage.SPACED
-        and Channel.CALL in planned_touch.channels
+        and planned.stage is Stage.SPACED
+        and Channel.CALL in planned.channels
     ):
-        return (
-            f"{so_far.spaced_calls} spaced calls were made; the policy allows {limits.spaced_calls}"
-        )
+        facts = {"spaced_calls": so_far.spaced_calls, "limit": limits.spaced_calls}
+        return Unmet("limit_spaced_calls", facts)
     return None
 
 
-def planned(
-    case: DecisionContext,
-    planned_touch: PlannedTouch,
+# The planned time ---------------------------------------------------------------------------------
+
+
+def plan(
+    context: DecisionContext,
+    planned: PlannedTouch,
     anchor: datetime | None,
     lapsed: datetime | None,
-) -> list[Delay]:
-    """When the plan alone would make a touch, and what suspended time adds to that."""
-    prospect, policy, step = case.prospect, case.policy, planned_touch.step
+    delays: Sink,
+) -> Plan:
+    """Return when the plan alone would make a touch.
+
+    Args:
+        context: whom it is for, under what, when.
+        planned: the touch.
+        anchor: the end of a pause: the first touch after it comes as soon as it is over.
+        lapsed: when a lapsed touch before it was planned; it anchors this one.
+        delays: gets the reasons.
+    """
+    prospect, step = context.prospect, planned.step
     appointment = prospect.appointment
-    events: tuple[int, ...] = ()
+    source = context.policy.source
     if step.at is not None and appointment is not None:
-        because = Said("called at the time agreed, {}", (case.show(appointment.at),))
-        events = (appointment.version,)
-        return [Delay(Rule.APPOINTMENT, appointment.at, because, events, policy.source)]
+        at, events = appointment.at, (appointment.version,)
+        if delays is not None:
+            facts: Facts = {"at": context.local(at)}
+            delays.append(_delay(Rule.APPOINTMENT, "at_appointment", at, events, source, facts))
+        return Plan(at, events, False)
     if anchor is not None:
-        # After a pause the first touch comes as soon as the pause is over.
-        because = Said("they asked for a pause until {}", (case.show(anchor),))
-        return [Delay(Rule.PLAN, anchor, because, (prospect.response.version,), policy.source)]
-    after = planned_touch.after
-    assert after is not None  # the loader: a step has either `at` or `after`
-    elapsed = after.elapsed
-    last = _anchor_attempt(prospect, exact=elapsed is not None)
+        events = (prospect.response.version,)
+        if delays is not None:
+            facts = {"until": context.local(anchor)}
+            delays.append(_delay(Rule.PLAN, "after_pause", anchor, events, source, facts))
+        return Plan(anchor, events, False)
+    return _after_anchor(context, planned, lapsed, delays)
+
+
+def _after_anchor(
+    context: DecisionContext, planned: PlannedTouch, lapsed: datetime | None, delays: Sink
+) -> Plan:
+    """The planned distance after the last attempt, the appointment or the last response."""
+    prospect, calendar, step = context.prospect, context.calendar, planned.step
+    suspended, appointment = context.suspended, prospect.appointment
+    after = planned.after
+    elapsed = None if after is None else after.elapsed
+    last = _anchor_attempt(prospect, is_exact=elapsed is not None)
     if last is not None and appointment is not None and appointment.at > last.at:
         last = None  # nothing is planned from an attempt made before a standing appointment
     if last is not None:
-        start, what, events = last.at, "the attempt of", (last.version,)
+        start, what, events = last.at, "attempt", (last.version,)
     elif appointment is not None:
-        start, what = appointment.at, "the appointment of"
-        events = (appointment.version,)
+        start, what, events = appointment.at, "appointment", (appointment.version,)
     else:
-        start, what = prospect.silence.since, "the last contact,"
-        events = (prospect.silence.version,)
+        response = prospect.response
+        start, what, events = response.at, "response", (response.version,)
     if lapsed is not None and lapsed > start:
-        start, what = lapsed, "the time planned for the touch that lapsed,"
-    off: object = ""
-    plain = until = start
+        start, what = lapsed, "lapsed"
     if elapsed is not None:
         plain = until = start + elapsed
         # An exact step of the appointment is not moved: if its time is suspended, it lapses.
-        if step.stage not in EXACT:
-            until = case.time.after_elapsed(start, elapsed, case.suspended)
+        if suspended is not None and step.stage not in EXACT:
+            until = calendar.after_elapsed(start, elapsed, suspended)
     else:
-        assert after.business_days is not None  # the loader: exactly one unit
-        until = case.time.after_business_days(start, after.business_days, case.suspended)
-        plain = until
-        if case.suspended is not None:
-            plain = case.time.after_business_days(start, after.business_days)
-        off = DaysOff(start, plain, case.time)
-    because = Said("{} after {} {}{}: {}", (after, what, case.show(start), off, case.show(plain)))
-    plans = [Delay(Rule.PLAN, plain, because, events, policy.source)]
-    if until != plain:
-        away = tuple(s.version for s in prospect.silence.suspensions)
-        added = Said(
-            "suspended time does not count: +{} to {}", (Span(until - plain), case.show(until))
+        days = 0 if after is None else after.business_days or 0
+        plain = until = calendar.after_business_days(start, days, suspended)
+        if suspended is not None:
+            plain = calendar.after_business_days(start, days)
+    if delays is not None:
+        off = () if elapsed is not None else tuple(calendar.days_off(start, plain))
+        delays.append(
+            _delay(
+                Rule.PLAN,
+                "planned",
+                plain,
+                events,
+                context.policy.source,
+                {
+                    "after": str(after),
+                    "anchor": what,
+                    "start": context.local(start),
+                    "days_off": off,
+                    "until": context.local(plain),
+                },
+            )
         )
-        plans.append(Delay(Rule.SUSPENDED, until, added, away, DESIGN))
+    is_from_last = last is not None and last is prospect.silence.attempts[-1]
+    found = Plan(until, events, is_from_last)
+    if until != plain:
+        found = found._replace(events=context.suspended_by())
+        if delays is not None:
+            delays.append(_suspended(context, "suspended_plan", plain, until))
     if step.rotate is not None:
-        last_at = None if last is None else last.at
-        turned = case.time.turn(until, *next_turn(case.time, step.rotate, last_at))
-        said = Said("another time than the last attempt's: {}", (case.show(turned),))
-        plans.append(Delay(Rule.PLAN, turned, said, events, policy.source))
-    return plans
+        at = calendar.turn(
+            until, *next_turn(calendar, step.rotate, None if last is None else last.at)
+        )
+        found = found._replace(at=at, events=events)
+        if delays is not None:
+            facts = {"until": context.local(at)}
+            delays.append(_delay(Rule.PLAN, "rotated", at, events, context.policy.source, facts))
+    return found
 
 
-def _anchor_attempt(prospect: Prospect, *, exact: bool) -> Attempt | None:
+def _anchor_attempt(prospect: Prospect, *, is_exact: bool) -> Attempt | None:
     """The attempt that a step is planned from: the last; for exact steps, the last of the plan."""
     attempts = prospect.silence.attempts
-    if exact:
+    if is_exact:
         for attempt in reversed(attempts):
             if attempt.stage is not AttemptStage.EXTRA:
                 return attempt
@@ -190,15 +263,15 @@ def _anchor_attempt(prospect: Prospect, *, exact: bool) -> Attempt | None:
 
 
 def next_turn(
-    time: WorkCalendar, rotate: Rotate, last: datetime | None
+    calendar: WorkCalendar, rotate: Rotate, last: datetime | None
 ) -> tuple[int | None, int | None]:
-    """The time of day, in seconds, and the weekday to try next: those after the last attempt's.
+    """Return the time of day, in seconds, and the weekday to try next after the last attempt's.
 
     An attempt counts for the latest of the times that its time of day had reached; made before
     the first of them, for the first.
     """
     seconds, weekdays = rotate.seconds, rotate.weekdays
-    local = None if last is None else time.local(last)
+    local = None if last is None else calendar.local(last)
     second: int | None = None
     if seconds:
         turn = 0
@@ -216,240 +289,287 @@ def next_turn(
     return second, weekday
 
 
+# Moved later --------------------------------------------------------------------------------------
+
+
 def timing(
-    case: DecisionContext,
-    planned_touch: PlannedTouch,
-    touch: Touch,
-    plans: list[Delay],
-    replaced: Delay | None,
+    context: DecisionContext,
+    planned: PlannedTouch,
+    parts: tuple[TouchPart, ...],
+    at: Plan,
+    replaced: Replaced | None,
+    delays: Sink,
 ) -> Timing | NoOpenTime | Stopped:
-    """When ``touch`` is due; or why it can't be.
+    """Return when a touch is due; or why it can't be.
 
     Args:
-        case: whom it is for, under what, when.
-        touchpoint: its place in the plan.
-        touch: what is to be done, as guards see it.
-        plans: from :func:`planned`.
-        replaced: when a touch that it replaces was due, and why it does not come before that.
+        context: whom it is for, under what, when.
+        planned: its place in the plan.
+        parts: what is to be done, as guards see it.
+        at: from :func:`plan`.
+        replaced: the touch in whose place it comes.
+        delays: gets the reasons.
     """
-    delays = _delayed(case, planned_touch, plans, replaced)
-    since = delays[-1].until
-    due = _settle(case, since, delays, planned_touch.step, touch)
+    since = _delayed(context, planned, at, replaced, delays)
+    settling = _Settling(context, planned, parts, delays)
+    due = settling.first_time(since)
     if due is None:
-        return NoOpenTime(plans[-1].until, _by_guards(case, delays))
+        return NoOpenTime(at.at, settling.by_guards)
     if isinstance(due, Stopped):
         return due
-    possible: datetime | Stopped | None = due
-    if case.now > due:
-        possible = _settle(case, case.now, delays, planned_touch.step, touch)
+    if context.now <= due:
+        return Timing(due, due)
+    possible = settling.first_time(context.now)
     if possible is None:
-        return NoOpenTime(due, _by_guards(case, delays))
+        return NoOpenTime(due, settling.by_guards)
     if isinstance(possible, Stopped):
         return possible
-    return Timing(plans[-1], due, possible, delays)
+    return Timing(due, possible)
 
 
-def _settle(
-    case: DecisionContext, instant: datetime, delays: list[Delay], step: Step, touch: Touch
-) -> datetime | Stopped | None:
-    """The first instant from ``instant`` on that the calendar and every guard allow."""
-    opened = case.next_open(instant, delays, step)
-    if opened is None or not case.policy.guards:
-        return opened
-    limit = opened + _SEARCH
-    while opened is not None and opened <= limit:
-        held = _ask(case, touch, opened)
-        if held is None or isinstance(held, Stopped):
-            return held or opened
-        delays.append(held)
-        opened = None if held.until > limit else case.next_open(held.until, delays, step)
-    return None
+class _Settling:
+    """The search for a time that the calendar and every guard allow."""
+
+    __slots__ = ("_touch", "by_guards", "context", "delays", "step")
+
+    def __init__(
+        self,
+        context: DecisionContext,
+        planned: PlannedTouch,
+        parts: tuple[TouchPart, ...],
+        delays: Sink,
+    ) -> None:
+        self.context = context
+        self.step = planned.step
+        self.delays = delays
+        self.by_guards = False
+        self._touch = context.touch(planned, parts) if context.policy.guards else None
+
+    def first_time(self, instant: datetime) -> datetime | Stopped | None:
+        """Return the first instant from ``instant`` on that the calendar and all guards allow."""
+        context, touch = self.context, self._touch
+        opened = context.next_open(instant, self.step, self.delays)
+        if opened is None or touch is None:
+            return opened
+        limit = opened + _SEARCH
+        while opened is not None and opened <= limit:
+            until = self._ask(touch, opened)
+            if until is None or isinstance(until, Stopped):
+                return until or opened
+            self.by_guards = True
+            if until > limit:
+                return None
+            opened = context.next_open(until, self.step, self.delays)
+        return None
+
+    def _ask(self, touch: Touch, at: datetime) -> datetime | Stopped | None:
+        """Until when the first guard that objects delays ``touch``, or that it stops it."""
+        context = self.context
+        for guard in context.policy.guards:
+            if not guard.concerns(touch):
+                continue
+            try:
+                answer = guard.ask(context.prospect, touch, at, context.calendar)
+            except GuardFailed as error:
+                return Stopped(guard.name, str(error), (), True)
+            if isinstance(answer, Veto):
+                return Stopped(guard.name, answer.because, answer.events, False)
+            # A guard can't bring a touch forward: a time that has come is no delay.
+            if answer is not None and answer.until > at:
+                if self.delays is not None:
+                    self.delays.append(_by_guard(context, guard.name, answer, at))
+                return answer.until
+        return None
 
 
-def _ask(case: DecisionContext, touch: Touch, at: datetime) -> Delay | Stopped | None:
-    """The first guard that delays or stops ``touch`` at ``at``; ``None``: all let it pass."""
-    for guard in case.policy.guards:
-        if not guard.concerns(touch):
-            continue
-        try:
-            answer = guard.ask(case.prospect, touch, at, case.time)
-        except GuardFailed as error:
-            return Stopped(guard.name, str(error), (), failed=True)
-        if isinstance(answer, Veto):
-            return Stopped(guard.name, answer.because, answer.events, failed=False)
-        # A guard can't bring a touch forward: a time that has come is no delay.
-        if answer is not None and answer.until > at:
-            because = answer.because
-            if answer.until - at < _LONG:
-                because += f": +{span(answer.until - at)} to {case.show(answer.until)}"
-            source = case.policy.source
-            return Delay(guard.name, answer.until, because, answer.events, source)
-    return None
-
-
-def _by_guards(case: DecisionContext, delays: list[Delay]) -> list[Delay]:
-    names = {guard.name for guard in case.policy.guards}
-    return [delay for delay in delays if delay.rule in names]
+def _by_guard(context: DecisionContext, guard: str, answer: GuardDelay, at: datetime) -> Reason:
+    added = answer.until - at
+    # A guard that never opens delays for years: that time is nothing to tell a reader.
+    until = context.local(answer.until) if added < _LONG else None
+    facts = {"said": answer.because, "until": until, "added": added}
+    source = context.policy.source
+    return _delay(guard, "guard_delay", answer.until, answer.events, source, facts)
 
 
 def _delayed(
-    case: DecisionContext, planned_touch: PlannedTouch, plans: list[Delay], replaced: Delay | None
-) -> list[Delay]:
-    """The planned time moved later by each rule that delays it; the last has the time."""
-    prospect, step = case.prospect, planned_touch.step
-    attempts = prospect.silence.attempts
-    due = plans[-1].until
-    delays = list(plans)
+    context: DecisionContext,
+    planned: PlannedTouch,
+    at: Plan,
+    replaced: Replaced | None,
+    delays: Sink,
+) -> datetime:
+    """The planned time, moved later by each rule that delays it."""
+    prospect, step, source = context.prospect, planned.step, context.policy.source
+    due = at.at
     promised = prospect.not_before
     if promised is not None and promised > due:
-        because = Said("promised for {} when the policy was adopted", (case.show(promised),))
-        delays.append(
-            Delay(Rule.PLAN, promised, because, (prospect.policy_version,), case.policy.source)
-        )
+        if delays is not None:
+            events, facts = (prospect.policy_version,), {"until": context.local(promised)}
+            delays.append(_delay(Rule.PLAN, "promised", promised, events, source, facts))
         due = promised
-    answered = _answer_time(case)
-    if answered is not None and answered.until > due:
-        delays.append(answered)
-        due = answered.until
+    if context.policy.answers:
+        due = _answered(context, due, delays)
     # Gaps start anew at the on-time attempt, which no ratchet delays: they agreed to that time.
-    if step.stage is not AttemptStage.ON_TIME and not _surely_keeps(prospect, planned_touch, plans):
-        ratcheted = _ratcheted(case, step, due, due if replaced is None else replaced.until)
-        delays += ratcheted
-        due = ratcheted[-1].until if ratcheted else due
-    days = step.requires.days
-    start = attempts[0].at if attempts else None
-    if step.stage is AttemptStage.CONCERN:
-        days = max(days, invariants.CONCERN_DAYS)
-    if days and start is not None and start + timedelta(days=days) > due:
-        rule = Rule.CONCERN if days > step.requires.days else Rule.PLAN
-        until = start + timedelta(days=days)
-        because = Said(
-            "{} days after the first attempt of the silence: +{}", (days, Span(until - due))
-        )
-        delays.append(Delay(rule, until, because, (attempts[0].version,), case.policy.source))
-        due = until
-    # Last, for mostly the same rules delay it as what it replaces, and they say more.
-    if replaced is not None and replaced.until > due:
-        because = Said("{}: +{}", (replaced.because, Span(replaced.until - due)))
-        delays.append(msgspec.structs.replace(replaced, because=because))
-    return delays
+    if step.stage is not AttemptStage.ON_TIME and not _surely_keeps(prospect, planned, at):
+        due = _ratcheted(context, step, due, due if replaced is None else replaced.due, delays)
+    due = _after_required_days(context, step, due, delays)
+    # Applied last: the other delays give more specific reasons.
+    if replaced is not None and replaced.due > due:
+        if delays is not None:
+            replacing: Facts = {"step": replaced.step, "added": replaced.due - due}
+            delays.append(
+                _delay(
+                    replaced.rule,
+                    "replaces",
+                    replaced.due,
+                    replaced.events,
+                    replaced.source,
+                    replacing,
+                )
+            )
+        due = replaced.due
+    return due
 
 
-def _surely_keeps(prospect: Prospect, planned_touch: PlannedTouch, plans: list[Delay]) -> bool:
+def _answered(context: DecisionContext, due: datetime, delays: Sink) -> datetime:
+    """``due``, or the end of the time that the last touch of the plan gave them to answer."""
+    last = _anchor_attempt(context.prospect, is_exact=True)
+    answer = None if last is None else context.policy.answers.get(last.step or "")
+    if last is None or answer is None:
+        return due
+    calendar, elapsed = context.calendar, answer.elapsed
+    if elapsed is not None:
+        until = calendar.after_elapsed(last.at, elapsed, context.suspended)
+    else:
+        days = answer.business_days or 1
+        until = calendar.after_business_days(last.at, days, context.suspended)
+    if until <= due:
+        return due
+    if delays is not None:
+        facts = {"given": str(answer), "step": last.step, "until": context.local(until)}
+        events, source = (last.version,), context.policy.source
+        delays.append(_delay(Rule.PLAN, "time_to_answer", until, events, source, facts))
+    return until
+
+
+def _surely_keeps(prospect: Prospect, planned: PlannedTouch, at: Plan) -> bool:
     """Whether a touch is planned at least as many business days from the last attempt as the
     ratchet asks for.
     """
-    silence, after = prospect.silence, planned_touch.after
+    silence, after = prospect.silence, planned.after
     days = None if after is None else after.business_days
     return (
         days is not None
+        and at.is_from_last_attempt
         and days >= silence.largest_gap.business_days
-        and bool(silence.attempts)
         and not silence.unmeasured
-        and plans[0].events == (silence.attempts[-1].version,)
     )
 
 
-def _ratcheted(case: DecisionContext, step: Step, due: datetime, floor: datetime) -> list[Delay]:
-    """What the ratchet adds to ``due``, and what suspended time adds to that.
+def _ratcheted(
+    context: DecisionContext, step: Step, due: datetime, floor: datetime, delays: Sink
+) -> datetime:
+    """``due``, moved later by the ratchet and by suspended time, which does not count in gaps.
 
     A touch that it replaces keeps its gap at ``floor``: the ratchet asks for no more than that.
     """
-    ratchet = invariants.gap_allows_from(case.prospect, case.time, case.suspended)
+    prospect, calendar, suspended = context.prospect, context.calendar, context.suspended
+    ratchet = invariants.gap_allows_from(prospect, calendar, suspended)
     if ratchet is None or ratchet[0] <= due:
-        return []
-    from_then, largest = ratchet
-    last = case.prospect.silence.attempts[-1]
+        return due
+    allowed, largest = ratchet
+    last = prospect.silence.attempts[-1]
     otherwise = max(due, floor)
-    until = keeping(case.time, step, largest, otherwise, from_then, last.at)
-    if from_then <= floor:
+    until = _at_its_hour(calendar, step, largest, otherwise, allowed, last.at)
+    if allowed <= floor:
         until = min(until, floor)
+    if delays is None:
+        return max(due, until)
     working = until
-    if case.suspended is not None:
-        working = case.time.earliest_with_gap(last.at, largest)
+    if suspended is not None:
+        working = calendar.earliest_with_gap(last.at, largest)
         if working > due:
-            working = keeping(case.time, step, largest, otherwise, working, last.at)
+            working = _at_its_hour(calendar, step, largest, otherwise, working, last.at)
         working = min(max(working, due), until)
-    found: list[Delay] = []
     if working > due:
-        measure = largest.business_days or largest.minutes
-        unit = "business days" if largest.business_days else "minutes"
-        because = Said(
-            "gaps never shrink: the largest so far is {} {}: +{}",
-            (measure, unit, Span(working - due)),
-        )
-        made_by = invariants.gap_made_by(case.prospect, largest)
-        found.append(Delay(Rule.GAP, working, because, made_by, DESIGN))
+        events = invariants.gap_made_by(prospect, largest)
+        facts: Facts = {"gap": largest, "added": working - due}
+        delays.append(_delay(Rule.GAP, "gap", working, events, DESIGN, facts))
     if until > working:
-        away = tuple(s.version for s in case.prospect.silence.suspensions)
-        because = Said(
-            "suspended time does not count towards the gap: +{} to {}",
-            (Span(until - working), case.show(until)),
-        )
-        found.append(Delay(Rule.SUSPENDED, until, because, away, DESIGN))
-    return found
+        delays.append(_suspended(context, "suspended_gap", working, until))
+    return max(due, until)
 
 
-def keeping(
-    time: WorkCalendar, step: Step, largest: Gap, due: datetime, allowed: datetime, last: datetime
+def _at_its_hour(
+    calendar: WorkCalendar,
+    step: Step,
+    largest: Gap,
+    due: datetime,
+    allowed: datetime,
+    last: datetime,
 ) -> datetime:
     """When a touch due at ``due`` is made if the ratchet allows it only from ``allowed`` on.
 
     Days apart it comes at the time of day that was planned, and on the weekday whose turn it is;
     only minutes are exact.
-
-    Args:
-        time: the prospect's business time.
-        step: of the touch.
-        largest: the gap that it has to keep.
-        due: when it would be due otherwise.
-        allowed: from when on the gap is kept.
-        last: the attempt before.
     """
     if not largest.business_days:
         return allowed
-    kept = time.same_time(due, allowed)
+    kept = calendar.same_time(due, allowed)
     if step.rotate is not None and step.rotate.days:
-        _, weekday = next_turn(time, step.rotate, last)
-        kept = time.turn(kept, None, weekday)
+        _, weekday = next_turn(calendar, step.rotate, last)
+        kept = calendar.turn(kept, None, weekday)
     return kept
 
 
-def _answer_time(case: DecisionContext) -> Delay | None:
-    """The end of the time that the last touch of the plan gave them to answer."""
-    if not case.policy.answers:
-        return None
-    last = _anchor_attempt(case.prospect, exact=True)
-    answer = None if last is None else case.policy.answers.get(last.step or "")
-    if last is None or answer is None:
-        return None
-    elapsed = answer.elapsed
-    if elapsed is not None:
-        until = case.time.after_elapsed(last.at, elapsed, case.suspended)
-    else:
-        until = case.time.after_business_days(last.at, answer.business_days or 1, case.suspended)
-    because = Said("{} to answer {}: until {}", (answer, last.step, case.show(until)))
-    return Delay(Rule.PLAN, until, because, (last.version,), case.policy.source)
+def _after_required_days(
+    context: DecisionContext, step: Step, due: datetime, delays: Sink
+) -> datetime:
+    """``due``, or the end of the days that the step or the concern message requires."""
+    days = step.requires.days
+    if step.stage is AttemptStage.CONCERN:
+        days = max(days, invariants.CONCERN_DAYS)
+    attempts = context.prospect.silence.attempts
+    if not days or not attempts:
+        return due
+    until = attempts[0].at + timedelta(days=days)
+    if until <= due:
+        return due
+    if delays is not None:
+        rule = Rule.CONCERN if days > step.requires.days else Rule.PLAN
+        events, facts = (attempts[0].version,), {"days": days, "added": until - due}
+        source = context.policy.source
+        delays.append(_delay(rule, "required_days", until, events, source, facts))
+    return until
 
 
-def behind_horizon(
-    case: DecisionContext, step: Step, instant: datetime, first: datetime | None = None
-) -> bool:
-    """Whether ``instant`` lies behind the horizon, counted from the silence's first attempt.
+def _delay(
+    rule: str, code: str, until: datetime, events: tuple[int, ...], source: str, facts: Facts
+) -> Reason:
+    return Reason(rule, code, events, source, ReasonKind.DELAY, until, facts=facts)
+
+
+def _suspended(context: DecisionContext, code: str, before: datetime, until: datetime) -> Reason:
+    facts = {"added": until - before, "until": context.local(until)}
+    return _delay(Rule.SUSPENDED, code, until, context.suspended_by(), DESIGN, facts)
+
+
+# The horizon --------------------------------------------------------------------------------------
+
+
+def is_behind_horizon(context: DecisionContext, step: Step, instant: datetime) -> bool:
+    """Return whether ``instant`` lies behind the horizon, from the silence's first attempt on.
 
     Args:
-        case: whom it is for, under what.
+        context: whom it is for, under what.
         step: of the touch; the appointment's own lie before every horizon.
         instant: when it would be made.
-        first: that first attempt, where it is not in the history yet.
     """
-    if first is None:
-        attempts = case.prospect.silence.attempts
-        first = attempts[0].at if attempts else instant
-    if step.stage in EXACT:
+    attempts = context.prospect.silence.attempts
+    if not attempts or step.stage in EXACT:
         return False
-    horizon = case.policy.horizon_business_days
+    first, horizon = attempts[0].at, context.policy.horizon_business_days
     # Cheap first: that many business days need at least as many days.
     if instant - first <= timedelta(days=horizon):
         return False
-    return case.time.beyond(first, horizon, instant, case.suspended)
+    return context.calendar.is_beyond(first, horizon, instant, context.suspended)

@@ -43,7 +43,7 @@ def compose(
     except InputError:
         return decision
     words = {
-        "name": prospect.name.split()[0] if prospect.name.split() else "there",
+        "name": prospect.identity.name.split()[0] if prospect.identity.name.split() else "there",
         "time": f"{time.local(said_at):%H:%M}",
         "next_time": "",
         "deadline": "",
@@ -51,7 +51,7 @@ def compose(
         "late": False,
         "interest": prospect.interests[-1] if prospect.interests else "",
         "value": "",
-        "owner": prospect.owner or "",
+        "owner": prospect.identity.owner or "",
         "channels": tuple(part.channel.value for part in touch.parts),
     }
     value = prospect.next_value()
@@ -64,7 +64,7 @@ def compose(
     if agreed is not None:
         words["appointment_time"] = _clock(time, said_at, agreed)
         called = said_at if touch.stage is Stage.ON_TIME else agreed
-        kept = prospect.appointment or prospect.kept
+        kept = prospect.appointment or prospect.kept_appointment
         words["late"] = kept is not None and called - kept.at >= _LATE
     parts = tuple(
         msgspec.structs.replace(

@@ -107,7 +107,7 @@ class ContactWindow(_Guard, frozen=True, kw_only=True, tag="contact_window"):
 
     def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
         """Until the window opens."""
-        window = work_calendar(prospect.zones, week_of(self), None, None, frozenset())
+        window = work_calendar(prospect.identity.zones, week_of(self), None, None, frozenset())
         opens = window.next_open(at)
         if opens is None:
             return GuardDelay(at + _NEVER, "its contact window never opens")
@@ -217,10 +217,10 @@ class HolidayBan(_Guard, frozen=True, kw_only=True, tag="holiday_ban"):
         """Until the day after the holiday."""
         country, subdivision = self.country, self.subdivision
         if country is None:
-            country, subdivision = prospect.country, prospect.subdivision
+            country, subdivision = prospect.identity.country, prospect.identity.subdivision
         if country is None:
             return None
-        days = work_calendar(prospect.zones, ALL_DAY, country, subdivision, frozenset())
+        days = work_calendar(prospect.identity.zones, ALL_DAY, country, subdivision, frozenset())
         return _after_days(days.calendars, at, "public holiday")
 
 
@@ -233,7 +233,7 @@ class Pause(_Guard, frozen=True, kw_only=True, tag="pause"):
     def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
         """Until the day after the last."""
         closed = _days_between(self.first_day, self.last_day)
-        days = work_calendar(prospect.zones, ALL_DAY, None, None, closed)
+        days = work_calendar(prospect.identity.zones, ALL_DAY, None, None, closed)
         return _after_days(days.calendars, at, "paused")
 
 

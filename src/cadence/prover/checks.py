@@ -25,10 +25,10 @@ from cadence.domain.events import (
     ReplyReceived,
 )
 from cadence.domain.stages import Stage
-from cadence.engine.context import ESCALATE
-from cadence.engine.decision import Decision, Reason, Verdict
+from cadence.engine.decision import Decision, Verdict
 from cadence.engine.invariants import CONCERN_ATTEMPTS, CONCERN_DAYS
-from cadence.engine.schedule import unmet
+from cadence.engine.reasons import Reason
+from cadence.engine.schedule import unmet_requirement
 from cadence.policy.guards import Pause
 from cadence.policy.model import PlannedTouch, Policy
 from cadence.policy.rules import Rule
@@ -212,7 +212,8 @@ def _met(graph: Graph, rule: Rule, points: list[PlannedTouch]) -> tuple[Event, .
 
     def is_met(node: Node) -> bool:
         return any(
-            point.index <= node.state.next and not unmet(graph.policy, point, node.state.counts)
+            point.index <= node.state.next
+            and not unmet_requirement(graph.policy, point, node.state.counts)
             for point in points
         )
 
@@ -311,7 +312,7 @@ def _own_reasons(decision: Decision) -> list[Reason]:
     return [
         reason
         for reason in decision.reasons
-        if reason.rule != Rule.DETERMINISTIC and reason.because != ESCALATE
+        if reason.rule != Rule.DETERMINISTIC and reason.code != "escalate"
     ]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from cadence.domain.events import Event
-from cadence.engine.decision import Decision
+from cadence.engine.decision import Close, Decision
 from cadence.policy.guards import Custom, Guard
 from cadence.policy.model import Distance, PlannedTouch, Policy
 from cadence.prover.simulation import Rehearsal
@@ -207,4 +207,5 @@ def _shape(decision: Decision, policy: Policy) -> tuple[object, ...]:
         parts = [
             (p.channel, p.address, p.script, policy.scripts.get(p.script)) for p in touch.parts
         ]
-    return decision.verdict, decision.at, stage, parts, decision.end
+    end = decision.end if isinstance(decision, Close) else None
+    return decision.verdict, decision.at, stage, parts, end

@@ -11,8 +11,9 @@ import msgspec
 
 from cadence.domain.events import Channel
 from cadence.domain.stages import Stage
-from cadence.engine.invariants import stops
-from cadence.engine.schedule import unmet
+from cadence.engine.invariants import violation
+from cadence.engine.schedule import unmet_requirement
+from cadence.engine.wording import because
 from cadence.policy.guards import ContactWindow
 from cadence.policy.model import EXACT, PlannedTouch, Policy
 from cadence.policy.rules import Rule
@@ -104,20 +105,24 @@ def _cause(graph: Graph, state: State, so_far: int, window: str | None) -> _Caus
         window: the guard that never lets the touch pass, if there is one.
     """
     policy, point = graph.policy, graph.points[state.next]
-    asked = unmet(policy, point, state.counts)
+    asked = unmet_requirement(policy, point, state.counts)
     if asked is not None:
-        return _Cause((0, min(state.attempts, point.step.requires.attempts)), Rule.PLAN, asked)
-    rule = stops(point, state.counts)
-    if rule is not None:
-        return _Cause((1, state.attempts), rule, f"stopped by {rule}")
+        return _Cause(
+            (0, min(state.attempts, point.step.requires.attempts)),
+            Rule.PLAN,
+            because(Rule.PLAN, asked.code, (), asked.facts),
+        )
+    stopped = violation(point, state.counts)
+    if stopped is not None:
+        return _Cause((1, state.attempts), stopped.rule, f"stopped by {stopped.rule}")
     if not point.channels & policy.usable:
         return _Cause((2, 0), Rule.CONTACT_POINT, "nobody has a channel for it")
     if window is not None:
         return _Cause((3, 0), window, "it is never open at a time at which this may be made")
     gap = point.after.gap[0] if point.after is not None and state.attempts else 0
     if so_far + gap > policy.horizon_business_days:
-        because = f"it lies {so_far + gap} business days after the first attempt at least"
-        return _Cause((4, -so_far), Rule.HORIZON, because)
+        far = f"it lies {so_far + gap} business days after the first attempt at least"
+        return _Cause((4, -so_far), Rule.HORIZON, far)
     return None
 
 

@@ -15,8 +15,8 @@ from itertools import combinations, count
 from typing import Final, NamedTuple
 
 from cadence.domain.events import Channel
-from cadence.engine.invariants import stops
-from cadence.engine.schedule import unmet
+from cadence.engine.invariants import violation
+from cadence.engine.schedule import unmet_requirement
 from cadence.policy.model import PlannedTouch, Policy
 from cadence.prover.state_space import Graph, Start, State
 
@@ -169,7 +169,7 @@ def _legs(graph: Graph, node: Node, carry: Carry | None) -> Iterator[tuple[Leg, 
     state, have = node.state, node.have
     point = graph.points[state.next]
     passed = node._replace(state=state._replace(next=state.next + 1))
-    if unmet(graph.policy, point, state.counts) or stops(point, state.counts):
+    if unmet_requirement(graph.policy, point, state.counts) or violation(point, state.counts):
         yield Leg("passed", point, frozenset()), passed, 0, 0
         return
     usable = point.channels & graph.policy.usable

@@ -34,7 +34,7 @@ from cadence.engine.decision import Decision, Verdict
 from cadence.engine.invariants import contact_points_left
 from cadence.engine.loop import advance, decision_for
 from cadence.engine.next_touch import next_touch
-from cadence.engine.schedule import planned
+from cadence.engine.schedule import plan
 from cadence.policy.model import PlannedTouch, Policy
 from cadence.policy.registry import PolicyRegistry
 from cadence.worktime.calendar import SEARCH_DAYS, ZoneCalendar
@@ -209,7 +209,7 @@ class Rehearsal:
             return ()
         if point.after is not None:
             case = DecisionContext(self.prospect, self.policy, self.now)
-            self.now = max(self.now, planned(case, point, None, None)[-1].until)
+            self.now = max(self.now, plan(case, point, None, None, None).at)
         self.attempt(parts)
         made = self.events[-1].data
         assert isinstance(made, AttemptMade)  # attempt() recorded it

@@ -21,8 +21,8 @@ from typing import Final, NamedTuple
 
 from cadence.domain.events import Channel
 from cadence.domain.stages import Stage, rank
-from cadence.engine.invariants import CONCERN_ATTEMPTS, SPACED_CAP, Counts, stops
-from cadence.engine.schedule import unmet
+from cadence.engine.invariants import CONCERN_ATTEMPTS, SPACED_CAP, Counts, violation
+from cadence.engine.schedule import unmet_requirement
 from cadence.policy.model import PlannedTouch, Policy
 from cadence.policy.rules import Rule
 
@@ -120,7 +120,7 @@ class Graph:
         """What can happen on plan to the touch at ``state``."""
         point = self.points[state.next]
         after = state.next + 1
-        if unmet(self.policy, point, state.counts) or stops(point, state.counts):
+        if unmet_requirement(self.policy, point, state.counts) or violation(point, state.counts):
             yield Move("passed", state.next, None, state._replace(next=after))
             return
         usable = point.channels & self.policy.usable
@@ -168,7 +168,9 @@ class Graph:
     def may_be_made(self, state: State, have: AbstractSet[Channel]) -> bool:
         """Whether the touch at ``state`` is proposed to somebody who can be reached on ``have``."""
         point = self.points[state.next]
-        asked = unmet(self.policy, point, state.counts) or stops(point, state.counts)
+        asked = unmet_requirement(self.policy, point, state.counts) or violation(
+            point, state.counts
+        )
         return not asked and bool(point.channels & have)
 
     def stops(self, state: State) -> Rule | None:
@@ -179,7 +181,10 @@ class Graph:
         if state.next >= self.end:
             return None
         point = self.points[state.next]
-        return None if unmet(self.policy, point, state.counts) else stops(point, state.counts)
+        if unmet_requirement(self.policy, point, state.counts):
+            return None
+        stopped = violation(point, state.counts)
+        return None if stopped is None else Rule(stopped.rule)
 
     @cached_property
     def stopped(self) -> frozenset[Rule]:
@@ -238,7 +243,9 @@ class Graph:
             states += 1
             point = self.points[state.next]
             transitions += 2  # passed over for whatever cause, and an extra in its place
-            if unmet(self.policy, point, state.counts) or stops(point, state.counts):
+            if unmet_requirement(self.policy, point, state.counts) or violation(
+                point, state.counts
+            ):
                 continue
             for on in (Channel.CALL, None):
                 if on is not None and on not in point.channels:

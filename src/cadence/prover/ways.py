@@ -262,7 +262,7 @@ def _extras(pair: Pair, guards: list[Guard]) -> int:
 def _off_plan(made: Rehearsal, most: int, *, everywhere: bool) -> Iterator[Rehearsal]:
     """Attempts off plan, one and more: calls and others, or to ``everywhere`` that caps look."""
     begun = made.prospect.silence.attempts
-    points = [(point.channel, point.address) for point in made.prospect.contact_points]
+    points = [(point.channel, point.address) for point in made.prospect.reach.contact_points]
     if everywhere:
         points += [(channel, "another") for channel, _ in points]
     else:

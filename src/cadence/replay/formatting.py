@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from cadence.domain.codec import data_fields
 from cadence.domain.events import AttemptMade, Data, Event, Gap, type_name
 from cadence.domain.prospect import Prospect
-from cadence.engine.context import span
-from cadence.engine.decision import Decision, Verdict
+from cadence.engine.decision import Close, Decision, Task, Verdict
+from cadence.engine.wording import duration
 from cadence.errors import InputError
 from cadence.worktime.zones import zone
 
@@ -53,7 +53,7 @@ def clock(prospect: Prospect, instant: datetime | None) -> str:
     if instant is None:
         return "-"
     try:
-        local = instant.astimezone(zone(prospect.zones[0]))
+        local = instant.astimezone(zone(prospect.identity.zones[0]))
     except InputError:
         local = instant
     return f"{_DAYS[local.weekday()]} {local:%Y-%m-%d %H:%M}"
@@ -64,10 +64,10 @@ def what(decision: Decision) -> str:
     if decision.touch is not None:
         parts = ", ".join(f"{part.channel} {part.address}" for part in decision.touch.parts)
         return f"{decision.touch.step}: {parts}"
-    if decision.task is not None:
+    if isinstance(decision, Task):
         return decision.task
-    if decision.end is not None:
-        return f"close the file as {decision.end}"
+    if isinstance(decision, Close):
+        return f"close the follow-up as {decision.end}"
     return "await their answer" if decision.verdict is Verdict.WAIT else ""
 
 
@@ -124,7 +124,7 @@ def undone_lines(moment: Moment) -> Iterator[str]:
         else:
             was = "by" if one.kind == "task" else "since"
             due = clock(moment.prospect, one.due)
-            yield f"{one.what}, due {was} {due}; {span(one.late)} late by then"
+            yield f"{one.what}, due {was} {due}; {duration(one.late)} late by then"
 
 
 def punctual_line(moment: Moment) -> str:
@@ -135,7 +135,7 @@ def punctual_line(moment: Moment) -> str:
     if abs(late) < _MINUTE:
         return ""
     when = "after" if late > _NO_TIME else "before"
-    return f"made {span(abs(late))} {when} it was due, {clock(moment.prospect, moment.due)}"
+    return f"made {duration(abs(late))} {when} it was due, {clock(moment.prospect, moment.due)}"
 
 
 def measure_line(moment: Moment) -> str:
@@ -146,7 +146,7 @@ def measure_line(moment: Moment) -> str:
     since = clock(moment.prospect, measure.start)
     line = f"{gap_words(measure.gap)} after event {measure.version} ({since})"
     if measure.gap.business_days:
-        line += f", {span(measure.elapsed)} elapsed"
+        line += f", {duration(measure.elapsed)} elapsed"
     if measure.days_off:
         off = ", ".join(f"{name} ({day})" for day, name in measure.days_off)
         line += f", not counting {off}"

@@ -18,7 +18,7 @@ from cadence.domain.events import AttemptMade, Event, FollowUpEnded, Gap
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.engine.context import calendar_for
-from cadence.engine.decision import Decision, Verdict
+from cadence.engine.decision import Decision, Task, Verdict
 from cadence.engine.loop import decision_for
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
@@ -168,7 +168,8 @@ def moments(
 
 def _core(decision: Decision) -> tuple[object, ...]:
     touch = decision.touch.id if decision.touch is not None else None
-    return decision.verdict, decision.at, touch, decision.task
+    task = decision.task if isinstance(decision, Task) else None
+    return decision.verdict, decision.at, touch, task
 
 
 def _came_at(event: Event) -> datetime:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from jinja2 import Environment, StrictUndefined
 
 from cadence.domain.events import Channel
-from cadence.engine.invariants import PROMISES
+from cadence.engine import invariants
 from cadence.policy.model import Policy
 from cadence.prover.differences import guard_words
 from cadence.prover.proof import Proof
@@ -35,7 +35,7 @@ def policy_page(policy: Policy, entries: Sequence[Entry], proof: Proof) -> str:
         policy=policy,
         entries=entries,
         proof=proof,
-        promises=PROMISES,
+        promises={row.id: row.promise for row in invariants.INVARIANTS},
         guard_words=guard_words,
         **_drawing(policy, entries),
     )

@@ -69,8 +69,8 @@ def replay_page(found: Sequence[Moment], policies: PolicyRegistry) -> str:
         css=css,
         js=page_file("replay.js"),
         id=prospect.id,
-        name=prospect.name,
-        zone=", ".join(prospect.zones),
+        name=prospect.identity.name,
+        zone=", ".join(prospect.identity.zones),
         facts=_facts(moments),
         description=_description(moments),
         lanes=[stage.value for stage in drawn.lanes],
@@ -167,8 +167,10 @@ def _facts(moments: list[Moment]) -> list[tuple[str, str]]:
     """What stands at the head of the page."""
     first, last = moments[0], moments[-1]
     prospect, policy = last.prospect, last.decision.policy
-    where = ", ".join(prospect.zones)
-    country = "-".join(part for part in (prospect.country, prospect.subdivision) if part)
+    where = ", ".join(prospect.identity.zones)
+    country = "-".join(
+        part for part in (prospect.identity.country, prospect.identity.subdivision) if part
+    )
     attempts = [m.event.data for m in moments if isinstance(m.event.data, AttemptMade)]
     undone = {
         one.touch or one.what for m in moments for one in m.undone if one.kind != UndoneKind.CLOSE

@@ -217,7 +217,7 @@ def _lanes(found: list[Moment]) -> tuple[Stage, ...]:
 
 def _zone(moment: Moment) -> tzinfo:
     try:
-        return zone(moment.prospect.zones[0])
+        return zone(moment.prospect.identity.zones[0])
     except InputError:
         return UTC
 

@@ -26,7 +26,7 @@ from cadence.engine.decision import Decision, Verdict
 from cadence.engine.invariants import contact_points_left
 from cadence.engine.loop import decision_for
 from cadence.engine.next_touch import next_touch
-from cadence.engine.schedule import reached
+from cadence.engine.schedule import progress
 from cadence.errors import Conflict, UnknownProspect
 from cadence.policy.model import Policy
 from cadence.store.service import Cadence, Progress
@@ -190,7 +190,7 @@ class _Mover:
             positions = self._positions[key] = _positions(
                 policy, prospect.stage, left & policy.usable
             )
-        made = reached(prospect, policy)
+        made = progress(prospect, policy)
         return sum([len(at) - bisect_left(at, made.get(stage, 0)) for stage, at in positions])
 
 

@@ -45,7 +45,7 @@ from cadence.engine.commands import (
     decide,
     unchecked_attempt,
 )
-from cadence.engine.decision import Decision, Verdict
+from cadence.engine.decision import Close, Decision, Verdict
 from cadence.engine.loop import advance, decision_for
 from cadence.errors import Conflict, InputError, Refused, StoreError, UnknownProspect
 from cadence.policy.guards import Custom
@@ -406,10 +406,7 @@ class Cadence:
         closing = [
             (one.prospect, one.end)
             for one in self._to_review(now)
-            if one.verdict is Verdict.CLOSE
-            and one.end is not None
-            and one.at is not None
-            and one.at <= now
+            if isinstance(one, Close) and one.at <= now
         ]
         outcomes = []
         for number, (prospect, end) in enumerate(closing, 1):

@@ -262,12 +262,14 @@ class SQLiteRecorder(SQLRecorder):
         return connection
 
     def close(self) -> None:
-        with self._writing:
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
+        # The writer last: the last connection folds the write-ahead log into the file, and one that
+        # only reads can't.
         with self._readers_lock:
             while self._readers:
                 self._readers.pop().close()
         self._local = threading.local()
+        with self._writing:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
         self._package_datastore.close()

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 from cadence.domain.codec import encode_line
 from cadence.domain.events import Channel, Event
-from cadence.engine.decision import Verdict
+from cadence.engine.decision import Task, Verdict
 from cadence.engine.loop import decision_for
 from cadence.errors import PolicyError
 from cadence.messages import check_scripts
@@ -106,7 +106,8 @@ def _unended(silence: Rehearsal, lying: int | None = None) -> _Unended | None:
         if decision.verdict is Verdict.TASK:
             break
         silence.make()
-    because = silence.decision.task or str(silence.decision.verdict)
+    last = silence.decision
+    because = last.task if isinstance(last, Task) else str(last.verdict)
     return _Unended(because, silence.now, tuple(silence.events))
 
 

@@ -24,7 +24,7 @@ from cadence.domain.events import (
 )
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import ENDED, OUTREACH, Stage
-from cadence.engine.decision import Decision, Verdict
+from cadence.engine.decision import Close, Decision, Task, Verdict
 from cadence.policy.guards import (
     ContactWindow,
     CoolDown,
@@ -113,10 +113,8 @@ def _forgotten(past: Past, stage: Stage, decision: Decision) -> Iterator[Breach]
         yield Breach("forgotten", f"an open prospect at stage {stage} is stopped")
     if (kind is Verdict.STOP) != (decision.at is None):
         yield Breach("forgotten", f"{kind} at {decision.at}")
-    if (kind is Verdict.TASK) != (decision.task is not None):
-        yield Breach("forgotten", f"{kind} with the task {decision.task!r}")
-    if kind is Verdict.DUE and decision.touch is None:
-        yield Breach("forgotten", "due without a touch")
+    if isinstance(decision, Task) and not decision.task:
+        yield Breach("forgotten", f"a task of kind {decision.kind} says nothing")
     if stage in (*ENDED, Stage.OPTED_OUT) and kind not in (Verdict.STOP, Verdict.TASK):
         yield Breach("opt_out", f"{kind} for a file that is {stage}")
     refused = (
@@ -127,7 +125,7 @@ def _forgotten(past: Past, stage: Stage, decision: Decision) -> Iterator[Breach]
 
 
 def _ending(past: Past, decision: Decision) -> Iterator[Breach]:
-    if decision.verdict is not Verdict.CLOSE:
+    if not isinstance(decision, Close):
         return
     if decision.end is EndReason.UNREACHABLE:
         if past.left:

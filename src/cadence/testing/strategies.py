@@ -42,7 +42,7 @@ from cadence.domain.events import (
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.engine.commands import Command, MakeAttempt, SetAppointment, complete_attempt, decide
-from cadence.engine.decision import Decision, Verdict
+from cadence.engine.decision import Close, Decision, Verdict
 from cadence.engine.loop import advance, decision_for
 from cadence.errors import Refused
 from cadence.policy.model import Policy
@@ -228,8 +228,8 @@ class _Drive:
         decision, draw = self.decision, self.draw
         if decision.verdict is Verdict.STOP:
             return False
-        if decision.verdict is Verdict.CLOSE:
-            self.record(FollowUpEnded(decision.end or EndReason.NO_RESPONSE))
+        if isinstance(decision, Close):
+            self.record(FollowUpEnded(decision.end))
             return True
         if decision.verdict is Verdict.WAIT:
             assert decision.at is not None  # a wait has an end
@@ -265,7 +265,7 @@ class _Drive:
 
     def _own(self) -> bool:
         """The owner's own attempt, at the first hour of a fortnight that no rule forbids."""
-        points = [p for p in self.somebody.contact_points if p.channel in self.policy.usable]
+        points = [p for p in self.somebody.reach.contact_points if p.channel in self.policy.usable]
         if not points:
             return False
         point = self.draw(st.sampled_from(points))
@@ -293,13 +293,13 @@ class _Drive:
         elif kind == "adopted":
             self._adopt()
         elif kind == "lost":
-            point = self.draw(st.sampled_from(self.somebody.contact_points))
+            point = self.draw(st.sampled_from(self.somebody.reach.contact_points))
             self.record(ContactPointFailed(point.channel, point.address))
         else:
             self.record(self._fact(kind))
 
     def _off_policy(self) -> None:
-        point = self.draw(st.sampled_from(self.somebody.contact_points))
+        point = self.draw(st.sampled_from(self.somebody.reach.contact_points))
         dispositions = [*_SILENT[point.channel], *Disposition]
         part = Part(point.channel, self.draw(st.sampled_from(dispositions)), point.address)
         made = complete_attempt(self.somebody, AttemptMade((part,)), self.policy, self.now)

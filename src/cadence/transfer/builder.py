@@ -99,7 +99,7 @@ class HistoryBuilder:
             self.skipped += 1
             return
         if isinstance(line.data, ProspectUpdated) and self.folded is not None:
-            check_fact(line.data, self.folded.country)
+            check_fact(line.data, self.folded.identity.country)
         begins = isinstance(line.data, ProspectAdded)
         if begins != (self.folded is None):
             raise InputError(

@@ -191,7 +191,7 @@ def _zones(app: Cadence) -> ZoneOf:
     def zone_of(prospect: str) -> ZoneInfo | None:
         folded = fold(None, app.histories_of([prospect])[prospect])
         try:
-            return None if folded is None else zone(folded.zones[0])
+            return None if folded is None else zone(folded.identity.zones[0])
         except InputError:
             return None  # known with a zone that nobody knows: that of the row is the best there is
 

@@ -513,7 +513,7 @@ class WorkCalendar:
         # Any number of minutes is less than one business day.
         return min(elapsed, calendar.at(self._nth(calendar, start, 1, suspended, index), 0))
 
-    def beyond(
+    def is_beyond(
         self,
         start: datetime,
         n: int,

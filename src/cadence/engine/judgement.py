@@ -1,0 +1,346 @@
+"""Judge an attempt: whose place it takes, and which rules it breaks.
+
+One judgement serves a command that may be refused, an attempt that is only recorded, ``explain
+--now-anyway`` and the audit's question whether an attempt was the plan's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from cadence.domain.events import AttemptStage, Gap, Intent, Part
+from cadence.domain.prospect import Prospect
+from cadence.domain.stages import Stage
+from cadence.engine import invariants
+from cadence.engine.context import calendar_for, preferred_hours
+from cadence.engine.decision import Close, Decision, Due, Stop, Task, Wait
+from cadence.engine.invariants import Phase
+from cadence.engine.next_touch import decide_silently, next_touch
+from cadence.engine.schedule import progress
+from cadence.errors import InputError
+from cadence.policy.guard_runner import GuardFailed
+from cadence.policy.model import EXACT, Policy
+from cadence.policy.rules import Rule
+from cadence.policy.touch import GuardDelay, Touch, TouchPart, Veto
+from cadence.worktime.calendar import SuspendedTime, WorkCalendar
+
+__all__ = ["ALWAYS", "AttemptContext", "Judgement", "judge", "objections"]
+
+ALWAYS: Final = datetime.max.replace(tzinfo=UTC)
+"""Everything recorded is known, also what a clock recorded that was ahead and was set back."""
+
+# Attempts off policy take the place of the touch that was next, if it was one of these.
+_REPLACEABLE: Final = frozenset({Stage.TEN_MINUTES, Stage.HALF_DAY, Stage.SPACED, Stage.NURTURE})
+# What a response changes: the plan, and what it waits for.
+_OF_THE_PLAN: Final = frozenset(
+    {Rule.PLAN, Rule.APPOINTMENT, Rule.CONCERN, Rule.POLITE_EXIT, Rule.SUSPENDED}
+)
+# Where an owner's own attempt is in order.
+_OWNERS: Final = frozenset({Stage.NEW, Stage.SCHEDULED, Stage.ENGAGED})
+# The appointment's own steps: business hours do not bind them.
+_EXACT: Final = frozenset(Stage(stage.value) for stage in EXACT)
+
+_LostPoints = Set[tuple[object, str | None]]
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """The place an attempt takes, and the rules it breaks.
+
+    Attributes:
+        stage: the stage whose place it takes, or ``extra``.
+        step: the step whose place it takes.
+        touch: the id of the touch it carries out.
+        gap: the distance to the attempt before, measured now.
+        broke: the rules it breaks, each once, in the order in which they are checked.
+        decision: what came next at its moment.
+    """
+
+    stage: AttemptStage
+    step: str | None
+    touch: str | None
+    gap: Gap | None
+    broke: tuple[str, ...]
+    decision: Decision
+
+
+class AttemptContext:
+    """An attempt at its moment: what the checks of the invariants look at.
+
+    Attributes:
+        prospect: the fold of the events before it.
+        policy: the policy it is judged under.
+        parts: what was or would be done.
+        at: when.
+        known_at: until when what had been recorded was known to whoever made it.
+        takes: the stage whose place it takes; set once that is known.
+    """
+
+    __slots__ = ("_calendar", "_lost", "at", "known_at", "parts", "policy", "prospect", "takes")
+
+    def __init__(
+        self,
+        prospect: Prospect,
+        policy: Policy,
+        parts: tuple[Part, ...],
+        at: datetime,
+        known_at: datetime,
+    ) -> None:
+        self.prospect = prospect
+        self.policy = policy
+        self.parts = parts
+        self.at = at
+        self.known_at = known_at
+        self.takes = AttemptStage.EXTRA
+        self._calendar: WorkCalendar | None = None
+        self._lost: _LostPoints | None = None
+
+    @property
+    def calendar(self) -> WorkCalendar | None:
+        """The prospect's work calendar; ``None`` where its zone or country is not known."""
+        if self._calendar is None:
+            try:
+                self._calendar = calendar_for(self.prospect, self.policy)
+            except InputError:
+                return None
+        return self._calendar
+
+    @property
+    def suspended(self) -> tuple[SuspendedTime, ...] | None:
+        """The suspended time of the silence; ``None`` if there is none."""
+        suspensions = self.prospect.silence.suspensions
+        calendar = self.calendar
+        return None if calendar is None or not suspensions else calendar.suspended(suspensions)
+
+    @property
+    def lost(self) -> _LostPoints:
+        """The contact points, and with ``None`` the whole channels, known to be lost then."""
+        if self._lost is None:
+            self._lost = _lost_by(self.prospect, self.known_at)
+        return self._lost
+
+    def has_failed(self, part: Part) -> bool:
+        """Return whether ``part`` uses a contact point known to have failed."""
+        return _uses_failed(self.prospect, part, self.lost)
+
+    def was_lost_since(self, part: Part) -> bool:
+        """Return whether what ``part`` uses has been lost, but was not known to be."""
+        now = _lost_by(self.prospect, ALWAYS)
+        is_lost = (part.channel, None) in now or _uses_failed(self.prospect, part, now)
+        was_lost = (part.channel, None) in self.lost or self.has_failed(part)
+        return is_lost and not was_lost
+
+
+def _lost_by(prospect: Prospect, instant: datetime) -> _LostPoints:
+    return {(one.channel, one.address) for one in prospect.reach.lost if one.at <= instant}
+
+
+def _uses_failed(prospect: Prospect, part: Part, lost: _LostPoints) -> bool:
+    """Whether ``part`` uses a failed contact point, or has none left to use."""
+    if part.address is not None:
+        return (part.channel, part.address) in lost
+    points = [p.address for p in prospect.reach.contact_points if p.channel is part.channel]
+    return bool(points) and all((part.channel, address) in lost for address in points)
+
+
+# The judgement ------------------------------------------------------------------------------------
+
+
+def judge(
+    prospect: Prospect,
+    policy: Policy,
+    parts: tuple[Part, ...],
+    at: datetime,
+    known_at: datetime,
+) -> Judgement:
+    """Judge an attempt made at ``at`` by the decision of that moment.
+
+    Args:
+        prospect: the fold of the events before it.
+        policy: the policy to judge it under.
+        parts: what was or would be done.
+        at: when.
+        known_at: until when what had been recorded was known to whoever made it;
+            :data:`ALWAYS` for a command, which is judged against everything recorded.
+    """
+    attempt = AttemptContext(prospect, policy, parts, at, known_at)
+    decision = decide_silently(prospect, policy, at)
+    if at < prospect.silence.since:
+        # It belongs to a silence that is over; what was next then is not known any more. What
+        # holds in every silence still holds.
+        broke = _broken(attempt, Phase.LASTING)
+        return Judgement(AttemptStage.EXTRA, None, None, None, tuple(broke), decision)
+    if isinstance(decision, Wait):
+        decision = next_touch(prospect, policy, at)  # its delays say what it does not wait for
+    broke = _rules_broken(attempt, decision)
+    stage, step, touch = _place(attempt, decision, is_in_order=not broke)
+    attempt.takes = stage
+    counted = _broken(attempt, Phase.COUNT)
+    if counted and decision.touch is None:
+        stage, step = AttemptStage.EXTRA, None
+    broke = list(dict.fromkeys((*broke, *counted)))
+    return Judgement(stage, step, touch, _gap(attempt), tuple(broke), decision)
+
+
+def _place(
+    attempt: AttemptContext, decision: Decision, *, is_in_order: bool
+) -> tuple[AttemptStage, str | None, str | None]:
+    """The stage, step and touch whose place it takes."""
+    prospect, at, touch = attempt.prospect, attempt.at, decision.touch
+    attempts = prospect.silence.attempts
+    # What was next at its time is known only if nothing was tried since; and before an appointment
+    # there is no place to take.
+    is_placeless = (bool(attempts) and attempts[-1].at > at) or (
+        prospect.appointment is not None and at < prospect.appointment.at
+    )
+    if is_placeless:
+        return AttemptStage.EXTRA, None, None
+    if touch is not None and (
+        touch.stage in _REPLACEABLE or (isinstance(decision, Due) and is_in_order)
+    ):
+        return AttemptStage(touch.stage.value), touch.step, touch.id
+    if isinstance(decision, Task) and is_in_order and prospect.stage in _OWNERS:
+        # An owner's own attempt; unanswered, it is the first spaced one.
+        return AttemptStage.SPACED, _next_spaced(prospect, attempt.policy), None
+    return AttemptStage.EXTRA, None, None
+
+
+def _next_spaced(prospect: Prospect, policy: Policy) -> str:
+    made = progress(prospect, policy).get(Stage.SPACED, 0)
+    for planned in policy.planned_touches:
+        if planned.step.stage is AttemptStage.SPACED and planned.position >= made:
+            return planned.name
+    return f"spaced#{made + 1}"
+
+
+def _gap(attempt: AttemptContext) -> Gap | None:
+    """The gap to the attempt before it, measured now."""
+    before = [one for one in attempt.prospect.silence.attempts if one.at <= attempt.at]
+    if not before or attempt.calendar is None:
+        return None
+    return attempt.calendar.gap(before[-1].at, attempt.at, attempt.suspended)
+
+
+# The rules it breaks ------------------------------------------------------------------------------
+
+
+def _broken(attempt: AttemptContext, phase: Phase) -> list[str]:
+    """The invariants of one phase that it breaks."""
+    return [
+        str(row.id)
+        for row in invariants.INVARIANTS
+        if row.phase is phase and row.forbids is not None and row.forbids(attempt)
+    ]
+
+
+def _rules_broken(attempt: AttemptContext, decision: Decision) -> list[str]:
+    """The rules it breaks, each once; those that count what was made come later."""
+    prospect = attempt.prospect
+    touch = decision.touch
+    planned = {part.channel for part in touch.parts} if touch is not None else set()
+    others = [part for part in attempt.parts if part.channel not in planned]
+    is_due = isinstance(decision, Due)
+    broke = [*_broken(attempt, Phase.LASTING), *_off_plan(attempt, decision, others)]
+    if not is_due:
+        broke += _untimely(attempt, decision)
+    # What is due has passed the guards, but on its own channels.
+    if not is_due or others:
+        broke += _guarded(attempt, decision)
+    if isinstance(decision, Wait) and not broke:
+        broke.append(Rule.PLAN)  # a wait is never in order, whatever delay it is for
+    if prospect.response.recorded_at > attempt.known_at:
+        # They had spoken, and it was not known: it carried out what was next before that.
+        broke = [rule for rule in broke if rule not in _OF_THE_PLAN]
+    return [str(rule) for rule in dict.fromkeys(broke)]
+
+
+def _off_plan(attempt: AttemptContext, decision: Decision, others: list[Part]) -> list[str]:
+    """The rules of the plan that it breaks, given the parts on ``others`` than its channels."""
+    prospect = attempt.prospect
+    if isinstance(decision, Due):
+        # What was lost since is not planned any more; when it was used it may have been.
+        is_other = not all(attempt.was_lost_since(part) for part in others)
+        return [Rule.PLAN] if is_other and decision.touch.stage is not Stage.POLITE_EXIT else []
+    after_all = _broken(attempt, Phase.PLAN)
+    if after_all:
+        return after_all
+    if isinstance(decision, Stop):
+        return [] if prospect.stage is Stage.OPTED_OUT else [Rule.PLAN]
+    if isinstance(decision, Close):
+        return [Rule.PLAN]
+    if isinstance(decision, Wait):
+        return [
+            reason.rule
+            for reason in decision.reasons
+            if reason.until is not None
+            and reason.until > attempt.at
+            and reason.rule in (Rule.PLAN, Rule.APPOINTMENT, Rule.CONCERN)
+        ]
+    if prospect.stage is Stage.ENGAGED:
+        is_refused = prospect.ending.reopened or prospect.response.intent is Intent.NO
+        return [Rule.PLAN] if is_refused else []
+    appointment = prospect.appointment
+    is_early = appointment is not None and attempt.at < appointment.at
+    return [Rule.APPOINTMENT] if is_early else []
+
+
+def _untimely(attempt: AttemptContext, decision: Decision) -> list[str]:
+    """The rules of time and distance that it breaks."""
+    calendar, at = attempt.calendar, attempt.at
+    if calendar is None:
+        return []  # what time it is there is not known; the decision is a task that says so
+    broke = _broken(attempt, Phase.TIME)
+    suspended = attempt.suspended
+    if suspended is not None and any(
+        start <= at < end for one in suspended for start, end in one.spans
+    ):
+        broke.append(Rule.SUSPENDED)
+    if calendar.next_waking(at) != at:
+        broke.append(Rule.QUIET_HOURS)
+    touch = decision.touch
+    if touch is not None and touch.stage not in _EXACT:
+        is_delayed = any(r.rule == Rule.BUSINESS_HOURS for r in decision.reasons)
+        if is_delayed and calendar.next_open(at, preferred_hours(attempt.prospect)) != at:
+            broke.append(Rule.BUSINESS_HOURS)
+    return broke
+
+
+def _guarded(attempt: AttemptContext, decision: Decision) -> list[str]:
+    """The guards that would not have let it pass."""
+    if not attempt.policy.guards:
+        return []
+    asked = tuple(TouchPart(part.channel, part.address or "", "") for part in attempt.parts)
+    # In its place, on the channels that were used, which may not be those proposed.
+    touch = (
+        Touch(f"{attempt.prospect.id}:own", attempt.prospect.stage, "own", asked)
+        if decision.touch is None
+        else msgspec.structs.replace(decision.touch, parts=asked)
+    )
+    answers = objections(attempt.prospect, attempt.policy, touch, attempt.at)
+    return [name for name, _ in answers]
+
+
+def objections(
+    prospect: Prospect, policy: Policy, touch: Touch, at: datetime
+) -> list[tuple[str, GuardDelay | Veto]]:
+    """Return the guards that object to ``touch`` at ``at``, by name, with their answers.
+
+    One that gives no valid answer objects too, as rule ``guard``.
+    """
+    answers: list[tuple[str, GuardDelay | Veto]] = []
+    for guard in policy.guards:
+        if not guard.concerns(touch):
+            continue
+        try:
+            answer = guard.ask(prospect, touch, at, calendar_for(prospect, policy))
+        except InputError:
+            return answers  # what time it is there is not known; the decision is a task
+        except GuardFailed as error:
+            answers.append((Rule.GUARD, Veto(f"guard {guard.name} failed: {error}")))
+            continue
+        if isinstance(answer, Veto) or (answer is not None and answer.until > at):
+            answers.append((guard.name, answer))
+    return answers
