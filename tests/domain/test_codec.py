@@ -228,9 +228,7 @@ def test_only_the_stable_names_are_types(name):
 
 @pytest.mark.parametrize("name", ["prospect", "type", "occurred_at", "data"])
 def test_a_missing_envelope_field_is_named(name):
-    error = error_of(line(**{name: ...}))
-    assert f"'{name}'" in error.what
-    assert "missing" in error.what
+    assert error_of(line(**{name: ...})).what == f"{name}: missing"
 
 
 @pytest.mark.parametrize(
@@ -244,17 +242,13 @@ def test_a_missing_envelope_field_is_named(name):
 )
 def test_a_missing_data_field_is_named(name, field):
     data = {key: value for key, value in VALID[name].items() if key != field}
-    error = error_of(line(name, data))
-    assert error.what.startswith("data")
-    assert f"'{field}'" in error.what
-    assert "missing" in error.what
+    assert error_of(line(name, data)).what == f"data.{field}: missing"
 
 
 @pytest.mark.parametrize("name", DATA_TYPES)
 def test_an_unknown_data_field_is_named(name):
     error = error_of(line(name, {**VALID[name], "colour": "red"}))
-    assert error.what.startswith("data")
-    assert "'colour'" in error.what
+    assert error.what == "data.colour: unknown field"
 
 
 @pytest.mark.parametrize("name", DATA_TYPES)
@@ -263,7 +257,7 @@ def test_the_type_does_not_stand_inside_the_data(name):
 
 
 def test_an_unknown_envelope_field_is_named():
-    assert "'colour'" in error_of(line(colour="red")).what
+    assert error_of(line(colour="red")).what == "colour: unknown field"
 
 
 @pytest.mark.parametrize(
@@ -276,8 +270,7 @@ def test_an_unknown_envelope_field_is_named():
 )
 def test_an_unknown_field_deep_in_the_data_is_named_with_its_place(field, inner):
     error = error_of(line("AttemptMade", {**VALID["AttemptMade"], **inner}))
-    assert error.what.startswith(f"{field}: ")
-    assert "'colour'" in error.what
+    assert error.what == f"{field}.colour: unknown field"
 
 
 @pytest.mark.parametrize(
@@ -295,7 +288,7 @@ def test_an_unknown_field_deep_in_the_data_is_named_with_its_place(field, inner)
         ("FollowUpEnded", {"reason": "bored"}, "data.reason"),
         ("ContactPointAdded", {"channel": "call", "address": ""}, "data.address"),
         ("AttemptMade", {"parts": []}, "data.parts"),
-        ("AttemptMade", {"parts": [{"channel": "call"}]}, "data.parts[0]"),
+        ("AttemptMade", {"parts": [{"channel": "call"}]}, "data.parts[0].disposition"),
         (
             "AttemptMade",
             {"parts": [{"channel": "call", "disposition": "asleep"}]},

@@ -1,4 +1,4 @@
-"""What a bad line is told, word for word, and the last values that are good."""
+"""The errors of bad lines, word for word, and the last values that are good."""
 
 import json
 from datetime import UTC, datetime
@@ -11,9 +11,9 @@ from cadence.domain.codec import check_id
 from cadence.errors import InputError
 
 AT = "2026-12-01T14:00:00Z"
-ID_MEND = "an id is 1 to 200 printable characters, not only spaces"
-NAIVE = "write instants like 2026-12-01T14:00:00Z"
-TABLE = "see the table of events in docs/events.md"
+ID_HINT = "use 1 to 200 printable characters, not only spaces"
+NAIVE = "give instants like 2026-12-01T14:00:00Z"
+TABLE = "use the table of events in the docs"
 
 
 def line(**changed: Any) -> str:
@@ -32,40 +32,45 @@ def line(**changed: Any) -> str:
     [
         (
             "{",
-            "not a JSON object: Input data was truncated",
-            "each line must be one whole JSON object, in UTF-8",
+            "invalid JSON: Input data was truncated",
+            "give one whole JSON object a line, in UTF-8",
         ),
         (
             line(data="X").replace('"X"', "[" * 9999 + "]" * 9999),
-            "not a JSON object: nested too deep",
-            "each line must be one whole JSON object, in UTF-8",
+            "invalid JSON: nested too deep",
+            "give one whole JSON object a line, in UTF-8",
         ),
-        (line(prospect=...), "object missing required field 'prospect'", "add the field"),
-        (line(data={}), "data: object missing required field 'text'", "add the field"),
+        (line(prospect=...), "prospect: missing", "give this field"),
+        (line(data={}), "data.text: missing", "give this field"),
         (
             line(extra=1),
-            "object contains unknown field 'extra'",
-            "remove or rename the field",
+            "extra: unknown field",
+            "fix its name, or leave the field out",
         ),
         (
             line(data={"text": "a", "extra": 1}),
-            "data: object contains unknown field 'extra'",
-            "remove or rename the field",
+            "data.extra: unknown field",
+            "fix its name, or leave the field out",
         ),
-        (line(data={"text": 7}), "data.text: expected 'str', got 'int'", TABLE),
-        (line(prospect=7), "prospect: expected 'str', got 'int'", TABLE),
+        (line(data={"text": 7}), "data.text: invalid, expected 'str', got 'int'", TABLE),
+        (line(type="ReplyReceived", data={"channel": "fax"}), "data.channel: invalid 'fax'", TABLE),
+        (line(prospect=7), "prospect: invalid, expected 'str', got 'int'", TABLE),
         (
             line(occurred_at="2026-12-01T14:00:00"),
-            "occurred_at: a naive time, without a zone",
+            "occurred_at: missing zone, a naive time",
             NAIVE,
         ),
         (
             line(type="AppointmentSet", data={"at": "2026-12-01T14:00:00"}),
-            "data.at: a naive time, without a zone",
+            "data.at: missing zone, a naive time",
             NAIVE,
         ),
-        (line(version=0), "version: out of range", "versions count 1, 2, 3 …"),
-        (line(version=1_000_000_001), "version: out of range", "versions count 1, 2, 3 …"),
+        (line(version=0), "version: invalid 0", "use 1, 2, 3 …, in order"),
+        (
+            line(version=1_000_000_001),
+            "version: invalid 1000000001",
+            "use 1, 2, 3 …, in order",
+        ),
         (
             line(type="InterestNotd"),
             "type: unknown 'InterestNotd'",
@@ -73,13 +78,13 @@ def line(**changed: Any) -> str:
         ),
         (
             line(data={"text": "a", "type": "InterestNoted"}),
-            "data.type: no such field",
-            "the type stands beside data, not in it",
+            "data.type: unknown field",
+            "give the type beside data, not in it",
         ),
-        (line(prospect=" "), "prospect: ' ' is no id", ID_MEND),
+        (line(prospect=" "), "prospect: invalid id ' '", ID_HINT),
     ],
 )
-def test_a_bad_line_is_told_which_field_is_wrong_and_how_to_mend_it(
+def test_the_error_of_a_bad_line_names_the_field_and_how_to_fix_it(
     text: str, what: str, hint: str
 ) -> None:
     with pytest.raises(InputError) as caught:
@@ -100,8 +105,8 @@ def test_an_id_has_up_to_200_characters_and_a_longer_one_is_shown_by_its_beginni
     check_id("x" * 200)
     with pytest.raises(InputError) as caught:
         check_id("x" * 201)
-    assert caught.value.what == f"prospect: '{'x' * 20}'… is no id"
+    assert caught.value.what == f"prospect: invalid id '{'x' * 20}'…"
     for bad in ("", "  ", "a\nb", "\x7f", "x" * 199 + "\n"):
         with pytest.raises(InputError) as caught:
             check_id(bad)
-        assert (caught.value.what, caught.value.hint) == (f"prospect: {bad!r} is no id", ID_MEND)
+        assert (caught.value.what, caught.value.hint) == (f"prospect: invalid id {bad!r}", ID_HINT)

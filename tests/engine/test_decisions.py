@@ -384,7 +384,7 @@ def test_a_place_that_nobody_knows_is_a_task_and_never_an_exception() -> None:
     prospect = after((MONDAY, added(zones="Mars/Olympus")), spaced(MONDAY))
     decision = next_touch(prospect, TIP8, MONDAY)
     assert (decision.verdict, decision.at) == (Verdict.TASK, MONDAY + DAY)
-    assert decision.task == "fix timezone: 'Mars/Olympus' is no zone"
+    assert decision.task == "fix timezone: unknown time zone 'Mars/Olympus'"
     (made,) = decide(prospect, AttemptMade(NO_ANSWER), TIP8, MONDAY + DAY)
     assert isinstance(made, AttemptMade)
     assert made.gap is None

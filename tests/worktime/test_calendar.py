@@ -724,13 +724,13 @@ def test_any_text_is_hours_or_an_input_error(text):
 @pytest.mark.parametrize(
     ("country", "subdivision", "where", "hint"),
     [
-        ("XX", None, "country: 'XX'", "ISO 3166"),
-        ("us", None, "country: 'us'", "US"),
-        ("", None, "country: ''", "ISO 3166"),
-        ("USA", None, "country: 'USA'", "US"),
-        ("DE", "by", "subdivision: 'by'", "BY"),
-        ("DE", "XX", "subdivision: 'XX'", "BY"),
-        ("SG", "01", "subdivision: '01'", "no subdivisions"),
+        ("XX", None, "country: unknown 'XX'", "ISO 3166"),
+        ("us", None, "country: unknown 'us'", "US"),
+        ("", None, "country: unknown ''", "ISO 3166"),
+        ("USA", None, "country: unknown 'USA'", "US"),
+        ("DE", "by", "subdivision: unknown 'by'", "BY"),
+        ("DE", "XX", "subdivision: unknown 'XX'", "BY"),
+        ("SG", "01", "subdivision: unknown '01'", "no subdivisions"),
     ],
 )
 def test_an_unknown_country_or_subdivision_is_an_input_error(country, subdivision, where, hint):

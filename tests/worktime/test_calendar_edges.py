@@ -215,7 +215,7 @@ def test_a_day_may_close_at_midnight_and_hours_are_plain_digits() -> None:
 
 
 def test_a_stock_exchange_is_no_country() -> None:
-    with pytest.raises(InputError, match="'B3' is not known"):
+    with pytest.raises(InputError, match="unknown 'B3'"):
         check_country("B3", None)
     check_country("US", None)
     check_country("US", "CA")
@@ -224,15 +224,15 @@ def test_a_stock_exchange_is_no_country() -> None:
 @pytest.mark.parametrize(
     ("country", "subdivision", "what", "hint"),
     [
-        ("us", None, "country: 'us' is not known", "use US"),
-        ("DEU", None, "country: 'DEU' is not known", "use DE"),
-        ("??", None, "country: '??' is not known", "use an ISO 3166 code such as US or DE"),
-        ("DE", "by", "subdivision: 'by' is none of DE", "use BY"),
-        ("SG", "01", "subdivision: '01' is none of SG", "give none; SG has no subdivisions"),
+        ("us", None, "country: unknown 'us'", "use US"),
+        ("DEU", None, "country: unknown 'DEU'", "use DE"),
+        ("??", None, "country: unknown '??'", "use an ISO 3166 code such as US or DE"),
+        ("DE", "by", "subdivision: unknown 'by' in DE", "use BY"),
+        ("SG", "01", "subdivision: unknown '01' in SG", "give none; SG has no subdivisions"),
         (
             "AT",
             "??",
-            "subdivision: '??' is none of AT",
+            "subdivision: unknown '??' in AT",
             "use one of: 1, 2, 3, 4, 5, 6, 7, 8, 9",
         ),
     ],

@@ -196,5 +196,5 @@ def _limit(text: str) -> int | datetime:
         return parse_instant(text, "--until")
     except InputError as error:
         raise InputError(
-            error.what, f"give a version such as 5, or an instant: {error.hint}"
+            error.what, "give a version such as 5, or an instant like 2026-12-01T14:00:00Z"
         ) from None

@@ -1,4 +1,4 @@
-"""The JSON form of an event: one object a line, as section 8 of the design fixes it.
+"""Read and write the JSON form of an event: one object a line, as design section 8 fixes it.
 
     {"prospect": "jerry", "version": 3, "type": "AttemptMade",
      "occurred_at": "2026-12-01T14:00:00Z", "recorded_at": "…", "data": {…}}
@@ -8,6 +8,7 @@ Reading is strict: a field that is missing, unknown or of the wrong kind is name
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -17,6 +18,7 @@ from cadence.domain.events import DATA_TYPES, Aware, Data, Event, type_name
 from cadence.errors import InputError, did_you_mean
 
 __all__ = [
+    "InvalidJson",
     "Line",
     "check_id",
     "data_fields",
@@ -30,14 +32,25 @@ __all__ = [
 
 _YEARS: Final = (1970, 2199)
 _LONGEST_ID: Final = 200
-_VERSIONS: Final = 1_000_000_000
+_LARGEST_VERSION: Final = 1_000_000_000
+
+
+class InvalidJson(InputError):
+    """A line, or its data, that holds no JSON object."""
 
 
 class Line(msgspec.Struct, frozen=True):
     """An event as a line gives it: ``version`` and ``recorded_at`` may be missing.
 
-    ``given`` are the names of the data fields that the line itself carries, so that an importer
-    can tell them from what it fills in.
+    Attributes:
+        prospect: the id of the prospect.
+        occurred_at: when it happened; in UTC.
+        data: what happened.
+        given: the names of the data fields that the line itself has. An importer may fill in
+            others.
+        version: its place in the stream, if it is given.
+        recorded_at: when it was recorded, in UTC, if it is given.
+        by, correlation, command_id, uncertain: as of :class:`~cadence.domain.events.Event`.
     """
 
     prospect: str
@@ -65,17 +78,17 @@ class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     uncertain: str | None = None
 
 
-# What reading JSON can raise beside a wrong field: broken syntax, bad UTF-8, nesting without end.
-_NO_JSON: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+# What reading JSON can raise beside an invalid field: bad syntax, bad UTF-8, endless nesting.
+_JSON_ERRORS: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 
 
 def to_builtins(event: Event) -> dict[str, Any]:
-    """``event`` as the JSON object of section 8, in builtin types."""
+    """Return ``event`` as the JSON object of design section 8, in builtin types."""
     plain: dict[str, Any] = msgspec.to_builtins(event)
     data: dict[str, Any] = plain["data"]
     del data["type"]
-    found: dict[str, Any] = {
+    line: dict[str, Any] = {
         "prospect": plain["prospect"],
         "version": plain["version"],
         "type": type_name(event.data),
@@ -85,19 +98,19 @@ def to_builtins(event: Event) -> dict[str, Any]:
     }
     for name in ("by", "correlation", "command_id", "uncertain"):
         if name in plain:
-            found[name] = plain[name]
-    return found
+            line[name] = plain[name]
+    return line
 
 
 def data_fields(data: Data) -> dict[str, Any]:
-    """The fields of ``data`` that are set, in builtin types."""
+    """Return the fields of ``data`` that are set, in builtin types."""
     plain: dict[str, Any] = msgspec.to_builtins(data)
     del plain["type"]
     return plain
 
 
 def encode_line(event: Event) -> bytes:
-    """``event`` as one line of JSONL, without the line break."""
+    """Encode ``event`` as one line of JSONL, without the line break."""
     return msgspec.json.encode(to_builtins(event))
 
 
@@ -105,18 +118,19 @@ def decode_line(line: bytes | str) -> Line:
     """Read one line of JSONL.
 
     Raises:
-        InputError: the line is no JSON, or a field is missing, unknown or wrong; ``what`` begins
-            with the field.
+        InvalidJson: the line holds no JSON object.
+        InputError: a field is missing, unknown or invalid; ``what`` begins with the field.
     """
     try:
         envelope = _ENVELOPE.decode(line)
     except msgspec.ValidationError as error:
-        raise _wrong_field(error, "") from None
-    except _NO_JSON as error:
-        raise _no_json(error) from None
+        raise _invalid_field(error, "") from None
+    except _JSON_ERRORS as error:
+        raise _invalid_json(error) from None
     check_id(envelope.prospect)
-    if envelope.version is not None and not 1 <= envelope.version <= _VERSIONS:
-        raise InputError("version: out of range", "versions count 1, 2, 3 …")
+    version = envelope.version
+    if version is not None and not 1 <= version <= _LARGEST_VERSION:
+        raise InputError(f"version: invalid {version}", "use 1, 2, 3 …, in order")
     cls = DATA_TYPES.get(envelope.type)
     if cls is None:
         raise InputError(
@@ -126,17 +140,17 @@ def decode_line(line: bytes | str) -> Line:
         data = msgspec.json.decode(envelope.data, type=cls)
         given = frozenset(msgspec.json.decode(envelope.data, type=dict[str, msgspec.Raw]))
     except msgspec.ValidationError as error:
-        raise _wrong_field(error, "data") from None
-    except _NO_JSON as error:
-        raise _no_json(error) from None
+        raise _invalid_field(error, "data") from None
+    except _JSON_ERRORS as error:
+        raise _invalid_json(error) from None
     if "type" in given:
-        raise InputError("data.type: no such field", "the type stands beside data, not in it")
+        raise InputError("data.type: unknown field", "give the type beside data, not in it")
     return Line(
         prospect=envelope.prospect,
         occurred_at=to_utc(envelope.occurred_at, "occurred_at"),
         data=in_utc(data),
         given=given,
-        version=envelope.version,
+        version=version,
         recorded_at=None
         if envelope.recorded_at is None
         else to_utc(envelope.recorded_at, "recorded_at"),
@@ -156,8 +170,8 @@ def check_id(prospect: str) -> None:
     if not prospect.strip() or not prospect.isprintable() or len(prospect) > _LONGEST_ID:
         shown = repr(prospect) if len(prospect) <= _LONGEST_ID else f"{prospect[:20]!r}…"
         raise InputError(
-            f"prospect: {shown} is no id",
-            f"an id is 1 to {_LONGEST_ID} printable characters, not only spaces",
+            f"prospect: invalid id {shown}",
+            f"use 1 to {_LONGEST_ID} printable characters, not only spaces",
         )
 
 
@@ -166,56 +180,57 @@ def parse_instant(text: str, field: str) -> datetime:
 
     Args:
         text: ISO 8601 with an offset or ``Z``.
-        field: what the instant is for, to be named in the error.
+        field: the field that holds it, for the error.
 
     Raises:
-        InputError: no such instant, no offset (a naive time), or outside the years 1970 to 2199.
+        InputError: the text is invalid, has no offset (a naive time), or is outside the years 1970
+            to 2199.
     """
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
         raise InputError(
-            f"{field}: {text!r} is no instant",
-            "write it like 2026-12-01T14:00:00Z or 2026-12-01T09:00:00-05:00",
+            f"{field}: invalid instant {text!r}",
+            "give it like 2026-12-01T14:00:00Z or 2026-12-01T09:00:00-05:00",
         ) from None
     if instant.tzinfo is None:
         raise InputError(
-            f"{field}: {text!r} has no zone (a naive time)",
-            f"add Z or an offset, like {instant.isoformat()}Z",
+            f"{field}: missing zone in {text!r}, a naive time",
+            f"give Z or an offset, like {instant.isoformat()}Z",
         )
     return to_utc(instant, field)
 
 
 def to_utc(instant: datetime, field: str) -> datetime:
-    """``instant``, which is aware, in UTC.
+    """Convert ``instant`` to UTC.
 
     Args:
-        instant: any.
-        field: what the instant is for, to be named in the error.
+        instant: an aware datetime.
+        field: the field that holds it, for the error.
 
     Raises:
-        InputError: it lies outside the years 1970 to 2199.
+        InputError: it is outside the years 1970 to 2199.
     """
     try:
-        found = instant.astimezone(UTC)
-    except OverflowError:
-        found = instant
-    if not _YEARS[0] <= found.year <= _YEARS[1]:
+        in_utc = instant.astimezone(UTC)
+    except OverflowError:  # the first or the last day of all
+        in_utc = instant
+    if not _YEARS[0] <= in_utc.year <= _YEARS[1]:
         raise InputError(
-            f"{field}: {instant.isoformat()} is out of range",
-            f"instants lie in the years {_YEARS[0]} to {_YEARS[1]}",
+            f"{field}: invalid {instant.isoformat()}, out of range",
+            f"use an instant in the years {_YEARS[0]} to {_YEARS[1]}",
         )
-    return found
+    return in_utc
 
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
 def in_utc(data: _Struct) -> _Struct:
-    """``data`` with its instants in UTC.
+    """Return ``data`` with its instants in UTC.
 
     Raises:
-        InputError: one lies outside the years 1970 to 2199.
+        InputError: one is outside the years 1970 to 2199.
     """
     changed = {
         name: to_utc(value, f"data.{name}")
@@ -225,28 +240,41 @@ def in_utc(data: _Struct) -> _Struct:
     return msgspec.structs.replace(data, **changed) if changed else data
 
 
-def _no_json(error: BaseException) -> InputError:
+def _invalid_json(error: BaseException) -> InvalidJson:
     reason = "nested too deep" if isinstance(error, RecursionError) else str(error).rstrip(".")
-    return InputError(
-        f"not a JSON object: {reason}", "each line must be one whole JSON object, in UTF-8"
-    )
+    return InvalidJson(f"invalid JSON: {reason}", "give one whole JSON object a line, in UTF-8")
 
 
-def _wrong_field(error: msgspec.ValidationError, prefix: str) -> InputError:
-    """Turn msgspec's "Expected `str`, got `int` - at `$.a.b`" into "a.b: expected …"."""
-    text = str(error)
-    message, _, path = text.partition(" - at `$")
+_FIELD_ERRORS: Final = (
+    (re.compile(r"Object missing required field `(.*)`"), "missing", "give this field"),
+    (
+        re.compile(r"Object contains unknown field `(.*)`"),
+        "unknown field",
+        "fix its name, or leave the field out",
+    ),
+)
+
+
+def _invalid_field(error: msgspec.ValidationError, prefix: str) -> InputError:
+    """Turn msgspec's "Expected `str`, got `int` - at `$.a.b`" into "a.b: invalid, expected …"."""
+    message, _, path = str(error).partition(" - at `$")
     path = path.rstrip("`").lstrip(".")
-    field = ".".join(part for part in (prefix, path) if part)
-    message = message.replace("`", "'")
-    if message.endswith("with a timezone component"):
-        message = "a naive time, without a zone"
-        hint = "write instants like 2026-12-01T14:00:00Z"
-    elif message.startswith("Object missing"):
-        hint = "add the field"
-    elif message.startswith("Object contains unknown"):
-        hint = "remove or rename the field"
-    else:
-        hint = "see the table of events in docs/events.md"
+    for pattern, what, hint in _FIELD_ERRORS:
+        if match := pattern.fullmatch(message):
+            return InputError(f"{_join(prefix, path, match[1])}: {what}", hint)
+    field = _join(prefix, path)
     where = f"{field}: " if field else ""
-    return InputError(f"{where}{message[0].lower()}{message[1:]}", hint)
+    if message.endswith("with a timezone component"):
+        return InputError(
+            f"{where}missing zone, a naive time", "give instants like 2026-12-01T14:00:00Z"
+        )
+    message = message.replace("`", "'")
+    if message.startswith("Invalid "):
+        what = f"invalid {message.removeprefix('Invalid ').removeprefix('enum value ')}"
+    else:
+        what = f"invalid, {message[0].lower()}{message[1:]}"
+    return InputError(f"{where}{what}", "use the table of events in the docs")
+
+
+def _join(*names: str) -> str:
+    return ".".join(name for name in names if name)

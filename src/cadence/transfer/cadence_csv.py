@@ -13,7 +13,7 @@ from typing import IO, Final
 
 import msgspec
 
-from cadence.domain.codec import Line, decode_line, to_builtins
+from cadence.domain.codec import InvalidJson, Line, decode_line, to_builtins
 from cadence.domain.events import AttemptMade, Data, Event, ProspectUpdated
 from cadence.engine.commands import check_fact
 from cadence.errors import InputError
@@ -148,10 +148,8 @@ class OwnCsv(Source):
         plain["data"] = msgspec.Raw(cell["data"].encode())
         try:
             line = decode_line(msgspec.json.encode(plain))
-        except InputError as error:
-            if not error.what.startswith("not a JSON object"):
-                raise
-            raise InputError(f"data: {error.what}", "data must be one JSON object") from None
+        except InvalidJson as error:
+            raise InputError(f"data: {error.what}", "give one JSON object as data") from None
         if not isinstance(line.data, ProspectUpdated):  # its country may stand above
             check_fact(line.data)
         for name, wanted in zip(_READABLE, _readable(line.data), strict=True):

@@ -1,4 +1,4 @@
-"""Public holidays, from the ``holidays`` package."""
+"""Look up public holidays in the ``holidays`` package."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["check_country", "holidays_version", "public_holidays"]
 
 @lru_cache(maxsize=1)
 def holidays_version() -> str:
-    """The version of the holiday data, e.g. ``holidays 0.109``."""
+    """Return the version of the holiday data, e.g. ``holidays 0.109``."""
     from importlib import metadata  # slow to load; needed once
 
     return f"holidays {metadata.version('holidays')}"
@@ -21,7 +21,10 @@ def holidays_version() -> str:
 
 @lru_cache(maxsize=4096)
 def public_holidays(country: str, subdivision: str | None, year: int) -> dict[int, str]:
-    """The public holidays of a year, by ordinal."""
+    """Return the names of the public holidays of a year, by the ordinal of the day.
+
+    Cached: reading a country takes some 10 ms, and every calendar of that country needs it.
+    """
     # Imported here: it is slow to load, and a prospect without a country never needs it.
     from holidays import country_holidays
 
@@ -33,15 +36,19 @@ def public_holidays(country: str, subdivision: str | None, year: int) -> dict[in
 
 
 def check_country(country: str, subdivision: str | None) -> None:
-    """Check that holidays are known for a country and subdivision.
+    """Check that the holidays of a country and subdivision are known.
+
+    Args:
+        country: its code in ISO 3166-1.
+        subdivision: a part of that country, by its code in ISO 3166-2.
 
     Raises:
-        InputError: they are not; names the nearest right spelling.
+        InputError: one of them is unknown; the hint names the nearest known one.
     """
     import holidays
 
-    # The country's own class: the whole list is slow to make, and only an error needs it. Stock
-    # exchanges have classes as well, and one of them (B3) a name as short as a country's.
+    # Look for the country's own class: the list of all is slow to make, and only an error needs
+    # it. Stock exchanges have classes too, and one of them (B3) has a name as short.
     found: Any = (
         getattr(holidays, country, None) if len(country) == 2 and country.isupper() else None
     )
@@ -50,7 +57,7 @@ def check_country(country: str, subdivision: str | None) -> None:
         hint = did_you_mean(
             country.upper(), supported, otherwise="use an ISO 3166 code such as US or DE"
         )
-        raise InputError(f"country: {country!r} is not known", hint)
+        raise InputError(f"country: unknown {country!r}", hint)
     known: tuple[str, ...] = found.subdivisions
     if subdivision is not None and subdivision not in known:
         hint = did_you_mean(
@@ -58,4 +65,4 @@ def check_country(country: str, subdivision: str | None) -> None:
             known,
             otherwise=None if known else f"give none; {country} has no subdivisions",
         )
-        raise InputError(f"subdivision: {subdivision!r} is none of {country}", hint)
+        raise InputError(f"subdivision: unknown {subdivision!r} in {country}", hint)

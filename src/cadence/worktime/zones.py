@@ -1,4 +1,4 @@
-"""Time zones, read from the ``tzdata`` package so that every machine knows the same ones.
+"""Read time zones from the ``tzdata`` package, so that every machine knows the same ones.
 
 The operating system's own zone files differ from machine to machine; a decision must not
 (rule ``deterministic``). Local times follow two rules: one that does not exist, because clocks
@@ -19,14 +19,14 @@ __all__ = ["from_local", "zone", "zone_names", "zones_version"]
 
 @lru_cache(maxsize=1)
 def zone_names() -> frozenset[str]:
-    """Every IANA zone name that is known."""
+    """Return the IANA names of all known zones."""
     text = resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8")
     return frozenset(text.split())
 
 
 @lru_cache(maxsize=1)
 def zones_version() -> str:
-    """The version of the zone data, e.g. ``tzdata 2026.2``."""
+    """Return the version of the zone data, e.g. ``tzdata 2026.2``."""
     from importlib import metadata  # slow to load; needed once
 
     return f"tzdata {metadata.version('tzdata')}"
@@ -34,21 +34,21 @@ def zones_version() -> str:
 
 @lru_cache(maxsize=1024)
 def zone(name: str) -> ZoneInfo:
-    """The zone with the IANA name ``name``.
+    """Return the zone with the IANA name ``name``.
 
     Raises:
-        InputError: no such zone; names the nearest right spelling.
+        InputError: the zone is unknown; the hint names the nearest known one.
     """
     if name not in zone_names():
         hint = did_you_mean(name, zone_names(), otherwise="use an IANA name such as Europe/Berlin")
-        raise InputError(f"timezone: {name!r} is no zone", hint)
+        raise InputError(f"timezone: unknown time zone {name!r}", hint)
     source = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
     with source.open("rb") as data:
         return ZoneInfo.from_file(data, key=name)
 
 
 def from_local(local: datetime, tz: ZoneInfo) -> datetime:
-    """The instant (UTC) at which clocks in ``tz`` show the naive ``local``.
+    """Return the instant, in UTC, at which clocks in ``tz`` show the naive ``local``.
 
     A time that is skipped becomes the first instant after the skip; one that occurs twice, the
     first of the two.
