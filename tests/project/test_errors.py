@@ -21,6 +21,7 @@ CODES = {
     "CorruptStream": ("corrupt_stream", 1, False),
     "ImportRefused": ("import_refused", 2, False),
     "InputError": ("invalid_input", 2, False),
+    "InvalidJson": ("invalid_json", 2, False),
     "InvalidStore": ("invalid_store", 2, False),
     "MappingError": ("invalid_mapping", 2, False),
     "PolicyError": ("invalid_policy", 2, False),

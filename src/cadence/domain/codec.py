@@ -38,6 +38,8 @@ _LARGEST_VERSION: Final = 1_000_000_000
 class InvalidJson(InputError):
     """A line, or its data, that holds no JSON object."""
 
+    code = "invalid_json"
+
 
 class Line(msgspec.Struct, frozen=True):
     """An event as a line gives it: ``version`` and ``recorded_at`` may be missing.
