@@ -224,7 +224,7 @@ def test_a_database_killed_while_it_is_made_can_be_used(number: int, tmp_path: P
     _take(acknowledged, _kill(pid, reading))
     _check(path, acknowledged)
     with Cadence.open(str(path)) as app:
-        version = len(app.history("p0"))
+        version = len(app.histories_of(["p0"])["p0"])
         app.execute("p0", InterestNoted("x") if version else _added("p0"))
     assert [event.version for event in _streams(path, read_only=True)["p0"]] == list(
         range(1, version + 2)
