@@ -81,7 +81,7 @@ def test_a_policy_is_shown_in_any_window(raw: Cli, name: str, width: int) -> Non
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", builtin_names())
-def test_each_touch_of_a_timetable_stands_with_day_time_channels_and_gap_at_any_width(
+def test_each_touch_of_a_timetable_has_day_time_channels_and_gap_at_any_width(
     name: str, width: int
 ) -> None:
     lines = bare(drawn_of(name, width)).splitlines()
@@ -192,7 +192,7 @@ def test_a_preview_keeps_within_any_window(
 
 
 @pytest.mark.parametrize("arguments", [("show", "tip8"), ("check", "tip8")])
-def test_piped_there_is_no_escape_code_and_the_width_of_nobodys_window_changes_nothing(
+def test_piped_output_has_no_escape_code_and_ignores_the_width_of_a_window(
     arguments: tuple[str, ...],
 ) -> None:
     said = set()

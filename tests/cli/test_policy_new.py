@@ -33,7 +33,7 @@ _FLAGS = st.fixed_dictionaries(
 
 @given(_FLAGS, st.sampled_from([None, "--email"]), st.sampled_from([None, "--concern"]))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_every_combination_of_flags_is_proved_and_all_of_it_made_or_refused_before_it_is_written(
+def test_every_combination_of_flags_is_proved_and_planned_or_nothing_is_written(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     flags: dict[str, object],
@@ -178,7 +178,7 @@ _ANY_FLAGS = st.dictionaries(
 
 @given(_ANY_FLAGS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_whatever_the_flags_say_the_file_is_proved_or_nothing_is_written_and_said_why(
+def test_whatever_the_flags_say_the_file_is_proved_or_the_refusal_says_why(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: dict[str, str]
 ) -> None:
     file = tmp_path / "our-way.toml"

@@ -527,7 +527,7 @@ with Cadence.open(address, lock_timeout_seconds=30) as app:
 
 
 @pytest.mark.parametrize("place", SHARED, indirect=True)
-def test_two_processes_that_make_one_store_and_share_a_prospect_lose_and_double_nothing(place):
+def test_two_processes_that_share_a_new_store_lose_and_double_nothing(place):
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", WORKER, place.address, name, "40"],

@@ -67,7 +67,7 @@ def test_a_subdivision_goes_with_its_country() -> None:
     assert place(ProspectUpdated(country="AT"), ProspectUpdated(country="DE")) == ("DE", None)
 
 
-def test_an_appointment_agreed_in_a_pause_takes_its_place_and_one_moved_in_it_does_not() -> None:
+def test_an_appointment_agreed_in_a_pause_replaces_it_and_one_moved_does_not() -> None:
     pause = (MONDAY + HOUR, PauseRequested(MONDAY + 7 * DAY))
     off = (MONDAY + 3 * HOUR, AppointmentCancelled())
     meeting = AppointmentSet(MONDAY + 9 * DAY)

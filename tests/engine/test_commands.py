@@ -217,7 +217,7 @@ def test_an_attempt_at_the_very_time_of_another_comes_after_it() -> None:
     assert fact(ratcheted, MONDAY + 3 * DAY).broke == ("plan", "gap")
 
 
-def test_an_attempt_between_two_others_takes_no_place_and_no_distance_is_held_against_it() -> None:
+def test_an_attempt_between_two_others_takes_no_place_and_breaks_no_gap() -> None:
     week = after(added(), attempt(MONDAY), attempt(MONDAY + 7 * DAY, gap=Gap(5, 0)))
     made = fact(week, MONDAY + DAY)
     assert place(made) == ("extra", None, ("plan",))
@@ -290,9 +290,7 @@ def test_a_call_beyond_the_cap_learnt_of_late_says_so_too() -> None:
     assert place(fact(prospect, meeting + MINUTE)) == ("extra", None, ("spaced_cap",))
 
 
-def test_what_the_owner_tries_after_a_contact_is_measured_by_the_plan_and_not_by_a_late_exit() -> (
-    None
-):
+def test_an_owners_attempt_after_a_response_is_measured_by_the_plan() -> None:
     # The exit was sent before we knew that they had asked for something.
     exit_ = attempt(MONDAY + 3 * DAY, EXIT, SENT)
     heard = (MONDAY + 2 * DAY, MONDAY + 4 * DAY, ReplyReceived(Channel.EMAIL))
@@ -350,9 +348,7 @@ def test_business_hours_are_broken_only_where_the_touch_waits_for_them() -> None
     assert fact(late, evening + 3 * DAY + 15 * HOUR).broke == ()
 
 
-def test_without_an_address_a_channel_counts_as_failed_once_all_that_is_known_of_it_failed() -> (
-    None
-):
+def test_without_an_address_a_channel_fails_once_all_its_known_points_failed() -> None:
     second = ContactPoint(Channel.CALL, "+2")
     call = (Part(Channel.CALL, Disposition.NO_ANSWER),)
     failed = (MONDAY, ContactPointFailed(Channel.CALL, "+1"))
@@ -527,7 +523,7 @@ def test_a_refused_attempt_says_which_rules_why_until_when_and_how_to_mend(
     assert refused.rule == rule.partition(" ")[0]
 
 
-def test_a_refusal_names_the_absence_that_is_in_the_way_and_not_one_that_was_waited_out() -> None:
+def test_a_refusal_names_the_absence_in_the_way_and_not_one_that_is_over() -> None:
     evening = MONDAY + 8 * HOUR
     monday = (evening + HOUR, AutoReplyReceived(Channel.EMAIL, MONDAY + DAY))
     # No business hours are missed, so the planned evening stands; but they are away that evening.
@@ -716,7 +712,7 @@ def test_commands_are_values_that_can_be_compared() -> None:
     [OptOutRequested(), OptOutRequested(Channel.CALL), ContactPointFailed(Channel.CALL, "+1")],
     ids=["all", "channel", "failed"],
 )
-def test_a_call_written_down_after_they_opted_out_broke_nothing_but_is_not_made_any_more(
+def test_a_call_recorded_after_the_opt_out_broke_nothing_but_is_not_made_again(
     lost: OptOutRequested | ContactPointFailed,
 ) -> None:
     """The dialler's file of the day comes in the evening; the opt-out came in between."""

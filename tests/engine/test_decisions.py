@@ -290,7 +290,7 @@ def test_nothing_is_planned_before_a_standing_appointment() -> None:
     assert decision.at > far
 
 
-def test_before_an_appointment_every_attempt_is_an_extra_that_broke_it_and_the_cap_counts() -> None:
+def test_an_attempt_before_an_appointment_is_an_extra_that_breaks_it_and_counts() -> None:
     prospect = after((MONDAY, added()), (MONDAY, AppointmentSet(MONDAY + 28 * DAY)))
     for number in range(1, 9):
         at = MONDAY + number * DAY + timedelta(hours=number % 3)

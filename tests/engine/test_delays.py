@@ -201,7 +201,7 @@ def test_after_an_opt_out_from_everything_no_contact_point_is_left() -> None:
     assert invariants.contact_points_left(one_by_one) == ()
 
 
-def test_what_the_charter_counts_of_a_silence_is_attempts_spaced_calls_and_the_concern() -> None:
+def test_the_invariants_count_attempts_spaced_calls_and_the_concern_of_a_silence() -> None:
     calls = [attempt(MONDAY + n * DAY) for n in range(5)]
     assert invariants.counts(after(added(), *calls[:4])) == invariants.Counts(4, 4, False, False)
     asked = attempt(MONDAY + 22 * DAY, AttemptStage.CONCERN, SENT)

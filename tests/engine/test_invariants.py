@@ -274,7 +274,7 @@ def test_a_policy_adopted_goes_on_with_counts_gaps_and_the_promised_time():
     assert file.next().at == promised + timedelta(days=1)
 
 
-def test_an_appointment_in_a_silence_with_attempts_changes_nothing_unless_a_contact_agreed():
+def test_an_appointment_in_a_silence_changes_nothing_unless_a_response_agreed():
     file = File().silent(4)
     assert file.refused(t("11-06 09:00"), SetAppointment(t("11-09 10:00"))) == "plan"
     before = file.next()
@@ -356,7 +356,7 @@ def test_ten_minutes_comes_exactly_ten_minutes_after_the_on_time_attempt():
     assert (step(file.next()), file.next().at) == ("ten_minutes", t("11-02 14:13"))
 
 
-def test_ten_minutes_lapses_after_15_minutes_and_anchors_the_half_day_by_its_planned_time():
+def test_ten_minutes_lapses_after_15_minutes_and_still_anchors_the_half_day():
     file = File(meeting=t("11-02 10:00")).silent(1)
     assert step(file.at(t("11-02 10:25"))) == "ten_minutes"
     decision = file.at(t("11-02 10:26"))

@@ -132,7 +132,7 @@ def test_a_spaced_call_made_before_a_pause_was_known_is_followed_by_the_next_one
     )
 
 
-def test_who_can_not_be_reached_is_a_task_until_the_appointment_and_closed_from_then_on() -> None:
+def test_an_unreachable_prospect_is_a_task_until_the_appointment_then_closed() -> None:
     meeting = MONDAY + 9 * DAY
     failed = (MONDAY + DAY, ContactPointFailed(Channel.CALL, "+1"))
     prospect = after(added(CALL), (MONDAY, AppointmentSet(meeting)), failed)
@@ -231,7 +231,7 @@ def test_what_an_absence_adds_to_the_ratchet_is_not_the_ratchets() -> None:
     ]
 
 
-def test_an_exact_touch_that_is_kept_from_its_time_says_by_what_and_not_that_it_is_late() -> None:
+def test_an_exact_touch_kept_from_its_time_names_the_rule_and_is_not_late() -> None:
     evening = MONDAY + 10 * HOUR + 55 * MINUTE  # 20:55
     kept = after(added(), (MONDAY, AppointmentSet(evening)), attempt(evening, ON_TIME))
     quiet = next_touch(kept, TIP8, evening)
@@ -289,7 +289,7 @@ def test_a_touch_with_a_call_among_its_parts_is_beyond_the_cap_too() -> None:
     )
 
 
-def test_a_step_that_requires_more_attempts_is_passed_over_and_says_how_many_were_made() -> None:
+def test_a_step_that_requires_more_attempts_is_skipped_and_says_how_many_it_had() -> None:
     needs = policy("""
 [[steps]]
 id = "spaced"
@@ -637,7 +637,7 @@ def by_email(*points: ContactPoint) -> list[tuple[str, str, str]]:
     return [(part.channel.value, part.address, part.script) for part in decision.touch.parts]
 
 
-def test_an_exit_takes_the_planned_channel_or_else_the_first_contact_point_that_is_left() -> None:
+def test_an_exit_takes_the_planned_channel_or_else_the_first_contact_point_left() -> None:
     assert by_email(CALL, SMS, EMAIL) == [("email", "j@x", "polite_exit")]
     assert by_email(CALL, SMS, MAIL) == [("call", "+1", "polite_exit")]
     assert by_email(SMS, CALL) == [("sms", "+1", "polite_exit")]

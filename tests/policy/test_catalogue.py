@@ -150,7 +150,7 @@ def test_whoever_never_answers_is_politely_closed(
 
 @pytest.mark.parametrize("name", NEW)
 @pytest.mark.parametrize(("channels", "prefers"), WHOM)
-def test_gaps_never_shrink_and_nobody_is_called_more_than_six_times_before_the_nurture(
+def test_gaps_never_shrink_and_no_more_than_six_calls_come_before_the_nurture(
     name: str, channels: tuple[Channel, ...], prefers: Channel | None
 ) -> None:
     made = touches(name, channels, prefers=prefers)
@@ -256,7 +256,7 @@ def test_until_they_buy_comes_at_different_times_of_the_day_the_week_and_the_mon
     assert {(day_of(one).day - 1) // 7 for one in made} >= {0, 1, 2, 3}
 
 
-def test_until_they_buy_nurtures_long_with_growing_gaps_and_ends_with_the_polite_exit() -> None:
+def test_until_they_buy_nurtures_with_growing_gaps_and_ends_with_the_polite_exit() -> None:
     made = touches(UNTIL)
     nurture = [one for one in made if one.step.startswith("nurture")]
     gaps = days_between(nurture)

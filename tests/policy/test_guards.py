@@ -143,7 +143,7 @@ def test_a_contact_window_delays_until_it_opens(at: datetime, opens: datetime | 
     assert until(WINDOW, somebody(), at) == opens
 
 
-def test_a_contact_window_is_read_on_the_prospects_clock_on_both_sides_of_a_clock_change() -> None:
+def test_a_contact_window_is_read_on_the_prospects_clock_across_a_clock_change() -> None:
     window = ContactWindow(sat=("08:00-10:00",), mon=("08:00-10:00",))
     berlin = somebody(zone="Europe/Berlin")
     before = datetime(2026, 3, 28, 4, tzinfo=UTC)  # Saturday; clocks change on Sunday
@@ -316,7 +316,7 @@ def test_a_cool_down_follows_what_it_says(
     assert until(guard, somebody(fact), MONDAY + timedelta(hours=48)) is None
 
 
-def test_a_cool_down_in_business_days_ends_at_the_same_local_time_after_a_clock_change() -> None:
+def test_a_cool_down_in_business_days_ends_at_the_same_time_across_a_clock_change() -> None:
     friday = datetime(2026, 3, 27, 15, tzinfo=UTC)
     reply = (friday, ReplyReceived(Channel.EMAIL))
     guard = CoolDown(after="contact", lasts=Lasting(business_days=1))

@@ -472,9 +472,7 @@ REFUTED = {
 
 
 @pytest.mark.parametrize(("change", "rule"), REFUTED.values(), ids=REFUTED)
-def test_a_policy_that_would_breach_the_charter_is_read_but_not_loaded_unless_asked_loudly(
-    change, rule
-):
+def test_a_policy_against_the_invariants_is_read_but_loaded_only_on_request(change, rule):
     text = edited(*change)
     with pytest.raises(PolicyError, match=rf"x: policy tip8 is refuted: .*{rule}") as caught:
         loads(text, "x")

@@ -1,4 +1,4 @@
-"""The audit on whatever the application can be driven to: the machine of ``test_machine.py``.
+"""The audit on whatever the application can be driven to: the machine of ``support/machine.py``.
 
 Every fact, late and out of order, commands at any time, a clock that is set back. What a command
 was allowed to do broke no rule; what was recorded as a breach is found.
@@ -7,7 +7,7 @@ was allowed to do broke no rule; what was recorded as a breach is found.
 from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
-from test_machine import Machine
+from machine import Machine
 
 from cadence.audit import Auditor, Finding, Noticed
 from cadence.domain import AttemptMade, Event, FollowUpEnded
@@ -15,7 +15,7 @@ from cadence.policy import builtin
 
 
 class AuditedMachine(Machine):
-    """The machine, without its own invariants: what is looked at are the histories in the end."""
+    """The machine, whose histories are audited in the end."""
 
     def teardown(self) -> None:
         try:
@@ -23,11 +23,6 @@ class AuditedMachine(Machine):
                 check(history)
         finally:
             super().teardown()
-
-
-for _name in dir(Machine):
-    if hasattr(getattr(Machine, _name), "hypothesis_stateful_invariant"):
-        setattr(AuditedMachine, _name, None)
 
 
 def check(history: list[Event]) -> None:

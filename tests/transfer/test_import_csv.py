@@ -629,9 +629,7 @@ def test_every_bad_row_is_reported_with_the_line_it_begins_in() -> None:
     ]
 
 
-def test_a_file_in_another_encoding_is_refused_line_by_line_or_read_if_the_mapping_says_so() -> (
-    None
-):
+def test_another_encoding_is_refused_line_by_line_unless_the_mapping_names_it() -> None:
     content = table("who,when,what", ROW, ("Zoë", *ROW[1:]), ROW, ("Jürgen", *ROW[1:]))
     latin = content.decode().encode("windows-1252")
     found = bad_lines(latin, own())
