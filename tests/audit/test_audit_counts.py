@@ -30,7 +30,7 @@ from cadence.transfer.input_file import open_input
 from cadence.transfer.jsonl import import_jsonl
 
 BPI = paths.BPI
-DOCS = paths.DOCS / "audit.md"
+DOCS = paths.DOCS / "explanation" / "audit.md"
 DOI = "3926db30-f712-4394-aebc-75976070e91f"
 COUNTED = {
     "opt_out",

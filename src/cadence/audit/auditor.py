@@ -28,7 +28,7 @@ from cadence.audit.plan_rules import (
     check_guards,
     check_plan,
 )
-from cadence.audit.state import AttemptRecord, AuditState, Phase
+from cadence.audit.state import FAILING, AttemptRecord, AuditState, Phase
 from cadence.domain.events import (
     AppointmentCancelled,
     AppointmentSet,
@@ -37,7 +37,6 @@ from cadence.domain.events import (
     AutoReplyReceived,
     ContactPointAdded,
     ContactPointFailed,
-    Disposition,
     Event,
     FollowUpEnded,
     FollowUpReopened,
@@ -56,8 +55,6 @@ from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 
 __all__ = ["Auditor"]
-
-_FAILING: Final = (Disposition.WRONG_NUMBER, Disposition.BOUNCED)
 
 
 class Auditor:
@@ -146,12 +143,14 @@ class Auditor:
         violations = check_reach(state, data.parts, made.at)
         if state.phase != Phase.OPTED_OUT:
             violations += _judge(state, made, past, is_lost=bool(violations))
-        self._report(state, event, data, violations)
-        _fail(state, event, data)
+        if violations or data.broke:
+            self._report(state, event, data, violations)
+        if made.has_failed:
+            _fail(state, event, data)
         state.pending_response = 0
         if data.stage is AttemptStage.ON_TIME:
             state.keep_appointment()
-        if any(part.disposition is Disposition.CONNECTED for part in data.parts):
+        if made.is_answered:
             self._respond(state, event, "conversation")
             state.pending_response = 0
         else:
@@ -175,8 +174,6 @@ class Auditor:
         self, state: AuditState, event: Event, data: AttemptMade, violations: Sequence[Violation]
     ) -> None:
         """Turn violations into findings, with what the history says of them itself."""
-        if not violations and not data.broke:
-            return
         declared = Noticed.DECLARED if data.why else Noticed.RECORDED
         learnt_later: set[str] = set()
         for one in violations:
@@ -264,7 +261,7 @@ def _judge(
 def _fail(state: AuditState, event: Event, data: AttemptMade) -> None:
     """Note the contact points that an attempt found to be dead."""
     for part in data.parts:
-        if part.disposition in _FAILING:
+        if part.disposition in FAILING:
             state.fail(part.channel, part.address, event)
 
 

@@ -241,9 +241,9 @@ def check_silence(state: AuditState, attempt: AttemptRecord) -> list[Violation]:
         away,
         # Suspended time counts in no gap, so an attempt in it comes too soon in any case.
         None if away is not None else _check_gap(state, attempt),
-        _check_order(state, attempt),
-        _check_concern(state, attempt),
-        _check_appointment(state, attempt),
+        _check_order(state, attempt) if state.highest > attempt.rank else None,
+        _check_concern(state, attempt) if attempt.rank == _CONCERN else None,
+        _check_appointment(state, attempt) if state.appointment is not None else None,
         _check_quiet_hours(state, attempt),
     )
     return [one for one in found if one is not None]
@@ -284,7 +284,7 @@ def _check_order(state: AuditState, attempt: AttemptRecord) -> Violation | None:
 
     What was made before a response was known was made in the order of the silence before.
     """
-    if attempt.rank == NO_STAGE or state.highest <= attempt.rank:
+    if attempt.rank == NO_STAGE:
         return None
     earlier = [
         one
@@ -300,8 +300,6 @@ def _check_order(state: AuditState, attempt: AttemptRecord) -> Violation | None:
 
 def _check_concern(state: AuditState, attempt: AttemptRecord) -> Violation | None:
     """``concern``: at most once a silence, after five attempts and 21 days since the first."""
-    if attempt.rank != _CONCERN:
-        return None
     earlier = [one for one in state.attempts if one.at <= attempt.at]
     asked = next((one for one in earlier if one.rank == _CONCERN), None)
     if asked is not None:
@@ -367,16 +365,15 @@ def _check_quiet_hours(state: AuditState, attempt: AttemptRecord) -> Violation |
     if time is None:
         return None
     if state.calendar is not None:
-        is_quiet = not QUIET_UNTIL <= attempt.second < QUIET_FROM
-    else:
-        is_quiet = any(_is_quiet(attempt.at.astimezone(one.tz)) for one in time.calendars)
-    if is_quiet:
-        clocks = ", ".join(
-            f"{attempt.at.astimezone(calendar.tz):%H:%M} {name}"
-            for calendar, name in zip(time.calendars, state.zones, strict=True)
-        )
-        return Violation(Rule.QUIET_HOURS, f"quiet hours, 21:00 to 08:00: {clocks}")
-    return None
+        if QUIET_UNTIL <= attempt.second < QUIET_FROM:
+            return None
+    elif not any(_is_quiet(attempt.at.astimezone(one.tz)) for one in time.calendars):
+        return None
+    clocks = ", ".join(
+        f"{attempt.at.astimezone(calendar.tz):%H:%M} {name}"
+        for calendar, name in zip(time.calendars, state.zones, strict=True)
+    )
+    return Violation(Rule.QUIET_HOURS, f"quiet hours, 21:00 to 08:00: {clocks}")
 
 
 def _is_quiet(local: datetime) -> bool:

@@ -27,9 +27,9 @@ from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.engine.channels import parts_on, points_left
 from cadence.engine.context import preferred_hours
-from cadence.engine.decision import Decision, Verdict
-from cadence.engine.next_touch import next_touch
-from cadence.engine.reasons import Reason
+from cadence.engine.decision import Decision, Due, Stop, Task
+from cadence.engine.next_touch import decide_silently, next_touch
+from cadence.engine.reasons import ReasonKind
 from cadence.engine.schedule import progress
 from cadence.policy.guards import Answer, Custom
 from cadence.policy.model import EXACT, PlannedTouch, Policy
@@ -41,6 +41,8 @@ __all__ = ["FoldedHistory", "PastAttempt", "PlanRules", "check_guards", "check_p
 
 _EXTRA: Final = (None, AttemptStage.EXTRA)
 _LONG: Final = timedelta(days=3650)
+# What moves a touch that is due to the next open hour; every other delay moves the plan itself.
+_OPENING: Final = frozenset({"suspended", "quiet_hours", "outside_hours", "guard_delay"})
 
 
 class FoldedHistory:
@@ -192,6 +194,32 @@ def _objections(prospect: Prospect, attempt: PastAttempt) -> list[Violation]:
 # The plan -----------------------------------------------------------------------------------------
 
 
+class _Moment(NamedTuple):
+    """An attempt, and what was next at its time.
+
+    Attributes:
+        prospect: as known then, or as recorded before the attempt.
+        policy: the one asked about.
+        decision: what was next, with its reasons.
+        attempt: what was made.
+    """
+
+    prospect: Prospect
+    policy: Policy
+    decision: Decision
+    attempt: PastAttempt
+
+    @property
+    def next_up(self) -> str:
+        """The name of the touch that was next."""
+        touch = self.decision.touch
+        return "" if touch is None else touch.step
+
+    def is_behind(self, planned: PlannedTouch) -> bool:
+        """Whether the silence has come past a touch."""
+        return planned.position < progress(self.prospect, self.policy).get(planned.stage, 0)
+
+
 def check_plan(attempt: PastAttempt) -> Violation | None:
     """Find what the plan has against an attempt; ``None``: it was in order.
 
@@ -199,116 +227,96 @@ def check_plan(attempt: PastAttempt) -> Violation | None:
     all that stands before the attempt, but not by what had been recorded when it was made, carries
     when the rest was learnt.
     """
-    found = _check_as_seen(attempt.history.before(attempt.position), attempt)
+    found = _check_as_known(attempt.history.before(attempt.position), attempt)
     if found is None:
         return None
     known, learnt = attempt.known()
-    if learnt is not None and _check_as_seen(known, attempt) is None:
+    if learnt is not None and _check_as_known(known, attempt) is None:
         return found._replace(learnt=learnt)
     return found
 
 
-def _check_as_seen(prospect: Prospect, attempt: PastAttempt) -> Violation | None:
+def _check_as_known(prospect: Prospect, attempt: PastAttempt) -> Violation | None:
     rules, data, at = attempt.rules, attempt.data, attempt.at
     if rules.own_guards and data.stage in _EXTRA:
         return None  # a guard of the team's own may have left it to the owner
     attempts = prospect.silence.attempts
     if attempts and attempts[-1].at > at:
         return None  # recorded after later ones: what was next was decided without it
-    decision = next_touch(prospect, rules.without_guards, at)
-    if _is_proposed(decision, data):
+    policy = rules.without_guards
+    if _is_proposed(decide_silently(prospect, policy, at), data):
         return None
-    found = _deviations(prospect, rules.without_guards, decision, attempt)
+    found = _deviations(_Moment(prospect, policy, next_touch(prospect, policy, at), attempt))
     if found and rules.policy.guards:
         # Guards skip and delay touches, and leave them to the owner.
-        named = _planned_touch(prospect, rules.policy, data)
+        named = _planned_touch(prospect, policy, data)
         policy = rules.favouring("" if named is None else named.name)
-        decision = next_touch(prospect, policy, at)
-        found = _deviations(prospect, policy, decision, attempt)
+        found = _deviations(_Moment(prospect, policy, next_touch(prospect, policy, at), attempt))
     declared = [one for one in found if one.rule in data.broke]
     return next(iter(declared or found), None)
 
 
 def _is_proposed(decision: Decision, data: AttemptMade) -> bool:
-    """Whether the attempt is the touch that was due."""
+    """Whether the attempt is the touch that was due, on its channels.
+
+    The exit may take any channel that is left.
+    """
+    if not isinstance(decision, Due):
+        return False
     touch = decision.touch
-    return (
-        touch is not None
-        and decision.verdict is Verdict.DUE
-        and touch.step == data.step
-        and touch.stage.value == data.stage
-        and _is_on_its_channels(touch, data)
-    )
-
-
-def _is_on_its_channels(touch: Touch, data: AttemptMade) -> bool:
+    if touch.step != data.step or touch.stage.value != data.stage:
+        return False
     if touch.stage is Stage.POLITE_EXIT:
-        return True  # the exit may take any channel that is left
-    return {part.channel for part in data.parts} <= {part.channel for part in touch.parts}
+        return True
+    proposed = [part.channel for part in touch.parts]
+    return all(part.channel in proposed for part in data.parts)
 
 
-def _deviations(
-    prospect: Prospect, policy: Policy, decision: Decision, attempt: PastAttempt
-) -> list[Violation]:
-    """How an attempt differs from what was next at its time, if that was not left to the owner."""
-    touch, verdict, data = decision.touch, decision.verdict, attempt.data
-    if verdict is Verdict.TASK:
-        # The owner may try what they like; where nothing was tried yet it is the first spaced one.
-        is_first = prospect.stage is Stage.NEW or (
-            prospect.stage is Stage.ENGAGED and prospect.pause_until is None
-        )
-        return _own_attempt(prospect, policy, attempt) if is_first else []
-    if verdict is Verdict.STOP:
-        return []  # the end is an invariant's
-    if touch is None:
+def _deviations(moment: _Moment) -> list[Violation]:
+    """How an attempt differs from what was next, where that was not left to the owner."""
+    decision, data = moment.decision, moment.attempt.data
+    if isinstance(decision, Task):
+        return _own_attempt(moment)
+    if isinstance(decision, Stop):
+        return []  # an invariant judges what comes after the end
+    if decision.touch is None:
         return [Violation(Rule.PLAN, f"no touch was next: {decision.reasons[0].because}")]
     if data.stage in _EXTRA:
-        return [Violation(Rule.PLAN, f"it took no touch's place; {touch.step} was next")]
-    made = _planned_touch(prospect, policy, data)
+        return [Violation(Rule.PLAN, f"it took no touch's place; {moment.next_up} was next")]
+    made = _planned_touch(moment.prospect, moment.policy, data)
     if made is None:
-        return [_unplanned(prospect, policy, data)]
-    if made.step.stage is not AttemptStage.POLITE_EXIT:
-        wrong = _wrong_channel(prospect, policy, made, data)
-        if wrong is not None:
-            return [wrong]
-    if made.name != touch.step and not _follows_a_misnamed(prospect, policy, made):
-        return _out_of_turn(prospect, policy, decision, made, attempt)
-    if verdict is Verdict.DUE:
+        return [_unplanned(moment)]
+    wrong = _wrong_channel(moment, made)
+    if wrong is not None:
+        return [wrong]
+    if made.name != moment.next_up and not _follows_a_misnamed(moment, made):
+        return _out_of_turn(moment, made)
+    if isinstance(decision, Due):
         return []
-    return [
-        *_too_early(prospect, policy, decision, made, attempt),
-        *_closed(prospect, made, attempt),
-    ]
+    return [*_too_early(moment, made), *_closed(moment, made)]
 
 
-def _wrong_channel(
-    prospect: Prospect, policy: Policy, made: PlannedTouch, data: AttemptMade
-) -> Violation | None:
-    """The attempt was made on a channel that the policy does not propose for the touch."""
-    used = {part.channel for part in data.parts}
-    meant = {part.channel for part in parts_on(prospect, made.parts, points_left(prospect, policy))}
-    if used <= meant:
-        return None
-    wrong = ", ".join(sorted(used - meant))
-    right = ", ".join(sorted(meant)) or "no channel that is left"
-    return Violation(Rule.PLAN, f"{made.name} by {wrong}; the policy proposes {right}")
-
-
-def _own_attempt(prospect: Prospect, policy: Policy, attempt: PastAttempt) -> list[Violation]:
-    """An owner's own attempt is in order; at ``new`` and ``engaged`` it is the first spaced one."""
-    data = attempt.data
-    if data.stage in _EXTRA:
+def _own_attempt(moment: _Moment) -> list[Violation]:
+    """An owner's own attempt is in order; where none was made yet it is the first spaced one."""
+    prospect, policy, data = moment.prospect, moment.policy, moment.attempt.data
+    is_first = prospect.stage is Stage.NEW or (
+        prospect.stage is Stage.ENGAGED and prospect.pause_until is None
+    )
+    if not is_first or data.stage in _EXTRA:
         return []
-    made = policy.by_name.get(data.step or "")
-    first = made is None or made.position <= progress(prospect, policy).get(Stage.SPACED, 0)
-    if data.stage is AttemptStage.SPACED and first and data.touch is None:
+    named = policy.by_name.get(data.step or "")
+    is_next = named is None or named.position <= progress(prospect, policy).get(Stage.SPACED, 0)
+    if data.stage is AttemptStage.SPACED and is_next and data.touch is None:
         return []
     name, response = data.step or data.stage, prospect.response
     because = f"made as {name}, but no attempt had been made before"
     if response.version > 1:
-        said = f"the reply of {attempt.show(response.at)} (event {response.version})"
+        said = f"the reply of {moment.attempt.show(response.at)} (event {response.version})"
         because = f"sent after {said} as {name}, as if there had been none"
     return [Violation(Rule.PLAN, because)]
+
+
+# Which touch --------------------------------------------------------------------------------------
 
 
 def _planned_touch(prospect: Prospect, policy: Policy, data: AttemptMade) -> PlannedTouch | None:
@@ -318,93 +326,92 @@ def _planned_touch(prospect: Prospect, policy: Policy, data: AttemptMade) -> Pla
     named = policy.by_name.get(data.step or "")
     if named is not None and named.step.stage is data.stage:
         return named
-    made_so_far = progress(prospect, policy)
-    for planned in policy.planned_touches:
-        if planned.step.stage is data.stage and planned.position == made_so_far.get(
-            planned.stage, 0
-        ):
-            return planned
-    return None
+    made = progress(prospect, policy)
+    staged = (one for one in policy.planned_touches if one.step.stage is data.stage)
+    return next((one for one in staged if one.position == made.get(one.stage, 0)), None)
 
 
-def _unplanned(prospect: Prospect, policy: Policy, data: AttemptMade) -> Violation:
+def _unplanned(moment: _Moment) -> Violation:
     """An attempt at a stage that has no touch left: ``bounded``, where it had any."""
-    count = sum(1 for one in policy.planned_touches if one.step.stage is data.stage)
+    stage, policy = moment.attempt.data.stage, moment.policy
+    count = sum(1 for one in policy.planned_touches if one.step.stage is stage)
     if not count:
-        return Violation(Rule.PLAN, f"{policy.id} has no step at stage {data.stage}")
-    number = prospect.made_at(Stage(data.stage or "")) + 1
-    because = f"attempt number {number} at stage {data.stage}; {policy.id} has {count}"
+        return Violation(Rule.PLAN, f"{policy.id} has no step at stage {stage}")
+    number = sum(1 for one in moment.prospect.silence.attempts if one.stage is stage) + 1
+    because = f"attempt number {number} at stage {stage}; {policy.id} has {count}"
     return Violation(Rule.BOUNDED, because)
 
 
-def _follows_a_misnamed(prospect: Prospect, policy: Policy, made: PlannedTouch) -> bool:
-    """Whether a touch counts as made before only because an attempt was made out of turn.
+def _wrong_channel(moment: _Moment, made: PlannedTouch) -> Violation | None:
+    """The attempt was made on a channel that the policy does not propose for the touch."""
+    if made.step.stage is AttemptStage.POLITE_EXIT:
+        return None  # the exit may take any channel that is left
+    points = points_left(moment.prospect, moment.policy)
+    meant = {part.channel for part in parts_on(moment.prospect, made.parts, points)}
+    used = {part.channel for part in moment.attempt.data.parts}
+    if used <= meant:
+        return None
+    wrong = ", ".join(sorted(used - meant))
+    right = ", ".join(sorted(meant)) or "no channel that is left"
+    return Violation(Rule.PLAN, f"{made.name} by {wrong}; the policy proposes {right}")
+
+
+def _follows_a_misnamed(moment: _Moment, made: PlannedTouch) -> bool:
+    """Whether the silence came past a touch only because an attempt was made out of turn.
 
     The engine counts that one as a step further. What then goes on from the named place is not
     accused again: one wrong act is one finding.
     """
-    attempts = prospect.silence.attempts
-    last = policy.by_name.get(attempts[-1].step or "") if attempts else None
+    attempts = moment.prospect.silence.attempts
+    if not attempts or not moment.is_behind(made):
+        return False
+    last = moment.policy.by_name.get(attempts[-1].step or "")
     return (
-        last is not None
-        and last.step.stage is attempts[-1].stage
-        and last.index + 1 == made.index
-        and made.position < progress(prospect, policy).get(made.stage, 0)
+        last is not None and last.step.stage is attempts[-1].stage and last.index + 1 == made.index
     )
 
 
-def _out_of_turn(
-    prospect: Prospect,
-    policy: Policy,
-    decision: Decision,
-    made: PlannedTouch,
-    attempt: PastAttempt,
-) -> list[Violation]:
+def _out_of_turn(moment: _Moment, made: PlannedTouch) -> list[Violation]:
     """Another touch was next: this one was made before, skipped, or is yet to come."""
-    next_up = decision.touch.step if decision.touch is not None else ""
-    if made.position < progress(prospect, policy).get(made.stage, 0):
+    if moment.is_behind(made):
         return [Violation(Rule.PLAN, f"{made.name} had been made before in this silence")]
-    because = f"made as {made.name}, but {next_up} was next"
-    skipped = _skipped(decision, made.name)
-    if skipped is None or skipped.rule not in (Rule.LAPSED, Rule.HORIZON):
-        return [Violation(Rule.PLAN, because)]
-    late = Violation(skipped.rule, f"{because}: {skipped.because}")
-    return [late, *_closed(prospect, made, attempt), Violation(Rule.PLAN, because)]
+    because = f"made as {made.name}, but {moment.next_up} was next"
+    deviation = Violation(Rule.PLAN, because)
+    for reason in moment.decision.reasons:
+        is_late = reason.rule in (Rule.LAPSED, Rule.HORIZON) and reason.kind is ReasonKind.SKIP
+        if is_late and made.name in reason.steps:
+            late = Violation(reason.rule, f"{because}: {reason.because}")
+            return [late, *_closed(moment, made), deviation]
+    return [deviation]
 
 
-def _skipped(decision: Decision, name: str) -> Reason | None:
-    """The reason why a touch was skipped."""
-    return next((one for one in decision.reasons if name in one.steps), None)
+# When ---------------------------------------------------------------------------------------------
 
 
-def _too_early(
-    prospect: Prospect,
-    policy: Policy,
-    decision: Decision,
-    made: PlannedTouch,
-    attempt: PastAttempt,
-) -> list[Violation]:
-    """The touch was next but not due yet, whatever the hour."""
-    # Hours only say when it opens; guards are asked about the attempt itself.
-    others = {Rule.BUSINESS_HOURS, Rule.QUIET_HOURS, *(guard.name for guard in policy.guards)}
-    delays = [one for one in decision.reasons if one.until is not None and one.rule not in others]
-    last = delays[-1] if delays else None
-    if last is None or last.until is None or last.until <= attempt.at:
+def _too_early(moment: _Moment, made: PlannedTouch) -> list[Violation]:
+    """The touch was next but not due yet, whatever the hour.
+
+    Guards are asked about the attempt itself, so they count for nothing here.
+    """
+    attempt = moment.attempt
+    delays = [
+        one
+        for one in moment.decision.reasons
+        if one.kind is ReasonKind.DELAY and one.code not in _OPENING
+    ]
+    due = delays[-1].until if delays else None
+    if due is None or due <= attempt.at or _was_due_as_measured(moment, made):
         return []
-    if _was_due_as_measured(prospect, policy, made, attempt):
-        return []
-    because = f"{made.name} was due on {attempt.show(last.until)}; "
-    because += f"made on {attempt.show(attempt.at)} ({last.because})"
-    return [Violation(Rule.PLAN, because)]
+    because = f"{made.name} was due on {attempt.show(due)}; made on {attempt.show(attempt.at)}"
+    return [Violation(Rule.PLAN, f"{because} ({delays[-1].because})")]
 
 
-def _was_due_as_measured(
-    prospect: Prospect, policy: Policy, made: PlannedTouch, attempt: PastAttempt
-) -> bool:
+def _was_due_as_measured(moment: _Moment, made: PlannedTouch) -> bool:
     """Whether the touch was due by the gap that was measured then, with other holiday data.
 
     That can be told only where this gap alone sets the time.
     """
+    prospect, policy, attempt = moment.prospect, moment.policy, moment.attempt
     gap, after, step = attempt.data.gap, made.after, made.step
     attempts = prospect.silence.attempts
     if not attempt.was_measured_otherwise or gap is None or not attempts:
@@ -422,15 +429,15 @@ def _was_due_as_measured(
     return attempt.time.local(attempt.at).time() >= attempt.time.local(last.at).time()
 
 
-def _closed(prospect: Prospect, made: PlannedTouch, attempt: PastAttempt) -> list[Violation]:
+def _closed(moment: _Moment, made: PlannedTouch) -> list[Violation]:
     """The attempt was made outside business hours, or outside the hours that they prefer.
 
     The appointment's own steps may be: they agreed to that time.
     """
-    hours = preferred_hours(prospect)
+    attempt, hours = moment.attempt, preferred_hours(moment.prospect)
     if made.step.stage in EXACT or attempt.time.next_open(attempt.at, hours) == attempt.at:
         return []
     what = "business hours"
     if hours is not None:
-        what = f"the hours they prefer, {prospect.reach.preferred_hours}"
+        what = f"the hours they prefer, {moment.prospect.reach.preferred_hours}"
     return [Violation(Rule.BUSINESS_HOURS, f"{attempt.show(attempt.at)} is outside {what}")]

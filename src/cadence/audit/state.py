@@ -19,6 +19,7 @@ from cadence.domain.events import (
     DELIVERED,
     AttemptStage,
     Channel,
+    Disposition,
     EndReason,
     Event,
     Intent,
@@ -32,6 +33,7 @@ from cadence.worktime.calendar import SuspendedTime, WorkCalendar, ZoneCalendar,
 
 __all__ = [
     "ENDED",
+    "FAILING",
     "NO_STAGE",
     "RANK",
     "AgreedAppointment",
@@ -60,6 +62,12 @@ _HALF_DAY: Final = RANK[AttemptStage.HALF_DAY]
 _SPACED: Final = RANK[AttemptStage.SPACED]
 _EXIT: Final = RANK[AttemptStage.POLITE_EXIT]
 _MINUTE: Final = timedelta(minutes=1)
+FAILING: Final = (Disposition.WRONG_NUMBER, Disposition.BOUNCED)
+"""After one of these the contact point is never used again."""
+
+# Looked up once: every stored attempt passes here.
+_CALL: Final = Channel.CALL
+_CONNECTED: Final = Disposition.CONNECTED
 
 
 class Phase:
@@ -110,6 +118,9 @@ class AttemptRecord:
     """An attempt, as it was recorded.
 
     Attributes:
+        has_call: a call is among its parts.
+        is_answered: it ended in a conversation.
+        has_failed: it found a contact point to be dead.
         day, second: local date (its ordinal) and time of day on the prospect's only calendar; 0
             with several candidate zones.
         time: the calendar that ``day`` was read on.
@@ -124,6 +135,8 @@ class AttemptRecord:
         "days",
         "doubt",
         "has_call",
+        "has_failed",
+        "is_answered",
         "measured_from",
         "minutes",
         "parts",
@@ -146,7 +159,14 @@ class AttemptRecord:
         self.version = event.version
         self.rank = RANK[stage]
         self.parts = parts
-        self.has_call = Channel.CALL in [part.channel for part in parts]
+        self.has_call = self.is_answered = self.has_failed = False
+        for part in parts:
+            if part.channel is _CALL:
+                self.has_call = True
+            if part.disposition is _CONNECTED:
+                self.is_answered = True
+            elif part.disposition in FAILING:
+                self.has_failed = True
         self.time = time
         self.day = self.second = 0
         if calendar is not None:
