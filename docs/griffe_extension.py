@@ -1,7 +1,8 @@
-"""Show the fields of a struct as the parameters of its constructor, in the Python API.
+"""Prepare the docstrings and structs of cadence for the Python API.
 
 The structs of cadence are ``msgspec`` structs. Their constructor is written in C, so it does not
-stand in the source.
+stand in the source; it is shown from their fields. A constructor of our own begins its docstring
+with ``Args:``, which Python does not indent.
 """
 
 from __future__ import annotations
@@ -12,8 +13,13 @@ from typing import Any
 import griffe
 
 
-class StructSignatures(griffe.Extension):
-    """Give every ``msgspec`` struct an ``__init__`` made from its fields."""
+class ApiDocs(griffe.Extension):
+    """Give every ``msgspec`` struct an ``__init__``, and indent what follows ``Args:``."""
+
+    def on_function(self, *, func: griffe.Function, **_: Any) -> None:
+        """Indent the arguments of a docstring whose first line is ``Args:``."""
+        if func.docstring is not None and func.docstring.value.startswith("Args:\n"):
+            func.docstring.value = func.docstring.value.replace("\n", "\n    ")
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Add the constructors once the whole package is loaded, so that bases are known."""
