@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from cadence.cli.policy_picture import picture
 from cadence.domain import stages
 from cadence.domain.events import DATA_TYPES, Channel
 from cadence.engine import Verdict
+from cadence.engine.invariants import INVARIANTS, Effect, Invariant
 from cadence.policy import DEFAULT_POLICY, Policy, builtin, builtin_names
 from cadence.policy.writer import json_schema
 from cadence.prover import prove
@@ -85,6 +86,54 @@ def events_page() -> str:
         ]
         meaning = (cls.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         lines.append(f"| `{name}` | {', '.join(fields) or 'none'} | {' '.join(meaning.split())} |")
+    return "\n".join(lines) + "\n"
+
+
+_EFFECTS = {
+    Effect.SKIP: "the touch is skipped",
+    Effect.DELAY: "the touch is delayed",
+    Effect.ASK: "its owner gets a task",
+    Effect.NONE: "cannot happen",
+}
+
+
+def invariants_page(rows: Iterable[Invariant] = INVARIANTS) -> str:
+    """Return ``reference/invariants.md``: the table of invariants, in the order of the design."""
+    proved = {rule.rule: rule.how for rule in prove(builtin(DEFAULT_POLICY)).rules}
+    lines = [
+        "# Invariants",
+        "",
+        "This page is generated from `src/cadence/engine/invariants.py`. An invariant holds for",
+        "every history, whatever a policy says. [Guarantees](guarantees.md) names the tests that",
+        "hold each.",
+        "",
+        "| | rule | promise | where a touch would break it |",
+        "|---|---|---|---|",
+    ]
+    ordered = sorted(rows, key=lambda row: row.number)
+    for row in ordered:
+        lines.append(f"| {row.number} | `{row.id}` | {row.promise} | {_EFFECTS[row.effect]} |")
+    lines += [
+        "",
+        "## What a refusal says",
+        "",
+        "A command that would break an invariant is refused with these words. An attempt that was",
+        "made all the same is recorded, with the rule among those it `broke`.",
+        "",
+        "| rule | words |",
+        "|---|---|",
+        *(f"| `{row.id}` | {row.refusal} |" for row in ordered if row.refusal),
+        "",
+        "## How each is proved",
+        "",
+        "`cadence policy check POLICY` proves each for one policy. [Proof](../prover.md) explains",
+        "it.",
+        "",
+        f"| rule | by | for `{DEFAULT_POLICY}` |",
+        "|---|---|---|",
+    ]
+    for row in ordered:
+        lines.append(f"| `{row.id}` | {row.proved_by} | {proved.get(row.id, row.how_proved)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -265,6 +314,7 @@ PAGES = {
     "reference/stages.md": stages_page,
     "reference/stages.svg": drawings.stage_machine,
     "reference/events.md": events_page,
+    "reference/invariants.md": invariants_page,
     "reference/policies.md": policies_page,
     "reference/policy.schema.json": schema,
     "adr/index.md": decisions_page,
