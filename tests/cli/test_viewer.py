@@ -25,7 +25,7 @@ from rich.console import Console
 from cadence.cli.viewer import Viewer, keys
 from cadence.domain import Event
 from cadence.policy import PolicyRegistry
-from cadence.replay import moments
+from cadence.replay import annotate
 from cadence.store import Cadence
 from cadence.transfer import import_jsonl
 
@@ -42,7 +42,7 @@ def jerry() -> list[Event]:
 @pytest.fixture
 def viewer() -> Viewer:
     events = jerry()
-    return Viewer(events, moments(events, PolicyRegistry()), PolicyRegistry())
+    return Viewer(events, annotate(events, PolicyRegistry()), PolicyRegistry())
 
 
 def drawn(viewer: Viewer, width: int = 100, height: int = 30) -> list[str]:
@@ -89,7 +89,7 @@ def test_keys_step_forward_and_back_and_to_the_ends(viewer: Viewer) -> None:
 
 
 def test_next_decision_goes_to_where_something_else_was_decided(viewer: Viewer) -> None:
-    changed = [n for n, one in enumerate(moments(jerry(), PolicyRegistry())) if one.changed]
+    changed = [n for n, one in enumerate(annotate(jerry(), PolicyRegistry())) if one.is_changed]
     assert 1 not in changed
     seen = [0]
     while seen[-1] < 14:
@@ -105,7 +105,7 @@ def test_only_what_was_reached_has_been_worked_out() -> None:
     asked = []
 
     def counted() -> Iterator[object]:
-        for one in moments(events, PolicyRegistry()):
+        for one in annotate(events, PolicyRegistry()):
             asked.append(one.event.version)
             yield one
 

@@ -36,23 +36,25 @@ from cadence.domain import (
     decode_line,
     fold,
 )
-from cadence.engine import Verdict
+from cadence.engine import Due, Reason, Verdict
 from cadence.engine.loop import decision_for
 from cadence.errors import InputError
 from cadence.policy import PolicyRegistry
 from cadence.replay import (
-    Moment,
-    UndoneKind,
-    moments,
+    AnnotatedStep,
+    OverdueKind,
+    ReplayStep,
+    annotate,
     replay,
     until,
 )
 from cadence.replay.formatting import (
     measure_line,
-    punctual_line,
+    next_action,
+    overdue_lines,
+    punctuality_line,
     summary,
-    undone_lines,
-    unknown_lines,
+    unrecorded_lines,
 )
 from cadence.reports import replay_page
 from cadence.reports.replay_page import script_data
@@ -137,30 +139,34 @@ def test_until_an_instant_gives_the_state_and_the_decision_of_that_instant(
 
 
 @given(histories())
-def test_moments_step_through_the_same_replay(history: list[Event]) -> None:
-    assert [one.replayed for one in moments(history, POLICIES)] == list(replay(history, POLICIES))
+def test_annotated_steps_are_those_of_replay(history: list[Event]) -> None:
+    annotated = [
+        ReplayStep(one.event, one.prospect, one.decision, one.seen_at)
+        for one in annotate(history, POLICIES)
+    ]
+    assert annotated == list(replay(history, POLICIES))
 
 
 @given(histories())
 def test_what_was_not_yet_recorded_had_occurred_by_then(history: list[Event]) -> None:
-    for moment in moments(history, POLICIES):
-        now = moment.replayed.seen_at
+    for moment in annotate(history, POLICIES):
+        now = moment.seen_at
         unknown = [e for e in history if e.occurred_at <= now < e.recorded_at]
-        assert moment.unknown_count == len(unknown)
-        assert set(moment.unknown) <= set(unknown)
-        assert len(moment.unknown) == min(5, len(unknown))
+        assert moment.unrecorded_count == len(unknown)
+        assert set(moment.unrecorded) <= set(unknown)
+        assert len(moment.unrecorded) == min(5, len(unknown))
 
 
 @given(histories())
 def test_nothing_is_due_and_undone_before_its_time(history: list[Event]) -> None:
-    for moment in moments(history, POLICIES):
-        for one in moment.undone:
+    for moment in annotate(history, POLICIES):
+        for one in moment.overdue:
             assert (one.late is None) is (one.due is None)
             assert one.late is None or one.late > timedelta(0)
-        for lines in (undone_lines(moment), unknown_lines(moment)):
+        for lines in (overdue_lines(moment), unrecorded_lines(moment)):
             assert all(line.strip() for line in lines)
         assert measure_line(moment) or moment.measure is None
-        assert punctual_line(moment) is not None
+        assert punctuality_line(moment) is not None
         if moment.measure is not None:
             assert isinstance(moment.event.data, AttemptMade)
             assert moment.measure.version < moment.event.version
@@ -202,29 +208,36 @@ def late() -> list[Event]:
     return found
 
 
-def nth(events: list[Event], version: int) -> Moment:
-    return list(moments(events, POLICIES))[version - 1]
+def nth(events: list[Event], version: int) -> AnnotatedStep:
+    return list(annotate(events, POLICIES))[version - 1]
 
 
 def test_a_moment_names_the_touch_that_lapsed(late: list[Event]) -> None:
-    (one,) = nth(late, 6).undone
-    assert one.kind is UndoneKind.PASSED_OVER
-    assert one.what.startswith("ten_minutes was to be made between Tue 2026-11-17 10:10 and 10:25")
+    (one,) = nth(late, 6).overdue
+    assert one.kind is OverdueKind.SKIPPED
+    (line,) = overdue_lines(nth(late, 6))
+    assert line.startswith("ten_minutes was to be made between Tue 2026-11-17 10:10 and 10:25")
 
 
 def test_a_lapsed_touch_is_told_once(late: list[Event]) -> None:
-    told = [one for m in moments(late, POLICIES) for one in m.undone if "ten_minutes" in one.what]
+    told = [
+        one
+        for step in annotate(late, POLICIES)
+        for one in step.overdue
+        if isinstance(one.pending, Reason) and one.pending.steps == ("ten_minutes",)
+    ]
     assert len(told) == 1
 
 
 def test_a_moment_says_what_was_due_and_not_done(late: list[Event]) -> None:
-    (one,) = nth(late, 9).undone
-    assert one.kind is UndoneKind.TOUCH
-    assert one.what == "spaced#2: call +1 212 555 0100"
+    (one,) = nth(late, 9).overdue
+    assert one.kind is OverdueKind.TOUCH
+    assert isinstance(one.pending, Due)
+    assert next_action(one.pending) == "spaced#2: call +1 212 555 0100"
     # Four business days after the call of the 23rd, not counting the holiday and the days away.
     assert one.due == at("2026-12-04T16:30:00")
     assert one.late == 3 * DAY
-    assert list(undone_lines(nth(late, 9))) == [
+    assert list(overdue_lines(nth(late, 9))) == [
         "spaced#2: call +1 212 555 0100, due since Fri 2026-12-04 11:30; 3 d late by then"
     ]
 
@@ -234,19 +247,19 @@ def test_an_overdue_task_is_due_and_not_done() -> None:
     first = Event("p", 1, at("2026-11-16T15:00:00"), at("2026-11-16T15:00:00"), added)
     noted = at("2026-11-20T15:00:00")
     history = [first, Event("p", 2, noted, noted, InterestNoted("x"))]
-    (one,) = nth(history, 2).undone
-    assert (one.kind, one.late) == (UndoneKind.TASK, 2 * DAY)
-    assert list(undone_lines(nth(history, 2))) == [
+    (one,) = nth(history, 2).overdue
+    assert (one.kind, one.late) == (OverdueKind.TASK, 2 * DAY)
+    assert list(overdue_lines(nth(history, 2))) == [
         "set an appointment or make the first attempt, due by Wed 2026-11-18 15:00; "
         "2 d late by then"
     ]
 
 
 def test_an_attempt_says_how_far_it_lay_from_its_due_time(late: list[Event]) -> None:
-    assert punctual_line(nth(late, 5)) == ""
-    assert punctual_line(nth(late, 6)) == "made 30 min after it was due, Tue 2026-11-17 14:10"
+    assert punctuality_line(nth(late, 5)) == ""
+    assert punctuality_line(nth(late, 6)) == "made 30 min after it was due, Tue 2026-11-17 14:10"
     early = [*late[:7], Event("nora", 8, WAITED + DAY, WAITED + DAY, made("spaced", "spaced#2"))]
-    assert "before it was due" in punctual_line(nth(early, 8))
+    assert "before it was due" in punctuality_line(nth(early, 8))
 
 
 def test_an_attempt_says_how_its_gap_was_measured(late: list[Event]) -> None:
@@ -254,7 +267,7 @@ def test_an_attempt_says_how_its_gap_was_measured(late: list[Event]) -> None:
     assert measure_line(nth(late, 6)) == "280 min after event 5 (Tue 2026-11-17 10:00)"
     measure = nth(late, 10).measure
     assert measure is not None
-    assert not measure.measured_then
+    assert not measure.is_recorded
     assert measure.gap == Gap(12, 0)  # 16 business days, four of them away
     assert measure.elapsed == 23 * DAY + HOUR + 30 * MINUTE
     assert [name for _, name in measure.days_off] == ["Thanksgiving Day"]
@@ -267,18 +280,18 @@ def test_an_attempt_says_how_its_gap_was_measured(late: list[Event]) -> None:
 
 
 def test_a_moment_names_the_answer_that_nobody_had_recorded(late: list[Event]) -> None:
-    assert list(unknown_lines(nth(late, 10))) == [
+    assert list(unrecorded_lines(nth(late, 10))) == [
         "event 11, ReplyReceived of Tue 2026-12-15 08:00, recorded Thu 2026-12-17 10:00"
     ]
-    assert nth(late, 9).unknown == ()
-    assert nth(late, 11).unknown == ()
+    assert nth(late, 9).unrecorded == ()
+    assert nth(late, 11).unrecorded == ()
     # Also where the replay stops before it was recorded.
-    (*_, stopped) = moments(late, POLICIES, at("2026-12-16T20:00:00"))
-    assert [event.version for event in stopped.unknown] == [11]
+    (*_, stopped) = annotate(late, POLICIES, at("2026-12-16T20:00:00"))
+    assert [event.version for event in stopped.unrecorded] == [11]
 
 
 def test_a_moment_says_whether_something_else_was_decided(late: list[Event]) -> None:
-    changed = [m.event.version for m in moments(late, POLICIES) if m.changed]
+    changed = [m.event.version for m in annotate(late, POLICIES) if m.is_changed]
     assert changed == [1, 3, 4, 5, 6, 7, 8, 9, 10, 11]
 
 
@@ -286,7 +299,7 @@ def test_a_moment_says_whether_something_else_was_decided(late: list[Event]) -> 
 
 
 def test_the_picture_has_every_event_and_every_touch_that_was_due(late: list[Event]) -> None:
-    drawn = picture(list(moments(late, POLICIES)), POLICIES)
+    drawn = picture(list(annotate(late, POLICIES)), POLICIES)
     assert [mark.version for mark in drawn.marks] == list(range(1, 12))
     assert [mark.kind for mark in drawn.marks].count(MarkKind.ATTEMPT) == 4
     assert [lane.value for lane in drawn.lanes] == [
@@ -307,7 +320,7 @@ def test_the_picture_has_every_event_and_every_touch_that_was_due(late: list[Eve
 
 @given(histories())
 def test_every_history_has_a_picture_within_its_frame(history: list[Event]) -> None:
-    found = list(moments(history, POLICIES))
+    found = list(annotate(history, POLICIES))
     if not found:
         return
     drawn = picture(found, POLICIES)
@@ -323,7 +336,7 @@ def test_every_history_has_a_picture_within_its_frame(history: list[Event]) -> N
 
 def test_closed_hours_are_those_at_which_no_touch_may_be_made(late: list[Event]) -> None:
     """Shaded is exactly what ``next_open`` would move."""
-    found = list(moments(late, POLICIES))
+    found = list(annotate(late, POLICIES))
     start, end = at("2026-11-16T00:00:00"), at("2026-12-18T00:00:00")
     closed = list(shades(found, POLICIES, start, end, hours=True))
     hours = [one for one in closed if one.kind is ShadeKind.HOURS]
@@ -342,7 +355,7 @@ def test_closed_hours_are_those_at_which_no_touch_may_be_made(late: list[Event])
 def test_hours_are_closed_that_are_closed_in_one_of_several_zones() -> None:
     added = ProspectAdded("Kim", ("America/New_York", "America/Los_Angeles"), "US")
     first = at("2026-11-16T15:00:00")
-    found = list(moments([Event("kim", 1, first, first, added)], POLICIES))
+    found = list(annotate([Event("kim", 1, first, first, added)], POLICIES))
     closed = shades(
         found, POLICIES, at("2026-11-17T05:00:00"), at("2026-11-18T05:00:00"), hours=True
     )
@@ -375,7 +388,7 @@ class Reader(HTMLParser):
 
 @given(histories(max_size=8))
 def test_every_history_makes_a_page_of_known_elements(history: list[Event]) -> None:
-    found = list(moments(history, POLICIES))
+    found = list(annotate(history, POLICIES))
     if not found:
         return
     text = replay_page(found, POLICIES)
@@ -399,7 +412,7 @@ def test_nothing_that_was_typed_becomes_markup(late: list[Event]) -> None:
     added = ProspectAdded(typed, "America/New_York", contact_points=(CALL,), source=typed)
     first = Event(f"p{typed}", 1, at("2026-11-16T15:00:00"), at("2026-11-16T15:00:00"), added)
     noted = Event(first.prospect, 2, first.occurred_at, first.recorded_at, InterestNoted(typed))
-    read = Reader(replay_page(list(moments([first, noted], POLICIES)), POLICIES))
+    read = Reader(replay_page(list(annotate([first, noted], POLICIES)), POLICIES))
     assert "img" not in {tag for tag, _ in read.tags}
     assert typed in read.texts
     assert not [text for text in read.texts if "49" in text and "7*7" not in text]
@@ -423,8 +436,8 @@ def test_a_page_of_a_long_history_says_that_reasons_are_left_out_of_its_table() 
     for version in range(2, 1003):
         then = first + version * MINUTE
         history.append(Event("p", version, then, then, InterestNoted("x")))
-    short = replay_page(list(moments(history[:1000], POLICIES)), POLICIES)
-    long = replay_page(list(moments(history, POLICIES)), POLICIES)
+    short = replay_page(list(annotate(history[:1000], POLICIES)), POLICIES)
+    long = replay_page(list(annotate(history, POLICIES)), POLICIES)
     assert "too many moments to print every reason" in long
     assert "too many moments" not in short
     assert 'class="why"' in short
@@ -541,9 +554,9 @@ def test_the_summary_of_an_event_is_whole_unless_it_is_to_be_short(late: list[Ev
 
 
 def test_the_last_decision_of_a_due_touch_is_drawn_as_not_done(late: list[Event]) -> None:
-    found = list(moments(late[:9], POLICIES, at("2026-12-09T16:00:00")))
+    found = list(annotate(late[:9], POLICIES, at("2026-12-09T16:00:00")))
     assert found[-1].decision.verdict is Verdict.DUE
     rings = picture(found, POLICIES).rings
     assert rings[-1].kind is RingKind.UNDONE
-    following = picture(list(moments(late[:7], POLICIES)), POLICIES).rings
+    following = picture(list(annotate(late[:7], POLICIES)), POLICIES).rings
     assert following[-1].kind is RingKind.NEXT

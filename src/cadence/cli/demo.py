@@ -13,7 +13,7 @@ from cadence.cli.show import due_header, due_line, explanation, paint, replay_li
 from cadence.domain.codec import parse_instant
 from cadence.engine.decision import to_builtins
 from cadence.engine.loop import decision_for
-from cadence.replay.moments import moments
+from cadence.replay.steps import annotate
 from cadence.store import Cadence
 
 __all__ = ["register"]
@@ -65,7 +65,7 @@ def register(app: typer.Typer) -> None:
                     session.write(line)
             one = "jerry-never-answers"
             session.write(_title(f"4. What was it like? (cadence replay {one})"))
-            found = moments(store.history(one), store.policies)
+            found = annotate(store.history(one), store.policies)
             for line in replay_lines(found, brief=True):
                 session.write(line)
 

@@ -21,7 +21,7 @@ from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry
 from cadence.prover.bounds import Bounds
 from cadence.prover.proof import Proof, RuleProof, prove
-from cadence.replay.moments import moments
+from cadence.replay.steps import annotate
 
 __all__ = ["register", "verdict"]
 
@@ -126,7 +126,7 @@ def _lines(policy: Policy, proof: Proof) -> list[str]:
 
 
 def _counterexample(policy: Policy, one: RuleProof) -> list[str]:
-    steps = list(moments(one.counterexample, PolicyRegistry(policy)))
+    steps = list(annotate(one.counterexample, PolicyRegistry(policy)))
     if not steps:
         return [paint(f"{one.rule} fails", "bold") + " wherever a history gets as far"]
     lines = [paint(f"{one.rule} fails on this history, the shortest found:", "bold")]

@@ -17,7 +17,7 @@ from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry
 from cadence.prover.diff import Difference, compare, same_plan
 from cadence.prover.differences import StepDifference, step_differences
-from cadence.replay.moments import moments
+from cadence.replay.steps import annotate
 
 __all__ = ["register"]
 
@@ -72,7 +72,7 @@ def _lines(
         ]
     count = len(found.events)
     lines = [f"{both} decide differently after {count} event{'s' * (count != 1)}:"]
-    steps = list(moments(found.events, PolicyRegistry(policies[0])))
+    steps = list(annotate(found.events, PolicyRegistry(policies[0])))
     lines += folded([f"  {happened(step)}" for step in steps], 8)
     prospect = steps[-1].prospect
     lines.append(f"seen at {found.now:%a %Y-%m-%d %H:%M} UTC:")

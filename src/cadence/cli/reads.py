@@ -20,8 +20,7 @@ from cadence.engine.loop import decision_for
 from cadence.engine.precheck import precheck
 from cadence.engine.precheck import to_builtins as anyway_to_builtins
 from cadence.errors import InputError
-from cadence.replay.moments import moments
-from cadence.replay.steps import replay, until
+from cadence.replay.steps import annotate, replay, until
 from cadence.replay.steps import to_builtins as replay_to_builtins
 
 __all__ = ["register"]
@@ -163,7 +162,7 @@ def register(app: typer.Typer) -> None:
             steps = replay(events, policies, limit)
             session.print_json([replay_to_builtins(step, policies) for step in steps])
             return
-        found = moments(events, policies, limit)
+        found = annotate(events, policies, limit)
         if interactive:
             from cadence.cli.viewer import view
 

@@ -14,16 +14,16 @@ from cadence.engine.reasons import Reason
 from cadence.policy.rules import Rule
 from cadence.replay.formatting import (
     clock,
+    due_time,
+    event_data,
     measure_line,
-    next_words,
-    punctual_line,
-    say,
+    next_action,
+    overdue_lines,
+    punctuality_line,
     summary,
-    undone_lines,
-    unknown_lines,
-    what,
+    unrecorded_lines,
 )
-from cadence.replay.moments import Moment
+from cadence.replay.steps import AnnotatedStep
 
 __all__ = [
     "anyway_lines",
@@ -77,17 +77,17 @@ def due_line(prospect: Prospect, decision: Decision) -> str:
     if decision.verdict is Verdict.TASK:
         when = f"by {when}"
     late = "  (overdue)" if isinstance(decision, Task) and decision.is_overdue else ""
-    next_ = f"{plain(what(decision))}{late}"
+    next_ = f"{plain(next_action(decision))}{late}"
     return f"{verdict} {when:23} {prospect.id:20} {decision.stage:12} {next_}".rstrip()
 
 
 def next_line(prospect: Prospect, decision: Decision) -> str:
     """What comes next, in one line."""
-    words = next_words(prospect, decision)
+    words = due_time(prospect, decision)
     if decision.at is not None:
         words += f" {prospect.identity.zones[0]}"
     painted = paint(words, _STYLES[decision.verdict])
-    return f"{painted}  {plain(what(decision))}".rstrip()
+    return f"{painted}  {plain(next_action(decision))}".rstrip()
 
 
 def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
@@ -134,12 +134,12 @@ _LONGEST = 40  # of a value in a line of a replay
 
 def fact(data: Data) -> str:
     """What happened, in a line."""
-    return plain(say(data, _LONGEST))
+    return plain(event_data(data, _LONGEST))
 
 
-def happened(moment: Moment) -> str:
+def happened(step: AnnotatedStep) -> str:
     """What was recorded, and when, in one line."""
-    event, prospect = moment.event, moment.prospect
+    event, prospect = step.event, step.prospect
     when = clock(prospect, event.occurred_at)
     late = ""
     if event.recorded_at != event.occurred_at:
@@ -150,37 +150,37 @@ def happened(moment: Moment) -> str:
     return f"{head}  {plain(summary(event, _LONGEST))}{late}"
 
 
-def stood(moment: Moment) -> str:
+def stood(step: AnnotatedStep) -> str:
     """Where that led, and what was then decided, in one line."""
-    decided = next_line(moment.prospect, moment.decision)
+    decided = next_line(step.prospect, step.decision)
     seen = ""
-    if moment.replayed.seen_at != moment.event.recorded_at:
-        seen = paint(f" (seen {clock(moment.prospect, moment.replayed.seen_at)})", "dim")
-    return f"      → {moment.prospect.stage:12} {decided}{seen}"
+    if step.seen_at != step.event.recorded_at:
+        seen = paint(f" (seen {clock(step.prospect, step.seen_at)})", "dim")
+    return f"      → {step.prospect.stage:12} {decided}{seen}"
 
 
-def details(moment: Moment) -> Iterable[str]:
+def details(step: AnnotatedStep) -> Iterable[str]:
     """Why, what was due and not done, the gap's measure, and what nobody knew yet."""
-    for reason in moment.decision.reasons:
+    for reason in step.decision.reasons:
         if reason.rule != Rule.DETERMINISTIC:  # the same at every step
             yield f"why: {_reason(reason)}"
-    punctual = punctual_line(moment)
+    punctual = punctuality_line(step)
     if punctual:
         yield paint(f"when: {plain(punctual)}", "yellow")
-    for one in undone_lines(moment):
+    for one in overdue_lines(step):
         yield paint(f"not done: {plain(one)}", "yellow")
-    measured = measure_line(moment)
+    measured = measure_line(step)
     if measured:
         yield f"gap: {plain(measured)}"
-    for one in unknown_lines(moment):
+    for one in unrecorded_lines(step):
         yield paint(f"not yet recorded: {plain(one)}", "magenta")
 
 
-def replay_lines(moments: Iterable[Moment], *, brief: bool = False) -> Iterable[str]:
+def replay_lines(steps: Iterable[AnnotatedStep], *, brief: bool = False) -> Iterable[str]:
     """A replay: what happened, what followed, and (unless ``brief``) why and what was missed."""
-    for moment in moments:
-        yield happened(moment)
-        yield stood(moment)
+    for step in steps:
+        yield happened(step)
+        yield stood(step)
         if not brief:
-            for line in details(moment):
+            for line in details(step):
                 yield f"        {line}"

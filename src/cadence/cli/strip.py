@@ -20,7 +20,7 @@ from cadence.domain.events import (
 from cadence.engine.context import calendar_for
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
-from cadence.replay.moments import Moment
+from cadence.replay.steps import AnnotatedStep
 from cadence.worktime.calendar import ZoneCalendar
 from cadence.worktime.zones import zone
 
@@ -37,18 +37,22 @@ _RANKS: Final = ("fact", "attempt", "contact", "end")
 
 
 def strip(
-    events: Sequence[Event], moment: Moment, policies: PolicyRegistry, width: int, span: timedelta
+    events: Sequence[Event],
+    step: AnnotatedStep,
+    policies: PolicyRegistry,
+    width: int,
+    span: timedelta,
 ) -> list[Text]:
     """Three lines: events, where the reader is on the axis, and dates.
 
     Args:
         events: of the whole replay.
-        moment: where the reader is; what was recorded later is dim.
+        step: where the reader is; what was recorded later is dim.
         policies: those it was replayed with; they say which days are closed.
         width: in columns.
-        span: how much time is shown; the moment is in the middle, except near the ends.
+        span: how much time is shown; the step is in the middle, except near the ends.
     """
-    start = _start(events, moment, span)
+    start = _start(events, step, span)
     column = span / width
 
     def place(instant: datetime) -> int:
@@ -58,14 +62,14 @@ def strip(
     for event in events:
         where = place(event.occurred_at)
         if 0 <= where < width:
-            known = event.version <= moment.event.version
+            known = event.version <= step.event.version
             rank = _RANKS.index(_kind(event))
             found[where] = max(found.get(where, (-1, False)), (rank, known))
     marks, axis = Text(), Text()
-    here, due = place(moment.replayed.seen_at), moment.decision.at
+    here, due = place(step.seen_at), step.decision.at
     there = -1 if due is None else place(due)
-    tz = _zone(moment)
-    calendar = _calendar(moment, policies)
+    tz = _zone(step)
+    calendar = _calendar(step, policies)
     for where in range(width):
         if where in found:
             rank, known = found[where]
@@ -84,10 +88,10 @@ def strip(
     return [marks, axis, _dates(start, span, width, tz)]
 
 
-def _start(events: Sequence[Event], moment: Moment, span: timedelta) -> datetime:
-    first = min(events[0].occurred_at, moment.event.occurred_at) - span / 20
-    last = max(events[-1].recorded_at, moment.decision.at or moment.replayed.seen_at) + span / 20
-    return max(first, min(moment.replayed.seen_at - span / 2, last - span))
+def _start(events: Sequence[Event], step: AnnotatedStep, span: timedelta) -> datetime:
+    first = min(events[0].occurred_at, step.event.occurred_at) - span / 20
+    last = max(events[-1].recorded_at, step.decision.at or step.seen_at) + span / 20
+    return max(first, min(step.seen_at - span / 2, last - span))
 
 
 def _kind(event: Event) -> str:
@@ -99,17 +103,17 @@ def _kind(event: Event) -> str:
     return "end" if isinstance(data, FollowUpEnded | OptOutRequested) else "fact"
 
 
-def _zone(moment: Moment) -> tzinfo:
+def _zone(step: AnnotatedStep) -> tzinfo:
     try:
-        return zone(moment.prospect.identity.zones[0])
+        return zone(step.prospect.identity.zones[0])
     except InputError:
         return UTC
 
 
-def _calendar(moment: Moment, policies: PolicyRegistry) -> ZoneCalendar | None:
-    policy = policies.of(moment.prospect)
+def _calendar(step: AnnotatedStep, policies: PolicyRegistry) -> ZoneCalendar | None:
+    policy = policies.of(step.prospect)
     try:
-        return None if policy is None else calendar_for(moment.prospect, policy).calendars[0]
+        return None if policy is None else calendar_for(step.prospect, policy).calendars[0]
     except InputError:
         return None
 

@@ -26,7 +26,7 @@ from cadence.cli.strip import strip
 from cadence.domain.events import Event
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
-from cadence.replay.moments import Moment
+from cadence.replay.steps import AnnotatedStep
 
 __all__ = ["Keys", "Viewer", "can_view", "keys", "view"]
 
@@ -41,11 +41,11 @@ class Viewer:
     """Where the reader is in a history, and what is on the screen; knows no terminal."""
 
     def __init__(
-        self, events: Sequence[Event], found: Iterator[Moment], policies: PolicyRegistry
+        self, events: Sequence[Event], found: Iterator[AnnotatedStep], policies: PolicyRegistry
     ) -> None:
         """Args:
         events: those that ``found`` steps through.
-        found: their moments, in order.
+        found: their steps, in order.
         policies: those they are replayed with.
         """
         self.events = events
@@ -55,14 +55,14 @@ class Viewer:
         self.span = 4
         self.working: Callable[[int], None] = lambda done: None
         self._coming = found
-        self._seen: list[Moment] = []
+        self._seen: list[AnnotatedStep] = []
 
     @property
-    def moment(self) -> Moment:
-        """The moment that is shown."""
+    def step(self) -> AnnotatedStep:
+        """The step that is shown."""
         return self._at(self.position)
 
-    def _at(self, position: int) -> Moment:
+    def _at(self, position: int) -> AnnotatedStep:
         while len(self._seen) <= position:
             self._seen.append(next(self._coming))
             if len(self._seen) % _WORKING == 0:
@@ -97,29 +97,29 @@ class Viewer:
         return True
 
     def _changed(self, by: int, end: int) -> int:
-        """The next moment on the way at which something else was decided, or the end."""
+        """The next step on the way at which something else was decided, or the end."""
         position = self.position
         while position != end:
             position += by
-            if self._at(position).changed:
+            if self._at(position).is_changed:
                 break
         return position
 
     def screen(self, console: Console, width: int, height: int) -> Group:
         """What is shown on a screen of that size."""
-        moment = self.moment
-        prospect = moment.prospect
+        step = self.step
+        prospect = step.prospect
         head = Text.assemble(
             (f"moment {self.position + 1} of {len(self.events)}  ", "bold"),
             (prospect.id, "bold"),
             f"  {plain(prospect.identity.name)}  {plain(', '.join(prospect.identity.zones))}",
         )
         lines = [head, Text()]
-        lines += strip(self.events, moment, self.policies, width, _SPANS[self.span])
+        lines += strip(self.events, step, self.policies, width, _SPANS[self.span])
         lines.append(Text())
         foot = [Text(_HELP, "dim")]
         body: list[Text] = []
-        for line in self._body(moment):
+        for line in self._body(step):
             indent = len(line) - len(line.lstrip())
             wrapped = Text.from_ansi(line.strip()).wrap(console, max(10, width - indent - 2))
             for number, one in enumerate(wrapped):
@@ -137,11 +137,11 @@ class Viewer:
         return Group(*found[:height])
 
     @staticmethod
-    def _body(moment: Moment) -> Iterator[str]:
-        yield happened(moment).lstrip()
-        yield stood(moment).lstrip()
+    def _body(step: AnnotatedStep) -> Iterator[str]:
+        yield happened(step).lstrip()
+        yield stood(step).lstrip()
         yield ""
-        for line in details(moment):
+        for line in details(step):
             yield f"  {line}"
 
 
@@ -205,12 +205,12 @@ def can_view() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def view(events: Sequence[Event], found: Iterator[Moment], policies: PolicyRegistry) -> None:
+def view(events: Sequence[Event], found: Iterator[AnnotatedStep], policies: PolicyRegistry) -> None:
     """Let the reader step through a history until they quit.
 
     Args:
         events: those that ``found`` steps through, at least one.
-        found: their moments, in order.
+        found: their steps, in order.
         policies: those they are replayed with.
 
     Raises:

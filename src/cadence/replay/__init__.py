@@ -1,21 +1,23 @@
-"""What a history was like: its steps, with the decision after each."""
+"""Replay a history: its steps, and the decision after each."""
 
-from cadence.replay.moments import (
+from cadence.replay.steps import (
+    AnnotatedStep,
     Measure,
-    Moment,
-    Undone,
-    UndoneKind,
-    moments,
+    Overdue,
+    OverdueKind,
+    ReplayStep,
+    annotate,
+    replay,
+    until,
 )
-from cadence.replay.steps import Replayed, replay, until
 
 __all__ = [
+    "AnnotatedStep",
     "Measure",
-    "Moment",
-    "Replayed",
-    "Undone",
-    "UndoneKind",
-    "moments",
+    "Overdue",
+    "OverdueKind",
+    "ReplayStep",
+    "annotate",
     "replay",
     "until",
 ]

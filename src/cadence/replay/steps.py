@@ -1,31 +1,62 @@
-"""Replaying a history: after each event, where the prospect stood and what was then decided."""
+"""Replay a history: each event, where it led, and what was then decided.
+
+:func:`replay` steps through a history with the loop of the service. :func:`annotate` adds to each
+step what an auditor asks: what was overdue, how far an attempt lay from the one before it, and what
+had occurred by then but was recorded only later.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
-from itertools import takewhile
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from itertools import islice, takewhile
+from typing import Any, Final
 
 import msgspec
 
 from cadence.domain.codec import to_builtins as event_to_builtins
-from cadence.domain.events import Event
+from cadence.domain.enums import StrEnum
+from cadence.domain.events import AttemptMade, Event, FollowUpEnded, Gap
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
-from cadence.engine.decision import Decision
+from cadence.engine.context import calendar_for
+from cadence.engine.decision import Close, Decision, Due, Task
 from cadence.engine.decision import to_builtins as decision_to_builtins
-from cadence.engine.loop import advance
+from cadence.engine.loop import advance, decision_for
+from cadence.engine.reasons import Reason, ReasonKind
+from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
+from cadence.policy.rules import Rule
 
-__all__ = ["Replayed", "replay", "to_builtins", "until"]
+__all__ = [
+    "SHOWN_UNRECORDED",
+    "AnnotatedStep",
+    "Measure",
+    "Overdue",
+    "OverdueKind",
+    "ReplayStep",
+    "annotate",
+    "replay",
+    "to_builtins",
+    "until",
+]
+
+SHOWN_UNRECORDED: Final = 5
+"""How many of the events that were not recorded yet a step holds."""
 
 
-class Replayed(msgspec.Struct, frozen=True):
-    """One step of a replay: what was recorded, and what followed from it at that moment.
+# Steps --------------------------------------------------------------------------------------------
 
-    ``seen_at`` is the instant at which ``decision`` was made: when the event was recorded, or, for
-    the last step of a replay up to an instant, that instant.
+
+class ReplayStep(msgspec.Struct, frozen=True):
+    """One step of a replay.
+
+    Attributes:
+        event: what was recorded.
+        prospect: the prospect after it.
+        decision: what was decided then.
+        seen_at: the instant of the decision: when the event was recorded. For the last step of a
+            replay up to an instant, it is that instant.
     """
 
     event: Event
@@ -40,7 +71,7 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 def until(events: Iterable[Event], limit: int | datetime | None) -> list[Event]:
-    """The events up to a version, or up to what had been recorded by an instant."""
+    """Return the events up to a version, or those that were recorded by an instant."""
     if limit is None:
         return list(events)
     if isinstance(limit, int):
@@ -52,32 +83,32 @@ def until(events: Iterable[Event], limit: int | datetime | None) -> list[Event]:
 
 def replay(
     events: Iterable[Event], policies: PolicyRegistry, limit: int | datetime | None = None
-) -> Iterator[Replayed]:
-    """Step through a history with the same loop that the service runs.
+) -> Iterator[ReplayStep]:
+    """Step through a history with the loop that the service runs.
 
     Args:
-        events: of one prospect, in order of version.
-        policies: where the policies it was under are looked up.
-        limit: stop at this version, or at this instant; then the last decision is the one as seen
-            at that instant, not the one of its event.
+        events: the history of one prospect, in order of version.
+        policies: where the policies that it names are looked up.
+        limit: stop at this version, or at this instant. At an instant, the last decision is the
+            one of that instant, not the one of its event.
     """
     kept = until(events, limit)
     prospect: Prospect | None = None
     for event in kept:
-        last = event is kept[-1]
-        seen_at = limit if last and isinstance(limit, datetime) else event.recorded_at
+        is_last = event is kept[-1]
+        seen_at = limit if is_last and isinstance(limit, datetime) else event.recorded_at
         prospect, decision = advance(prospect, (event,), policies, seen_at)
-        yield Replayed(event, prospect, decision, seen_at)
+        yield ReplayStep(event, prospect, decision, seen_at)
 
 
-def to_builtins(step: Replayed, policies: PolicyRegistry) -> dict[str, Any]:
-    """The JSON object of section 8, with the words of its time in the touch.
+def to_builtins(step: ReplayStep, policies: PolicyRegistry) -> dict[str, Any]:
+    """Return the JSON object of section 8, with the text that the touch had then.
 
     Args:
-        step: what :func:`replay` gave.
-        policies: those it was replayed with.
+        step: a step of :func:`replay` or :func:`annotate`.
+        policies: those that it was replayed with.
     """
-    from cadence.messages import compose  # slow to load, and only this needs it
+    from cadence.messages import compose  # loads the template engine, which only this needs
 
     decision = compose(step.decision, step.prospect, policies, step.seen_at)
     return {
@@ -85,3 +116,233 @@ def to_builtins(step: Replayed, policies: PolicyRegistry) -> dict[str, Any]:
         "stage": step.stage.value,
         "decision": decision_to_builtins(decision),
     }
+
+
+# Annotated steps ----------------------------------------------------------------------------------
+
+
+class OverdueKind(StrEnum):
+    """What was overdue."""
+
+    TOUCH = "touch"
+    TASK = "task"
+    CLOSE = "close"
+    SKIPPED = "skipped"
+
+
+class Overdue(msgspec.Struct, frozen=True):
+    """Something that was due before an event came, and had not been done.
+
+    Attributes:
+        kind: a touch, an owner's task or a close; or touches that were skipped for lateness.
+        pending: the decision that was due; the reason of the skip for :attr:`OverdueKind.SKIPPED`.
+        due: since when; ``None`` for skipped touches.
+        late: for how long, until the event was recorded; for an attempt, until it was made.
+    """
+
+    kind: OverdueKind
+    pending: Due | Task | Close | Reason
+    due: datetime | None = None
+    late: timedelta | None = None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What was overdue, to count it once over all steps."""
+        if isinstance(self.pending, Reason):
+            return self.kind, self.pending.rule, self.pending.steps
+        if isinstance(self.pending, Due):
+            return self.kind, self.pending.touch.id
+        return self.kind, getattr(self.pending, "kind", None)
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """How far an attempt lay from the one before it.
+
+    Attributes:
+        gap: the distance.
+        is_recorded: the attempt carries the gap; otherwise it is measured now.
+        version: the attempt before it.
+        start: when that one was made.
+        elapsed: the time between the two.
+        days_off: the public holidays and closed days between them, which do not count.
+        largest: the largest gap of the silence until then. No touch may undercut it.
+    """
+
+    gap: Gap
+    is_recorded: bool
+    version: int
+    start: datetime
+    elapsed: timedelta
+    days_off: tuple[tuple[date, str], ...]
+    largest: Gap
+
+
+class AnnotatedStep(ReplayStep, frozen=True):
+    """One step of a replay, with what was known, due and overdue at it.
+
+    Attributes:
+        stage_before: where the prospect stood before the event; ``None`` for the first.
+        is_changed: the decision differs from the one after the event before.
+        pending: what was to be done when the event came, as far as was known.
+        is_planned: the event is an attempt that carried out the pending touch.
+        overdue: what was due and not done when the event came.
+        measure: the gap of an attempt.
+        unrecorded: the first few events that had occurred by then but were recorded later.
+        unrecorded_count: how many there are.
+    """
+
+    stage_before: Stage | None
+    is_changed: bool
+    pending: Decision | None
+    is_planned: bool
+    overdue: tuple[Overdue, ...]
+    measure: Measure | None
+    unrecorded: tuple[Event, ...]
+    unrecorded_count: int
+
+    @property
+    def due(self) -> datetime | None:
+        """When the touch that this attempt carried out was due; ``None`` for other events."""
+        return self.pending.at if self.is_planned and self.pending is not None else None
+
+
+def annotate(
+    events: Sequence[Event], policies: PolicyRegistry, limit: int | datetime | None = None
+) -> Iterator[AnnotatedStep]:
+    """Step through a history and annotate each step.
+
+    Args:
+        events: the whole history of one prospect, in order of version. What lies behind ``limit``
+            says what was not known yet.
+        policies: where the policies that it names are looked up.
+        limit: stop at this version, or at this instant; see :func:`replay`.
+    """
+    hindsight = _Hindsight(events)
+    before: ReplayStep | None = None
+    told: set[tuple[object, ...]] = set()
+    for step in replay(events, policies, limit):
+        unrecorded, count = hindsight.at(step)
+        pending: Decision | None = None
+        is_planned = False
+        overdue: tuple[Overdue, ...] = ()
+        measure: Measure | None = None
+        if before is not None:
+            if before.prospect.silence.version != step.prospect.silence.version:
+                told.clear()
+            pending = decision_for(before.prospect, policies, _came_at(step.event))
+            is_planned = _carries_out(step.event, pending)
+            overdue = (
+                *_overdue(step.event, pending, is_planned=is_planned),
+                *_skipped_late(pending, told),
+            )
+            measure = _measure(before.prospect, step.event, policies)
+        yield AnnotatedStep(
+            step.event,
+            step.prospect,
+            step.decision,
+            step.seen_at,
+            stage_before=None if before is None else before.stage,
+            is_changed=before is None or _outcome(before.decision) != _outcome(step.decision),
+            pending=pending,
+            is_planned=is_planned,
+            overdue=overdue,
+            measure=measure,
+            unrecorded=unrecorded,
+            unrecorded_count=count,
+        )
+        before = step
+
+
+def _outcome(decision: Decision) -> tuple[object, ...]:
+    """What of a decision a reader sees as another decision: not its reasons."""
+    touch = decision.touch.id if decision.touch is not None else None
+    task = (decision.kind, decision.facts) if isinstance(decision, Task) else None
+    return decision.verdict, decision.at, touch, task
+
+
+def _came_at(event: Event) -> datetime:
+    """When to ask what was due: an attempt is judged by when it was made."""
+    return event.occurred_at if isinstance(event.data, AttemptMade) else event.recorded_at
+
+
+def _carries_out(event: Event, pending: Decision) -> bool:
+    data, touch = event.data, pending.touch
+    if not isinstance(data, AttemptMade) or touch is None:
+        return False
+    if data.step is not None:
+        return data.step == touch.step
+    return data.stage is not None and data.stage.value == touch.stage.value
+
+
+def _overdue(event: Event, pending: Decision, *, is_planned: bool) -> Iterator[Overdue]:
+    """What was due, and is not what the event did."""
+    came = _came_at(event)
+    if pending.at is None or pending.at >= came:
+        return
+    late = came - pending.at
+    match pending:
+        case Due() if not is_planned:
+            yield Overdue(OverdueKind.TOUCH, pending, pending.at, late)
+        case Task():
+            yield Overdue(OverdueKind.TASK, pending, pending.at, late)
+        case Close() if not isinstance(event.data, FollowUpEnded):
+            yield Overdue(OverdueKind.CLOSE, pending, pending.at, late)
+
+
+def _skipped_late(pending: Decision, told: set[tuple[object, ...]]) -> Iterator[Overdue]:
+    """The touches that lateness skipped; each once in a silence."""
+    for reason in pending.reasons:
+        if reason.kind is ReasonKind.SKIP and reason.rule in (Rule.LAPSED, Rule.HORIZON):
+            skipped = Overdue(OverdueKind.SKIPPED, reason)
+            if skipped.key not in told:
+                told.add(skipped.key)
+                yield skipped
+
+
+def _measure(before: Prospect, event: Event, policies: PolicyRegistry) -> Measure | None:
+    if not isinstance(event.data, AttemptMade):
+        return None
+    earlier = (a for a in reversed(before.silence.attempts) if a.at <= event.occurred_at)
+    last = next(earlier, None)
+    policy = policies.of(before)
+    if last is None or policy is None:
+        return None
+    try:
+        calendar = calendar_for(before, policy)
+    except InputError:  # a history may name any place
+        return None
+    gap = event.data.gap
+    if gap is None:
+        suspended = calendar.suspended(before.silence.suspensions)
+        gap = calendar.gap(last.at, event.occurred_at, suspended)
+    return Measure(
+        gap,
+        is_recorded=event.data.gap is not None,
+        version=last.version,
+        start=last.at,
+        elapsed=event.occurred_at - last.at,
+        days_off=tuple(calendar.days_off(last.at, event.occurred_at)),
+        largest=before.silence.largest_gap,
+    )
+
+
+class _Hindsight:
+    """What had occurred by a step but was recorded after it."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        late = [event for event in events if event.recorded_at > event.occurred_at]
+        self._coming = sorted(late, key=lambda event: event.occurred_at)
+        self._next = 0
+        self._open: dict[int, Event] = {}
+
+    def at(self, step: ReplayStep) -> tuple[tuple[Event, ...], int]:
+        """Return the first few, and how many; to be asked step by step."""
+        now = step.seen_at
+        while self._next < len(self._coming) and self._coming[self._next].occurred_at <= now:
+            event = self._coming[self._next]
+            self._open[event.version] = event
+            self._next += 1
+        self._open.pop(step.event.version, None)
+        # A clock that was set back may ask for an earlier instant than before.
+        found = [e for e in self._open.values() if e.occurred_at <= now < e.recorded_at]
+        return tuple(islice(found, SHOWN_UNRECORDED)), len(found)

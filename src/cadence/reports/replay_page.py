@@ -24,16 +24,15 @@ from cadence.policy.registry import PolicyRegistry
 from cadence.policy.rules import Rule
 from cadence.replay.formatting import (
     clock,
+    due_time,
     measure_line,
-    next_words,
-    punctual_line,
+    next_action,
+    overdue_lines,
+    punctuality_line,
     summary,
-    undone_lines,
-    unknown_lines,
-    what,
+    unrecorded_lines,
 )
-from cadence.replay.moments import Moment, UndoneKind
-from cadence.replay.steps import to_builtins
+from cadence.replay.steps import AnnotatedStep, OverdueKind, to_builtins
 from cadence.reports.timeline import MarkKind, Picture, RingKind, picture
 from cadence.worktime.holidays import holidays_version
 from cadence.worktime.zones import zones_version
@@ -45,7 +44,7 @@ _LANE: Final = 32  # pixels
 _EVERY_REASON: Final = 1000  # moments up to which the table gives every reason
 
 
-def replay_page(found: Sequence[Moment], policies: PolicyRegistry) -> str:
+def replay_page(found: Sequence[AnnotatedStep], policies: PolicyRegistry) -> str:
     """The page for a replay.
 
     Args:
@@ -53,16 +52,16 @@ def replay_page(found: Sequence[Moment], policies: PolicyRegistry) -> str:
         policies: those it was replayed with.
 
     Raises:
-        InputError: there are no moments.
+        InputError: there are no steps.
     """
     if not found:
         raise InputError("nothing had been recorded by then", "give a later version or instant")
-    moments = list(found)
-    last = moments[-1]
+    steps = list(found)
+    last = steps[-1]
     prospect = last.prospect
-    drawn = picture(moments, policies)
+    drawn = picture(steps, policies)
     depth = _LANE * (len(drawn.lanes) + 1)
-    shown = [_shown(moment, x, policies) for moment, x in zip(moments, drawn.cursors, strict=True)]
+    shown = [_shown(step, x, policies) for step, x in zip(steps, drawn.cursors, strict=True)]
     css = page_file("page.css") + f"#sheet {{ min-width: {drawn.pixels}px; }}\n"
     return render(
         "replay.html",
@@ -71,8 +70,8 @@ def replay_page(found: Sequence[Moment], policies: PolicyRegistry) -> str:
         id=prospect.id,
         name=prospect.identity.name,
         zone=", ".join(prospect.identity.zones),
-        facts=_facts(moments),
-        description=_description(moments),
+        facts=_facts(steps),
+        description=_description(steps),
         lanes=[stage.value for stage in drawn.lanes],
         picture=drawn,
         pixels=drawn.pixels,
@@ -84,11 +83,11 @@ def replay_page(found: Sequence[Moment], policies: PolicyRegistry) -> str:
         lane_y=lambda lane: _TOP + _LANE * lane + _LANE // 2,
         radius=_RADIUS,
         legend=_legend(drawn),
-        moments=[_row(n, *both) for n, both in enumerate(zip(moments, shown, strict=True))],
+        moments=[_row(n, *both) for n, both in enumerate(zip(steps, shown, strict=True))],
         kind_words=_KINDS,
-        reasons_in_table=len(moments) <= _EVERY_REASON,
+        reasons_in_table=len(steps) <= _EVERY_REASON,
         data=script_data(shown),
-        footer=f"Made by cadence from {len(moments)} events, under {holidays_version()} and "
+        footer=f"Made by cadence from {len(steps)} events, under {holidays_version()} and "
         f"{zones_version()}. The same events make the same page.",
     )
 
@@ -111,15 +110,15 @@ _KINDS: Final = {
 }
 
 
-def _shown(moment: Moment, x: float, policies: PolicyRegistry) -> dict[str, Any]:
-    """A moment for the script: the JSON of ``replay --json``, and how to say it."""
-    event, prospect, seen_at = moment.event, moment.prospect, moment.replayed.seen_at
-    at = moment.decision.at
+def _shown(step: AnnotatedStep, x: float, policies: PolicyRegistry) -> dict[str, Any]:
+    """A step for the script: the JSON of ``replay --json``, and how to say it."""
+    event, prospect, seen_at = step.event, step.prospect, step.seen_at
+    at = step.decision.at
     return {
-        "json": to_builtins(moment.replayed, policies),
+        "json": to_builtins(step, policies),
         "x": x,
-        "before": moment.before,
-        "changed": moment.changed,
+        "before": step.stage_before,
+        "changed": step.is_changed,
         "occurred": clock(prospect, event.occurred_at),
         "occurred_utc": _utc(event.occurred_at),
         "recorded": ""
@@ -127,33 +126,33 @@ def _shown(moment: Moment, x: float, policies: PolicyRegistry) -> dict[str, Any]
         else clock(prospect, event.recorded_at),
         "seen": clock(prospect, seen_at),
         "summary": summary(event),
-        "next": next_words(prospect, moment.decision),
-        "what": what(moment.decision),
+        "next": due_time(prospect, step.decision),
+        "what": next_action(step.decision),
         "at_utc": "" if at is None else _utc(at),
-        "late": punctual_line(moment),
-        "undone": list(undone_lines(moment)),
-        "gap": measure_line(moment),
-        "unknown": list(unknown_lines(moment)),
+        "late": punctuality_line(step),
+        "undone": list(overdue_lines(step)),
+        "gap": measure_line(step),
+        "unknown": list(unrecorded_lines(step)),
     }
 
 
-def _row(number: int, moment: Moment, shown: dict[str, Any]) -> dict[str, Any]:
-    """A moment for the table."""
+def _row(number: int, step: AnnotatedStep, shown: dict[str, Any]) -> dict[str, Any]:
+    """A step for the table."""
     notes = [("undone", line) for line in shown["undone"]]
     notes += [(kind, shown[kind]) for kind in ("late", "gap") if shown[kind]]
     notes += [("unknown", line) for line in shown["unknown"]]
     plain = shown["json"]
     return {
         "number": number,
-        "version": moment.event.version,
-        "type": type_name(moment.event.data),
+        "version": step.event.version,
+        "type": type_name(step.event.data),
         "occurred_at": plain["event"]["occurred_at"],
-        "stage": moment.prospect.stage.value,
-        "decision": moment.decision.verdict.value,
+        "stage": step.prospect.stage.value,
+        "decision": step.decision.verdict.value,
         "notes": notes,
         "reasons": [
             {"rule": reason.rule, "because": reason.because}
-            for reason in moment.decision.reasons
+            for reason in step.decision.reasons
             if reason.rule != Rule.DETERMINISTIC
         ],
         **{
@@ -163,39 +162,39 @@ def _row(number: int, moment: Moment, shown: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _facts(moments: list[Moment]) -> list[tuple[str, str]]:
+def _facts(steps: list[AnnotatedStep]) -> list[tuple[str, str]]:
     """What stands at the head of the page."""
-    first, last = moments[0], moments[-1]
+    first, last = steps[0], steps[-1]
     prospect, policy = last.prospect, last.decision.policy
     where = ", ".join(prospect.identity.zones)
     country = "-".join(
         part for part in (prospect.identity.country, prospect.identity.subdivision) if part
     )
-    attempts = [m.event.data for m in moments if isinstance(m.event.data, AttemptMade)]
-    undone = {
-        one.touch or one.what for m in moments for one in m.undone if one.kind != UndoneKind.CLOSE
-    }
-    late = sum(m.event.recorded_at != m.event.occurred_at for m in moments)
+    attempts = [m.event.data for m in steps if isinstance(m.event.data, AttemptMade)]
+    overdue = [item for s in steps for item in s.overdue if item.kind is not OverdueKind.CLOSE]
+    skipped = [item for item in overdue if item.kind is OverdueKind.SKIPPED]  # each comes once
+    undone = len(skipped) + len({item.key for item in overdue} - {item.key for item in skipped})
+    late = sum(m.event.recorded_at != m.event.occurred_at for m in steps)
     since, until = (clock(m.prospect, m.event.recorded_at) for m in (first, last))
     return [
         ("stage", prospect.stage.value),
         (
             "as seen at",
-            f"{clock(prospect, last.replayed.seen_at)} ({_utc(last.replayed.seen_at)})",
+            f"{clock(prospect, last.seen_at)} ({_utc(last.seen_at)})",
         ),
         ("their clock", f"{where} ({country})" if country else where),
         ("policy", f"{policy.name} version {policy.version}"),
-        ("events", f"{len(moments)}, {since} to {until}"),
+        ("events", f"{len(steps)}, {since} to {until}"),
         ("attempts", str(len(attempts))),
         ("that broke a rule", str(sum(bool(one.broke) for one in attempts))),
-        ("due and not done", str(len(undone))),
+        ("due and not done", str(undone)),
         ("recorded later than it occurred", str(late)),
     ]
 
 
-def _description(moments: list[Moment]) -> str:
-    stages = list(dict.fromkeys(moment.prospect.stage.value for moment in moments))
-    return f"{len(moments)} events; stages {', '.join(stages)}."
+def _description(steps: list[AnnotatedStep]) -> str:
+    stages = list(dict.fromkeys(step.prospect.stage.value for step in steps))
+    return f"{len(steps)} events; stages {', '.join(stages)}."
 
 
 def _legend(drawn: Picture) -> list[tuple[str, str]]:

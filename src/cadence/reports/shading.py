@@ -13,7 +13,7 @@ from cadence.domain.prospect import Prospect, Suspension
 from cadence.engine.context import calendar_for
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
-from cadence.replay.moments import Moment
+from cadence.replay.steps import AnnotatedStep
 from cadence.worktime.calendar import WorkCalendar, ZoneCalendar
 
 __all__ = ["Shade", "ShadeKind", "shades"]
@@ -37,7 +37,12 @@ class Shade(msgspec.Struct, frozen=True):
 
 
 def shades(
-    found: list[Moment], policies: PolicyRegistry, start: datetime, end: datetime, *, hours: bool
+    found: list[AnnotatedStep],
+    policies: PolicyRegistry,
+    start: datetime,
+    end: datetime,
+    *,
+    hours: bool,
 ) -> Iterator[Shade]:
     """What was closed between two instants, by what was known at each of them.
 
@@ -50,8 +55,8 @@ def shades(
         hours: also the hours and days outside business hours, not only the holidays.
     """
     stretches: list[tuple[WorkCalendar, datetime, datetime]] = []
-    times = [_time(moment.prospect, policies) for moment in found]
-    bounds = [start, *(moment.event.recorded_at for moment in found[1:]), end]
+    times = [_time(step.prospect, policies) for step in found]
+    bounds = [start, *(step.event.recorded_at for step in found[1:]), end]
     for time, (a, b) in zip(times, pairwise(bounds), strict=True):
         if time is None or a >= b:
             continue
@@ -123,20 +128,20 @@ def _holidays(calendar: ZoneCalendar, start: datetime, end: datetime) -> Iterato
 
 
 def _suspended(
-    found: list[Moment], times: list[WorkCalendar | None], end: datetime
+    found: list[AnnotatedStep], times: list[WorkCalendar | None], end: datetime
 ) -> Iterator[Shade]:
     """Each suspension from its start to its end, or to the contact that ended its silence."""
     begun: dict[int, tuple[Suspension, WorkCalendar]] = {}
     ended: dict[int, datetime] = {}
     before: tuple[Suspension, ...] = ()
-    for moment, time in zip(found, times, strict=True):
-        current = moment.prospect.silence.suspensions
+    for step, time in zip(found, times, strict=True):
+        current = step.prospect.silence.suspensions
         if current is before:
             continue
         kept = {one.version for one in current}
         for one in before:
             if one.version not in kept:
-                ended.setdefault(one.version, moment.event.recorded_at)
+                ended.setdefault(one.version, step.event.recorded_at)
         for one in current:
             if time is not None:
                 begun.setdefault(one.version, (one, time))

@@ -26,8 +26,8 @@ from cadence.domain.stages import Stage
 from cadence.engine.decision import Decision, Verdict
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
-from cadence.replay.formatting import clock, gap_words, summary
-from cadence.replay.moments import Moment
+from cadence.replay.formatting import clock, gap_text, summary
+from cadence.replay.steps import AnnotatedStep
 from cadence.reports.shading import Shade, ShadeKind, shades
 from cadence.worktime.zones import from_local, zone
 
@@ -123,7 +123,7 @@ class Picture(msgspec.Struct, frozen=True):
         pixels: narrower than this the picture scrolls.
         late: from when a touch was due to when it was made, or given up; also backwards.
         learnt: from when an event occurred to when it was recorded.
-        cursors: for each moment, where it was.
+        cursors: for each step, where it was.
         shaded: ``False``: the stretch is too long for closed hours to be seen.
     """
 
@@ -153,11 +153,11 @@ class _Axis:
         return round(100 * min(1.0, max(0.0, share)), 4)
 
 
-def picture(found: list[Moment], policies: PolicyRegistry) -> Picture:
+def picture(found: list[AnnotatedStep], policies: PolicyRegistry) -> Picture:
     """Where everything of a replay goes.
 
     Args:
-        found: its moments, at least one.
+        found: its steps, at least one.
         policies: those it was replayed with.
     """
     axis = _axis(found)
@@ -178,7 +178,7 @@ def picture(found: list[Moment], policies: PolicyRegistry) -> Picture:
         tuple(_shadow(one, axis, found[-1]) for one in closed),
         tuple(_stays(found, axis, lane)),
         tuple(_gaps(found, axis, pixels)),
-        tuple(_mark(moment, axis, lane) for moment in found),
+        tuple(_mark(step, axis, lane) for step in found),
         tuple(rings),
         tuple(late),
         tuple(
@@ -186,14 +186,14 @@ def picture(found: list[Moment], policies: PolicyRegistry) -> Picture:
             for m in found
             if m.event.recorded_at - m.event.occurred_at >= _LATE
         ),
-        tuple(axis.x(moment.replayed.seen_at) for moment in found),
+        tuple(axis.x(step.seen_at) for step in found),
         hours,
     )
 
 
-def _axis(found: list[Moment]) -> _Axis:
-    start = min(moment.event.occurred_at for moment in found)
-    end = max(max(m.event.occurred_at, m.event.recorded_at, m.replayed.seen_at) for m in found)
+def _axis(found: list[AnnotatedStep]) -> _Axis:
+    start = min(step.event.occurred_at for step in found)
+    end = max(max(m.event.occurred_at, m.event.recorded_at, m.seen_at) for m in found)
     span = max(end - start, _DAY)
     following = found[-1].decision.at
     if following is not None and end < following <= end + span / 2 + 30 * _DAY:
@@ -206,18 +206,18 @@ def _axis(found: list[Moment]) -> _Axis:
 _LANES: Final = (Stage.NEW, Stage.ENGAGED, *(s for s in Stage if s not in ("new", "engaged")))
 
 
-def _lanes(found: list[Moment]) -> tuple[Stage, ...]:
-    stages = {moment.prospect.stage for moment in found}
-    for moment in found:
-        for decision in (moment.decision, moment.pending):
+def _lanes(found: list[AnnotatedStep]) -> tuple[Stage, ...]:
+    stages = {step.prospect.stage for step in found}
+    for step in found:
+        for decision in (step.decision, step.pending):
             if decision is not None and decision.touch is not None:
                 stages.add(decision.touch.stage)
     return tuple(stage for stage in _LANES if stage in stages)
 
 
-def _zone(moment: Moment) -> tzinfo:
+def _zone(step: AnnotatedStep) -> tzinfo:
     try:
-        return zone(moment.prospect.identity.zones[0])
+        return zone(step.prospect.identity.zones[0])
     except InputError:
         return UTC
 
@@ -225,27 +225,27 @@ def _zone(moment: Moment) -> tzinfo:
 # Bars and marks -----------------------------------------------------------------------------------
 
 
-def _stays(found: list[Moment], axis: _Axis, lane: dict[Stage, int]) -> list[Bar]:
+def _stays(found: list[AnnotatedStep], axis: _Axis, lane: dict[Stage, int]) -> list[Bar]:
     bars: list[Bar] = []
     first = found[0]
-    for moment, following in zip(found, [*found[1:], None], strict=True):
-        if following is not None and following.prospect.stage is moment.prospect.stage:
+    for step, following in zip(found, [*found[1:], None], strict=True):
+        if following is not None and following.prospect.stage is step.prospect.stage:
             continue
         start = axis.x(first.event.recorded_at)
-        until = moment.replayed.seen_at if following is None else following.event.recorded_at
+        until = step.seen_at if following is None else following.event.recorded_at
         width = max(0.0, round(axis.x(until) - start, 4))
-        stage = moment.prospect.stage
+        stage = step.prospect.stage
         since = clock(first.prospect, first.event.recorded_at)
         title = f"{stage} from {since}"
         if following is not None:
-            title += f" to {clock(moment.prospect, until)}"
+            title += f" to {clock(step.prospect, until)}"
             first = following
         bars.append(Bar(lane[stage], start, width, title))
     return bars
 
 
-def _mark(moment: Moment, axis: _Axis, lane: dict[Stage, int]) -> Mark:
-    event = moment.event
+def _mark(step: AnnotatedStep, axis: _Axis, lane: dict[Stage, int]) -> Mark:
+    event = step.event
     data = event.data
     kind = MarkKind.FACT
     if isinstance(data, AttemptMade):
@@ -256,53 +256,55 @@ def _mark(moment: Moment, axis: _Axis, lane: dict[Stage, int]) -> Mark:
         kind = MarkKind.RESPONSE
     elif isinstance(data, FollowUpEnded | OptOutRequested):
         kind = MarkKind.END
-    when = clock(moment.prospect, event.occurred_at)
+    when = clock(step.prospect, event.occurred_at)
     title = f"{event.version}  {when}  {type_name(data)}  {summary(event, 60)}"
-    return Mark(kind, lane[moment.prospect.stage], axis.x(event.occurred_at), event.version, title)
+    return Mark(kind, lane[step.prospect.stage], axis.x(event.occurred_at), event.version, title)
 
 
-def _gaps(found: list[Moment], axis: _Axis, pixels: int) -> list[Bar]:
+def _gaps(found: list[AnnotatedStep], axis: _Axis, pixels: int) -> list[Bar]:
     bars = []
-    for moment in found:
-        if moment.measure is None:
+    for step in found:
+        if step.measure is None:
             continue
-        start, end = axis.x(moment.measure.start), axis.x(moment.event.occurred_at)
-        gap = moment.measure.gap
+        start, end = axis.x(step.measure.start), axis.x(step.event.occurred_at)
+        gap = step.measure.gap
         days = gap.business_days
         label = f"{days} bd" if days else f"{gap.minutes} min"
         if (end - start) * pixels / 100 < _PER_LABEL * len(label):
             label = ""
-        title = f"gap before event {moment.event.version}: {gap_words(gap)}"
+        title = f"gap before event {step.event.version}: {gap_text(gap)}"
         bars.append(Bar(0, start, round(max(0.0, end - start), 4), title, label))
     return bars
 
 
 def _rings(
-    found: list[Moment], axis: _Axis, lane: dict[Stage, int]
+    found: list[AnnotatedStep], axis: _Axis, lane: dict[Stage, int]
 ) -> tuple[list[Ring], list[Line]]:
     """Each touch where it was last said to be due, and how long it stayed undone."""
     rings: list[Ring] = []
     late: list[Line] = []
 
-    def draw(moment: Moment, decision: Decision, kind: RingKind, until: datetime | None) -> None:
+    def draw(
+        step: AnnotatedStep, decision: Decision, kind: RingKind, until: datetime | None
+    ) -> None:
         touch, at = decision.touch, decision.at
         if touch is None or at is None or not axis.start <= at <= axis.end:
             return
-        title = f"{touch.step} due {clock(moment.prospect, at)}: {_BECAME[kind]}"
+        title = f"{touch.step} due {clock(step.prospect, at)}: {_BECAME[kind]}"
         rings.append(Ring(kind, lane[touch.stage], axis.x(at), title))
         if until is not None and abs(until - at) >= _LATE:
             late.append(Line(lane[touch.stage], axis.x(at), axis.x(until)))
 
-    for moment, following in pairwise(found):
+    for step, following in pairwise(found):
         pending = following.pending
         if pending is None or pending.touch is None:
             continue
-        planned = moment.decision.touch
+        planned = step.decision.touch
         if planned is not None and planned.id != pending.touch.id:
-            draw(moment, moment.decision, RingKind.UNDONE, None)  # it lapsed in between
+            draw(step, step.decision, RingKind.UNDONE, None)  # it lapsed in between
         came = following.event.recorded_at
         after = following.decision.touch
-        if following.made:
+        if following.is_planned:
             draw(following, pending, RingKind.MADE, following.event.occurred_at)
         elif after is not None and after.id == pending.touch.id:
             continue  # still the same touch; drawn once, where it ends up
@@ -312,7 +314,7 @@ def _rings(
             draw(following, pending, RingKind.OVERTAKEN, None)
     last = found[-1]
     if last.decision.verdict is Verdict.DUE:
-        draw(last, last.decision, RingKind.UNDONE, last.replayed.seen_at)
+        draw(last, last.decision, RingKind.UNDONE, last.seen_at)
     else:
         draw(last, last.decision, RingKind.NEXT, None)
     return rings, late
@@ -326,7 +328,7 @@ _BECAME: Final = {
 }
 
 
-def _shadow(shade: Shade, axis: _Axis, last: Moment) -> Shadow:
+def _shadow(shade: Shade, axis: _Axis, last: AnnotatedStep) -> Shadow:
     start, end = axis.x(shade.start), axis.x(shade.end)
     title = shade.name or {
         ShadeKind.HOURS: "closed",
