@@ -486,12 +486,24 @@ INVARIANTS: tuple[Invariant, ...] = (
 
 def violation(planned: PlannedTouch, so_far: Counts) -> Violation | None:
     """Return the invariant that making ``planned`` would break after what was counted, if any."""
-    for row in INVARIANTS:
-        if row.stops is not None:
-            facts = row.stops(planned, so_far)
-            if facts is not None:
-                return Violation(row, facts)
+    for row, stops in _checks():
+        facts = stops(planned, so_far)
+        if facts is not None:
+            return Violation(row, facts)
     return None
+
+
+# The rows that check a planned touch: a third of the table, and every decision asks them.
+_Check = tuple[Invariant, Callable[[PlannedTouch, Counts], Facts | None]]
+_checked: tuple[tuple[Invariant, ...], tuple[_Check, ...]] = ((), ())
+
+
+def _checks() -> tuple[_Check, ...]:
+    global _checked
+    if _checked[0] is not INVARIANTS:
+        rows = tuple((row, row.stops) for row in INVARIANTS if row.stops is not None)
+        _checked = INVARIANTS, rows
+    return _checked[1]
 
 
 def find(rule: str) -> Invariant | None:

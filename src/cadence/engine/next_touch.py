@@ -16,7 +16,6 @@ give the same :class:`Decision`. It works in three moves:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -282,7 +281,10 @@ class _Walk:
         prospect, policy = context.prospect, context.policy
         so_far = invariants.counts(prospect)
         points = points_left(prospect, policy)
-        for planned in self._ahead():
+        made = progress(prospect, policy)
+        for planned in policy.ahead[self.stage]:
+            if planned.position < made.get(planned.stage, 0) and not planned.backward:
+                continue  # the silence has come past it; a misplaced one is looked at anyway
             if planned.step is self.late_step:
                 # Planned for the same time, so as late as the first of the step.
                 self.behind.append(planned.name)
@@ -301,14 +303,6 @@ class _Walk:
         if not prospect.silence.attempts and contact_points_left(prospect):
             return self.nothing_to_begin()
         return self.exit()
-
-    def _ahead(self) -> Iterator[PlannedTouch]:
-        """The touches that the silence has not come past; a misplaced one wherever it is met."""
-        policy = self.context.policy
-        made = progress(self.context.prospect, policy)
-        for planned in policy.ahead[self.stage]:
-            if planned.position >= made.get(planned.stage, 0) or planned.backward:
-                yield planned
 
     def _at_its_time(self, planned: PlannedTouch, parts: tuple[TouchPart, ...]) -> Decision | None:
         """The touch at its time; ``None`` where it is skipped: vetoed, lapsed or too late."""

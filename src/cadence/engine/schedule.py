@@ -311,6 +311,8 @@ def timing(
         delays: gets the reasons.
     """
     since = _delayed(context, planned, at, replaced, delays)
+    if not context.policy.guards:
+        return _without_guards(context, planned.step, at.at, since, delays)
     settling = _Settling(context, planned, parts, delays)
     due = settling.first_time(since)
     if due is None:
@@ -325,6 +327,19 @@ def timing(
     if isinstance(possible, Stopped):
         return possible
     return Timing(due, possible)
+
+
+def _without_guards(
+    context: DecisionContext, step: Step, planned_at: datetime, since: datetime, delays: Sink
+) -> Timing | NoOpenTime:
+    """When a touch is due, where the calendar alone has a say."""
+    due = context.next_open(since, step, delays)
+    if due is None:
+        return NoOpenTime(planned_at, False)
+    if context.now <= due:
+        return Timing(due, due)
+    possible = context.next_open(context.now, step, delays)
+    return NoOpenTime(due, False) if possible is None else Timing(due, possible)
 
 
 class _Settling:
@@ -343,14 +358,14 @@ class _Settling:
         self.step = planned.step
         self.delays = delays
         self.by_guards = False
-        self._touch = context.touch(planned, parts) if context.policy.guards else None
+        self._touch = context.touch(planned, parts)
 
     def first_time(self, instant: datetime) -> datetime | Stopped | None:
         """Return the first instant from ``instant`` on that the calendar and all guards allow."""
         context, touch = self.context, self._touch
         opened = context.next_open(instant, self.step, self.delays)
-        if opened is None or touch is None:
-            return opened
+        if opened is None:
+            return None
         limit = opened + _SEARCH
         while opened is not None and opened <= limit:
             until = self._ask(touch, opened)
