@@ -22,7 +22,7 @@ from cadence.domain.events import Event
 from cadence.domain.stages import Stage
 from cadence.engine.decision import Verdict
 from cadence.store import Cadence
-from cadence.worktime.calendar import work_calendar
+from cadence.worktime.calendar import OpenTimes, work_calendar
 from cadence.worktime.hours import Week
 
 __all__ = ["NAME", "run"]
@@ -94,7 +94,7 @@ def _lives(app: Cadence, starts: list[datetime]) -> tuple[list[list[Event]], lis
 def _open_everywhere(after: datetime, week: Week) -> datetime:
     """The first 15:30 UTC after ``after`` at which it is business time in every place."""
     times = [
-        work_calendar(place.zones, week, place.country, place.subdivision, frozenset())
+        work_calendar(OpenTimes(week), place.zones, place.country, place.subdivision)
         for place in _PLACES
     ]
     instant = after.replace(hour=15, minute=30, second=0, microsecond=0)

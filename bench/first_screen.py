@@ -54,7 +54,7 @@ def long_history(prospect: str, count: int) -> list[Event]:
     """A person who answers after every few attempts, for years: ``count`` events."""
     place, policy = PLACES[0], builtin()
     call = ContactPoint(Channel.CALL, "+15550100")
-    clock = work_calendar(place.zones, policy.week, place.country, place.subdivision, policy.closed)
+    clock = work_calendar(policy.open_times, place.zones, place.country, place.subdivision)
     at = clock.next_open(mondays(1)[0] + timedelta(hours=12)) or mondays(1)[0]
     added = ProspectAdded("Jo", place.zones[0], place.country, place.subdivision, (call,))
     events = [Event(prospect, 1, at, at, added)]

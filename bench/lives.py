@@ -119,7 +119,7 @@ def life(
         shift: how much later the appointment is, so that not all live by the same minute.
     """
     time = work_calendar(
-        place.zones, app.policies.default.week, place.country, place.subdivision, frozenset()
+        app.policies.default.open_times, place.zones, place.country, place.subdivision
     )
     added = time.next_open(start + timedelta(hours=12)) or start
     appointment = time.after_business_days(added, 2) + timedelta(hours=1) + shift

@@ -623,7 +623,7 @@ def test_a_database_that_is_none_is_not_written(raw: Cli, ours: str) -> None:
 
 
 def test_the_schema_is_printed_as_the_docs_have_it(raw: Cli) -> None:
-    stored = paths.DOCS / "policy.schema.json"
+    stored = paths.DOCS / "reference" / "policy.schema.json"
     assert raw("policy", "schema").json == json.loads(stored.read_text(encoding="utf-8"))
 
 

@@ -234,5 +234,5 @@ def test_the_schema_explains_its_keys() -> None:
 
 
 def test_the_schema_in_the_docs_is_this_one() -> None:
-    stored = json.loads((DOCS / "policy.schema.json").read_text(encoding="utf-8"))
+    stored = json.loads((DOCS / "reference" / "policy.schema.json").read_text(encoding="utf-8"))
     assert stored == json.loads(json.dumps(json_schema()))

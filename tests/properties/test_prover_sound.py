@@ -48,7 +48,7 @@ from cadence.store import Cadence
 from cadence.testing.invariants_check import breaches
 from cadence.testing.strategies import History, Moment, histories, policies, policy_texts
 from cadence.transfer import import_jsonl
-from cadence.worktime.calendar import ZoneCalendar
+from cadence.worktime.zone_calendar import ZoneCalendar
 
 NIGHTLY = settings.default is not None and settings.default.max_examples >= 500
 

@@ -110,7 +110,7 @@ def attempt(
 
 def later(place: Place, history: Sequence[Event], days: int, policy: Policy = TIP8) -> datetime:
     """The same local time, so many business days after the last event."""
-    time = work_calendar(place.zones, policy.week, place.country, place.subdivision, policy.closed)
+    time = work_calendar(policy.open_times, place.zones, place.country, place.subdivision)
     found = time.next_open(time.after_business_days(history[-1].occurred_at, days))
     assert found is not None
     return found

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from cadence.domain.events import Gap
 from cadence.domain.prospect import Suspension
 from cadence.errors import InputError
-from cadence.worktime.calendar import SEARCH_DAYS, WorkCalendar, ZoneCalendar, work_calendar
+from cadence.worktime.calendar import OpenTimes, WorkCalendar, work_calendar
 from cadence.worktime.holidays import check_country, holidays_version
 from cadence.worktime.hours import parse_hours
+from cadence.worktime.zone_calendar import SEARCH_DAYS, ZoneCalendar
 
 QUARTER = timedelta(minutes=15)
 TICK = timedelta(microseconds=1)
@@ -230,7 +231,7 @@ def test_nothing_lies_between_a_day_and_an_earlier_one(calendar, after, back):
 def test_public_holidays_are_those_of_the_holidays_package(country, subdivision):
     known = holidays.country_holidays(country, subdiv=subdivision, years=range(2023, 2034))
     off = frozenset(day.toordinal() for day in known)
-    theirs = ZoneCalendar("UTC", WEEKDAYS, country=country, subdivision=subdivision)
+    theirs = ZoneCalendar("UTC", WEEKDAYS, regions=((country, subdivision),))
     ours = ZoneCalendar("UTC", WEEKDAYS, closed=off)
     first, last = date(2024, 1, 1).toordinal(), date(2032, 12, 31).toordinal()
     differing = [
@@ -245,7 +246,7 @@ def test_public_holidays_are_those_of_the_holidays_package(country, subdivision)
 def test_the_nth_business_day_of_a_real_country_is_numpys(place, after, n):
     country, subdivision = place
     known = holidays.country_holidays(country, subdiv=subdivision, years=range(2025, 2034))
-    calendar = ZoneCalendar("UTC", WEEKDAYS, country=country, subdivision=subdivision)
+    calendar = ZoneCalendar("UTC", WEEKDAYS, regions=((country, subdivision),))
     naive = Naive(ZoneCalendar("UTC", WEEKDAYS, closed=frozenset(d.toordinal() for d in known)))
     day = FIRST_DAY + timedelta(days=after)
     assert calendar.nth_business_day(day.toordinal(), n) == naive.shift(day, n).toordinal()
@@ -259,7 +260,7 @@ def test_without_a_country_only_weekends_are_off():
 
 def test_a_policy_may_close_further_days():
     closed = frozenset({date(2026, 12, 24).toordinal()})
-    calendar = ZoneCalendar("Europe/Berlin", WEEKDAYS, country="DE", closed=closed)
+    calendar = ZoneCalendar("Europe/Berlin", WEEKDAYS, closed=closed, regions=(("DE", None),))
     found = [
         day for day in range(20, 32) if calendar.is_business_day(date(2026, 12, day).toordinal())
     ]
@@ -268,7 +269,7 @@ def test_a_policy_may_close_further_days():
 
 def test_days_off_are_named_and_weekends_are_not():
     closed = frozenset({date(2026, 12, 24).toordinal()})
-    calendar = ZoneCalendar("Europe/Berlin", WEEKDAYS, country="DE", closed=closed)
+    calendar = ZoneCalendar("Europe/Berlin", WEEKDAYS, closed=closed, regions=(("DE", None),))
     found = WorkCalendar((calendar,)).days_off(utc(2026, 12, 23, 9), utc(2026, 12, 29, 9))
     assert [day for day, _ in found] == [date(2026, 12, 24), date(2026, 12, 25)]
     assert found[0][1] == "closed by the policy"
@@ -385,7 +386,7 @@ def test_a_suspension_inside_the_lunch_break_suspends_no_business_day():
 
 
 def test_an_automatic_reply_without_an_end_suspends_for_five_business_days():
-    days = WorkCalendar((ZoneCalendar("UTC", WEEKDAYS, country="DE"),))
+    days = WorkCalendar((ZoneCalendar("UTC", WEEKDAYS, regions=(("DE", None),)),))
     start = utc(2026, 12, 18, 12)
     (suspended,) = days.suspended((Suspension(start, None, 1),))
     # 21, 22, 23, 24 and, after Christmas and the weekend, 28 December.
@@ -739,19 +740,28 @@ def test_an_unknown_country_or_subdivision_is_an_input_error(country, subdivisio
     assert caught.value.what.startswith(where)
     assert hint in caught.value.hint
     with pytest.raises(InputError):
-        work_calendar(("UTC",), WEEKDAYS, country, subdivision, frozenset())
+        work_calendar(OpenTimes(WEEKDAYS), ("UTC",), country, subdivision)
 
 
 def test_an_unknown_zone_is_an_input_error():
     with pytest.raises(InputError, match="Europe/Berlin"):
-        work_calendar(("Europe/Berln",), WEEKDAYS, None, None, frozenset())
+        work_calendar(OpenTimes(WEEKDAYS), ("Europe/Berln",), None, None)
 
 
 def test_business_time_has_a_calendar_for_every_candidate_zone():
-    found = work_calendar(("Europe/Berlin", "UTC"), WEEKDAYS, "DE", "BY", frozenset())
+    found = work_calendar(OpenTimes(WEEKDAYS), ("Europe/Berlin", "UTC"), "DE", "BY")
     assert [calendar.tz.key for calendar in found.calendars] == ["Europe/Berlin", "UTC"]
-    assert {calendar.country for calendar in found.calendars} == {"DE"}
+    assert {calendar.regions for calendar in found.calendars} == {(("DE", "BY"),)}
     assert found.local(utc(2026, 11, 2, 9)).hour == 10
+
+
+def test_equal_open_times_and_places_share_one_calendar():
+    def find(closed):
+        return work_calendar(OpenTimes(tuple(WEEKDAYS), closed), ("UTC",), "DE", None)
+
+    day = FIRST_DAY.toordinal()
+    assert find(frozenset({day})) is find(frozenset({day}))
+    assert find(frozenset({day})) is not find(frozenset())
 
 
 def test_the_version_of_the_holiday_data_is_that_of_the_package():

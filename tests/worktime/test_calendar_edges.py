@@ -8,15 +8,11 @@ import pytest
 from cadence.domain import Gap
 from cadence.domain.prospect import Suspension
 from cadence.errors import InputError
-from cadence.worktime.calendar import (
-    Stride,
-    SuspendedTime,
-    WorkCalendar,
-    ZoneCalendar,
-    work_calendar,
-)
+from cadence.worktime.calendar import OpenTimes, WorkCalendar, work_calendar
 from cadence.worktime.holidays import check_country
 from cadence.worktime.hours import Week, parse_hours
+from cadence.worktime.suspensions import SuspendedTime
+from cadence.worktime.zone_calendar import ZoneCalendar
 
 NINE_TO_FIVE = ((9 * 3600, 17 * 3600),)
 LUNCH = ((9 * 3600, 12 * 3600), (13 * 3600, 17 * 3600))
@@ -65,7 +61,7 @@ def test_up_to_the_day_itself_there_is_no_business_day() -> None:
 
 
 def test_holidays_count_in_every_year_that_was_asked_for() -> None:
-    calendar = ZoneCalendar("UTC", EVERY_DAY, country="DE")
+    calendar = ZoneCalendar("UTC", EVERY_DAY, regions=(("DE", None),))
     calendar.business_days(ordinal(12, 31), ordinal(1, 2, 2027))
     for year in (2025, 2026, 2027, 2028):
         assert not calendar.is_business_day(ordinal(1, 1, year))
@@ -95,7 +91,7 @@ def test_the_days_off_between_two_dates_begin_after_the_first_and_end_with_the_l
 def test_a_country_whose_holidays_are_known_for_some_years_only_raises_no_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        indian = ZoneCalendar("Asia/Kolkata", WEEKDAYS, country="IN")
+        indian = ZoneCalendar("Asia/Kolkata", WEEKDAYS, regions=(("IN", None),))
         assert not indian.is_business_day(ordinal(1, 26, 2060))
 
 
@@ -203,7 +199,7 @@ def test_backwards_in_time_there_is_no_gap() -> None:
 
 def test_without_any_zone_there_is_no_business_time() -> None:
     with pytest.raises(InputError, match="the list is empty"):
-        work_calendar((), WEEKDAYS, None, None, frozenset())
+        work_calendar(OpenTimes(WEEKDAYS), (), None, None)
 
 
 def test_a_day_may_close_at_midnight_and_hours_are_plain_digits() -> None:
@@ -245,78 +241,8 @@ def test_an_unknown_place_is_named_with_the_nearest_that_is_known(
     assert (caught.value.what, caught.value.hint) == (what, hint)
 
 
-# One look -----------------------------------------------------------------------------------------
-
-_EIGHT, _NINE, _TEN, _FIVE = (hour * 3600 for hour in (8, 9, 10, 17))
-# Open at other hours each day, so that a wrong weekday shows; closed from Thursday to Sunday.
-_UNEVEN: Week = (((_NINE, _FIVE),), ((_NINE, _TEN),), ((_EIGHT, _NINE),), (), (), (), ())
-
-
-@pytest.mark.parametrize(
-    ("hour", "minute", "days", "is_open"),
-    [
-        (9, 0, 1, True),  # Tuesday as it opens
-        (9, 59, 1, True),
-        (10, 0, 1, False),  # Tuesday as it closes
-        (8, 59, 1, False),
-        (8, 0, 2, True),  # Wednesday
-        (9, 0, 2, False),
-        (16, 0, 3, True),  # Monday
-        (17, 0, 3, False),
-    ],
-)
-def test_some_business_days_on_it_is_open_or_that_takes_a_closer_look(
-    hour: int, minute: int, days: int, is_open: bool
-) -> None:
-    calendar = ZoneCalendar("UTC", _UNEVEN)
-    monday = datetime(2026, 11, 2, hour, minute, tzinfo=UTC)
-    then = calendar.after_business_days(monday, days)
-    found = Stride(calendar, monday, None).on(days)
-    assert found == (then if is_open else None)
-    assert (calendar.next_open(then) == then) is is_open
-    # Hours that they prefer take the place of the business hours.
-    always = (0, 24 * 3600)
-    assert Stride(calendar, monday, always).on(days) == then
-    odd = timedelta(seconds=3, microseconds=5)
-    assert Stride(calendar, monday + odd, always).on(days) == then + odd
-
-
 def test_no_gap_at_all_is_kept_at_once_also_in_suspended_time() -> None:
     time = here(EVERY_DAY)
     suspended = time.suspended(away((MONDAY - HOUR, MONDAY + HOUR)))
     assert time.earliest_with_gap(MONDAY, Gap(0, 0), suspended) == MONDAY
     assert time.earliest_with_gap(MONDAY, Gap(0, 1), suspended) == MONDAY + HOUR + MINUTE
-
-
-def test_strides_add_up_over_days_off_and_changes_of_the_clock_and_come_to_an_end() -> None:
-    calendar = ZoneCalendar("Europe/Amsterdam", WEEKDAYS)
-    saturday = datetime(2026, 2, 28, 9, 30, tzinfo=UTC)
-    stride = Stride(calendar, saturday, None)
-    then = saturday
-    for days in (1, 3, 20, 20, 100):  # the clocks change on 29 March and 25 October
-        then = calendar.after_business_days(then, days)
-        assert stride.on(days) == then
-    assert stride.on(1000) is None
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "is_open"),
-    [
-        ((2, 8, 0), (2, 9, 0), True),
-        ((2, 8, 0), (2, 8, 59), False),
-        ((2, 9, 0), (2, 16, 59), True),
-        ((2, 9, 0), (2, 17, 0), False),
-        ((2, 9, 30), (3, 9, 30), False),  # another day
-        ((3, 9, 0), (3, 9, 59), True),
-        ((3, 9, 0), (3, 10, 0), False),
-        ((5, 9, 0), (5, 9, 30), False),  # no business day
-    ],
-)
-def test_on_the_same_day_it_is_open_or_that_takes_a_closer_look(
-    start: tuple[int, int, int], end: tuple[int, int, int], is_open: bool
-) -> None:
-    calendar = ZoneCalendar("UTC", _UNEVEN)
-    first, last = (datetime(2026, 11, *when, tzinfo=UTC) for when in (start, end))
-    assert calendar.open_same_day(first, last, None) is is_open
-    if start[0] == end[0] != 5:
-        assert calendar.open_same_day(first, last, (0, 24 * 3600))

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from cadence.audit.state import ENDED, NO_STAGE, RANK, AttemptRecord, AuditState, Phase
 from cadence.domain.events import AttemptStage, Channel, EndReason, Event, Gap, Intent, Part
 from cadence.policy.rules import Rule
-from cadence.worktime.calendar import SuspendedTime
+from cadence.worktime.suspensions import SuspendedTime
 
 __all__ = [
     "Violation",

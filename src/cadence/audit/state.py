@@ -29,7 +29,9 @@ from cadence.domain.events import (
 from cadence.domain.prospect import Suspension
 from cadence.errors import InputError
 from cadence.policy.model import Policy
-from cadence.worktime.calendar import SuspendedTime, WorkCalendar, ZoneCalendar, work_calendar
+from cadence.worktime.calendar import WorkCalendar, work_calendar
+from cadence.worktime.suspensions import SuspendedTime
+from cadence.worktime.zone_calendar import ZoneCalendar
 
 __all__ = [
     "ENDED",
@@ -284,12 +286,7 @@ class AuditState:
         policy = self.policy
         try:
             time: WorkCalendar | None = work_calendar(
-                self.zones,
-                policy.week,
-                self.country,
-                self.subdivision,
-                policy.closed,
-                policy.holidays_of,
+                policy.open_times, self.zones, self.country, self.subdivision
             )
         except InputError:
             time = None

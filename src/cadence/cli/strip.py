@@ -21,7 +21,7 @@ from cadence.engine.context import calendar_for
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
 from cadence.replay.steps import AnnotatedStep
-from cadence.worktime.calendar import ZoneCalendar
+from cadence.worktime.zone_calendar import ZoneCalendar
 from cadence.worktime.zones import zone
 
 __all__ = ["strip"]

@@ -45,8 +45,8 @@ from cadence.errors import InputError, Refused
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 from cadence.policy.touch import GuardDelay, Touch, TouchPart
-from cadence.worktime.calendar import parse_hours
 from cadence.worktime.holidays import check_country
+from cadence.worktime.hours import parse_hours
 from cadence.worktime.zones import zone
 
 __all__ = [

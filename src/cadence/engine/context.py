@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 from cadence.domain.prospect import Prospect
 from cadence.engine.decision import Task, TaskKind
@@ -18,43 +18,23 @@ from cadence.errors import InputError
 from cadence.policy.model import EXACT, PlannedTouch, Policy, Step
 from cadence.policy.rules import Rule
 from cadence.policy.touch import Touch, TouchPart
-from cadence.worktime.calendar import (
-    QUIET_FROM,
-    QUIET_UNTIL,
-    Hours,
-    SuspendedTime,
-    WorkCalendar,
-    parse_hours,
-    work_calendar,
-)
+from cadence.worktime.calendar import WorkCalendar, work_calendar
 from cadence.worktime.holidays import holidays_version
+from cadence.worktime.hours import QUIET_FROM, QUIET_UNTIL, Hours, parse_hours
+from cadence.worktime.suspensions import SuspendedTime
 from cadence.worktime.zones import zones_version
 
 __all__ = ["DecisionContext", "calendar_for", "data_versions", "escalation", "preferred_hours"]
-
-_REMEMBERED: Final = 10_000  # places
 
 
 def calendar_for(prospect: Prospect, policy: Policy) -> WorkCalendar:
     """Return the work calendar of ``prospect`` under ``policy``.
 
     Raises:
-        InputError: its zone, country or subdivision is not known.
+        InputError: its zone, country or subdivision is unknown.
     """
-    # Beside the memory of work_calendar itself: comparing whole weeks takes longer than this.
     identity = prospect.identity
-    place = identity.zones, identity.country, identity.subdivision
-    known = policy.work_calendars
-    calendar = known.get(place)
-    if calendar is None:
-        zones, country, subdivision = place
-        calendar = work_calendar(
-            zones, policy.week, country, subdivision, policy.closed, policy.holidays_of
-        )
-        if len(known) >= _REMEMBERED:
-            known.clear()
-        known[place] = calendar
-    return calendar
+    return work_calendar(policy.open_times, identity.zones, identity.country, identity.subdivision)
 
 
 class DecisionContext:

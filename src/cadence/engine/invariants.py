@@ -24,7 +24,8 @@ from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.policy.model import Distance, PlannedTouch
 from cadence.policy.rules import Rule
-from cadence.worktime.calendar import SuspendedTime, WorkCalendar
+from cadence.worktime.calendar import WorkCalendar
+from cadence.worktime.suspensions import SuspendedTime
 
 if TYPE_CHECKING:
     from cadence.engine.judgement import AttemptContext

@@ -26,7 +26,8 @@ from cadence.policy.guard_runner import GuardFailed
 from cadence.policy.model import EXACT, Policy
 from cadence.policy.rules import Rule
 from cadence.policy.touch import GuardDelay, Touch, TouchPart, Veto
-from cadence.worktime.calendar import SuspendedTime, WorkCalendar
+from cadence.worktime.calendar import WorkCalendar
+from cadence.worktime.suspensions import SuspendedTime
 
 __all__ = ["ALWAYS", "AttemptContext", "Judgement", "judge", "objections"]
 

@@ -21,7 +21,8 @@ from cadence.policy.guard_runner import GuardFailed
 from cadence.policy.model import EXACT, PlannedTouch, Policy, Rotate, Step
 from cadence.policy.rules import Rule
 from cadence.policy.touch import GuardDelay, Touch, TouchPart, Veto
-from cadence.worktime.calendar import SEARCH_DAYS, WorkCalendar
+from cadence.worktime.calendar import WorkCalendar
+from cadence.worktime.zone_calendar import SEARCH_DAYS
 
 __all__ = [
     "NoOpenTime",

@@ -13,8 +13,8 @@ from typing import Any, Final
 from cadence.engine import invariants
 from cadence.errors import InputError
 from cadence.policy.rules import Rule
-from cadence.worktime.calendar import SEARCH_DAYS
 from cadence.worktime.hours import WEEKDAYS
+from cadence.worktime.zone_calendar import SEARCH_DAYS
 from cadence.worktime.zones import zone
 
 __all__ = ["because", "duration", "refusal", "task"]

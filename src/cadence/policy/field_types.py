@@ -1,6 +1,6 @@
-"""The kinds of text that several keys of a policy file hold.
+"""Define the kinds of text that several keys of a policy file hold.
 
-Each says in words what it takes: errors and the JSON Schema repeat them.
+Each describes what it takes; errors and the JSON Schema repeat that description.
 """
 
 from __future__ import annotations

@@ -1,27 +1,28 @@
-"""Guards: what may delay or veto a touch, and never bring one forward.
+"""Define the guards of a policy: rules that may delay or veto a touch.
 
-A guard is data in the policy file, one struct a kind. Asked about a touch at a time, it answers
-:class:`GuardDelay`, :class:`Veto`, or nothing. ``engine/next_touch.py`` asks every guard again
-after each delay, until none has anything to say, so a guard can only move a touch later.
+A guard is data in the policy file, one struct for each kind. Asked about a touch at a time, it
+answers :class:`GuardDelay`, :class:`Veto`, or nothing. The engine takes the later time and asks
+every guard again, until none objects. So a guard can never bring a touch forward.
 
-A team's own guard is a Python function of the same form, named in the file (``kind = "custom"``)
-or registered as an entry point; ``policy/guard_runner.py`` calls it and trusts it with nothing.
+A team's own guard is a Python function of the same form. The file names it (``kind = "custom"``),
+and ``policy/guard_runner.py`` calls it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from cadence.domain.events import Channel, Intent, Part
 from cadence.domain.prospect import RECENT_DAYS, Attempt, Prospect, ResponseKind
+from cadence.policy import guard_runner
 from cadence.policy.field_types import Country, Id, OpenHours, Subdivision
-from cadence.policy.guard_runner import ask as ask_function
 from cadence.policy.touch import GuardDelay, Touch, Veto
-from cadence.worktime.calendar import WorkCalendar, ZoneCalendar, work_calendar
+from cadence.worktime.calendar import OpenTimes, WorkCalendar, work_calendar
 from cadence.worktime.hours import ALL_DAY, WEEKDAYS, week_of
 
 __all__ = [
@@ -37,16 +38,17 @@ __all__ = [
 ]
 
 Answer = GuardDelay | Veto | None
-"""What a guard says of a touch at a time."""
+"""What a guard says about a touch at a time; ``None``: it has no objection."""
 
 _NEVER: Final = timedelta(days=3660)
-"""How far a guard that never opens delays: beyond every search."""
+"""How far a guard that never opens delays: longer than the engine searches."""
 
 
 class _Guard(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
+    dict=True,  # for cached properties
     forbid_unknown_fields=True,
     omit_defaults=True,
     tag_field="kind",
@@ -67,28 +69,28 @@ class _Guard(
         return self.id or str(self.__struct_config__.tag)
 
     def concerns(self, touch: Touch) -> bool:
-        """Whether it is asked about ``touch``."""
+        """Tell whether the guard is asked about ``touch``."""
         return not self.channels or any(part.channel in self.channels for part in touch.parts)
 
     def canonical(self) -> dict[str, Any]:
-        """What it means, in one form."""
+        """Return its meaning in one form, whatever the layout of the file, for the digest."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return {**plain, "id": self.name, "channels": sorted(plain.get("channels", ()))}
 
-    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
-        """Its answer about ``touch`` at ``at``.
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, calendar: WorkCalendar) -> Answer:
+        """Return its answer about ``touch`` at ``at``.
 
         Args:
             prospect: whom the touch is for.
             touch: what is to be done.
-            at: when.
-            time: the business time of the prospect.
+            at: when; aware, in UTC.
+            calendar: the work calendar of the prospect.
         """
         raise NotImplementedError
 
 
 class ContactWindow(_Guard, frozen=True, kw_only=True, tag="contact_window"):
-    """Local hours, by weekday, at which a touch may be made; a day without has none."""
+    """Local hours, by weekday, at which a touch may be made; a day without hours has none."""
 
     mon: tuple[OpenHours, ...] = ()
     tue: tuple[OpenHours, ...] = ()
@@ -98,20 +100,25 @@ class ContactWindow(_Guard, frozen=True, kw_only=True, tag="contact_window"):
     sat: tuple[OpenHours, ...] = ()
     sun: tuple[OpenHours, ...] = ()
 
+    @cached_property
+    def open_times(self) -> OpenTimes:
+        """The hours of the window."""
+        return OpenTimes(week_of(self))
+
     def canonical(self) -> dict[str, Any]:
-        """What it means, in one form."""
+        """Return its meaning in one form, whatever the layout of the file, for the digest."""
         plain = super().canonical()
         for day in WEEKDAYS:
             plain.pop(day, None)
-        return {**plain, "hours": week_of(self)}
+        return {**plain, "hours": self.open_times.week}
 
-    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
-        """Until the window opens."""
-        window = work_calendar(prospect.identity.zones, week_of(self), None, None, frozenset())
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, calendar: WorkCalendar) -> Answer:
+        """Delay until the window opens in every zone that the prospect may be in."""
+        window = work_calendar(self.open_times, prospect.identity.zones, None, None)
         opens = window.next_open(at)
         if opens is None:
-            return GuardDelay(at + _NEVER, "its contact window never opens")
-        return None if opens == at else GuardDelay(opens, "outside its contact window")
+            return GuardDelay(at + _NEVER, "the contact window never opens")
+        return None if opens == at else GuardDelay(opens, "outside the contact window")
 
 
 class FrequencyCap(_Guard, frozen=True, kw_only=True, tag="frequency_cap"):
@@ -131,44 +138,50 @@ class FrequencyCap(_Guard, frozen=True, kw_only=True, tag="frequency_cap"):
 
     @property
     def window(self) -> timedelta:
-        """How long the window is."""
+        """The length of the window, in elapsed time."""
         return timedelta(days=self.days or 0, hours=self.hours or 0)
 
     def canonical(self) -> dict[str, Any]:
-        """What it means, in one form."""
+        """Return its meaning in one form, whatever the layout of the file, for the digest."""
         plain = super().canonical()
         for unit in ("hours", "days"):
             plain.pop(unit, None)
         return {**plain, "seconds": int(self.window.total_seconds())}
 
-    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
-        """Until the window holds one attempt fewer than it may."""
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, calendar: WorkCalendar) -> Answer:
+        """Delay until the window holds one attempt fewer than the limit."""
         if self.per == "prospect":
-            counted = [a.at for a in _attempts(prospect) if self._counts(a, None)]
-            return self._over(counted, at, "")
+            return self._delay(self._counted(prospect, None), at, "")
         for part in touch.parts:
             if self.channels and part.channel not in self.channels:
                 continue
-            where = (part.channel, part.address)
-            counted = [a.at for a in _attempts(prospect) if self._counts(a, where)]
-            answer = self._over(counted, at, f" to {part.channel} {part.address}")
+            counted = self._counted(prospect, (part.channel, part.address))
+            answer = self._delay(counted, at, f" to {part.channel} {part.address}")
             if answer is not None:
                 return answer
         return None
 
-    def _counts(self, attempt: Attempt, where: tuple[Channel, str] | None) -> bool:
-        return any(
-            (not self.channels or part.channel in self.channels)
-            and (where is None or _used(part, where))
-            for part in attempt.parts
-        )
+    def _counted(
+        self, prospect: Prospect, address: tuple[Channel, str] | None
+    ) -> Iterator[datetime]:
+        """Find the times of the attempts that count, at one address or at all."""
+        for attempt in _attempts(prospect):
+            for part in attempt.parts:
+                if self.channels and part.channel not in self.channels:
+                    continue
+                if address is None or _may_have_used(part, address):
+                    yield attempt.at
+                    break
 
-    def _over(self, counted: list[datetime], at: datetime, where: str) -> Answer:
-        recent = sorted(one for one in counted if at - self.window < one <= at)
+    def _delay(self, counted: Iterable[datetime], at: datetime, where: str) -> Answer:
+        recent = sorted(made for made in counted if at - self.window < made <= at)
         if len(recent) < self.attempts:
             return None
-        span = f"{self.days} days" if self.days is not None else f"{self.hours} hours"
-        because = f"{len(recent)} attempts{where} in {span}; no more than {self.attempts} are meant"
+        number, unit = (self.days, "day") if self.days is not None else (self.hours, "hour")
+        because = (
+            f"{_count(len(recent), 'attempt')}{where} in {_count(number or 0, unit)}; "
+            f"the limit is {self.attempts}"
+        )
         return GuardDelay(recent[-self.attempts] + self.window, because)
 
 
@@ -180,26 +193,34 @@ class Lasting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class CoolDown(_Guard, frozen=True, kw_only=True, tag="cool_down"):
-    """Nothing for some time after they spoke to us, or said no."""
+    """Nothing for some time after they responded, or said no.
+
+    Attributes:
+        after: what it follows: a ``conversation``, a ``refusal`` (a response with intent ``no``),
+            or a ``contact``, which is any response.
+        lasts: how long it lasts.
+    """
 
     after: Literal["conversation", "refusal", "contact"]
     lasts: Lasting
 
-    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
-        """Until the time since the contact has passed."""
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, calendar: WorkCalendar) -> Answer:
+        """Delay until enough time has passed since the last response."""
         response = prospect.response
-        meant = response.kind is not ResponseKind.ADDED
         if self.after == "conversation":
-            meant = response.kind is ResponseKind.CONVERSATION
+            is_meant = response.kind is ResponseKind.CONVERSATION
         elif self.after == "refusal":
-            meant = response.intent is Intent.NO
-        if not meant:
+            is_meant = response.intent is Intent.NO
+        else:
+            is_meant = response.kind is not ResponseKind.ADDED
+        if not is_meant:
             return None
         if self.lasts.hours is not None:
             until = response.at + timedelta(hours=self.lasts.hours)
         else:
-            until = time.after_business_days(response.at, self.lasts.business_days or 1)
-        return GuardDelay(until, f"too soon after their {self.after}") if until > at else None
+            until = calendar.after_business_days(response.at, self.lasts.business_days or 1)
+        what = "response" if self.after == "contact" else self.after
+        return GuardDelay(until, f"too soon after their {what}") if until > at else None
 
 
 class HolidayBan(_Guard, frozen=True, kw_only=True, tag="holiday_ban"):
@@ -213,15 +234,19 @@ class HolidayBan(_Guard, frozen=True, kw_only=True, tag="holiday_ban"):
     country: Country | None = None
     subdivision: Subdivision | None = None
 
-    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
-        """Until the day after the holiday."""
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, calendar: WorkCalendar) -> Answer:
+        """Delay until the day after the holiday."""
         country, subdivision = self.country, self.subdivision
         if country is None:
             country, subdivision = prospect.identity.country, prospect.identity.subdivision
         if country is None:
             return None
-        days = work_calendar(prospect.identity.zones, ALL_DAY, country, subdivision, frozenset())
-        return _after_days(days.calendars, at, "public holiday")
+        holidays = work_calendar(_EVERY_DAY, prospect.identity.zones, country, subdivision)
+        closed = _closed_until(holidays, at)
+        if closed is None:
+            return None
+        until, name = closed
+        return GuardDelay(until, f"public holiday ({name})")
 
 
 class Pause(_Guard, frozen=True, kw_only=True, tag="pause"):
@@ -230,11 +255,17 @@ class Pause(_Guard, frozen=True, kw_only=True, tag="pause"):
     first_day: date
     last_day: date
 
-    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
-        """Until the day after the last."""
-        closed = _days_between(self.first_day, self.last_day)
-        days = work_calendar(prospect.identity.zones, ALL_DAY, None, None, closed)
-        return _after_days(days.calendars, at, "paused")
+    @cached_property
+    def open_times(self) -> OpenTimes:
+        """Every day but those of the pause."""
+        first, last = self.first_day.toordinal(), self.last_day.toordinal()
+        return OpenTimes(ALL_DAY, closed=frozenset(range(first, last + 1)))
+
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, calendar: WorkCalendar) -> Answer:
+        """Delay until the day after the last."""
+        days = work_calendar(self.open_times, prospect.identity.zones, None, None)
+        closed = _closed_until(days, at)
+        return None if closed is None else GuardDelay(closed[0], "paused")
 
 
 class Custom(_Guard, frozen=True, kw_only=True, tag="custom"):
@@ -249,41 +280,47 @@ class Custom(_Guard, frozen=True, kw_only=True, tag="custom"):
     function: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     version: Annotated[int, msgspec.Meta(ge=1)]
 
-    def ask(self, prospect: Prospect, touch: Touch, at: datetime, time: WorkCalendar) -> Answer:
-        """What the function answers.
+    def ask(self, prospect: Prospect, touch: Touch, at: datetime, calendar: WorkCalendar) -> Answer:
+        """Return what the function answers.
 
         Raises:
-            GuardFailed: it raised, hung, or answered something that is no answer.
+            GuardFailed: it can't be loaded, raised, or returned an invalid answer.
         """
-        return ask_function(self.function, prospect, touch, at)
+        return guard_runner.ask(self.function, prospect, touch, at)
 
 
 Guard = ContactWindow | FrequencyCap | CoolDown | HolidayBan | Pause | Custom
 """Every kind of guard that a policy file may have."""
 
-
-def _used(part: Part, where: tuple[Channel, str]) -> bool:
-    # Where nobody wrote down which address was used, it may have been this one.
-    return part.channel is where[0] and part.address in (None, where[1])
+_EVERY_DAY: Final = OpenTimes(ALL_DAY)
 
 
-def _attempts(prospect: Prospect) -> Iterable[Attempt]:
+def _may_have_used(part: Part, address: tuple[Channel, str]) -> bool:
+    # A part without an address may have used any address of its channel.
+    return part.channel is address[0] and part.address in (None, address[1])
+
+
+def _attempts(prospect: Prospect) -> Iterator[Attempt]:
     yield from prospect.recent
     yield from prospect.silence.attempts
 
 
-def _days_between(first: date, last: date) -> frozenset[int]:
-    return frozenset(range(first.toordinal(), last.toordinal() + 1))
+def _closed_until(days: WorkCalendar, at: datetime) -> tuple[datetime, str] | None:
+    """Find the midnight after the closed days around ``at``, in every zone, and their name.
 
-
-def _after_days(calendars: tuple[ZoneCalendar, ...], at: datetime, why: str) -> Answer:
-    """Until midnight after the closed days that ``at`` falls on in any of the zones."""
-    until = at
-    name = ""
-    for calendar in calendars:
+    Args:
+        days: a calendar that is open all day but for the closed days.
+        at: an instant; ``None`` is returned where it falls on no closed day in any zone.
+    """
+    until, name = at, ""
+    for calendar in days.calendars:
         day = calendar.day(at)
         if calendar.is_business_day(day):
             continue
-        name = name or next((n for _, n in calendar.days_off(day - 1, day)), "")
+        name = name or next((name for _, name in calendar.days_off(day - 1, day)), "")
         until = max(until, calendar.at(calendar.nth_business_day(day, 1), 0))
-    return GuardDelay(until, f"{why} ({name})" if why != "paused" else why) if until > at else None
+    return (until, name) if until > at else None
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,7 +1,7 @@
-"""A policy: what comes next, as data.
+"""Define a policy: what comes next, as data.
 
-The shape of a policy file. ``policy/loader.py`` reads one; ``engine/next_touch.py`` follows it;
-``prover/proof.py`` proves it. Durations and caps carry their unit in their key.
+These structs are the shape of a policy file. ``policy/loader.py`` reads one, the engine follows
+it, and the prover proves it. Durations and limits carry their unit in their key.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from cadence.domain.events import AttemptStage, Channel, Gap, PolicyRef
+from cadence.domain.events import AttemptStage, Channel, PolicyRef
 from cadence.domain.stages import Stage, rank
 from cadence.policy.field_types import (
     Country,
@@ -29,8 +29,9 @@ from cadence.policy.field_types import (
     WeekdayName,
 )
 from cadence.policy.guards import Guard
-from cadence.worktime.calendar import WorkCalendar
+from cadence.worktime.calendar import OpenTimes
 from cadence.worktime.hours import WEEKDAYS, Week, Weekday, parse_hours, week_of
+from cadence.worktime.zone_calendar import Region
 
 __all__ = [
     "EXACT",
@@ -54,7 +55,7 @@ __all__ = [
 MAX_BUSINESS_DAYS: Final = 260
 """The largest distance in business days, about a year."""
 EXACT: Final = (AttemptStage.ON_TIME, AttemptStage.TEN_MINUTES)
-"""The appointment's own steps: they obey quiet hours, but not business hours."""
+"""The stages of the appointment's own steps: quiet hours bind them, business hours do not."""
 MAX_TOUCHES: Final = 1000
 """How many touches a plan may have, all ``times`` counted."""
 
@@ -72,7 +73,7 @@ class Distance(
     forbid_unknown_fields=True,
     omit_defaults=True,
 ):
-    """A distance in exactly one unit."""
+    """A distance in time, in exactly one unit."""
 
     minutes: _Minutes | None = None
     hours: _Hours | None = None
@@ -89,7 +90,7 @@ class Distance(
 
     @property
     def gap(self) -> tuple[int, int]:
-        """What it is as a gap is measured, made on working days: business days, else minutes."""
+        """The distance as a gap between business days is measured: business days, else minutes."""
         elapsed = self.elapsed
         if elapsed is None:
             return self.business_days or 0, 0
@@ -130,12 +131,12 @@ class After(
 
     @property
     def units(self) -> list[str]:
-        """The units that are given; a sound one has exactly one."""
+        """The units that are given; the loader accepts exactly one."""
         return [u for u in ("minutes", "hours", "business_days") if getattr(self, u) is not None]
 
     @property
     def listed(self) -> int | None:
-        """How many values are listed; ``None`` if it is no list."""
+        """How many values are listed; ``None`` where there is one value."""
         for unit in self.units:
             value = getattr(self, unit)
             if isinstance(value, tuple):
@@ -143,7 +144,7 @@ class After(
         return None
 
     def distances(self, times: int) -> tuple[Distance, ...]:
-        """The distance of each of ``times`` touches."""
+        """Return the distance of each of ``times`` touches from the attempt before it."""
         unit = self.units[0]
         value: int | tuple[int, ...] = getattr(self, unit)
         if isinstance(value, tuple):
@@ -163,19 +164,19 @@ class After(
 
 
 class Within(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How late an exact step may be before it lapses."""
+    """How late an exact step may be before it lapses and is skipped."""
 
     minutes: _Minutes
 
 
 class Requires(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What must have been before a step.
+    """What a step requires.
 
     Attributes:
-        attempts: made in the silence; with fewer the step is passed over.
+        attempts: made in the silence; with fewer the step is skipped.
         days: elapsed since the first attempt of the silence; the step waits for them.
         guidelines: they agreed that we follow up and that they may say no; without that the step
-            is passed over.
+            is skipped.
     """
 
     attempts: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
@@ -184,9 +185,11 @@ class Requires(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class StepPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One part of a touch: the first of ``channels`` that is left, and what to say on it.
+    """One part of a touch: the first of ``channels`` that can be used, and what to say on it.
 
     Attributes:
+        channels: in order of preference.
+        script: the name of the text.
         along_with: made only where a part before it is on this channel.
     """
 
@@ -206,7 +209,7 @@ def _ordinals(days: tuple[Weekday, ...]) -> tuple[int, ...]:
 
 
 class Rotate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Another time than that of the last attempt, because that one met silence.
+    """At which other time to try, because the last attempt met silence.
 
     Attributes:
         times: local times of day, ``"HH:MM"``, taken in turn.
@@ -218,12 +221,12 @@ class Rotate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     @property
     def seconds(self) -> tuple[int, ...]:
-        """The times, in seconds after midnight."""
+        """The times of day, in seconds after midnight."""
         return _seconds(self.times)
 
     @property
     def weekdays(self) -> tuple[int, ...]:
-        """The days; Monday is 0."""
+        """The weekdays; Monday is 0."""
         return _ordinals(self.days)
 
 
@@ -231,8 +234,14 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """One step of the plan; with ``times``, that many touches in a row.
 
     Attributes:
-        parts: what to do at once in each touch; or
+        stage: the stage that its touches lead to.
+        parts: what to do at once in each touch; it has these, or a rotation.
         rotation: the parts of the first touch, of the second, and so on, and again from the first.
+        after: how far its touches are from the attempt before; it has this, or ``at``.
+        at: exactly at the appointment.
+        times: how many touches it has; 1, if it says nothing and ``after`` lists nothing.
+        within: how late an exact step may be before it is skipped.
+        requires: what it requires; without that it is skipped, or waits.
         rotate: at which other time of day, or on which other weekday, to try next.
         answer_within: how long they have to answer; nothing follows sooner.
     """
@@ -251,27 +260,27 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     @property
     def touches(self) -> int:
-        """How many touches it is."""
+        """How many touches it has."""
         listed = None if self.after is None else self.after.listed
         return self.times or listed or 1
 
     def parts_of(self, number: int) -> tuple[StepPart, ...]:
-        """The parts of its touch ``number``, counted from 0."""
+        """Return the parts of its touch ``number``, counted from 0."""
         return self.rotation[number % len(self.rotation)] if self.rotation else self.parts
 
 
 class HolidaysOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The public holidays of a place."""
+    """The public holidays of a region."""
 
     country: Country
     subdivision: Subdivision | None = None
 
 
 class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Business hours by weekday, and further days on which nobody is called.
+    """Business hours by weekday, and closed days.
 
-    The prospect's own public holidays are closed always; ``holidays`` names other places whose
-    holidays are closed too, such as the team's own.
+    The prospect's own public holidays are always closed. ``holidays`` names regions whose holidays
+    are closed too, such as the team's own.
     """
 
     mon: tuple[OpenHours, ...] = ()
@@ -286,7 +295,7 @@ class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Narrower bounds than the charter's; what exceeds one is passed over.
+    """Narrower limits than those of the invariants; a step beyond one is skipped.
 
     Attributes:
         attempts: most attempts in a silence before the polite exit.
@@ -301,13 +310,15 @@ class PlannedTouch(msgspec.Struct, frozen=True):
     """One touch of the plan.
 
     Attributes:
+        step: the step it belongs to.
+        stage: the stage it leads to.
+        name: the id of its step, with ``#3`` for the third of several.
+        position: its place among the touches of its stage, counted from 0.
         index: its place in the plan, counted from 0.
-        position: its place among the touches of its stage.
-        after: its distance from the attempt before; ``None`` for an appointment's.
+        after: its distance from the attempt before; ``None`` for the appointment's own call.
         parts: what to do.
-        backward: the file has it behind a touch of a later stage, where it can't be made.
-        behind_exit: the file has it behind the polite exit, where nothing is made.
-        stride: its gap where business days alone say when; ``None`` where there is more to it.
+        backward: whether the file has it behind a touch of a later stage, where it can't be made.
+        behind_exit: whether the file has it behind the polite exit, where nothing is made.
     """
 
     step: Step
@@ -319,21 +330,13 @@ class PlannedTouch(msgspec.Struct, frozen=True):
     parts: tuple[StepPart, ...]
     backward: bool = False
     behind_exit: bool = False
-    stride: Gap | None = None
 
     @property
     def channels(self) -> frozenset[Channel]:
-        """Every channel that one of its parts may use by itself."""
+        """The channels that its parts may use, but for those that only go along with others."""
         return frozenset(
             channel for part in self.parts if part.along_with is None for channel in part.channels
         )
-
-
-def _stride(step: Step, after: Distance | None) -> Gap | None:
-    if after is None or after.business_days is None:
-        return None
-    more = step.rotate is not None or step.stage in EXACT
-    return None if more else Gap(after.business_days, 0)
 
 
 def _sorted(plain: dict[str, Any]) -> bytes:
@@ -341,19 +344,22 @@ def _sorted(plain: dict[str, Any]) -> bytes:
 
 
 def _canonical(value: Any) -> Any:
-    """What means the same in one form: empty tables left out, hours in minutes."""
+    """Bring values of the same meaning into one form: no empty tables, hours in minutes."""
     if isinstance(value, dict):
         if value.keys() == {"hours"} and isinstance(value["hours"], int):
             return {"minutes": 60 * value["hours"]}
-        made = {key: _canonical(one) for key, one in value.items()}
-        return {key: one for key, one in made.items() if one not in ({}, [], ())}
+        members = {key: _canonical(member) for key, member in value.items()}
+        return {key: member for key, member in members.items() if member not in ({}, [], ())}
     if isinstance(value, list | tuple):
-        return [_canonical(one) for one in value]
+        return [_canonical(member) for member in value]
     return value
 
 
 def canonical_step(step: Step) -> dict[str, Any]:
-    """A step in one form: lists, growth and rotations written out, and shortened where alike."""
+    """Return a step in one form, whatever the layout of the file.
+
+    Lists, growth and rotations are written out, then shortened where all values are alike.
+    """
     plain: dict[str, Any] = msgspec.to_builtins(step)
     plain.pop("times", None)
     plain.pop("rotation", None)
@@ -368,8 +374,8 @@ def canonical_step(step: Step) -> dict[str, Any]:
         plain["parts"], plain["rotation"] = [], turns
     if step.rotate is not None:
         plain["rotate"] = {"times": step.rotate.seconds, "days": step.rotate.days}
-    found: dict[str, Any] = _canonical(plain)
-    return found
+    canonical: dict[str, Any] = _canonical(plain)
+    return canonical
 
 
 class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
@@ -378,14 +384,16 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
     Attributes:
         id: its name, in the catalogue and on every attempt made under it.
         version: raised with every change of meaning.
-        title: for people.
+        title: its name for readers.
         source: where its rules come from.
         horizon_business_days: in a silence longer than this only the polite exit is left.
         task_business_days: how many business days an owner has for a task.
+        calendar: when the team works.
+        steps: the plan, in order.
         channels: those that the team uses; all, if it names none.
-        limits: narrower bounds than the charter's.
-        guards: what may delay or veto a touch, all of them asked.
-        scripts: texts of its own, by name, beside those that come with cadence.
+        limits: narrower limits than those of the invariants.
+        guards: what may delay or veto a touch; every guard is asked.
+        scripts: its own texts by name, beside those that come with cadence.
     """
 
     id: PolicyId
@@ -403,7 +411,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the canonical form: of what the policy means, not of its layout."""
+        """The SHA-256 of its canonical form: of what it means, not of its layout."""
         plain = msgspec.to_builtins(self)
         plain["calendar"] = {
             "hours": self.week,
@@ -418,53 +426,50 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
 
     @cached_property
     def ref(self) -> PolicyRef:
-        """Name, version and digest, as they stand on an attempt."""
+        """Its name, version and digest, as every attempt under it carries them."""
         return PolicyRef(self.id, self.version, self.digest)
 
     @cached_property
     def week(self) -> Week:
-        """Open hours by weekday, Monday first, in order."""
+        """The open hours by weekday, Monday first, each day's in order."""
         return week_of(self.calendar)
 
     @cached_property
     def closed(self) -> frozenset[int]:
-        """Ordinals of the closed days."""
+        """The ordinals of the closed days."""
         return frozenset(day.toordinal() for day in self.calendar.closed)
 
     @cached_property
-    def holidays_of(self) -> tuple[tuple[str, str | None], ...]:
-        """Countries and subdivisions whose holidays are closed beside the prospect's own."""
+    def holidays_of(self) -> tuple[Region, ...]:
+        """The regions whose holidays are closed beside the prospect's own."""
         return tuple(dict.fromkeys((h.country, h.subdivision) for h in self.calendar.holidays))
 
     @cached_property
-    def work_calendars(self) -> dict[tuple[tuple[str, ...], str | None, str | None], WorkCalendar]:
-        """The business times under its calendar that were asked for so far, by where they are:
-        candidate zones, country, subdivision.
-        """
-        return {}
+    def open_times(self) -> OpenTimes:
+        """When the team works, for :func:`~cadence.worktime.work_calendar`."""
+        return OpenTimes(self.week, self.closed, self.holidays_of)
 
     @cached_property
     def usable(self) -> frozenset[Channel]:
-        """The channels that the team uses."""
+        """The channels that the team uses; all, if it names none."""
         return frozenset(self.channels or Channel)
 
     @cached_property
     def planned_touches(self) -> tuple[PlannedTouch, ...]:
         """Every touch of the plan but the polite exit, in order."""
-        return tuple(self._touchpoints())
+        return tuple(self._plan())
 
     @cached_property
     def ahead(self) -> dict[Stage, tuple[PlannedTouch, ...]]:
-        """For each stage, the touches of the plan from that stage on.
+        """The touches of the plan from each stage on.
 
-        One that the file has in the wrong place is ahead too, wherever it is met: the charter
-        names it there.
+        A touch in the wrong place of the file is in all of them: the invariants name it there.
         """
         return {
             stage: tuple(
-                one
-                for one in self.planned_touches
-                if rank(one.stage) >= rank(stage) or one.backward or one.behind_exit
+                touch
+                for touch in self.planned_touches
+                if rank(touch.stage) >= rank(stage) or touch.backward or touch.behind_exit
             )
             for stage in Stage
         }
@@ -472,11 +477,11 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
     @cached_property
     def by_name(self) -> dict[str, PlannedTouch]:
         """The touches of the plan by their names."""
-        return {one.name: one for one in self.planned_touches}
+        return {touch.name: touch for touch in self.planned_touches}
 
     @cached_property
     def exit_step(self) -> Step | None:
-        """The step that leaves them a way out; the prover accepts no policy without one."""
+        """The polite exit; ``None`` where the file has none, which the prover refuses."""
         exits = (step for step in self.steps if step.stage is AttemptStage.POLITE_EXIT)
         return next(exits, None)
 
@@ -488,41 +493,23 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
             return None
         index = len(self.planned_touches)
         after = None if step.after is None else step.after.distances(1)[0]
-        parts, stride = step.parts_of(0), _stride(step, after)
-        return PlannedTouch(step, Stage.POLITE_EXIT, step.id, 0, index, after, parts, stride=stride)
-
-    @cached_property
-    def plain(self) -> bool:
-        """Whether the calendar and the attempts made alone say what comes when: no guard, limit,
-        requirement or answer time before the exit, no concern, and every touch in its place.
-        """
-        return (
-            not self.guards
-            and self.limits == Limits()
-            and not self.answers
-            and all(
-                one.step.requires == Requires()
-                and one.stage is not Stage.CONCERN
-                and not (one.backward or one.behind_exit)
-                for one in self.planned_touches
-            )
-        )
+        return PlannedTouch(step, Stage.POLITE_EXIT, step.id, 0, index, after, step.parts_of(0))
 
     @cached_property
     def asks_guidelines(self) -> bool:
-        """Whether any touch asks that they agreed to be followed up."""
-        return any(one.step.requires.guidelines for one in self.planned_touches)
+        """Whether any touch requires that they agreed to be followed up."""
+        return any(touch.step.requires.guidelines for touch in self.planned_touches)
 
     @cached_property
     def answers(self) -> dict[str, Distance]:
         """The answer times of touches before the exit, by name."""
         return {
-            one.name: one.step.answer_within
-            for one in self.planned_touches
-            if one.step.answer_within is not None
+            touch.name: touch.step.answer_within
+            for touch in self.planned_touches
+            if touch.step.answer_within is not None
         }
 
-    def _touchpoints(self) -> Iterator[PlannedTouch]:
+    def _plan(self) -> Iterator[PlannedTouch]:
         positions: dict[AttemptStage, int] = {}
         exit_step, behind_exit = self.exit_step, False
         furthest = -1
@@ -542,8 +529,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
                 name = step.id if times == 1 else f"{step.id}#{number + 1}"
                 after = None if gaps is None else gaps[number]
                 parts = step.parts_of(number)
-                stride = _stride(step, after)
                 yield PlannedTouch(
-                    step, stage, name, position, index, after, parts, backward, behind_exit, stride
+                    step, stage, name, position, index, after, parts, backward, behind_exit
                 )
                 index += 1

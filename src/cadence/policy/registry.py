@@ -1,4 +1,4 @@
-"""Which policy is a prospect under? The one it adopted, found by digest, or the default."""
+"""Find the policy of a prospect: the one it adopted, by digest, or the default."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["PolicyRegistry", "is_builtin"]
 
 
 def is_builtin(ref: PolicyRef) -> bool:
-    """Whether ``ref`` names a policy that comes with cadence, as it is in this version."""
+    """Tell whether ``ref`` names a policy of the catalogue, as it is in this version."""
     return ref.digest in _builtin_digests()
 
 
@@ -24,7 +24,7 @@ def _builtin_digests() -> frozenset[str]:
 
 
 class PolicyRegistry:
-    """The policies at hand: a default, and all that a prospect may have adopted."""
+    """The known policies: a default, the catalogue, and those that prospects adopted."""
 
     def __init__(
         self,
@@ -33,10 +33,12 @@ class PolicyRegistry:
         *,
         find: Callable[[str], Policy | None] | None = None,
     ) -> None:
-        """Args:
-        default: for a prospect that adopted none; ``tip8``.
-        others: known beside it and the catalogue that comes with cadence.
-        find: asked for a policy by its digest, where it is none of these.
+        """Collect policies.
+
+        Args:
+            default: the policy of a prospect that adopted none; ``tip8`` if it is not given.
+            others: further policies, beside the catalogue.
+            find: looks up a policy by its digest, where it is none of these.
         """
         self.default = default or builtin()
         known = [*others, self.default]
@@ -45,17 +47,17 @@ class PolicyRegistry:
         self._find = find
 
     def under(self, default: Policy) -> PolicyRegistry:
-        """The same policies with another default."""
+        """Return the same policies with another default."""
         return PolicyRegistry(default, self._by_digest.values(), find=self._find)
 
     def of(self, prospect: Prospect) -> Policy | None:
-        """The policy of ``prospect``; ``None``: it adopted one that is not at hand."""
+        """Return the policy of ``prospect``; ``None`` if it adopted an unknown one."""
         if prospect.policy is None:
             return self.default
         # By digest, not by name: an edited policy must not rewrite what was agreed under it.
         digest = prospect.policy.digest
         if digest not in self._by_digest and not self._catalogue:
-            # Read only when somebody adopted one of them: most stores know the default alone.
+            # Read only where it is needed: in most stores every prospect has the default.
             self._catalogue = True
             self._by_digest.update((p.digest, p) for p in map(builtin, builtin_names()))
         if digest not in self._by_digest and self._find is not None:

@@ -1,4 +1,4 @@
-"""The rule ids: the names that decisions, refusals, the audit and the prover share."""
+"""Define the rule ids that decisions, refusals, the audit and the prover share."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["Rule"]
 
 
 class Rule(StrEnum):
-    """The rule ids."""
+    """The id of a rule. A reason may also name a guard by its own id."""
 
-    # The charter.
+    # The invariants: never broken, whatever a policy says.
     OPT_OUT = "opt_out"
     SPACED_CAP = "spaced_cap"
     GAP = "gap"

@@ -1,4 +1,4 @@
-"""A touch, and what a guard may answer about it."""
+"""Define a touch, and what a guard may answer about it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ __all__ = ["GuardDelay", "Touch", "TouchPart", "Veto"]
 
 
 class TouchPart(msgspec.Struct, frozen=True):
-    """One channel's share of a touch; ``text`` is filled in by ``cadence.messages``."""
+    """One channel's share of a touch.
+
+    Attributes:
+        channel: how to reach them.
+        address: where.
+        script: the name of the text to use.
+        text: the text itself, which ``cadence.messages`` fills in.
+    """
 
     channel: Channel
     address: str
@@ -22,7 +29,14 @@ class TouchPart(msgspec.Struct, frozen=True):
 
 
 class Touch(msgspec.Struct, frozen=True):
-    """What to do next. ``id`` is the same on every machine: silence, attempt and step make it."""
+    """What to do next.
+
+    Attributes:
+        id: made of prospect, silence, attempt and step, so the same on every machine.
+        stage: the stage it leads to.
+        step: the id of the step, ``spaced#3`` for the third of a repeated one.
+        parts: what to do at once, at most one part for each channel.
+    """
 
     id: str
     stage: Stage
@@ -31,7 +45,13 @@ class Touch(msgspec.Struct, frozen=True):
 
 
 class GuardDelay(msgspec.Struct, frozen=True):
-    """A guard's answer: not before ``until`` (aware); a time that has come is no delay."""
+    """A guard's answer: not before ``until``.
+
+    Attributes:
+        until: the earliest time; aware. The engine ignores a time that has come.
+        because: the reason, for readers.
+        events: the versions of the events that caused it.
+    """
 
     until: datetime
     because: str
@@ -39,7 +59,12 @@ class GuardDelay(msgspec.Struct, frozen=True):
 
 
 class Veto(msgspec.Struct, frozen=True):
-    """A guard's answer: not at all; the step is passed over."""
+    """A guard's answer: not at all; the touch is skipped.
+
+    Attributes:
+        because: the reason, for readers.
+        events: the versions of the events that caused it.
+    """
 
     because: str
     events: tuple[int, ...] = ()

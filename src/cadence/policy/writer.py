@@ -1,4 +1,4 @@
-"""Writing a policy: the file that, read again, is the same policy; and the schema of such files."""
+"""Write a policy as a file that reads back as the same policy, and the schema of such files."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ __all__ = ["json_schema", "to_toml"]
 
 
 def to_toml(policy: Policy) -> str:
-    """``policy`` as a policy file: every value, in the order of the model, without comments."""
+    """Write ``policy`` as a policy file: every value, in the order of the model, no comments."""
     plain = msgspec.to_builtins(policy)
     # Written as TOML's own dates, which the reader turns back into dates.
     plain["calendar"] = msgspec.to_builtins(policy.calendar, builtin_types=(date,))
-    plain["guards"] = [msgspec.to_builtins(one, builtin_types=(date,)) for one in policy.guards]
+    plain["guards"] = [msgspec.to_builtins(guard, builtin_types=(date,)) for guard in policy.guards]
     return tomli_w.dumps(_without_empty(plain))
 
 
 def _without_empty(value: Any) -> Any:
     if isinstance(value, dict):
-        made = {key: _without_empty(one) for key, one in value.items()}
-        # A rotation that turns nothing is written all the same: it was read.
+        members = {key: _without_empty(member) for key, member in value.items()}
+        # An empty `rotate` is written too: without it the file would read back differently.
         return {
-            key: one
-            for key, one in made.items()
-            if one is not None and (one not in ({}, []) or key == "rotate")
+            key: member
+            for key, member in members.items()
+            if member is not None and (member not in ({}, []) or key == "rotate")
         }
     if isinstance(value, list | tuple):
-        return [_without_empty(one) for one in value]
+        return [_without_empty(member) for member in value]
     return value
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a policy file, for editors that check TOML against one.
+    """Make the JSON Schema of a policy file, for editors that check TOML against one.
 
-    It says less than the loader: that exactly one unit is given, for one, only the loader says.
+    The loader checks more, such as that exactly one unit is given.
     """
     schema = msgspec.json.schema(Policy)
     tables = {name: _table(table) for name, table in schema["$defs"].items()}
@@ -56,7 +56,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _table(table: dict[str, Any]) -> dict[str, Any]:
-    """A table with what its docstring says of each key said beside the key."""
+    """Describe each key of a table by the docstring of its struct."""
     said, _, attributes = table.get("description", "").partition("\n\n    Attributes:\n")
     found = {**table, "description": _prose(said)}
     explained = {
@@ -78,7 +78,7 @@ def _description(text: str | None) -> dict[str, str]:
 
 
 def _without_null(value: dict[str, Any]) -> dict[str, Any]:
-    """TOML has no null: a key is left out."""
+    """Remove null, which TOML does not have: a key is left out instead."""
     found = {key: one for key, one in value.items() if (key, one) != ("default", None)}
     kinds = [one for one in found.pop("anyOf", ()) if one != {"type": "null"}]
     if len(kinds) == 1:
@@ -93,5 +93,5 @@ def _without_null(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prose(text: str) -> str:
-    """A docstring as one line of plain text."""
+    """Turn a docstring into one line of plain text."""
     return re.sub(r":\w+:`([^`]*)`|``([^`]*)``", r"\1\2", " ".join(text.split()))

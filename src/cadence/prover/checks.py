@@ -38,7 +38,7 @@ from cadence.prover.search import Node, ways
 from cadence.prover.simulation import MONDAY, Rehearsal
 from cadence.prover.state_space import Broken, Graph, State
 from cadence.prover.witness import begin, beginnings, go, play, play_to_the_exit
-from cadence.worktime.calendar import ZoneCalendar
+from cadence.worktime.zone_calendar import ZoneCalendar
 
 __all__ = ["CHARTER", "Refutation", "refutations"]
 

@@ -37,7 +37,7 @@ from cadence.engine.next_touch import next_touch
 from cadence.engine.schedule import plan
 from cadence.policy.model import PlannedTouch, Policy
 from cadence.policy.registry import PolicyRegistry
-from cadence.worktime.calendar import SEARCH_DAYS, ZoneCalendar
+from cadence.worktime.zone_calendar import SEARCH_DAYS, ZoneCalendar
 
 __all__ = ["ADDRESSES", "MONDAY", "Rehearsal"]
 

@@ -28,7 +28,8 @@ from cadence.policy.guards import CoolDown, FrequencyCap, Guard, HolidayBan, Pau
 from cadence.policy.model import Policy
 from cadence.prover.simulation import ADDRESSES, MONDAY, Rehearsal
 from cadence.prover.witness import begin, beginnings
-from cadence.worktime.calendar import ZoneCalendar
+from cadence.worktime.hours import ALL_DAY
+from cadence.worktime.zone_calendar import ZoneCalendar
 
 __all__ = ["Way", "besides", "step_by_step", "ways"]
 
@@ -39,7 +40,6 @@ _DAYS: Final = 24
 """How many of the days that one of the two closes are looked at, of each kind."""
 _MOST_EXTRAS: Final = 20
 _COUNTRY: Final = "US"
-_ALL_DAY: Final = (((0, 24 * 3600),),) * 7
 
 
 class Way(NamedTuple):
@@ -130,7 +130,7 @@ def _holidays(places: list[set[tuple[str, str | None]]]) -> list[date]:
     first = date(MONDAY.year, 1, 1).toordinal() - 1
     found: list[set[int]] = []
     for some in places:
-        calendar = ZoneCalendar("UTC", _ALL_DAY, also=tuple(some))
+        calendar = ZoneCalendar("UTC", ALL_DAY, regions=tuple(some))
         found.append({day for day, _ in calendar.days_off(first, first + 366)})
     return [date.fromordinal(day) for day in sorted(found[0] ^ found[1])][:_DAYS]
 

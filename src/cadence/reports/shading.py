@@ -14,7 +14,8 @@ from cadence.engine.context import calendar_for
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
 from cadence.replay.steps import AnnotatedStep
-from cadence.worktime.calendar import WorkCalendar, ZoneCalendar
+from cadence.worktime.calendar import WorkCalendar
+from cadence.worktime.zone_calendar import ZoneCalendar
 
 __all__ = ["Shade", "ShadeKind", "shades"]
 

@@ -1,8 +1,6 @@
-"""Business days and hours, public holidays, time zones."""
+"""Count business days and hours, with public holidays and time zones."""
 
-from cadence.worktime.calendar import WorkCalendar, work_calendar
+from cadence.worktime.calendar import OpenTimes, WorkCalendar, work_calendar
+from cadence.worktime.hours import WEEKDAYS
 
-__all__ = [
-    "WorkCalendar",
-    "work_calendar",
-]
+__all__ = ["WEEKDAYS", "OpenTimes", "WorkCalendar", "work_calendar"]
