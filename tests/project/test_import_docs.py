@@ -9,7 +9,7 @@ import paths
 import pytest
 
 from cadence.cli.main import main
-from cadence.transfer.importer import Imported
+from cadence.transfer.importer import ImportResult
 from cadence.transfer.mapping_loader import mapping_names, read_mapping
 from cadence.transfer.mapping_model import At, Mapping, ProspectFields, RecordFields, Rule
 
@@ -51,4 +51,4 @@ def test_the_page_names_every_mapping_and_every_key() -> None:
             name = field.encode_name
             if name not in ("about", "rules", "tables", "columns", "prospect", "record"):
                 assert re.search(rf"`{name}\b", PAGE), name
-    assert Imported._fields[:3] == ("prospects", "events", "skipped")
+    assert ImportResult._fields[:3] == ("prospects", "events", "skipped")

@@ -24,7 +24,7 @@ from cadence.errors import InputError
 from cadence.store import Cadence
 from cadence.transfer import ImportRefused
 from cadence.transfer.formats import EXPORTS, choose_source
-from cadence.transfer.importer import Imported, import_all
+from cadence.transfer.importer import ImportResult, import_all
 from cadence.transfer.input_file import Input
 
 FORMATS = list(EXPORTS)
@@ -37,7 +37,7 @@ def exported(app: Cadence, form: str) -> bytes:
     return out.getvalue()
 
 
-def imported(app: Cadence, content: bytes, name: str = "file") -> Imported:
+def imported(app: Cadence, content: bytes, name: str = "file") -> ImportResult:
     return import_all(app, choose_source(Input(io.BytesIO(content), name)))
 
 

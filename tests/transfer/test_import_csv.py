@@ -16,9 +16,9 @@ from cadence.errors import InputError
 from cadence.store import Cadence
 from cadence.transfer import ImportRefused
 from cadence.transfer.formats import choose_source
-from cadence.transfer.importer import Imported, import_all
+from cadence.transfer.importer import ImportResult, import_all
 from cadence.transfer.input_file import open_input
-from cadence.transfer.mapped_csv import CsvSource
+from cadence.transfer.mapped_csv import MappedCsvSource
 from cadence.transfer.mapping_loader import read_mapping
 from cadence.transfer.mapping_model import Mapping
 
@@ -37,8 +37,8 @@ def table(header: str, *rows: tuple[object, ...], delimiter: str = ",") -> bytes
     return text.getvalue().encode()
 
 
-def imported(app: Cadence, content: bytes, how: Mapping) -> Imported:
-    return import_all(app, CsvSource(how, io.BytesIO(content), "file.csv"))
+def imported(app: Cadence, content: bytes, how: Mapping) -> ImportResult:
+    return import_all(app, MappedCsvSource(how, io.BytesIO(content), "file.csv"))
 
 
 def refused(content: bytes, how: Mapping) -> InputError:
@@ -128,7 +128,7 @@ def test_a_hubspot_call_becomes_an_attempt_with_its_outcome(
 def test_a_hubspot_call_that_is_not_over_is_passed_over_until_it_is(status: str) -> None:
     app = Cadence.open()
     done = imported(app, table(INTERNAL, call(status=status)), CALLS)
-    assert (done.events, done.passed_over) == (0, {"a call that is not over yet": 1})
+    assert (done.events, done.skipped_rows) == (0, {"a call that is not over yet": 1})
     assert imported(app, table(INTERNAL, call()), CALLS).events == 2
 
 
@@ -177,7 +177,7 @@ def test_a_call_without_a_contact_is_about_the_number() -> None:
 def test_a_call_about_nobody_is_passed_over_and_counted() -> None:
     app = Cadence.open()
     done = imported(app, table(INTERNAL, call(response="", to="")), CALLS)
-    assert sum(done.passed_over.values()) == 1
+    assert sum(done.skipped_rows.values()) == 1
     assert done.events == 0
 
 
@@ -185,7 +185,7 @@ def test_an_outcome_of_the_portals_own_is_refused_until_the_table_says_what_it_i
     content = table(INTERNAL, call(), call(record=2, disposition="our-own-guid"))
     ((number, what),) = bad_lines(content, CALLS)
     assert number == 3
-    assert what.startswith("hs_call_disposition: 'our-own-guid'")
+    assert what.startswith("hs_call_disposition: unknown 'our-own-guid'")
     app = Cadence.open()
     ours = mapping("hubspot_calls", '[tables.disposition]\n"our-own-guid" = "connected"\n')
     imported(app, content, ours)
@@ -272,7 +272,7 @@ def test_a_hubspot_task_is_an_attempt_once_it_is_done(
     row = (1, "2026-03-02T15:00:00Z", "Call them", status, kind, 101)
     done = imported(app, table(TASK, row), TASKS)
     if said is None:
-        assert sum(done.passed_over.values()) == 1
+        assert sum(done.skipped_rows.values()) == 1
         assert list(app.prospects()) == []
     else:
         assert attempts(app, "101") == said
@@ -340,7 +340,7 @@ def test_a_salesforce_task_becomes_what_it_was(
     app = Cadence.open()
     done = imported(app, table(SF, task(**more)), SALESFORCE)
     if said is None:
-        assert sum(done.passed_over.values()) == 1
+        assert sum(done.skipped_rows.values()) == 1
         assert list(app.prospects()) == []
     else:
         assert attempts(app, "003A") == said
@@ -553,7 +553,7 @@ def test_other_events_of_a_mapping() -> None:
     done = imported(app, table("who,when,what,text", *rows), own())
     assert app.load("kim").stage == "won"
     assert app.load("lou").stage == "opted_out"
-    assert done.passed_over == {"we do not import this": 1, "no rule fits": 1}
+    assert done.skipped_rows == {"we do not import this": 1, "no rule fits": 1}
 
 
 def test_the_first_of_a_day_counts_also_in_a_table_in_any_order() -> None:
@@ -563,7 +563,7 @@ def test_the_first_of_a_day_counts_also_in_a_table_in_any_order() -> None:
     ]
     done = imported(app, table("who,when,what", *rows), own(first=True))
     assert [one.occurred_at.hour for one in app.history("kim")[1:]] == [9, 9]
-    assert done.passed_over == {"not the first of its day": 2}
+    assert done.skipped_rows == {"not the first of its day": 2}
 
 
 def test_of_several_rules_the_first_that_fits_makes_the_event_whatever_the_case() -> None:
@@ -582,7 +582,7 @@ because = "said so"
     at = "2026-03-02T10:00:00"
     rows = [("kim", at, what, text) for what in ("CALL", "call", "Call") for text in ("skip", "go")]
     done = imported(Cadence.open(), table("who,when,what,text", *rows), how)
-    assert done.passed_over == {"said so": 3}
+    assert done.skipped_rows == {"said so": 3}
     assert (done.events, done.skipped) == (2, 2)  # without ids the three are one
 
 
@@ -594,14 +594,14 @@ ROW = ("kim", "2026-03-02T10:00:00", "call")
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is empty"),
-        (b"\n\n", "is empty"),
-        (b"who;when;what\nkim;2026-03-02T10:00:00;call\n", "no column 'who'"),
-        (b"who,what\n", "no column 'when'"),
-        (b"who,when,what,When\n", "'When' stands there twice (columns 2 and 4)"),
-        (b"who,when,what, x,x \n", "'x' stands there twice"),
+        (b"", "missing header"),
+        (b"\n\n", "missing header"),
+        (b"who;when;what\nkim;2026-03-02T10:00:00;call\n", "missing column 'who'"),
+        (b"who,what\n", "missing column 'when'"),
+        (b"who,when,what,When\n", "'When' is the name of two columns (2 and 4)"),
+        (b"who,when,what, x,x \n", "'x' is the name of two columns"),
         ("who,when,what\n".encode("utf-16"), "UTF-16"),
-        (b'who,when,what\nkim,"2026,call\n', "line 2: a quote that opens there is never closed"),
+        (b'who,when,what\nkim,"2026,call\n', "line 2: invalid quote, it is never closed"),
     ],
 )
 def test_a_file_that_can_not_be_read_is_refused_whole(content: bytes, said: str) -> None:
@@ -622,10 +622,10 @@ def test_every_bad_row_is_reported_with_the_line_it_begins_in() -> None:
     starts = [what.split(":")[0] for _, what in found]
     assert starts == [
         "when",
-        "has 2 cells, the header has 4",
+        "invalid row",
         "prospect",
         "prospect",
-        "no row of cells",
+        "invalid row",
     ]
 
 
@@ -634,7 +634,7 @@ def test_another_encoding_is_refused_line_by_line_unless_the_mapping_names_it() 
     latin = content.decode().encode("windows-1252")
     found = bad_lines(latin, own())
     assert [number for number, _ in found] == [3, 5]
-    assert "is not in UTF-8 (byte 0xeb at 3)" in found[0][1]
+    assert "invalid UTF-8 text: byte 0xeb at 3" in found[0][1]
     app, other = Cadence.open(), Cadence.open()
     imported(app, latin, own(encoding="windows-1252"))
     imported(other, b"\xef\xbb\xbf" + content, own())
@@ -699,7 +699,7 @@ def test_csv_without_a_mapping_is_not_guessed_at(tmp_path: Path) -> None:
     with open_input(str(file)) as found, pytest.raises(InputError) as caught:
         choose_source(found)
     assert "--mapping NAME (one of bpic2012, hubspot_calls" in caught.value.hint
-    with open_input(str(file)) as found, pytest.raises(InputError, match="is no XML"):
+    with open_input(str(file)) as found, pytest.raises(InputError, match="the file is not XML"):
         choose_source(found, read_mapping('extends = "bpic2012"', "b.toml"))
 
 
@@ -718,14 +718,14 @@ def test_a_preview_shows_the_first_rows_as_events_and_writes_nothing(
         out = capsys.readouterr().out
         assert out.count("AttemptMade") == count
         assert "nothing was written" in out
-        assert "passed over: 1 row (a call that is not over yet)" in out
+        assert "skipped: 1 row (a call that is not over yet)" in out
         assert "unknown columns, not imported: Odd" in out
     assert main([*base, "--json", "--preview"]) == 0
     assert '"passed_over":{"a call that is not over yet":1}' in capsys.readouterr().out
     Path("calls.csv").write_bytes(table(INTERNAL, call(at="x"), call()))
     assert main([*base, "--preview", "1"]) == 2
     shown = capsys.readouterr()
-    assert "hs_timestamp: 'x' is no time" in shown.out
+    assert "hs_timestamp: invalid 'x'" in shown.out
     assert "1 of the first 1 can't be imported" in shown.err
     assert [path.name for path in tmp_path.iterdir()] == ["calls.csv"]
 
@@ -740,13 +740,13 @@ def test_a_file_that_is_refused_leaves_no_database(
     first, *lines, hint = capsys.readouterr().err.splitlines()
     assert first == "cadence: 2 bad lines; nothing was imported"
     assert [line.split(":")[0] for line in lines] == ["line 2", "line 4"]
-    assert hint == "mend these lines and import the file again"
+    assert hint == "fix these lines and import the file again"
     assert [path.name for path in tmp_path.iterdir()] == ["calls.csv"]
 
 
 def test_a_time_zone_without_a_mapping_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["import", "x.jsonl", "--timezone", ZONE]) == 2
-    assert "belong to a mapping" in capsys.readouterr().err
+    assert "--mapping: missing" in capsys.readouterr().err
 
 
 def test_events_keep_the_record_they_came_from() -> None:

@@ -22,8 +22,8 @@ from cadence.errors import StoreError
 from cadence.store import Cadence
 from cadence.transfer import ImportRefused, import_jsonl
 from cadence.transfer.importer import prepare
-from cadence.transfer.jsonl import Jsonl
-from cadence.transfer.staging import Spool
+from cadence.transfer.jsonl import JsonlSource
+from cadence.transfer.staging import StagingArea
 
 NIGHTLY = settings.get_current_profile_name() == "nightly"
 MEGABYTES = 1024 if NIGHTLY else 24
@@ -184,8 +184,8 @@ def test_a_reader_sees_nothing_of_an_import_before_it_is_whole(tmp_path: Path) -
                 if number % 100 == 0:
                     assert list(reader.prospects()) == []
 
-        with prepare(app, Jsonl(lives(1_000))) as good:
-            prepared = list(good._spool.prepared())
+        with prepare(app, JsonlSource(lives(1_000))) as good:
+            prepared = list(good.batches())
         assert app.append_prepared(batches()) == 3_000
         assert len(list(reader.prospects())) == 1_000
 
@@ -193,8 +193,8 @@ def test_a_reader_sees_nothing_of_an_import_before_it_is_whole(tmp_path: Path) -
 def test_an_error_in_the_middle_of_the_writing_leaves_nothing(tmp_path: Path) -> None:
     for place in (None, str(tmp_path / "x.db")):
         with Cadence.open(place) as app:
-            with prepare(app, Jsonl(lives(1_000))) as good:
-                prepared = list(good._spool.prepared())
+            with prepare(app, JsonlSource(lives(1_000))) as good:
+                prepared = list(good.batches())
 
             def interrupted(whole=prepared):
                 yield from whole[:900]
@@ -208,8 +208,8 @@ def test_an_error_in_the_middle_of_the_writing_leaves_nothing(tmp_path: Path) ->
 
 
 def test_where_there_is_no_room_to_sort_the_import_says_so(tmp_path: Path) -> None:
-    spool = Spool(by_time=False)
-    spool.close()
+    area = StagingArea(by_time=False)
+    area.close()
     with pytest.raises(StoreError, match="TMPDIR") as caught:
-        list(spool.by_prospect())
-    assert "nothing was imported" in caught.value.hint
+        list(area.by_prospect())
+    assert "nothing was imported" in caught.value.what

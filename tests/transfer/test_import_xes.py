@@ -27,7 +27,7 @@ from cadence.errors import InputError
 from cadence.store import Cadence
 from cadence.transfer import ImportRefused, export_jsonl
 from cadence.transfer.formats import choose_source, mapping_for
-from cadence.transfer.importer import Imported, import_all
+from cadence.transfer.importer import ImportResult, import_all
 from cadence.transfer.input_file import open_input
 
 BPI = paths.BPI
@@ -63,7 +63,7 @@ SUBMITTED = event("A_SUBMITTED", "2011-10-03T09:00:00.000+02:00")
 
 def imported(
     app: Cadence, content: bytes, folder: Path, mapping: str = "bpic2012", name: str = "small.xes"
-) -> Imported:
+) -> ImportResult:
     file = folder / name
     file.write_bytes(content)
     with open_input(str(file)) as found:
@@ -106,14 +106,14 @@ def test_the_first_start_of_each_local_day_is_the_attempt(tmp_path: Path) -> Non
     )
     done = imported(app, log(days), tmp_path)
     assert [one.by for one in app.history("7")[1:]] == ["one", "three"]
-    assert done.passed_over["not the first of its day"] == 2
+    assert done.skipped_rows["not the first of its day"] == 2
 
 
 def test_a_case_without_an_attempt_is_passed_over(tmp_path: Path) -> None:
     app = Cadence.open()
     ended = event("A_DECLINED", "2011-10-05T10:00:00.000+02:00")
     done = imported(app, log(trace("7", SUBMITTED, ended)), tmp_path)
-    assert (done.prospects, done.events, done.prospects_passed_over) == (0, 0, 1)
+    assert (done.prospects, done.events, done.skipped_prospects) == (0, 0, 1)
     assert list(app.prospects()) == []
 
 
@@ -230,7 +230,7 @@ BOMB = '<!DOCTYPE log [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;"><!ENTITY
 def test_a_doctype_is_refused_whatever_is_in_it(doctype: str, tmp_path: Path) -> None:
     content = log(GOOD.replace('"7"', '"&a;"'), head=doctype)
     error = refused(content, tmp_path)
-    assert "line 1: has a DOCTYPE or entities" in error.what
+    assert "line 1: invalid XES: has a DOCTYPE or entities" in error.what
 
 
 def test_a_log_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
@@ -260,14 +260,14 @@ def test_gzip_with_a_flipped_bit_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (log(GOOD)[:-9], "line 2: the XML is broken"),
+        (log(GOOD)[:-9], "line 2: invalid XML"),
         (log(GOOD).replace(b"</trace>", b"</case>"), "mismatched tag"),
-        (log(GOOD.replace("112", "\x01")), "the XML is broken"),
-        (log(GOOD.replace("112", "&who;")), "the XML is broken"),
-        (log(GOOD).decode().replace("112", "é").encode("latin-1"), "the XML is broken"),
+        (log(GOOD.replace("112", "\x01")), "invalid XML"),
+        (log(GOOD.replace("112", "&who;")), "invalid XML"),
+        (log(GOOD).decode().replace("112", "é").encode("latin-1"), "invalid XML"),
         (b"<html><body/></html>", "its root is 'html'"),
-        (b"{}", "no XML"),
-        (b"", "no XML"),
+        (b"{}", "not XML"),
+        (b"", "not XML"),
     ],
 )
 def test_what_is_no_log_is_refused_with_its_line(content: bytes, said: str, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_different_content_at_a_version_that_is_taken_refuses_the_whole_file() -
 
 def test_a_version_hole_is_named_with_the_version_that_is_missing() -> None:
     error = refused(Cadence.open(), ADDED, {**APPOINTED, "version": 3})
-    assert "leaves a hole after 1" in error.lines[0].what
+    assert "use 2, the next version" in error.lines[0].hint
 
 
 def test_every_bad_line_is_reported_with_number_and_field() -> None:
@@ -156,7 +156,7 @@ def test_every_bad_line_is_reported_with_number_and_field() -> None:
 
 def test_a_history_begins_with_the_person_and_adds_them_once() -> None:
     app = Cadence.open()
-    assert "begins without" in refused(app, APPOINTED).lines[0].what
+    assert "missing ProspectAdded" in refused(app, APPOINTED).lines[0].what
     import_jsonl(app, lines(ADDED))
     again = line("ProspectAdded", "2026-12-02T15:00:00Z", data={"name": "K", "timezone": "UTC"})
     assert "was added before" in refused(app, again).lines[0].what

@@ -13,29 +13,30 @@ from cadence.cli.show import fact, paint, plain
 from cadence.domain.codec import data_fields
 from cadence.domain.events import type_name
 from cadence.errors import InputError
-from cadence.transfer.importer import BadLine, Found, Imported, Source
+from cadence.transfer.importer import ImportResult
+from cadence.transfer.source import BadLine, Source, SourceEvent
 
 __all__ = ["show_preview", "summary"]
 
 
-def _passed_over(reasons: dict[str, int], columns: Iterable[str]) -> Iterator[str]:
+def _skipped(reasons: dict[str, int], columns: Iterable[str]) -> Iterator[str]:
     for why, count in sorted(reasons.items(), key=lambda pair: -pair[1]):
         if count:
-            yield f"passed over: {count} row{'' if count == 1 else 's'} ({why})"
+            yield f"skipped: {count} row{'' if count == 1 else 's'} ({why})"
     if columns:
         yield f"unknown columns, not imported: {', '.join(map(plain, columns))}"
 
 
 def show_preview(session: Session, source: Source, count: int) -> None:
     """Show the first events, as the file gives them, and what is wrong up to there."""
-    shown: list[Found | BadLine] = list(islice(source, count))
+    shown: list[SourceEvent | BadLine] = list(islice(source, count))
     tally = source.tally
     if session.json:
         session.print_json(
             {
                 "rows": [_plain(one) for one in shown],
                 "read": tally.rows,
-                "passed_over": dict(tally.passed_over),
+                "passed_over": dict(tally.skipped_rows),
                 "unknown_columns": tally.unknown_columns,
             }
         )
@@ -48,17 +49,17 @@ def show_preview(session: Session, source: Source, count: int) -> None:
         session.write(
             f"read so far: {tally.rows} row{'' if tally.rows == 1 else 's'}; nothing was written"
         )
-        for line in _passed_over(dict(tally.passed_over), tally.unknown_columns):
+        for line in _skipped(dict(tally.skipped_rows), tally.unknown_columns):
             session.write(line)
     bad = sum(isinstance(one, BadLine) for one in shown)
     if bad:
         raise InputError(
             f"{bad} of the first {len(shown)} can't be imported",
-            "mend these lines, or the mapping; nothing was written",
+            "fix these lines, or the mapping; nothing was written",
         )
 
 
-def _line(one: Found | BadLine) -> str:
+def _line(one: SourceEvent | BadLine) -> str:
     if isinstance(one, BadLine):
         return f"{one.number:>7}  {paint(plain(f'{one.what} ({one.hint})'), 'red')}"
     line = one.line
@@ -71,7 +72,7 @@ def _line(one: Found | BadLine) -> str:
     return f"{one.number:>7}  {line.prospect:20} {when:20} {name}  {fact(line.data)}{by}{unsure}"
 
 
-def _plain(one: Found | BadLine) -> dict[str, Any]:
+def _plain(one: SourceEvent | BadLine) -> dict[str, Any]:
     if isinstance(one, BadLine):
         return one._asdict()
     line = one.line
@@ -91,17 +92,17 @@ def _plain(one: Found | BadLine) -> dict[str, Any]:
     return plain_
 
 
-def summary(done: Imported) -> Iterator[str]:
+def summary(done: ImportResult) -> Iterator[str]:
     """What an import did, line by line."""
     yield (
         f"{done.prospects} prospect{'' if done.prospects == 1 else 's'}: "
         f"{done.events} events imported, "
         f"{done.skipped} were there already"
     )
-    if done.prospects_passed_over:
-        count = done.prospects_passed_over
+    if done.skipped_prospects:
+        count = done.skipped_prospects
         yield (
-            f"passed over: {count} prospect{'' if count == 1 else 's'} "
-            "(nothing there that the mapping needs)"
+            f"skipped: {count} prospect{'' if count == 1 else 's'} "
+            "(without an event that the mapping needs)"
         )
-    yield from _passed_over(done.passed_over, done.unknown_columns)
+    yield from _skipped(done.skipped_rows, done.unknown_columns)

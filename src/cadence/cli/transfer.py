@@ -18,7 +18,8 @@ from cadence.store import Cadence
 from cadence.store.service import Progress
 
 if TYPE_CHECKING:
-    from cadence.transfer.importer import Imported, Source
+    from cadence.transfer.importer import ImportResult
+    from cadence.transfer.source import Source
 
 # What reads and writes files is loaded in the commands that need it: the others start without it.
 
@@ -77,7 +78,7 @@ def register(app: typer.Typer) -> None:
 
         if mapping is None and (timezone is not None or country is not None):
             raise InputError(
-                "--timezone and --country belong to a mapping", "name one with --mapping"
+                "--mapping: missing; --timezone and --country belong to one", "give --mapping"
             )
         chosen = None
         if mapping is not None:
@@ -89,7 +90,7 @@ def register(app: typer.Typer) -> None:
                 return
             done = _import(session, source)
         if session.json:
-            session.print_json(done._asdict())
+            session.print_json(done.to_dict())
             return
         for line in summary(done):
             session.write(line)
@@ -123,7 +124,7 @@ def register(app: typer.Typer) -> None:
 # Import -------------------------------------------------------------------------------------------
 
 
-def _import(session: Session, source: Source) -> Imported:
+def _import(session: Session, source: Source) -> ImportResult:
     from cadence.transfer.importer import READING, import_all, prepare
 
     def steps(step: str) -> AbstractContextManager[Progress]:

@@ -116,7 +116,7 @@ def check_scripts(policy: Policy, file: str) -> None:
         file: the name of its file, for the error.
 
     Raises:
-        PolicyError: a script or one of its placeholders is unknown, or it is no template; names
+        PolicyError: a script or one of its placeholders is unknown, or it is not a template; names
             the key path.
     """
     for _, key, part in _parts(policy):
@@ -171,6 +171,6 @@ def _placeholders(text: str) -> set[str]:
     """The placeholders of a script.
 
     Raises:
-        TemplateSyntaxError: it is no template.
+        TemplateSyntaxError: it is not a template.
     """
     return meta.find_undeclared_variables(ENVIRONMENT.parse(text))

@@ -1,6 +1,7 @@
-"""Reading a policy file, with errors that name the key path, the value and what is allowed.
+"""Read policy files, with errors that name the key, its value and what is allowed.
 
-``prover/trusted.py`` reads a policy and proves it; this module only reads.
+``policy/toml_errors.py`` reads the TOML and checks keys and types; here is what only holds for
+policies. ``prover/trusted.py`` reads a policy and proves it.
 """
 
 from __future__ import annotations
@@ -53,23 +54,23 @@ DEFAULT_POLICY = "tip8"
 
 
 def builtin_names() -> list[str]:
-    """The policies that come with cadence."""
+    """List the policies that come with cadence."""
     folder = resources.files("cadence.policy").joinpath("builtin")
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
 
 
 @lru_cache(maxsize=64)
 def builtin(name: str = DEFAULT_POLICY) -> Policy:
-    """A policy of the catalogue.
+    """Load a policy of the catalogue.
 
     Raises:
-        PolicyError: there is none of this name; names the nearest.
+        PolicyError: the name is unknown; the hint names the nearest.
     """
     names = builtin_names()
     if name not in names:
         raise unknown_name(name, names)
     source = resources.files("cadence.policy").joinpath("builtin", f"{name}.toml")
-    # Proved by the tests, not again at every start.
+    # The tests prove it; proving it again at every start would take too long.
     return parse_text(source.read_text(encoding="utf-8"), f"{name}.toml")
 
 
@@ -80,10 +81,10 @@ def unknown_name(name: str, known: Sequence[str]) -> PolicyError:
 
 
 def parse(path: Path | str) -> Policy:
-    """Read the policy file ``path``, proved or not: for the prover and those who look at policies.
+    """Read the policy file ``path``, proved or not.
 
     Raises:
-        PolicyError: it can't be read, or is no policy.
+        PolicyError: the file can't be read, or is not a policy.
     """
     return parse_text(read_file(path), Path(path).name)
 
@@ -149,7 +150,7 @@ def _check_guards(policy: Policy, file: TomlFile, *, find_functions: bool) -> No
             allowed = f"another id; guards[{seen[guard.name]}] has it"
             raise file.invalid(f"{key}.id", guard.name, allowed)
         if guard.name in set(Rule):
-            allowed = "an id that is no rule id of an invariant"
+            allowed = "another id; an invariant has it"
             raise file.invalid(f"{key}.id", guard.name, allowed)
         seen[guard.name] = index
         _check_guard(guard, key, file)
@@ -217,7 +218,7 @@ def _check_guard(guard: Guard, key: str, file: TomlFile) -> None:
 
 def _check_step(step: Step, key: str, file: TomlFile) -> None:
     if step.stage is AttemptStage.EXTRA:
-        raise file.invalid(f"{key}.stage", step.stage, "an outreach stage; extra is no step")
+        raise file.invalid(f"{key}.stage", step.stage, "an outreach stage; extra has no step")
     _check_alternatives(step, key, file)
     if (step.at is not None) != (step.stage is AttemptStage.ON_TIME):
         raise file.invalid(f"{key}.at", step.at, "appointment for stage on_time, and only there")

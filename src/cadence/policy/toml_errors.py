@@ -107,7 +107,7 @@ class TomlFile(NamedTuple):
 
         Args:
             key: the path of the key, such as ``steps[3].times``.
-            value: what stands there.
+            value: the value of the key.
             allowed: what may stand there, as it follows "use".
             choices: the words of which the value must be one; the nearest is suggested.
         """
@@ -265,7 +265,7 @@ def _metas(kind: Any) -> list[msgspec.Meta]:
 
 
 def _describe(kind: Any) -> str:
-    """What values of a type are, in the words of whoever writes the file."""
+    """Word what values of a type are."""
     descriptions = [meta.description for meta in _metas(kind) if meta.description]
     if descriptions:
         return descriptions[0]

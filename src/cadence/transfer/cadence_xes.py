@@ -1,29 +1,36 @@
-"""Histories as an XES log (IEEE 1849), for process-mining tools, and back again without loss.
+"""Write histories as an XES log (IEEE 1849) for process mining, and read it back without loss.
 
-A case a prospect, an event an event, with the standard's attributes for name, time and resource.
-The whole event stands beside them as JSON; that is what is read again.
+A case is a prospect and an event an event, with the standard's attributes for name, time and
+resource. The whole event stands beside them as JSON, and only that is read back.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import IO, Final
 
-from cadence.domain.codec import Line, decode_line, encode_line
-from cadence.domain.events import AttemptMade, Event, ProspectUpdated, type_name
-from cadence.engine.commands import check_fact
+from cadence.domain.codec import Line, encode_line
+from cadence.domain.events import AttemptMade, Event, type_name
 from cadence.errors import InputError
-from cadence.store.service import Cadence
-from cadence.transfer.source import Position, Source
-from cadence.transfer.staging import BadLine, Found
+from cadence.store.service import Cadence, Progress
+from cadence.transfer.exporter import write_histories
+from cadence.transfer.source import BadLine, Position, Source, SourceEvent, decode_checked
 from cadence.transfer.xes_reader import read_xes
 
-__all__ = ["OwnXes", "export_xes"]
+__all__ = ["CadenceXesSource", "export_xes"]
 
-_WHOLE: Final = "cadence_event"
+_EVENT_KEY: Final = "cadence_event"
+"""The attribute that holds the event's JSON."""
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_TABS: Final = "\t\t\t"
+# XML reads a bare line break in an attribute as a space.
+_REFERENCES: Final = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+    | {sign: f"&#{ord(sign)};" for sign in "\n\r\t"}
+)
 
 _HEAD: Final = """<?xml version="1.0" encoding="UTF-8"?>
 <log xes.version="1849.2016" xes.features="" xmlns="http://www.xes-standard.org/">
@@ -46,45 +53,17 @@ _HEAD: Final = """<?xml version="1.0" encoding="UTF-8"?>
 _FOOT: Final = "</log>\n"
 
 
-def export_xes(
-    app: Cadence, out: IO[bytes], *, progress: Callable[[int, int | None], None] | None = None
-) -> int:
-    """Write every history as one XES log, prospect by prospect, in order of version.
-
-    Returns:
-        How many events were written.
-    """
+def export_xes(app: Cadence, out: IO[bytes], *, progress: Progress | None = None) -> int:
+    """Write every history as one XES log; returns the number of events."""
     out.write(_HEAD.encode())
-    written = 0
-    for number, prospect in enumerate(app.prospects(), 1):
-        events = app.history(prospect)
-        out.write(f"\t<trace>\n{_attribute(2, 'string', 'concept:name', prospect)}".encode())
-        for event in events:
-            out.write(_event(event).encode())
-        out.write(b"\t</trace>\n")
-        written += len(events)
-        if progress is not None:
-            progress(number, None)
+    written = write_histories(app, out, _encode_case, progress)
     out.write(_FOOT.encode())
     return written
 
 
-def _attribute(tabs: int, tag: str, key: str, value: str) -> str:
-    # What XML can't hold is left out; line breaks would be read as spaces if they stood there.
-    quoted = _NO_XML.sub("\ufffd", value).translate(_REFERENCES)
-    return f'{_TABS[:tabs]}<{tag} key="{key}" value="{quoted}"/>\n'
-
-
-_TABS: Final = "\t\t\t"
-_REFERENCES: Final = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
-    | {one: f"&#{ord(one)};" for one in "\n\r\t"}
-)
-
-
-def _stamp(instant: datetime) -> str:
-    """To the millisecond: other tools read no more, and some read more wrongly."""
-    return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond // 1000:03d}Z"
+def _encode_case(prospect: str, events: list[Event]) -> bytes:
+    name = _attribute(2, "string", "concept:name", prospect)
+    return "".join(["\t<trace>\n", name, *map(_event, events), "\t</trace>\n"]).encode()
 
 
 def _event(event: Event) -> str:
@@ -103,14 +82,24 @@ def _event(event: Event) -> str:
         for key in ("channel", "disposition"):
             words = " ".join(getattr(part, key) for part in data.parts)
             lines.append(_attribute(3, "string", f"{key}s", words))
-    # JSON has an escape for whatever XML can't hold.
+    # JSON has an escape for every character that XML can't hold.
     whole = _NO_XML.sub(lambda sign: f"\\u{ord(sign[0]):04x}", encode_line(event).decode())
-    lines += [_attribute(3, "string", _WHOLE, whole), "\t\t</event>\n"]
+    lines += [_attribute(3, "string", _EVENT_KEY, whole), "\t\t</event>\n"]
     return "".join(lines)
 
 
-class OwnXes(Source):
-    """The events of a log that was exported here, as something to import."""
+def _attribute(tabs: int, tag: str, key: str, value: str) -> str:
+    quoted = _NO_XML.sub("\ufffd", value).translate(_REFERENCES)
+    return f'{_TABS[:tabs]}<{tag} key="{key}" value="{quoted}"/>\n'
+
+
+def _stamp(instant: datetime) -> str:
+    """To the millisecond: other tools read no more, and some misread it."""
+    return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond // 1000:03d}Z"
+
+
+class CadenceXesSource(Source):
+    """The events of a log that cadence exported."""
 
     def __init__(
         self, blocks: Iterable[bytes], name: str, position: Position | None = None
@@ -124,49 +113,45 @@ class OwnXes(Source):
         self._name = name
         self._cases = read_xes(blocks, name)
 
-    def __iter__(self) -> Iterator[Found | BadLine]:
-        any_whole = False
+    def __iter__(self) -> Iterator[SourceEvent | BadLine]:
+        is_exported = False
         for case in self._cases:
             for number, row in case.events:
                 self.tally.rows += 1
-                any_whole = any_whole or _WHOLE in row
-                if not any_whole:
+                is_exported = is_exported or _EVENT_KEY in row
+                if not is_exported:
                     raise InputError(
-                        f"{self._name}: is a log of another program",
-                        "say what its events stand for: --mapping NAME, or a file of your own",
+                        f"{self._name}: missing mapping; the log is of another program",
+                        "give --mapping NAME, or a file of your own",
                     )
                 try:
-                    yield Found(number, _line(row))
+                    yield SourceEvent(number, _line(row))
                 except InputError as error:
                     yield BadLine.of(number, error)
 
 
 def _line(row: dict[str, str]) -> Line:
-    if _WHOLE not in row:
-        raise InputError(f"{_WHOLE}: is missing", "export the histories again")
-    line = decode_line(row[_WHOLE])
-    if not isinstance(line.data, ProspectUpdated):  # its country may stand above
-        check_fact(line.data)
-    name, shown = type_name(line.data), row.get("time:timestamp")
-    _check("concept:name", row.get("concept:name"), name, row.get("concept:name") in (None, name))
-    _check("time:timestamp", shown, line.occurred_at, shown is None or _near(shown, line))
+    if _EVENT_KEY not in row:
+        raise InputError(f"{_EVENT_KEY}: missing", "give the log as it was exported")
+    line = decode_checked(row[_EVENT_KEY])
+    name, stamp = row.get("concept:name"), row.get("time:timestamp")
+    if name not in (None, type_name(line.data)):
+        raise _mismatch("concept:name", name, type_name(line.data))
+    if stamp is not None and not _is_near(stamp, line.occurred_at):
+        raise _mismatch("time:timestamp", stamp, str(line.occurred_at))
     return line
 
 
-def _check(key: str, found: str | None, wanted: object, same: bool) -> None:
-    if not same:
-        raise InputError(
-            f"{key}: {found!r} is not what {_WHOLE} says ({str(wanted)!r})",
-            f"only {_WHOLE} counts: change it there",
-        )
+def _mismatch(key: str, shown: str | None, expected: str) -> InputError:
+    return InputError(
+        f"{key}: invalid {shown!r}; {_EVENT_KEY} says {expected!r}",
+        f"fix it in {_EVENT_KEY}, which alone counts",
+    )
 
 
-def _near(shown: str, line: Line) -> bool:
-    """Whether the time that other tools see is the event's, to the millisecond."""
+def _is_near(stamp: str, instant: datetime) -> bool:
+    """Whether a time that other tools see is the event's, to the millisecond."""
     try:
-        return abs(datetime.fromisoformat(shown) - line.occurred_at) <= _MILLISECOND
+        return abs(datetime.fromisoformat(stamp) - instant) <= _MILLISECOND
     except (ValueError, TypeError):
         return False
-
-
-_MILLISECOND: Final = timedelta(milliseconds=1)

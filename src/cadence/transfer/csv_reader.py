@@ -1,71 +1,98 @@
-"""Reading CSV as it streams by: a row at a time, with the line that it begins in.
+"""Read CSV as a stream: a row at a time, with the line in which it begins.
 
-A file in another encoding is refused line by line, because a name that is garbled can't be mended
-later. Cells may hold line breaks, quotes, and notes of a megabyte.
+A text that is not in the expected encoding is refused line by line, because a garbled name can't
+be restored later. Cells may hold line breaks, quotes, and notes of a megabyte.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from cadence.errors import InputError
 from cadence.transfer.input_file import LONGEST_LINE
-from cadence.transfer.staging import BadLine
+from cadence.transfer.source import BadLine
 
-__all__ = ["Columns", "read_table"]
+__all__ = ["CsvTable"]
 
-_BOM = b"\xef\xbb\xbf"
-_WIDE = (b"\xff\xfe", b"\xfe\xff")
+_UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
-class Columns:
-    """The columns of a file: what they are called, and where they stand."""
+class CsvTable:
+    """A CSV file with a header.
 
-    def __init__(self, header: list[str], name: str) -> None:
+    Attributes:
+        columns: the names in the header, without spaces around them.
+    """
+
+    def __init__(
+        self, lines: Iterable[bytes], name: str, *, delimiter: str = ",", encoding: str = "utf-8"
+    ) -> None:
         """Args:
-        header: the cells of the first row.
+        lines: the file's lines, with their ends.
         name: what to call the file in errors.
+        delimiter: what separates the cells.
+        encoding: of the text; UTF-8 may begin with a byte order mark.
 
         Raises:
-            InputError: two columns have one name.
+            InputError: the header is missing, two columns have one name, or the file is in UTF-16.
         """
-        self.names = [one.strip() for one in header]
-        self.place: dict[str, int] = {}
-        for number, one in enumerate(self.names):
-            if not one:
-                continue
-            first = self.place.setdefault(one.casefold(), number)
+        self._name = name
+        self._delimiter = delimiter
+        self._rows = _read_rows(lines, name, delimiter, encoding)
+        _, header = next(self._rows, (1, None))
+        if header is None:
+            raise InputError(f"{name}: missing header", "give a file with a row of column names")
+        if isinstance(header, BadLine):
+            raise InputError(f"{name}: line {header.number}: {header.what}", header.hint)
+        self.columns = [column.strip() for column in header]
+        self._index: dict[str, int] = {}
+        for number, column in enumerate(self.columns):
+            first = self._index.setdefault(column.casefold(), number) if column else number
             if first != number:
                 raise InputError(
-                    f"{name}: line 1: the column {one!r} stands there twice "
-                    f"(columns {first + 1} and {number + 1})",
-                    "rename or remove one of the two",
+                    f"{name}: line 1: invalid header: {column!r} is the name of two columns "
+                    f"({first + 1} and {number + 1})",
+                    "fix the name of one, or remove it",
                 )
 
     def find(self, names: Iterable[str]) -> int | None:
-        """Where the first of these columns that is there stands, whatever its case."""
-        for one in names:
-            found = self.place.get(one.strip().casefold())
-            if found is not None:
-                return found
+        """Find the index of the first of these columns that exists; case does not matter."""
+        for name in names:
+            index = self._index.get(name.strip().casefold())
+            if index is not None:
+                return index
         return None
 
+    def columns_besides(self, used: Collection[int]) -> list[str]:
+        """List the columns that are not among these indexes."""
+        return [name for index, name in enumerate(self.columns) if name and index not in used]
 
-def read_table(
-    lines: Iterable[bytes], name: str, *, delimiter: str = ",", encoding: str = "utf-8"
+    def rows(self) -> Iterator[tuple[int, list[str] | BadLine]]:
+        """Iterate over the rows below the header, each with the line in which it begins.
+
+        Raises:
+            InputError: a quote is never closed.
+        """
+        width = len(self.columns)
+        for number, cells in self._rows:
+            if not isinstance(cells, BadLine) and len(cells) != width:
+                yield (
+                    number,
+                    BadLine(
+                        number,
+                        f"invalid row: {len(cells)} cells, the header has {width}",
+                        f"fix the quotes of cells that hold {self._delimiter!r} or line breaks",
+                    ),
+                )
+            else:
+                yield number, cells
+
+
+def _read_rows(
+    lines: Iterable[bytes], name: str, delimiter: str, encoding: str
 ) -> Iterator[tuple[int, list[str] | BadLine]]:
-    """The rows of a CSV file, its header first, each with the line that it begins in.
-
-    Args:
-        lines: the file's lines, with their ends.
-        name: what to call the file in errors.
-        delimiter: what parts the cells.
-        encoding: of the text; UTF-8 may begin with a byte order mark.
-
-    Raises:
-        InputError: the file is in UTF-16, or a cell has no end.
-    """
     text = _Text(lines, name, encoding)
     csv.field_size_limit(LONGEST_LINE)
     reader = csv.reader(text, delimiter=delimiter, strict=True)
@@ -75,16 +102,17 @@ def read_table(
             row = next(reader, None)
         except csv.Error as error:
             what = str(error)
+            # The module tells these cases apart only in its message.
             if "limit" in what or "unexpected end" in what:
                 raise InputError(
-                    f"{name}: line {begins}: a quote that opens there is never closed",
-                    "close it; nothing was imported",
+                    f"{name}: line {begins}: invalid quote, it is never closed",
+                    "fix the quote; nothing was imported",
                 ) from None
-            yield begins, BadLine(begins, f"no row of cells: {what}", "mend the quotes there")
+            yield begins, BadLine(begins, f"invalid row: {what}", "fix the quotes there")
             continue
         if row is None:
             return
-        bad = text.undecodable(begins, reader.line_num)
+        bad = text.bad_line(begins, reader.line_num)
         if bad is not None:
             yield begins, bad
         elif row:
@@ -92,7 +120,7 @@ def read_table(
 
 
 class _Text:
-    """Lines as text; those that are not in the encoding are remembered until their row is there."""
+    """Lines as text; those in another encoding are remembered until their row is complete."""
 
     def __init__(self, lines: Iterable[bytes], name: str, encoding: str) -> None:
         self._lines = iter(lines)
@@ -108,12 +136,9 @@ class _Text:
         raw = next(self._lines)
         self._number += 1
         if self._number == 1:
-            if raw.startswith(_WIDE):
-                raise InputError(
-                    f"{self._name}: is in UTF-16",
-                    "save it as UTF-8",
-                )
-            raw = raw.removeprefix(_BOM)
+            if raw.startswith(_UTF16_BOMS):
+                raise InputError(f"{self._name}: invalid encoding UTF-16", "use UTF-8")
+            raw = raw.removeprefix(_UTF8_BOM)
         try:
             return raw.decode(self._encoding)
         except UnicodeDecodeError as error:
@@ -121,17 +146,16 @@ class _Text:
             self._bad.append((self._number, f"byte 0x{byte:02x} at {error.start + 1}"))
             return raw.decode(self._encoding, "replace")
 
-    def undecodable(self, first: int, last: int) -> BadLine | None:
-        """What is wrong with the first of these lines that is not in the encoding."""
+    def bad_line(self, first: int, last: int) -> BadLine | None:
+        """Make the error for the first of these lines that is in another encoding."""
         if not self._bad:
             return None
         (number, what), *_ = self._bad
-        self._bad = [one for one in self._bad if one[0] > last]
+        self._bad = [bad for bad in self._bad if bad[0] > last]
         if not first <= number <= last:
             return None
         return BadLine(
             number,
-            f"is not in {self._encoding.upper()} ({what})",
-            "save the file as UTF-8, or name its encoding in the mapping, "
-            'e.g. encoding = "windows-1252"',
+            f"invalid {self._encoding.upper()} text: {what}",
+            'use UTF-8, or set the encoding in the mapping, e.g. encoding = "windows-1252"',
         )

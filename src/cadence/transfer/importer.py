@@ -1,77 +1,101 @@
-"""Importing: any file's events into the store, all of them or nothing, in bounded memory.
+"""Import a source into a store, all of it or nothing, in bounded memory.
 
-First every line is read and put into a spool, which sorts them by prospect. Then each prospect's
-history is built: what is stored already is skipped, and an attempt gets what it does not carry.
-Only when no line is bad is the result written, in one transaction; so an import that was
-interrupted has left nothing, and importing twice changes nothing (ADR 0023).
+First every line is read into a staging area, which sorts the lines by prospect. Then each
+prospect's history is built: events that are stored already are skipped, and attempts get what they
+lack. If no line is bad, everything is written in one transaction. So an interrupted import leaves
+nothing, and a second import of the same file changes nothing (ADR 0023).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from functools import lru_cache
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from cadence.domain.fold import fold
+import msgspec
+
+from cadence.domain.codec import Line, data_fields
+from cadence.domain.events import AttemptMade, Data, Event, ProspectAdded, ProspectUpdated
+from cadence.domain.fold import evolve, fold
+from cadence.domain.prospect import Prospect
+from cadence.engine.commands import check_fact, complete_attempt, unchecked_attempt
 from cadence.errors import InputError
+from cadence.policy.registry import PolicyRegistry
 from cadence.store.due_list import Prepared
 from cadence.store.service import Cadence, Progress
-from cadence.transfer.builder import HistoryBuilder
-from cadence.transfer.source import Source, Tally, ZoneOf
-from cadence.transfer.staging import BadLine, BadLines, Found, Spool
+from cadence.transfer.source import BadLine, Source, SourceEvent, ZoneLookup
+from cadence.transfer.staging import StagingArea
 from cadence.worktime.zones import zone
 
 __all__ = [
     "READING",
-    "BadLine",
-    "Found",
-    "Import",
     "ImportRefused",
-    "Imported",
-    "Source",
-    "Steps",
-    "Tally",
+    "ImportResult",
+    "PreparedImport",
+    "StepProgress",
     "import_all",
     "prepare",
 ]
 
-Steps = Callable[[str], AbstractContextManager[Progress]]
-"""Makes, for each step of the work, what is told how far it is."""
+StepProgress = Callable[[str], AbstractContextManager[Progress]]
+"""Opens the progress report of a step of the import, by the step's name."""
 
 READING: Final = "reading"
-"""The step of an import that counts bytes; the others count events and prospects."""
+"""The step that counts bytes; the others count events and prospects."""
 
-_SHOWN: Final = 20
-_OFTEN: Final = 200
+_MAX_SHOWN: Final = 20
+"""How many bad lines the text of a refused import shows."""
+_REPORT_EVERY: Final = 200
 _GROUP: Final = 64
+"""Histories that are looked up together, so that a database far away is asked less often."""
 _GROUP_LINES: Final = 256
+"""How many lines a group may have; it bounds the memory."""
 
 
-def _quietly(step: str) -> AbstractContextManager[Progress]:
+def _no_progress(step: str) -> AbstractContextManager[Progress]:
     return nullcontext(lambda done, total: None)
 
 
-class Imported(NamedTuple):
-    """What an import did."""
+class ImportResult(NamedTuple):
+    """What an import did.
+
+    Attributes:
+        prospects: prospects with events in the file.
+        events: events written.
+        skipped: events that were stored already.
+        rows: rows, lines or events of the file.
+        skipped_rows: rows that led to no event, by the reason.
+        skipped_prospects: prospects without an event that the mapping needs.
+        unknown_columns: columns that the mapping does not mention.
+    """
 
     prospects: int
     events: int
     skipped: int
-    """Events that were stored already."""
     rows: int = 0
-    """Rows, lines or events of the file."""
-    passed_over: dict[str, int] = {}  # noqa: RUF012  (never written to)
-    """How many rows led to no event, by the reason why."""
-    prospects_passed_over: int = 0
-    """Prospects that had nothing that the mapping needs."""
+    skipped_rows: dict[str, int] = {}  # noqa: RUF012  (never written to)
+    skipped_prospects: int = 0
     unknown_columns: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as ``import --json`` prints it."""
+        plain = self._asdict()
+        plain["passed_over"] = plain.pop("skipped_rows")
+        plain["prospects_passed_over"] = plain.pop("skipped_prospects")
+        plain["unknown_columns"] = plain.pop("unknown_columns")
+        return plain
 
 
 class ImportRefused(InputError):
-    """Nothing of the file was imported; ``lines`` says why, line by line."""
+    """Nothing of the file was imported.
+
+    Attributes:
+        lines: what is wrong, line by line.
+    """
 
     code = "import_refused"
 
@@ -79,130 +103,166 @@ class ImportRefused(InputError):
         self.lines = lines
         count = f"{len(lines)} bad line{'s' if len(lines) > 1 else ''}"
         super().__init__(
-            f"{count}; nothing was imported", "mend these lines and import the file again"
+            f"{count}; nothing was imported", "fix these lines and import the file again"
         )
 
     def details(self) -> Iterator[str]:
-        """One line of text for each bad line, in order."""
+        """Iterate over the bad lines in order, each as one line of text."""
         return (f"line {line.number}: {line.what} ({line.hint})" for line in self.lines)
 
     def __str__(self) -> str:
-        shown = list(islice(self.details(), _SHOWN))
+        shown = list(islice(self.details(), _MAX_SHOWN))
         more = len(self.lines) - len(shown)
         return "\n".join([self.what, *shown, *([f"and {more} more"] if more else []), self.hint])
 
 
-class Import:
-    """An import that was found good, and waits to be written. Use it in a ``with`` block."""
+class PreparedImport:
+    """An import without bad lines that waits to be written. Use it in a ``with`` block."""
 
-    def __init__(self, spool: Spool, source: Source, skipped: int) -> None:
-        self._spool = spool
+    def __init__(self, area: StagingArea, source: Source, skipped: int) -> None:
+        self._area = area
         self._tally = source.tally
         self._skipped = skipped
 
-    def __enter__(self) -> Import:
+    def __enter__(self) -> PreparedImport:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._spool.close()
+        self._area.close()
 
-    def write(self, app: Cadence, *, steps: Steps = _quietly) -> Imported:
-        """Write it, in one transaction.
+    def batches(self) -> Iterator[Prepared]:
+        """Iterate over what is to be written, prospect by prospect."""
+        return self._area.prepared()
+
+    def write(self, app: Cadence, *, steps: StepProgress = _no_progress) -> ImportResult:
+        """Write it in one transaction.
+
+        Args:
+            app: the store to import into, with the events that :func:`prepare` saw.
+            steps: opens the progress report of each step.
 
         Raises:
-            Conflict: somebody else wrote to one of the prospects meanwhile; nothing was imported.
+            Conflict: another writer changed one of the prospects meanwhile; nothing was imported.
             StoreError: the database can't be written; nothing was imported.
         """
-        spool, tally = self._spool, self._tally
+        area, tally = self._area, self._tally
 
-        def batches() -> Iterator[Prepared]:
-            for number, one in enumerate(spool.prepared()):
-                yield one
-                if not number % _OFTEN:
-                    progress(number, spool.changed)
+        def reported() -> Iterator[Prepared]:
+            for number, batch in enumerate(self.batches()):
+                yield batch
+                if not number % _REPORT_EVERY:
+                    progress(number, area.changed)
 
         with steps("writing") as progress:
-            events = app.append_prepared(batches())
-        return Imported(
-            spool.prospects - tally.prospects_passed_over,
+            events = app.append_prepared(reported())
+        return ImportResult(
+            area.prospects - tally.skipped_prospects,
             events,
             self._skipped,
             tally.rows,
-            dict(tally.passed_over),
-            tally.prospects_passed_over,
+            dict(tally.skipped_rows),
+            tally.skipped_prospects,
             tuple(tally.unknown_columns),
         )
 
 
-def prepare(app: Cadence, source: Source, *, steps: Steps = _quietly) -> Import:
-    """Read a source, and make of it what is to be written into ``app``; write nothing yet.
+def import_all(app: Cadence, source: Source, *, steps: StepProgress = _no_progress) -> ImportResult:
+    """Import a source, all of it or nothing: :func:`prepare` and write.
 
     Args:
-        app: where to.
+        app: the store to import into.
         source: the file.
-        steps: makes what is told how far the reading, deciding and writing are.
+        steps: opens the progress report of each step.
 
     Raises:
         ImportRefused: lines are bad; names each with its number and field.
         InputError: the file can't be read at all.
-        StoreError: there is no room for what is read.
+        Conflict: another writer changed one of the prospects meanwhile.
+        StoreError: the database can't be written.
     """
-    spool = Spool(by_time=source.by_time)
-    source.zone_of = _zones(app)
+    with prepare(app, source, steps=steps) as prepared:
+        return prepared.write(app, steps=steps)
+
+
+def prepare(app: Cadence, source: Source, *, steps: StepProgress = _no_progress) -> PreparedImport:
+    """Read a source and build the histories that it leads to; write nothing yet.
+
+    Args:
+        app: the store to import into.
+        source: the file.
+        steps: opens the progress report of each step.
+
+    Raises:
+        ImportRefused: lines are bad; names each with its number and field.
+        InputError: the file can't be read at all.
+        StoreError: the staging area has no room.
+    """
+    source.zone_of = _zone_lookup(app)
+    area = StagingArea(by_time=source.by_time)
     try:
         with steps(READING) as progress:
-            for number, item in enumerate(source):
-                if isinstance(item, Found):
-                    spool.put(item)
-                else:
-                    spool.put_bad(item)
-                if not number % _OFTEN:
-                    progress(*source.position())
-        skipped = 0
+            _stage(source, area, progress)
         with steps("deciding") as progress:
-            done = 0
-            progress(done, spool.lines)
-            for group in _groups(spool.by_prospect()):
-                stored = app.histories_of([prospect for prospect, _ in group])
-                for prospect, found in group:
-                    done += len(found)
-                    builder = HistoryBuilder(app.policies, prospect, stored[prospect], source)
-                    for bad in builder.build(found):
-                        spool.put_bad(bad)
-                    skipped += builder.skipped
-                    if builder.new and builder.folded is not None:
-                        spool.keep(app.prepare(builder.folded, builder.new))
-                progress(done, spool.lines)
-        if spool.bad_count:
-            raise ImportRefused(spool.bad_lines())
-    except BaseException as error:
-        if not (isinstance(error, ImportRefused) and error.lines.__class__ is BadLines):
-            spool.close()
+            skipped = _build_histories(app, source, area, progress)
+    except BaseException:
+        area.close()
         raise
-    return Import(spool, source, skipped)
+    if area.bad_count:
+        raise ImportRefused(area.take_bad_lines())
+    return PreparedImport(area, source, skipped)
 
 
-def _zones(app: Cadence) -> ZoneOf:
-    """The zones of those whom ``app`` knows; asked once for each, as rows come."""
+def _zone_lookup(app: Cadence) -> ZoneLookup:
+    """Make the look-up of zones of prospects that are stored."""
     if not app.count():
         return lambda prospect: None
 
+    # A row asks for the zone of its prospect; without the cache each row would be a query.
     @lru_cache(maxsize=4096)
     def zone_of(prospect: str) -> ZoneInfo | None:
         folded = fold(None, app.histories_of([prospect])[prospect])
         try:
             return None if folded is None else zone(folded.identity.zones[0])
         except InputError:
-            return None  # known with a zone that nobody knows: that of the row is the best there is
+            return None  # the stored zone is unknown; that of the row is the best there is
 
     return zone_of
 
 
+def _stage(source: Source, area: StagingArea, progress: Progress) -> None:
+    """Read the source into the staging area."""
+    for number, item in enumerate(source):
+        if isinstance(item, SourceEvent):
+            area.put(item)
+        else:
+            area.put_bad(item)
+        if not number % _REPORT_EVERY:
+            progress(*source.position())
+
+
+def _build_histories(app: Cadence, source: Source, area: StagingArea, progress: Progress) -> int:
+    """Build each prospect's history and stage its new events; returns how many were stored."""
+    skipped = done = 0
+    progress(done, area.lines)
+    for group in _groups(area.by_prospect()):
+        stored = app.histories_of([prospect for prospect, _ in group])
+        for prospect, events in group:
+            done += len(events)
+            builder = HistoryBuilder(app.policies, prospect, stored[prospect], source)
+            for bad in builder.build(events):
+                area.put_bad(bad)
+            skipped += builder.skipped
+            if builder.new_events and builder.prospect is not None:
+                area.keep(app.prepare(builder.prospect, builder.new_events))
+        progress(done, area.lines)
+    return skipped
+
+
 def _groups(
-    histories: Iterator[tuple[str, list[Found]]],
-) -> Iterator[list[tuple[str, list[Found]]]]:
-    """Histories by the few dozen, so that a database far away is not asked for each alone."""
-    group: list[tuple[str, list[Found]]] = []
+    histories: Iterator[tuple[str, list[SourceEvent]]],
+) -> Iterator[list[tuple[str, list[SourceEvent]]]]:
+    """Split the histories into groups that are looked up together."""
+    group: list[tuple[str, list[SourceEvent]]] = []
     lines = 0
     for history in histories:
         group.append(history)
@@ -214,14 +274,188 @@ def _groups(
         yield group
 
 
-def import_all(app: Cadence, source: Source, *, steps: Steps = _quietly) -> Imported:
-    """Import a source, all of it or nothing: :func:`prepare` and write.
+# One history --------------------------------------------------------------------------------------
 
-    Raises:
-        ImportRefused: lines are bad; names each with its number and field.
-        InputError: the file can't be read at all.
-        Conflict: somebody else wrote to one of the prospects meanwhile.
-        StoreError: the database can't be written.
+
+class _Taken(InputError):
+    """The line is refused, but the lines after it can still be checked."""
+
+
+class HistoryBuilder:
+    """Builds one prospect's history: the stored events, and what the file adds to them.
+
+    Attributes:
+        prospect: as the history leaves it; ``None`` without events.
+        skipped: how many events of the file were stored already.
     """
-    with prepare(app, source, steps=steps) as found:
-        return found.write(app, steps=steps)
+
+    def __init__(
+        self, policies: PolicyRegistry, prospect: str, stored: list[Event], source: Source
+    ) -> None:
+        """Args:
+        policies: where the policy is found that completes attempts.
+        prospect: the prospect's id.
+        stored: its events in the store, in order.
+        source: where the new events come from.
+        """
+        self.skipped = 0
+        self.prospect: Prospect | None = fold(None, stored)
+        self._id = prospect
+        self._policies = policies
+        self._source = source
+        self._history = list(stored)
+        self._stored = len(stored)
+        self._by_time: dict[tuple[type, datetime], list[Event]] = {}
+        self._by_record: dict[str, Event] = {}
+        self._once: set[str] = set()
+        for event in stored:
+            self._index(event)
+
+    @property
+    def new_events(self) -> list[Event]:
+        """The events that are not stored yet."""
+        return self._history[self._stored :]
+
+    def build(self, events: Sequence[SourceEvent]) -> Iterator[BadLine]:
+        """Add the events in order; gives those that are refused."""
+        source = self._source
+        if source.needs is not None and not self._has(source.needs, events):
+            source.tally.skipped_prospects += 1
+            return
+        if self._stored and any(event.added is not None for event in events):
+            self.skipped += 1  # the prospect itself
+        for number, line, added, once in events:
+            if once is not None:
+                if once in self._once:
+                    source.tally.skipped_rows["not the first of its day"] += 1
+                    continue
+                self._once.add(once)
+            try:
+                if added is not None and self.prospect is None:
+                    self._append(added)
+                self._add(line)
+            except _Taken as error:
+                yield BadLine.of(number, error)
+            except InputError as error:
+                yield BadLine.of(number, error)
+                return  # the lines after it would only be measured against the gap that it leaves
+
+    def _has(self, kind: type[Data], events: Sequence[SourceEvent]) -> bool:
+        return any(isinstance(event.line.data, kind) for event in events) or any(
+            isinstance(event.data, kind) for event in self._history
+        )
+
+    def _add(self, line: Line) -> None:
+        """Add one event, unless it is stored already.
+
+        Raises:
+            InputError: its version is taken or leaves a gap, or the history would not begin with
+                ``ProspectAdded``.
+        """
+        if self._is_stored(line):
+            self.skipped += 1
+            return
+        if isinstance(line.data, ProspectUpdated) and self.prospect is not None:
+            check_fact(line.data, self.prospect.identity.country)
+        begins = isinstance(line.data, ProspectAdded)
+        if begins and self.prospect is not None:
+            raise InputError(
+                f"type: invalid ProspectAdded; {self._id!r} was added before",
+                "use ProspectUpdated to correct it",
+            )
+        if not begins and self.prospect is None:
+            raise InputError(
+                f"type: missing ProspectAdded; {self._id!r} begins without it",
+                "give the ProspectAdded first",
+            )
+        self._append(line)
+
+    def _is_stored(self, line: Line) -> bool:
+        if self._source.by_record and line.command_id is not None:
+            return self._is_stored_record(line, line.command_id)
+        if line.version is None:
+            same = self._by_time.get((type(line.data), line.occurred_at), ())
+            return any(_is_same(line, event) for event in same)
+        if line.version <= len(self._history):
+            event = self._history[line.version - 1]
+            if not _is_same(line, event):
+                raise _Taken(
+                    f"version: invalid {line.version}; {self._id!r} has {_name(event)} there",
+                    "give a new event at the end; stored events never change",
+                )
+            return True
+        if line.version > len(self._history) + 1:
+            raise InputError(
+                f"version: invalid {line.version}; {self._id!r} has {len(self._history)} events",
+                f"use {len(self._history) + 1}, the next version",
+            )
+        return False
+
+    def _is_stored_record(self, line: Line, record: str) -> bool:
+        event = self._by_record.get(record)
+        if event is None:
+            return False
+        if not _is_same(line, event) and not self._source.keep_changed:
+            raise _Taken(
+                f"record: invalid {record!r}; {self._id!r} has it with other content as version "
+                f"{event.version}, {_name(event)}",
+                'set changed = "keep" in the mapping to keep it; stored events never change',
+            )
+        return True
+
+    def _append(self, line: Line) -> None:
+        prospect, data = self.prospect, line.data
+        if isinstance(data, AttemptMade) and prospect is not None:
+            policy = self._policies.of(prospect)
+            if policy is not None:
+                data = complete_attempt(prospect, data, policy, line.occurred_at, line.given)
+            else:
+                data = unchecked_attempt(prospect, data)
+        recorded = line.recorded_at
+        if recorded is None:
+            # Not before it happened, and not before the event above it was recorded.
+            before = prospect.recorded_at if prospect is not None else line.occurred_at
+            recorded = max(before, line.occurred_at)
+        event = Event(
+            self._id,
+            len(self._history) + 1,
+            line.occurred_at,
+            recorded,
+            data,
+            line.by,
+            line.correlation,
+            line.command_id,
+            line.uncertain,
+        )
+        self._history.append(event)
+        self.prospect = evolve(prospect, event)
+        self._index(event)
+
+    def _index(self, event: Event) -> None:
+        self._by_time.setdefault((type(event.data), event.occurred_at), []).append(event)
+        if event.command_id is not None:
+            self._by_record[event.command_id] = event
+
+
+def _is_same(line: Line, event: Event) -> bool:
+    """Whether ``line`` is ``event``, except for recorded_at and what an import completes."""
+    if type(line.data) is not type(event.data) or line.occurred_at != event.occurred_at:
+        return False
+    ours, theirs = data_fields(line.data), data_fields(event.data)
+    if isinstance(line.data, AttemptMade) and isinstance(event.data, AttemptMade):
+        theirs["parts"] = _given_parts(line.data, event.data)
+        return all(ours.get(name) == theirs.get(name) for name in line.given)
+    return ours == theirs
+
+
+def _given_parts(line: AttemptMade, event: AttemptMade) -> list[dict[str, str]]:
+    """The event's parts, without the addresses that the line does not give."""
+    parts: list[dict[str, str]] = msgspec.to_builtins(event.parts)
+    for given, part in zip(line.parts, parts, strict=False):
+        if given.address is None:
+            part.pop("address", None)
+    return parts
+
+
+def _name(event: Event) -> str:
+    return f"{type(event.data).__name__} of {event.occurred_at:%Y-%m-%dT%H:%M:%SZ}"

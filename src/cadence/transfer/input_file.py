@@ -1,4 +1,4 @@
-"""Opening a file to import: plain or gzip, whatever its name, a block or a line at a time."""
+"""Open a file to import: plain or gzip, whatever its name, a block or a line at a time."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from cadence.errors import InputError
 __all__ = ["LONGEST_LINE", "Input", "open_input"]
 
 LONGEST_LINE: Final = 64 * 1024 * 1024
-"""How long one line, cell or attribute may be, in bytes; what bounds the memory of an import."""
+"""The longest line, cell or attribute, in bytes; it bounds the memory of an import."""
 
 _GZIP: Final = b"\x1f\x8b"
 _BLOCK: Final = 64 * 1024
 _HEAD: Final = 4096
+"""Bytes that are read ahead; enough to recognise a format."""
 
 
 class Input:
@@ -29,13 +30,16 @@ class Input:
 
     Attributes:
         name: what to call it in errors.
-        head: how it begins, some 4,000 bytes at most.
+        head: its first bytes, at most 4,096.
     """
 
     def __init__(self, raw: IO[bytes] | io.RawIOBase, name: str) -> None:
         """Args:
-        raw: the file as it lies there.
+        raw: the file, plain or gzip, unbuffered.
         name: what to call it in errors.
+
+        Raises:
+            InputError: it can't be read, or its gzip data is broken.
         """
         self.name = name
         self._raw = raw
@@ -57,16 +61,20 @@ class Input:
             yield
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InputError(
-                f"{self.name}: the gzip data is broken ({str(error).rstrip('.')})",
-                "fetch or pack the file again; nothing was imported",
+                f"{self.name}: invalid gzip data ({str(error).rstrip('.')})",
+                "fix the file: fetch or pack it again; nothing was imported",
             ) from None
         except OSError as error:
             raise InputError(
-                f"{self.name}: {error.strerror or error}", "name a file that can be read"
+                f"{self.name}: {error.strerror or error}", "give a file that can be read"
             ) from None
 
     def blocks(self) -> Iterator[bytes]:
-        """All of it, some 64 kB at a time."""
+        """Iterate over its bytes, some 64 kB at a time.
+
+        Raises:
+            InputError: it can't be read, or its gzip data is broken.
+        """
         while True:
             with self._reading():
                 block = self._file.read(_BLOCK)
@@ -75,10 +83,10 @@ class Input:
             yield block
 
     def lines(self) -> Iterator[bytes]:
-        """All of it, a line at a time.
+        """Iterate over its lines, with their ends.
 
         Raises:
-            InputError: a line is longer than 64 MB.
+            InputError: a line is longer than 64 MB, it can't be read, or its gzip data is broken.
         """
         number = 0
         while True:
@@ -89,13 +97,14 @@ class Input:
                 return
             if len(line) >= LONGEST_LINE:
                 raise InputError(
-                    f"{self.name}: line {number} is longer than {LONGEST_LINE // 1024**2} MB",
-                    "this is no file with an event or a row a line",
+                    f"{self.name}: line {number}: invalid, longer than "
+                    f"{LONGEST_LINE // 1024**2} MB",
+                    "give a file with one event or row a line",
                 )
             yield line
 
     def position(self) -> tuple[int, int | None]:
-        """How many bytes of the file have been read, and how many there are if that is known."""
+        """How many bytes have been read, and how many there are; ``None`` if that is unknown."""
         if self._size is None:
             return 0, None
         return self._raw.tell(), self._size
@@ -106,14 +115,14 @@ def open_input(file: str) -> Iterator[Input]:
     """Open a file to import.
 
     Args:
-        file: its name; ``-`` is standard input.
+        file: its path; ``-`` is standard input.
 
     Raises:
         InputError: it can't be read.
     """
     if file == "-":
         if sys.stdin is None:
-            raise InputError("-: standard input is closed", "name a file, or pipe one in")
+            raise InputError("-: standard input is closed", "give a file, or pipe one in")
         buffer: Any = sys.stdin.buffer
         yield Input(buffer.raw, "-")
         return
@@ -121,6 +130,6 @@ def open_input(file: str) -> Iterator[Input]:
         raw = Path(file).open("rb", buffering=0)  # noqa: SIM115  (closed below)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{file}: {reason}", "name a file that can be read") from None
+        raise InputError(f"{file}: {reason}", "give a file that can be read") from None
     with raw:
         yield Input(raw, file)

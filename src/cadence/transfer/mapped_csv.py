@@ -1,21 +1,24 @@
-"""A CSV file with a mapping, as something to import."""
+"""Read a CSV file of another program through a mapping."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from cadence.errors import InputError
-from cadence.transfer.csv_reader import Columns, read_table
+from cadence.transfer.csv_reader import CsvTable
 from cadence.transfer.mapping_model import Field, From, Mapping, fields_of
-from cadence.transfer.row_mapper import Mapped, data_type
-from cadence.transfer.source import Position, Source
-from cadence.transfer.staging import BadLine, Found
+from cadence.transfer.row_mapper import MappedRow, RowMapper
+from cadence.transfer.source import BadLine, Position, Source, SourceEvent
 
-__all__ = ["CsvSource"]
+__all__ = ["MappedCsvSource"]
+
+_NO_RULE: Final = "no rule fits"
+_NO_PERSON: Final = "the columns of the id are empty"
 
 
-class CsvSource(Source):
-    """The rows of a CSV file, as a mapping reads them; at most one event a row and person."""
+class MappedCsvSource(Source):
+    """The rows of a CSV file, each at most one event for each of its prospects."""
 
     by_time = True
     by_record = True
@@ -30,110 +33,104 @@ class CsvSource(Source):
         position: says how many bytes have been read.
 
         Raises:
-            InputError: there is no header, or a column that the mapping needs is missing or is
-                there twice.
+            InputError: the header is missing, two columns have one name, or the mapping needs a
+                column that is missing.
         """
         super().__init__(position)
+        self._table = CsvTable(lines, name, delimiter=mapping.delimiter, encoding=mapping.encoding)
+        columns = _Columns(mapping, self._table, name)
+        self._columns = columns.found
+        self._mapper = RowMapper(mapping, columns.labels())
         self.keep_changed = mapping.changed == "keep"
-        self.needs = data_type(mapping.prospect.needs)
-        self._name = name
-        self._rows = read_table(lines, name, delimiter=mapping.delimiter, encoding=mapping.encoding)
-        _, header = next(self._rows, (1, None))
-        if header is None:
-            raise InputError(f"{name}: is empty", "name a file that has a row of column names")
-        if isinstance(header, BadLine):
-            raise InputError(f"{name}: line {header.number}: {header.what}", header.hint)
-        columns = Columns(header, name)
-        self._width = len(header)
-        self._used = _used(mapping, columns, name)
-        labels = {one: columns.names[place] for one, place in self._used.items()}
-        self._mapped = Mapped(mapping, labels)
-        known = {*self._used.values()}
-        ignored = {one.casefold() for one in mapping.ignore}
-        ignored |= {one.casefold() for names in mapping.columns.values() for one in _several(names)}
-        self.tally.unknown_columns = [
-            one
-            for place, one in enumerate(columns.names)
-            if place not in known and one and one.casefold() not in ignored
-        ]
+        self.needs = self._mapper.needs
+        self.tally.unknown_columns = columns.unknown()
 
-    def __iter__(self) -> Iterator[Found | BadLine]:
-        mapped, tally, used = self._mapped, self.tally, list(self._used.items())
-        for number, cells in self._rows:
+    def __iter__(self) -> Iterator[SourceEvent | BadLine]:
+        mapper, tally, columns = self._mapper, self.tally, list(self._columns.items())
+        for number, cells in self._table.rows():
             tally.rows += 1
             if isinstance(cells, BadLine):
                 yield cells
                 continue
-            if len(cells) != self._width:
-                yield BadLine(
-                    number,
-                    f"has {len(cells)} cells, the header has {self._width}",
-                    "quote the cells that hold the delimiter or line breaks",
-                )
-                continue
-            row = {name: cells[place] for name, place in used}
-            rule = mapped.rule(row)
-            if rule is None or rule.passes_over is not None:
-                why = "no rule fits" if rule is None else str(rule.passes_over)
-                tally.passed_over[why] += 1
+            values = {name: cells[index] for name, index in columns}
+            rule = mapper.rule_for(values)
+            if rule is None or rule.skips is not None:
+                tally.skipped_rows[_NO_RULE if rule is None else str(rule.skips)] += 1
                 continue
             try:
-                person = mapped.person(row, rule)
+                person = mapper.person(values, rule)
                 if person is None:
-                    tally.passed_over["about nobody: the columns of the id are empty"] += 1
+                    tally.skipped_rows[_NO_PERSON] += 1
                     continue
-                yield from mapped.found(number, rule, row, person, zone_of=self.zone_of)
+                yield from mapper.events(MappedRow(number, values, rule), person, self.zone_of)
             except InputError as error:
                 yield BadLine.of(number, error)
 
 
-def _several(names: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else names
+class _Columns:
+    """The columns of a file that a mapping reads.
 
-
-def _used(mapping: Mapping, columns: Columns, file: str) -> dict[str, int]:
-    """Where the columns stand that the mapping reads.
-
-    Raises:
-        InputError: one that it can't do without is missing.
+    Attributes:
+        found: the index of each, by its name in the mapping.
     """
-    found: dict[str, int] = {}
-    for name in _read(mapping):
-        place = columns.find(_spellings(mapping, name))
-        if place is not None:
-            found[name] = place
-    needed = [
-        [one.source for one in fields_of(mapping.prospect.id) if isinstance(one, From)],
-        [at.source for at in mapping.record.times],
-        *([name] for name in mapping.required),
-    ]
-    for names in needed:
-        if names and not any(name in found for name in names):
-            wanted = " or ".join(repr(one) for n in names for one in _spellings(mapping, n))
-            there = ", ".join(one for one in columns.names if one)
+
+    def __init__(self, mapping: Mapping, table: CsvTable, file: str) -> None:
+        self._mapping = mapping
+        self._table = table
+        self._file = file
+        self.found = {
+            name: index
+            for name in _read_names(mapping)
+            if (index := table.find(self._spellings(name))) is not None
+        }
+        self._check()
+
+    def _spellings(self, name: str) -> tuple[str, ...]:
+        """The names that a column may have in the file."""
+        names = self._mapping.columns.get(name, name)
+        return (names,) if isinstance(names, str) else names
+
+    def labels(self) -> dict[str, str]:
+        """The name of each column in the file, by its name in the mapping."""
+        return {name: self._table.columns[index] for name, index in self.found.items()}
+
+    def unknown(self) -> list[str]:
+        """The columns that the mapping does not mention."""
+        known = {name.casefold() for name in self._mapping.ignore}
+        known |= {name.casefold() for key in self._mapping.columns for name in self._spellings(key)}
+        others = self._table.columns_besides({*self.found.values()})
+        return [name for name in others if name.casefold() not in known]
+
+    def _check(self) -> None:
+        """Refuse the file if it lacks a column that the mapping needs."""
+        mapping = self._mapping
+        alternatives = [
+            [one.source for one in fields_of(mapping.prospect.id) if isinstance(one, From)],
+            [at.source for at in mapping.record.times],
+            *([name] for name in mapping.required),
+        ]
+        for names in alternatives:
+            if names and not any(name in self.found for name in names):
+                wanted = " or ".join(repr(one) for name in names for one in self._spellings(name))
+                there = ", ".join(name for name in self._table.columns if name)
+                raise InputError(
+                    f"{self._file}: line 1: missing column {wanted}",
+                    f"use the mapping of this file and its delimiter ({mapping.delimiter!r}); "
+                    f"the columns are: {there}",
+                )
+        zones = fields_of(mapping.prospect.timezone)
+        if not any(isinstance(one, str) or one.source in self.found for one in zones):
             raise InputError(
-                f"{file}: line 1: no column {wanted}",
-                f"there are: {there}; is it the right mapping, and its delimiter "
-                f"({mapping.delimiter!r}) the right one?",
+                f"{self._file}: line 1: missing column for the time zone",
+                "give one zone for all with --timezone, or a column in the mapping",
             )
-    zones = fields_of(mapping.prospect.timezone)
-    if not any(isinstance(one, str) or one.source in found for one in zones):
-        raise InputError(
-            f"{file}: line 1: no column says in which time zone the people are",
-            "give one to all with --timezone, or see docs/import.md",
-        )
-    return found
 
 
-def _spellings(mapping: Mapping, name: str) -> tuple[str, ...]:
-    return _several(mapping.columns.get(name, name))
-
-
-def _read(mapping: Mapping) -> list[str]:
-    """The names of all columns that the mapping reads."""
+def _read_names(mapping: Mapping) -> list[str]:
+    """The names of all columns that the mapping reads, each once."""
     about, record = mapping.prospect, mapping.record
     fields: list[Field | None] = [
-        *(getattr(about, name) for name in about.__struct_fields__ if name not in _NO_FIELDS),
+        *(getattr(about, name) for name in about.field_names),
         *(point.address for point in about.contact_points),
         record.id,
         record.by,
@@ -141,10 +138,7 @@ def _read(mapping: Mapping) -> list[str]:
     names = [at.source for at in record.times]
     for rule in mapping.rules:
         fields += [rule.channel, rule.disposition, rule.address, rule.intent, rule.reason]
-        fields += [rule.text, rule.id, *(one.address for one in rule.contact_points or ())]
+        fields += [rule.text, rule.id, *(point.address for point in rule.contact_points or ())]
         names += (*rule.when, *rule.unless)
     names += [one.source for field in fields for one in fields_of(field) if isinstance(one, From)]
     return list(dict.fromkeys([*names, *mapping.required]))
-
-
-_NO_FIELDS = ("contact_points", "needs")

@@ -1,28 +1,29 @@
-"""A log with a mapping, as something to import."""
+"""Read a log of another program (XES) through a mapping."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Final
 
 from cadence.errors import InputError
 from cadence.transfer.mapping_model import Mapping
-from cadence.transfer.row_mapper import Mapped, Person, data_type
-from cadence.transfer.source import Position, Source
-from cadence.transfer.staging import BadLine, Found
+from cadence.transfer.row_mapper import MappedRow, Person, RowMapper
+from cadence.transfer.source import BadLine, Position, Source, SourceEvent
 from cadence.transfer.xes_reader import Case, read_xes
 
-__all__ = ["XesSource"]
+__all__ = ["MappedXesSource"]
 
-_UNRULED = "no rule names it"
+_NO_RULE: Final = "no rule names it"
+_NO_PERSON: Final = "the case has no id"
 
 
-class XesSource(Source):
-    """The events of a log that a mapping names; who a case is about stands in its attributes.
+class MappedXesSource(Source):
+    """The events of a log that a mapping names; the attributes of a case say who it is about.
 
-    An event of a log has no id. What it is known by is its name, transition and time, and which of
-    those that are equal in these it is.
+    Events of a log have no id. An event is recognised by its name, transition and time, and by its
+    number among the events that are equal in these.
     """
 
     by_time = True
@@ -38,62 +39,61 @@ class XesSource(Source):
         position: says how many bytes have been read.
         """
         super().__init__(position)
-        self.keep_changed = mapping.changed == "keep"
-        self.needs = data_type(mapping.prospect.needs)
-        self._mapped = Mapped(mapping)
         self._cases = read_xes(blocks, name)
+        self._mapper = RowMapper(mapping)
         self._time = mapping.record.times[0].source
+        self.keep_changed = mapping.changed == "keep"
+        self.needs = self._mapper.needs
 
-    def __iter__(self) -> Iterator[Found | BadLine]:
-        rule_for, tally = self._mapped.rule, self.tally
+    def __iter__(self) -> Iterator[SourceEvent | BadLine]:
+        rule_for, tally = self._mapper.rule_for, self.tally
         for case in self._cases:
             tally.rows += len(case.events)
-            ruled = [
-                (line, row, rule)
-                for line, row in case.events
-                if (rule := rule_for(row)) is not None
+            rows = [
+                MappedRow(line, values, rule)
+                for line, values in case.events
+                if (rule := rule_for(values)) is not None
             ]
-            tally.passed_over[_UNRULED] += len(case.events) - len(ruled)
-            if not ruled:
+            tally.skipped_rows[_NO_RULE] += len(case.events) - len(rows)
+            if rows:
+                yield from self._case_events(case, rows)
+
+    def _case_events(self, case: Case, rows: list[MappedRow]) -> Iterator[SourceEvent | BadLine]:
+        """Iterate over the events of a case; the rule of the first says who it is about."""
+        tally = self.tally
+        try:
+            person = self._mapper.person(case.attributes, rows[0].rule)
+        except InputError as error:
+            yield BadLine.of(case.line, error)
+            return
+        if person is None:
+            tally.skipped_rows[_NO_PERSON] += len(rows)
+            return
+        added_at = self._begin(case, person)
+        equal: Counter[str] = Counter()
+        for row in rows:
+            if row.rule.skips is not None:
+                tally.skipped_rows[row.rule.skips] += 1
                 continue
+            record = self._record(row)
+            equal[record] += 1
+            if equal[record] > 1:
+                record = f"{record} #{equal[record]}"
             try:
-                person = self._mapped.person(case.attributes, ruled[0][2])
+                yield from self._mapper.events(
+                    row, person, self.zone_of, added_at=added_at, record=record
+                )
             except InputError as error:
-                yield BadLine.of(case.line, error)
-                continue
-            if person is None:
-                tally.passed_over["the case has no id"] += len(ruled)
-                continue
-            added_at = self._begin(case, person)
-            equal: Counter[str] = Counter()
-            for line, row, rule in ruled:
-                if rule.passes_over is not None:
-                    tally.passed_over[rule.passes_over] += 1
-                    continue
-                record = self._record(row)
-                equal[record] += 1
-                if equal[record] > 1:
-                    record = f"{record} #{equal[record]}"
-                try:
-                    yield from self._mapped.found(
-                        line,
-                        rule,
-                        row,
-                        person,
-                        added_at=added_at,
-                        record=record,
-                        zone_of=self.zone_of,
-                    )
-                except InputError as error:
-                    yield BadLine.of(line, error)
+                yield BadLine.of(row.number, error)
 
     def _begin(self, case: Case, person: Person) -> datetime | None:
-        """When the case began; ``None`` if its first event does not say."""
+        """The time of the case's first event; ``None`` if it has none."""
         try:
-            return self._mapped.time(case.events[0][1], person.zone)[0]
+            return self._mapper.time(case.events[0][1], person.zone)[0]
         except InputError:
             return None
 
-    def _record(self, row: dict[str, str]) -> str:
-        name, step = row.get("concept:name", ""), row.get("lifecycle:transition", "")
-        return f"{name} {step} {row.get(self._time, '')}"
+    def _record(self, row: MappedRow) -> str:
+        values = row.values
+        name, step = values.get("concept:name", ""), values.get("lifecycle:transition", "")
+        return f"{name} {step} {values.get(self._time, '')}"

@@ -71,7 +71,7 @@ def load_mapping(name: str) -> Mapping:
         name: the name of the mapping, or the path of a file that ends in ``.toml``.
 
     Raises:
-        MappingError: the name is unknown, or the file can't be read or is no mapping.
+        MappingError: the name is unknown, or the file can't be read or is not a mapping.
     """
     if name in mapping_names():
         return _builtin(name)

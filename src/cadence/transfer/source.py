@@ -1,55 +1,104 @@
-"""What can be imported: a file as events and bad lines, and what is counted on the way."""
+"""Define what an import reads: a file as a source of events and bad lines, and its counts."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from cadence.domain.events import Data
-from cadence.transfer.staging import BadLine, Found
+from cadence.domain.codec import Line, decode_line
+from cadence.domain.events import Data, ProspectUpdated
+from cadence.engine.commands import check_fact
+from cadence.errors import InputError
 
-__all__ = ["Position", "Source", "Tally"]
+__all__ = [
+    "BadLine",
+    "Position",
+    "Source",
+    "SourceEvent",
+    "Tally",
+    "ZoneLookup",
+    "decode_checked",
+]
 
 Position = Callable[[], tuple[int, int | None]]
-"""Says how many bytes have been read, and how many there are if that is known."""
+"""Says how many bytes have been read, and how many there are; ``None`` if that is unknown."""
+
+ZoneLookup = Callable[[str], ZoneInfo | None]
+"""Finds the zone of a prospect by id; ``None`` if the store has no such prospect."""
+
+_MAX_LENGTH: Final = 500
+"""How many characters of an error's text are kept; a cell may hold a megabyte."""
+
+
+class BadLine(NamedTuple):
+    """A line that is not an event, or that does not fit its history.
+
+    Attributes:
+        number: of the line, row or element.
+        what: what is wrong, one line.
+        hint: how to fix it.
+    """
+
+    number: int
+    what: str
+    hint: str
+
+    @classmethod
+    def of(cls, number: int, error: InputError) -> BadLine:
+        """Make a bad line of an error; long values that it names are cut."""
+        return cls(number, _cut(error.what), _cut(error.hint))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…"
+
+
+class SourceEvent(NamedTuple):
+    """An event as a file gives it.
+
+    Attributes:
+        number: of the line, row or element that holds it.
+        line: the event.
+        added: how to add the prospect if the store has none; ``None``: it must be there.
+        once: of the prospect's events with the same text here, only the first counts.
+    """
+
+    number: int
+    line: Line
+    added: Line | None = None
+    once: str | None = None
 
 
 class Tally:
-    """What a source counts while it is read.
+    """Counts of a source, complete once it has been read.
 
     Attributes:
-        rows: how many rows, lines or events the file has.
-        passed_over: how many of them lead to no event, by the reason why.
-        unknown_columns: columns that the mapping says nothing about.
-        prospects_passed_over: how many prospects had nothing that the mapping needs.
+        rows: rows, lines or events of the file.
+        skipped_rows: rows that lead to no event, by the reason.
+        unknown_columns: columns that the mapping does not mention.
+        skipped_prospects: prospects without an event that the mapping needs.
     """
 
     def __init__(self) -> None:
         self.rows = 0
-        self.passed_over: Counter[str] = Counter()
+        self.skipped_rows: Counter[str] = Counter()
         self.unknown_columns: list[str] = []
-        self.prospects_passed_over = 0
-
-
-ZoneOf = Callable[[str], ZoneInfo | None]
-"""The zone of a prospect by id; ``None`` where nobody of that id is known."""
+        self.skipped_prospects = 0
 
 
 class Source(ABC):
-    """A file, as something to import.
+    """A file to import.
 
     Attributes:
-        tally: what was counted while it was read.
-        by_time: whether the events of a prospect are ordered by when they happened, not as they
-            stand.
-        by_record: whether an event is known again by its ``command_id``, which names the record
-            that it is from.
-        keep_changed: whether a record that was imported before with other content is passed over,
-            not refused.
-        needs: a prospect that has none of these is passed over.
-        zone_of: the zone of somebody who is known already, on whose calendar a bare date is a day.
+        tally: its counts.
+        by_time: the events of a prospect are ordered by ``occurred_at``, not as they stand.
+        by_record: an event is recognised by its ``command_id``, which names its record.
+        keep_changed: a record that was imported before with other content is skipped, not refused.
+        needs: prospects without an event of this type are skipped.
+        zone_of: finds the zone of a known prospect, on whose calendar a bare date is a day.
     """
 
     by_time = False
@@ -59,12 +108,25 @@ class Source(ABC):
 
     def __init__(self, position: Position | None = None) -> None:
         """Args:
-        position: says how many bytes have been read, and how many there are if that is known.
+        position: says how far the file has been read; by default in rows.
         """
         self.tally = Tally()
-        self.zone_of: ZoneOf = lambda prospect: None
+        self.zone_of: ZoneLookup = lambda prospect: None
         self.position = position or (lambda: (self.tally.rows, None))
 
     @abstractmethod
-    def __iter__(self) -> Iterator[Found | BadLine]:
-        """The events, and the lines that are none."""
+    def __iter__(self) -> Iterator[SourceEvent | BadLine]:
+        """Iterate over the events and the bad lines."""
+
+
+def decode_checked(text: bytes | str) -> Line:
+    """Decode an event from its JSON line, and check what it states.
+
+    Raises:
+        InputError: the line is not an event, or states something invalid, such as an unknown zone.
+    """
+    line = decode_line(text)
+    # An update may rely on a country that an earlier line gives; the importer checks it there.
+    if not isinstance(line.data, ProspectUpdated):
+        check_fact(line.data)
+    return line

@@ -1,7 +1,8 @@
-"""Where an import waits until all of it is known to be good: a temporary file of bounded memory.
+"""Hold the lines of an import until all of them are known to be good, in bounded memory.
 
-SQLite's own temporary database: what does not fit its cache goes to a file that has no name, so not
-even ``kill -9`` leaves it behind. It sorts by prospect, which a file from elsewhere need not be.
+The staging area is a temporary SQLite database. What exceeds its cache goes to a file without a
+name, so that not even ``kill -9`` leaves it behind. It sorts the lines by prospect; a file from
+another program need not be sorted.
 """
 
 from __future__ import annotations
@@ -10,85 +11,65 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import Final, NamedTuple, overload
+from typing import Final, overload
 
 import msgspec
 from eventsourcing.persistence import StoredEvent
 
 from cadence.domain.codec import Line
-from cadence.errors import InputError, StoreError
+from cadence.errors import StoreError
 from cadence.store.due_list import DueRow, Prepared, to_micros
+from cadence.transfer.source import BadLine, SourceEvent
 
-__all__ = ["BadLine", "BadLines", "Found", "Spool"]
+__all__ = ["BadLines", "StagingArea"]
 
-
-class BadLine(NamedTuple):
-    """A line that is no event, or does not fit its history."""
-
-    number: int
-    what: str
-    hint: str
-
-    @classmethod
-    def of(cls, number: int, error: InputError) -> BadLine:
-        """What ``error`` says of a line, however long the value is that it names."""
-        return cls(number, _short(error.what), _short(error.hint))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-
-
-class Found(NamedTuple):
-    """An event as a file gives it.
-
-    Attributes:
-        number: of the line, row or element that it stands in.
-        line: the event.
-        added: how to add the person if they are not known yet; ``None``: they must be.
-        once: of those of a prospect that say the same here, only the first counts.
-    """
-
-    number: int
-    line: Line
-    added: Line | None = None
-    once: str | None = None
-
-
-_LONGEST: Final = 500
 _BATCH: Final = 500
+"""How many rows are held before they are inserted together."""
 _CACHE_KB: Final = 2_000
-_FEW: Final = 1_000
+"""SQLite's cache of the temporary database."""
+_FEW_BAD_LINES: Final = 1_000
+"""Up to so many bad lines are given as a list; more are read when they are asked for."""
+
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _DECODE: Final = msgspec.msgpack.Decoder(tuple[Line, Line | None, str | None]).decode
 
-_IN_ORDER: Final = "SELECT number, what, mend FROM bad ORDER BY number, rowid"
 _TABLES: Final = """
-CREATE TABLE found (prospect TEXT, at INTEGER, number INTEGER, line BLOB);
-CREATE TABLE bad (number INTEGER, what TEXT, mend TEXT);
+CREATE TABLE lines (prospect TEXT, at INTEGER, number INTEGER, line BLOB);
+CREATE TABLE bad (number INTEGER, what TEXT, hint TEXT);
 CREATE TABLE events (prospect TEXT, version INTEGER, topic TEXT, state BLOB);
-CREATE TABLE due (prospect TEXT, verdict TEXT, at INTEGER, wake INTEGER);
+CREATE TABLE due (prospect TEXT, verdict TEXT, at INTEGER, review_from INTEGER);
 """
+_BAD_IN_ORDER: Final = "SELECT number, what, hint FROM bad ORDER BY number, rowid"
 
 
-class Spool:
-    """Holds the lines of a file, then what is to be written. Use it in a ``with`` block."""
+class StagingArea:
+    """Holds the lines of a file, and then the events that are to be written.
+
+    Attributes:
+        lines: how many lines it took.
+        prospects: how many prospects :meth:`by_prospect` has given.
+        changed: how many prospects get new events.
+        bad_count: how many bad lines it took.
+    """
 
     def __init__(self, *, by_time: bool) -> None:
         """Args:
-        by_time: order the events of a prospect by when they happened, not as they stand.
+        by_time: order the events of a prospect by ``occurred_at``, not as they stand.
+
+        Raises:
+            StoreError: the temporary database can't be made.
         """
         self._by_time = by_time
-        self._waiting: list[tuple[str, int, int, bytes]] = []
-        self._kept: list[tuple[str, int, str, bytes]] = []
-        self._due: list[DueRow] = []
-        self._bad: list[BadLine] = []
-        self.bad_count = 0
+        self._new_lines: list[tuple[str, int, int, bytes]] = []
+        self._new_events: list[tuple[str, int, str, bytes]] = []
+        self._new_due: list[DueRow] = []
+        self._new_bad: list[BadLine] = []
         self.lines = 0
         self.prospects = 0
         self.changed = 0
-        with _full():
-            # An empty name: a temporary database of this connection's own.
+        self.bad_count = 0
+        with _storage_errors():
+            # An empty name makes a temporary database that only this connection sees.
             self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
             self._db.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
             self._db.execute("PRAGMA journal_mode = OFF")
@@ -97,83 +78,79 @@ class Spool:
             self._db.execute("BEGIN")
 
     def close(self) -> None:
-        """Let go of all it holds."""
+        """Drop everything it holds."""
         self._db.close()
-
-    def __enter__(self) -> Spool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # Bad lines that are many are read from here when somebody looks at them.
-        if self.bad_count <= _FEW:
-            self.close()
 
     # Lines of the file --------------------------------------------------------------------------
 
-    def put(self, found: Found) -> None:
-        """Take an event in."""
+    def put(self, event: SourceEvent) -> None:
+        """Take an event of the file."""
         self.lines += 1
-        line = found.line
-        at = to_micros(line.occurred_at) if self._by_time else found.number
-        self._waiting.append((line.prospect, at, found.number, _ENCODE(found[1:])))
-        if len(self._waiting) >= _BATCH:
+        line = event.line
+        order = to_micros(line.occurred_at) if self._by_time else event.number
+        self._new_lines.append((line.prospect, order, event.number, _ENCODE(event[1:])))
+        if len(self._new_lines) >= _BATCH:
             self._flush()
 
     def put_bad(self, bad: BadLine) -> None:
-        """Take in what is wrong with a line."""
+        """Take a bad line of the file."""
         self.bad_count += 1
-        self._bad.append(bad)
-        if len(self._bad) >= _BATCH:
+        self._new_bad.append(bad)
+        if len(self._new_bad) >= _BATCH:
             self._flush()
 
     def _flush(self) -> None:
-        with _full():
-            self._db.executemany("INSERT INTO found VALUES (?, ?, ?, ?)", self._waiting)
-            self._db.executemany("INSERT INTO bad VALUES (?, ?, ?)", self._bad)
-            self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", self._kept)
-            self._db.executemany("INSERT INTO due VALUES (?, ?, ?, ?)", self._due)
-        for waiting in (self._waiting, self._bad, self._kept, self._due):
-            waiting.clear()
+        with _storage_errors():
+            self._db.executemany("INSERT INTO lines VALUES (?, ?, ?, ?)", self._new_lines)
+            self._db.executemany("INSERT INTO bad VALUES (?, ?, ?)", self._new_bad)
+            self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", self._new_events)
+            self._db.executemany("INSERT INTO due VALUES (?, ?, ?, ?)", self._new_due)
+        for rows in (self._new_lines, self._new_bad, self._new_events, self._new_due):
+            rows.clear()
 
-    def by_prospect(self) -> Iterator[tuple[str, list[Found]]]:
-        """The events of one prospect after the other, in order of their ids."""
+    def by_prospect(self) -> Iterator[tuple[str, list[SourceEvent]]]:
+        """Iterate over the prospects in order of their ids, each with its events in order."""
         self._flush()
-        with _full():
+        with _storage_errors():
             rows = self._db.execute(
-                "SELECT prospect, number, line FROM found ORDER BY prospect, at, number, rowid"
+                "SELECT prospect, number, line FROM lines ORDER BY prospect, at, number, rowid"
             )
             for prospect, group in groupby(rows, key=lambda row: str(row[0])):
                 self.prospects += 1
-                yield prospect, [Found(number, *_DECODE(line)) for _, number, line in group]
+                yield prospect, [SourceEvent(number, *_DECODE(line)) for _, number, line in group]
 
-    def bad_lines(self) -> Sequence[BadLine]:
-        """What is wrong, in order of the lines."""
+    def take_bad_lines(self) -> Sequence[BadLine]:
+        """Give the bad lines in order of their numbers, and close; nothing else can be asked."""
         self._flush()
         lines = BadLines(self._db, self.bad_count)
-        return list(lines) if self.bad_count <= _FEW else lines
+        if self.bad_count > _FEW_BAD_LINES:
+            return lines  # it keeps the database
+        few = list(lines)
+        self.close()
+        return few
 
     # What is to be written ----------------------------------------------------------------------
 
     def keep(self, prepared: Prepared) -> None:
-        """Take in what is to be written of one prospect."""
-        self._kept += [
-            (str(one.originator_id), one.originator_version, one.topic, one.state)
-            for one in prepared.events
+        """Take the new events of one prospect."""
+        self._new_events += [
+            (str(event.originator_id), event.originator_version, event.topic, event.state)
+            for event in prepared.events
         ]
-        self._due.append(prepared.row)
+        self._new_due.append(prepared.row)
         self.changed += 1
-        if len(self._kept) >= _BATCH:
+        if len(self._new_events) >= _BATCH:
             self._flush()
 
     def prepared(self) -> Iterator[Prepared]:
-        """What is to be written, prospect by prospect."""
+        """Iterate over what is to be written, prospect by prospect."""
         self._flush()
-        with _full():
+        with _storage_errors():
             rows = self._db.execute("SELECT * FROM events ORDER BY rowid")
-            dues = self._db.execute("SELECT * FROM due ORDER BY rowid")
+            due_rows = self._db.execute("SELECT * FROM due ORDER BY rowid")
             for _, group in groupby(rows, key=lambda row: str(row[0])):
                 events = [StoredEvent(*row) for row in group]
-                yield Prepared(events, DueRow(*dues.fetchone()))
+                yield Prepared(events, DueRow(*due_rows.fetchone()))
 
 
 class BadLines(Sequence[BadLine]):
@@ -195,20 +172,19 @@ class BadLines(Sequence[BadLine]):
             return [self[number] for number in range(*index.indices(self._count))]
         if not -self._count <= index < self._count:
             raise IndexError(index)
-        rows = self._db.execute(f"{_IN_ORDER} LIMIT 1 OFFSET ?", (index % self._count,))
+        rows = self._db.execute(f"{_BAD_IN_ORDER} LIMIT 1 OFFSET ?", (index % self._count,))
         return BadLine(*rows.fetchone())
 
     def __iter__(self) -> Iterator[BadLine]:
-        for row in self._db.execute(_IN_ORDER):
-            yield BadLine(*row)
+        return (BadLine(*row) for row in self._db.execute(_BAD_IN_ORDER))
 
 
 @contextmanager
-def _full() -> Iterator[None]:
+def _storage_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
         raise StoreError(
-            f"the import's temporary file can't be written ({error})",
-            "free some space in /var/tmp, or name another folder with TMPDIR; nothing was imported",
+            f"the import's temporary file can't be written ({error}); nothing was imported",
+            "free some space in /var/tmp, or set TMPDIR to another folder",
         ) from None

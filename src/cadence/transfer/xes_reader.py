@@ -1,12 +1,12 @@
-"""Reading XES logs (IEEE 1849) as they stream by: an event at a time, a case in memory at most.
+"""Read XES logs (IEEE 1849) as a stream, with one case in memory at most.
 
-The file may be anybody's, so whatever makes XML dangerous is refused before it is looked at: XES
-needs neither a DOCTYPE nor entities. What does not belong to the log's own shape is passed over.
+A file may come from an attacker. So a DOCTYPE and entities are refused before they are looked at;
+XES needs neither. Elements outside the log's own structure are ignored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 from xml.parsers import expat
 
@@ -15,14 +15,14 @@ from cadence.transfer.input_file import LONGEST_LINE
 
 __all__ = ["Case", "read_xes"]
 
-_DEEPEST: Final = 100
-_AT_ONCE: Final = LONGEST_LINE // 4
-_LOG, _TRACE, _EVENT, _ATTRIBUTE = range(1, 5)
-"""How deep these stand."""
+_MAX_DEPTH: Final = 100
+_MAX_BLOCK: Final = LONGEST_LINE // 4
+_LOG, _TRACE, _EVENT = range(1, 4)
+"""The depth at which these elements stand."""
 
 
 class Case(NamedTuple):
-    """One case of a log: its attributes, and its events with the lines they begin in."""
+    """One case of a log: its attributes, and its events with the lines in which they begin."""
 
     line: int
     attributes: dict[str, str]
@@ -30,112 +30,128 @@ class Case(NamedTuple):
 
 
 def read_xes(blocks: Iterable[bytes], name: str) -> Iterator[Case]:
-    """The cases of a log, one after the other, each as soon as it is whole.
+    """Iterate over the cases of a log, each as soon as it is complete.
 
     Args:
         blocks: the bytes of the file.
         name: what to call it in errors.
 
     Raises:
-        InputError: no XML, no log, or one with a DOCTYPE, entities, or no end of nesting.
+        InputError: the file is not a log, has a DOCTYPE or entities, or is nested too deep.
     """
-    done: list[Case] = []
-    parser = _parser(name, done.append)
+    reader = _LogReader(name)
+    parser = reader.parser
     fed = 0
     waiting = bytearray()
     for block in blocks:
         waiting += block
-        # The parser looks again at all of an element that is not whole yet: what it is given grows
-        # with that, or a long one would take it time without end.
-        if len(waiting) < min(fed - parser.CurrentByteIndex, _AT_ONCE):
+        # The parser reads an incomplete element again from its beginning. So the blocks grow with
+        # the element; else a long one would take quadratic time.
+        if len(waiting) < min(fed - parser.CurrentByteIndex, _MAX_BLOCK):
             continue
-        _feed(parser, bytes(waiting), name)
+        reader.feed(bytes(waiting))
         fed += len(waiting)
         waiting.clear()
         if fed - parser.CurrentByteIndex > LONGEST_LINE:
-            raise InputError(
-                f"{name}: line {parser.CurrentLineNumber}: an element is longer than "
-                f"{LONGEST_LINE // 1024**2} MB",
-                "this is no log",
+            raise reader.error(
+                f"invalid XES: an element is longer than {LONGEST_LINE // 1024**2} MB",
+                "give an XES log",
             )
-        yield from done
-        done.clear()
-    _feed(parser, bytes(waiting), name)
-    _feed(parser, b"", name, final=True)
-    yield from done
+        yield from reader.take_cases()
+    reader.feed(bytes(waiting))
+    reader.feed(b"", final=True)
+    yield from reader.take_cases()
 
 
-def _feed(parser: expat.XMLParserType, block: bytes, name: str, *, final: bool = False) -> None:
-    try:
-        parser.Parse(block, final)
-    except expat.ExpatError as error:
-        what = expat.errors.messages.get(error.code, "no XML")
-        raise InputError(
-            f"{name}: line {error.lineno}: the XML is broken: {what} (column {error.offset + 1})",
-            "export the log again; nothing was imported",
-        ) from None
+class _LogReader:
+    """The handlers of the XML parser: they collect cases and refuse other files."""
 
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._cases: list[Case] = []
+        self._case = Case(0, {}, [])
+        self._attributes: dict[str, str] = {}
+        self._depth = 0
+        self._inside = 0  # the depth of the innermost log, trace or event
+        self._trace, self._event = "trace", "event"
+        self.parser = expat.ParserCreate()
+        self.parser.ordered_attributes = True
+        self.parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        for event in ("StartDoctypeDecl", "EntityDecl", "ExternalEntityRef", "UnparsedEntityDecl"):
+            setattr(self.parser, f"{event}Handler", self._refuse_entities)
 
-def _parser(name: str, take: Callable[[Case], None]) -> expat.XMLParserType:
-    parser = expat.ParserCreate()
-    parser.ordered_attributes = True
-    parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
+    def feed(self, block: bytes, *, final: bool = False) -> None:
+        """Parse the next block.
 
-    def refuse(*_: object) -> None:
-        raise InputError(
-            f"{name}: line {parser.CurrentLineNumber}: has a DOCTYPE or entities",
-            "XES needs neither, and they can be made to do harm; remove them",
+        Raises:
+            InputError: it is not XML or not a log.
+        """
+        try:
+            self.parser.Parse(block, final)
+        except expat.ExpatError as error:
+            what = expat.errors.messages.get(error.code, "no XML")
+            raise InputError(
+                f"{self._name}: line {error.lineno}: invalid XML: {what} "
+                f"(column {error.offset + 1})",
+                "fix it there, or export the log again; nothing was imported",
+            ) from None
+
+    def take_cases(self) -> list[Case]:
+        """Give the cases that are complete, once."""
+        cases, self._cases = self._cases, []
+        return cases
+
+    def error(self, what: str, hint: str) -> InputError:
+        """Make an error that names the current line."""
+        return InputError(f"{self._name}: line {self.parser.CurrentLineNumber}: {what}", hint)
+
+    def _refuse_entities(self, *_: object) -> None:
+        raise self.error(
+            "invalid XES: has a DOCTYPE or entities, which can do harm",
+            "give the log without them; XES needs neither",
         )
 
-    for handler in ("StartDoctypeDecl", "EntityDecl", "ExternalEntityRef", "UnparsedEntityDecl"):
-        setattr(parser, f"{handler}Handler", refuse)
-
-    depth = 0
-    inside = 0  # how deep the innermost log, trace or event of the log's own shape stands
-    case = Case(0, {}, [])
-    attributes: dict[str, str] = {}
-    trace, event = "trace", "event"
-
-    def start(tag: str, found: list[str]) -> None:
-        nonlocal depth, inside, case, attributes, trace, event
-        depth += 1
+    def _start(self, tag: str, pairs: list[str]) -> None:
+        depth = self._depth = self._depth + 1
+        inside = self._inside
         if depth == inside + 1 and inside >= _TRACE:
-            if inside == _TRACE and tag == event:
-                inside = _EVENT
-                attributes = {}
-                case.events.append((parser.CurrentLineNumber, attributes))
-            elif len(found) == 4 and found[0] == "key" and found[2] == "value":
-                attributes[found[1]] = found[3]
+            if inside == _TRACE and tag == self._event:
+                self._inside = _EVENT
+                self._attributes = {}
+                self._case.events.append((self.parser.CurrentLineNumber, self._attributes))
+            elif len(pairs) == 4 and pairs[0] == "key" and pairs[2] == "value":
+                self._attributes[pairs[1]] = pairs[3]
             else:
-                pairs = dict(zip(found[::2], found[1::2], strict=True))
-                if "key" in pairs and "value" in pairs:
-                    attributes[pairs["key"]] = pairs["value"]
-        elif depth == _TRACE and inside == _LOG and tag == trace:
-            inside = _TRACE
-            attributes = {}
-            case = Case(parser.CurrentLineNumber, attributes, [])
+                named = dict(zip(pairs[::2], pairs[1::2], strict=True))
+                if "key" in named and "value" in named:
+                    self._attributes[named["key"]] = named["value"]
+        elif depth == _TRACE and inside == _LOG and tag == self._trace:
+            self._inside = _TRACE
+            self._attributes = {}
+            self._case = Case(self.parser.CurrentLineNumber, self._attributes, [])
         elif depth == _LOG:
-            prefix, colon, own = tag.rpartition(":")
-            if own != "log":
-                raise InputError(f"{name}: is no XES: its root is {tag!r}, not log", "name a log")
-            trace, event = f"{prefix}{colon}trace", f"{prefix}{colon}event"
-            inside = _LOG
-        elif depth > _DEEPEST:
-            raise InputError(
-                f"{name}: line {parser.CurrentLineNumber}: nested more than {_DEEPEST} deep",
-                "this is no log",
+            self._start_log(tag)
+        elif depth > _MAX_DEPTH:
+            raise self.error(
+                f"invalid XES: elements nested more than {_MAX_DEPTH} deep", "give an XES log"
             )
 
-    def end(tag: str) -> None:
-        nonlocal depth, inside, attributes
-        if depth == inside:
-            inside -= 1
-            if depth == _EVENT:
-                attributes = case.attributes
-            elif depth == _TRACE:
-                take(case)
-        depth -= 1
+    def _start_log(self, tag: str) -> None:
+        prefix, colon, own = tag.rpartition(":")
+        if own != "log":
+            raise InputError(
+                f"{self._name}: invalid XES: its root is {tag!r}, not log", "give an XES log"
+            )
+        self._trace, self._event = f"{prefix}{colon}trace", f"{prefix}{colon}event"
+        self._inside = _LOG
 
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    return parser
+    def _end(self, tag: str) -> None:
+        if self._depth == self._inside:
+            self._inside -= 1
+            if self._depth == _EVENT:
+                self._attributes = self._case.attributes
+            elif self._depth == _TRACE:
+                self._cases.append(self._case)
+        self._depth -= 1
