@@ -8,9 +8,9 @@ from cadence.policy import GuardDelay, Touch
 
 
 def no_mondays(prospect: Prospect, touch: Touch, at: datetime) -> GuardDelay | None:
-    """Nobody is glad of us on a Monday, on their own calendar."""
+    """Delay what would fall on a Monday of theirs."""
     local = at.astimezone(ZoneInfo(prospect.identity.zones[0]))
     if local.weekday() != 0:
         return None
     tuesday = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return GuardDelay(tuesday, "nobody is glad of us on a Monday")
+    return GuardDelay(tuesday, "no calls on a Monday")

@@ -9,7 +9,7 @@ _asked: set[str] = set()
 
 
 def no_mondays(prospect: Prospect, touch: Touch, at: datetime) -> GuardDelay | Veto | None:
-    """Nobody is glad of us on a Monday."""
+    """Delay what falls on a Monday, wrongly."""
     if at.weekday() == 0:
         # Five o'clock of the same day: asked about a Monday evening, that has passed.
         return GuardDelay(at.replace(hour=17), "not on a Monday")
