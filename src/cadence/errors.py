@@ -69,7 +69,7 @@ class Refused(CadenceError):
     """A command that the policy or an invariant does not allow now.
 
     Attributes:
-        rule: the id of the rule that forbids it (``docs/guarantees.md`` lists them).
+        rule: the id of the rule that forbids it (``docs/reference/invariants.md`` lists them).
         until: the instant from which it would be allowed, or ``None`` if waiting does not help.
     """
 

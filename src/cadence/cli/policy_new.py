@@ -281,7 +281,7 @@ _HEAD = """\
 # {comment}: a policy of our own.
 #
 # Look at it with: cadence policy show FILE; prove it again after every change with: cadence policy
-# check FILE; compare it with: cadence policy diff tip8 FILE. docs/policy.md explains every key.
+# check FILE; compare it with: cadence policy diff tip8 FILE. The docs list every key of a policy.
 
 id = "{id}"
 version = 1                     # raise it with every change of meaning

@@ -156,7 +156,7 @@ def _checked(command: Command) -> Command:
     except msgspec.ValidationError as error:
         text = " ".join(str(error).replace("`", "'").split())
         raise InputError(
-            f"{type(command).__name__}: {text}", "see the table of events in docs/events.md"
+            f"{type(command).__name__}: {text}", "use the table of events in the docs"
         ) from None
 
 
