@@ -178,7 +178,7 @@ def test_what_the_engine_recorded_as_a_breach_the_audit_finds(tmp_path: object) 
 
 
 def test_every_count_agrees_with_a_naive_one_on_the_bpi_log(tmp_path: Path) -> None:
-    """The whole log: 5,006 cases in which a Dutch lender called (see docs/import.md)."""
+    """The whole log: 5,006 cases in which a Dutch lender called (see docs/how-to/import.md)."""
     if not BPI.exists():
         pytest.skip(f"the BPI log is not here ({BPI}); it is DOI 10.4121/uuid:{DOI}")
     with Cadence.open(str(tmp_path / "bpi.db")) as store:

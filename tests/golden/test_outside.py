@@ -40,7 +40,7 @@ def test_every_file_of_a_group_has_a_snapshot(group: str) -> None:
 
 def test_the_bpi_log_is_as_its_snapshot_has_it() -> None:
     if not outside.BPI.exists():
-        pytest.skip(f"the BPI log is not here ({outside.BPI}); docs/import.md says where it is")
+        pytest.skip(f"no BPI log at {outside.BPI}; docs/how-to/import.md says where it is")
     if not NIGHTLY:
         pytest.skip("takes some 20 s; nightly, or by hand: python tests/support/outside.py --bpic")
     found = difference("bpic2012.json", outside.bpic2012()["bpic2012.json"])

@@ -28,7 +28,7 @@ FOLLOWED = {
 
 TESTED_ELSEWHERE = {
     "docs/explanation/audit.md",  # its numbers come from the BPI log
-    "docs/import.md",  # test_import_docs.py
+    "docs/how-to/import.md",  # test_import_docs.py
     "examples/README.md",  # test_examples.py
 }
 

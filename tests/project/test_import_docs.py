@@ -1,4 +1,4 @@
-"""docs/import.md tells the truth: its mappings are read, its commands print what it shows."""
+"""The page on imports tells the truth: its mappings are read, its commands print what it shows."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ from cadence.transfer.importer import ImportResult
 from cadence.transfer.mapping_loader import mapping_names, read_mapping
 from cadence.transfer.mapping_model import At, Mapping, ProspectFields, RecordFields, Rule
 
-PAGE = (paths.DOCS / "import.md").read_text(encoding="utf-8")
+PAGE = (paths.DOCS / "how-to/import.md").read_text(encoding="utf-8")
 
 
 def blocks(kind: str) -> list[str]:

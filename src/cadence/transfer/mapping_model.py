@@ -1,6 +1,7 @@
 """Describe a mapping: how the rows of another program's file become events.
 
-``transfer/mapping_loader.py`` reads one from TOML; ``docs/import.md`` tells how to write one.
+``transfer/mapping_loader.py`` reads one from TOML; ``docs/how-to/import.md`` tells how to write
+one.
 """
 
 from __future__ import annotations
