@@ -1,13 +1,21 @@
-"""The due list is soonest first, also where a touch was due already and its hour was closed."""
+"""The due list is soonest first, and a row is never later than what is decided later."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from cadence.domain.events import Channel, ContactPoint, Disposition, Part, ProspectAdded
+from cadence.domain.fold import fold
 from cadence.engine import MakeAttempt, SetAppointment
+from cadence.engine.decision import Due, Task
+from cadence.engine.loop import silent_decision_for
 from cadence.store import Cadence
+from cadence.store.due_list import due_row, to_micros
+from cadence.testing import History, histories, policies
 
 
 def test_what_was_due_before_a_closed_hour_keeps_its_place_in_the_list() -> None:
@@ -35,3 +43,27 @@ def test_a_closed_store_leaves_one_file_that_can_be_copied(tmp_path: Path) -> No
         app.execute("jo", ProspectAdded("Jo", "UTC"), at=at)
         app.explain("jo", at)
     assert [found.name for found in tmp_path.iterdir()] == ["whole.db"]
+
+
+@given(
+    policies().flatmap(histories),
+    st.integers(min_value=1),
+    st.lists(st.integers(min_value=0, max_value=60 * 24 * 60), min_size=1, max_size=6),
+)
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
+def test_no_later_decision_comes_before_its_row_or_is_due_before_the_row_is_reviewed(
+    life: History, cut: int, minutes: list[int]
+) -> None:
+    prospect = fold(None, life.events[: 1 + cut % len(life.events)])
+    assert prospect is not None
+    seen = prospect.recorded_at
+    row = due_row(silent_decision_for(prospect, life.policies, seen), seen)
+    for later in minutes:
+        now = seen + timedelta(minutes=later)
+        decision = silent_decision_for(prospect, life.policies, now)
+        if decision.at is not None:
+            assert row.at is not None
+            assert row.at <= to_micros(decision.at)
+        if isinstance(decision, Due | Task):
+            assert row.review_from is not None
+            assert row.review_from <= to_micros(now)

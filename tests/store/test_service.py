@@ -98,7 +98,7 @@ def test_a_service_holds_any_recorder_that_it_is_given() -> None:
     recorder = open_recorder(None)
     first, second = Cadence(recorder), Cadence(recorder)
     first.execute("jo", ADDED, at=NOW)
-    assert second.load("jo").name == "Jo"
+    assert second.load("jo").identity.name == "Jo"
 
 
 def test_one_that_is_opened_to_be_read_only_writes_nothing() -> None:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from eventsourcing.persistence import StoredEvent
 
-from cadence.engine.decision import Decision, Verdict
+from cadence.engine.decision import Decision, Task, Wait
 
 __all__ = ["DueRow", "Prepared", "due_row", "position", "to_micros"]
 
@@ -72,14 +72,8 @@ def due_row(decision: Decision, seen: datetime) -> DueRow:
     """
     at = None if decision.at is None else to_micros(decision.at)
     # A task is there at once, whatever its deadline.
-    review_from = 0 if decision.verdict is Verdict.TASK else at
-    if decision.verdict is Verdict.WAIT and decision.touch is not None:
-        planned = _due_since(decision, seen)
-        if planned < seen:
-            # It waits for an hour that opens again; then it is due since it was due at first.
-            at = to_micros(planned)
+    review_from = 0 if isinstance(decision, Task) else at
+    if isinstance(decision, Wait) and decision.due is not None and decision.due < seen:
+        # It waits for an hour that opens again; then it is due since it was due at first.
+        at = to_micros(decision.due)
     return DueRow(decision.prospect, decision.verdict.value, at, review_from)
-
-
-def _due_since(decision: Decision, seen: datetime) -> datetime:
-    return min((r.until for r in decision.reasons if r.until is not None), default=seen)

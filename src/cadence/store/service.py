@@ -46,7 +46,7 @@ from cadence.engine.commands import (
     unchecked_attempt,
 )
 from cadence.engine.decision import Close, Decision, Verdict
-from cadence.engine.loop import advance, decision_for
+from cadence.engine.loop import advance, decision_for, silent_decision_for
 from cadence.errors import Conflict, InputError, Refused, StoreError, UnknownProspect
 from cadence.policy.guards import Custom
 from cadence.policy.loader import builtin
@@ -68,7 +68,7 @@ _RETRIES: Final = 100
 _LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256  # prospects
 _FIRST_PAGE: Final = 32  # prospects: a reader waits for the first lines
-_ENGINE: Final = "2"  # raised when the same events would give other due rows
+_ENGINE: Final = "3"  # raised when the same events would give other due rows
 
 Progress = Callable[[int, int | None], None]
 """Called with how many are done, and how many there are if that is known."""
@@ -571,7 +571,7 @@ class Cadence:
             # A reader may or may not have the policy that it adopted: always review it.
             return DueRow(prospect.id, Verdict.TASK.value, 0, 0)
         seen = prospect.recorded_at
-        return due_row(decision or self._decision(prospect, seen), seen)
+        return due_row(decision or silent_decision_for(prospect, self.policies, seen), seen)
 
     def _is_known_everywhere(self, prospect: Prospect) -> bool:
         """Return whether every program that opens this store has the policy of ``prospect``."""
@@ -588,7 +588,7 @@ class Cadence:
         """Decide at ``now`` for every prospect whose row is to be reviewed."""
         for page in self._due_pages(to_micros(now), _PAGE):
             for row in page:
-                yield self._decision(self.load(row.prospect), now)
+                yield silent_decision_for(self.load(row.prospect), self.policies, now)
 
     def _due_pages(self, review_until: int | None, size: int) -> Iterator[list[DueRow]]:
         """Read the due list page by page; the first has ``size`` rows."""
