@@ -339,6 +339,66 @@ def test_an_attempt_that_breaks_one_other_rule(
     assert rules(history[:-1]) == []
 
 
+# What the engine has no part in -------------------------------------------------------------------
+
+
+def after_an_opt_out(place: Place) -> list[Event]:
+    history = live(place, attempts=4)
+    history = plant(history, OptOutRequested(), history[-1].occurred_at + HOUR)
+    return plant(history, attempt(step="spaced#2"), later(place, history[:-1], 3))
+
+
+def on_a_failed_number(place: Place) -> list[Event]:
+    history = live(place, attempts=4)
+    failed = ContactPointFailed(Channel.CALL, CALL.address)
+    history = plant(history, failed, history[-1].occurred_at)
+    return plant(history, attempt(step="spaced#2"), later(place, history, 3))
+
+
+def a_seventh_spaced_call(place: Place) -> list[Event]:
+    history = live(place, attempts=9)
+    return plant(history, attempt(), later(place, history, 3))
+
+
+def with_a_smaller_gap(place: Place) -> list[Event]:
+    history = live(place, attempts=5)
+    return plant(history, attempt(step="spaced#3"), later(place, history, 1))
+
+
+def after_the_exit(place: Place) -> list[Event]:
+    history = live(place, until=Stage.POLITE_EXIT)
+    return plant(history, attempt(), later(place, history, 1))
+
+
+def back_to_an_earlier_stage(place: Place) -> list[Event]:
+    history = live(place, attempts=5)
+    back = attempt(AttemptStage.HALF_DAY, "half_day")
+    return plant(history, back, later(place, history, 3))
+
+
+INDEPENDENT: dict[Callable[[Place], list[Event]], str] = {
+    after_an_opt_out: Rule.OPT_OUT,
+    on_a_failed_number: Rule.CONTACT_POINT,
+    a_seventh_spaced_call: Rule.SPACED_CAP,
+    with_a_smaller_gap: Rule.GAP,
+    after_the_exit: Rule.POLITE_EXIT,
+    back_to_an_earlier_stage: Rule.ORDER,
+    before_the_appointment: Rule.APPOINTMENT,
+    in_the_night: Rule.QUIET_HOURS,
+    while_away: Rule.SUSPENDED,
+}
+
+
+@pytest.mark.parametrize("planted", INDEPENDENT, ids=lambda planted: planted.__name__)
+def test_an_engine_that_passes_everything_hides_no_broken_invariant(
+    planted: Callable[[Place], list[Event]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cadence.audit.auditor.check_plan", lambda attempt: None)
+    monkeypatch.setattr("cadence.audit.auditor.check_guards", lambda attempt: [])
+    history = planted(PLACES[0])
+    assert rules(history) == [(history[-1].version, INDEPENDENT[planted])]
+
+
 # What the history knows of it ---------------------------------------------------------------------
 
 
