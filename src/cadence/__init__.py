@@ -1,8 +1,8 @@
 """cadence: follow up exactly as promised, patiently, and never as a pest.
 
-The public names. ``cadence.domain`` and ``cadence.policy`` are pure and can be used alone;
-:class:`Cadence`, which keeps histories in a store, is imported when it is first asked for, so that
-the pure rooms never load a database.
+These are the public names. The packages ``domain``, ``policy`` and ``engine`` are pure and can be
+used alone. :class:`Cadence` keeps histories in a store. It is imported when it is first used, so
+that the pure packages never load a database.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Rate(msgspec.Struct, frozen=True):
     Attributes:
         of: how many attempts were made.
         reached: how many of them reached the person.
-        unknown: of how many nobody knows; they are in no share.
+        unknown: how many have no recorded outcome; they are in no share.
     """
 
     of: int
@@ -96,7 +96,7 @@ class StageLine(msgspec.Struct, frozen=True):
 
 
 class AttemptLine(msgspec.Struct, frozen=True):
-    """The attempts that were the ``number``-th of their silence, and how many reached somebody."""
+    """The attempts that were the ``number``-th of their silence, and how many reached a person."""
 
     number: int
     rate: Rate
@@ -110,7 +110,7 @@ class Overview(msgspec.Struct, frozen=True):
         events: of all of them.
         stages: every stage, in order.
         attempts: by number, from 1 on.
-        late: attempts learnt of after the contact that ended their silence; they have no number.
+        late: attempts learnt of after the response that ended their silence; they have no number.
         appointment: attempts at the appointment itself.
     """
 

@@ -1,4 +1,4 @@
-"""What if? Recorded histories under another policy.
+"""Compare recorded histories with what another policy would have done.
 
 Everything that the prospect said or did stays as it was recorded, and so does what only an owner
 could decide. Our own attempts are taken out; in their stead come those that the other policy would
@@ -76,11 +76,11 @@ class Compared(msgspec.Struct):
 
     Attributes:
         prospects, events: how many were looked at.
-        changed: prospects of whom any attempt differs.
+        changed: prospects with any attempt that differs.
         recorded, under: attempts as recorded, and under the other policy.
         same, sooner, later: pairs on the same local day, or on an earlier or later one.
         dropped: recorded attempts that it would not have made, or not before they answered.
-        added: attempts that it would have made and nobody made.
+        added: attempts that it would have made and that were not made.
         answered: who answered after an attempt that it had not made by then.
         recorded_by_day, under_by_day: attempts by the day of their silence, see :data:`DAYS`.
     """
@@ -209,7 +209,7 @@ class _Comparison:
     def run(self) -> None:
         other = self.other
         first, *others = self.history
-        if isinstance(first.data, AttemptMade):  # nobody added them; whoever tried was the owner
+        if isinstance(first.data, AttemptMade):  # without a ProspectAdded the owner tried
             self.recorded.append((first.occurred_at, first.version))
             other.made.append(first.occurred_at)
         for event in others:
@@ -323,7 +323,7 @@ def _count(bars: list[int], attempts: Sequence[datetime], first: datetime) -> No
 def _split(
     made: list[datetime], at: datetime, *, keep_last: bool
 ) -> tuple[list[datetime], list[datetime]]:
-    """The attempts up to a contact, and those after it; a conversation's own comes before it."""
+    """The attempts up to a response, and those after it; a conversation's own comes before it."""
     if keep_last:
         return made, []
     return [one for one in made if one <= at], [one for one in made if one > at]
