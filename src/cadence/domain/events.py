@@ -9,11 +9,10 @@ given, and the JSON leaves them out.
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Final
 
 import msgspec
-
-from cadence.domain.enums import StrEnum
 
 __all__ = [
     "DATA_TYPES",

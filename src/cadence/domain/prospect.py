@@ -8,11 +8,11 @@ silence (:class:`Silence`) and how the follow-up ended (:class:`Ending`).
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 import msgspec
 
-from cadence.domain.enums import StrEnum
 from cadence.domain.events import (
     DELIVERED,
     AttemptStage,

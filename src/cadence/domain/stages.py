@@ -37,12 +37,11 @@ What a cell of the table says:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Final, TypedDict
 
 import msgspec
 from transitions import Machine
-
-from cadence.domain.enums import StrEnum
 
 __all__ = [
     "DEFINITION",

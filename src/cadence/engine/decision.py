@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 
 import msgspec
 
-from cadence.domain.enums import StrEnum
 from cadence.domain.events import EndReason, PolicyRef
 from cadence.domain.stages import Stage
 from cadence.engine import wording

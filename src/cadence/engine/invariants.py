@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from cadence.domain.enums import StrEnum
 from cadence.domain.events import AttemptStage, Channel, Gap
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage

@@ -7,10 +7,10 @@ A reason names its rule, its kind and a code, and carries the facts that its sen
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 import msgspec
 
-from cadence.domain.enums import StrEnum
 from cadence.engine import wording
 from cadence.engine.invariants import DESIGN, Facts
 

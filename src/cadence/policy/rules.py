@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cadence.domain.enums import StrEnum
+from enum import StrEnum
 
 __all__ = ["Rule"]
 

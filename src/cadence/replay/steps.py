@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from itertools import islice, takewhile
 from typing import Any, Final
 
 import msgspec
 
 from cadence.domain.codec import to_builtins as event_to_builtins
-from cadence.domain.enums import StrEnum
 from cadence.domain.events import AttemptMade, Event, FollowUpEnded, Gap
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage

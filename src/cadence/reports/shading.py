@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from enum import StrEnum
 from itertools import pairwise
 
 import msgspec
 
-from cadence.domain.enums import StrEnum
 from cadence.domain.prospect import Prospect, Suspension
 from cadence.engine.context import calendar_for
 from cadence.errors import InputError

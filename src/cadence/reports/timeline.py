@@ -7,12 +7,12 @@ known then; a mark stands where an event occurred, a ring where a touch was due.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
 import msgspec
 
-from cadence.domain.enums import StrEnum
 from cadence.domain.events import (
     AttemptMade,
     FollowUpEnded,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from typing import Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
 from cadence.domain.codec import Line, check_id, to_utc
-from cadence.domain.enums import StrEnum
 from cadence.domain.events import (
     AttemptMade,
     Channel,
