@@ -76,7 +76,7 @@ class AttemptContext:
         policy: the policy it is judged under.
         parts: what was or would be done.
         at: when.
-        known_at: until when what had been recorded was known to whoever made it.
+        known_at: the time until which records were known to the caller of the attempt.
         takes: the stage whose place it takes; set once that is known.
     """
 
@@ -164,7 +164,7 @@ def judge(
         policy: the policy to judge it under.
         parts: what was or would be done.
         at: when.
-        known_at: until when what had been recorded was known to whoever made it;
+        known_at: the time until which records were known to the caller of the attempt;
             :data:`ALWAYS` for a command, which is judged against everything recorded.
     """
     attempt = AttemptContext(prospect, policy, parts, at, known_at)

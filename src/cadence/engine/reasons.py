@@ -1,7 +1,7 @@
 """Reasons as data: why a decision is what it is.
 
 A reason names its rule, its kind and a code, and carries the facts that its sentence is made from.
-``engine/wording.py`` makes the sentence, when somebody reads it. No code looks into a sentence.
+``engine/wording.py`` makes the sentence, when a person reads it. No code looks into a sentence.
 """
 
 from __future__ import annotations

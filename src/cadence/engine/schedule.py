@@ -164,7 +164,7 @@ def plan(
     """Return when the plan alone would make a touch.
 
     Args:
-        context: whom it is for, under what, when.
+        context: the prospect, the policy and the time.
         planned: the touch.
         anchor: the end of a pause: the first touch after it comes as soon as it is over.
         lapsed: when a lapsed touch before it was planned; it anchors this one.
@@ -304,7 +304,7 @@ def timing(
     """Return when a touch is due; or why it can't be.
 
     Args:
-        context: whom it is for, under what, when.
+        context: the prospect, the policy and the time.
         planned: its place in the plan.
         parts: what is to be done, as guards see it.
         at: from :func:`plan`.
@@ -425,7 +425,7 @@ def _delayed(
         due = promised
     if context.policy.answers:
         due = _answered(context, due, delays)
-    # Gaps start anew at the on-time attempt, which no ratchet delays: they agreed to that time.
+    # Gaps start again at the on-time attempt, which no ratchet delays: they agreed to that time.
     if step.stage is not AttemptStage.ON_TIME and not _surely_keeps(prospect, planned, at):
         due = _ratcheted(context, step, due, due if replaced is None else replaced.due, delays)
     due = _after_required_days(context, step, due, delays)
@@ -577,7 +577,7 @@ def is_behind_horizon(context: DecisionContext, step: Step, instant: datetime) -
     """Return whether ``instant`` lies behind the horizon, from the silence's first attempt on.
 
     Args:
-        context: whom it is for, under what.
+        context: the prospect and the policy.
         step: of the touch; the appointment's own lie before every horizon.
         instant: when it would be made.
     """

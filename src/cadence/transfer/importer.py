@@ -195,7 +195,7 @@ def prepare(app: Cadence, source: Source, *, steps: StepProgress = _no_progress)
     Raises:
         ImportRefused: lines are bad; names each with its number and field.
         InputError: the file can't be read at all.
-        StoreError: the staging area has no room.
+        StoreError: the staging area has no space left.
     """
     source.zone_of = _zone_lookup(app)
     area = StagingArea(by_time=source.by_time)
