@@ -32,7 +32,7 @@ from cadence.domain import (
     Stage,
     fold,
 )
-from cadence.reports import overview_page
+from cadence.reports import funnel_page
 from cadence.store import Cadence
 
 T0 = datetime(2026, 11, 2, 15, 0, tzinfo=UTC)
@@ -131,7 +131,7 @@ def test_every_prospect_and_every_attempt_is_counted_once(many: list[list[Event]
         assert line.median is None or timedelta(0) <= line.median <= (
             line.nine_in_ten or line.median
         )
-    HTMLParser().feed(overview_page(found))
+    HTMLParser().feed(funnel_page(found))
     json.dumps(to_builtins(found))
 
 
@@ -151,9 +151,7 @@ def test_nothing_has_no_share() -> None:
     assert Rate(0, 0).interval is None
     found = overview([])
     assert found.prospects == 0
-    assert "No attempt was made at an appointment yet; the source claims 70 %" in overview_page(
-        found
-    )
+    assert "No attempt was made at an appointment yet; the source claims 70 %" in funnel_page(found)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from cadence.domain.events import (
 )
 from cadence.policy import Policy, builtin
 from cadence.policy.loader import parse, parse_text
-from cadence.reports.whatif_page import page
+from cadence.reports.whatif_page import whatif_page
 
 TIP8 = builtin("tip8")
 BAD = paths.BAD_POLICIES
@@ -226,8 +226,9 @@ def test_every_history_adds_up(history: list[Event], policy: Policy) -> None:
 
 def test_the_page_stands_alone_and_shows_names_as_they_are() -> None:
     compared = compare(live(PLACES[0], close=True), FOUR)
-    html = page(compared, FOUR, [Answered("<b>&jo", 9, 8, 7, 6)], 3)
-    assert "http" not in html
+    html = whatif_page(compared, FOUR, [Answered("<b>&jo", 9, 8, 7, 6)], 3)
+    assert "http:" not in html
+    assert "https:" not in html
     assert "<script" not in html
     assert "&lt;b&gt;&amp;jo" in html
     assert "and 2 more" in html

@@ -235,7 +235,7 @@ def test_whatif_tells_totals_days_and_who_answered(run: Run, tmp_path: Path) -> 
     assert "2 recorded histories" in out
     assert "1 answer came after an attempt that slow had not made by then:" in out
     assert "p0" in out
-    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     told: dict[str, Any] = json.loads(run("whatif", "--policy", str(slow), "--json")[1])
     assert set(told) == {
         *("policy", "prospects", "events", "changed", "attempts", "days", "answered"),

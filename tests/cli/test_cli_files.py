@@ -336,7 +336,7 @@ def test_every_command_writes_all_of_a_file_or_nothing(
 def test_a_page_of_a_policy_goes_to_standard_output(raw: Cli, folder: Path) -> None:
     done = raw("policy", "show", "tip8", "--html", "-")
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("<!doctype html>")
+    assert done.out.startswith("<!DOCTYPE html>")
     assert raw("policy", "show", "tip8", "--html", "page.html").code == 0
     assert (folder / "page.html").read_text(encoding="utf-8") == done.out
     refused = raw("policy", "check", "tip8", "--save", "-")

@@ -57,9 +57,9 @@ from cadence.replay.formatting import (
     unrecorded_lines,
 )
 from cadence.reports import replay_page
-from cadence.reports.replay_page import script_data
+from cadence.reports.html import script_data
 from cadence.reports.shading import ShadeKind, shades
-from cadence.reports.timeline import MarkKind, RingKind, picture
+from cadence.reports.timeline import MarkKind, RingKind, timeline
 from cadence.store import Cadence
 from cadence.transfer import export_jsonl, import_jsonl
 
@@ -299,7 +299,7 @@ def test_a_moment_says_whether_something_else_was_decided(late: list[Event]) -> 
 
 
 def test_the_picture_has_every_event_and_every_touch_that_was_due(late: list[Event]) -> None:
-    drawn = picture(list(annotate(late, POLICIES)), POLICIES)
+    drawn = timeline(list(annotate(late, POLICIES)), POLICIES)
     assert [mark.version for mark in drawn.marks] == list(range(1, 12))
     assert [mark.kind for mark in drawn.marks].count(MarkKind.ATTEMPT) == 4
     assert [lane.value for lane in drawn.lanes] == [
@@ -323,7 +323,7 @@ def test_every_history_has_a_picture_within_its_frame(history: list[Event]) -> N
     found = list(annotate(history, POLICIES))
     if not found:
         return
-    drawn = picture(found, POLICIES)
+    drawn = timeline(found, POLICIES)
     assert len(drawn.cursors) == len(drawn.marks) == len(found)
     for one in (*drawn.marks, *drawn.rings, *drawn.ticks):
         assert 0 <= one.x <= 100
@@ -556,7 +556,7 @@ def test_the_summary_of_an_event_is_whole_unless_it_is_to_be_short(late: list[Ev
 def test_the_last_decision_of_a_due_touch_is_drawn_as_not_done(late: list[Event]) -> None:
     found = list(annotate(late[:9], POLICIES, at("2026-12-09T16:00:00")))
     assert found[-1].decision.verdict is Verdict.DUE
-    rings = picture(found, POLICIES).rings
+    rings = timeline(found, POLICIES).rings
     assert rings[-1].kind is RingKind.UNDONE
-    following = picture(list(annotate(late[:7], POLICIES)), POLICIES).rings
+    following = timeline(list(annotate(late[:7], POLICIES)), POLICIES).rings
     assert following[-1].kind is RingKind.NEXT

@@ -33,10 +33,10 @@ def show_overview(session: Session, html: str | None, limit: datetime | None) ->
     """
     found = overview(_histories(session, limit))
     if html is not None:
-        from cadence.reports.funnel_page import overview_page
+        from cadence.reports.funnel_page import funnel_page
 
         seen = "" if limit is None else f"{limit:%Y-%m-%d %H:%M:%S} UTC"
-        write_text(html, overview_page(found, seen=seen), db=session.db)
+        write_text(html, funnel_page(found, seen=seen), db=session.db)
         if html != "-":
             session.write(f"overview of {found.prospects:,} prospects written to {html}")
     elif session.json:

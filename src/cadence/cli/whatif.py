@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
         """
         from cadence.analysis.whatif import Compared
         from cadence.analysis.whatif import whatif as compare_store
-        from cadence.reports.whatif_page import page
+        from cadence.reports.whatif_page import whatif_page
 
         if html == "-":
             raise InputError(
@@ -77,7 +77,7 @@ def register(app: typer.Typer) -> None:
         else:
             _print(session, total, other, answered, count)
         if html is not None:
-            text = page(total, other, answered, count)
+            text = whatif_page(total, other, answered, count)
             write_text(html, text, db=session.db, inputs=inputs)
             if not session.json:
                 session.write(f"written to {html}")

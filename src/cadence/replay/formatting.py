@@ -28,6 +28,7 @@ __all__ = [
     "gap_text",
     "local_zone",
     "measure_line",
+    "month",
     "next_action",
     "overdue_lines",
     "plural",
@@ -44,6 +45,10 @@ _WHEN: Final = {
     Verdict.CLOSE: "close, since",
     Verdict.STOP: "stop",
 }
+_MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 _NO_TIME: Final = timedelta(0)
 _MINUTE: Final = timedelta(minutes=1)
 
@@ -59,6 +64,11 @@ def plural(count: int, noun: str) -> str:
 def weekday(day: datetime) -> str:
     """Return the short name of a weekday: ``Mon``."""
     return WEEKDAYS[day.weekday()].capitalize()
+
+
+def month(day: datetime) -> str:
+    """Return the short name of a month: ``Jan``."""
+    return _MONTHS[day.month - 1]
 
 
 def local_zone(prospect: Prospect) -> tzinfo:

@@ -1,4 +1,4 @@
-"""A whole database as one page of HTML, under the same rules as a replay's page."""
+"""Make the page of a whole database: its funnel, waiting times and connect rates."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from cadence.analysis.funnel import (
     percent,
     stay_words,
 )
-from cadence.reports.replay_page import page_file, render
+from cadence.reports.html import render
 
-__all__ = ["overview_page"]
+__all__ = ["funnel_page"]
 
 
-def overview_page(found: Overview, *, seen: str = "") -> str:
-    """The page.
+def funnel_page(found: Overview, *, seen: str = "") -> str:
+    """Return the page.
 
     Args:
         found: the counts.
-        seen: as seen when, in words; empty for all that is recorded.
+        seen: the instant that it shows, in words; empty for all that is recorded.
     """
     facts = [("prospects", f"{found.prospects:,}"), ("events", f"{found.events:,}")]
     if seen:
         facts.append(("as seen at", seen))
     return render(
-        "overview.html",
-        css=page_file("page.css"),
+        "funnel.html",
         facts=facts,
         stages=[
             {

@@ -1,22 +1,13 @@
-"""A replay as one page of HTML that needs nothing but itself.
+"""Make the page of a replay: its timeline, a panel to step through, and a table of every step.
 
-The picture and the table are drawn here; stepping is a short script in the page. Every text is
-escaped, by the template engine in markup and by :func:`script_data` in the script's data; the page
-forbids itself any network, and any script but its own.
+The timeline and the table are drawn here; a short script in the page does the stepping.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
-from importlib import resources
 from typing import Any, Final
-
-import msgspec
-from jinja2 import Environment, StrictUndefined
 
 from cadence.domain.events import AttemptMade, type_name
 from cadence.errors import InputError
@@ -33,39 +24,73 @@ from cadence.replay.formatting import (
     unrecorded_lines,
 )
 from cadence.replay.steps import AnnotatedStep, OverdueKind, to_builtins
-from cadence.reports.timeline import MarkKind, Picture, RingKind, picture
+from cadence.reports.html import page_file, render, script_data
+from cadence.reports.timeline import MarkKind, RingKind, Timeline, timeline
 from cadence.worktime.holidays import holidays_version
 from cadence.worktime.zones import zones_version
 
-__all__ = ["page_file", "render", "replay_page", "script_data", "visible"]
+__all__ = ["replay_page"]
 
 _TOP: Final = 26  # pixels, for the dates above the lanes
 _LANE: Final = 32  # pixels
-_EVERY_REASON: Final = 1000  # moments up to which the table gives every reason
+_EVERY_REASON: Final = 1000  # steps up to which the table gives every reason
+# Of the round signs, in pixels.
+_RADIUS: Final = {
+    f"m-{MarkKind.ATTEMPT}": 5.5,
+    f"m-{MarkKind.BROKE}": 5.5,
+    f"m-{MarkKind.FACT}": 3.5,
+    f"r-{RingKind.MADE}": 8.5,
+    f"r-{RingKind.UNDONE}": 8.5,
+    f"r-{RingKind.OVERTAKEN}": 6.5,
+    f"r-{RingKind.NEXT}": 8.5,
+}
+_KINDS: Final = {
+    "undone": "not done:",
+    "late": "when:",
+    "gap": "gap:",
+    "unknown": "not yet recorded:",
+}
+_LEGEND: Final = (
+    ("stay", "stood at this stage"),
+    (f"m-{MarkKind.ATTEMPT}", "attempt"),
+    (f"m-{MarkKind.BROKE}", "attempt that broke a rule"),
+    (f"m-{MarkKind.RESPONSE}", "they responded"),
+    (f"m-{MarkKind.END}", "end or opt-out"),
+    (f"m-{MarkKind.FACT}", "other fact"),
+    (f"r-{RingKind.MADE}", "touch due, and made"),
+    (f"r-{RingKind.UNDONE}", "touch due, not done"),
+    (f"r-{RingKind.OVERTAKEN}", "touch planned, overtaken by events"),
+    (f"r-{RingKind.NEXT}", "touch due next"),
+    ("late", "due until done"),
+    ("early", "done before due"),
+    ("learnt", "occurred until recorded"),
+    ("shade hours", "closed hours"),
+    ("shade holiday", "public holiday or closed day"),
+    ("shade suspended", "suspended"),
+)
 
 
-def replay_page(found: Sequence[AnnotatedStep], policies: PolicyRegistry) -> str:
-    """The page for a replay.
+def replay_page(steps: Sequence[AnnotatedStep], policies: PolicyRegistry) -> str:
+    """Return the page.
 
     Args:
-        found: the moments of one prospect's replay.
-        policies: those it was replayed with.
+        steps: of one prospect's replay.
+        policies: those that it was replayed with.
 
     Raises:
         InputError: there are no steps.
     """
-    if not found:
+    if not steps:
         raise InputError("nothing had been recorded by then", "give a later version or instant")
-    steps = list(found)
+    steps = list(steps)
     last = steps[-1]
     prospect = last.prospect
-    drawn = picture(steps, policies)
+    drawn = timeline(steps, policies)
     depth = _LANE * (len(drawn.lanes) + 1)
     shown = [_shown(step, x, policies) for step, x in zip(steps, drawn.cursors, strict=True)]
-    css = page_file("page.css") + f"#sheet {{ min-width: {drawn.pixels}px; }}\n"
     return render(
         "replay.html",
-        css=css,
+        css=f"#sheet {{ min-width: {drawn.pixels}px; }}\n",
         js=page_file("replay.js"),
         id=prospect.id,
         name=prospect.identity.name,
@@ -73,7 +98,7 @@ def replay_page(found: Sequence[AnnotatedStep], policies: PolicyRegistry) -> str
         facts=_facts(steps),
         description=_description(steps),
         lanes=[stage.value for stage in drawn.lanes],
-        picture=drawn,
+        timeline=drawn,
         pixels=drawn.pixels,
         top=_TOP,
         depth=depth,
@@ -90,24 +115,6 @@ def replay_page(found: Sequence[AnnotatedStep], policies: PolicyRegistry) -> str
         footer=f"Made by cadence from {len(steps)} events, under {holidays_version()} and "
         f"{zones_version()}. The same events make the same page.",
     )
-
-
-_RADIUS: Final = {
-    f"m-{MarkKind.ATTEMPT}": 5.5,
-    f"m-{MarkKind.BROKE}": 5.5,
-    f"m-{MarkKind.FACT}": 3.5,
-    f"r-{RingKind.MADE}": 8.5,
-    f"r-{RingKind.UNDONE}": 8.5,
-    f"r-{RingKind.OVERTAKEN}": 6.5,
-    f"r-{RingKind.NEXT}": 8.5,
-}
-"""Of the picture's round signs, in pixels."""
-_KINDS: Final = {
-    "undone": "not done:",
-    "late": "when:",
-    "gap": "gap:",
-    "unknown": "not yet recorded:",
-}
 
 
 def _shown(step: AnnotatedStep, x: float, policies: PolicyRegistry) -> dict[str, Any]:
@@ -197,7 +204,7 @@ def _description(steps: list[AnnotatedStep]) -> str:
     return f"{len(steps)} events; stages {', '.join(stages)}."
 
 
-def _legend(drawn: Picture) -> list[tuple[str, str]]:
+def _legend(drawn: Timeline) -> list[tuple[str, str]]:
     """What of the picture's signs is in it, and what each means."""
     kinds = {f"m-{mark.kind}" for mark in drawn.marks} | {f"r-{ring.kind}" for ring in drawn.rings}
     kinds |= {f"shade {shadow.kind}" for shadow in drawn.shadows} | {"stay"}
@@ -206,89 +213,6 @@ def _legend(drawn: Picture) -> list[tuple[str, str]]:
     return [(key, text) for key, text in _LEGEND if key in kinds]
 
 
-_LEGEND: Final = (
-    ("stay", "stood at this stage"),
-    (f"m-{MarkKind.ATTEMPT}", "attempt"),
-    (f"m-{MarkKind.BROKE}", "attempt that broke a rule"),
-    (f"m-{MarkKind.RESPONSE}", "they said something: a contact"),
-    (f"m-{MarkKind.END}", "end or opt-out"),
-    (f"m-{MarkKind.FACT}", "other fact"),
-    (f"r-{RingKind.MADE}", "touch due, and made"),
-    (f"r-{RingKind.UNDONE}", "touch due, not done"),
-    (f"r-{RingKind.OVERTAKEN}", "touch planned, overtaken by events"),
-    (f"r-{RingKind.NEXT}", "touch due next"),
-    ("late", "due until done"),
-    ("early", "done before due"),
-    ("learnt", "occurred until recorded"),
-    ("shade hours", "closed hours"),
-    ("shade holiday", "public holiday or closed day"),
-    ("shade suspended", "suspended"),
-)
-
-
 def _utc(instant: datetime) -> str:
     whole = instant.second == instant.microsecond == 0
     return f"{instant.astimezone(UTC):{'%Y-%m-%d %H:%M' if whole else '%Y-%m-%d %H:%M:%S'}} UTC"
-
-
-# Making a page ------------------------------------------------------------------------------------
-
-
-def visible(text: str) -> str:
-    """``text`` with its control characters written out; a page would drop them."""
-    if not any(_is_control(one) for one in text):
-        return text
-    return "".join(f"\\x{ord(one):02x}" if _is_control(one) else one for one in text)
-
-
-def _is_control(one: str) -> bool:
-    return (one < " " and one not in "\t\n") or "\x7f" <= one <= "\x9f"
-
-
-def script_data(value: object) -> str:
-    """``value`` as JSON that can stand inside a script element, whatever its texts hold."""
-    text = msgspec.json.encode(value).decode()
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
-
-
-@lru_cache(maxsize=8)
-def page_file(name: str) -> str:
-    """A file of the pages' folder."""
-    folder = resources.files("cadence.reports").joinpath("templates")
-    return folder.joinpath(name).read_text(encoding="utf-8")
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    return Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        # Not what is markup already: that is our own.
-        finalize=lambda value: visible(value) if type(value) is str else value,
-    )
-
-
-def render(file: str, *, css: str, js: str = "", **values: Any) -> str:
-    """A whole page from a template.
-
-    Args:
-        file: the template's file.
-        css: the style, as the element will hold it.
-        js: the script; empty for none.
-        values: what the template names.
-    """
-    script = f"'{_hash(js)}'" if js else "'none'"
-    csp = (
-        f"default-src 'none'; style-src '{_hash(css)}'; script-src {script}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    template = _environment().from_string(page_file(file))
-    return template.render(csp=csp, css=css, js=js, **values)
-
-
-def _hash(text: str) -> str:
-    """The source expression by which a page allows itself one inline element."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

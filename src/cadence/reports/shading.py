@@ -1,4 +1,4 @@
-"""When nobody may be called: the closed hours, holidays and suspensions of a stretch of time."""
+"""Find when no touch may be made: closed hours, holidays and suspensions of a stretch of time."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ class Shade(msgspec.Struct, frozen=True):
 
 
 def shades(
-    found: list[AnnotatedStep],
+    steps: list[AnnotatedStep],
     policies: PolicyRegistry,
     start: datetime,
     end: datetime,
     *,
     hours: bool,
 ) -> Iterator[Shade]:
-    """What was closed between two instants, by what was known at each of them.
+    """Yield what was closed between two instants, by what was known at each of them.
 
     Args:
-        found: the moments of a replay; where the prospect moves or changes its policy, so does
+        steps: of a replay; where the prospect moves or changes its policy, so does
             the shading.
         policies: those they were replayed with.
         start: from when on.
@@ -56,8 +56,8 @@ def shades(
         hours: also the hours and days outside business hours, not only the holidays.
     """
     stretches: list[tuple[WorkCalendar, datetime, datetime]] = []
-    times = [_time(step.prospect, policies) for step in found]
-    bounds = [start, *(step.event.recorded_at for step in found[1:]), end]
+    times = [_time(step.prospect, policies) for step in steps]
+    bounds = [start, *(step.event.recorded_at for step in steps[1:]), end]
     for time, (a, b) in zip(times, pairwise(bounds), strict=True):
         if time is None or a >= b:
             continue
@@ -69,7 +69,7 @@ def shades(
         if hours:
             yield from _closed_hours(time, a, b)
         yield from _holidays(time.calendars[0], a, b)
-    yield from _suspended(found, times, end)
+    yield from _suspended(steps, times, end)
 
 
 def _time(prospect: Prospect, policies: PolicyRegistry) -> WorkCalendar | None:
@@ -77,11 +77,11 @@ def _time(prospect: Prospect, policies: PolicyRegistry) -> WorkCalendar | None:
     try:
         return None if policy is None else calendar_for(prospect, policy)
     except InputError:
-        return None  # a place that nobody knows has no hours
+        return None  # an unknown place has no hours
 
 
 def _closed_hours(time: WorkCalendar, start: datetime, end: datetime) -> Iterator[Shade]:
-    """What is left between the times at which every candidate zone is open."""
+    """The times between those at which every candidate zone is open."""
     opened = _open(time.calendars[0], start, end)
     for calendar in time.calendars[1:]:
         opened = list(_both(opened, _open(calendar, start, end)))
@@ -129,13 +129,13 @@ def _holidays(calendar: ZoneCalendar, start: datetime, end: datetime) -> Iterato
 
 
 def _suspended(
-    found: list[AnnotatedStep], times: list[WorkCalendar | None], end: datetime
+    steps: list[AnnotatedStep], times: list[WorkCalendar | None], end: datetime
 ) -> Iterator[Shade]:
-    """Each suspension from its start to its end, or to the contact that ended its silence."""
+    """Each suspension from its start to its end, or to the response that ended its silence."""
     begun: dict[int, tuple[Suspension, WorkCalendar]] = {}
     ended: dict[int, datetime] = {}
     before: tuple[Suspension, ...] = ()
-    for step, time in zip(found, times, strict=True):
+    for step, time in zip(steps, times, strict=True):
         current = step.prospect.silence.suspensions
         if current is before:
             continue

@@ -1,12 +1,12 @@
-"""A replay as a picture: where everything goes, as shares of the width; drawing is the page's.
+"""Lay a replay out as a timeline; the page draws it.
 
-Stages are lanes. A bar shows from when to when the prospect stood at a stage, as far as it was
-known then; a mark stands where an event occurred, a ring where a touch was due.
+Stages are lanes. A bar shows when the prospect stood at a stage, as far as it was known then. A
+mark stands where an event occurred, a ring where a touch was due.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final
@@ -24,14 +24,13 @@ from cadence.domain.events import (
 )
 from cadence.domain.stages import Stage
 from cadence.engine.decision import Decision, Verdict
-from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
-from cadence.replay.formatting import clock, gap_text, summary
+from cadence.replay.formatting import clock, gap_text, local_zone, month, summary, weekday
 from cadence.replay.steps import AnnotatedStep
 from cadence.reports.shading import Shade, ShadeKind, shades
-from cadence.worktime.zones import from_local, zone
+from cadence.worktime.zones import from_local
 
-__all__ = ["Bar", "Line", "Mark", "MarkKind", "Picture", "Ring", "RingKind", "Tick", "picture"]
+__all__ = ["Bar", "Line", "Mark", "MarkKind", "Ring", "RingKind", "Tick", "Timeline", "timeline"]
 
 _DAY: Final = timedelta(days=1)
 _LATE: Final = timedelta(minutes=1)
@@ -48,7 +47,7 @@ class MarkKind(StrEnum):
 
     ATTEMPT = "attempt"
     BROKE = "broke"
-    RESPONSE = "contact"
+    RESPONSE = "response"
     END = "end"
     FACT = "fact"
 
@@ -115,16 +114,16 @@ class Shadow(msgspec.Struct, frozen=True):
     title: str
 
 
-class Picture(msgspec.Struct, frozen=True):
+class Timeline(msgspec.Struct, frozen=True):
     """Everything to draw. ``x``, ``width`` and ``end`` are percent of the width.
 
     Attributes:
         lanes: the stages, top to bottom.
-        pixels: narrower than this the picture scrolls.
-        late: from when a touch was due to when it was made, or given up; also backwards.
+        pixels: narrower than this it scrolls.
+        late: from when a touch was due to when it was made or dropped; also backwards.
         learnt: from when an event occurred to when it was recorded.
         cursors: for each step, where it was.
-        shaded: ``False``: the stretch is too long for closed hours to be seen.
+        has_hours: whether closed hours are shaded; over too long a time they can't be seen.
     """
 
     lanes: tuple[Stage, ...]
@@ -138,11 +137,11 @@ class Picture(msgspec.Struct, frozen=True):
     late: tuple[Line, ...]
     learnt: tuple[Line, ...]
     cursors: tuple[float, ...]
-    shaded: bool
+    has_hours: bool
 
 
 class _Axis:
-    """From instants to shares of the width."""
+    """Maps instants to percent of the width."""
 
     def __init__(self, start: datetime, end: datetime) -> None:
         self.start, self.end = start, end
@@ -153,82 +152,75 @@ class _Axis:
         return round(100 * min(1.0, max(0.0, share)), 4)
 
 
-def picture(found: list[AnnotatedStep], policies: PolicyRegistry) -> Picture:
+def timeline(steps: list[AnnotatedStep], policies: PolicyRegistry) -> Timeline:
     """Where everything of a replay goes.
 
     Args:
-        found: its steps, at least one.
+        steps: its steps, at least one.
         policies: those it was replayed with.
     """
-    axis = _axis(found)
+    axis = _axis(steps)
     days = (axis.end - axis.start) / _DAY
-    wanted = max(days * _PER_DAY, len(found) * _PER_EVENT)
+    wanted = max(days * _PER_DAY, len(steps) * _PER_EVENT)
     pixels = round(min(_WIDEST, max(_NARROWEST, wanted)))
-    lanes = _lanes(found)
+    lanes = _lanes(steps)
     lane = {stage: number for number, stage in enumerate(lanes)}
     hours = pixels / days >= _HOURS_FROM
     closed: list[Shade] = []
     if days <= _SHADED_YEARS * 366:
-        closed = list(shades(found, policies, axis.start, axis.end, hours=hours))
-    rings, late = _rings(found, axis, lane)
-    return Picture(
+        closed = list(shades(steps, policies, axis.start, axis.end, hours=hours))
+    rings, late = _rings(steps, axis, lane)
+    return Timeline(
         lanes,
         pixels,
-        tuple(_ticks(axis, _zone(found[-1]), pixels)),
-        tuple(_shadow(one, axis, found[-1]) for one in closed),
-        tuple(_stays(found, axis, lane)),
-        tuple(_gaps(found, axis, pixels)),
-        tuple(_mark(step, axis, lane) for step in found),
+        tuple(_ticks(axis, local_zone(steps[-1].prospect), pixels)),
+        tuple(_shadow(one, axis, steps[-1]) for one in closed),
+        tuple(_stays(steps, axis, lane)),
+        tuple(_gaps(steps, axis, pixels)),
+        tuple(_mark(step, axis, lane) for step in steps),
         tuple(rings),
         tuple(late),
         tuple(
             Line(lane[m.prospect.stage], axis.x(m.event.occurred_at), axis.x(m.event.recorded_at))
-            for m in found
+            for m in steps
             if m.event.recorded_at - m.event.occurred_at >= _LATE
         ),
-        tuple(axis.x(step.seen_at) for step in found),
+        tuple(axis.x(step.seen_at) for step in steps),
         hours,
     )
 
 
-def _axis(found: list[AnnotatedStep]) -> _Axis:
-    start = min(step.event.occurred_at for step in found)
-    end = max(max(m.event.occurred_at, m.event.recorded_at, m.seen_at) for m in found)
+def _axis(steps: list[AnnotatedStep]) -> _Axis:
+    start = min(step.event.occurred_at for step in steps)
+    end = max(max(m.event.occurred_at, m.event.recorded_at, m.seen_at) for m in steps)
     span = max(end - start, _DAY)
-    following = found[-1].decision.at
+    following = steps[-1].decision.at
     if following is not None and end < following <= end + span / 2 + 30 * _DAY:
         end = following
     margin = max(end - start, _DAY) / 50
     return _Axis(start - margin, end + margin)
 
 
-# Where a contact leads stands where the next outreach begins.
+# Where a response leads stands where the next outreach begins.
 _LANES: Final = (Stage.NEW, Stage.ENGAGED, *(s for s in Stage if s not in ("new", "engaged")))
 
 
-def _lanes(found: list[AnnotatedStep]) -> tuple[Stage, ...]:
-    stages = {step.prospect.stage for step in found}
-    for step in found:
+def _lanes(steps: list[AnnotatedStep]) -> tuple[Stage, ...]:
+    stages = {step.prospect.stage for step in steps}
+    for step in steps:
         for decision in (step.decision, step.pending):
             if decision is not None and decision.touch is not None:
                 stages.add(decision.touch.stage)
     return tuple(stage for stage in _LANES if stage in stages)
 
 
-def _zone(step: AnnotatedStep) -> tzinfo:
-    try:
-        return zone(step.prospect.identity.zones[0])
-    except InputError:
-        return UTC
-
-
 # Bars and marks -----------------------------------------------------------------------------------
 
 
-def _stays(found: list[AnnotatedStep], axis: _Axis, lane: dict[Stage, int]) -> list[Bar]:
+def _stays(steps: list[AnnotatedStep], axis: _Axis, lane: dict[Stage, int]) -> list[Bar]:
     bars: list[Bar] = []
-    first = found[0]
-    for step, following in zip(found, [*found[1:], None], strict=True):
+    first = steps[0]
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
         if following is not None and following.prospect.stage is step.prospect.stage:
             continue
         start = axis.x(first.event.recorded_at)
@@ -261,9 +253,9 @@ def _mark(step: AnnotatedStep, axis: _Axis, lane: dict[Stage, int]) -> Mark:
     return Mark(kind, lane[step.prospect.stage], axis.x(event.occurred_at), event.version, title)
 
 
-def _gaps(found: list[AnnotatedStep], axis: _Axis, pixels: int) -> list[Bar]:
+def _gaps(steps: list[AnnotatedStep], axis: _Axis, pixels: int) -> list[Bar]:
     bars = []
-    for step in found:
+    for step in steps:
         if step.measure is None:
             continue
         start, end = axis.x(step.measure.start), axis.x(step.event.occurred_at)
@@ -277,8 +269,16 @@ def _gaps(found: list[AnnotatedStep], axis: _Axis, pixels: int) -> list[Bar]:
     return bars
 
 
+_BECAME: Final = {
+    RingKind.MADE: "made",
+    RingKind.UNDONE: "not done",
+    RingKind.OVERTAKEN: "overtaken by events",
+    RingKind.NEXT: "next",
+}
+
+
 def _rings(
-    found: list[AnnotatedStep], axis: _Axis, lane: dict[Stage, int]
+    steps: list[AnnotatedStep], axis: _Axis, lane: dict[Stage, int]
 ) -> tuple[list[Ring], list[Line]]:
     """Each touch where it was last said to be due, and how long it stayed undone."""
     rings: list[Ring] = []
@@ -295,7 +295,7 @@ def _rings(
         if until is not None and abs(until - at) >= _LATE:
             late.append(Line(lane[touch.stage], axis.x(at), axis.x(until)))
 
-    for step, following in pairwise(found):
+    for step, following in pairwise(steps):
         pending = following.pending
         if pending is None or pending.touch is None:
             continue
@@ -312,20 +312,12 @@ def _rings(
             draw(following, pending, RingKind.UNDONE, came)
         else:
             draw(following, pending, RingKind.OVERTAKEN, None)
-    last = found[-1]
+    last = steps[-1]
     if last.decision.verdict is Verdict.DUE:
         draw(last, last.decision, RingKind.UNDONE, last.seen_at)
     else:
         draw(last, last.decision, RingKind.NEXT, None)
     return rings, late
-
-
-_BECAME: Final = {
-    RingKind.MADE: "made",
-    RingKind.UNDONE: "not done",
-    RingKind.OVERTAKEN: "overtaken by events",
-    RingKind.NEXT: "next",
-}
 
 
 def _shadow(shade: Shade, axis: _Axis, last: AnnotatedStep) -> Shadow:
@@ -338,12 +330,6 @@ def _shadow(shade: Shade, axis: _Axis, last: AnnotatedStep) -> Shadow:
 
 
 # The axis -----------------------------------------------------------------------------------------
-
-_MONTHS: Final = (
-    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
-    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-)
-_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def _ticks(axis: _Axis, tz: tzinfo, pixels: int) -> list[Tick]:
@@ -358,7 +344,7 @@ def _ticks(axis: _Axis, tz: tzinfo, pixels: int) -> list[Tick]:
         if days / step <= most:
             every = (start + timedelta(days=n) for n in range(0, int(days) + step + 1, step))
             found = [
-                (day, f"{_WEEKDAYS[day.weekday()]} {day.day} {_month(day)}")
+                (day, f"{weekday(day)} {day.day} {month(day)}")
                 for day in every
                 if first <= day <= last
             ]
@@ -376,10 +362,6 @@ def _ticks(axis: _Axis, tz: tzinfo, pixels: int) -> list[Tick]:
     return ticks
 
 
-def _month(day: datetime) -> str:
-    return _MONTHS[day.month - 1]
-
-
 def _months(first: datetime, last: datetime, most: int) -> list[tuple[datetime, str]]:
     months = (last.year - first.year) * 12 + last.month - first.month + 1
     step = next(n for n in (1, 3, 6, 12, 24, 60, 120, 240, 600, 1200, 6000) if months / n <= most)
@@ -387,7 +369,7 @@ def _months(first: datetime, last: datetime, most: int) -> list[tuple[datetime, 
     for number in range(first.year * 12 + first.month, last.year * 12 + last.month):
         if number % step == 0:
             day = datetime(number // 12, number % 12 + 1, 1)  # noqa: DTZ001  (their clock)
-            found.append((day, str(day.year) if step >= 12 else _month(day)))
+            found.append((day, str(day.year) if step >= 12 else month(day)))
     return found
 
 
