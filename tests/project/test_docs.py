@@ -4,11 +4,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pages
 import paths
 import pytest
+import typer
 
+from cadence.cli.commands import command_line
 from cadence.policy import Rule
 
 ROOT = paths.ROOT
@@ -126,6 +129,29 @@ def test_every_path_that_the_docs_name_exists() -> None:
             if not any((place / path).exists() for place in places):
                 missing.add(f"{page.name}: {path}")
     assert missing == set()
+
+
+def test_every_command_that_the_docs_name_exists_with_its_options() -> None:
+    app: Any = typer.main.get_command(command_line(["--help"]))
+    known_everywhere = {option for one in app.params for option in one.opts} | {"--help", "-h"}
+    wrong = []
+    for page in pages.every_page():
+        if "adr" in page.parts or page.name == "CHANGELOG.md":
+            continue
+        text = page.read_text(encoding="utf-8")
+        for words in (found.split() for found in re.findall(r"`cadence ([a-z][^`]*)`", text)):
+            command, name, *rest = app.commands.get(words[0]), *words
+            if hasattr(command, "commands") and rest:
+                command, name = command.commands.get(rest[0]), " ".join(words[:2])
+            options = {word.partition("=")[0] for word in words if word.startswith("-")} - {"-"}
+            known = {
+                option
+                for one in getattr(command, "params", ())
+                for option in (*one.opts, *one.secondary_opts)
+            }
+            if command is None or options - known - known_everywhere:
+                wrong.append(f"{page.name}: {name} {options - known - known_everywhere or ''}")
+    assert wrong == []
 
 
 def test_every_guarantee_names_tests_that_exist() -> None:
