@@ -126,9 +126,8 @@ class ZoneCalendar:
         Raises:
             InputError: the calendar has so few business days that there is none in ``n`` years.
         """
-        # Ask for years that surely hold it; with few business days that needs a second look.
-        reach = after + 2 * n + 30  # pragma: no mutate (how far at first only saves time)
-        for _ in range(n + 5):  # pragma: no mutate (how long is a matter of patience)
+        reach = after
+        for _ in range(n + 6):  # pragma: no mutate (how long is a matter of patience)
             years = self._years(after, reach)
             position = years.counts[after - years.first + 1] + n - 1
             if position < len(years.days):
