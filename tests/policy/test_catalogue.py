@@ -47,7 +47,7 @@ WHOM = [
     for channels in (ALL, PHONE_AND_EMAIL, *((channel,) for channel in Channel))
     for prefers in (None, *channels)
 ]
-"""On which channels somebody can be reached, and which of them they prefer."""
+"""On which channels a prospect can be reached, and which of them they prefer."""
 
 
 def touches(name: str, *args: object, **kwargs: object) -> list[Entry]:
@@ -136,7 +136,7 @@ def test_the_default_policy_means_what_it_meant() -> None:
 
 @pytest.mark.parametrize("name", NEW)
 @pytest.mark.parametrize(("channels", "prefers"), WHOM)
-def test_whoever_never_answers_is_politely_closed(
+def test_a_prospect_who_never_answers_is_politely_closed(
     name: str, channels: tuple[Channel, ...], prefers: Channel | None
 ) -> None:
     policy = builtin(name)
@@ -358,7 +358,7 @@ def test_are_you_ok_leaves_two_days_to_answer() -> None:
     assert exit_.business_day - asked.business_day > 2
 
 
-def test_the_attempts_before_are_you_ok_press_nobody() -> None:
+def test_the_attempts_before_are_you_ok_do_not_press() -> None:
     for text in said(builtin(ARE_YOU_OK), AttemptStage.SPACED).values():
         assert "no hurry" in text
         assert "next_time" not in text

@@ -82,7 +82,7 @@ def custom(function: str) -> Policy:
     return guarded(f'kind = "custom"\nid = "ours"\nfunction = "{function}"\nversion = 1')
 
 
-def somebody(
+def prospect_after(
     *facts: tuple[datetime, Data],
     zone: str | tuple[str, ...] = "UTC",
     country: str | None = None,
@@ -140,12 +140,12 @@ WINDOW = ContactWindow(mon=("10:00-12:00",), wed=("14:00-16:00",))
     ],
 )
 def test_a_contact_window_delays_until_it_opens(at: datetime, opens: datetime | None) -> None:
-    assert until(WINDOW, somebody(), at) == opens
+    assert until(WINDOW, prospect_after(), at) == opens
 
 
 def test_a_contact_window_is_read_on_the_prospects_clock_across_a_clock_change() -> None:
     window = ContactWindow(sat=("08:00-10:00",), mon=("08:00-10:00",))
-    berlin = somebody(zone="Europe/Berlin")
+    berlin = prospect_after(zone="Europe/Berlin")
     before = datetime(2026, 3, 28, 4, tzinfo=UTC)  # Saturday; clocks change on Sunday
     assert until(window, berlin, before) == datetime(2026, 3, 28, 7, tzinfo=UTC)
     after = datetime(2026, 3, 29, 4, tzinfo=UTC)
@@ -154,13 +154,13 @@ def test_a_contact_window_is_read_on_the_prospects_clock_across_a_clock_change()
 
 def test_a_contact_window_is_open_only_where_it_is_in_every_zone_they_may_be_in() -> None:
     window = ContactWindow(mon=("09:00-13:00",))
-    coasts = somebody(zone=("America/New_York", "America/Los_Angeles"))
+    coasts = prospect_after(zone=("America/New_York", "America/Los_Angeles"))
     at = datetime(2026, 11, 2, 14, tzinfo=UTC)  # nine in New York, six in Los Angeles
     assert until(window, coasts, at) == datetime(2026, 11, 2, 17, tzinfo=UTC)
     assert until(window, coasts, datetime(2026, 11, 2, 18, tzinfo=UTC)) == datetime(
         2026, 11, 9, 17, tzinfo=UTC
     )
-    apart = somebody(zone=("America/New_York", "Asia/Tokyo"))
+    apart = prospect_after(zone=("America/New_York", "Asia/Tokyo"))
     answer = until(window, apart, at)
     assert answer is not None
     assert answer > at + timedelta(days=30)
@@ -169,7 +169,7 @@ def test_a_contact_window_is_open_only_where_it_is_in_every_zone_they_may_be_in(
 def test_a_contact_window_for_a_channel_is_not_asked_about_others() -> None:
     window = 'kind = "contact_window"\nchannels = ["email"]\nmon = ["10:00-11:00"]'
     policy = guarded(window)
-    prospect = somebody((MONDAY, ReplyReceived(Channel.EMAIL)), called(MONDAY))
+    prospect = prospect_after((MONDAY, ReplyReceived(Channel.EMAIL)), called(MONDAY))
     decision = next_touch(prospect, policy, MONDAY)
     assert decision.at == MONDAY + timedelta(days=1)
     assert [r.rule for r in decision.reasons if r.rule == "contact_window"] == []
@@ -179,7 +179,7 @@ def test_a_guard_is_asked_about_the_channels_used_and_not_about_those_that_were_
     """An email instead of the call that is due, outside the hours for emails, breaks the guard."""
     window = 'kind = "contact_window"\nid = "hours"\nchannels = ["email"]\ntue = ["10:00-11:00"]'
     policy, tuesday = guarded(window), MONDAY + timedelta(days=1)
-    prospect = somebody(called(MONDAY), policy=policy)
+    prospect = prospect_after(called(MONDAY), policy=policy)
     assert next_touch(prospect, policy, tuesday).verdict is Verdict.DUE
     email = (Part(Channel.EMAIL, Disposition.SENT, "j@x"),)
     for parts, broken in ((email, ("plan", "hours")), (NO_ANSWER, ())):
@@ -193,7 +193,7 @@ def test_an_exit_on_another_channel_than_the_one_due_is_asked_for_its_own_channe
     window = 'kind = "contact_window"\nid = "hours"\nchannels = ["call"]\nmon = ["10:00-11:00"]'
     policy = guarded(window)
     made = [called(MONDAY + timedelta(days=7 * week)) for week in range(3)]
-    prospect = somebody(*made, policy=policy)
+    prospect = prospect_after(*made, policy=policy)
     monday = MONDAY + timedelta(days=21)
     decision = next_touch(prospect, policy, monday)
     assert decision.touch is not None
@@ -207,7 +207,7 @@ def test_each_guard_that_delays_is_a_reason_of_its_own_with_what_it_added() -> N
         'kind = "contact_window"\nid = "thursdays"\nthu = ["08:00-20:00"]',
         'kind = "contact_window"\nid = "evenings"\nthu = ["16:00-20:00"]',
     )
-    prospect = somebody(called(MONDAY))
+    prospect = prospect_after(called(MONDAY))
     decision = next_touch(prospect, policy, MONDAY)
     assert decision.verdict is Verdict.WAIT
     assert decision.at == datetime(2026, 11, 5, 16, tzinfo=UTC)
@@ -222,16 +222,16 @@ def test_each_guard_that_delays_is_a_reason_of_its_own_with_what_it_added() -> N
 def test_a_cap_delays_until_the_window_holds_one_attempt_fewer() -> None:
     cap = FrequencyCap(attempts=2, days=7)
     first, second = MONDAY, MONDAY + timedelta(days=2)
-    prospect = somebody(called(first), called(second))
+    prospect = prospect_after(called(first), called(second))
     assert until(cap, prospect, second + timedelta(hours=1)) == first + timedelta(days=7)
     assert until(cap, prospect, first + timedelta(days=7)) is None
-    assert until(cap, somebody(called(first)), first + timedelta(hours=1)) is None
+    assert until(cap, prospect_after(called(first)), first + timedelta(hours=1)) is None
 
 
 def test_a_cap_in_hours_counts_elapsed_hours_whatever_clocks_do() -> None:
     cap = FrequencyCap(attempts=1, hours=24)
     saturday = datetime(2026, 3, 28, 12, tzinfo=UTC)
-    berlin = somebody(called(saturday), zone="Europe/Berlin")
+    berlin = prospect_after(called(saturday), zone="Europe/Berlin")
     assert until(cap, berlin, saturday + timedelta(hours=23)) == saturday + timedelta(hours=24)
 
 
@@ -239,14 +239,14 @@ def test_a_cap_counts_across_silences() -> None:
     cap = FrequencyCap(attempts=2, days=7)
     reply = (MONDAY + timedelta(days=1), ReplyReceived(Channel.EMAIL))
     second = MONDAY + timedelta(days=2)
-    prospect = somebody(called(MONDAY), reply, called(second))
+    prospect = prospect_after(called(MONDAY), reply, called(second))
     assert len(prospect.silence.attempts) == 1
     assert until(cap, prospect, second) == MONDAY + timedelta(days=7)
 
 
 def test_a_cap_counts_a_conversation_too() -> None:
     cap = FrequencyCap(attempts=1, days=7)
-    prospect = somebody(called(MONDAY, Part(Channel.CALL, Disposition.CONNECTED, "+1")))
+    prospect = prospect_after(called(MONDAY, Part(Channel.CALL, Disposition.CONNECTED, "+1")))
     assert prospect.silence.attempts == ()
     assert until(cap, prospect, MONDAY + timedelta(days=1)) == MONDAY + timedelta(days=7)
 
@@ -254,13 +254,13 @@ def test_a_cap_counts_a_conversation_too() -> None:
 def test_a_cap_for_a_channel_counts_only_attempts_on_it() -> None:
     cap = FrequencyCap(attempts=1, days=7, channels=(Channel.CALL,))
     written = called(MONDAY, Part(Channel.EMAIL, Disposition.SENT, "j@x"))
-    assert until(cap, somebody(written), MONDAY + timedelta(days=1)) is None
-    assert until(cap, somebody(called(MONDAY)), MONDAY + timedelta(days=1)) is not None
+    assert until(cap, prospect_after(written), MONDAY + timedelta(days=1)) is None
+    assert until(cap, prospect_after(called(MONDAY)), MONDAY + timedelta(days=1)) is not None
 
 
 def test_a_cap_per_address_leaves_the_others_free() -> None:
     cap = FrequencyCap(attempts=1, days=7, per="address")
-    prospect = somebody(called(MONDAY))
+    prospect = prospect_after(called(MONDAY))
     later = MONDAY + timedelta(days=1)
     assert until(cap, prospect, later, address="+1") == MONDAY + timedelta(days=7)
     assert until(cap, prospect, later, address="+2") is None
@@ -268,13 +268,13 @@ def test_a_cap_per_address_leaves_the_others_free() -> None:
 
 def test_a_cap_per_address_takes_an_attempt_without_one_for_any() -> None:
     cap = FrequencyCap(attempts=1, days=7, per="address")
-    prospect = somebody(called(MONDAY, Part(Channel.CALL, Disposition.NO_ANSWER)))
+    prospect = prospect_after(called(MONDAY, Part(Channel.CALL, Disposition.NO_ANSWER)))
     assert until(cap, prospect, MONDAY + timedelta(days=1), address="+2") is not None
 
 
 def test_a_cap_counts_what_was_made_off_policy() -> None:
     policy = guarded('kind = "frequency_cap"\nattempts = 1\ndays = 10')
-    prospect = somebody((MONDAY, AttemptMade(NO_ANSWER)), policy=policy)
+    prospect = prospect_after((MONDAY, AttemptMade(NO_ANSWER)), policy=policy)
     night = MONDAY + timedelta(hours=8)
     (off,) = decide(prospect, MakeAttempt(NO_ANSWER, "he asked me to"), policy, night)
     assert isinstance(off, AttemptMade)
@@ -311,16 +311,16 @@ def test_a_cool_down_follows_what_it_says(
     after: Any, fact: tuple[datetime, Data], cools: bool
 ) -> None:
     guard = CoolDown(after=after, lasts=Lasting(hours=48))
-    answer = until(guard, somebody(fact), MONDAY + timedelta(hours=47))
+    answer = until(guard, prospect_after(fact), MONDAY + timedelta(hours=47))
     assert answer == (MONDAY + timedelta(hours=48) if cools else None)
-    assert until(guard, somebody(fact), MONDAY + timedelta(hours=48)) is None
+    assert until(guard, prospect_after(fact), MONDAY + timedelta(hours=48)) is None
 
 
 def test_a_cool_down_in_business_days_ends_at_the_same_time_across_a_clock_change() -> None:
     friday = datetime(2026, 3, 27, 15, tzinfo=UTC)
     reply = (friday, ReplyReceived(Channel.EMAIL))
     guard = CoolDown(after="contact", lasts=Lasting(business_days=1))
-    berlin = somebody(reply, zone="Europe/Berlin")
+    berlin = prospect_after(reply, zone="Europe/Berlin")
     assert until(guard, berlin, friday) == datetime(2026, 3, 30, 14, tzinfo=UTC)
 
 
@@ -330,15 +330,15 @@ THANKSGIVING = datetime(2026, 11, 26, 16, tzinfo=UTC)
 
 
 def test_a_holiday_ban_delays_until_the_day_after() -> None:
-    there = somebody(zone="America/New_York", country="US")
+    there = prospect_after(zone="America/New_York", country="US")
     assert until(HolidayBan(), there, THANKSGIVING) == datetime(2026, 11, 27, 5, tzinfo=UTC)
     assert until(HolidayBan(), there, THANKSGIVING - timedelta(days=1)) is None
-    assert until(HolidayBan(), somebody(zone="America/New_York"), THANKSGIVING) is None
+    assert until(HolidayBan(), prospect_after(zone="America/New_York"), THANKSGIVING) is None
 
 
 def test_a_holiday_ban_may_name_a_place_that_is_not_the_prospects() -> None:
     epiphany = datetime(2027, 1, 6, 10, tzinfo=UTC)
-    there = somebody(zone="Europe/Berlin", country="DE", subdivision="BE")
+    there = prospect_after(zone="Europe/Berlin", country="DE", subdivision="BE")
     assert until(HolidayBan(), there, epiphany) is None
     bavarian = HolidayBan(country="DE", subdivision="BY")
     assert until(bavarian, there, epiphany) == datetime(2027, 1, 6, 23, tzinfo=UTC)
@@ -346,7 +346,7 @@ def test_a_holiday_ban_may_name_a_place_that_is_not_the_prospects() -> None:
 
 def test_a_holiday_ban_holds_for_the_appointments_own_steps_too() -> None:
     policy = guarded('kind = "holiday_ban"')
-    there = somebody(zone="America/New_York", country="US")
+    there = prospect_after(zone="America/New_York", country="US")
     with pytest.raises(Refused, match="refused by holiday_ban") as caught:
         decide(there, SetAppointment(THANKSGIVING), policy, MONDAY)
     assert caught.value.rule == "holiday_ban"
@@ -356,7 +356,7 @@ def test_a_holiday_ban_holds_for_the_appointments_own_steps_too() -> None:
 
 def test_a_pause_holds_from_its_first_local_day_through_its_last() -> None:
     pause = Pause(first_day=date(2026, 12, 24), last_day=date(2027, 1, 1))
-    tokyo = somebody(zone="Asia/Tokyo")
+    tokyo = prospect_after(zone="Asia/Tokyo")
     assert until(pause, tokyo, datetime(2026, 12, 23, 14, 59, tzinfo=UTC)) is None
     ends = datetime(2027, 1, 1, 15, tzinfo=UTC)
     assert until(pause, tokyo, datetime(2026, 12, 23, 15, tzinfo=UTC)) == ends
@@ -365,7 +365,7 @@ def test_a_pause_holds_from_its_first_local_day_through_its_last() -> None:
 
 
 def test_a_pause_that_ends_where_midnight_is_skipped_ends_with_the_next_hour() -> None:
-    cairo = somebody(zone="Africa/Cairo")  # clocks go from midnight to one on 2026-04-24
+    cairo = prospect_after(zone="Africa/Cairo")  # clocks go from midnight to one on 2026-04-24
     pause = Pause(first_day=date(2026, 4, 22), last_day=date(2026, 4, 23))
     assert until(pause, cairo, datetime(2026, 4, 23, 12, tzinfo=UTC)) == datetime(
         2026, 4, 23, 22, tzinfo=UTC
@@ -374,7 +374,7 @@ def test_a_pause_that_ends_where_midnight_is_skipped_ends_with_the_next_hour() -
 
 def test_a_pause_holds_for_every_zone_they_may_be_in() -> None:
     pause = Pause(first_day=date(2026, 12, 25), last_day=date(2026, 12, 25))
-    there = somebody(zone=("America/New_York", "Asia/Tokyo"))
+    there = prospect_after(zone=("America/New_York", "Asia/Tokyo"))
     early = datetime(2026, 12, 24, 20, tzinfo=UTC)  # Christmas in Tokyo, not in New York
     first = until(pause, there, early)
     assert first is not None
@@ -422,7 +422,7 @@ def _fresh_guards() -> Iterator[None]:
 
 
 def decided(policy: Policy, now: datetime = MONDAY) -> Decision:
-    return next_touch(somebody(called(MONDAY)), policy, now)
+    return next_touch(prospect_after(called(MONDAY)), policy, now)
 
 
 def is_held(decision: Decision, because: str) -> bool:
@@ -457,7 +457,7 @@ def test_one_that_delays_is_asked_again_at_the_later_time(monkeypatch: pytest.Mo
     ]
 
 
-def test_one_that_vetoes_has_the_step_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_vetoes_has_the_step_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_second(prospect: Prospect, touch: Touch, at: datetime) -> Veto | None:
         return Veto("not the second") if touch.step == "spaced#2" else None
 
@@ -483,7 +483,7 @@ def test_a_vetoed_exit_is_a_task_that_escalates(monkeypatch: pytest.MonkeyPatch)
 def test_where_guards_veto_whatever_could_begin_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = _call(lambda prospect, touch, at: Veto("never"), monkeypatch)
     agreed = (MONDAY, AppointmentSet(MONDAY + timedelta(hours=1)))
-    decision = next_touch(somebody(agreed), policy, MONDAY)
+    decision = next_touch(prospect_after(agreed), policy, MONDAY)
     assert decision.verdict is Verdict.TASK
     assert decision.reasons[0].rule == Rule.FORGOTTEN
     assert "guards veto what could begin it" in decision.reasons[0].because
@@ -588,7 +588,7 @@ def test_one_can_not_bring_a_touch_forward(
 def test_one_that_delays_for_ever_leaves_a_task(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     far = datetime.max.replace(tzinfo=UTC)
     policy = _call(lambda prospect, touch, at: GuardDelay(far, "some day"), monkeypatch)
-    prospect = somebody(called(MONDAY), zone=zone)
+    prospect = prospect_after(called(MONDAY), zone=zone)
     decision = next_touch(prospect, policy, MONDAY)
     assert decision.verdict is Verdict.TASK
     assert "guards never let it pass" in (decision.task or "")
@@ -642,7 +642,7 @@ def test_an_attempt_in_spite_of_one_is_refused_and_off_policy_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     policy = _call(lambda p, t, at: GuardDelay(at + AWAY, "never today"), monkeypatch)
-    prospect = somebody((MONDAY, AttemptMade(NO_ANSWER)), policy=guarded())
+    prospect = prospect_after((MONDAY, AttemptMade(NO_ANSWER)), policy=guarded())
     later = MONDAY + AWAY
     with pytest.raises(Refused):
         decide(prospect, MakeAttempt(NO_ANSWER), policy, later)
@@ -656,7 +656,7 @@ def test_an_attempt_in_spite_of_one_is_refused_and_off_policy_says_so(
 
 def test_an_attempt_while_one_fails_breaks_the_rule_guard(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = _call(_raises(ValueError("x")), monkeypatch)
-    prospect = somebody((MONDAY, AttemptMade(NO_ANSWER)), policy=guarded())
+    prospect = prospect_after((MONDAY, AttemptMade(NO_ANSWER)), policy=guarded())
     with pytest.raises(Refused) as caught:
         decide(prospect, MakeAttempt(NO_ANSWER), policy, MONDAY + AWAY)
     assert caught.value.rule == Rule.GUARD
@@ -674,9 +674,9 @@ def test_an_appointment_at_a_time_that_one_forbids_is_refused(
     policy = _call(no_tuesdays, monkeypatch)
     tuesday = MONDAY + AWAY
     with pytest.raises(Refused, match="refused by ours: not on Tuesdays") as caught:
-        decide(somebody(), SetAppointment(tuesday), policy, MONDAY)
+        decide(prospect_after(), SetAppointment(tuesday), policy, MONDAY)
     assert caught.value.until == tuesday + AWAY
-    assert decide(somebody(), SetAppointment(tuesday + AWAY), policy, MONDAY) == (
+    assert decide(prospect_after(), SetAppointment(tuesday + AWAY), policy, MONDAY) == (
         AppointmentSet(tuesday + AWAY),
     )
 

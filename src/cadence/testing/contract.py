@@ -85,7 +85,7 @@ def _fail(
 
 
 class _Unended(NamedTuple):
-    """A silence that nobody answers and that is not closed, and what it waits for."""
+    """A silence without an answer that is never closed, and what it waits for."""
 
     because: str
     now: datetime
@@ -97,7 +97,7 @@ def _unended(silence: Rehearsal, lying: int | None = None) -> _Unended | None:
 
     Args:
         silence: at its beginning.
-        lying: after how many touches the file is left lying until the horizon; never, by default.
+        lying: after so many touches the follow-up is left until the horizon; never, by default.
     """
     for number in range(3 * len(silence.policy.planned_touches) + 20):
         decision = silence.leave_lying() if number == lying else silence.decision
@@ -179,7 +179,7 @@ class PolicyContract:
         return parse(beside if beside.exists() else given_)
 
     def test_it_is_proved(self, under_test: Policy) -> None:
-        """The prover proves every rule of the charter."""
+        """The prover proves every invariant."""
         for one in prove(under_test).refuted:
             _fail(f"policy {under_test.id} breaks {one.rule}: {one.how}", one.counterexample)
 
@@ -191,7 +191,7 @@ class PolicyContract:
             _fail(f"{error.what}: {error.hint}")
 
     def test_every_step_can_be_reached(self, under_test: Policy) -> None:
-        """No step is there in vain."""
+        """Every step can be reached on some history."""
         for one in prove(under_test).unreachable:
             _fail(f"{one.step} of policy {under_test.id} is never made: {one.because}")
 
@@ -205,7 +205,7 @@ class PolicyContract:
                 sentence = f"a silence under policy {under_test.id} is not closed: {found.because}"
                 _fail(f"{sentence} ({_shown(shortest.now)})", shortest.events)
 
-    def test_no_history_breaks_the_charter(self, under_test: Policy) -> None:
+    def test_no_history_breaks_an_invariant(self, under_test: Policy) -> None:
         """Whatever prospect and rep do, no decision breaks a rule."""
 
         def look(history: History) -> None:
@@ -280,7 +280,7 @@ class GuardContract:
         self._everywhere(look)
 
     def test_it_never_asks_for_a_time_that_has_come(self, function: GuardFunction) -> None:
-        """The engine would take no notice; somebody meant something else."""
+        """The engine would ignore it, which the author of the guard can't have meant."""
 
         def look(moment: Moment, touch: Touch, at: datetime) -> str | None:
             answer = _answer(function, moment, touch, at)
