@@ -148,10 +148,11 @@ class _LogReader:
         self._inside = _LOG
 
     def _end(self, tag: str) -> None:
-        if self._depth == self._inside:
-            self._inside -= 1
-            if self._depth == _EVENT:
+        depth = self._depth
+        self._depth = depth - 1
+        if depth == self._inside:
+            self._inside = depth - 1
+            if depth == _EVENT:
                 self._attributes = self._case.attributes
-            elif self._depth == _TRACE:
+            elif depth == _TRACE:
                 self._cases.append(self._case)
-        self._depth -= 1
