@@ -141,7 +141,7 @@ class DecisionContext:
             ``None`` if there is no open time within 30 days of the end of the suspensions.
         """
         if step.stage not in EXACT:
-            hours = self.hours()
+            hours = None if self.prospect.reach.preferred_hours is None else self.hours()
             # Open hours lie within the waking ones, so most touches need one look.
             if self.suspended is None:
                 opened = self.calendar.next_open(instant, hours)

@@ -167,6 +167,15 @@ class Violation(msgspec.Struct, frozen=True):
 
 
 # 1 and 8: opt_out and contact_point ---------------------------------------------------------------
+#
+# The two promises that outlast a silence. An opt-out is their word and ends only by their word; a
+# failed contact point is a stranger's phone or a dead mailbox. Neither is a matter of counting, so
+# they have no check of a planned touch: a touch is made on the channels and addresses that are
+# left, and skipped where none is. For an attempt they are checked first, and also where it belongs
+# to a silence that is over.
+#
+# Both hold from their *recording*, not from when they occurred. An attempt made on Monday broke
+# nothing if we learnt on Tuesday of an opt-out said on Sunday; a command given on Tuesday did.
 
 
 def allowed_channels(prospect: Prospect, channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
@@ -210,6 +219,12 @@ def _uses_lost_point(attempt: AttemptContext) -> bool:
 
 
 # 2: spaced_cap ------------------------------------------------------------------------------------
+#
+# "Four to six calls, three business days apart" (Follow Up Tip #8): six is the most that a silent
+# person is called in turn. The cap counts calls, not touches: an email in between rings no phone.
+# An extra with a call counts as well, or a rep could call for ever off plan. Channels other than a
+# call are bounded by the horizon and the exit alone, which is a weakness: a nurture step of an
+# hour, by email, passes here.
 
 
 def counts(prospect: Prospect) -> Counts:
@@ -230,6 +245,8 @@ def _beyond_cap(planned: PlannedTouch, so_far: Counts) -> Facts | None:
     return None
 
 
+# The same for an attempt. It is asked after the place is known: what takes the place of a nurture
+# touch is not spaced, whatever it is made on.
 def _is_beyond_cap(attempt: AttemptContext) -> bool:
     # An extra with a call counts as a spaced call too: it rings the same phone.
     return (
@@ -240,6 +257,15 @@ def _is_beyond_cap(attempt: AttemptContext) -> bool:
 
 
 # 3: gap -------------------------------------------------------------------------------------------
+#
+# "Let the gaps grow as the silence does." What a policy plans is only half of it: a late call, a
+# holiday or a guard makes a gap larger than planned, and the next one must not fall behind it. So
+# what really happened ratchets. The measure is the pair (business days, minutes), because elapsed
+# time would call three business days over a weekend longer than the three that follow.
+#
+# The ratchet starts again at the on-time attempt: they agreed to that time, and ten minutes after
+# it is what they expect, however long we had waited before. Lateness costs calls, not patience:
+# what the ratchet pushes behind the horizon is skipped for the exit.
 
 
 def largest_gap(
@@ -296,6 +322,12 @@ def _shrinks_the_gap(attempt: AttemptContext) -> bool:
 
 
 # 4: polite_exit -----------------------------------------------------------------------------------
+#
+# "Leave them a polite way out." Two halves. Nothing comes after the last word: that is the check
+# below, of the place in the file. And no follow-up is closed for silence before the last word was
+# delivered and its time to answer has passed: that is how ``next_touch`` ends a silence, and what
+# closing is refused by. An exit that bounced was not delivered, and goes to the next channel. A
+# letter takes days to arrive and days to be answered, hence the ten business days of mail alone.
 
 
 def answer_business_days(given: Distance | None, channels: frozenset[Channel]) -> int:
@@ -317,6 +349,8 @@ def _behind_exit(planned: PlannedTouch, so_far: Counts) -> Facts | None:
     return {} if planned.behind_exit else None
 
 
+# A closed follow-up has had its last word. So has one at the exit, once that was delivered; before,
+# another channel is still to be tried.
 def _follows_the_last_word(attempt: AttemptContext) -> bool:
     prospect = attempt.prospect
     if prospect.stage is Stage.CLOSED:
@@ -325,6 +359,11 @@ def _follows_the_last_word(attempt: AttemptContext) -> bool:
 
 
 # 7: concern ---------------------------------------------------------------------------------------
+#
+# "Are you OK?" are three words of concern; said early or twice they are a trick. Late means both
+# of two things, and either alone is too soon: five attempts could be made in two days, and 21 days
+# could pass without an attempt. The days delay the message (``schedule.py``); too few attempts
+# skip it, because waiting brings none.
 
 
 def _concern_too_soon(planned: PlannedTouch, so_far: Counts) -> Facts | None:
@@ -342,6 +381,10 @@ def _why_no_concern(facts: Mapping[str, Any]) -> str:
 
 
 # 11: order ----------------------------------------------------------------------------------------
+#
+# Outreach moves forward only: a person who was asked whether they are all right must not be called
+# ten minutes later. The stage table holds it for attempts; here a step that stands in the wrong
+# place of a policy file is skipped wherever it is met. Only a response turns the line around.
 
 
 def _goes_back(planned: PlannedTouch, so_far: Counts) -> Facts | None:
@@ -356,7 +399,12 @@ _SEARCHED: Final = (
 )
 
 INVARIANTS: tuple[Invariant, ...] = (
-    # In the order in which a planned touch is checked, and an attempt within each phase.
+    # In the order in which a planned touch is checked, and an attempt within each phase: where a
+    # touch breaks two, the first is named. A misplaced step comes first, because its place is the
+    # fault to fix, whatever else it would break.
+    #
+    # ``breaks`` states each limit once more, in other words and with its number written out, so
+    # that a slip in ``stops`` is seen by the prover instead of being repeated by it.
     Invariant(
         id=Rule.POLITE_EXIT,
         number=4,
@@ -393,10 +441,8 @@ INVARIANTS: tuple[Invariant, ...] = (
             f"{facts['spaced_calls']} spaced calls were made; no more than {SPACED_CAP} in a "
             "silence"
         ),
-        # More than the cap, and one more than before: a silence may come here with too many.
-        breaks=lambda planned, before, after: (
-            after.spaced_calls > max(SPACED_CAP, before.spaced_calls)
-        ),
+        # Seven, and one more than before: a silence may come here with too many already.
+        breaks=lambda planned, before, after: after.spaced_calls > max(6, before.spaced_calls),
         forbids=_is_beyond_cap,
         refusal=f"{SPACED_CAP} spaced calls were made in this silence",
         proved_by=ProvedBy.SEARCH,

@@ -315,9 +315,7 @@ class _Walk:
         if isinstance(when, Stopped):
             if when.has_failed:
                 return self._held(planned.name, when, at.at)
-            facts = {"said": when.said}
-            source = context.policy.source
-            self._skip(planned.name, when.guard, "vetoed", when.events, source, facts)
+            self._skip(planned.name, when.guard, "vetoed", when.events, {"said": when.said})
             return None
         if step.within is not None:
             limit = at.at + timedelta(minutes=step.within.minutes)
@@ -382,16 +380,12 @@ class _Walk:
     # Skipped ----------------------------------------------------------------------------------
 
     def _skip(
-        self,
-        step: str,
-        rule: str,
-        code: str,
-        events: tuple[int, ...],
-        source: str,
-        facts: dict[str, Any],
+        self, step: str, rule: str, code: str, events: tuple[int, ...], facts: dict[str, Any]
     ) -> None:
         self.skipped_by.append((rule, code))
         if self.skips is not None:
+            is_invariant = invariants.find(rule) is not None
+            source = DESIGN if is_invariant else self.context.policy.source
             skip(self.skips, step, Reason(rule, code, events, source, facts=facts))
 
     def _is_forbidden(self, planned: PlannedTouch, so_far: Counts) -> bool:
@@ -401,14 +395,13 @@ class _Walk:
         unmet = unmet_requirement(context.policy, planned, so_far)
         if unmet is not None:
             events = context.attempts_made()
-            source = context.policy.source
-            self._skip(planned.name, Rule.PLAN, unmet.code, events, source, unmet.facts)
+            self._skip(planned.name, Rule.PLAN, unmet.code, events, unmet.facts)
             return True
         stopped = violation(planned, so_far)
         if stopped is None:
             return False
         events = self._counted(stopped.rule)
-        self._skip(planned.name, stopped.rule, stopped.rule, events, DESIGN, stopped.facts)
+        self._skip(planned.name, stopped.rule, stopped.rule, events, stopped.facts)
         return True
 
     def _counted(self, rule: str) -> tuple[int, ...]:
@@ -428,7 +421,7 @@ class _Walk:
         rule, code, events = Rule.CONTACT_POINT, "no_point_for_channels", self._lost_by()
         if any(channel in reach.opted_out for channel in wanted):
             rule, code, events = Rule.OPT_OUT, "opted_out_channels", (reach.opted_out_version,)
-        self._skip(planned.name, rule, code, events, DESIGN, facts)
+        self._skip(planned.name, rule, code, events, facts)
 
     def _lost_by(self) -> tuple[int, ...]:
         """The events by which contact points were lost."""

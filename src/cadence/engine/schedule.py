@@ -122,11 +122,11 @@ def progress(prospect: Prospect, policy: Policy) -> dict[Stage, int]:
         stage = _STAGES.get(attempt.stage)
         if stage is None:
             continue  # an extra
-        further = positions.get(stage, 0) + 1
-        planned = names.get(attempt.step or "")
-        if planned is not None and planned.stage is stage and planned.position >= further:
-            further = planned.position + 1
-        positions[stage] = further
+        position = positions.get(stage, 0)
+        planned = None if attempt.step is None else names.get(attempt.step)
+        if planned is not None and planned.stage is stage and planned.position > position:
+            position = planned.position
+        positions[stage] = position + 1
     return positions
 
 
@@ -188,69 +188,92 @@ def plan(
     return _after_anchor(context, planned, lapsed, delays)
 
 
-def _after_anchor(
-    context: DecisionContext, planned: PlannedTouch, lapsed: datetime | None, delays: Sink
-) -> Plan:
-    """The planned distance after the last attempt, the appointment or the last response."""
-    prospect, calendar, step = context.prospect, context.calendar, planned.step
-    suspended, appointment = context.suspended, prospect.appointment
-    after = planned.after
-    elapsed = None if after is None else after.elapsed
-    last = _anchor_attempt(prospect, is_exact=elapsed is not None)
+class _Anchor(NamedTuple):
+    """What a step is planned from: an attempt, the appointment, the response, a lapsed touch."""
+
+    start: datetime
+    what: str
+    events: tuple[int, ...]
+    attempt: Attempt | None
+
+
+def _anchor(prospect: Prospect, lapsed: datetime | None, *, is_exact: bool) -> _Anchor:
+    """The last attempt, the appointment or the last response; or a touch that lapsed since."""
+    appointment = prospect.appointment
+    last = _anchor_attempt(prospect, is_exact=is_exact)
     if last is not None and appointment is not None and appointment.at > last.at:
         last = None  # nothing is planned from an attempt made before a standing appointment
     if last is not None:
-        start, what, events = last.at, "attempt", (last.version,)
+        start, what, version = last.at, "attempt", last.version
     elif appointment is not None:
-        start, what, events = appointment.at, "appointment", (appointment.version,)
+        start, what, version = appointment.at, "appointment", appointment.version
     else:
         response = prospect.response
-        start, what, events = response.at, "response", (response.version,)
+        start, what, version = response.at, "response", response.version
     if lapsed is not None and lapsed > start:
         start, what = lapsed, "lapsed"
-    if elapsed is not None:
-        plain = until = start + elapsed
-        # An exact step of the appointment is not moved: if its time is suspended, it lapses.
-        if suspended is not None and step.stage not in EXACT:
-            until = calendar.after_elapsed(start, elapsed, suspended)
-    else:
-        days = 0 if after is None else after.business_days or 0
-        plain = until = calendar.after_business_days(start, days, suspended)
-        if suspended is not None:
-            plain = calendar.after_business_days(start, days)
+    return _Anchor(start, what, (version,), last)
+
+
+def _after_anchor(
+    context: DecisionContext, planned: PlannedTouch, lapsed: datetime | None, delays: Sink
+) -> Plan:
+    """The planned distance after what the step is planned from."""
+    prospect, step, after = context.prospect, planned.step, planned.after
+    elapsed = None if after is None else after.elapsed
+    anchor = _anchor(prospect, lapsed, is_exact=elapsed is not None)
+    plain, until = _distance(context, planned, anchor.start)
     if delays is not None:
-        off = () if elapsed is not None else tuple(calendar.days_off(start, plain))
-        delays.append(
-            _delay(
-                Rule.PLAN,
-                "planned",
-                plain,
-                events,
-                context.policy.source,
-                {
-                    "after": str(after),
-                    "anchor": what,
-                    "start": context.local(start),
-                    "days_off": off,
-                    "until": context.local(plain),
-                },
-            )
-        )
+        delays.append(_planned_reason(context, planned, anchor, plain))
+    last = anchor.attempt
     is_from_last = last is not None and last is prospect.silence.attempts[-1]
-    found = Plan(until, events, is_from_last)
+    found = Plan(until, anchor.events, is_from_last)
     if until != plain:
         found = found._replace(events=context.suspended_by())
         if delays is not None:
             delays.append(_suspended(context, "suspended_plan", plain, until))
     if step.rotate is not None:
-        at = calendar.turn(
-            until, *next_turn(calendar, step.rotate, None if last is None else last.at)
-        )
-        found = found._replace(at=at, events=events)
+        calendar = context.calendar
+        last_at = None if last is None else last.at
+        at = calendar.turn(until, *next_turn(calendar, step.rotate, last_at))
+        found = found._replace(at=at, events=anchor.events)
         if delays is not None:
-            facts = {"until": context.local(at)}
-            delays.append(_delay(Rule.PLAN, "rotated", at, events, context.policy.source, facts))
+            facts: Facts = {"until": context.local(at)}
+            source = context.policy.source
+            delays.append(_delay(Rule.PLAN, "rotated", at, anchor.events, source, facts))
     return found
+
+
+def _distance(
+    context: DecisionContext, planned: PlannedTouch, start: datetime
+) -> tuple[datetime, datetime]:
+    """The planned distance after ``start``, without suspended time and with it."""
+    calendar, suspended, after = context.calendar, context.suspended, planned.after
+    elapsed = None if after is None else after.elapsed
+    if elapsed is not None:
+        plain = start + elapsed
+        # An exact step of the appointment is not moved: if its time is suspended, it lapses.
+        if suspended is None or planned.step.stage in EXACT:
+            return plain, plain
+        return plain, calendar.after_elapsed(start, elapsed, suspended)
+    days = 0 if after is None else after.business_days or 0
+    until = calendar.after_business_days(start, days, suspended)
+    return (until if suspended is None else calendar.after_business_days(start, days)), until
+
+
+def _planned_reason(
+    context: DecisionContext, planned: PlannedTouch, anchor: _Anchor, plain: datetime
+) -> Reason:
+    after, start = planned.after, anchor.start
+    is_elapsed = after is not None and after.elapsed is not None
+    facts: Facts = {
+        "after": str(after),
+        "anchor": anchor.what,
+        "start": context.local(start),
+        "days_off": () if is_elapsed else tuple(context.calendar.days_off(start, plain)),
+        "until": context.local(plain),
+    }
+    return _delay(Rule.PLAN, "planned", plain, anchor.events, context.policy.source, facts)
 
 
 def _anchor_attempt(prospect: Prospect, *, is_exact: bool) -> Attempt | None:
@@ -428,7 +451,8 @@ def _delayed(
     # Gaps start again at the on-time attempt, which no ratchet delays: they agreed to that time.
     if step.stage is not AttemptStage.ON_TIME and not _surely_keeps(prospect, planned, at):
         due = _ratcheted(context, step, due, due if replaced is None else replaced.due, delays)
-    due = _after_required_days(context, step, due, delays)
+    if step.requires.days or step.stage is AttemptStage.CONCERN:
+        due = _after_required_days(context, step, due, delays)
     # Applied last: the other delays give more specific reasons.
     if replaced is not None and replaced.due > due:
         if delays is not None:
