@@ -22,7 +22,7 @@ import msgspec
 
 from cadence.audit.invariants import Violation
 from cadence.domain.events import AttemptMade, AttemptStage, Event
-from cadence.domain.fold import evolve, fold
+from cadence.domain.fold import evolve
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.engine.channels import parts_on, points_left
@@ -41,6 +41,9 @@ __all__ = ["FoldedHistory", "PastAttempt", "PlanRules", "check_guards", "check_p
 
 _EXTRA: Final = (None, AttemptStage.EXTRA)
 _LONG: Final = timedelta(days=3650)
+_STAGES: Final[dict[AttemptStage | None, Stage]] = {
+    stage: Stage(stage.value) for stage in AttemptStage if stage is not AttemptStage.EXTRA
+}
 # What moves a touch that is due to the next open hour; every other delay moves the plan itself.
 _OPENING: Final = frozenset({"suspended", "quiet_hours", "outside_hours", "guard_delay"})
 
@@ -60,7 +63,9 @@ class FoldedHistory:
 
     def before(self, position: int) -> Prospect:
         """The prospect before the event at ``position``; to be asked in ascending order."""
-        prospect = fold(self._prospect, self._events[self._folded : position])
+        prospect = self._prospect
+        for event in self._events[self._folded : position]:
+            prospect = evolve(prospect, event)
         if prospect is None:
             raise ValueError("nothing stands before the first event")
         self._prospect, self._folded = prospect, position
@@ -264,7 +269,7 @@ def _is_proposed(decision: Decision, data: AttemptMade) -> bool:
     if not isinstance(decision, Due):
         return False
     touch = decision.touch
-    if touch.step != data.step or touch.stage.value != data.stage:
+    if touch.step != data.step or touch.stage is not _STAGES.get(data.stage):
         return False
     if touch.stage is Stage.POLITE_EXIT:
         return True

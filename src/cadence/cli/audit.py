@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
         ] = False,
         jobs: JobsOption = None,
     ) -> None:
-        """Hold every history against the charter and its policy; exit code 1 if any broke a rule.
+        """Hold every history against the invariants and its policy; exit code 1 on any finding.
 
         Each finding says whether the history admits it ("said so") or not ("unnoticed"). What was
         sent before we knew of a reply or an opt-out broke no rule: --hindsight lists that too.
@@ -139,5 +139,5 @@ def _print_summary(session: Session, summary: Summary, *, hindsight: bool) -> No
         session.write(
             f"{attempts:,} attempts under {plain(ref.name)} version {ref.version} "
             f"(digest {plain(ref.digest[:12])}…), which is not at hand, were held against the "
-            "charter only; name it with --policy FILE"
+            "invariants only; give it with --policy FILE"
         )
