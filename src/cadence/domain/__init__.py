@@ -1,4 +1,4 @@
-"""What happened? Events and their JSON form, the stage machine, the prospect.
+"""What happened: events and their JSON form, the stage machine, the prospect.
 
 Pure: no clock, no ids, no I/O, no store. Instants and ids are arguments.
 """

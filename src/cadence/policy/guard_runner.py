@@ -85,7 +85,7 @@ def ask(name: str, prospect: Prospect, touch: Touch, at: datetime) -> GuardDelay
 
     Args:
         name: as the policy names the function.
-        prospect: whom the touch is for.
+        prospect: the prospect of the touch.
         touch: what is to be done.
         at: when; aware, in UTC.
 

@@ -81,7 +81,7 @@ class _Guard(
         """Return its answer about ``touch`` at ``at``.
 
         Args:
-            prospect: whom the touch is for.
+            prospect: the prospect of the touch.
             touch: what is to be done.
             at: when; aware, in UTC.
             calendar: the work calendar of the prospect.

@@ -1,6 +1,6 @@
-"""For teams who extend: Hypothesis strategies, and a ready contract suite for a policy or a guard.
+"""Test what a team adds: Hypothesis strategies, and contracts for a policy or a guard.
 
-Needs the extra ``cadence[testing]``. Nothing else in cadence imports this room.
+Needs the extra ``cadence[testing]``. Nothing else in cadence imports this package.
 """
 
 from cadence.testing.contract import GuardContract, PolicyContract

@@ -196,7 +196,7 @@ class PolicyContract:
             _fail(f"{one.step} of policy {under_test.id} is never made: {one.because}")
 
     def test_every_silence_ends(self, under_test: Policy) -> None:
-        """Somebody who never answers is let go, however the silence began."""
+        """A prospect who never answers is let go, however the silence began."""
         for how in beginnings(under_test):
             agreed = under_test.asks_guidelines
             found = _unended(begin(under_test, under_test.usable, how, guidelines=agreed))

@@ -1,7 +1,7 @@
-"""The charter, said once more from the events alone, for any policy.
+"""Check the invariants once more, from the events alone, for any policy.
 
 :func:`breaches` reads a whole history again for every question (``past.py``). It shares no code
-with the engine's charter, its plan or the prover, so that neither can be wrong unnoticed.
+with the engine's invariants, its plan or the prover, so that neither can be wrong unnoticed.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def breaches(
     decision: Decision,
     now: datetime,
 ) -> list[Breach]:
-    """The rules of the charter that a decision breaks, and the last event if it is an attempt.
+    """Return the invariants that a decision breaks, and those of a last event that is an attempt.
 
     Args:
         events: a whole history, in order; nothing in it was learnt of late.

@@ -1,7 +1,7 @@
 """A history read once more from its beginning, with none of the engine's ways of reading it.
 
 No fold of counts, no ratchet, no states; business days are counted by walking from day to day.
-``charter_check.py`` holds the charter against it.
+``invariants_check.py`` checks the invariants against it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Past:
 
     @property
     def response(self) -> Event:
-        """The contact that began the running silence; at first, the adding."""
+        """The response that began the running silence; at first, the adding."""
         found = self.events[0]
         for event in self.events:
             data = event.data
@@ -157,7 +157,7 @@ class Past:
     # Days ---------------------------------------------------------------------------------------
 
     def is_business_day(self, day: date) -> bool:
-        """Whether the policy has hours that day, and it is no holiday and not closed."""
+        """Whether the policy has hours that day, and it is neither a holiday nor closed."""
         calendar = self.policy.calendar
         places = [self.place] if self.place[0] is not None else []
         places += [(also.country, also.subdivision) for also in calendar.holidays]

@@ -208,7 +208,7 @@ def _sound(draw: st.DrawFn, guarded: bool) -> Raw:
 
 
 def _one_of(draw: st.DrawFn, raw: Raw, *stages: str) -> Raw:
-    """One of the steps of some stages; where there is none, a step that nobody has."""
+    """One of the steps of some stages; where there is none, an invalid step."""
     found = [step for step in raw["steps"] if not stages or step["stage"] in stages]
     return draw(st.sampled_from(found)) if found else {"stage": "spaced", "after": {}}
 

@@ -135,7 +135,7 @@ class History(NamedTuple):
 
     Attributes:
         events: in order.
-        moments: after each event, and whenever somebody looked.
+        moments: after each event, and whenever the history was looked at.
         policies: those that it was under.
         refused: a touch that was due and that the engine then refused; ``None``: there was none.
     """
@@ -152,7 +152,7 @@ class History(NamedTuple):
 
 @st.composite
 def prospects(draw: st.DrawFn, *, channels: Sequence[Channel] = tuple(Channel)) -> ProspectAdded:
-    """Somebody with some contact points, somewhere.
+    """A prospect with some contact points, in some zone.
 
     Args:
         draw: given by Hypothesis.
@@ -182,26 +182,26 @@ class _Drive:
         self.moments: list[Moment] = []
         self.refused: Refused | None = None
         self.found = 0
-        self.prospect: Prospect | None = None
+        self._prospect: Prospect | None = None
         self.record(added)
 
     def record(self, data: Data) -> None:
         """Let it happen now."""
         event = Event("somebody", len(self.events) + 1, self.now, self.now, data)
         self.events.append(event)
-        self.prospect, decision = advance(self.prospect, (event,), self.policies, self.now)
-        self.moments.append(Moment(len(self.events), self.now, self.prospect, decision))
+        self._prospect, decision = advance(self._prospect, (event,), self.policies, self.now)
+        self.moments.append(Moment(len(self.events), self.now, self._prospect, decision))
 
     def look(self, at: datetime) -> None:
         """Look again at ``at``, or now if that has passed."""
         self.now = max(self.now, at)
-        decision = decision_for(self.somebody, self.policies, self.now)
-        self.moments.append(Moment(len(self.events), self.now, self.somebody, decision))
+        decision = decision_for(self.prospect, self.policies, self.now)
+        self.moments.append(Moment(len(self.events), self.now, self.prospect, decision))
 
     @property
-    def somebody(self) -> Prospect:
-        assert self.prospect is not None  # the first event adds them
-        return self.prospect
+    def prospect(self) -> Prospect:
+        assert self._prospect is not None  # the first event adds them
+        return self._prospect
 
     @property
     def decision(self) -> Decision:
@@ -209,12 +209,12 @@ class _Drive:
 
     @property
     def policy(self) -> Policy:
-        return self.policies.of(self.somebody) or self.policies.default
+        return self.policies.of(self.prospect) or self.policies.default
 
     def command(self, command: Command) -> bool:
         """Do it, if that is allowed."""
         try:
-            found = decide(self.somebody, command, self.policy, self.now)
+            found = decide(self.prospect, command, self.policy, self.now)
         except Refused:
             return False
         for data in found:
@@ -247,7 +247,7 @@ class _Drive:
             for part in touch.parts
         )
         try:
-            (data,) = decide(self.somebody, MakeAttempt(parts), self.policy, self.now)
+            (data,) = decide(self.prospect, MakeAttempt(parts), self.policy, self.now)
         except Refused as error:
             self.refused = error
             return
@@ -255,7 +255,7 @@ class _Drive:
 
     def _task(self) -> bool:
         """What an owner does: agrees on a time, or tries them."""
-        if self.somebody.stage not in (Stage.NEW, Stage.ENGAGED, Stage.SCHEDULED):
+        if self.prospect.stage not in (Stage.NEW, Stage.ENGAGED, Stage.SCHEDULED):
             return False
         if self.draw(st.booleans()):
             ahead = self.draw(st.sampled_from([_HOUR, 20 * _HOUR, _DAY, 3 * _DAY]))
@@ -265,7 +265,7 @@ class _Drive:
 
     def _own(self) -> bool:
         """The owner's own attempt, at the first hour of a fortnight that no rule forbids."""
-        points = [p for p in self.somebody.reach.contact_points if p.channel in self.policy.usable]
+        points = [p for p in self.prospect.reach.contact_points if p.channel in self.policy.usable]
         if not points:
             return False
         point = self.draw(st.sampled_from(points))
@@ -293,16 +293,16 @@ class _Drive:
         elif kind == "adopted":
             self._adopt()
         elif kind == "lost":
-            point = self.draw(st.sampled_from(self.somebody.reach.contact_points))
+            point = self.draw(st.sampled_from(self.prospect.reach.contact_points))
             self.record(ContactPointFailed(point.channel, point.address))
         else:
             self.record(self._fact(kind))
 
     def _off_policy(self) -> None:
-        point = self.draw(st.sampled_from(self.somebody.reach.contact_points))
+        point = self.draw(st.sampled_from(self.prospect.reach.contact_points))
         dispositions = [*_SILENT[point.channel], *Disposition]
         part = Part(point.channel, self.draw(st.sampled_from(dispositions)), point.address)
-        made = complete_attempt(self.somebody, AttemptMade((part,)), self.policy, self.now)
+        made = complete_attempt(self.prospect, AttemptMade((part,)), self.policy, self.now)
         self.record(made)
 
     def _adopt(self) -> None:
