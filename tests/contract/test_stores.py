@@ -406,7 +406,7 @@ def test_a_replacement_that_fails_leaves_list_and_stamp_as_they_were(store):
 
     def rows():
         yield from some_rows(700)
-        raise CorruptStream("what", "mend")
+        raise CorruptStream("what", "hint")
 
     with pytest.raises(CorruptStream):
         store.replace_due(rows(), "after")

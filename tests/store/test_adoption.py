@@ -85,7 +85,7 @@ def rows_are_right(app: Cadence) -> None:
 
 @st.composite
 def lives(draw: st.DrawFn, old: Policy) -> list[Event]:
-    """The history of somebody led by ``old``, with things happening."""
+    """The history of a prospect under ``old``, with random events."""
     channels = draw(st.frozensets(st.sampled_from(list(Channel)), min_size=1))
     made = begin(old, channels, draw(st.sampled_from(["", "appointment", "own", "pause"])))
     for what in draw(st.lists(STEPS, max_size=10)):
@@ -364,7 +364,7 @@ def test_a_kept_policy_that_is_not_what_was_adopted_is_not_used(address: str, te
         other.execute("kim", InterestNoted("x"), at=NOW)
         rows_are_right(other)
         assert [one.prospect for one in other.due(NOW) if one.verdict is Verdict.TASK] == ["kim"]
-        # Adopted by somebody else, the right one is kept again.
+        # Adopted again, the right one is kept again.
         adopt(other, OURS, ["max"], NOW)
     with Cadence.open(address) as again:
         assert again.explain("kim", NOW).policy == OURS.ref

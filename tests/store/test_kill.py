@@ -75,7 +75,7 @@ def _command(random: Random, at: datetime) -> Command:
 
 
 def _lines(prefix: str, at: datetime) -> list[bytes]:
-    """A file with the histories of several prospects, as somebody would import it."""
+    """A file with the histories of several prospects, as for an import."""
     found = []
     for number in range(GROUP):
         for offset, data in enumerate(
