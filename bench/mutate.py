@@ -67,17 +67,17 @@ MODULES: Final = (
     "cadence.engine.course",
     "cadence.engine.commands",
     "cadence.policy.guards",
-    "cadence.prover.longest",
+    "cadence.prover.bounds",
     "cadence.engine.next_touch",
     "cadence.engine.channels",
     "cadence.engine.schedule",
     "cadence.prover.proof",
     "cadence.prover.checks",
     "cadence.prover.search",
-    "cadence.prover.gap_check",
+    "cadence.prover.played",
     "cadence.prover.state_space",
     "cadence.prover.reachability",
-    "cadence.prover.witness",
+    "cadence.prover.simulation",
 )
 """What is broken."""
 

@@ -26,8 +26,8 @@ from cadence.engine.context import DecisionContext
 from cadence.policy import Policy, Rule, builtin
 from cadence.policy.loader import parse_text
 from cadence.prover import prove
-from cadence.prover.simulation import Rehearsal
-from cadence.prover.state_space import Graph
+from cadence.prover.simulation import Scenario, Simulation
+from cadence.prover.state_space import Beginning, StateSpace
 from cadence.testing.invariants_check import breaches
 from cadence.testing.strategies import History, histories
 from cadence.worktime.calendar import WorkCalendar
@@ -84,7 +84,7 @@ def broken_by(policy: Policy, *, following: bool = False, examples: int = 500) -
 
 def explored(policy: Policy) -> set[str]:
     """The rules that the prover finds the engine itself to break in some state."""
-    return {str(one.rule) for one in Graph(policy).explore()[2]}
+    return {str(one.rule) for one in StateSpace(policy).explore()[2]}
 
 
 # The invariants' own functions --------------------------------------------------------------------
@@ -151,13 +151,15 @@ def test_without_the_opt_outs(monkeypatch: Patch) -> None:
 
     def opted_out_of_email() -> set[str]:
         """A silence of somebody who wants no email, up to the exit, which the plan has by email."""
-        rehearsal = Rehearsal(guarded(), [Channel.EMAIL, Channel.CALL], appointment=True)
-        rehearsal.record(OptOutRequested(Channel.EMAIL), rehearsal.now)
+        by_email = Scenario(frozenset({Channel.EMAIL}), Beginning.APPOINTMENT)
+        simulation = Simulation(guarded(), by_email)
+        simulation.find(Channel.CALL)
+        simulation.record(OptOutRequested(Channel.EMAIL), simulation.now)
         found: set[str] = set()
         for _ in range(8):
-            rehearsal.make()
-            one = (rehearsal.prospect, rehearsal.policies, rehearsal.decision, rehearsal.now)
-            found |= {breach.rule for breach in breaches(rehearsal.events, *one)}
+            simulation.make()
+            one = (simulation.prospect, simulation.policies, simulation.explain(), simulation.now)
+            found |= {breach.rule for breach in breaches(simulation.events, *one)}
         return found
 
     assert opted_out_of_email() == set()

@@ -18,8 +18,9 @@ from cadence.engine import next_touch
 from cadence.policy import builtin, builtin_names
 from cadence.policy.model import Policy
 from cadence.prover.diff import _shape, compare, same_plan
-from cadence.prover.differences import step_differences
-from cadence.prover.witness import begin
+from cadence.prover.policy_text import step_differences
+from cadence.prover.simulation import Scenario, Simulation
+from cadence.prover.state_space import Beginning
 
 RICH = policies.rich()
 
@@ -151,16 +152,16 @@ def renamed(policy: Policy) -> Policy:
 @given(
     policies.policies() | st.sampled_from([RICH, *map(builtin, builtin_names())]),
     st.frozensets(st.sampled_from(list(Channel)), min_size=1),
-    st.sampled_from(["appointment", "own", "pause"]),
+    st.sampled_from([Beginning.APPOINTMENT, Beginning.OWN, Beginning.PAUSE]),
     st.lists(STEPS, max_size=12),
 )
 def test_policies_that_are_the_same_decide_alike_on_every_history(
-    policy: Policy, channels: frozenset[Channel], how: str, what: list[object]
+    policy: Policy, channels: frozenset[Channel], beginning: Beginning, what: list[object]
 ) -> None:
     other = renamed(policy)
     assert other.digest != policy.digest
     assert same_plan(policy, other)
-    one, two = (begin(each, channels, how) for each in (policy, other))
+    one, two = (Simulation(each, Scenario(channels, beginning)) for each in (policy, other))
     for each in (None, *what):
         if each is not None:
             take_step(one, each)
@@ -168,6 +169,6 @@ def test_policies_that_are_the_same_decide_alike_on_every_history(
         assert one.now == two.now
         assert _shape(one.decision, policy) == _shape(two.decision, other)
         later = one.now + timedelta(days=9)
-        assert _shape(one.seen_by(policy, later), policy) == _shape(
-            two.seen_by(other, later), other
+        assert _shape(one.decide_under(policy, later), policy) == _shape(
+            two.decide_under(other, later), other
         )

@@ -21,13 +21,13 @@ import pytest
 from bad_policies import ALL, FOLDER, Bad, counterexample, names
 from cadence.domain.codec import encode_line
 from cadence.domain.events import AttemptMade, Channel, Event
+from cadence.engine import invariants, next_touch
 from cadence.errors import PolicyError
 from cadence.policy import Policy, PolicyRegistry, Rule
 from cadence.policy.loader import parse_text
 from cadence.prover import Proof, load, loads, prove
-from cadence.prover.proof import CHARTER
-from cadence.prover.simulation import Rehearsal
-from cadence.prover.witness import begin, beginnings
+from cadence.prover.simulation import Scenario, Simulation, beginnings
+from cadence.prover.state_space import Beginning
 from cadence.replay import replay
 from cadence.store import Cadence
 from cadence.transfer import import_jsonl
@@ -105,7 +105,7 @@ def test_the_rule_is_named_and_the_policy_refused(bad: Bad) -> None:
     _, proof = proof_of(bad)
     assert not proof.proved
     assert bad.about in [one.rule for one in proof.refuted]
-    assert [one.rule for one in proof.rules] == list(CHARTER)
+    assert [one.rule for one in proof.rules] == [row.id for row in invariants.in_order()]
     assert proof.bounds is None
     with pytest.raises(PolicyError, match="is refuted: ") as caught:
         loads(bad.text, bad.name)
@@ -166,15 +166,15 @@ def by_force(policy: Policy, rule: str, most: int) -> list[Event] | None:
     asked = {c for p in (*policy.planned_touches, policy.exit_point) if p for c in p.channels}
     channels = [c for c in Channel if c in asked] + [c for c in Channel if c not in asked][:1]
     channels = [channel for channel in channels if channel in policy.usable]
-    tried: list[Rehearsal] = []
-    for have in (set(some) for n in range(len(channels)) for some in combinations(channels, n + 1)):
+    tried: list[Simulation] = []
+    sizes = range(1, len(channels) + 1)
+    for have in (frozenset(some) for n in sizes for some in combinations(channels, n)):
         for agreed in (False, True):
-            for how in beginnings(policy):
-                if how != "own":
-                    tried.append(begin(policy, have, how, guidelines=agreed))
+            for beginning in set(beginnings(policy)) - {Beginning.OWN}:
+                tried.append(Simulation(policy, Scenario(have, beginning, agreed)))
             for channel, wrong in product(sorted(have), (False, True)):
-                tried.append(begin(policy, have, "", guidelines=agreed))
-                tried[-1].own_attempt(channel, wrong=wrong)
+                tried.append(Simulation(policy, Scenario(have, Beginning.ADDED, agreed)))
+                tried[-1].make_own_attempt(channel, is_wrong=wrong)
     seen = set()
     while tried:
         now = [one for one in tried if len(one.events) <= most]
@@ -196,14 +196,14 @@ def by_force(policy: Policy, rule: str, most: int) -> list[Event] | None:
     return None
 
 
-def faulty(one: Rehearsal, rule: str) -> bool:
+def faulty(one: Simulation, rule: str) -> bool:
     """Whether ``rule`` is named after the last event, and not only of a task left undone."""
-    decision = one.seen_by(one.policy, one.events[-1].recorded_at)
+    decision = next_touch(one.prospect, one.policy, one.events[-1].recorded_at)
     reasons = tuple(r for r in decision.reasons if "escalate" not in r.because)
     return names(msgspec.structs.replace(decision, reasons=reasons), rule)
 
 
-def further(one: Rehearsal, channels: list[Channel], *, late: bool) -> Iterator[Rehearsal]:
+def further(one: Simulation, channels: list[Channel], *, late: bool) -> Iterator[Simulation]:
     """Everything that may happen next, each one event."""
     looks = [one]
     touch = one.decision.touch
@@ -214,7 +214,7 @@ def further(one: Rehearsal, channels: list[Channel], *, late: bool) -> Iterator[
         looks[-1].look(looks[-1].now + timedelta(minutes=within.step.within.minutes + 1))
     if late and one.prospect.silence.attempts:
         looks.append(one.copy())
-        looks[-1].leave_lying()
+        looks[-1].leave()
     for look in looks:
         for wrong in (frozenset[Channel](), frozenset(Channel)):
             made = look.copy()
@@ -223,7 +223,7 @@ def further(one: Rehearsal, channels: list[Channel], *, late: bool) -> Iterator[
         for channel in channels:
             lost, found = look.copy(), look.copy()
             lost.lose(channel)
-            found.gain(channel)
+            found.find(channel)
             yield lost
             yield found
 

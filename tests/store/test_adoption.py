@@ -42,7 +42,8 @@ from cadence.policy import builtin, builtin_names
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 from cadence.prover.proof import prove
-from cadence.prover.witness import begin
+from cadence.prover.simulation import Scenario, Simulation
+from cadence.prover.state_space import Beginning
 from cadence.store import Cadence, adoption
 from cadence.store.adoption import PolicyMove, SkipReason, adopt, preview
 
@@ -87,7 +88,7 @@ def rows_are_right(app: Cadence) -> None:
 def lives(draw: st.DrawFn, old: Policy) -> list[Event]:
     """The history of a prospect under ``old``, with random events."""
     channels = draw(st.frozensets(st.sampled_from(list(Channel)), min_size=1))
-    made = begin(old, channels, draw(st.sampled_from(["", "appointment", "own", "pause"])))
+    made = Simulation(old, Scenario(channels, draw(st.sampled_from(list(Beginning)))))
     for what in draw(st.lists(STEPS, max_size=10)):
         take_step(made, what)
     return made.events

@@ -19,7 +19,7 @@ from cadence.domain.events import (
     PauseRequested,
     ReplyReceived,
 )
-from cadence.prover.simulation import Rehearsal
+from cadence.prover.simulation import Simulation
 
 FACTS: list[Data] = [
     AutoReplyReceived(Channel.EMAIL),
@@ -42,7 +42,7 @@ STEPS = st.one_of(
 )
 
 
-def take_step(made: Rehearsal, what: object) -> None:
+def take_step(made: Simulation, what: object) -> None:
     if what == "make":
         made.make()
     elif isinstance(what, int):
@@ -50,6 +50,6 @@ def take_step(made: Rehearsal, what: object) -> None:
     elif isinstance(what, timedelta):
         made.record(PauseRequested(made.now + what), made.now)
     elif isinstance(what, Channel):
-        made.attempt((Part(what, Disposition.NO_ANSWER, what.value),))
+        made.make_attempt((Part(what, Disposition.NO_ANSWER, what.value),))
     else:
         made.record(what, made.now)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from cadence.cli.show import paint, plain
 from cadence.policy.loader import builtin, builtin_names
 from cadence.policy.model import Policy
 from cadence.policy.writer import json_schema
-from cadence.prover.differences import guard_words
+from cadence.prover.policy_text import guard_words
 from cadence.prover.proof import Proof, prove
 from cadence.prover.timetable import Entry, timetable
 

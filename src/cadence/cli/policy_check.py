@@ -87,7 +87,7 @@ def _plain(proof: Proof) -> dict[str, Any]:
         "proved": proof.proved,
         "rules": [
             {
-                "rule": one.rule.value,
+                "rule": one.rule,
                 "proved": one.proved,
                 "how": one.how,
                 "counterexample": [event_to_builtins(event) for event in one.counterexample],

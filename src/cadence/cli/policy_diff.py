@@ -16,7 +16,7 @@ from cadence.engine.decision import to_builtins
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry
 from cadence.prover.diff import Difference, compare, same_plan
-from cadence.prover.differences import StepDifference, step_differences
+from cadence.prover.policy_text import StepDifference, step_differences
 from cadence.replay.steps import annotate
 
 __all__ = ["register"]

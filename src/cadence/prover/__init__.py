@@ -1,4 +1,4 @@
-"""What a policy can do on every history: proof, counterexample, bounds, difference."""
+"""Prove what a policy does on every history: proof, counterexample, bounds, difference."""
 
 from cadence.prover.proof import Proof, RuleProof, prove
 from cadence.prover.trusted import load, loads

@@ -1,36 +1,43 @@
-"""What a silence under a policy can come to at most and at least, from its plan alone."""
+"""Bound what a silence under a policy can come to, at most and at least, from its plan alone.
+
+The longest path to the end is not played but summed. Played from nine in the morning, a plan shows
+the days it takes from there. After an appointment in the evening a touch half a day later opens
+only the next day, and the ratchet keeps every gap as long as the longest before it. So the most
+that each touch can come to is summed over every path through the plan. It is a bound: no history
+need be as long.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from cadence.domain.events import Channel
 from cadence.domain.stages import Stage
-from cadence.engine.invariants import answer_business_days
-from cadence.policy.model import PlannedTouch
-from cadence.prover.longest import days_a_week, longest_to_the_exit
-from cadence.prover.state_space import Graph, State
-from cadence.worktime.hours import Week
+from cadence.engine.invariants import CONCERN_DAYS, answer_business_days
+from cadence.policy.model import EXACT, Distance, PlannedTouch
+from cadence.prover.state_space import State, StateSpace
+from cadence.worktime.hours import QUIET_UNTIL, Week
 
 __all__ = ["Bounds", "BusinessDays", "bounds", "least_days"]
 
-_MINUTES_A_DAY: Final = 24 * 60
-_CLOCK_CHANGE_MINUTES: Final = 60
+_DAY: Final = 24 * 60  # minutes
+_CLOCK_CHANGE: Final = 60  # minutes
+_WAKING_MINUTE: Final = QUIET_UNTIL // 60
 
 
 class BusinessDays(msgspec.Struct, frozen=True):
     """A span in business days, from the first attempt of a silence to its close.
 
     Attributes:
-        shortest: everything is passed over that can be.
-        longest: every touch is made when it is due, and the polite exit reaches them at once.
+        shortest: everything is skipped that can be.
+        longest: every touch is made when it is due, and the polite exit is delivered at once.
         longest_by_mail: the same, where mail alone is left for it.
-        longest_undelivered: it reaches them on the last of their channels only, and by mail.
+        longest_undelivered: it is delivered on the last of their channels only, and by mail.
     """
 
     shortest: int
@@ -49,7 +56,7 @@ class Bounds(msgspec.Struct, frozen=True):
     Attributes:
         attempts_in_silence: the most.
         attempts_in_24_hours: the most in any 24 hours of it; so for 7 and 30 days.
-        business_days_to_end: the shortest and the longest way to the close.
+        business_days_to_end: the shortest and the longest path to the close.
     """
 
     attempts_in_silence: int
@@ -59,26 +66,97 @@ class Bounds(msgspec.Struct, frozen=True):
     business_days_to_end: BusinessDays
 
 
-def least_days(point: PlannedTouch, week: Week) -> int:
-    """How many days of 24 hours the distance of ``point`` is at least."""
-    after = point.after
+def bounds(space: StateSpace, exit_point: PlannedTouch, never: AbstractSet[str]) -> Bounds:
+    """Return the bounds of a policy that was proved.
+
+    Args:
+        space: its states.
+        exit_point: its polite exit; no policy is proved without one.
+        never: the names of touches that are never made.
+    """
+    policy = space.policy
+    exits = len(policy.usable)
+    most = _most_touches(space) + exits
+    touches = [touch for touch in space.touches if touch.name not in never]
+    touches += [exit_point] * exits
+    if not any(touch.stage is Stage.SPACED for touch in touches):
+        # Then an owner's own attempt, which begins a silence, takes the place of none of them.
+        touches.insert(0, exit_point)
+    day, week, month = (min(most, _most_within(touches, policy.week, n)) for n in (1, 7, 30))
+    least = space.least(_business_days)
+    to_exit, largest = _longest_to_exit(space, exit_point, least)
+    given = exit_point.step.answer_within
+    answer = answer_business_days(given, frozenset())
+    longest = by_mail = to_exit + answer
+    if Channel.MAIL in policy.usable:
+        by_mail = to_exit + answer_business_days(given, frozenset({Channel.MAIL}))
+    ends = [days for state, days in least.items() if state.next == space.end]
+    shortest = min(ends, default=0) + _business_days(exit_point) + answer
+    days = BusinessDays(
+        # The horizon cuts the plan short, which the sums of the shortest path do not know.
+        shortest=min(shortest, longest),
+        longest=longest,
+        longest_by_mail=by_mail,
+        longest_undelivered=by_mail + (exits - 1) * largest,
+    )
+    return Bounds(most, day, week, month, days)
+
+
+def _most_touches(space: StateSpace) -> int:
+    """Return the longest path on plan, in touches made."""
+    most = space.along_plan(
+        lambda state: state.counts.attempts,
+        lambda so_far, state, step: so_far + step.is_attempt,
+        max,
+    )
+    return max(most.values(), default=0)
+
+
+def _most_within(touches: list[PlannedTouch], week: Week, days: int) -> int:
+    """Return the most touches in ``days`` times 24 hours, each as close to the last as may be."""
+    best = 1
+    for first in range(len(touches)):
+        business_days = minutes = turns = 0
+        for position in range(first + 1, len(touches)):
+            touch = touches[position]
+            least_gap = (0, 0) if touch.after is None else touch.after.gap
+            business_days, minutes = business_days + least_gap[0], minutes + least_gap[1]
+            if touch.step.rotate is not None and touch.step.rotate.times:
+                turns = _DAY  # the time of day may be another than at the first of them
+            least = minutes
+            if business_days:
+                least += _least_days(week, business_days) * _DAY - max(turns, _CLOCK_CHANGE)
+            if least >= days * _DAY:
+                break
+            best = max(best, position - first + 1)
+    return best
+
+
+def _business_days(touch: PlannedTouch) -> int:
+    return 0 if touch.after is None else touch.after.gap[0]
+
+
+# Days of 24 hours ---------------------------------------------------------------------------------
+
+
+def least_days(touch: PlannedTouch, week: Week) -> int:
+    """Return how many days of 24 hours the distance of ``touch`` is at least."""
+    after = touch.after
     if after is None:
         return 0
     elapsed = after.elapsed
-    if elapsed is not None:
-        return elapsed.days
-    return _least_days(week, after.business_days or 1)
+    return elapsed.days if elapsed is not None else _least_days(week, after.business_days or 1)
 
 
 @lru_cache(maxsize=4096)
 def _least_days(week: Week, n: int) -> int:
-    """How many days there are at least up to the ``n``-th business day after one."""
+    """Return how many days there are at least up to the ``n``-th business day after one."""
     return min(_days_until(week, start, n) for start in range(7))
 
 
 def _days_until(week: Week, start: int, n: int) -> int:
-    """How many days after weekday ``start`` the ``n``-th business day is."""
-    weeks, left = divmod(n - 1, days_a_week(week))
+    """Return how many days after weekday ``start`` the ``n``-th business day is."""
+    weeks, left = divmod(n - 1, _days_a_week(week))
     days = 7 * weeks
     while left >= 0:
         days += 1
@@ -87,79 +165,158 @@ def _days_until(week: Week, start: int, n: int) -> int:
     return days
 
 
-def bounds(graph: Graph, never: AbstractSet[str]) -> Bounds:
-    """The bounds of a policy that was proved.
+# The longest path ---------------------------------------------------------------------------------
+
+
+class _Lasted(NamedTuple):
+    """How long a silence may have lasted at a state, in business days, and what bears on the rest.
+
+    Attributes:
+        days: since the first attempt.
+        gap: the largest gap, which no later one falls short of.
+        any_hour: whether the last attempt may have been made outside business hours.
+    """
+
+    days: int
+    gap: int
+    any_hour: bool
+
+    def covers(self, other: _Lasted) -> bool:
+        """Whether nothing that follows ``other`` can last longer than what follows this."""
+        return self.days >= other.days and self.gap >= other.gap and self.any_hour >= other.any_hour
+
+
+def _longest_to_exit(
+    space: StateSpace, exit_point: PlannedTouch, least: Mapping[State, int]
+) -> tuple[int, int]:
+    """Return the most business days from the first attempt of a silence to its polite exit.
+
+    As in all bounds, in one place, without holidays, suspensions, guards and preferred hours.
 
     Args:
-        graph: its states.
-        never: the names of touches that are never made.
+        space: the states of the policy.
+        exit_point: its polite exit.
+        least: how many business days it takes at least to each state.
+
+    Returns:
+        Those days, and the largest gap on the way, which an exit that is tried again waits for.
     """
-    policy = graph.policy
-    exit_point = policy.exit_point
-    assert exit_point is not None  # the prover: no policy is proved without one
-    exits = len(policy.usable)
-    most = _most_touches(graph) + exits
-    points = [point for point in graph.points if point.name not in never]
-    points += [exit_point] * exits
-    if not any(point.stage is Stage.SPACED for point in points):
-        # Then an owner's own attempt, which begins a silence, takes the place of none of them.
-        points.insert(0, exit_point)
-    day, week, month = (min(most, _most_within(points, policy.week, days)) for days in (1, 7, 30))
-    least = graph.least(_business_days)
-    to_exit, largest = longest_to_the_exit(graph, least)
-    answer = exit_point.step.answer_within
-    longest = to_exit + answer_business_days(answer, frozenset())
-    by_mail = longest
-    if Channel.MAIL in policy.usable:
-        by_mail = to_exit + answer_business_days(answer, frozenset({Channel.MAIL}))
-    undelivered = by_mail + (exits - 1) * largest
-    # The horizon cuts the plan short, which the sums of the shortest way do not know.
-    days = BusinessDays(min(_shortest(graph, least), longest), longest, by_mail, undelivered)
-    return Bounds(most, day, week, month, days)
+    horizon = space.policy.horizon_business_days
+    lasted: dict[State, list[_Lasted]] = {}
+    for start in space.starts():
+        _add(lasted, start.state, _Lasted(0, 0, any_hour=True))
+    longest = largest = 0
+    for state, steps in space.on_plan.items():
+        for so_far in lasted[state]:
+            leaving = _most_days(space, exit_point, so_far)
+            if state.next == space.end:
+                longest = max(longest, so_far.days + leaving)
+                largest = max(largest, leaving)
+            for step, after in steps:
+                touch = step.touch
+                if touch is None or not step.is_attempt:
+                    _add(lasted, after, so_far)
+                    continue
+                made = _made(space, touch, so_far, least[state], is_first=not state.counts.attempts)
+                if made.days > horizon and touch.step.stage not in EXACT:
+                    # Behind the horizon only the exit comes, and not before what it replaces.
+                    longest = max(longest, made.days, so_far.days + leaving)
+                    largest = max(largest, leaving, made.days - so_far.days)
+                    made = made._replace(days=horizon)
+                _add(lasted, after, made)
+    return longest, largest
 
 
-def _most_within(points: list[PlannedTouch], week: Week, days: int) -> int:
-    """The most touches in ``days`` times 24 hours, each as close to the one before as may be."""
-    best = 1
-    for first in range(len(points)):
-        business_days = minutes = turns = 0
-        for position in range(first + 1, len(points)):
-            point = points[position]
-            least_gap = (0, 0) if point.after is None else point.after.gap
-            business_days, minutes = business_days + least_gap[0], minutes + least_gap[1]
-            if point.step.rotate is not None and point.step.rotate.times:
-                turns = _MINUTES_A_DAY  # the time of day may be another than at the first of them
-            least = minutes
-            if business_days:
-                least += _least_days(week, business_days) * _MINUTES_A_DAY
-                least -= max(turns, _CLOCK_CHANGE_MINUTES)
-            if least >= days * _MINUTES_A_DAY:
-                break
-            best = max(best, position - first + 1)
-    return best
+def _add(lasted: dict[State, list[_Lasted]], state: State, new: _Lasted) -> None:
+    """Keep ``new``, and of all at ``state`` only those that may turn out to be the longest."""
+    known = lasted.setdefault(state, [])
+    if not any(one.covers(new) for one in known):
+        known[:] = [*(one for one in known if not new.covers(one)), new]
 
 
-def _most_touches(graph: Graph) -> int:
-    """The longest way on plan, in touches made."""
-    most: dict[State, int] = {}
-    for start in graph.starts():
-        most[start.state] = max(most.get(start.state, 0), start.state.attempts)
-    for state in graph.on_plan:
-        if state.next < graph.end:
-            for move in graph.moves(state):
-                made = most[state] + (move.how == "made")
-                most[move.to] = max(most.get(move.to, 0), made)
-    return max(most.values(), default=0)
+def _made(
+    space: StateSpace, touch: PlannedTouch, so_far: _Lasted, least: int, *, is_first: bool
+) -> _Lasted:
+    """Return how long it has lasted once ``touch`` was made, after ``least`` days at least."""
+    is_exact = touch.step.stage in EXACT
+    if is_first:
+        return _Lasted(0, 0, any_hour=is_exact)
+    gap = 0 if is_exact else _most_days(space, touch, so_far)
+    days = so_far.days + gap
+    required = touch.step.requires.days
+    if touch.stage is Stage.CONCERN:
+        required = max(required, CONCERN_DAYS)
+    if required:
+        until = _business_days_in(space.policy.week, required) + 1
+        days, gap = max(days, until), max(gap, until - least)
+    return _Lasted(days, max(so_far.gap, gap), any_hour=is_exact)
 
 
-def _shortest(graph: Graph, least: Mapping[State, int]) -> int:
-    """Business days from the first attempt to the close, if all that can be is passed over."""
-    ends = [days for state, days in least.items() if state.next == graph.end]
-    exit_point = graph.policy.exit_point
-    assert exit_point is not None  # bounds() looked
-    answer = answer_business_days(exit_point.step.answer_within, frozenset())
-    return min(ends, default=0) + _business_days(exit_point) + answer
+def _most_days(space: StateSpace, touch: PlannedTouch, so_far: _Lasted) -> int:
+    """Return how many business days after the attempt before a touch is made at most."""
+    policy, after = space.policy, touch.after
+    week, rotate = policy.week, touch.step.rotate
+    if after is None or after.business_days is None:
+        days = _days_of(after, week, so_far.any_hour)
+        if so_far.gap:  # the ratchet holds it for days, at an hour that may be closed
+            days = max(days, so_far.gap + 1)
+    else:
+        # At the same hour as the attempt before, and so in business hours if that was.
+        days = max(after.business_days, so_far.gap) + (so_far.any_hour or not _same_hours(week))
+    for answer in policy.answers.values():
+        days = max(days, _days_of(answer, week, any_hour=True) + 1)
+    if rotate is not None:
+        days += any(second >= 60 * _closing(week) for second in rotate.seconds)
+        if rotate.weekdays:  # the next of its weekdays is less than a week away
+            days += _days_a_week(week) - 1
+    return days
 
 
-def _business_days(point: PlannedTouch) -> int:
-    return 0 if point.after is None else point.after.gap[0]
+def _days_of(distance: Distance | None, week: Week, any_hour: bool) -> int:
+    if distance is None:
+        return 0
+    if distance.business_days is not None:
+        return distance.business_days
+    elapsed = distance.elapsed
+    return 0 if elapsed is None else _rolled(week, int(elapsed.total_seconds()) // 60, any_hour)
+
+
+@lru_cache(maxsize=1024)
+def _rolled(week: Week, minutes: int, any_hour: bool) -> int:
+    """Return the most business days that so many minutes come to, with the wait for an opening."""
+    closing = _closing(week)
+    begins = range(_WAKING_MINUTE, _DAY) if any_hour else _open_minutes(week)
+    most = 0
+    for begin in begins:
+        days, minute = divmod(begin + minutes, _DAY)
+        # A day that begins closed, as with a Sunday's appointment, waits for the next one.
+        waits = minute >= closing or (any_hour and not days) or not _same_hours(week)
+        most = max(most, days + waits)
+    return most
+
+
+def _open_minutes(week: Week) -> list[int]:
+    return sorted({m for hours in week for a, b in hours for m in range(a // 60, -(-b // 60))})
+
+
+@lru_cache(maxsize=256)
+def _closing(week: Week) -> int:
+    """Return the minute of the day at which the business day that ends first ends."""
+    return min(hours[-1][1] for hours in week if hours) // 60
+
+
+@lru_cache(maxsize=256)
+def _same_hours(week: Week) -> bool:
+    """Whether every business day has the same hours."""
+    return len({hours for hours in week if hours}) == 1
+
+
+def _business_days_in(week: Week, days: int) -> int:
+    """Return the most business days that so many days hold."""
+    weeks, left = divmod(days, 7)
+    return weeks * _days_a_week(week) + min(left, _days_a_week(week))
+
+
+def _days_a_week(week: Week) -> int:
+    """Return how many business days a week has."""
+    return sum(1 for hours in week if hours)

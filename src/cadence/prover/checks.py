@@ -1,354 +1,322 @@
-"""What refutes a policy: for each rule that it breaks, the shortest history that shows it.
+"""Find what refutes a policy: for each rule that it breaks, the shortest history that shows it.
 
-Three kinds of faults. What the *states* show: the charter has to stop the plan somewhere on plan,
-or a planned gap shrinks; ways there are searched in order of their events, and the first on which
-the engine names the rule is the counterexample. What *can be seen in the file*: an exit that is
-missing or leaves no time to answer. What only *playing* shows: silences are played through the
-engine to their end, with everything that can happen tried at each touch.
+There are three kinds of checks. *Searched*: an invariant has to stop the plan in some state, or a
+planned gap shrinks; the shortest path there on which the engine names the rule is shown. *Seen in
+the file*: a polite exit that is missing or leaves no time to answer, a step where none can be made.
+*Played*: silences are played to their end (``prover/played.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
-from datetime import UTC, date, datetime, time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from cadence.domain.events import (
-    AutoReplyReceived,
-    Channel,
-    ContactPointFailed,
-    Event,
-    Intent,
-    OptOutRequested,
-    ReplyReceived,
-)
-from cadence.domain.stages import Stage
-from cadence.engine.decision import Decision, Verdict
-from cadence.engine.invariants import CONCERN_ATTEMPTS, CONCERN_DAYS
-from cadence.engine.reasons import Reason
+from cadence.domain.events import Event
+from cadence.domain.stages import OUTREACH, Signal, Stage, look_up
+from cadence.engine import invariants
+from cadence.engine.decision import Task
+from cadence.engine.invariants import CONCERN_ATTEMPTS, CONCERN_DAYS, Invariant, ProvedBy
 from cadence.engine.schedule import unmet_requirement
-from cadence.policy.guards import Pause
 from cadence.policy.model import PlannedTouch, Policy
 from cadence.policy.rules import Rule
 from cadence.prover.bounds import least_days
-from cadence.prover.gap_check import shrinking
-from cadence.prover.search import Node, ways
-from cadence.prover.simulation import MONDAY, Rehearsal
-from cadence.prover.state_space import Broken, Graph, State
-from cadence.prover.witness import begin, beginnings, go, play, play_to_the_exit
-from cadence.worktime.zone_calendar import ZoneCalendar
+from cadence.prover.played import fault_of, play_silences, words_of_task
+from cadence.prover.search import ExactPath, exact_paths
+from cadence.prover.simulation import Simulation, replay_path
+from cadence.prover.state_space import State, StateSpace, Step, UnstoppedTouch
 
-__all__ = ["CHARTER", "Refutation", "refutations"]
+__all__ = ["Refutation", "refutations"]
 
-CHARTER: Final = (
-    Rule.OPT_OUT,
-    Rule.SPACED_CAP,
-    Rule.GAP,
-    Rule.POLITE_EXIT,
-    Rule.BOUNDED,
-    Rule.FORGOTTEN,
-    Rule.CONCERN,
-    Rule.CONTACT_POINT,
-    Rule.GUARD,
-    Rule.DETERMINISTIC,
-    Rule.ORDER,
-)
-"""The rules of the charter, in its order."""
-
-Refutation = tuple[Rule, str, tuple[Event, ...]]
+Refutation = tuple[str, str, tuple[Event, ...]]
 """The rule, what breaks it, and a history on which the engine names it.
 
 The history is empty where a fault can be seen in the file and no history gets as far.
 """
 
 _TRIES: Final = 500
-"""How many ways are played before the engine is taken to disagree with the states."""
+"""How many paths are replayed before the engine is taken to disagree with the states."""
 
 
-def refutations(graph: Graph, broken: list[Broken]) -> Iterator[Refutation]:
-    """Everything that refutes a policy; of two for one rule the shorter counts.
+def refutations(space: StateSpace, unstopped: list[UnstoppedTouch]) -> Iterator[Refutation]:
+    """Yield everything that refutes a policy; of two for one rule the shorter counts.
 
     Args:
-        graph: its states.
-        broken: what the engine itself would let break, from :meth:`Graph.explore`.
+        space: its states.
+        unstopped: what the engine itself would let break, from :meth:`StateSpace.explore`.
     """
-    for fault in broken:
-        yield fault.rule, f"the engine would make {fault.touch} at {fault.state}", ()
-    yield from _stopped(graph)
-    yield from _early_concern(graph)
-    yield from _shrinking(graph)
-    yield from _misplaced(graph)
-    yield from _exit(graph)
-    for rule, how, events in _rehearsed(graph):
+    for found in unstopped:
+        yield found.rule, f"the engine would make {found.touch} after {found.counts}", ()
+    yield from _stopped_touches(space)
+    yield from _early_concern(space)
+    yield from _shrinking_gap(space)
+    yield from _misplaced_touches(space)
+    yield from _faulty_exit(space)
+    yield from _way_back_from_opt_out()
+    for rule, how, events in play_silences(space):
         yield rule, how, events
         if rule in (Rule.FORGOTTEN, Rule.GUARD):
-            yield from _left_sooner(graph, rule, len(events))
+            yield from _left_sooner(space, rule, len(events))
 
 
-# In the states ------------------------------------------------------------------------------------
+# Searched -----------------------------------------------------------------------------------------
 
 
-def _stopped(graph: Graph) -> Iterator[Refutation]:
-    """The charter has to stop what the plan proposes."""
-    for rule in sorted(graph.stopped & {Rule.SPACED_CAP, Rule.CONCERN}):
-
-        def is_stopped(node: Node, rule: Rule = rule) -> bool:
-            return graph.stops(node.state) is rule
-
-        for found in islice(ways(graph, is_stopped), _TRIES):
-            point = graph.points[found.at.state.next]
-            events = play(graph.policy, found, rule, point)
-            if events is not None:
-                yield rule, f"{point.name} would be {_said(rule, found.at.state)}", events
+def _stopped_touches(space: StateSpace) -> Iterator[Refutation]:
+    """Yield where an invariant has to stop what the plan proposes."""
+    stopped = {space.violation(state) for state in space.open_states}
+    for row in invariants.in_order():
+        if row.proved_by is not ProvedBy.SEARCH or row.id not in stopped:
+            continue
+        for path in _paths_to(space, partial(_is_stopped, space, row.id)):
+            touch = space.touches[path.place[0].next]
+            events = _replay(space.policy, path, row.id, touch)
+            if events:
+                yield row.id, _words(row, touch, path.place[0]), events
                 break
 
 
-def _said(rule: Rule, state: State) -> str:
-    if rule is Rule.SPACED_CAP:
-        return f"a spaced call after {state.spaced_calls}"
-    if rule is Rule.CONCERN and state.concern:
-        return "a second concern message"
-    plural = "" if state.attempts == 1 else "s"
-    return f"the concern message after {state.attempts} attempt{plural}"
+def _is_stopped(space: StateSpace, rule: str, state: State) -> bool:
+    return space.violation(state) == rule
 
 
-def _early_concern(graph: Graph) -> Iterator[Refutation]:
-    """A concern message that the plan would send before its 21 days have passed."""
+def _words(row: Invariant, touch: PlannedTouch, state: State) -> str:
+    facts = None if row.stops is None else row.stops(touch, state.counts)
+    if row.because is None or facts is None:
+        return f"the plan proposes {touch.name}, which {row.id} forbids"
+    return f"the plan proposes {touch.name}, but {row.because(facts)}"
 
-    def length(point: PlannedTouch) -> int:
-        return least_days(point, graph.policy.week)
+
+def _early_concern(space: StateSpace) -> Iterator[Refutation]:
+    """Yield a concern message that the plan would send before its 21 days have passed."""
+
+    def length(touch: PlannedTouch) -> int:
+        return least_days(touch, space.policy.week)
+
+    def days_after(days: int, state: State, touch: PlannedTouch) -> int:
+        return min(CONCERN_DAYS, days + length(touch)) if state.counts.attempts else 0
 
     def is_early(state: State, days: int) -> bool:
-        if state.next == graph.end:
+        if state.next == space.end:
             return False
-        point = graph.points[state.next]
+        touch = space.touches[state.next]
         return (
-            point.stage is Stage.CONCERN
-            and point.step.requires.days < CONCERN_DAYS
-            and days + length(point) < CONCERN_DAYS
-            and not state.concern
-            and state.attempts >= CONCERN_ATTEMPTS
+            touch.stage is Stage.CONCERN
+            and touch.step.requires.days < CONCERN_DAYS
+            and days + length(touch) < CONCERN_DAYS
+            and not state.counts.concern_asked
+            and state.counts.attempts >= CONCERN_ATTEMPTS
         )
 
-    def days_after(node: Node, point: PlannedTouch) -> int:
-        days: int = node.carried  # type: ignore[assignment]
-        return min(CONCERN_DAYS, days + length(point)) if node.state.attempts else 0
-
-    def goal(node: Node) -> bool:
-        days: int = node.carried  # type: ignore[assignment]
-        return is_early(node.state, days)
-
-    least = graph.least(length)
-    if not any(is_early(state, days) for state, days in least.items()):
+    if not any(is_early(state, days) for state, days in space.least(length).items()):
         return
-    for found in islice(ways(graph, goal, carried=0, carry=days_after), _TRIES):
-        point = graph.points[found.at.state.next]
-        events = play(graph.policy, found, Rule.CONCERN, point)
-        if events is not None:
-            days = days_after(found.at, point)
-            how = f"{point.name} would be sent {days} days after the first attempt, not "
-            yield Rule.CONCERN, f"{how}{CONCERN_DAYS}", events
+    early = (path for path in exact_paths(space, 0, days_after) if is_early(*path.place))
+    for path in islice(early, _TRIES):
+        state, days = path.place
+        touch = space.touches[state.next]
+        events = _replay(space.policy, path, Rule.CONCERN, touch)
+        if events:
+            after = days_after(days, state, touch)
+            how = f"{touch.name} would be sent {after} days after the first attempt"
+            yield Rule.CONCERN, f"{how}, not {CONCERN_DAYS}", events
             return
 
 
-def _shrinking(graph: Graph) -> Iterator[Refutation]:
-    """A planned gap that is smaller than one before it."""
-    for found, larger, point in islice(shrinking(graph), _TRIES):
-        events = play(graph.policy, found, Rule.GAP, point)
-        if events is not None:
-            yield Rule.GAP, f"{point.name} comes {point.after} after a gap of {larger}", events
+def _paths_to(
+    space: StateSpace, is_goal: Callable[[State], bool], *, may_leave: bool = False
+) -> Iterator[ExactPath[None]]:
+    """Yield the shortest paths to states that are a goal, as many as are worth a try."""
+    paths = exact_paths(space, None, lambda *_: None, may_leave=may_leave)
+    return islice((path for path in paths if is_goal(path.place[0])), _TRIES)
+
+
+def _replay(
+    policy: Policy, path: ExactPath[Any], rule: str, touch: PlannedTouch | None = None
+) -> tuple[Event, ...]:
+    """Follow a path, and look whether the engine names ``rule`` at its end or sooner.
+
+    Args:
+        policy: under which.
+        path: of a silence.
+        rule: looked for all along.
+        touch: the touch that it is about. If it can be made in spite of the rule, the history ends
+            with that attempt, which the engine has marked as breaking it.
+
+    Returns:
+        The history; empty where the engine names no such rule.
+    """
+    simulation = replay_path(policy, path, rule)
+    if simulation is None or not simulation.names(rule):
+        return ()
+    events = tuple(simulation.events)
+    if touch is not None and rule in simulation.make_off_plan(touch):
+        return tuple(simulation.events)
+    return events
+
+
+# Gaps ---------------------------------------------------------------------------------------------
+
+Gap = tuple[int, int]
+"""Business days, or minutes where those are 0."""
+
+_NO_GAP: Final[Gap] = (0, 0)
+
+
+class _Gaps(NamedTuple):
+    """The largest gap on a path, and the answer time that the last touch gave."""
+
+    largest: Gap = _NO_GAP
+    answer: Gap = _NO_GAP
+
+    def larger(self, other: _Gaps) -> _Gaps:
+        """Return the larger of each."""
+        return _Gaps(max(self.largest, other.largest), max(self.answer, other.answer))
+
+    def after_step(self, state: State, step: Step) -> _Gaps:
+        """Return what they are after a step at ``state``."""
+        if step.touch is None or not step.is_attempt:
+            return self
+        return self.after(state, step.touch)
+
+    def after(self, state: State, touch: PlannedTouch) -> _Gaps:
+        """Return what they are once ``touch`` was made at ``state``."""
+        largest = self.largest
+        if state.counts.attempts and touch.after is not None:
+            largest = max(largest, _gap(touch), self.answer)
+        given = touch.step.answer_within
+        return _Gaps(largest, _NO_GAP if given is None else given.gap)
+
+
+def _gap(touch: PlannedTouch) -> Gap:
+    return _NO_GAP if touch.after is None else touch.after.gap
+
+
+def _shrinking_gap(space: StateSpace) -> Iterator[Refutation]:
+    """Yield a planned gap that is smaller than one before it.
+
+    The lemma that spares the search: no touch is planned closer than the largest gap of all paths
+    to its state. The engine takes the larger of plan and ratchet, so that lateness, holidays and
+    guards only raise gaps.
+    """
+    largest = space.along_plan(lambda _: _Gaps(), _Gaps.after_step, _Gaps.larger)
+    without_answers = ((state, _Gaps(gaps.largest)) for state, gaps in largest.items())
+    if not any(_shrinks(space, state, gaps) for state, gaps in without_answers):
+        return
+    paths = exact_paths(space, _Gaps(), _Gaps.after)
+    shrinking = (path for path in paths if _shrinks(space, *path.place))
+    for path in islice(shrinking, _TRIES):
+        touch = _shrinks(space, *path.place)
+        events = _replay(space.policy, path, Rule.GAP, touch)
+        if touch is not None and events:
+            how = f"{touch.name} comes {touch.after} after a gap of {_gap_words(path.place[1])}"
+            yield Rule.GAP, how, events
             return
 
 
-# In the file --------------------------------------------------------------------------------------
+def _shrinks(space: StateSpace, state: State, gaps: _Gaps) -> PlannedTouch | None:
+    """Return the touch that is next at ``state`` if its planned gap is smaller."""
+    if state.next == space.end:
+        touch = space.policy.exit_point if state.have != frozenset() else None
+    else:
+        touch = space.touches[state.next] if space.may_be_made(state) else None
+    if touch is None or touch.after is None or not state.counts.attempts:
+        return None
+    return touch if max(_gap(touch), gaps.answer) < gaps.largest else None
 
 
-def _exit(graph: Graph) -> Iterator[Refutation]:
-    """A polite exit that is missing, or leaves them no time to answer."""
-    policy = graph.policy
-    step = policy.exit_step
-    answer = None if step is None else step.answer_within
+def _gap_words(gaps: _Gaps) -> str:
+    days, minutes = gaps.largest
+    return f"{days} business day{'' if days == 1 else 's'}" if days else f"{minutes} minutes"
+
+
+# Seen in the file ---------------------------------------------------------------------------------
+
+
+def _faulty_exit(space: StateSpace) -> Iterator[Refutation]:
+    """Yield a polite exit that is missing, or leaves no time to answer."""
+    step = space.policy.exit_step
     if step is None:
-        yield Rule.POLITE_EXIT, "there is no polite exit", _to_the_exit(graph)
-    elif answer is None or answer.business_days is None:
-        given = "no time to answer"
-        if answer is not None:
-            given = f"{answer} to answer, not a whole business day"
-        yield Rule.POLITE_EXIT, f"{step.id} gives them {given}", _to_the_exit(graph)
+        yield Rule.POLITE_EXIT, "there is no polite exit", _to_the_exit(space)
+    elif step.answer_within is None:
+        yield Rule.POLITE_EXIT, f"{step.id} gives them no time to answer", _to_the_exit(space)
+    elif step.answer_within.business_days is None:
+        given = f"{step.answer_within} to answer, not a whole business day"
+        yield Rule.POLITE_EXIT, f"{step.id} gives them {given}", _to_the_exit(space)
 
 
-def _to_the_exit(graph: Graph) -> tuple[Event, ...]:
-    """The shortest silence at whose end the engine makes good what the exit lacks."""
+def _to_the_exit(space: StateSpace) -> tuple[Event, ...]:
+    """Return the shortest silence at whose end the engine supplies what the exit lacks."""
+    policy = space.policy
 
-    def at_the_end(node: Node) -> bool:
-        return bool(node.have) and node.state.next == graph.end
+    def is_at_the_end(state: State) -> bool:
+        return bool(state.have) and state.next == space.end
 
-    for found in islice(ways(graph, at_the_end, late=True), _TRIES):
-        events = play_to_the_exit(graph.policy, found)
-        if events is not None:
-            return events
+    for path in _paths_to(space, is_at_the_end, may_leave=True):
+        simulation = replay_path(policy, path, Rule.POLITE_EXIT)
+        if simulation is not None and (policy.exit_point is None or _makes_exit(simulation)):
+            if simulation.names(Rule.POLITE_EXIT):
+                return tuple(simulation.events)
     return ()
 
 
-def _misplaced(graph: Graph) -> Iterator[Refutation]:
-    """Touches behind the polite exit, or behind a later stage, where they can't be made.
+def _makes_exit(simulation: Simulation) -> bool:
+    """Make the polite exit; return whether it was next."""
+    touch = simulation.wait().touch
+    if touch is None or touch.stage is not Stage.POLITE_EXIT:
+        return False
+    simulation.make()
+    return True
+
+
+def _way_back_from_opt_out() -> Iterator[Refutation]:
+    """Yield attempts by which the stage table itself would leave ``opted_out``."""
+    for stage in OUTREACH:
+        if look_up(Stage.OPTED_OUT, Signal(f"attempt_{stage}")).stage is not Stage.OPTED_OUT:
+            yield Rule.OPT_OUT, f"an attempt at stage {stage} leads out of opted_out", ()
+
+
+def _misplaced_touches(space: StateSpace) -> Iterator[Refutation]:
+    """Yield touches behind the polite exit, or behind a later stage, where they can't be made.
 
     They are ahead of every other until they are met: the first look beyond them names the rule.
     """
-    for rule in (Rule.POLITE_EXIT, Rule.ORDER):
-        points = [point for point in graph.points if _rule_of_place(point) is rule]
-        if not points:
-            continue
-        how = f"{points[0].name} comes behind the polite exit"
-        if rule is Rule.ORDER:
-            how = f"{points[0].name}, of stage {points[0].stage}, comes behind a later stage"
-        yield rule, how, _met(graph, rule, points)
+    behind = [touch for touch in space.touches if touch.behind_exit]
+    if behind:
+        how = f"{behind[0].name} comes behind the polite exit"
+        yield Rule.POLITE_EXIT, how, _to_any_of(space, Rule.POLITE_EXIT, behind)
+    back = [touch for touch in space.touches if touch.backward and not touch.behind_exit]
+    if back:
+        how = f"{back[0].name}, of stage {back[0].stage}, comes behind a later stage"
+        yield Rule.ORDER, how, _to_any_of(space, Rule.ORDER, back)
 
 
-def _met(graph: Graph, rule: Rule, points: list[PlannedTouch]) -> tuple[Event, ...]:
-    """The shortest silence on which the engine comes by one of ``points``."""
+def _to_any_of(space: StateSpace, rule: str, touches: Iterable[PlannedTouch]) -> tuple[Event, ...]:
+    """Return the shortest silence on which the engine comes by one of ``touches``."""
 
-    def is_met(node: Node) -> bool:
+    def is_met(state: State) -> bool:
         return any(
-            point.index <= node.state.next
-            and not unmet_requirement(graph.policy, point, node.state.counts)
-            for point in points
+            touch.index <= state.next
+            and unmet_requirement(space.policy, touch, state.counts) is None
+            for touch in touches
         )
 
-    tried = islice(ways(graph, is_met), _TRIES)
-    met = (play(graph.policy, found, rule) for found in tried)
-    return next((events for events in met if events is not None), ())
+    replayed = (_replay(space.policy, path, rule) for path in _paths_to(space, is_met))
+    return next((events for events in replayed if events), ())
 
 
-def _rule_of_place(point: PlannedTouch) -> Rule | None:
-    if point.behind_exit:
-        return Rule.POLITE_EXIT
-    return Rule.ORDER if point.backward else None
+# Played -------------------------------------------------------------------------------------------
 
 
-# Through the engine -------------------------------------------------------------------------------
-
-
-def _rehearsed(graph: Graph) -> Iterator[Refutation]:
-    """Silences played through to their end, with everything that can happen tried at each touch.
-
-    One prospect has a contact point on each channel, others on one alone; a silence begins with
-    an appointment, the owner's own attempt, a pause, and around each pause that a guard makes.
-    """
-    policy = graph.policy
-    agreed = True in graph.guidelines
-    first, *others = beginnings(policy)
-    yield from _to_its_end(policy, policy.usable, first, guidelines=agreed, anything=True)
-    for how in others:
-        yield from _to_its_end(policy, policy.usable, how, guidelines=agreed)
-    for channel in Channel:
-        if channel in policy.usable and len(policy.usable) > 1:
-            yield from _to_its_end(policy, {channel}, first, guidelines=agreed)
-    for day in _long_stops(policy):
-        around = datetime.combine(day, time(), UTC)
-        for how in beginnings(policy)[-1:]:
-            yield from _to_its_end(policy, policy.usable, how, around=around)
-
-
-def _long_stops(policy: Policy) -> Iterator[date]:
-    """Days on which something begins that may last: a pause, or a long row of closed days."""
-    for guard in policy.guards:
-        if isinstance(guard, Pause):
-            yield guard.first_day
-    calendar = ZoneCalendar("UTC", policy.week, closed=policy.closed)
-    for day in sorted(policy.calendar.closed):
-        if calendar.next_open(datetime.combine(day, time(), UTC)) is None:
-            yield day
+def _left_sooner(space: StateSpace, rule: str, events: int) -> Iterator[Refutation]:
+    """Yield a silence of fewer than so many ``events`` that is left to its owner by ``rule``."""
+    for path in _paths_to(space, lambda _: True, may_leave=True):
+        if path.cost[0] >= events:
             return
-
-
-def _to_its_end(
-    policy: Policy,
-    channels: AbstractSet[Channel],
-    how: str,
-    *,
-    guidelines: bool = False,
-    around: datetime = MONDAY,
-    anything: bool = False,
-) -> Iterator[Refutation]:
-    rehearsal = begin(policy, channels, how, guidelines=guidelines, around=around)
-    whole = channels == policy.usable
-    for _ in range(3 * len(policy.planned_touches) + 20):
-        decision = rehearsal.wait()
-        if decision.verdict is Verdict.TASK and rehearsal.prospect.stage is not Stage.NEW:
-            fault = _fault(decision, alone=not whole)
-            if fault is not None:
-                yield fault, _ending(decision), tuple(rehearsal.events)
-            return
-        if decision.verdict is not Verdict.DUE:
-            return
-        if anything:
-            yield from _whatever_happens(rehearsal)
-        rehearsal.make()
-    yield Rule.BOUNDED, "the silence does not end", tuple(rehearsal.events)
-
-
-def _fault(decision: Decision, *, alone: bool) -> Rule | None:
-    """The rule that a silence left to its owner breaks; ``None`` where that is in order.
-
-    Whoever can be reached on one channel alone may be one for whom the plan has nothing.
-    """
-    for reason in _own_reasons(decision):
-        if reason.rule in CHARTER:
-            rule = Rule(reason.rule)
-            return None if alone and rule in (Rule.CONTACT_POINT, Rule.OPT_OUT) else rule
-    return None
-
-
-def _ending(decision: Decision) -> str:
-    because = "; ".join(reason.because for reason in _own_reasons(decision)[:2])
-    return f"it ends in a task: {because}"
-
-
-def _own_reasons(decision: Decision) -> list[Reason]:
-    """The reasons of a task itself: neither the data it was decided under, nor its deadline."""
-    return [
-        reason
-        for reason in decision.reasons
-        if reason.rule != Rule.DETERMINISTIC and reason.code != "escalate"
-    ]
-
-
-def _left_sooner(graph: Graph, rule: Rule, events: int) -> Iterator[Refutation]:
-    """A silence of fewer than so many ``events`` that is left to its owner by ``rule``, if any."""
-
-    def anywhere(node: Node) -> bool:
-        return True
-
-    for found in islice(ways(graph, anywhere, late=True), _TRIES):
-        if found.events >= events:
-            return
-        rehearsal = go(graph.policy, found, rule)
-        if rehearsal is None or rehearsal.decision.verdict is not Verdict.TASK:
+        simulation = replay_path(space.policy, path, rule)
+        decision = None if simulation is None else simulation.explain()
+        if simulation is None or not isinstance(decision, Task):
             continue
-        same = _fault(rehearsal.decision, alone=True) is rule
-        if same and len(rehearsal.events) < events:
-            yield rule, _ending(rehearsal.decision), tuple(rehearsal.events)
+        if fault_of(decision, is_alone=True) == rule and len(simulation.events) < events:
+            yield rule, words_of_task(decision), tuple(simulation.events)
             return
-
-
-def _whatever_happens(rehearsal: Rehearsal) -> Iterator[Refutation]:
-    """At a touch that is due: what comes next if they answer, refuse, go away or are lost?"""
-    touch, events = rehearsal.decision.touch, tuple(rehearsal.events)
-    assert touch is not None  # it is due
-    if rehearsal.imagine(OptOutRequested()).verdict is not Verdict.STOP:
-        yield Rule.OPT_OUT, f"{touch.step} is not stopped by an opt-out", events
-    for part in touch.parts:
-        after = rehearsal.imagine(OptOutRequested(part.channel)).touch
-        if after is not None and any(other.channel is part.channel for other in after.parts):
-            yield Rule.OPT_OUT, f"{part.channel} is used after an opt-out from it", events
-        after = rehearsal.imagine(ContactPointFailed(part.channel, part.address)).touch
-        if after is not None and any(other.address == part.address for other in after.parts):
-            yield Rule.CONTACT_POINT, f"{part.address} is used after it failed", events
-    channel = touch.parts[0].channel
-    if rehearsal.imagine(ReplyReceived(channel, Intent.NO)).verdict is not Verdict.TASK:
-        yield Rule.FORGOTTEN, f"a refusal at {touch.step} is not left to the owner", events
-    if rehearsal.imagine(AutoReplyReceived(channel)).verdict is Verdict.CLOSE:
-        yield Rule.POLITE_EXIT, f"an automatic reply at {touch.step} closes the file", events

@@ -1,27 +1,29 @@
-"""Do two policies ever decide differently? The shortest history on which they do, or a proof.
+"""Find whether two policies ever decide differently: the shortest history, or a proof.
 
 Two policies are the same where their plans are: the same touches in the same order, with the same
 channels, words, distances, requirements, calendar, guards and limits. That is the proof. What a
 step or a policy is called does not matter, since each knows the attempts made under it by its own
-names. Where the plans differ, one imagined prospect is led through both, event by event, until the
-decisions part (``prover/ways.py`` says on which ways).
+names. Where the plans differ, imagined silences (``prover/scenarios.py``) are walked under both
+until the decisions part, those of the fewest events first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from itertools import takewhile
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from cadence.domain.events import Event
-from cadence.engine.decision import Close, Decision
+from cadence.engine.decision import Close, Decision, Due, Wait
+from cadence.engine.next_touch import next_touch
 from cadence.policy.guards import Custom, Guard
 from cadence.policy.model import Distance, PlannedTouch, Policy
-from cadence.prover.simulation import Rehearsal
-from cadence.prover.ways import besides, step_by_step, ways
+from cadence.prover.scenarios import Pair, injected_events, scenarios
+from cadence.prover.search import Path, search
+from cadence.prover.simulation import MONDAY, Simulation
 
 __all__ = ["Difference", "compare", "same_plan"]
 
@@ -110,9 +112,45 @@ def _distance(distance: Distance | None) -> tuple[object, ...] | None:
 
 # Different ----------------------------------------------------------------------------------------
 
+_FIRST: Final = 14
+_AROUND: Final = 4
+"""How many touches from the first, and around where the plans part, have something injected."""
+_FURTHER: Final = 14
+"""How many touches a silence is followed after something was injected."""
+
+
+class _Silence(NamedTuple):
+    """A silence that is played under two policies.
+
+    Attributes:
+        played: so far.
+        is_plain: whether they can be reached on every channel, in a plain week.
+        touches: how many were made, or found not to be due.
+        injected: how many of them since something was injected; ``None`` before that.
+    """
+
+    played: Simulation
+    is_plain: bool
+    touches: int = 0
+    injected: int | None = None
+
+    @property
+    def cost(self) -> tuple[int, int, int]:
+        """Events first; then what happens as planned before what does not."""
+        surprises = 0 if self.injected is None else 1 if self.injected == 0 else 2
+        return len(self.played.events), surprises, 0
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether it is followed further."""
+        if self.injected is not None and (not self.is_plain or self.injected > _FURTHER):
+            return False
+        most = 3 * len(self.played.policy.planned_touches) + 20
+        return self.touches < most and isinstance(self.played.decision, Due | Wait)
+
 
 def compare(first: Policy, second: Policy) -> Difference | None:
-    """The shortest history found on which two policies decide differently.
+    """Return the shortest history found on which two policies decide differently.
 
     Looked for among silences that begin in every way the two know, on all channels and on each
     alone, around every day that one of them closes, with every touch made when it is due and at
@@ -124,82 +162,65 @@ def compare(first: Policy, second: Policy) -> Difference | None:
     """
     if same_plan(first, second):
         return None
-    best: Difference | None = None
     pair = (first, second)
-    near = _near(first, second)
-
-    def shortest() -> int | None:
-        return None if best is None else len(best.events)
-
-    # First as planned, then with one thing besides, and last with what comes of that.
-    for further in (None, False, True):
-        for way in ways(first, second):
-            if further and not way.whole:
-                continue
-            for number, made in enumerate(step_by_step(way.begin(), shortest)):
-                found = _part(made, pair)
-                if found is not None and _shorter(found, best):
-                    best = found
-                if found is not None or further is None or number not in near:
-                    continue
-                for changed in besides(made, pair):
-                    found = _first_part(changed, pair, shortest, further=further)
-                    if found is not None and _shorter(found, best):
-                        best = found
-    return best
+    silences = search(_begun(pair), lambda path: _extended(path, pair, near))
+    near = _touches_near_the_parting(pair)
+    parted = (_part(path.place.played, pair) for path in silences)
+    return next((found for found in parted if found is not None), None)
 
 
-_FIRST = 14
-_AROUND = 4
-_FURTHER = 14
-"""How many touches from the first, and around where the plans part, have something else tried at
-them; and how many touches further on that is followed."""
+def _begun(pair: Pair) -> Iterator[Path[None, _Silence]]:
+    """Yield each scenario at its beginning."""
+    both = pair[0].usable | pair[1].usable
+    for policy, scenario in scenarios(pair):
+        is_plain = scenario.channels == both and scenario.around == MONDAY
+        silence = _Silence(Simulation(policy, scenario), is_plain)
+        yield Path(silence, silence.cost, None)
 
 
-def _near(first: Policy, second: Policy) -> set[int]:
-    """The touches at which something else is tried."""
-    plans = [[_touch(point, []) for point in policy.planned_touches] for policy in (first, second)]
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(*plans, strict=False))
+def _extended(
+    path: Path[None, _Silence], pair: Pair, near: set[int]
+) -> Iterator[Path[None, _Silence]]:
+    """Yield a silence one touch further on, and with each thing that can happen besides."""
+    silence = path.place
+    found: list[_Silence] = []
+    if silence.may_go_on:
+        played = silence.played.copy()
+        played.make()
+        since = None if silence.injected is None else silence.injected + 1
+        found.append(_Silence(played, silence.is_plain, silence.touches + 1, since))
+    if silence.injected is None and silence.touches in near:
+        for played in injected_events(silence.played, pair):
+            found.append(silence._replace(played=played, injected=0, touches=0))
+    for one in found:
+        yield Path(one, one.cost, None)
+
+
+def _touches_near_the_parting(pair: Pair) -> set[int]:
+    """Return the touches at which something is injected."""
+    plans = [[_touch(touch, []) for touch in policy.planned_touches] for policy in pair]
+    same = takewhile(lambda two: two[0] == two[1], zip(*plans, strict=False))
     parting = sum(1 for _ in same)
     return {*range(_FIRST), *range(parting - _AROUND, parting + _AROUND)}
 
 
-def _first_part(
-    changed: Rehearsal,
-    pair: tuple[Policy, Policy],
-    shortest: Callable[[], int | None],
-    *,
-    further: bool,
-) -> Difference | None:
-    """Where the two part after something besides, at once or ``further`` on."""
-    for number, made in enumerate(step_by_step(changed, shortest)):
-        found = _part(made, pair)
-        if found is not None or not further or number > _FURTHER:
-            return found
-    return None
-
-
-def _shorter(found: Difference, best: Difference | None) -> bool:
-    return best is None or len(found.events) < len(best.events)
-
-
-def _part(made: Rehearsal, pair: tuple[Policy, Policy]) -> Difference | None:
-    """Whether the two decide differently now, or when the time comes for which they wait."""
-    now = made.now
-    one, other = (made.seen_by(policy, now) for policy in pair)
-    if _shape(one, pair[0]) != _shape(other, pair[1]):
-        return Difference(tuple(made.events), now, one, other)
-    then = one.at  # the other's too
-    if then is None or then <= now:
-        return None
-    one, other = (made.seen_by(policy, then) for policy in pair)
-    if _shape(one, pair[0]) != _shape(other, pair[1]):
-        return Difference(tuple(made.events), then, one, other)
-    return None
+def _part(played: Simulation, pair: Pair) -> Difference | None:
+    """Return how the two decide differently now, or when the time comes for which they wait."""
+    now = played.now
+    one, other = (played.decide_under(policy, now) for policy in pair)
+    if _shape(one, pair[0]) == _shape(other, pair[1]):
+        if one.at is None or one.at <= now:
+            return None
+        now = one.at  # the other's too
+        one, other = (played.decide_under(policy, now) for policy in pair)
+        if _shape(one, pair[0]) == _shape(other, pair[1]):
+            return None
+    one, other = (next_touch(played.prospect, policy, now) for policy in pair)  # with reasons
+    return Difference(tuple(played.events), now, one, other)
 
 
 def _shape(decision: Decision, policy: Policy) -> tuple[object, ...]:
-    """What of a decision matters to the prospect and to whoever acts on it; not its names."""
+    """Return what of a decision matters to the prospect and to who carries it out; no names."""
     touch = decision.touch
     stage, parts = None, None
     if touch is not None:

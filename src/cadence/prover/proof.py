@@ -1,13 +1,13 @@
-"""The prover: does a policy keep the charter on every history, not on a sample of them?
+"""Prove that a policy keeps the invariants on every history, or show where it does not.
 
-A policy is *proved* when, on every history on plan, the charter never has to stop what the plan
+A policy is *proved* when, on every history on plan, no invariant ever has to stop what the plan
 proposes, and on every other history (off policy, late, adopted half-way, guards vetoing at will)
-it stops what it must. It is *refuted* by the shortest history on plan on which the engine names a
-rule of the charter and stops the plan, or leaves its owner with a task that has no end. Every
+the engine stops what it must. It is *refuted* by the shortest history on plan on which the engine
+names an invariant and stops the plan, or leaves its owner with a task that has no end. Every
 counterexample has been played through the engine itself (``prover/simulation.py``): where the
 engine disagrees with the states, the engine is right and nothing is reported.
 
-How each rule is proved is said in the proof, and at length in ``docs/prover.md``.
+The proof says how each invariant is proved; ``docs/prover.md`` says it at length.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ import math
 import msgspec
 
 from cadence.domain.events import Event, PolicyRef
-from cadence.domain.stages import OUTREACH, Signal, Stage, look_up
+from cadence.engine import invariants
 from cadence.errors import UnprovedPolicy
 from cadence.policy.guards import Custom
 from cadence.policy.model import Policy
 from cadence.policy.registry import is_builtin
-from cadence.policy.rules import Rule
 from cadence.prover.bounds import Bounds, bounds
-from cadence.prover.checks import CHARTER, refutations
+from cadence.prover.checks import refutations
 from cadence.prover.reachability import ClosedTurn, Unreachable, closed_turns, unreachable
-from cadence.prover.state_space import Graph
+from cadence.prover.state_space import StateSpace
 
-__all__ = ["CHARTER", "Proof", "RuleProof", "Unreachable", "prove", "require_proof"]
+__all__ = ["Proof", "RuleProof", "Unreachable", "prove", "require_proof"]
 
 
 class RuleProof(msgspec.Struct, frozen=True):
-    """One rule of the charter under one policy.
+    """One invariant under one policy.
 
     Attributes:
         rule: its id.
@@ -42,7 +41,7 @@ class RuleProof(msgspec.Struct, frozen=True):
             where a fault can be seen in the file and no history gets as far.
     """
 
-    rule: Rule
+    rule: str
     proved: bool
     how: str
     counterexample: tuple[Event, ...] = ()
@@ -53,7 +52,7 @@ class Proof(msgspec.Struct, frozen=True):
 
     Attributes:
         policy: which.
-        rules: each rule of the charter.
+        rules: each invariant, in the order of the design.
         bounds: what a silence under it can come to; ``None`` where it is refuted.
         unreachable: touches that are never made; no fault, but hardly meant.
         closed_turns: weekdays to rotate to on which nothing is open; no fault either.
@@ -82,20 +81,29 @@ class Proof(msgspec.Struct, frozen=True):
 
 def prove(policy: Policy) -> Proof:
     """Prove ``policy``, or refute it with the shortest counterexample for each rule it breaks."""
-    graph = Graph(policy)
-    states, transitions, broken = graph.explore()
-    refuted: dict[Rule, RuleProof] = {}
-    for rule, how, events in refutations(graph, broken):
+    space = StateSpace(policy)
+    states, transitions, unstopped = space.explore()
+    refuted: dict[str, RuleProof] = {}
+    for rule, how, events in refutations(space, unstopped):
         known = refuted.get(rule)
         if known is None or _length(events) < _length(known.counterexample):
             refuted[rule] = RuleProof(rule, False, how, events)
-    how_proved = _how(graph, states)
-    rules = tuple(refuted.get(rule) or RuleProof(rule, True, how_proved[rule]) for rule in CHARTER)
-    never = tuple(unreachable(graph))
-    found = None if refuted else bounds(graph, {one.step for one in never})
-    on_plan = len(graph.on_plan)
-    turns = tuple(closed_turns(policy))
-    return Proof(policy.ref, rules, found, never, turns, states + on_plan, transitions + on_plan)
+    facts = _facts(space, states)
+    rows = {row.id: row.how_proved.format(**facts) for row in invariants.in_order()}
+    never = tuple(unreachable(space))
+    exit_point = policy.exit_point
+    found = None
+    if not refuted and exit_point is not None:
+        found = bounds(space, exit_point, {one.step for one in never})
+    return Proof(
+        policy=policy.ref,
+        rules=tuple(refuted.get(rule) or RuleProof(rule, True, how) for rule, how in rows.items()),
+        bounds=found,
+        unreachable=never,
+        closed_turns=tuple(closed_turns(policy)),
+        states=states + len(space.on_plan),
+        transitions=transitions + len(space.on_plan),
+    )
 
 
 def _length(events: tuple[Event, ...]) -> float:
@@ -124,41 +132,16 @@ def require_proof(policy: Policy, name: str | None = None) -> None:
         )
 
 
-def _how(graph: Graph, states: int) -> dict[Rule, str]:
-    """In one sentence each, how a rule that holds was proved."""
-    policy = graph.policy
-    on_plan, touches = len(graph.on_plan), len(graph.points)
-    everywhere = f"in none of {on_plan} states on plan the charter has to stop the plan for it"
-    stopped = f"and in all {states} it does"
+def _facts(space: StateSpace, states: int) -> dict[str, object]:
+    """Return what the sentences of the invariants table name: how each is proved."""
+    policy, on_plan = space.policy, len(space.on_plan)
     own = [guard.function for guard in policy.guards if isinstance(guard, Custom)]
-    functions = f", as far as {', '.join(own)} answer the same when asked the same" if own else ""
-    never = all(
-        look_up(Stage.OPTED_OUT, Signal(f"attempt_{stage}")).stage is Stage.OPTED_OUT
-        for stage in OUTREACH
-    )
-    assert never  # tests/domain/test_stages.py walks every cell
-    return {
-        Rule.OPT_OUT: "no cell of the stage table leads from opted_out to outreach; tried at each "
-        f"of {touches} touches, for all channels and for each",
-        Rule.SPACED_CAP: f"{everywhere}, {stopped}",
-        Rule.GAP: "no planned gap is smaller than one before it, whatever is passed over, and the "
-        "engine takes the larger of plan and ratchet",
-        Rule.POLITE_EXIT: "one polite exit, the last step, with at least a business day to answer; "
-        "every silence was played to its end",
-        Rule.BOUNDED: f"every move goes forward through {touches} touches, and nothing but the "
-        f"exit is proposed behind {policy.horizon_business_days} business days",
-        Rule.FORGOTTEN: f"each of {states} states has a touch, the exit or a task next; every "
-        "silence that was played came to its end",
-        Rule.CONCERN: f"{everywhere}, nor to delay it, {stopped}",
-        Rule.CONTACT_POINT: "a lost channel is passed over wherever it is lost; tried at each of "
-        f"{touches} touches, and with each channel alone",
-        Rule.GUARD: f"{_guards(policy)} may delay and veto in any state; the engine takes the "
-        "later time, passes over what is vetoed, and holds what fails",
-        Rule.DETERMINISTIC: f"next_touch is a function of events, policy and now{functions}",
-        Rule.ORDER: f"no step is behind a later stage, and in all {states} states none goes back",
-    }
-
-
-def _guards(policy: Policy) -> str:
     names = ", ".join(guard.name for guard in policy.guards)
-    return f"guards ({names})" if names else "any guard"
+    return {
+        "states": states + on_plan,
+        "on_plan": on_plan,
+        "touches": space.end,
+        "horizon": policy.horizon_business_days,
+        "guards": f"guards ({names})" if names else "any guard",
+        "functions": f", as far as {', '.join(own)} answer the same each time" if own else "",
+    }

@@ -1,197 +1,115 @@
-"""The shortest way on plan to a fault, in events, with the contact points a prospect really has.
+"""Search: every place that can be reached, the one of the fewest events first.
 
-The states (``prover/state_space.py``) say *whether* there is a fault; they leave open which
-channels a prospect has and what a way costs. Here both are exact: a prospect has any channels at
-first, loses and finds some on the way, each at the cost of the event that says so; a touch is made
-on the channel that the engine would take. Ways are found in order of their events, so that the
-first which the engine confirms is the shortest.
+The prover asks all its questions by this one search: is there a fault, what is the shortest history
+that shows it (places are states), and where do two policies part (places are silences played under
+both). It is a uniform-cost search: what comes first is as short as anything that follows.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Hashable, Iterator
-from itertools import combinations, count
-from typing import Final, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from itertools import chain, count
+from typing import Generic, NamedTuple, TypeVar
 
-from cadence.domain.events import Channel
-from cadence.engine.invariants import violation
-from cadence.engine.schedule import unmet_requirement
-from cadence.policy.model import PlannedTouch, Policy
-from cadence.prover.state_space import Graph, Start, State
+from cadence.policy.model import PlannedTouch
+from cadence.prover.state_space import Start, State, StateSpace, Step
 
-__all__ = ["Found", "Leg", "Node", "used", "ways"]
+__all__ = ["Cost", "ExactPath", "Path", "exact_paths", "search"]
 
-_ORDER: Final = tuple(Channel)
+Place = TypeVar("Place", bound=Hashable)
+Move = TypeVar("Move")
 
-
-class Node(NamedTuple):
-    """A state, the channels on which they can be reached there, and what a search carries along."""
-
-    state: State
-    have: frozenset[Channel]
-    carried: Hashable = None
+Cost = tuple[int, int, int]
+"""Events first; the rest decides between paths of as many events, the plainest first."""
 
 
-class Leg(NamedTuple):
-    """What happens next on a way.
+class Path(NamedTuple, Generic[Move, Place]):
+    """How a place is reached: by the last of its moves, from the path before."""
 
-    ``how`` is ``made``, ``failed`` (made, and the contact points of ``channels`` turn out to be
-    wrong), ``lapsed``, ``passed``, ``lost`` or ``found`` (contact points of ``channels``), ``late``
-    (nothing until all but the exit lies behind the horizon).
-    """
+    place: Place
+    cost: Cost
+    move: Move
+    before: Path[Move, Place] | None = None
 
-    how: str
-    point: PlannedTouch | None
-    channels: frozenset[Channel]
-
-
-class Found(NamedTuple):
-    """How a silence begins, on which channels, and what happens then, up to ``at``.
-
-    ``failed`` says that the contact point of the owner's own attempt turned out to be wrong,
-    ``events`` how many there are.
-    """
-
-    start: Start
-    failed: bool
-    channels: frozenset[Channel]
-    legs: tuple[Leg, ...]
-    at: Node
-    events: int
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """All moves, the first of which begins the path."""
+        found = []
+        path: Path[Move, Place] | None = self
+        while path is not None:
+            found.append(path.move)
+            path = path.before
+        return tuple(reversed(found))
 
 
-Carry = Callable[[Node, PlannedTouch], Hashable]
-"""What is carried along after a touch was made."""
-
-_How = tuple[Node, Leg] | tuple[Start, bool]
-"""What came before a node: another and a leg, or a start and whether its attempt failed."""
-_Cost = tuple[int, int, int]
-"""Events, then what is out of the ordinary among them, then contact points."""
-
-
-def used(point: PlannedTouch, have: frozenset[Channel]) -> frozenset[Channel]:
-    """The channels on which ``point`` is made for somebody who can be reached on ``have``."""
-    taken: set[Channel] = set()
-    for part in point.parts:
-        if part.along_with is None or part.along_with in taken:
-            free = (c for c in part.channels if c in have and c not in taken)
-            taken.update(channel for channel in [next(free, None)] if channel is not None)
-    return frozenset(taken)
-
-
-def ways(
-    graph: Graph,
-    goal: Callable[[Node], bool],
-    *,
-    carried: Hashable = None,
-    carry: Carry | None = None,
-    late: bool = False,
-) -> Iterator[Found]:
-    """Every way on plan to a node that is a ``goal``, the shortest in events first.
+def search(
+    begun: Iterable[Path[Move, Place]],
+    extend: Callable[[Path[Move, Place]], Iterable[Path[Move, Place]]],
+) -> Iterator[Path[Move, Place]]:
+    """Yield a cheapest path to every place, the cheapest first.
 
     Args:
-        graph: the states of the policy.
-        goal: where a way ends.
-        carried: what the search carries along at first.
-        carry: what it carries after a touch is made; the same, if none is given.
-        late: whether everything may be left lying until only the polite exit is left.
+        begun: paths of one move.
+        extend: the paths that are one move longer than the one given, and cost as much or more.
     """
-    came: dict[Node, _How] = {}
-    best: dict[Node, _Cost] = {}
-    turn = count()
-    queue: list[tuple[_Cost, int, Node]] = []
+    best: dict[Place, Cost] = {}
+    turn = count()  # of paths that cost the same the one found first comes first
+    queue: list[tuple[Cost, int, Path[Move, Place]]] = []
 
-    def reach(node: Node, cost: _Cost, how: _How) -> None:
-        if node not in best or cost < best[node]:
-            best[node], came[node] = cost, how
-            heapq.heappush(queue, (cost, next(turn), node))
+    def add(paths: Iterable[Path[Move, Place]]) -> None:
+        for path in paths:
+            known = best.get(path.place)
+            if known is None or path.cost < known:
+                best[path.place] = path.cost
+                heapq.heappush(queue, (path.cost, next(turn), path))
 
-    for start, have in _starts(graph):
-        events = 2 + start.state.guidelines
-        reach(Node(start.state, have, carried), (events, 0, len(have)), (start, False))
-        if start.on is not None:
-            left = have - {start.on}
-            reach(Node(start.state, left, carried), (events, 1, len(have)), (start, True))
+    add(begun)
     while queue:
-        cost, _, node = heapq.heappop(queue)
-        if cost > best[node]:
-            continue
-        if goal(node):
-            yield _way(came, node, cost[0])
-        if node.state.next >= graph.end:
-            continue
-        for leg, after, events, odd in _legs(graph, node, carry):
-            reach(after, (cost[0] + events, cost[1] + odd, cost[2]), (node, leg))
-        if late and node.have and node.state.attempts:
-            after = node._replace(state=node.state._replace(next=graph.end))
-            # Without an exit to be made, something else must happen for a history to show it.
-            events = graph.policy.exit_point is None
-            cost = (cost[0] + events, cost[1] + 1, cost[2])
-            reach(after, cost, (node, Leg("late", None, node.have)))
+        cost, _, path = heapq.heappop(queue)
+        if cost == best[path.place]:
+            yield path
+            add(extend(path))
 
 
-def _way(came: dict[Node, _How], at: Node, events: int) -> Found:
-    legs: list[Leg] = []
-    node = at
-    while True:
-        before, how = came[node]
-        if isinstance(before, Start):
-            own = frozenset({before.on}) if how and before.on is not None else frozenset()
-            return Found(before, bool(how), node.have | own, tuple(reversed(legs)), at, events)
-        assert isinstance(how, Leg)  # the other kind of entry
-        legs.append(how)
-        node = before
+# Exact states -------------------------------------------------------------------------------------
+
+Carried = TypeVar("Carried", bound=Hashable)
+ExactPath = Path[Start | Step, tuple[State, Carried]]
+"""A silence from its start: how it begins, then each step; a place is a state and what is carried.
+"""
 
 
-def _starts(graph: Graph) -> Iterator[tuple[Start, frozenset[Channel]]]:
-    """Every way to begin, with every choice of contact points that makes a difference."""
-    channels = _channels(graph.policy)
-    for start in graph.starts():
-        if start.on is not None and start.on not in channels:
-            continue
-        for size in range(1, len(channels) + 1):
-            for have in combinations(channels, size):
-                if start.on is None or start.on in have:
-                    yield start, frozenset(have)
+def exact_paths(
+    space: StateSpace,
+    first: Carried,
+    carry: Callable[[Carried, State, PlannedTouch], Carried],
+    *,
+    may_leave: bool = False,
+) -> Iterator[ExactPath[Carried]]:
+    """Yield the shortest silence to each exact state, the shortest first.
 
+    Args:
+        space: the states of the policy.
+        first: what is carried along at first.
+        carry: what is carried after a touch was made: from before, the state, and the touch.
+        may_leave: whether everything may be left undone until only the polite exit is left.
+    """
 
-def _channels(policy: Policy) -> tuple[Channel, ...]:
-    """The channels of the plan, and one that no touch uses: all such are alike."""
-    points = [*policy.planned_touches, *([policy.exit_point] if policy.exit_point else [])]
-    asked = {c for point in points for part in point.parts for c in part.channels} & policy.usable
-    other = [channel for channel in _ORDER if channel in policy.usable - asked]
-    return (*(channel for channel in _ORDER if channel in asked), *other[:1])
+    def begun() -> Iterator[ExactPath[Carried]]:
+        for start in space.exact_starts():
+            cost = (start.events, int(start.is_wrong), len(start.channels))
+            yield Path((start.state, first), cost, start)
 
+    def extend(path: ExactPath[Carried]) -> Iterator[ExactPath[Carried]]:
+        state, carried = path.place
+        events, unusual, points = path.cost
+        left_undone = space.leave(state) if may_leave and state.next < space.end else ()
+        for step, after in chain(space.steps(state), left_undone):
+            kept = carried
+            if step.is_attempt and step.touch is not None:
+                kept = carry(carried, state, step.touch)
+            cost = (events + step.events, unusual + step.unusual, points)
+            yield Path((after, kept), cost, step, path)
 
-def _legs(graph: Graph, node: Node, carry: Carry | None) -> Iterator[tuple[Leg, Node, int, int]]:
-    """What can happen at ``node``, with the events it takes and how odd it is."""
-    state, have = node.state, node.have
-    point = graph.points[state.next]
-    passed = node._replace(state=state._replace(next=state.next + 1))
-    if unmet_requirement(graph.policy, point, state.counts) or violation(point, state.counts):
-        yield Leg("passed", point, frozenset()), passed, 0, 0
-        return
-    usable = point.channels & graph.policy.usable
-    missing = passed._replace(state=passed.state._replace(lost=state.lost | usable))
-    left = usable & have
-    if left:
-        on = used(point, have)
-        after = graph.made(state, point, _one(on))
-        kept = node.carried if carry is None else carry(node, point)
-        yield Leg("made", point, on), Node(after, have, kept), 1, 0
-        for wrong in dict.fromkeys((on, *(frozenset({channel}) for channel in sorted(on)))):
-            yield Leg("failed", point, wrong), Node(after, have - wrong, kept), 1, 1
-        if point.step.within is not None:
-            yield Leg("lapsed", point, frozenset()), passed, 0, 1
-        yield Leg("lost", point, left), missing._replace(have=have - left), len(left), 1
-    else:
-        yield Leg("passed", point, frozenset()), missing, 0, 0
-    # A touch that was passed over for want of a channel is next again when one is found.
-    for channel in sorted(usable - have - state.lost):
-        found = frozenset({channel})
-        yield Leg("found", point, found), node._replace(have=have | found), 1, 1
-
-
-def _one(on: frozenset[Channel]) -> Channel:
-    return Channel.CALL if Channel.CALL in on else next(iter(on))
+    return search(begun(), extend)

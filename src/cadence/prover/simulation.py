@@ -1,16 +1,17 @@
-"""Playing a policy through: an imagined prospect, driven by the same loop as a real one.
+"""Play a policy: an imagined prospect, driven through the engine like a real one.
 
-The timetable, the prover's counterexamples and its bounds are rehearsals; so none of them can say
-anything that the engine would not do.
+The timetable, the counterexamples of the prover and its comparison of policies are simulations, so
+none of them can show anything that the engine would not do. A path that the prover found among its
+states counts only if :func:`replay_path` can follow it here: where the engine decides otherwise,
+the states are too coarse and the engine is right.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from cadence.domain.events import (
     AppointmentSet,
@@ -24,26 +25,30 @@ from cadence.domain.events import (
     Event,
     GuidelinesAgreed,
     Part,
+    PauseRequested,
     ProspectAdded,
 )
+from cadence.domain.fold import fold
 from cadence.domain.prospect import Prospect
-from cadence.domain.stages import Stage
+from cadence.domain.stages import Stage, rank
 from cadence.engine.commands import complete_attempt
 from cadence.engine.context import DecisionContext
-from cadence.engine.decision import Decision, Verdict
+from cadence.engine.decision import Decision, Due, Task, Wait
 from cadence.engine.invariants import contact_points_left
-from cadence.engine.loop import advance, decision_for
-from cadence.engine.next_touch import next_touch
+from cadence.engine.loop import decision_for, silent_decision_for
+from cadence.engine.next_touch import decide_silently
 from cadence.engine.schedule import plan
 from cadence.policy.model import PlannedTouch, Policy
 from cadence.policy.registry import PolicyRegistry
+from cadence.prover.search import ExactPath
+from cadence.prover.state_space import Beginning, Start, Step
 from cadence.worktime.zone_calendar import SEARCH_DAYS, ZoneCalendar
 
-__all__ = ["ADDRESSES", "MONDAY", "Rehearsal"]
+__all__ = ["ADDRESSES", "MONDAY", "Scenario", "Simulation", "beginnings", "replay_path"]
 
 # A plain week without holidays; the appointment is at the first opening of its first business day.
 MONDAY: Final = datetime(2024, 1, 1, tzinfo=UTC)
-"""When a rehearsal begins, unless it is told otherwise."""
+"""When a simulation begins, unless it is told otherwise."""
 
 ADDRESSES: Final = {
     Channel.CALL: "+1 555 0100",
@@ -52,99 +57,130 @@ ADDRESSES: Final = {
     Channel.MAIL: "1 Example Street",
     Channel.VIDEO_EMAIL: "somebody@video.example.com",
 }
-"""Where the imagined prospect is reached; in domains and numbers that nobody has."""
+"""The addresses of the imagined prospect, in domains and numbers that are reserved for examples."""
 
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
 _HOUR: Final = timedelta(hours=1)
+_ORDER: Final = tuple(Channel)
 
 
-class Rehearsal:
+class Scenario(NamedTuple):
+    """How an imagined silence begins.
+
+    Attributes:
+        channels: those on which the prospect has a contact point.
+        beginning: with what it begins.
+        guidelines: whether they agreed to be followed up.
+        around: it begins at the first opening after this.
+        country: where they are; without one there are no holidays of their own.
+    """
+
+    channels: AbstractSet[Channel]
+    beginning: Beginning
+    guidelines: bool = False
+    around: datetime = MONDAY
+    country: str | None = None
+
+
+def beginnings(policy: Policy) -> tuple[Beginning, ...]:
+    """Return how silences under ``policy`` begin; the plan's own way first."""
+    touches = policy.planned_touches
+    has_appointment = bool(touches) and touches[0].step.at is not None
+    found = (Beginning.APPOINTMENT, Beginning.OWN) if has_appointment else (Beginning.OWN,)
+    # After a pause the plan goes on with the spaced touches; without any it is for the owner.
+    goes_on = any(rank(touch.stage) >= rank(Stage.SPACED) for touch in touches)
+    return (*found, Beginning.PAUSE) if goes_on else found
+
+
+class Simulation:
     """One imagined silence under a policy, from its first event on.
 
     Attributes:
+        policy: under which.
         events: what has happened so far.
         prospect: their fold.
-        decision: what comes next, seen at :attr:`now`.
+        now: when it is looked at; it never runs back.
         first: when it begins: the first opening.
     """
 
-    def __init__(
-        self,
-        policy: Policy,
-        channels: Iterable[Channel],
-        *,
-        appointment: bool,
-        guidelines: bool = False,
-        around: datetime = MONDAY,
-        country: str | None = None,
-    ) -> None:
-        """Args:
-        policy: under which.
-        channels: on which the prospect has a contact point.
-        appointment: whether it begins with one; otherwise with the owner's own attempt.
-        guidelines: whether they agreed to be followed up.
-        around: it begins at the first opening after this.
-        country: where the prospect is; nowhere in particular.
-        """
+    def __init__(self, policy: Policy, scenario: Scenario) -> None:
         self.policy = policy
         self.policies = PolicyRegistry(policy)
         self.calendar = ZoneCalendar("UTC", policy.week, closed=policy.closed)
-        self.first = self.calendar.next_open(around) or around
-        self.events: list[Event] = []
-        self._added = 0
-        before = self.first - timedelta(days=1)
-        points = tuple(ContactPoint(channel, ADDRESSES[channel]) for channel in channels)
-        self.now = before
-        self.prospect, self.decision = self._begin(
-            ProspectAdded("Somebody", "UTC", country, contact_points=points)
-        )
-        if guidelines:
+        self.first = self.calendar.next_open(scenario.around) or scenario.around
+        self._found = 0
+        known = sorted(scenario.channels, key=_ORDER.index)
+        points = tuple(ContactPoint(channel, ADDRESSES[channel]) for channel in known)
+        added = ProspectAdded("Somebody", "UTC", scenario.country, contact_points=points)
+        self.now = before = self.first - timedelta(days=1)
+        self.events = [Event("somebody", 1, before, before, added)]
+        self.prospect = _folded(None, self.events[0])
+        self._decision: Decision | None = None
+        if scenario.guidelines:
             self.record(GuidelinesAgreed(), before)
-        if appointment:
+        if scenario.beginning is Beginning.APPOINTMENT:
             self.record(AppointmentSet(self.first), before)
-        self.look(self.first)
+        self.now = self.first
+        if scenario.beginning is Beginning.OWN and known:
+            self.make_own_attempt(known[0])
+        elif scenario.beginning is Beginning.PAUSE:
+            self.record(PauseRequested(self.now + timedelta(days=1)), self.now)
 
-    def _begin(self, data: ProspectAdded) -> tuple[Prospect, Decision]:
-        event = Event("somebody", 1, self.now, self.now, data)
-        self.events.append(event)
-        return advance(None, (event,), self.policies, self.now)
-
-    def copy(self) -> Rehearsal:
-        """Another that goes on from here by itself."""
+    def copy(self) -> Simulation:
+        """Return another that goes on from here by itself."""
         other = copy.copy(self)
         other.events = list(self.events)
         return other
 
-    def seen_by(self, policy: Policy, at: datetime) -> Decision:
-        """What another policy would decide at ``at``, after the same events."""
-        return next_touch(self.prospect, policy, at)
+    # Looking --------------------------------------------------------------------------------------
+
+    @property
+    def decision(self) -> Decision:
+        """What comes next, seen at :attr:`now`, without reasons."""
+        if self._decision is None:
+            self._decision = silent_decision_for(self.prospect, self.policies, self.now)
+        return self._decision
+
+    def explain(self) -> Decision:
+        """Return the same with reasons."""
+        return decision_for(self.prospect, self.policies, self.now)
+
+    def decide_under(self, policy: Policy, at: datetime) -> Decision:
+        """Return what another policy decides at ``at`` after the same events, without reasons."""
+        return decide_silently(self.prospect, policy, at)
+
+    def decide_after(self, data: Data) -> Decision:
+        """Return what would come next if ``data`` happened now; nothing is recorded."""
+        after = _folded(self.prospect, self._event(data))
+        return silent_decision_for(after, self.policies, self.now)
+
+    def names(self, rule: str) -> bool:
+        """Whether a reason of the decision is of ``rule``."""
+        return any(reason.rule == rule for reason in self.explain().reasons)
+
+    def _event(self, data: Data) -> Event:
+        return Event("somebody", self.prospect.version + 1, self.now, self.now, data)
+
+    @property
+    def business_day(self) -> int:
+        """How many business days after the first day it is."""
+        zero = self.calendar.day(self.first)
+        return self.calendar.business_days(zero, self.calendar.day(self.now))
+
+    # Letting time pass ----------------------------------------------------------------------------
 
     def look(self, at: datetime) -> Decision:
-        """The decision as seen at ``at``; time never runs back."""
+        """Look at the decision at ``at``, or now where that is later."""
         self.now = max(self.now, at)
-        self.decision = decision_for(self.prospect, self.policies, self.now)
+        self._decision = None
         return self.decision
-
-    def record(self, data: Data, at: datetime) -> Decision:
-        """Let ``data`` happen at ``at``."""
-        self.now = max(self.now, at)
-        event = Event("somebody", self.prospect.version + 1, self.now, self.now, data)
-        self.events.append(event)
-        self.prospect, self.decision = advance(self.prospect, (event,), self.policies, self.now)
-        return self.decision
-
-    def imagine(self, data: Data) -> Decision:
-        """What would come next if ``data`` happened now; nothing is recorded."""
-        event = Event("somebody", self.prospect.version + 1, self.now, self.now, data)
-        return advance(self.prospect, (event,), self.policies, self.now)[1]
 
     def wait(self) -> Decision:
         """Let the time pass for which the decision waits."""
-        if self.decision.verdict is Verdict.WAIT and self.decision.at is not None:
-            self.look(self.decision.at)
-        return self.decision
+        decision = self.decision
+        return self.look(decision.at) if isinstance(decision, Wait) else decision
 
-    def leave_lying(self) -> Decision:
+    def leave(self) -> Decision:
         """Let the time pass until only the polite exit is left: beyond the horizon."""
         attempts = self.prospect.silence.attempts
         begun = attempts[0].at if attempts else self.first
@@ -152,86 +188,90 @@ class Rehearsal:
         day = self.calendar.nth_business_day(self.calendar.day(begun), behind)
         return self.look(self.calendar.at(day, 0))
 
-    def make(self, *, wrong: AbstractSet[Channel] = frozenset()) -> Decision:
-        """Make the touch that is next, when it is due, and meet silence.
+    # Letting things happen ------------------------------------------------------------------------
+
+    def record(self, data: Data, at: datetime) -> None:
+        """Let ``data`` happen at ``at``, or now where that is later."""
+        self.now = max(self.now, at)
+        event = self._event(data)
+        self.events.append(event)
+        self.prospect, self._decision = _folded(self.prospect, event), None
+
+    def make(self, *, wrong: AbstractSet[Channel] = frozenset()) -> None:
+        """Make the touch that is next, when it is due; the prospect does not answer.
 
         A polite exit by call is left on the voicemail: it is delivered.
 
         Args:
             wrong: the contact points used on these channels turn out to be wrong.
         """
-        self.wait()
-        touch = self.decision.touch
-        if self.decision.verdict is not Verdict.DUE or touch is None:
-            return self.decision
-        exit_ = touch.stage is Stage.POLITE_EXIT
+        decision = self.wait()
+        if not isinstance(decision, Due):
+            return
+        touch = decision.touch
+        delivered = touch.stage is Stage.POLITE_EXIT
         parts = tuple(
-            _failed(p.channel, p.address)
-            if p.channel in wrong
-            else _unanswered(p.channel, p.address, delivered=exit_)
-            for p in touch.parts
+            _failed(part.channel, part.address)
+            if part.channel in wrong
+            else _unanswered(part.channel, part.address, delivered=delivered)
+            for part in touch.parts
         )
-        return self.attempt(parts)
+        self.make_attempt(parts)
 
-    def own_attempt(self, *channels: Channel, wrong: bool = False) -> Decision:
-        """An attempt of the owner's own, on ``channels``, at the first hour that no rule forbids.
+    def make_own_attempt(self, *channels: Channel, is_wrong: bool = False) -> None:
+        """Make an attempt of the owner's own at the first hour that no rule forbids.
 
         Where none is found within 30 days it is not made.
 
         Args:
             channels: each used at its first contact point.
-            wrong: those contact points turn out to be wrong.
+            is_wrong: those contact points turn out to be wrong.
         """
-        part = _failed if wrong else _unanswered
+        part = _failed if is_wrong else _unanswered
         parts = tuple(part(channel, ADDRESSES[channel]) for channel in channels)
         at: datetime | None = self.now
         while at is not None and at - self.now < _SEARCH:
             made = complete_attempt(self.prospect, AttemptMade(parts), self.policy, at)
             if not made.broke:
-                return self.record(made, at)
+                self.record(made, at)
+                return
             at = self.calendar.next_open(at + _HOUR)
-        return self.decision
 
-    def attempt(self, parts: tuple[Part, ...]) -> Decision:
-        """Make an attempt now, judged by the engine."""
+    def make_attempt(self, parts: tuple[Part, ...]) -> tuple[str, ...]:
+        """Make an attempt now; return the rules that the engine says it breaks."""
         made = complete_attempt(self.prospect, AttemptMade(parts), self.policy, self.now)
-        return self.record(made, self.now)
-
-    def make_anyway(self, point: PlannedTouch) -> tuple[str, ...]:
-        """Make ``point`` as the file has it, whatever the charter says; the rules it broke."""
-        left = dict(contact_points_left(self.prospect))
-        used = [
-            next((channel for channel in part.channels if channel in left), None)
-            for part in point.parts
-        ]
-        parts = tuple(_unanswered(c, left[c]) for c in dict.fromkeys(used) if c is not None)
-        if not parts:
-            return ()
-        if point.after is not None:
-            case = DecisionContext(self.prospect, self.policy, self.now)
-            self.now = max(self.now, plan(case, point, None, None, None).at)
-        self.attempt(parts)
-        made = self.events[-1].data
-        assert isinstance(made, AttemptMade)  # attempt() recorded it
+        self.record(made, self.now)
         return made.broke
 
-    def lose(self, channel: Channel) -> Decision:
+    def make_off_plan(self, touch: PlannedTouch) -> tuple[str, ...]:
+        """Make ``touch`` as its file has it, whatever stops it; return the rules this breaks."""
+        left = dict(contact_points_left(self.prospect))
+        used = [next((on for on in part.channels if on in left), None) for part in touch.parts]
+        parts = tuple(_unanswered(on, left[on]) for on in dict.fromkeys(used) if on is not None)
+        if not parts:
+            return ()
+        if touch.after is not None:
+            context = DecisionContext(self.prospect, self.policy, self.now)
+            self.look(plan(context, touch, None, None, None).at)
+        return self.make_attempt(parts)
+
+    def lose(self, channel: Channel) -> None:
         """Learn that every contact point of ``channel`` is wrong."""
         for point in contact_points_left(self.prospect):
             if point[0] is channel:
                 self.record(ContactPointFailed(*point), self.now)
-        return self.decision
 
-    def gain(self, channel: Channel) -> Decision:
+    def find(self, channel: Channel) -> None:
         """Learn of a new contact point of ``channel``."""
-        self._added += 1
-        return self.record(ContactPointAdded(channel, f"{channel}-{self._added}"), self.now)
+        self._found += 1
+        self.record(ContactPointAdded(channel, f"{channel}-{self._found}"), self.now)
 
-    @property
-    def business_day(self) -> int:
-        """How many business days after the first day it is."""
-        zero = self.calendar.day(self.first)
-        return self.calendar.business_days(zero, self.calendar.day(self.now))
+
+def _folded(before: Prospect | None, event: Event) -> Prospect:
+    folded = fold(before, (event,))
+    if folded is None:
+        raise ValueError(f"no prospect after {event}")
+    return folded
 
 
 def _unanswered(channel: Channel, address: str, *, delivered: bool = False) -> Part:
@@ -244,3 +284,61 @@ def _unanswered(channel: Channel, address: str, *, delivered: bool = False) -> P
 def _failed(channel: Channel, address: str) -> Part:
     call = channel is Channel.CALL
     return Part(channel, Disposition.WRONG_NUMBER if call else Disposition.BOUNCED, address)
+
+
+# Paths of the prover ------------------------------------------------------------------------------
+
+
+def replay_path(policy: Policy, path: ExactPath[Any], rule: str) -> Simulation | None:
+    """Follow a path, or as far as the engine names ``rule``, which may be sooner.
+
+    Returns:
+        ``None``: the engine proposes something else on the way.
+    """
+    start, *steps = path.moves
+    if not isinstance(start, Start):
+        return None
+    beginning = Beginning.ADDED if start.on is not None else start.beginning
+    guidelines = start.state.counts.guidelines
+    simulation = Simulation(policy, Scenario(start.channels, beginning, guidelines))
+    if start.on is not None:
+        simulation.make_own_attempt(start.on, is_wrong=start.is_wrong)
+    for step in steps:
+        if simulation.names(rule):
+            break
+        if isinstance(step, Step) and not _replay_step(simulation, step):
+            return None
+    return simulation
+
+
+def _replay_step(simulation: Simulation, step: Step) -> bool:
+    """Let ``step`` happen; return whether the engine agrees that it is next."""
+    touch, channels = step.touch, sorted(step.channels, key=_ORDER.index)
+    if step.kind == "late":
+        if isinstance(simulation.leave(), Task):
+            # A history ends with an event, and an address more changes nothing.
+            simulation.find(channels[0])
+    elif step.kind == "lost":
+        for channel in channels:
+            simulation.lose(channel)
+    elif step.kind == "found":
+        for channel in channels:
+            simulation.find(channel)
+    elif touch is not None and step.kind in ("made", "failed", "lapsed"):
+        return _replay_touch(simulation, step, touch)
+    return True
+
+
+def _replay_touch(simulation: Simulation, step: Step, touch: PlannedTouch) -> bool:
+    """Make ``touch`` or let it lapse; return whether the engine proposes it."""
+    proposed = simulation.wait().touch
+    is_next = proposed is not None and proposed.step == touch.name
+    if step.kind == "lapsed":
+        if is_next and touch.step.within is not None:
+            minutes = touch.step.within.minutes + 1
+            simulation.look(simulation.now + timedelta(minutes=minutes))
+        return True
+    if not is_next or not isinstance(simulation.decision, Due):
+        return False
+    simulation.make(wrong=step.channels if step.kind == "failed" else frozenset())
+    return True

@@ -1,274 +1,427 @@
-"""Every history that a policy allows, folded into finitely many states.
+"""The states that a silence under a policy can be in, and what can happen in each.
 
-What of a history can decide which touch comes next? How far the plan has come, which channels are
-lost, and what the charter counts: attempts (more than it asks about are all alike), spaced calls,
-whether the concern message was sent, whether they agreed to be followed up. The gap is not among
-them: that gaps never shrink is a lemma over the steps (``prover/proof.py``).
+A state is what of a history can decide which touch comes next: how far the plan has come, what the
+invariants count, and the channels on which the prospect can be reached. It has no gaps: that gaps
+never shrink is judged beside (``prover/checks.py``), or the states would grow with their square.
 
-Two sets of states. *On plan* are those that a silence reaches by touches of the plan alone, made
-on time or late, with touches passed over because they lapsed or their channels were lost: there
-the charter must never have to stop the plan, or the policy is at fault. *Any* are all others too:
-after attempts off policy, after adopting the policy in the middle of a silence, after guards have
-vetoed at will: there the charter may have to stop the plan, and must.
+:meth:`StateSpace.steps` is the only place that says what can happen. It takes two kinds of states.
+In an *exact* state the prospect's channels are known; the search for the shortest history uses
+these. In an *open* state they are not: each attempt may use any channel that was not lost since the
+attempt before. An open state stands for many exact ones, so a few hundred are enough for a proof.
+
+*On plan* are the open states that a silence reaches by touches of the plan, made on time or late,
+lapsed, or skipped because their channels are lost: there no invariant may have to stop the plan.
+*Entries* are all others too, after attempts off policy, after an adoption in the middle of a
+silence, after guards have vetoed at will: there the engine may have to stop the plan, and must.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from collections.abc import Set as AbstractSet
+from enum import StrEnum
 from functools import cached_property
-from typing import Final, NamedTuple
+from itertools import combinations
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from cadence.domain.events import Channel
 from cadence.domain.stages import Stage, rank
-from cadence.engine.invariants import CONCERN_ATTEMPTS, SPACED_CAP, Counts, violation
+from cadence.engine import invariants
+from cadence.engine.invariants import CONCERN_ATTEMPTS, SPACED_CAP, Counts
 from cadence.engine.schedule import unmet_requirement
 from cadence.policy.model import PlannedTouch, Policy
-from cadence.policy.rules import Rule
 
-__all__ = ["Broken", "Graph", "Move", "Start", "State"]
+__all__ = [
+    "Beginning",
+    "Channels",
+    "Start",
+    "State",
+    "StateSpace",
+    "Step",
+    "UnstoppedTouch",
+    "channels_used",
+]
 
-_NONE: Final[frozenset[Channel]] = frozenset()
+Channels = frozenset[Channel]
+Value = TypeVar("Value")
+
+_NONE: Final[Channels] = frozenset()
 
 
 class State(NamedTuple):
-    """A set of histories that can't be told apart by what comes next.
+    """Histories that can't be told apart by what comes next.
 
     Attributes:
-        next: the touch of the plan that is looked at; those before it are behind.
-        lost: channels that had to be lost since the last attempt for the plan to come here.
-        attempts: so far in the silence; the largest number asked about stands for more.
-        spaced_calls: so far; one more than the cap stands for more.
-        concern: whether the concern message was sent.
-        guidelines: whether they agreed to be followed up.
+        next: the index of the touch that is looked at; those before it are behind.
+        counts: what the invariants and the policy count. The largest number of attempts stands for
+            more, and so does one spaced call more than the cap.
+        have: the channels on which the prospect can be reached; ``None`` in an open state.
+        lost: the channels that were lacking when touches were skipped since the last attempt.
     """
 
     next: int
-    lost: frozenset[Channel]
-    attempts: int
-    spaced_calls: int
-    concern: bool
-    guidelines: bool
-
-    @property
-    def counts(self) -> Counts:
-        """What the charter and the plan ask about."""
-        return Counts(self.attempts, self.spaced_calls, self.concern, self.guidelines)
+    counts: Counts
+    have: Channels | None = None
+    lost: Channels = _NONE
 
 
-class Move(NamedTuple):
-    """One edge: what happened to a touch of the plan, by its index, and the state after it.
+StepKind = Literal["made", "failed", "lapsed", "skipped", "lost", "found", "late"]
 
-    ``how`` is ``made`` (on the channel ``on``), ``lapsed``, ``lost`` or ``passed``.
+
+class Step(NamedTuple):
+    """Something that happens in a silence.
+
+    Attributes:
+        kind: ``made`` and ``failed`` are attempts; on a failed one the contact points of
+            ``channels`` turn out to be wrong. A touch ``lapsed``, or was ``skipped``. Contact
+            points of ``channels`` are ``lost`` or ``found``. ``late``: only the exit is left.
+        touch: the touch that it happens to.
+        channels: those that are used, lost or found.
+        events: how many events say so.
+        unusual: whether it is out of the ordinary; of histories as short the plainest is shown.
     """
 
-    how: str
-    touch: int
-    on: Channel | None
-    to: State
+    kind: StepKind
+    touch: PlannedTouch | None
+    channels: Channels = _NONE
+    events: int = 0
+    unusual: int = 0
+
+    @property
+    def is_attempt(self) -> bool:
+        """Whether the touch was made."""
+        return self.kind in ("made", "failed")
+
+
+class Beginning(StrEnum):
+    """With what a silence begins."""
+
+    ADDED = "added"
+    """With nothing yet: the prospect was only added."""
+    APPOINTMENT = "appointment"
+    OWN = "own"
+    """With an attempt of the owner's own, which is not answered."""
+    PAUSE = "pause"
 
 
 class Start(NamedTuple):
-    """How a silence begins: with an appointment, an owner's own attempt, or after a pause."""
+    """How a silence begins, and the state that this leads to.
 
-    how: str
-    on: Channel | None
+    Attributes:
+        beginning: with what.
+        state: the state after it.
+        on: the channel of the owner's own attempt.
+        is_wrong: whether that attempt's contact point turned out to be wrong.
+    """
+
+    beginning: Beginning
     state: State
+    on: Channel | None = None
+    is_wrong: bool = False
+
+    @property
+    def channels(self) -> Channels:
+        """The channels on which the prospect can be reached at first."""
+        own = _NONE if self.on is None else frozenset({self.on})
+        return (self.state.have or _NONE) | own
+
+    @property
+    def events(self) -> int:
+        """How many events it takes."""
+        return 2 + self.state.counts.guidelines
 
 
-class Broken(NamedTuple):
-    """A rule that the engine itself would let a touch break, somewhere among all states."""
+class UnstoppedTouch(NamedTuple):
+    """A touch that the engine would make, and the invariant that this breaks."""
 
-    rule: Rule
-    state: State
+    rule: str
+    counts: Counts
     touch: str
 
 
-class Graph:
-    """The states of one policy, and the moves between them."""
+def channels_used(touch: PlannedTouch, have: Channels) -> Channels:
+    """Return the channels on which ``touch`` is made for a prospect reached on ``have``."""
+    taken: set[Channel] = set()
+    for part in touch.parts:
+        if part.along_with is None or part.along_with in taken:
+            free = (c for c in part.channels if c in have and c not in taken)
+            taken.update(channel for channel in [next(free, None)] if channel is not None)
+    return frozenset(taken)
+
+
+class StateSpace:
+    """The states of one policy, and the steps between them.
+
+    Attributes:
+        policy: whose.
+        touches: those of its plan, in order.
+        end: the index behind the last of them, where only the polite exit is left.
+        most_attempts: the number of attempts that stands for more.
+        guidelines: whether the prospect may have agreed to be followed up, as far as it matters.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.points = policy.planned_touches
-        self.end = len(self.points)
-        asked = [point.step.requires.attempts for point in self.points]
-        limit = policy.limits.attempts or 0
-        self.most_attempts = min(max(CONCERN_ATTEMPTS, limit, *asked, 0), self.end + 1)
+        self.touches = policy.planned_touches
+        self.end = len(self.touches)
+        self.most_attempts = self._count_attempts_up_to()
         self.guidelines = (False, True) if policy.asks_guidelines else (False,)
+        self._usable = [touch.channels & policy.usable for touch in self.touches]
+        self._judged: dict[tuple[int, Counts], str | bool] = {}
 
-    # On plan --------------------------------------------------------------------------------------
+    def _count_attempts_up_to(self) -> int:
+        """Return the number of attempts from which on no check changes its answer."""
+        asked = [touch.step.requires.attempts for touch in self.touches]
+        limit = self.policy.limits.attempts or 0
+        enough, most = max(CONCERN_ATTEMPTS, limit, *asked, 0), self.end + 1
+        few, many = (Counts(attempts, 0, False, False) for attempts in (enough, most))
+        for touch in self.touches if enough < most else ():
+            stopped = [invariants.violation(touch, counts) for counts in (few, many)]
+            if (stopped[0] is None) != (stopped[1] is None):
+                return most
+        return min(enough, most)
+
+    # What can happen ------------------------------------------------------------------------------
 
     def starts(self) -> Iterator[Start]:
-        """Every way in which a silence begins in order."""
-        first_spaced = next(
-            (p.index for p in self.points if rank(p.stage) >= rank(Stage.SPACED)), self.end
-        )
+        """Yield every way in which a silence begins in order, as open states."""
+        spaced_on = (t.index for t in self.touches if rank(t.stage) >= rank(Stage.SPACED))
+        first_spaced = next(spaced_on, self.end)
+        # An owner's own attempt, unanswered, is the first spaced one.
+        spaced = (t.index + 1 for t in self.touches if t.stage is Stage.SPACED)
+        behind = next(spaced, first_spaced)
         for agreed in self.guidelines:
-            if self.points and self.points[0].step.at is not None:
-                yield Start("appointment", None, State(0, _NONE, 0, 0, False, agreed))
-            yield Start("pause", None, State(first_spaced, _NONE, 0, 0, False, agreed))
-            # An owner's own attempt, unanswered, is the first spaced one.
-            spaced = next((p.index + 1 for p in self.points if p.stage is Stage.SPACED), None)
-            behind = first_spaced if spaced is None else spaced
+            nothing = Counts(0, 0, False, agreed)
+            if self.touches and self.touches[0].step.at is not None:
+                yield Start(Beginning.APPOINTMENT, State(0, nothing))
+            yield Start(Beginning.PAUSE, State(first_spaced, nothing))
             for channel in Channel:
                 if channel in self.policy.usable:
                     calls = int(channel is Channel.CALL)
-                    state = State(behind, _NONE, 1, calls, False, agreed)
-                    yield Start("own", channel, state)
+                    state = State(behind, Counts(1, calls, False, agreed))
+                    yield Start(Beginning.OWN, state, channel)
 
-    def moves(self, state: State) -> Iterator[Move]:
-        """What can happen on plan to the touch at ``state``."""
-        point = self.points[state.next]
-        after = state.next + 1
-        if unmet_requirement(self.policy, point, state.counts) or violation(point, state.counts):
-            yield Move("passed", state.next, None, state._replace(next=after))
+    def exact_starts(self) -> Iterator[Start]:
+        """Yield the same with every choice of contact points that makes a difference."""
+        channels = self._distinct_channels()
+        sizes = range(1, len(channels) + 1)
+        choices = [frozenset(some) for size in sizes for some in combinations(channels, size)]
+        for beginning, state, on, _ in self.starts():
+            for have in choices:
+                if on is None:
+                    yield Start(beginning, state._replace(have=have))
+                elif on in have:
+                    yield Start(beginning, state._replace(have=have), on)
+                    yield Start(beginning, state._replace(have=have - {on}), on, is_wrong=True)
+
+    def steps(self, state: State) -> Iterator[tuple[Step, State]]:
+        """Yield what can happen at ``state``, with the state after it; nothing at the end."""
+        if state.next == self.end:
             return
-        usable = point.channels & self.policy.usable
-        left = usable - state.lost
+        touch = self.touches[state.next]
+        ahead = state._replace(next=state.next + 1)
+        if self.is_skipped(state):
+            yield Step("skipped", touch), ahead
+            return
+        usable, have = self._usable[state.next], state.have
+        left = usable - state.lost if have is None else usable & have
+        lacking = ahead._replace(lost=state.lost | usable, have=have and have - left)
+        for on in self._channels_used(state):
+            yield Step("made", touch, on, 1), self.attempted(state, on)
+            for wrong in () if have is None else _may_be_wrong(on):
+                yield Step("failed", touch, wrong, 1, 1), self.attempted(state, on, wrong)
         if not left:
-            yield Move("passed", state.next, None, state._replace(next=after))
-            return
-        # Whoever has a call among the channels left may be called; whoever has another may not.
-        if Channel.CALL in left:
-            yield Move("made", state.next, Channel.CALL, self.made(state, point, Channel.CALL))
-        other = next((c for c in Channel if c in left and c is not Channel.CALL), None)
-        if other is not None:
-            yield Move("made", state.next, other, self.made(state, point, other))
-        if point.step.within is not None:
-            yield Move("lapsed", state.next, None, state._replace(next=after))
-        lost = state.lost | usable
-        if lost != self.policy.usable:
-            yield Move("lost", state.next, None, state._replace(next=after, lost=lost))
+            yield Step("skipped", touch), lacking
+        else:
+            if touch.step.within is not None:
+                yield Step("lapsed", touch, unusual=1), ahead
+            yield Step("lost", touch, left, len(left), 1), lacking
+        if have is not None:
+            # A touch that was skipped for want of a channel is next again when one is found.
+            for channel in sorted(usable - have - state.lost):
+                found = frozenset({channel})
+                yield Step("found", touch, found, 1, 1), state._replace(have=have | found)
 
-    def made(self, state: State, point: PlannedTouch, on: Channel) -> State:
-        """The state after ``point`` was made on ``on``; what was lost may be found again."""
-        called = point.stage is Stage.SPACED and on is Channel.CALL
-        return State(
-            point.index + 1,
-            _NONE,
-            min(self.most_attempts, state.attempts + 1),
-            min(SPACED_CAP + 1, state.spaced_calls + called),
-            state.concern or point.stage is Stage.CONCERN,
-            state.guidelines,
-        )
+    def leave(self, state: State) -> Iterator[tuple[Step, State]]:
+        """Yield the step of leaving everything undone until only the exit is left, if it can be."""
+        if state.have and state.counts.attempts:
+            # Without an exit to be made, something else must happen for a history to show it.
+            events = int(self.policy.exit_point is None)
+            yield Step("late", None, state.have, events, 1), state._replace(next=self.end)
 
-    @cached_property
-    def on_plan(self) -> tuple[State, ...]:
-        """Every state on plan, in the order of the plan."""
-        found: dict[State, None] = dict.fromkeys(start.state for start in self.starts())
-        todo = list(found)
-        while todo:
-            state = todo.pop()
-            if state.next < self.end:
-                after = [move.to for move in self.moves(state) if move.to not in found]
-                found.update(dict.fromkeys(after))
-                todo += after
-        return tuple(sorted(found, key=lambda state: state.next))
+    def attempted(self, state: State, on: Channels, wrong: Channels = _NONE) -> State:
+        """Return the state after the touch at ``state`` was made.
 
-    def may_be_made(self, state: State, have: AbstractSet[Channel]) -> bool:
-        """Whether the touch at ``state`` is proposed to somebody who can be reached on ``have``."""
-        point = self.points[state.next]
-        asked = unmet_requirement(self.policy, point, state.counts) or violation(
-            point, state.counts
-        )
-        return not asked and bool(point.channels & have)
-
-    def stops(self, state: State) -> Rule | None:
-        """The rule by which the charter stops the touch at ``state``, if it does.
-
-        Whether they have a channel for it is not asked: the engine names the rule first.
+        Args:
+            state: where.
+            on: the channels that were used. What was lost may be found again.
+            wrong: those whose contact point turned out to be wrong.
         """
-        if state.next >= self.end:
+        touch = self.touches[state.next]
+        counts = self._counted(touch, state.counts, is_call=Channel.CALL in on)
+        return State(state.next + 1, counts, None if state.have is None else state.have - wrong)
+
+    def _counted(self, touch: PlannedTouch, so_far: Counts, *, is_call: bool) -> Counts:
+        """Return the counts after ``touch`` was made."""
+        return Counts(
+            min(self.most_attempts, so_far.attempts + 1),
+            min(SPACED_CAP + 1, so_far.spaced_calls + (is_call and touch.stage is Stage.SPACED)),
+            so_far.concern_asked or touch.stage is Stage.CONCERN,
+            so_far.guidelines,
+        )
+
+    # What stops a touch ---------------------------------------------------------------------------
+
+    def violation(self, state: State) -> str | None:
+        """Return the invariant that stops the touch at ``state``, if one does.
+
+        Whether the prospect has a channel for it is not asked: the engine names the rule first.
+        """
+        if state.next == self.end:
             return None
-        point = self.points[state.next]
-        if unmet_requirement(self.policy, point, state.counts):
-            return None
-        stopped = violation(point, state.counts)
-        return None if stopped is None else Rule(stopped.rule)
+        found = self._judge(self.touches[state.next], state.counts)
+        return None if isinstance(found, bool) else found
+
+    def is_skipped(self, state: State) -> bool:
+        """Whether the touch at ``state`` is never made there: stopped, or a requirement unmet."""
+        return self._judge(self.touches[state.next], state.counts) is not False
+
+    def may_be_made(self, state: State) -> bool:
+        """Whether the touch at ``state`` is proposed there, to a prospect who has a channel."""
+        return not self.is_skipped(state) and bool(self._channels_used(state))
+
+    def _judge(self, touch: PlannedTouch, counts: Counts) -> str | bool:
+        """Return the invariant that stops ``touch``; else whether a requirement of it is unmet."""
+        key = touch.index, counts
+        known = self._judged.get(key)
+        if known is None:
+            known = unmet_requirement(self.policy, touch, counts) is not None
+            if not known:
+                found = invariants.violation(touch, counts)
+                known = found is not None and found.rule
+            self._judged[key] = known
+        return known
+
+    def _channels_used(self, state: State) -> tuple[Channels, ...]:
+        """Return every choice of channels on which the touch at ``state`` can be made there."""
+        if state.have is not None:
+            on = channels_used(self.touches[state.next], state.have & self.policy.usable)
+            return (on,) if on else ()
+        # What matters of an attempt is whether it is a call.
+        left = self._usable[state.next] - state.lost
+        others = (channel for channel in Channel if channel in left - {Channel.CALL})
+        call = Channel.CALL if Channel.CALL in left else None
+        return tuple(frozenset({on}) for on in (call, next(others, None)) if on is not None)
+
+    def _distinct_channels(self) -> tuple[Channel, ...]:
+        """Return the channels of the plan, and one that no touch uses: all such are alike."""
+        exit_point, usable = self.policy.exit_point, self.policy.usable
+        touches = [*self.touches, *([exit_point] if exit_point else [])]
+        asked = {c for touch in touches for part in touch.parts for c in part.channels} & usable
+        others = [channel for channel in Channel if channel in usable - asked]
+        return (*(channel for channel in Channel if channel in asked), *others[:1])
+
+    # On plan --------------------------------------------------------------------------------------
 
     @cached_property
-    def stopped(self) -> frozenset[Rule]:
-        """The rules by which the charter has to stop the plan somewhere on plan."""
-        concerns = [point.index for point in self.points if point.stage is Stage.CONCERN]
-        found = set()
-        for state in self.on_plan:
-            found.add(self.stops(state))
-            # Whoever loses every channel comes by all touches that are left.
-            after = (index for index in concerns if index > state.next)
-            found.update(self.stops(state._replace(next=index)) for index in after)
-        return frozenset(rule for rule in found if rule is not None)
+    def open_states(self) -> dict[State, tuple[tuple[Step, State], ...]]:
+        """Every open state that a silence begun in order comes to, with its steps."""
+        found: dict[State, tuple[tuple[Step, State], ...]] = {}
+        unseen = [start.state for start in self.starts()]
+        while unseen:
+            state = unseen.pop()
+            if state not in found:
+                found[state] = tuple(self.steps(state))
+                unseen += [after for _, after in found[state]]
+        return dict(sorted(found.items(), key=lambda item: item[0].next))
+
+    @cached_property
+    def on_plan(self) -> dict[State, tuple[tuple[Step, State], ...]]:
+        """The open states in which the prospect can still be reached, in the order of the plan."""
+        every = self.policy.usable
+        return {
+            state: tuple((step, after) for step, after in steps if after.lost != every)
+            for state, steps in self.open_states.items()
+            if state.lost != every
+        }
+
+    def along_plan(
+        self,
+        first: Callable[[State], Value],
+        following: Callable[[Value, State, Step], Value],
+        choose: Callable[[Value, Value], Value],
+    ) -> dict[State, Value]:
+        """Carry a value from the starts to each state on plan.
+
+        Args:
+            first: the value at a start.
+            following: the value after a step, from the one before, the state and the step.
+            choose: which of two values is kept where two paths meet.
+        """
+        values: dict[State, Value] = {}
+
+        def put(state: State, value: Value) -> None:
+            values[state] = choose(values[state], value) if state in values else value
+
+        for start in self.starts():
+            put(start.state, first(start.state))
+        for state, steps in self.on_plan.items():
+            for step, after in steps:
+                put(after, following(values[state], state, step))
+        return values
 
     def least(self, length: Callable[[PlannedTouch], int]) -> dict[State, int]:
-        """The least sum of lengths on plan from the first attempt to each state.
+        """Return the least sum of lengths on plan from the first attempt to each state.
 
         Args:
             length: of the distance from the attempt before to a touch.
         """
-        sums = dict.fromkeys((start.state for start in self.starts()), 0)
-        for state in self.on_plan:
-            if state.next >= self.end:
-                continue
-            for move in self.moves(state):
-                made = move.how == "made" and state.attempts
-                so_far = sums[state] + (length(self.points[move.touch]) if made else 0)
-                sums[move.to] = min(so_far, sums.get(move.to, so_far))
-        return sums
 
-    # Any ------------------------------------------------------------------------------------------
+        def following(so_far: int, state: State, step: Step) -> int:
+            if step.touch is None or not step.is_attempt or not state.counts.attempts:
+                return so_far
+            return so_far + length(step.touch)
 
-    def entries(self) -> Iterator[State]:
-        """Every state there is: attempts off policy, adoption and vetoes lead anywhere."""
-        for index in range(self.end):
-            for attempts in range(self.most_attempts + 1):
-                for spaced_calls in range(SPACED_CAP + 2):
-                    for concern in (False, True):
-                        for agreed in self.guidelines:
-                            yield State(index, _NONE, attempts, spaced_calls, concern, agreed)
+        return self.along_plan(lambda _: 0, following, min)
 
-    def explore(self) -> tuple[int, int, list[Broken]]:
-        """Go through every state; what the engine proposes there must keep the charter.
+    # Entries --------------------------------------------------------------------------------------
+
+    def explore(self) -> tuple[int, int, list[UnstoppedTouch]]:
+        """Go through every entry; whatever the engine proposes there must keep the invariants.
+
+        Entries are all open states there are: attempts off policy, an adoption in the middle of a
+        silence and vetoes of guards lead anywhere.
 
         Returns:
-            How many states and moves there are, and what the engine would let break: nothing,
-            unless the charter's own checks are at fault.
+            How many states and steps there are, and what the engine would let a touch break:
+            nothing, unless the checks of the invariants are wrong themselves.
         """
-        states = transitions = 0
-        broken: list[Broken] = []
-        furthest = [0] * (self.end + 1)
-        for point in self.points:
-            before = furthest[point.index]
-            kept = before if point.behind_exit else max(before, rank(point.stage))
-            furthest[point.index + 1] = kept
-        for state in self.entries():
-            states += 1
-            point = self.points[state.next]
-            transitions += 2  # passed over for whatever cause, and an extra in its place
-            if unmet_requirement(self.policy, point, state.counts) or violation(
-                point, state.counts
-            ):
-                continue
-            for on in (Channel.CALL, None):
-                if on is not None and on not in point.channels:
+        every = [
+            Counts(attempts, spaced_calls, concern_asked, agreed)
+            for attempts in range(self.most_attempts + 1)
+            for spaced_calls in range(SPACED_CAP + 2)
+            for concern_asked in (False, True)
+            for agreed in self.guidelines
+        ]
+        checks = [(row.id, row.breaks) for row in invariants.INVARIANTS if row.breaks is not None]
+        transitions = 0
+        unstopped: list[UnstoppedTouch] = []
+        for touch in self.touches:
+            calls = (True, False) if Channel.CALL in touch.channels else (False,)
+            for counts in every:
+                transitions += 2  # skipped for whatever cause, and an extra in its place
+                if self._judge(touch, counts) is not False:
                     continue
-                transitions += 1
-                after = self.made(state, point, on or Channel.EMAIL)
-                rule = self._breaks(state, point, after, furthest[point.index])
-                if rule is not None:
-                    broken.append(Broken(rule, state, point.name))
-        return states, transitions, broken
+                for is_call in calls:
+                    transitions += 1
+                    after = self._counted(touch, counts, is_call=is_call)
+                    unstopped += [
+                        UnstoppedTouch(rule, counts, touch.name)
+                        for rule, breaks in checks
+                        if breaks(touch, counts, after)
+                    ]
+        return len(every) * self.end, transitions, unstopped
 
-    def _breaks(
-        self, state: State, point: PlannedTouch, after: State, furthest: int
-    ) -> Rule | None:
-        """The charter, said once more and otherwise, of one touch that the engine lets pass."""
-        if after.spaced_calls > max(SPACED_CAP, state.spaced_calls):
-            return Rule.SPACED_CAP
-        if point.stage is Stage.CONCERN and (state.concern or state.attempts < 5):
-            return Rule.CONCERN
-        if rank(point.stage) < furthest:
-            return Rule.ORDER
-        if point.behind_exit:
-            return Rule.POLITE_EXIT
-        if after.next <= state.next:
-            return Rule.BOUNDED
-        return None
+
+def _may_be_wrong(on: Channels) -> tuple[Channels, ...]:
+    """Return which contact points of an attempt may turn out to be wrong: all, or one of them."""
+    return tuple(dict.fromkeys((on, *(frozenset({channel}) for channel in sorted(on)))))

@@ -1,4 +1,4 @@
-"""A policy as a timetable: what happens on which business day when nobody answers."""
+"""Show a policy as a timetable: what happens on which business day without an answer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import msgspec
 
 from cadence.domain.events import AttemptMade, Channel, PreferenceStated
 from cadence.domain.stages import Stage
-from cadence.engine.decision import Verdict
+from cadence.engine.decision import Due
 from cadence.policy.guards import HolidayBan, Pause
 from cadence.policy.model import Policy
-from cadence.prover.simulation import Rehearsal
-from cadence.prover.witness import begin, beginnings
+from cadence.prover.simulation import Scenario, Simulation, beginnings
+from cadence.prover.state_space import Beginning
 
 __all__ = ["Entry", "timetable"]
 
@@ -42,9 +42,9 @@ def timetable(
     prefers: Channel | None = None,
     guidelines: bool = True,
 ) -> Iterator[Entry]:
-    """What ``policy`` does with somebody who never answers, each touch made when it is due.
+    """Yield what ``policy`` does with a prospect who never answers, each touch made when due.
 
-    It is a rehearsal through the engine itself, so it can't promise anything else: in plain weeks,
+    It is a simulation through the engine itself, so it can't promise anything else: in plain weeks,
     without holidays and closed days. A silence begins as the policy has it: with an appointment,
     or else with the owner's own attempt, made as the policy would make its first touch.
 
@@ -58,29 +58,29 @@ def timetable(
     known = tuple(channel for channel in Channel if channel in policy.usable)
     if channels is not None:
         known = tuple(channels)
-    how = beginnings(policy)[0]
-    appointed = how == "appointment"
-    rehearsal = begin(policy, known, how if appointed else "", guidelines=guidelines)
+    appointed = beginnings(policy)[0] is Beginning.APPOINTMENT
+    beginning = Beginning.APPOINTMENT if appointed else Beginning.ADDED
+    simulation = Simulation(policy, Scenario(frozenset(known), beginning, guidelines))
     if prefers is not None:
-        rehearsal.record(PreferenceStated(prefers), rehearsal.now)
+        simulation.record(PreferenceStated(prefers), simulation.now)
     if not appointed:
-        rehearsal.own_attempt(*_first_channels(policy, known, prefers))
+        simulation.make_own_attempt(*_first_channels(policy, known, prefers))
     shown = 0
     while True:
-        for event in rehearsal.events[shown:]:
+        for event in simulation.events[shown:]:
             if isinstance(event.data, AttemptMade):
-                yield _entry(event.data, rehearsal)
-        shown = len(rehearsal.events)
-        decision = rehearsal.wait()
-        if decision.verdict is not Verdict.DUE:
+                yield _entry(event.data, simulation)
+        shown = len(simulation.events)
+        decision = simulation.wait()
+        if not isinstance(decision, Due):
             end = decision.verdict.value
-            yield Entry(rehearsal.business_day, f"{rehearsal.now:%H:%M}", end, (), "")
+            yield Entry(simulation.business_day, f"{simulation.now:%H:%M}", end, (), "")
             return
-        rehearsal.make()
+        simulation.make()
 
 
 def _in_plain_weeks(policy: Policy) -> Policy:
-    """The policy without the days that it closes, which are others every year."""
+    """Return the policy without the days that it closes, which are others every year."""
     calendar = msgspec.structs.replace(policy.calendar, closed=(), holidays=())
     guards = tuple(one for one in policy.guards if not isinstance(one, Pause | HolidayBan))
     return msgspec.structs.replace(policy, calendar=calendar, guards=guards)
@@ -89,7 +89,7 @@ def _in_plain_weeks(policy: Policy) -> Policy:
 def _first_channels(
     policy: Policy, known: tuple[Channel, ...], prefers: Channel | None
 ) -> list[Channel]:
-    """The channels on which the policy would make its first spaced touch."""
+    """Return the channels on which the policy would make its first spaced touch."""
     first = next((point for point in policy.planned_touches if point.stage is Stage.SPACED), None)
     chosen: list[Channel] = []
     for part in () if first is None else first.parts:
@@ -99,11 +99,11 @@ def _first_channels(
     return chosen or list(known[:1])
 
 
-def _entry(made: AttemptMade, rehearsal: Rehearsal) -> Entry:
+def _entry(made: AttemptMade, simulation: Simulation) -> Entry:
     gap = ""
     if made.gap is not None:
         days = made.gap.business_days
         gap = f"{days} business day{'s' * (days != 1)}" if days else f"{made.gap.minutes} minutes"
     channels = tuple(part.channel.value for part in made.parts)
-    at = f"{rehearsal.now:%H:%M}"
-    return Entry(rehearsal.business_day, at, made.step or "", channels, gap)
+    at = f"{simulation.now:%H:%M}"
+    return Entry(simulation.business_day, at, made.step or "", channels, gap)

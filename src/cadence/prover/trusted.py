@@ -1,4 +1,4 @@
-"""Read a policy file and prove it: the only policies a team should use."""
+"""Read a policy file and prove it: the only policies that a team should use."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def load(path: Path | str, *, use_unproved_policy: bool = False) -> Policy:
 
     Args:
         path: the file.
-        use_unproved_policy: take it also if the prover refutes it. The charter still stops what
+        use_unproved_policy: take it also if the prover refutes it. The engine still stops what
             it must, but the file does not say what will happen.
 
     Raises:
-        PolicyError: it can't be read, is no policy, or is refuted.
+        PolicyError: it can't be read, is invalid, or is refuted.
     """
     policy = parse(path)
     return policy if use_unproved_policy else _proved(policy, Path(path).name)
@@ -35,7 +35,7 @@ def loads(text: str, name: str, *, use_unproved_policy: bool = False) -> Policy:
         use_unproved_policy: as for :func:`load`.
 
     Raises:
-        PolicyError: no TOML, a key unknown or missing, a value out of range, or refuted.
+        PolicyError: invalid TOML, a key unknown or missing, a value out of range, or refuted.
     """
     policy = parse_text(text, name)
     return policy if use_unproved_policy else _proved(policy, name)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from cadence.domain.events import Channel
 from cadence.engine import invariants
 from cadence.policy.model import Policy
-from cadence.prover.differences import guard_words
+from cadence.prover.policy_text import guard_words
 from cadence.prover.proof import Proof
 from cadence.prover.timetable import Entry
 from cadence.reports.html import render

@@ -37,8 +37,7 @@ from cadence.policy.loader import builtin, parse
 from cadence.policy.model import Policy
 from cadence.policy.touch import GuardDelay, Touch, Veto
 from cadence.prover.proof import prove
-from cadence.prover.simulation import Rehearsal
-from cadence.prover.witness import begin, beginnings
+from cadence.prover.simulation import Scenario, Simulation, beginnings
 from cadence.testing.invariants_check import breaches
 from cadence.testing.strategies import History, Moment, histories
 
@@ -92,7 +91,7 @@ class _Unended(NamedTuple):
     events: tuple[Event, ...]
 
 
-def _unended(silence: Rehearsal, lying: int | None = None) -> _Unended | None:
+def _unended(silence: Simulation, lying: int | None = None) -> _Unended | None:
     """Play a silence to its end; ``None``: it is closed.
 
     Args:
@@ -100,7 +99,7 @@ def _unended(silence: Rehearsal, lying: int | None = None) -> _Unended | None:
         lying: after so many touches the follow-up is left until the horizon; never, by default.
     """
     for number in range(3 * len(silence.policy.planned_touches) + 20):
-        decision = silence.leave_lying() if number == lying else silence.decision
+        decision = silence.leave() if number == lying else silence.decision
         if decision.verdict is Verdict.CLOSE:
             return None
         if decision.verdict is Verdict.TASK:
@@ -113,11 +112,11 @@ def _unended(silence: Rehearsal, lying: int | None = None) -> _Unended | None:
 
 def _shortened(found: _Unended, policy: Policy) -> _Unended:
     """The shortest silence that waits for the same as ``found``, however it began."""
-    channels = [(channel,) for channel in Channel if channel in policy.usable]
-    known = [*channels, tuple(policy.usable)]
+    channels = [frozenset({channel}) for channel in Channel if channel in policy.usable]
+    known = [*channels, policy.usable]
     lengths = range(len(found.events))
     for how, some, agreed, lying in product(beginnings(policy), known, (False, True), lengths):
-        other = _unended(begin(policy, some, how, guidelines=agreed), lying)
+        other = _unended(Simulation(policy, Scenario(some, how, agreed)), lying)
         if other is not None and other.because == found.because:
             found = min(found, other, key=lambda one: len(one.events))
     return found
@@ -199,7 +198,7 @@ class PolicyContract:
         """A prospect who never answers is let go, however the silence began."""
         for how in beginnings(under_test):
             agreed = under_test.asks_guidelines
-            found = _unended(begin(under_test, under_test.usable, how, guidelines=agreed))
+            found = _unended(Simulation(under_test, Scenario(under_test.usable, how, agreed)))
             if found is not None:
                 shortest = _shortened(found, under_test)
                 sentence = f"a silence under policy {under_test.id} is not closed: {found.because}"

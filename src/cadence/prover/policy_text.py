@@ -1,4 +1,4 @@
-"""Where the files of two policies differ, place by place, in words."""
+"""Show where the files of two policies differ, place by place, in words."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class StepDifference(msgspec.Struct, frozen=True):
 
 
 def step_differences(first: Policy, second: Policy) -> list[StepDifference]:
-    """Where two policies differ; what means the same in other words is no difference."""
+    """Return where two policies differ; what means the same in other words is no difference."""
     found: list[StepDifference] = []
 
     def note(place: str, one: object, other: object) -> None:
@@ -58,7 +58,7 @@ def step_differences(first: Policy, second: Policy) -> list[StepDifference]:
 
 
 def _step_keys(first: Step | None, second: Step | None) -> dict[str, tuple[object, object]]:
-    """The keys at which two steps differ in meaning, with what each file says there."""
+    """Return the keys at which two steps differ in meaning, with what each file says there."""
     if first is None or second is None:
         one, other = ("" if step is None else _whole(step) for step in (first, second))
         return {"": (one, other)}
@@ -72,14 +72,14 @@ def _step_keys(first: Step | None, second: Step | None) -> dict[str, tuple[objec
 
 
 def _whole(step: Step) -> str:
-    """A step in a line."""
+    """Word a step in a line."""
     when = "at the appointment" if step.after is None else _after(step.after)
     times = f", {step.touches} times" if step.touches > 1 else ""
     return f"{step.stage}, {when}{times}: {_turns(step)}"
 
 
 def _plain(step: Step) -> dict[str, str]:
-    """What a step says, key by key, in words."""
+    """Word what a step says, key by key."""
     found = {"stage": step.stage.value, "rotation" if step.rotation else "parts": _turns(step)}
     if step.at is not None:
         found["at"] = step.at
@@ -99,7 +99,7 @@ def _plain(step: Step) -> dict[str, str]:
 
 
 def guard_words(guard: Guard) -> str:
-    """A guard in a line: its name, its kind, and what it says."""
+    """Word a guard in a line: its name, its kind, and what it says."""
     plain = msgspec.to_builtins(guard)
     kind = plain.pop("kind")
     plain.pop("id", None)
@@ -126,7 +126,7 @@ def _part(part: StepPart) -> str:
 
 
 def _words(value: object) -> str:
-    """A value as a reader of the file knows it."""
+    """Word a value as a reader of the file knows it."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_words(one)}" for key, one in value.items())
     if isinstance(value, list | tuple):

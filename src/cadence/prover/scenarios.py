@@ -1,14 +1,15 @@
-"""The ways on which two policies are led side by side to see whether they part.
+"""The silences on which two policies are compared.
 
-A way is how a silence begins: on which channels, around which day, with or without guidelines. It
-is gone with every touch made when it is due; and at each touch one thing besides can happen.
+A scenario says how a silence begins: on which channels, around which day, with or without
+guidelines. It is played under one of the two with every touch made when it is due; and at each
+touch one thing besides can happen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from cadence.domain.events import (
     AppointmentSet,
@@ -23,15 +24,15 @@ from cadence.domain.events import (
     ReplyReceived,
 )
 from cadence.engine.context import calendar_for
-from cadence.engine.decision import Verdict
+from cadence.engine.decision import Due
 from cadence.policy.guards import CoolDown, FrequencyCap, Guard, HolidayBan, Pause
 from cadence.policy.model import Policy
-from cadence.prover.simulation import ADDRESSES, MONDAY, Rehearsal
-from cadence.prover.witness import begin, beginnings
+from cadence.prover.simulation import ADDRESSES, MONDAY, Scenario, Simulation, beginnings
+from cadence.prover.state_space import Beginning
 from cadence.worktime.hours import ALL_DAY
 from cadence.worktime.zone_calendar import ZoneCalendar
 
-__all__ = ["Way", "besides", "step_by_step", "ways"]
+__all__ = ["Pair", "injected_events", "scenarios"]
 
 Pair = tuple[Policy, Policy]
 
@@ -42,68 +43,37 @@ _MOST_EXTRAS: Final = 20
 _COUNTRY: Final = "US"
 
 
-class Way(NamedTuple):
-    """How a silence begins.
-
-    Attributes:
-        policy: under which it is led.
-        channels: on which they can be reached.
-        how: as :func:`cadence.prover.witness.begin` has it; empty: only added.
-        around: when.
-        guidelines: whether they agreed to be followed up.
-        country: where they are.
-        whole: whether they can be reached on every channel, in a plain week.
-    """
-
-    policy: Policy
-    channels: frozenset[Channel]
-    how: str
-    around: datetime
-    guidelines: bool
-    country: str | None
-    whole: bool
-
-    def begin(self) -> Rehearsal:
-        """The prospect at the beginning of its silence."""
-        return begin(
-            self.policy,
-            self.channels,
-            self.how,
-            guidelines=self.guidelines,
-            around=self.around,
-            country=self.country,
-        )
-
-
-def ways(first: Policy, second: Policy) -> Iterator[Way]:
-    """Every way worth going for two policies, the plainest first."""
-    pair = (first, second)
+def scenarios(pair: Pair) -> Iterator[tuple[Policy, Scenario]]:
+    """Yield every scenario worth playing for two policies, with its policy; the plainest first."""
+    first, second = pair
     both = first.usable | second.usable
     alone = [frozenset({channel}) for channel in Channel if channel in both]
-    hows = ("", *dict.fromkeys((*beginnings(first), *beginnings(second))))
+    known = (*beginnings(first), *beginnings(second))
+    begun = (Beginning.ADDED, *dict.fromkeys(known))
     asks = first.asks_guidelines or second.asks_guidelines
-    agreements = (False, True) if asks else (False,)
-    for how in hows:
+    for beginning in begun:
         for channels in (both, *alone):
-            for agreed in agreements:
-                yield Way(first, channels, how, MONDAY, agreed, None, channels == both)
+            for agreed in (False, True) if asks else (False,):
+                yield first, Scenario(channels, beginning, agreed)
     own, days = _days(pair)
     for day in days:
-        around = datetime.combine(day, time(), UTC)
-        for how in hows:
-            # A day that one closes is met only on the other's way.
+        for beginning in begun:
+            # A day that one closes is met only on the other's path.
             for agreed in (False, True):
-                for leader in pair:
-                    yield Way(leader, both, how, around, agreed, None, False)
+                for policy in pair:
+                    yield policy, Scenario(both, beginning, agreed, _begin_of(day))
     for day in own:
-        around = datetime.combine(day, time(), UTC)
-        for how in hows:
+        for beginning in begun:
             for agreed in (False, True):
-                yield Way(first, both, how, around, agreed, _COUNTRY, False)
+                yield first, Scenario(both, beginning, agreed, _begin_of(day), _COUNTRY)
+
+
+def _begin_of(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
 
 
 def _days(pair: Pair) -> tuple[list[date], list[date]]:
-    """Days of somebody's own country, and other days, that one of the two closes."""
+    """Return days of the prospect's own country, and others, that one of the two closes."""
     closed = [set(policy.calendar.closed) for policy in pair]
     days = sorted(closed[0] ^ closed[1])[:_DAYS]
     places: list[set[tuple[str, str | None]]] = [set(policy.holidays_of) for policy in pair]
@@ -124,7 +94,7 @@ def _days(pair: Pair) -> tuple[list[date], list[date]]:
 
 
 def _holidays(places: list[set[tuple[str, str | None]]]) -> list[date]:
-    """Holidays of a year that only one of two sets of places has."""
+    """Return the holidays of a year that only one of two sets of places has."""
     if places[0] == places[1]:
         return []
     first = date(MONDAY.year, 1, 1).toordinal() - 1
@@ -136,7 +106,7 @@ def _holidays(places: list[set[tuple[str, str | None]]]) -> list[date]:
 
 
 def _differing(pair: Pair) -> Iterator[tuple[int, Guard]]:
-    """Guards that only one of the two has, and whose they are."""
+    """Yield guards that only one of the two has, and which of the two."""
     known = [[_plain(guard) for guard in policy.guards] for policy in pair]
     for side, policy in enumerate(pair):
         for guard in policy.guards:
@@ -148,28 +118,11 @@ def _plain(guard: Guard) -> dict[str, object]:
     return {**guard.canonical(), "id": None}
 
 
-# Along a way --------------------------------------------------------------------------------------
+# At a touch --------------------------------------------------------------------------------------
 
 
-def step_by_step(made: Rehearsal, shortest: Callable[[], int | None]) -> Iterator[Rehearsal]:
-    """A silence at its beginning and after each touch, made when it is due.
-
-    Args:
-        made: from here on; it is changed.
-        shortest: what is not shorter than this is of no use any more.
-    """
-    for _ in range(3 * len(made.policy.planned_touches) + 20):
-        limit = shortest()
-        if limit is not None and len(made.events) >= limit:
-            return
-        yield made
-        if made.decision.verdict not in (Verdict.DUE, Verdict.WAIT):
-            return
-        made.make()
-
-
-def besides(made: Rehearsal, pair: Pair) -> Iterator[Rehearsal]:
-    """What else can happen at a touch: each in a silence of its own."""
+def injected_events(made: Simulation, pair: Pair) -> Iterator[Simulation]:
+    """Yield what else can happen at a touch, each in a silence of its own."""
     for data in _facts(made):
         yield _with(made, data)
     yield from _made_late(made, pair)
@@ -182,14 +135,14 @@ def besides(made: Rehearsal, pair: Pair) -> Iterator[Rehearsal]:
         yield from _off_plan(made, most, everywhere=caps)
 
 
-def _with(made: Rehearsal, *facts: Data) -> Rehearsal:
+def _with(made: Simulation, *facts: Data) -> Simulation:
     changed = made.copy()
     for data in facts:
         changed.record(data, changed.now)
     return changed
 
 
-def _facts(made: Rehearsal) -> Iterator[Data]:
+def _facts(made: Simulation) -> Iterator[Data]:
     decision = made.decision
     yield AutoReplyReceived(Channel.EMAIL)
     yield ReplyReceived(Channel.EMAIL, Intent.LATER)
@@ -198,8 +151,8 @@ def _facts(made: Rehearsal) -> Iterator[Data]:
         yield ContactPointFailed(part.channel, part.address)
 
 
-def _made_late(made: Rehearsal, pair: Pair) -> Iterator[Rehearsal]:
-    """The touch looked at too late, and made then."""
+def _made_late(made: Simulation, pair: Pair) -> Iterator[Simulation]:
+    """Yield the touch looked at too late, and made then."""
     if made.decision.touch is None:
         return
     due = made.copy()
@@ -208,13 +161,13 @@ def _made_late(made: Rehearsal, pair: Pair) -> Iterator[Rehearsal]:
         changed = due.copy()
         changed.look(at)
         yield changed.copy()
-        if changed.decision.verdict is Verdict.DUE:
+        if isinstance(changed.decision, Due):
             changed.make()
             yield changed
 
 
-def _late(due: Rehearsal, pair: Pair) -> Iterator[datetime]:
-    """Hours and days late, just too late for each exact step, and just behind a horizon."""
+def _late(due: Simulation, pair: Pair) -> Iterator[datetime]:
+    """Yield times hours and days late, too late for each exact step, and behind a horizon."""
     exact = {
         timedelta(minutes=step.within.minutes + 1)
         for policy in pair
@@ -234,20 +187,20 @@ def _late(due: Rehearsal, pair: Pair) -> Iterator[datetime]:
                 yield opens
 
 
-def _spoken_to(made: Rehearsal) -> Iterator[Rehearsal]:
-    """They speak to us, and agree to a time soon after."""
+def _spoken_to(made: Simulation) -> Iterator[Simulation]:
+    """Yield that they respond, and agree to a time soon after."""
     part = Part(Channel.CALL, Disposition.CONNECTED, ADDRESSES[Channel.CALL])
     for soon in (timedelta(hours=1), timedelta(days=1)):
         for intent in (Intent.NO, Intent.LATER):
             said = ReplyReceived(Channel.EMAIL, intent)
             yield _with(made, said, AppointmentSet(made.now + soon))
         spoken = made.copy()
-        spoken.attempt((part,))
+        spoken.make_attempt((part,))
         yield _with(spoken, AppointmentSet(made.now + soon))
 
 
 def _extras(pair: Pair, guards: list[Guard]) -> int:
-    """How many attempts off plan may matter: as many as one of the two counts up to."""
+    """Return how many attempts off plan may matter: as many as one of the two counts up to."""
     counted = [guard.attempts for guard in guards if isinstance(guard, FrequencyCap)]
     one, other = (policy.limits for policy in pair)
     for limit in (one.attempts, other.attempts) if one.attempts != other.attempts else ():
@@ -259,8 +212,8 @@ def _extras(pair: Pair, guards: list[Guard]) -> int:
     return min(max(counted, default=-1) + 1, _MOST_EXTRAS)
 
 
-def _off_plan(made: Rehearsal, most: int, *, everywhere: bool) -> Iterator[Rehearsal]:
-    """Attempts off plan, one and more: calls and others, or to ``everywhere`` that caps look."""
+def _off_plan(made: Simulation, most: int, *, everywhere: bool) -> Iterator[Simulation]:
+    """Yield attempts off plan, one and more: calls and others, or wherever a cap counts."""
     begun = made.prospect.silence.attempts
     points = [(point.channel, point.address) for point in made.prospect.reach.contact_points]
     if everywhere:
@@ -274,5 +227,5 @@ def _off_plan(made: Rehearsal, most: int, *, everywhere: bool) -> Iterator[Rehea
         # Far along the plan one or two are enough: those before it are counted too.
         for _ in range(most if len(begun) < 2 else 2):
             changed.look(changed.now + timedelta(minutes=1))
-            changed.attempt((Part(channel, how, address),))
+            changed.make_attempt((Part(channel, how, address),))
             yield changed.copy()
