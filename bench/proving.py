@@ -1,7 +1,7 @@
 """How long a proof takes: each policy of the catalogue, and the curve from 10 to 200 steps.
 
 The curve is of a plan of nurture touches that take turns on three channels, so that any of them may
-be passed over. A linear prover takes the same time a step at 200 steps as at 50.
+be skipped. A linear prover takes the same time a step at 200 steps as at 50.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The prover is sound: random policies, good and bad, and random histories through the real engine.
 
-*Proved*: no history breaks the charter, and on plan the charter never has to stop the plan.
-*Refuted*: on the counterexample the engine names the same rule. What the charter is, is said here
-by ``cadence.testing.invariants_check``, which shares no code with the engine's charter.
+*Proved*: no history breaks an invariant, and on plan no invariant has to stop the plan.
+*Refuted*: on the counterexample the engine names the same rule. The invariants are stated here by
+``cadence.testing.invariants_check``, which shares no code with the engine.
 
 ``make nightly`` looks at more than ten thousand policies.
 """
@@ -91,8 +91,8 @@ def told(history: History, upto: int) -> str:
     return "\n".join(encode_line(event).decode() for event in history.events[:upto])
 
 
-def check_charter(history: History) -> None:
-    """No decision breaks the charter, nor any attempt that was said to be in order."""
+def check_invariants(history: History) -> None:
+    """No decision breaks an invariant, nor does an attempt that the engine says is in order."""
     assert history.refused is None, f"due, and then refused: {history.refused}"
     for moment in history.moments:
         found = breaches(
@@ -110,10 +110,10 @@ def check_charter(history: History) -> None:
 
 @many(150)
 @given(st.data())
-def test_whatever_a_policy_says_no_history_breaks_the_charter(data: st.DataObject) -> None:
+def test_whatever_a_policy_says_no_history_breaks_an_invariant(data: st.DataObject) -> None:
     """Under a proved policy, under a refuted one, and moved from one to another half-way."""
     policy = data.draw(policies(), label="policy")
-    check_charter(data.draw(histories(policy, adoptable=ADOPTABLE), label="history"))
+    check_invariants(data.draw(histories(policy, adoptable=ADOPTABLE), label="history"))
 
 
 @many(30)
@@ -122,11 +122,11 @@ def test_proved_policies_compose_under_adoption(data: st.DataObject) -> None:
     first = data.draw(policies(faults=0), label="policy")
     second = data.draw(policies(faults=0), label="adopted")
     assume(prove(first).proved and prove(second).proved)
-    check_charter(data.draw(histories(first, adoptable=[second, builtin()]), label="history"))
+    check_invariants(data.draw(histories(first, adoptable=[second, builtin()]), label="history"))
 
 
 def stops(history: History, policy: Policy) -> list[str]:
-    """The charter's rules by which the engine stopped the plan on the way."""
+    """Return the invariants by which the engine stopped the plan on the way."""
     found = []
     for moment in history.moments:
         for reason in moment.decision.reasons:
@@ -153,7 +153,7 @@ def _passed_over_anyway(moment: Moment, policy: Policy) -> bool:
 
 @many(150)
 @given(st.data())
-def test_on_plan_the_charter_never_has_to_stop_a_proved_policy(data: st.DataObject) -> None:
+def test_on_plan_no_invariant_has_to_stop_a_proved_policy(data: st.DataObject) -> None:
     policy = data.draw(policies(), label="policy")
     assume(prove(policy).proved)
     history = data.draw(histories(policy, following=True), label="history")
@@ -236,7 +236,7 @@ def test_no_history_that_follows_a_proved_policy_exceeds_its_bounds(data: st.Dat
 
 
 def end_of(policy: Policy, start: datetime, points: tuple[ContactPoint, ...], own: bool) -> int:
-    """Business days to the close if every touch is made when it is due and nobody answers."""
+    """Return the business days to the close, each touch made when it is due and unanswered."""
     policies, before = PolicyRegistry(policy), start - timedelta(hours=1)
     events = [
         Event("jo", 1, before, before, ProspectAdded("Jo", "UTC", contact_points=points)),
@@ -253,7 +253,7 @@ def end_of(policy: Policy, start: datetime, points: tuple[ContactPoint, ...], ow
         assert decision.at is not None
         if decision.touch is None and not (own and not prospect.silence.attempts):
             if decision.verdict is Verdict.TASK:
-                return 0  # left to the owner: nobody can tell how long that takes
+                return 0  # left to the owner: how long that takes is unknown
             now = max(now, decision.at)
         else:
             if decision.touch is not None:

@@ -72,7 +72,7 @@ def stored(policy: Policy, lines: list[bytes]) -> list[Event]:
 
 
 def bare(event: Event) -> bytes:
-    """An event as a dialler would have it: of an attempt, only whom and how."""
+    """An event as a dialler would have it: of an attempt, only its parts."""
     if isinstance(event.data, AttemptMade):
         event = msgspec.structs.replace(event, data=AttemptMade(event.data.parts))
         plain = msgspec.json.decode(encode_line(event))
@@ -124,7 +124,7 @@ def test_the_engine_names_the_same_rule_on_the_counterexample(bad: Bad) -> None:
         last = steps[-1].event.data
         broke = isinstance(last, AttemptMade) and one.rule in last.broke
         assert broke or names(steps[-1].decision, one.rule), one.how
-        # Nobody broke anything on the way there.
+        # No attempt broke a rule on the way there.
         for step in steps[: -1 if broke else None]:
             assert not isinstance(step.event.data, AttemptMade) or not step.event.data.broke
 
@@ -425,7 +425,7 @@ def test_a_window_without_hours_for_any_channel_keeps_every_touch_from_being_mad
     "hours",
     ['mon = ["18:00-20:00"]', 'mon = ["20:59-24:00"]', 'wed = ["00:00-08:01"]'],
 )
-def test_a_window_that_somebody_may_prefer_keeps_no_touch_from_being_made(hours: str) -> None:
+def test_a_window_that_a_prospect_may_prefer_keeps_no_touch_from_being_made(hours: str) -> None:
     """Waking hours that they prefer stand in place of business hours."""
     assert never_made(watched(hours)) == []
 
@@ -442,7 +442,7 @@ def test_the_appointments_own_call_may_be_made_on_days_that_are_no_business_days
     assert never_made(policy)[0] == ("on_time", "no_calls")
 
 
-def test_nobody_is_told_of_the_data_under_which_a_silence_was_played() -> None:
+def test_no_fault_is_worded_by_the_data_under_which_it_was_played() -> None:
     """It is a reason of every decision, and no fault."""
     for bad in REFUTED:
         for one in proof_of(bad)[1].refuted:
