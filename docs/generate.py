@@ -13,9 +13,8 @@ from typing import Any
 
 import drawings
 import msgspec
-import typer
 
-from cadence.cli.commands import command_line
+from cadence.cli.commands import full_command_line
 from cadence.cli.policy_picture import picture
 from cadence.domain import stages
 from cadence.domain.events import DATA_TYPES, Channel
@@ -209,7 +208,7 @@ def _first_comment(name: str) -> str:
 
 def cli_page() -> str:
     """Return ``reference/cli.md``: every command with its arguments and options."""
-    app: Any = typer.main.get_command(command_line(["--help"]))
+    app: Any = full_command_line()
     lines = [
         "# Command line",
         "",

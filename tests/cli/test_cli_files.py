@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from command_line import Cli
 
 import cadence.cli
 from cadence.cli import files
-from cadence.cli.commands import command_line
+from cadence.cli.commands import full_command_line
 from cadence.cli.files import write_text, writing
 from cadence.errors import InputError, StoreError
 from cadence.policy import builtin
@@ -205,7 +204,7 @@ def file_parameters() -> dict[str, str]:
             if path and takes_text and one.name not in GLOBAL and A_FILE.search(said):
                 found[" ".join((*path, one.name))] = said
 
-    walk(typer.main.get_command(command_line([])), ())
+    walk(full_command_line(), ())
     return found
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from command_line import Cli, Done
 
 import cadence.cli
 from cadence.cli import policy_files
-from cadence.cli.commands import command_line
+from cadence.cli.commands import full_command_line
 from cadence.policy import Policy, builtin
 from cadence.policy.loader import parse_text
 from cadence.policy.writer import to_toml
@@ -99,7 +98,7 @@ def policy_parameters() -> set[str]:
             if path and ("POLICY" in (one.metavar or "") or one.name == "policy"):
                 found.add(" ".join((*path, one.name)))
 
-    walk(typer.main.get_command(command_line([])), ())
+    walk(full_command_line(), ())
     return found
 
 

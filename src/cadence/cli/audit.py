@@ -9,14 +9,16 @@ import msgspec
 import typer
 
 from cadence.cli.policy_files import POLICY_HELP, find_policy, note_if_refuted
-from cadence.cli.session import Session, command
+from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import paint, plain
 
 if TYPE_CHECKING:  # loaded by the command: nobody else should wait for it
     from cadence.audit import Finding
     from cadence.audit.runner import AuditPage, Summary
 
-__all__ = ["register"]
+__all__ = ["app"]
+
+app = new_app()
 
 JobsOption = Annotated[
     int | None,
@@ -24,47 +26,44 @@ JobsOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to ``app``."""
+@command(app, "audit", example="cadence audit --json")
+def audit(
+    session: Session,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="POLICY",
+            help=f"One that histories name; may be repeated. {POLICY_HELP}",
+        ),
+    ] = None,
+    hindsight: Annotated[
+        bool,
+        typer.Option(help="Also what was in order as known then, and is not as known now."),
+    ] = False,
+    jobs: JobsOption = None,
+) -> None:
+    """Hold every history against the invariants and its policy; exit code 1 on any finding.
 
-    @command(app, "audit", example="cadence audit --json")
-    def audit(
-        session: Session,
-        policy: Annotated[
-            list[str] | None,
-            typer.Option(
-                metavar="POLICY",
-                help=f"One that histories name; may be repeated. {POLICY_HELP}",
-            ),
-        ] = None,
-        hindsight: Annotated[
-            bool,
-            typer.Option(help="Also what was in order as known then, and is not as known now."),
-        ] = False,
-        jobs: JobsOption = None,
-    ) -> None:
-        """Hold every history against the invariants and its policy; exit code 1 on any finding.
+    Each finding says whether the history admits it ("said so") or not ("unnoticed"). What was
+    sent before we knew of a reply or an opt-out broke no rule: --hindsight lists that too.
+    """
+    from cadence.audit.runner import Summary
+    from cadence.audit.runner import audit as audit_store
 
-        Each finding says whether the history admits it ("said so") or not ("unnoticed"). What was
-        sent before we knew of a reply or an opt-out broke no rule: --hindsight lists that too.
-        """
-        from cadence.audit.runner import Summary
-        from cadence.audit.runner import audit as audit_store
-
-        others = [find_policy(session, name) for name in policy or ()]
-        for one in others:
-            note_if_refuted(session, one, "its findings hold")
-        summary = Summary()
-        with session.reading() as store, session.progress("auditing") as progress:
-            pages = audit_store(store, others=others, jobs=jobs, progress=progress)
-            found = _found(pages, summary, hindsight=hindsight)
-            shown = _print_json(session, found) if session.json else _print(session, found)
-        if session.json:
-            session.write(f'],"prospects":{summary.prospects},"events":{summary.events}}}')
-        else:
-            _print_summary(session, summary, hindsight=hindsight)
-        if shown:
-            raise typer.Exit(1)
+    others = [find_policy(session, name) for name in policy or ()]
+    for one in others:
+        note_if_refuted(session, one, "its findings hold")
+    summary = Summary()
+    with session.reading() as store, session.progress("auditing") as progress:
+        pages = audit_store(store, others=others, jobs=jobs, progress=progress)
+        found = _found(pages, summary, hindsight=hindsight)
+        shown = _print_json(session, found) if session.json else _print(session, found)
+    if session.json:
+        session.write(f'],"prospects":{summary.prospects},"events":{summary.events}}}')
+    else:
+        _print_summary(session, summary, hindsight=hindsight)
+    if shown:
+        raise typer.Exit(1)
 
 
 def _found(pages: Iterator[AuditPage], summary: Summary, *, hindsight: bool) -> Iterator[Finding]:

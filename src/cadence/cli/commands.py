@@ -1,20 +1,22 @@
-"""Which module has which commands: a call loads its own and waits for no other."""
+"""Find the module of each command: a call loads its own and no other."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib import import_module
-from typing import Annotated, Final
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Final
 
 import typer
+from typer.core import TyperGroup
 
 from cadence import __version__
-from cadence.cli.session import AtOption, DbOption, JsonOption
+from cadence.cli.session import global_options, new_app
+from cadence.errors import InputError, did_you_mean
 
-__all__ = ["MODULES", "command_line"]
+__all__ = ["COMMANDS", "POLICY_COMMANDS", "command_line", "full_command_line"]
 
-MODULES: Final[dict[str, tuple[str, ...]]] = {
+_MODULES: Final = {
     "demo": ("demo",),
     "writes": (
         *("add", "update", "appoint", "cancel", "attempt", "reply", "pause", "auto-reply"),
@@ -25,73 +27,113 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "whatif": ("whatif",),
     "transfer": ("import", "export"),
 }
-"""The commands of each module of this room; those of ``policy`` apart."""
+COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
+    {name: module for module, names in _MODULES.items() for name in names}
+)
+"""The module of each command; those of ``policy`` apart."""
 
-_POLICY: Final = ("policies", "policy_check", "policy_diff", "policy_adopt", "policy_new")
-_MODULE_OF: Final = {name: (module,) for module, names in MODULES.items() for name in names}
-_WITH_VALUE: Final = ("--db", "--at")
+POLICY_COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(("list", "show", "schema"), "policies"),
+        "check": "policy_check",
+        "diff": "policy_diff",
+        "adopt": "policy_adopt",
+        "new": "policy_new",
+    }
+)
+"""The module of each command of ``policy``."""
 
 
-def command_line(arguments: Sequence[str]) -> typer.Typer:
-    """The command line, as far as a call needs it: for help and for words nobody knows, all of it.
+class _LazyGroup(TyperGroup):
+    """Commands that are loaded when they are called for."""
 
-    Args:
-        arguments: what follows the program's name.
-    """
-    word = _word(arguments)
-    everything = "_CADENCE_COMPLETE" in os.environ or word not in (*_MODULE_OF, "policy")
-    app = typer.Typer(
+    modules: ClassVar[Mapping[str, str]] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names, without loading any."""
+        return list(self.modules)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Load a command; ``None``: it is unknown."""
+        if cmd_name in self.modules and cmd_name not in self.commands:
+            app = import_module(f"cadence.cli.{self.modules[cmd_name]}").app
+            self.commands[cmd_name] = typer.main.get_group(app).commands[cmd_name]
+        return self.commands.get(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command of a call.
+
+        Raises:
+            InputError: it is unknown.
+        """
+        if args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
+            hint = f"see: {ctx.command_path} --help"
+            known = self.list_commands(ctx)
+            raise InputError(
+                f"unknown command {args[0]!r}", did_you_mean(args[0], known, otherwise=hint)
+            )
+        return super().resolve_command(ctx, args)
+
+
+class _PolicyGroup(_LazyGroup):
+    modules = POLICY_COMMANDS
+
+
+class _Cadence(_LazyGroup):
+    """All commands, and the global options in front of them."""
+
+    modules = COMMANDS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params = [*global_options(), *self.params]
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names, without loading any; the groups stand last."""
+        return [*self.modules, *self.commands.keys() - self.modules.keys()]
+
+
+def command_line() -> typer.Typer:
+    """Return the command line; it loads a command's module when the command is called."""
+    app = new_app(
         name="cadence",
+        cls=_Cadence,
         help="Follow up exactly as promised, patiently, and never as a pest.",
         no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_global)
-    for module in MODULES if everything else _MODULE_OF.get(word, ()):
-        import_module(f"cadence.cli.{module}").register(app)
-    if everything or word == "policy":
-        policy = typer.Typer(
-            help="Policies: the catalogue, one as a timetable, its proof, two compared, prospects "
-            "moved.",
-            no_args_is_help=True,
-            rich_markup_mode=None,
-        )
-        for module in _POLICY:
-            import_module(f"cadence.cli.{module}").register(policy)
-        app.add_typer(policy, name="policy")
+    policy = new_app(
+        cls=_PolicyGroup,
+        help="Show, prove, compare, write and adopt policies.",
+    )
+    app.add_typer(policy, name="policy")
+
+    @app.callback()
+    def options(
+        version: Annotated[
+            bool,
+            typer.Option(
+                "--version", help="Print the version.", callback=_print_version, is_eager=True
+            ),
+        ] = False,
+    ) -> None:
+        pass
+
     return app
+
+
+def full_command_line() -> TyperGroup:
+    """Return the parser with every command loaded, for docs and tests."""
+    whole: Any = typer.main.get_command(command_line())
+    for group in (whole, whole.commands["policy"]):
+        for name in group.list_commands(None):
+            group.get_command(None, name)
+    whole.commands["policy"] = whole.commands.pop("policy")  # behind the others
+    parser: TyperGroup = whole
+    return parser
 
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
         typer.echo(f"cadence {__version__}")
         raise typer.Exit
-
-
-def _global(
-    ctx: typer.Context,
-    db: DbOption = None,
-    at: AtOption = None,
-    json: JsonOption = False,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", help="Print the version.", callback=_print_version, is_eager=True
-        ),
-    ] = False,
-) -> None:
-    ctx.obj = {"db": db, "at": at, "json": json}
-
-
-def _word(arguments: Sequence[str]) -> str:
-    """The first argument behind the global options; none, if that is another option."""
-    rest = iter(arguments)
-    for one in rest:
-        if not one.startswith("-"):
-            return one
-        if one in _WITH_VALUE:
-            next(rest, None)
-        elif one != "--json" and not one.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
-            break
-    return ""

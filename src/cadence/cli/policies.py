@@ -14,7 +14,7 @@ from cadence.cli.policy_check import verdict
 from cadence.cli.policy_files import PolicyArgument, find_policy, policy_inputs, summary
 from cadence.cli.policy_layout import columns, folded, table, wide
 from cadence.cli.policy_picture import picture
-from cadence.cli.session import Session, command
+from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import paint, plain
 from cadence.policy.loader import builtin, builtin_names
 from cadence.policy.model import Policy
@@ -23,63 +23,64 @@ from cadence.prover.policy_text import guard_words
 from cadence.prover.proof import Proof, prove
 from cadence.prover.timetable import Entry, timetable
 
-__all__ = ["register"]
+__all__ = ["app"]
+
+app = new_app()
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to ``app``."""
-
-    @command(app, "list", example="cadence policy list")
-    def list_(session: Session) -> None:
-        """List the catalogue."""
-        policies = [builtin(name) for name in builtin_names()]
-        if session.json:
-            session.print_json([summary(policy) for policy in policies])
-            return
-        width = max(len(policy.id) for policy in policies)
-        said = [f"version {policy.version}  {policy.title}" for policy in policies]
-        beside = width + 2 + max(map(wide, said)) <= (columns() or sys.maxsize)
-        for policy, more in zip(policies, said, strict=True):
-            name = paint(f"{policy.id:{width if beside else 0}}", "bold")
-            for line in [f"{name}  {more}"] if beside else folded([name, f"  {more}"]):
-                session.write(line)
-
-    @command(app, "show", example="cadence policy show tip8")
-    def show(
-        session: Session,
-        policy: PolicyArgument,
-        html: Annotated[
-            str | None,
-            typer.Option("--html", metavar="FILE", help="Write a page instead, - for stdout."),
-        ] = None,
-    ) -> None:
-        """Show a policy: what happens on which business day if nobody answers, and its bounds."""
-        found = find_policy(session, policy)
-        entries = list(timetable(found))
-        proof = prove(found)
-        if html is not None:
-            from cadence.reports.policy_page import policy_page
-
-            write_text(
-                html,
-                policy_page(found, entries, proof),
-                db=session.db,
-                inputs=policy_inputs(policy),
-            )
-            if html != "-":
-                session.write(f"{found.id} written to {html}")
-            return
-        if session.json:
-            plainly = {**summary(found), "timetable": msgspec.to_builtins(entries)}
-            session.print_json({**plainly, "bounds": msgspec.to_builtins(proof.bounds)})
-            return
-        for line in _lines(found, entries, proof):
+@command(app, "list", example="cadence policy list")
+def list_(session: Session) -> None:
+    """List the catalogue."""
+    policies = [builtin(name) for name in builtin_names()]
+    if session.json:
+        session.print_json([summary(policy) for policy in policies])
+        return
+    width = max(len(policy.id) for policy in policies)
+    said = [f"version {policy.version}  {policy.title}" for policy in policies]
+    beside = width + 2 + max(map(wide, said)) <= (columns() or sys.maxsize)
+    for policy, more in zip(policies, said, strict=True):
+        name = paint(f"{policy.id:{width if beside else 0}}", "bold")
+        for line in [f"{name}  {more}"] if beside else folded([name, f"  {more}"]):
             session.write(line)
 
-    @command(app, "schema", example="cadence policy schema > policy.schema.json")
-    def schema(session: Session) -> None:
-        """Print the JSON Schema of a policy file, for editors."""
-        session.print_json(json_schema())
+
+@command(app, "show", example="cadence policy show tip8")
+def show(
+    session: Session,
+    policy: PolicyArgument,
+    html: Annotated[
+        str | None,
+        typer.Option("--html", metavar="FILE", help="Write a page instead, - for stdout."),
+    ] = None,
+) -> None:
+    """Show a policy: what happens on which business day if nobody answers, and its bounds."""
+    found = find_policy(session, policy)
+    entries = list(timetable(found))
+    proof = prove(found)
+    if html is not None:
+        from cadence.reports.policy_page import policy_page
+
+        write_text(
+            html,
+            policy_page(found, entries, proof),
+            db=session.db,
+            inputs=policy_inputs(policy),
+        )
+        if html != "-":
+            session.write(f"{found.id} written to {html}")
+        return
+    if session.json:
+        plainly = {**summary(found), "timetable": msgspec.to_builtins(entries)}
+        session.print_json({**plainly, "bounds": msgspec.to_builtins(proof.bounds)})
+        return
+    for line in _lines(found, entries, proof):
+        session.write(line)
+
+
+@command(app, "schema", example="cadence policy schema > policy.schema.json")
+def schema(session: Session) -> None:
+    """Print the JSON Schema of a policy file, for editors."""
+    session.print_json(json_schema())
 
 
 def _lines(policy: Policy, entries: list[Entry], proof: Proof) -> Iterator[str]:

@@ -11,7 +11,7 @@ import typer
 from cadence.cli.policy_files import PolicyArgument, find_policy, summary
 from cadence.cli.policy_layout import folded, table, to_copy
 from cadence.cli.policy_preview import COUNTS, Row, Seen, look
-from cadence.cli.session import Session, command
+from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import plain
 from cadence.errors import CadenceError, InputError, UnknownProspect, did_you_mean
 from cadence.policy.loader import builtin_names
@@ -21,85 +21,82 @@ from cadence.store import Cadence
 from cadence.store.adoption import SkipReason, adopt, policy_name
 from cadence.store.service import Progress
 
-__all__ = ["register"]
+__all__ = ["app"]
+
+app = new_app()
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to ``app``."""
+@command(app, "adopt", example="cadence policy adopt our-way.toml jerry elaine")
+def adopt_(
+    session: Session,
+    policy: PolicyArgument,
+    prospects: Annotated[
+        list[str] | None, typer.Argument(metavar="[P]...", help="Whom to move.")
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Every prospect.")] = False,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="NAME", help="Only those under this policy.")
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Move them; else preview.")] = False,
+) -> None:
+    """Preview what moving prospects to a policy means for each; with --apply, move them.
 
-    @command(app, "adopt", example="cadence policy adopt our-way.toml jerry elaine")
-    def adopt_(
-        session: Session,
-        policy: PolicyArgument,
-        prospects: Annotated[
-            list[str] | None, typer.Argument(metavar="[P]...", help="Whom to move.")
-        ] = None,
-        everybody: Annotated[bool, typer.Option("--all", help="Every prospect.")] = False,
-        from_: Annotated[
-            str | None, typer.Option("--from", metavar="NAME", help="Only those under this policy.")
-        ] = None,
-        apply: Annotated[bool, typer.Option("--apply", help="Move them; else preview.")] = False,
-    ) -> None:
-        """Preview what moving prospects to a policy means for each; with --apply, move them.
+    Nobody is contacted sooner than was promised. Interrupted, and repeated, it goes on where
+    it stopped.
+    """
+    from cadence.messages import check_scripts  # loads templates, which few commands need
 
-        Nobody is contacted sooner than was promised. Interrupted, and repeated, it goes on where
-        it stopped.
-        """
-        from cadence.messages import check_scripts  # loads templates, which few commands need
-
-        found = find_policy(session, policy)
-        require_proof(found, policy)
-        check_scripts(found, policy)
-        if not prospects and not everybody:
-            raise InputError("nobody is named", "name prospects, or say --all")
-        if prospects and everybody:
-            raise InputError("prospects and --all", "give one of them")
-        now = session.now()
-        if apply and prospects and not session.exists():
-            raise UnknownProspect(prospects[0])  # and no database is made for that
-        opened = session.writing() if apply and session.exists() else session.reading()
-        with opened as store, session.progress("looking") as progress:
-            named = list(dict.fromkeys(prospects or ()))
-            if apply:
-                moved, names = 0, named or list(store.prospects())
-                if names:
-                    moved = _adopt(store, found, names, now, from_, progress)
-                if from_ is not None and not moved:
-                    _somebody_is_under(store, from_, names)
-            else:
-                seen = look(
-                    store,
-                    found,
-                    named or store.prospects(),
-                    now,
-                    total=len(named) or store.count(),
-                    under=from_,
-                    full=session.json,
-                    progress=progress,
-                )
-                if from_ is not None and seen.tally.total() == seen.tally[SkipReason.OTHER]:
-                    _somebody_is_under(store, from_, named or list(store.prospects()))
+    found = find_policy(session, policy)
+    require_proof(found, policy)
+    check_scripts(found, policy)
+    if not prospects and not everybody:
+        raise InputError("nobody is named", "name prospects, or say --all")
+    if prospects and everybody:
+        raise InputError("prospects and --all", "give one of them")
+    now = session.now()
+    if apply and prospects and not session.exists():
+        raise UnknownProspect(prospects[0])  # and no database is made for that
+    opened = session.writing() if apply and session.exists() else session.reading()
+    with opened as store, session.progress("looking") as progress:
+        named = list(dict.fromkeys(prospects or ()))
         if apply:
-            _say_moved(session, found, moved)
-            return
-        if session.json:
-            counts = {name: seen.tally[name] for name in COUNTS}
-            left = sum(seen.tally[why] for why in SkipReason)
-            session.print_json(
-                {"policy": summary(found), **counts, "left": left, "moves": seen.moves}
+            moved, names = 0, named or list(store.prospects())
+            if names:
+                moved = _adopt(store, found, names, now, from_, progress)
+            if from_ is not None and not moved:
+                _somebody_is_under(store, from_, names)
+        else:
+            seen = look(
+                store,
+                found,
+                named or store.prospects(),
+                now,
+                total=len(named) or store.count(),
+                under=from_,
+                full=session.json,
+                progress=progress,
             )
-            return
-        for line in _lines(found, seen):
+            if from_ is not None and seen.tally.total() == seen.tally[SkipReason.OTHER]:
+                _somebody_is_under(store, from_, named or list(store.prospects()))
+    if apply:
+        _say_moved(session, found, moved)
+        return
+    if session.json:
+        counts = {name: seen.tally[name] for name in COUNTS}
+        left = sum(seen.tally[why] for why in SkipReason)
+        session.print_json({"policy": summary(found), **counts, "left": left, "moves": seen.moves})
+        return
+    for line in _lines(found, seen):
+        session.write(line)
+    if seen.tally["moved"]:
+        whom = ["--all"] if everybody else list(prospects or ())
+        if from_ is not None:
+            whom += ["--from", from_]
+        call = ["cadence", "policy", "adopt", policy, *whom, "--apply"]
+        if len(whom) > 8:
+            call = ["cadence", "policy", "adopt", policy, "…", "--apply"]
+        for line in to_copy("nothing was changed; move them with:", shlex.join(call)):
             session.write(line)
-        if seen.tally["moved"]:
-            whom = ["--all"] if everybody else list(prospects or ())
-            if from_ is not None:
-                whom += ["--from", from_]
-            call = ["cadence", "policy", "adopt", policy, *whom, "--apply"]
-            if len(whom) > 8:
-                call = ["cadence", "policy", "adopt", policy, "…", "--apply"]
-            for line in to_copy("nothing was changed; move them with:", shlex.join(call)):
-                session.write(line)
 
 
 class _Interrupted(CadenceError):

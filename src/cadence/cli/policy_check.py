@@ -11,7 +11,7 @@ import typer
 from cadence.cli.files import writing
 from cadence.cli.policy_files import PolicyArgument, find_policy, policy_inputs
 from cadence.cli.policy_layout import columns, folded, to_copy
-from cadence.cli.session import Session, command
+from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import paint, plain, replay_lines
 from cadence.domain.codec import encode_line
 from cadence.domain.codec import to_builtins as event_to_builtins
@@ -23,7 +23,9 @@ from cadence.prover.bounds import Bounds
 from cadence.prover.proof import Proof, RuleProof, prove
 from cadence.replay.steps import annotate
 
-__all__ = ["register", "verdict"]
+__all__ = ["app", "verdict"]
+
+app = new_app()
 
 _EXAMPLE: Final = "counterexample.jsonl"
 _INDENT: Final = 26
@@ -31,39 +33,34 @@ _NARROW: Final = 4
 _BESIDE: Final = 76  # columns from which a promise stands beside its rule
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to ``app``."""
+@command(app, "check", example="cadence policy check our-way.toml")
+def check(
+    session: Session,
+    policy: PolicyArgument,
+    save: Annotated[
+        str | None,
+        typer.Option("--save", metavar="FILE", help="Write the counterexample as JSONL."),
+    ] = None,
+) -> None:
+    """Prove that a policy keeps the charter on every history, or show one on which it fails."""
+    if save == "-":
+        raise InputError("--save -: standard output is for the proof", "name a file, or use --json")
+    from cadence.messages import check_scripts  # loads templates, which few commands need
 
-    @command(app, "check", example="cadence policy check our-way.toml")
-    def check(
-        session: Session,
-        policy: PolicyArgument,
-        save: Annotated[
-            str | None,
-            typer.Option("--save", metavar="FILE", help="Write the counterexample as JSONL."),
-        ] = None,
-    ) -> None:
-        """Prove that a policy keeps the charter on every history, or show one on which it fails."""
-        if save == "-":
-            raise InputError(
-                "--save -: standard output is for the proof", "name a file, or use --json"
-            )
-        from cadence.messages import check_scripts  # loads templates, which few commands need
-
-        found = find_policy(session, policy)
-        check_scripts(found, policy)
-        proof = prove(found)
-        shown = next((one for one in proof.refuted if one.counterexample), None)
-        if save is not None and shown is not None:
-            with writing(save, db=session.db, inputs=policy_inputs(policy)) as out:
-                out.writelines(encode_line(event) + b"\n" for event in shown.counterexample)
-        if session.json:
-            session.print_json(_plain(proof))
-        else:
-            for line in (*_lines(found, proof), *_saved(proof, policy, shown, save)):
-                session.write(line)
-        if not proof.proved:
-            raise typer.Exit(1)
+    found = find_policy(session, policy)
+    check_scripts(found, policy)
+    proof = prove(found)
+    shown = next((one for one in proof.refuted if one.counterexample), None)
+    if save is not None and shown is not None:
+        with writing(save, db=session.db, inputs=policy_inputs(policy)) as out:
+            out.writelines(encode_line(event) + b"\n" for event in shown.counterexample)
+    if session.json:
+        session.print_json(_plain(proof))
+    else:
+        for line in (*_lines(found, proof), *_saved(proof, policy, shown, save)):
+            session.write(line)
+    if not proof.proved:
+        raise typer.Exit(1)
 
 
 def verdict(proof: Proof) -> list[str]:

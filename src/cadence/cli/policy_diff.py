@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import typer
 
 from cadence.cli.policy_files import PolicyArgument, find_policy
 from cadence.cli.policy_layout import columns, folded, wide
-from cadence.cli.session import Session, command
+from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import happened, next_line, paint, plain
 from cadence.domain.codec import to_builtins as event_to_builtins
 from cadence.engine.decision import to_builtins
@@ -19,31 +18,30 @@ from cadence.prover.diff import Difference, compare, same_plan
 from cadence.prover.policy_text import StepDifference, step_differences
 from cadence.replay.steps import annotate
 
-__all__ = ["register"]
+__all__ = ["app"]
+
+app = new_app()
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to ``app``."""
-
-    @command(app, "diff", example="cadence policy diff tip8 our-way.toml")
-    def diff(session: Session, a: PolicyArgument, b: PolicyArgument) -> None:
-        """Show the shortest history on which two policies decide differently, and where they do."""
-        first, second = find_policy(session, a), find_policy(session, b)
-        same = same_plan(first, second)
-        found = compare(first, second)
-        steps = [] if same else step_differences(first, second)
-        if session.json:
-            history = None if found is None else _plain(found)
-            places = [msgspec.to_builtins(step) for step in steps]
-            session.print_json({"same": same, "history": history, "steps": places})
-            return
-        names = [_name(policy, argument) for policy, argument in ((first, a), (second, b))]
-        for line in folded(_lines((first, second), names, same, found)):
-            session.write(line)
-        if steps:
-            session.write("")
-        for line in _places(steps):
-            session.write(line)
+@command(app, "diff", example="cadence policy diff tip8 our-way.toml")
+def diff(session: Session, a: PolicyArgument, b: PolicyArgument) -> None:
+    """Show the shortest history on which two policies decide differently, and where they do."""
+    first, second = find_policy(session, a), find_policy(session, b)
+    same = same_plan(first, second)
+    found = compare(first, second)
+    steps = [] if same else step_differences(first, second)
+    if session.json:
+        history = None if found is None else _plain(found)
+        places = [msgspec.to_builtins(step) for step in steps]
+        session.print_json({"same": same, "history": history, "steps": places})
+        return
+    names = [_name(policy, argument) for policy, argument in ((first, a), (second, b))]
+    for line in folded(_lines((first, second), names, same, found)):
+        session.write(line)
+    if steps:
+        session.write("")
+    for line in _places(steps):
+        session.write(line)
 
 
 def _name(policy: Policy, argument: str) -> str:

@@ -17,7 +17,7 @@ import typer
 from cadence.cli.files import check_output, write_text
 from cadence.cli.policy_files import summary
 from cadence.cli.policy_layout import folded
-from cadence.cli.session import Session, command
+from cadence.cli.session import Session, command, new_app
 from cadence.errors import InputError
 from cadence.policy.loader import builtin_names, parse_text
 from cadence.policy.model import Policy
@@ -25,7 +25,9 @@ from cadence.policy.rules import Rule
 from cadence.prover.proof import prove, require_proof
 from cadence.worktime.hours import QUIET_FROM, QUIET_UNTIL, WEEKDAYS, parse_hours
 
-__all__ = ["register"]
+__all__ = ["app"]
+
+app = new_app()
 
 _LONGEST_ID = 60
 _MOST_DAYS = 1000  # of a horizon
@@ -67,75 +69,70 @@ _ANSWER = "Business days to answer the polite exit"
 _HOURS = "Business hours, local to the prospect"
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to ``app``."""
-
-    @command(app, "new", example="cadence policy new our-way.toml --calls 4 --gap 4 --email")
-    def new(
-        session: Session,
-        file: Annotated[str, typer.Argument(metavar="FILE", help="The file to write.")],
-        calls: Annotated[
-            int | None, typer.Option(min=1, max=6, help=f"{_CALLS}. {_usually(_USUAL.calls)}")
-        ] = None,
-        gap: Annotated[
-            int | None, typer.Option(min=1, max=60, help=f"{_GAP}. {_usually(_USUAL.gap)}")
-        ] = None,
-        email: Annotated[
-            bool | None, typer.Option("--email/--no-email", help=f"{_EMAIL}. [default: no]")
-        ] = None,
-        concern: Annotated[
-            bool | None, typer.Option("--concern/--no-concern", help=f"{_CONCERN}. [default: no]")
-        ] = None,
-        nurture: Annotated[
-            int | None, typer.Option(min=0, max=24, help=f"{_NURTURE}. {_usually(_USUAL.nurture)}")
-        ] = None,
-        answer: Annotated[
-            int | None, typer.Option(min=1, max=60, help=f"{_ANSWER}. {_usually(_USUAL.answer)}")
-        ] = None,
-        hours: Annotated[
-            str | None, typer.Option(help=f"{_HOURS}. {_usually(_USUAL.hours)}")
-        ] = None,
-        horizon: Annotated[
-            int | None,
-            typer.Option(
-                min=1,
-                max=_MOST_DAYS,
-                help="Business days of silence before only the exit is left. "
-                "[default: twice what the plan needs]",
-            ),
-        ] = None,
-        title: Annotated[str | None, typer.Option(help="A title for people.")] = None,
-    ) -> None:
-        """Write a new policy file, commented and proved; asks what no flag says."""
-        path = Path(file)
-        name = _name(file, path)
-        check_output(file, db=session.db, new=True)
-        if hours is not None:
-            try:
-                _hours(hours)
-            except InputError as error:
-                raise InputError(f"--hours: {error.what}", error.hint) from None
-        flags = _Flags(calls, gap, email, concern, nurture, answer, hours)
-        asking = session.tty and sys.stdin is not None and sys.stdin.isatty() and None in flags
-        wishes = _Wishes()
-        while True:
-            wishes = _wished(flags, wishes, asking=asking)
-            try:
-                text = _text(wishes, name, title or name, horizon)
-                made = parse_text(text, path.name)
-                _check(made, path.name)  # nothing is written that is not proved
-                break
-            except InputError as error:
-                if not asking:
-                    raise
-                for line in folded([error.what, error.hint, ""]):
-                    session.write(line)
-        write_text(file, text, db=session.db, new=True)
-        if session.json:
-            session.print_json(summary(made))
-            return
-        session.write(f"{made.id} written to {file}, and proved")
-        session.write(f"look at it with: cadence policy show {shlex.quote(file)}")
+@command(app, "new", example="cadence policy new our-way.toml --calls 4 --gap 4 --email")
+def new(
+    session: Session,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to write.")],
+    calls: Annotated[
+        int | None, typer.Option(min=1, max=6, help=f"{_CALLS}. {_usually(_USUAL.calls)}")
+    ] = None,
+    gap: Annotated[
+        int | None, typer.Option(min=1, max=60, help=f"{_GAP}. {_usually(_USUAL.gap)}")
+    ] = None,
+    email: Annotated[
+        bool | None, typer.Option("--email/--no-email", help=f"{_EMAIL}. [default: no]")
+    ] = None,
+    concern: Annotated[
+        bool | None, typer.Option("--concern/--no-concern", help=f"{_CONCERN}. [default: no]")
+    ] = None,
+    nurture: Annotated[
+        int | None, typer.Option(min=0, max=24, help=f"{_NURTURE}. {_usually(_USUAL.nurture)}")
+    ] = None,
+    answer: Annotated[
+        int | None, typer.Option(min=1, max=60, help=f"{_ANSWER}. {_usually(_USUAL.answer)}")
+    ] = None,
+    hours: Annotated[str | None, typer.Option(help=f"{_HOURS}. {_usually(_USUAL.hours)}")] = None,
+    horizon: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=_MOST_DAYS,
+            help="Business days of silence before only the exit is left. "
+            "[default: twice what the plan needs]",
+        ),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="A title for people.")] = None,
+) -> None:
+    """Write a new policy file, commented and proved; asks what no flag says."""
+    path = Path(file)
+    name = _name(file, path)
+    check_output(file, db=session.db, new=True)
+    if hours is not None:
+        try:
+            _hours(hours)
+        except InputError as error:
+            raise InputError(f"--hours: {error.what}", error.hint) from None
+    flags = _Flags(calls, gap, email, concern, nurture, answer, hours)
+    asking = session.is_terminal and sys.stdin is not None and sys.stdin.isatty() and None in flags
+    wishes = _Wishes()
+    while True:
+        wishes = _wished(flags, wishes, asking=asking)
+        try:
+            text = _text(wishes, name, title or name, horizon)
+            made = parse_text(text, path.name)
+            _check(made, path.name)  # nothing is written that is not proved
+            break
+        except InputError as error:
+            if not asking:
+                raise
+            for line in folded([error.what, error.hint, ""]):
+                session.write(line)
+    write_text(file, text, db=session.db, new=True)
+    if session.json:
+        session.print_json(summary(made))
+        return
+    session.write(f"{made.id} written to {file}, and proved")
+    session.write(f"look at it with: cadence policy show {shlex.quote(file)}")
 
 
 def _usually(value: object) -> str:

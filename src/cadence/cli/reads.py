@@ -11,7 +11,7 @@ import typer
 
 from cadence.cli.files import write_text
 from cadence.cli.policy_files import POLICY_HELP, find_policy, policy_inputs
-from cadence.cli.session import Session, command
+from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import anyway_lines, due_header, due_line, explanation, replay_lines
 from cadence.domain.codec import parse_instant
 from cadence.domain.events import Channel
@@ -23,166 +23,165 @@ from cadence.errors import InputError
 from cadence.replay.steps import annotate, replay, until
 from cadence.replay.steps import to_builtins as replay_to_builtins
 
-__all__ = ["register"]
+__all__ = ["app"]
+
+app = new_app()
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to ``app``."""
+@command(app, "due", example="cadence due --at 2026-12-04T18:10:00Z --json")
+def due(
+    session: Session,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also those that wait or close.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="No more than so many lines.")] = None,
+) -> None:
+    """List whom to contact now, soonest first."""
+    now = session.now()
+    shown = 0
+    with session.reading() as store:
+        for prospect, decision in store.listing(now, everything=everything):
+            if session.json:
+                from cadence.messages import compose
 
-    @command(app, "due", example="cadence due --at 2026-12-04T18:10:00Z --json")
-    def due(
-        session: Session,
-        everything: Annotated[
-            bool, typer.Option("--all", help="Also those that wait or close.")
-        ] = False,
-        limit: Annotated[
-            int | None, typer.Option(min=1, help="No more than so many lines.")
-        ] = None,
-    ) -> None:
-        """List whom to contact now, soonest first."""
-        now = session.now()
-        shown = 0
-        with session.reading() as store:
-            for prospect, decision in store.listing(now, everything=everything):
-                if session.json:
-                    from cadence.messages import compose
-
-                    decision = compose(decision, prospect, store.policies, now)
-                    text = msgspec.json.encode(to_builtins(decision)).decode()
-                    session.write(("[" if shown == 0 else ",") + text)
-                else:
-                    if shown == 0:
-                        session.write(due_header())
-                    session.write(due_line(prospect, decision))
-                shown += 1
-                if shown in (1, limit):
-                    sys.stdout.flush()
-                if shown == limit:
-                    break
-            stale = store.due_is_stale()
-        if session.json:
-            session.write("]" if shown else "[]")
-        elif shown == 0:
-            session.write("nobody is due")
-        if stale:
-            sys.stderr.write(
-                "the due list was made with other holiday, zone or policy data, so every prospect "
-                "was asked\nmake it anew with: cadence rebuild\n"
-            )
-
-    @command(app, "explain", example="cadence explain jerry --at 2026-12-04T18:10:00Z")
-    def explain(
-        session: Session,
-        p: Annotated[str, typer.Argument(metavar="P", help="The prospect's id.")],
-        now_anyway: Annotated[
-            bool,
-            typer.Option("--now-anyway", help="Only what an attempt now would break."),
-        ] = False,
-        channel: Annotated[Channel, typer.Option(help="By what, if now anyway.")] = Channel.CALL,
-    ) -> None:
-        """Say what comes next for one prospect, why, why not earlier, and what now would break."""
-        from cadence.messages import compose
-
-        now = session.now()
-        with session.reading() as store:
-            prospect = store.load(p)
-            answer = precheck(prospect, store.policies, now, channel)
-            if now_anyway:
-                if session.json:
-                    session.print_json(anyway_to_builtins(answer))
-                else:
-                    for line in anyway_lines(prospect, answer):
-                        session.write(line)
-                return
-            decision = compose(
-                decision_for(prospect, store.policies, now), prospect, store.policies, now
-            )
-        if session.json:
-            session.print_json(to_builtins(decision))
-            return
-        for line in (*explanation(prospect, decision), *anyway_lines(prospect, answer)):
-            session.write(line)
-
-    @command(app, "replay", example="cadence replay jerry --until 5")
-    def replay_(
-        session: Session,
-        p: Annotated[
-            str | None, typer.Argument(metavar="P", help="The prospect's id.", show_default=False)
-        ] = None,
-        everyone: Annotated[
-            bool,
-            typer.Option("--all", help="The whole database: how far, how long, who is reached."),
-        ] = False,
-        until_: Annotated[
-            str | None,
-            typer.Option("--until", metavar="VERSION|INSTANT", help="Stop there."),
-        ] = None,
-        html: Annotated[
-            str | None,
-            typer.Option("--html", metavar="FILE", help="Write it as a page, - for stdout."),
-        ] = None,
-        interactive: Annotated[
-            bool, typer.Option("--interactive", "-i", help="Step through it with the arrow keys.")
-        ] = False,
-        policy: Annotated[
-            str | None,
-            typer.Option(
-                "--policy",
-                metavar="POLICY",
-                help=f"As under this policy, if they adopted no other. {POLICY_HELP}",
-            ),
-        ] = None,
-    ) -> None:
-        """Show a history step by step: what happened, what was then decided, and why."""
-        limit = None if until_ is None else _limit(until_)
-        if (html is not None) + interactive + session.json > 1:
-            raise InputError(
-                "replay: --html, --interactive and --json exclude each other", "give one of them"
-            )
-        if (p is None) != everyone:
-            raise InputError(
-                "replay: name one prospect, or --all for the whole database",
-                "see: cadence replay --help",
-            )
-        if p is None:
-            if interactive or isinstance(limit, int):
-                raise InputError(
-                    "replay --all: goes with neither --interactive nor a version",
-                    "give --until an instant, or name a prospect",
-                )
-            from cadence.cli.overview import show_overview
-
-            show_overview(session, html, limit)
-            return
-        with session.reading() as store:
-            events, policies = store.history(p), store.policies
-            if policy is not None:
-                policies = policies.under(find_policy(session, policy))
-        if session.json:
-            steps = replay(events, policies, limit)
-            session.print_json([replay_to_builtins(step, policies) for step in steps])
-            return
-        found = annotate(events, policies, limit)
-        if interactive:
-            from cadence.cli.viewer import view
-
-            view(until(events, limit), found, policies)
-            return
-        if html is not None:
-            from cadence.reports.replay_page import replay_page
-
-            page = replay_page(list(found), policies)
-            write_text(html, page, db=session.db, inputs=policy_inputs(policy))
-            if html != "-":
-                session.write(f"{p}: replay written to {html}")
-            return
-        number = 0
-        for number, line in enumerate(replay_lines(found), 1):
-            session.write(line)
-            if number == _SCREEN:
+                decision = compose(decision, prospect, store.policies, now)
+                text = msgspec.json.encode(to_builtins(decision)).decode()
+                session.write(("[" if shown == 0 else ",") + text)
+            else:
+                if shown == 0:
+                    session.write(due_header())
+                session.write(due_line(prospect, decision))
+            shown += 1
+            if shown in (1, limit):
                 sys.stdout.flush()
-        if not number:
-            session.write("nothing had been recorded by then")
+            if shown == limit:
+                break
+        stale = store.due_is_stale()
+    if session.json:
+        session.write("]" if shown else "[]")
+    elif shown == 0:
+        session.write("nobody is due")
+    if stale:
+        sys.stderr.write(
+            "the due list was made with other holiday, zone or policy data, so every prospect "
+            "was asked\nmake it anew with: cadence rebuild\n"
+        )
+
+
+@command(app, "explain", example="cadence explain jerry --at 2026-12-04T18:10:00Z")
+def explain(
+    session: Session,
+    p: Annotated[str, typer.Argument(metavar="P", help="The prospect's id.")],
+    now_anyway: Annotated[
+        bool,
+        typer.Option("--now-anyway", help="Only what an attempt now would break."),
+    ] = False,
+    channel: Annotated[Channel, typer.Option(help="By what, if now anyway.")] = Channel.CALL,
+) -> None:
+    """Say what comes next for one prospect, why, why not earlier, and what now would break."""
+    from cadence.messages import compose
+
+    now = session.now()
+    with session.reading() as store:
+        prospect = store.load(p)
+        answer = precheck(prospect, store.policies, now, channel)
+        if now_anyway:
+            if session.json:
+                session.print_json(anyway_to_builtins(answer))
+            else:
+                for line in anyway_lines(prospect, answer):
+                    session.write(line)
+            return
+        decision = compose(
+            decision_for(prospect, store.policies, now), prospect, store.policies, now
+        )
+    if session.json:
+        session.print_json(to_builtins(decision))
+        return
+    for line in (*explanation(prospect, decision), *anyway_lines(prospect, answer)):
+        session.write(line)
+
+
+@command(app, "replay", example="cadence replay jerry --until 5")
+def replay_(
+    session: Session,
+    p: Annotated[
+        str | None, typer.Argument(metavar="P", help="The prospect's id.", show_default=False)
+    ] = None,
+    everyone: Annotated[
+        bool,
+        typer.Option("--all", help="The whole database: how far, how long, who is reached."),
+    ] = False,
+    until_: Annotated[
+        str | None,
+        typer.Option("--until", metavar="VERSION|INSTANT", help="Stop there."),
+    ] = None,
+    html: Annotated[
+        str | None,
+        typer.Option("--html", metavar="FILE", help="Write it as a page, - for stdout."),
+    ] = None,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="Step through it with the arrow keys.")
+    ] = False,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            "--policy",
+            metavar="POLICY",
+            help=f"As under this policy, if they adopted no other. {POLICY_HELP}",
+        ),
+    ] = None,
+) -> None:
+    """Show a history step by step: what happened, what was then decided, and why."""
+    limit = None if until_ is None else _limit(until_)
+    if (html is not None) + interactive + session.json > 1:
+        raise InputError(
+            "replay: --html, --interactive and --json exclude each other", "give one of them"
+        )
+    if (p is None) != everyone:
+        raise InputError(
+            "replay: name one prospect, or --all for the whole database",
+            "see: cadence replay --help",
+        )
+    if p is None:
+        if interactive or isinstance(limit, int):
+            raise InputError(
+                "replay --all: goes with neither --interactive nor a version",
+                "give --until an instant, or name a prospect",
+            )
+        from cadence.cli.overview import show_overview
+
+        show_overview(session, html, limit)
+        return
+    with session.reading() as store:
+        events, policies = store.history(p), store.policies
+        if policy is not None:
+            policies = policies.under(find_policy(session, policy))
+    if session.json:
+        steps = replay(events, policies, limit)
+        session.print_json([replay_to_builtins(step, policies) for step in steps])
+        return
+    found = annotate(events, policies, limit)
+    if interactive:
+        from cadence.cli.viewer import view
+
+        view(until(events, limit), found, policies)
+        return
+    if html is not None:
+        from cadence.reports.replay_page import replay_page
+
+        page = replay_page(list(found), policies)
+        write_text(html, page, db=session.db, inputs=policy_inputs(policy))
+        if html != "-":
+            session.write(f"{p}: replay written to {html}")
+        return
+    number = 0
+    for number, line in enumerate(replay_lines(found), 1):
+        session.write(line)
+        if number == _SCREEN:
+            sys.stdout.flush()
+    if not number:
+        session.write("nothing had been recorded by then")
 
 
 _SCREEN = 50  # lines after which somebody who reads through a pipe sees the first

@@ -1,61 +1,74 @@
-"""What every command shares: the global options, the store, the clock, and how to print.
+"""What every command shares: the global options, the store, the clock and the output.
 
-This is the only place of the command line that reads a clock.
+This is the only module of the command line that reads a clock.
 """
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any, get_type_hints
+from typing import Any, Final, TypeVar
 
 import msgspec
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from cadence.domain.codec import parse_instant
 from cadence.errors import InputError
 from cadence.store import Cadence
 
-__all__ = ["DEFAULT_DB", "AtOption", "DbOption", "JsonOption", "Session", "command"]
+__all__ = ["DEFAULT_DB", "Session", "SessionCommand", "command", "global_options", "new_app"]
 
-DEFAULT_DB = "cadence.db"
+DEFAULT_DB: Final = "cadence.db"
+_META: Final = "cadence."
 
-_DB_HELP = f"A path, or postgresql://…; also CADENCE_DB [default: {DEFAULT_DB}]"
-DbOption = Annotated[str | None, typer.Option("--db", help=_DB_HELP, show_default=False)]
-AtOption = Annotated[
-    str | None,
-    typer.Option("--at", metavar="INSTANT", help="In place of now, like 2026-12-01T14:00:00Z."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Function = TypeVar("_Function", bound=Callable[..., None])
 
 
-class Session:
-    """The options of one call, and what follows from them."""
+class Session(typer.Context):
+    """One call: the option parser's context, with the global options and what follows from them."""
 
-    def __init__(self, db: str | None, at: str | None, json: bool) -> None:
-        given = os.environ.get("CADENCE_DB") or DEFAULT_DB if db is None else db
-        if not given.strip():
-            raise InputError("--db: the name is empty", "name a file, or leave --db out")
-        self.db = given
-        self.json = json
-        self._at = None if at is None else parse_instant(at, "--at")
-        self.tty = sys.stdout.isatty() and not json
+    @property
+    def db(self) -> str:
+        """The database: a path or an address."""
+        given: str | None = self.meta.get(_META + "db")
+        return os.environ.get("CADENCE_DB") or DEFAULT_DB if given is None else given
+
+    @property
+    def json(self) -> bool:
+        """Whether to print JSON."""
+        return bool(self.meta.get(_META + "json"))
 
     @property
     def has_at(self) -> bool:
         """Whether ``--at`` was given."""
-        return self._at is not None
+        return _META + "at" in self.meta
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person reads the output, and not as JSON."""
+        return sys.stdout.isatty() and not self.json
+
+    def check(self) -> None:
+        """Refuse global options that can't be used.
+
+        Raises:
+            InputError: the name of the database is empty, or ``--at`` is invalid.
+        """
+        if not self.db.strip():
+            raise InputError("--db: missing name", "give a file, or leave --db out")
+        self.now()
 
     def now(self) -> datetime:
-        """The instant given with ``--at``, or the clock's."""
-        return self._at or datetime.now(UTC)
+        """Return the instant given with ``--at``, or the clock's."""
+        at: str | None = self.meta.get(_META + "at")
+        return datetime.now(UTC) if at is None else parse_instant(at, "--at")
 
     def exists(self) -> bool:
-        """Whether the database is there already, or is a server's to say."""
+        """Return whether the database exists; a server's is taken to."""
         if "://" in self.db:
             return True
         try:
@@ -65,18 +78,18 @@ class Session:
 
     @contextmanager
     def reading(self) -> Iterator[Cadence]:
-        """The store, which is not changed."""
-        with Cadence.open(self.db, read_only=True) as app:
-            yield app
+        """Open the store without changing it."""
+        with Cadence.open(self.db, read_only=True) as store:
+            yield store
 
     @contextmanager
     def writing(self) -> Iterator[Cadence]:
-        """The store; made if it does not exist."""
-        with Cadence.open(self.db) as app:
-            yield app
+        """Open the store; create it if it does not exist."""
+        with Cadence.open(self.db) as store:
+            yield store
 
     def print_json(self, value: object) -> None:
-        """Print ``value`` as JSON, indented where somebody is looking."""
+        """Print ``value`` as JSON, indented in a terminal."""
         text = msgspec.json.encode(value)
         if sys.stdout.isatty():
             text = msgspec.json.format(text, indent=2)
@@ -87,7 +100,7 @@ class Session:
         sys.stdout.write(text + "\n")
 
     def note(self, text: str) -> None:
-        """Print a line on stderr, beside what the command prints."""
+        """Print a line on stderr, beside the output."""
         if sys.stderr is not None:
             sys.stderr.write(f"note: {text}\n")
             sys.stderr.flush()
@@ -96,7 +109,7 @@ class Session:
     def progress(
         self, what: str, *, in_bytes: bool = False
     ) -> Iterator[Callable[[int, int | None], None]]:
-        """A progress bar on stderr, where somebody is looking; nothing otherwise."""
+        """Show a progress bar on stderr in a terminal; nothing otherwise."""
         if sys.stderr is None or not sys.stderr.isatty():
             yield lambda done, total: None
             return
@@ -117,63 +130,70 @@ class Session:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def command(
-    app: typer.Typer, name: str, *, example: str
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a command whose first parameter is the :class:`Session`.
+class SessionCommand(TyperCommand):
+    """A command that takes the global options, and whose function gets the :class:`Session`."""
 
-    The global options are accepted before the command's name and after it.
+    context_class = Session
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += global_options()
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        ctx.check()
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader has seen enough. The option parser would exit with 1, but all is done.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return None
+        return result
+
+
+def global_options() -> list[TyperOption]:
+    """Return the options that stand before or behind a command's name; the last one counts."""
+
+    def keep(ctx: typer.Context, option: typer.CallbackParam, value: Any) -> None:
+        if value is not None and value is not False:
+            ctx.meta[f"{_META}{option.name}"] = value
+
+    db_help = f"A path, or postgresql://…; also CADENCE_DB [default: {DEFAULT_DB}]"
+    at_help = "In place of now, like 2026-12-01T14:00:00Z."
+    return [
+        TyperOption(param_decls=["--db"], help=db_help, expose_value=False, callback=keep),
+        TyperOption(
+            param_decls=["--at"],
+            metavar="INSTANT",
+            help=at_help,
+            expose_value=False,
+            callback=keep,
+        ),
+        TyperOption(
+            param_decls=["--json"],
+            is_flag=True,
+            help="Print JSON.",
+            expose_value=False,
+            callback=keep,
+        ),
+    ]
+
+
+def new_app(**settings: Any) -> typer.Typer:
+    """Return a place to register commands."""
+    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, **settings)
+
+
+def command(
+    app: typer.Typer, name: str, *, example: str, cls: type[SessionCommand] = SessionCommand
+) -> Callable[[_Function], _Function]:
+    """Register a command whose first parameter is the :class:`Session`.
 
     Args:
         app: where to register it.
         name: its name.
         example: a call, shown by ``--help``.
+        cls: how it is parsed.
     """
-
-    def register(function: Callable[..., None]) -> Callable[..., None]:
-        hints = get_type_hints(function, include_extras=True)
-        parameters = [
-            parameter.replace(annotation=hints[parameter.name])
-            for parameter in list(inspect.signature(function).parameters.values())[1:]
-        ]
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        options: list[tuple[str, Any, Any]] = [
-            ("db", DbOption, None),
-            ("at", AtOption, None),
-            ("json", JsonOption, False),
-        ]
-
-        def run(ctx: typer.Context, **values: Any) -> None:
-            outer: dict[str, Any] = ctx.obj or {}
-            # What was typed later counts.
-            db, at, json = (values.pop(name) for name in ("db", "at", "json"))
-            session = Session(
-                outer.get("db") if db is None else db,
-                outer.get("at") if at is None else at,
-                json or outer.get("json", False),
-            )
-            try:
-                function(session, **values)
-                sys.stdout.flush()
-            except BrokenPipeError:
-                # The option parser would make an exit code of this; what was to be done is done.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-        run.__name__ = function.__name__
-        run.__doc__ = function.__doc__
-        signature = [
-            inspect.Parameter(
-                "ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
-            ),
-            *parameters,
-            *(
-                inspect.Parameter(option, keyword, default=default, annotation=annotation)
-                for option, annotation, default in options
-            ),
-        ]
-        run.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]  # what typer reads
-        run.__annotations__ = {one.name: one.annotation for one in signature}
-        app.command(name, epilog=f"Example: {example}")(run)
-        return function
-
-    return register
+    return app.command(name, cls=cls, epilog=f"Example: {example}")

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Final, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
 from cadence.cli.files import writing
-from cadence.cli.session import Session, command
+from cadence.cli.session import Session, SessionCommand, command, new_app
 from cadence.errors import InputError
 from cadence.store import Cadence
 from cadence.store.service import Progress
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 # What reads and writes files is loaded in the commands that need it: the others start without it.
 
-__all__ = ["PREVIEW", "register"]
+__all__ = ["app"]
 
-PREVIEW: Final = 10
-"""How many rows ``--preview`` shows where it does not say."""
+app = new_app()
+
+_PREVIEW: Final = 10  # rows that --preview shows without a number
 
 
 class Format(StrEnum):
@@ -43,82 +44,91 @@ _FILE = (
 _MAPPING = "What the rows stand for: a mapping that comes with cadence, or a TOML file."
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to ``app``."""
+class _Import(SessionCommand):
+    """Takes ``--preview`` without a number, also in front of the file."""
 
-    @command(app, "import", example="cadence import histories.jsonl")
-    def import_(
-        session: Session,
-        file: Annotated[str, typer.Argument(metavar="FILE", help=_FILE)],
-        mapping: Annotated[
-            str | None, typer.Option("--mapping", metavar="NAME or FILE", help=_MAPPING)
-        ] = None,
-        preview: Annotated[
-            int | None,
-            typer.Option(
-                "--preview",
-                metavar="[N]",
-                min=1,
-                help=f"Show the first N events ({PREVIEW}), and write nothing.",
-            ),
-        ] = None,
-        timezone: Annotated[
-            str | None,
-            typer.Option("--timezone", help="Of people whose row does not say theirs."),
-        ] = None,
-        country: Annotated[
-            str | None,
-            typer.Option("--country", help="Of people whose row does not say theirs."),
-        ] = None,
-    ) -> None:
-        """Import histories, all of the file or nothing; importing twice changes nothing."""
-        from cadence.cli.preview import show_preview, summary
-        from cadence.transfer.formats import choose_source, mapping_for
-        from cadence.transfer.input_file import open_input
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        following = [*args[1:], ""]
+        for position, (word, after) in enumerate(zip(args, following, strict=True)):
+            if word == "--preview" and not after.removeprefix("-").isdecimal():
+                args[position] = f"--preview={_PREVIEW}"
+        return super().parse_args(ctx, args)
 
-        if mapping is None and (timezone is not None or country is not None):
-            raise InputError(
-                "--mapping: missing; --timezone and --country belong to one", "give --mapping"
-            )
-        chosen = None
-        if mapping is not None:
-            chosen = mapping_for(mapping, timezone=timezone, country=country)
-        with open_input(file) as found:
-            source = choose_source(found, chosen)
-            if preview is not None:
-                show_preview(session, source, preview)
-                return
-            done = _import(session, source)
-        if session.json:
-            session.print_json(done.to_dict())
+
+@command(app, "import", example="cadence import histories.jsonl", cls=_Import)
+def import_(
+    session: Session,
+    file: Annotated[str, typer.Argument(metavar="FILE", help=_FILE)],
+    mapping: Annotated[
+        str | None, typer.Option("--mapping", metavar="NAME or FILE", help=_MAPPING)
+    ] = None,
+    preview: Annotated[
+        int | None,
+        typer.Option(
+            "--preview",
+            metavar="[N]",
+            min=1,
+            help=f"Show the first N events ({_PREVIEW}), and write nothing.",
+        ),
+    ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option("--timezone", help="Of people whose row does not say theirs."),
+    ] = None,
+    country: Annotated[
+        str | None,
+        typer.Option("--country", help="Of people whose row does not say theirs."),
+    ] = None,
+) -> None:
+    """Import histories, all of the file or nothing; importing twice changes nothing."""
+    from cadence.cli.preview import show_preview, summary
+    from cadence.transfer.formats import choose_source, mapping_for
+    from cadence.transfer.input_file import open_input
+
+    if mapping is None and (timezone is not None or country is not None):
+        raise InputError(
+            "--mapping: missing; --timezone and --country belong to one", "give --mapping"
+        )
+    chosen = None
+    if mapping is not None:
+        chosen = mapping_for(mapping, timezone=timezone, country=country)
+    with open_input(file) as found:
+        source = choose_source(found, chosen)
+        if preview is not None:
+            show_preview(session, source, preview)
             return
-        for line in summary(done):
-            session.write(line)
+        done = _import(session, source)
+    if session.json:
+        session.print_json(done.to_dict())
+        return
+    for line in summary(done):
+        session.write(line)
 
-    @command(app, "export", example="cadence export --format jsonl backup.jsonl")
-    def export(
-        session: Session,
-        file: Annotated[
-            str, typer.Argument(metavar="FILE", help="- is standard output; .gz is packed.")
-        ],
-        format_: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.JSONL,
-    ) -> None:
-        """Export every history."""
-        from cadence.transfer.formats import EXPORTS
 
-        with (
-            session.reading() as store,
-            session.progress("exporting") as progress,
-            writing(file, db=session.db) as out,
-            _packed(out, file) as packed,
-        ):
-            written = EXPORTS[format_](store, packed, progress=progress)
-        if file == "-":
-            return
-        if session.json:
-            session.print_json({"events": written})
-            return
-        session.write(f"{written} events exported to {file}")
+@command(app, "export", example="cadence export --format jsonl backup.jsonl")
+def export(
+    session: Session,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="- is standard output; .gz is packed.")
+    ],
+    format_: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.JSONL,
+) -> None:
+    """Export every history."""
+    from cadence.transfer.formats import EXPORTS
+
+    with (
+        session.reading() as store,
+        session.progress("exporting") as progress,
+        writing(file, db=session.db) as out,
+        _packed(out, file) as packed,
+    ):
+        written = EXPORTS[format_](store, packed, progress=progress)
+    if file == "-":
+        return
+    if session.json:
+        session.print_json({"events": written})
+        return
+    session.write(f"{written} events exported to {file}")
 
 
 # Import -------------------------------------------------------------------------------------------

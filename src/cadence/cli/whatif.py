@@ -10,7 +10,7 @@ import typer
 from cadence.cli.audit import JobsOption
 from cadence.cli.files import check_output, write_text
 from cadence.cli.policy_files import POLICY_HELP, find_policy, note_if_refuted, policy_inputs
-from cadence.cli.session import Session, command
+from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import paint, plain
 from cadence.errors import InputError
 from cadence.policy.model import Policy
@@ -18,69 +18,68 @@ from cadence.policy.model import Policy
 if TYPE_CHECKING:  # loaded by the command: nobody else should wait for it
     from cadence.analysis.whatif import Answered, Compared
 
-__all__ = ["register"]
+__all__ = ["app"]
+
+app = new_app()
 
 _SHOWN: Final = 20
 _WIDTH: Final = 40
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to ``app``."""
+@command(app, "whatif", example="cadence whatif --policy our-way.toml --html whatif.html")
+def whatif(
+    session: Session,
+    policy: Annotated[
+        str,
+        typer.Option(metavar="POLICY", help=POLICY_HELP),
+    ],
+    html: Annotated[
+        str | None, typer.Option("--html", metavar="FILE", help="Also as a page.")
+    ] = None,
+    jobs: JobsOption = None,
+) -> None:
+    """Put every recorded history under another policy: attempts fewer, more, sooner, later.
 
-    @command(app, "whatif", example="cadence whatif --policy our-way.toml --html whatif.html")
-    def whatif(
-        session: Session,
-        policy: Annotated[
-            str,
-            typer.Option(metavar="POLICY", help=POLICY_HELP),
-        ],
-        html: Annotated[
-            str | None, typer.Option("--html", metavar="FILE", help="Also as a page.")
-        ] = None,
-        jobs: JobsOption = None,
-    ) -> None:
-        """Put every recorded history under another policy: attempts fewer, more, sooner, later.
+    What the prospects said and did stays; our attempts are replaced by those of the policy,
+    each made when it is due. docs/explanation/audit.md says how they are compared.
+    """
+    from cadence.analysis.whatif import Compared
+    from cadence.analysis.whatif import whatif as compare_store
+    from cadence.reports.whatif_page import whatif_page
 
-        What the prospects said and did stays; our attempts are replaced by those of the policy,
-        each made when it is due. docs/explanation/audit.md says how they are compared.
-        """
-        from cadence.analysis.whatif import Compared
-        from cadence.analysis.whatif import whatif as compare_store
-        from cadence.reports.whatif_page import whatif_page
-
-        if html == "-":
-            raise InputError(
-                "--html -: standard output is for the comparison", "give a file, or use --json"
-            )
-        inputs = policy_inputs(policy)
-        if html is not None:
-            check_output(html, db=session.db, inputs=inputs)  # before the long comparison
-        other = find_policy(session, policy)
-        note_if_refuted(session, other, "the comparison holds")
-        total = Compared()
-        answered: list[Answered] = []
-        count = 0
-        with session.reading() as store, session.progress("comparing") as progress:
-            if session.json:
-                session.write('{"answered":[')
-            for part in compare_store(store, other, jobs=jobs, progress=progress):
-                total.add(part)
-                for one in part.answered:
-                    if session.json:
-                        session.write(("," if count else "") + msgspec.json.encode(one).decode())
-                    if len(answered) < _SHOWN:
-                        answered.append(one)
-                    count += 1
+    if html == "-":
+        raise InputError(
+            "--html -: standard output is for the comparison", "give a file, or use --json"
+        )
+    inputs = policy_inputs(policy)
+    if html is not None:
+        check_output(html, db=session.db, inputs=inputs)  # before the long comparison
+    other = find_policy(session, policy)
+    note_if_refuted(session, other, "the comparison holds")
+    total = Compared()
+    answered: list[Answered] = []
+    count = 0
+    with session.reading() as store, session.progress("comparing") as progress:
         if session.json:
-            rest = msgspec.json.encode(_totals(total, other)).decode()
-            session.write(f"],{rest[1:]}")
-        else:
-            _print(session, total, other, answered, count)
-        if html is not None:
-            text = whatif_page(total, other, answered, count)
-            write_text(html, text, db=session.db, inputs=inputs)
-            if not session.json:
-                session.write(f"written to {html}")
+            session.write('{"answered":[')
+        for part in compare_store(store, other, jobs=jobs, progress=progress):
+            total.add(part)
+            for one in part.answered:
+                if session.json:
+                    session.write(("," if count else "") + msgspec.json.encode(one).decode())
+                if len(answered) < _SHOWN:
+                    answered.append(one)
+                count += 1
+    if session.json:
+        rest = msgspec.json.encode(_totals(total, other)).decode()
+        session.write(f"],{rest[1:]}")
+    else:
+        _print(session, total, other, answered, count)
+    if html is not None:
+        text = whatif_page(total, other, answered, count)
+        write_text(html, text, db=session.db, inputs=inputs)
+        if not session.json:
+            session.write(f"written to {html}")
 
 
 def _totals(total: Compared, policy: Policy) -> dict[str, object]:
