@@ -7,7 +7,7 @@ names an invariant and stops the plan, or leaves its owner with a task that has 
 counterexample has been played through the engine itself (``prover/simulation.py``): where the
 engine disagrees with the states, the engine is right and nothing is reported.
 
-The proof says how each invariant is proved; ``docs/prover.md`` says it at length.
+The proof says how each invariant is proved; ``docs/explanation/proof.md`` says it at length.
 """
 
 from __future__ import annotations
