@@ -20,7 +20,7 @@ class StepDifference(msgspec.Struct, frozen=True):
 
 
 def step_differences(first: Policy, second: Policy) -> list[StepDifference]:
-    """Return where two policies differ; what means the same in other words is no difference."""
+    """Return where two policies differ; what means the same in other words does not count."""
     found: list[StepDifference] = []
 
     def note(place: str, one: object, other: object) -> None:
