@@ -9,9 +9,8 @@ from typing import Any
 import pages
 import paths
 import pytest
-import typer
 
-from cadence.cli.commands import command_line
+from cadence.cli.commands import full_command_line
 from cadence.policy import Rule
 
 ROOT = paths.ROOT
@@ -132,7 +131,7 @@ def test_every_path_that_the_docs_name_exists() -> None:
 
 
 def test_every_command_that_the_docs_name_exists_with_its_options() -> None:
-    app: Any = typer.main.get_command(command_line(["--help"]))
+    app: Any = full_command_line()
     known_everywhere = {option for one in app.params for option in one.opts} | {"--help", "-h"}
     wrong = []
     for page in pages.every_page():
