@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engine_lives import PLACES, live
@@ -15,6 +17,7 @@ from cadence.cli.main import main
 from cadence.domain.codec import encode_line
 from cadence.domain.events import AttemptMade, Channel, Disposition, Part
 from cadence.engine import MakeAttempt
+from cadence.engine.loop import decision_for
 from cadence.engine.precheck import precheck
 from cadence.errors import Refused
 from cadence.policy import Rule
@@ -35,7 +38,9 @@ def test_it_names_exactly_the_rules_that_the_attempt_would_record_as_broken(
     now = HISTORY[version - 1].recorded_at + timedelta(minutes=minutes)
     with Cadence.open(None) as store:
         store.append_histories([(HISTORY[:version], 0)])
-        answer = precheck(store.load("jo"), store.policies, now, channel)
+        prospect = store.load("jo")
+        decision = decision_for(prospect, store.policies, now)
+        answer = precheck(prospect, store.policies, decision, now, channel)
         parts = (Part(channel, MADE),)
         if answer.breaks:
             with pytest.raises(Refused):
@@ -76,3 +81,41 @@ def test_the_command_says_it_and_leaves_the_decision_as_it_was(
     }
     assert main([*call, "--now-anyway", "--channel", "email"]) == 0
     assert "if you tried by email now anyway:" in capsys.readouterr().out
+
+
+def test_explain_decides_once_and_once_ahead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision, what an attempt would break, and when the message says we try again."""
+    module = importlib.import_module("cadence.engine.next_touch")
+    decided: list[datetime] = []
+    whole = module._decide
+
+    def counted(*given: Any, **named: Any) -> Any:
+        decided.append(given[2])
+        return whole(*given, **named)
+
+    db = str(tmp_path / "a.db")
+    (tmp_path / "h.jsonl").write_bytes(b"\n".join(map(encode_line, HISTORY[:8])))
+    assert main(["--db", db, "import", str(tmp_path / "h.jsonl")]) == 0
+    monkeypatch.setattr(module, "_decide", counted)
+    at = f"{HISTORY[7].recorded_at + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    assert main(["--db", db, "--at", at, "explain", "jo"]) == 0
+    assert "it breaks" in capsys.readouterr().out
+    assert len(decided) == 2
+    assert decided[0] < decided[1]
+
+
+def test_explain_of_a_past_instant_says_that_later_events_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db = str(tmp_path / "a.db")
+    (tmp_path / "h.jsonl").write_bytes(b"\n".join(map(encode_line, HISTORY)))
+    assert main(["--db", db, "import", str(tmp_path / "h.jsonl")]) == 0
+    capsys.readouterr()
+    at = f"{HISTORY[3].recorded_at:%Y-%m-%dT%H:%M:%SZ}"
+    assert main(["--db", db, "--at", at, "explain", "jo"]) == 0
+    assert f"cadence replay jo --until {at}" in capsys.readouterr().err
+    last = f"{HISTORY[-1].recorded_at:%Y-%m-%dT%H:%M:%SZ}"
+    assert main(["--db", db, "--at", last, "explain", "jo"]) == 0
+    assert capsys.readouterr().err == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import datetime
 from typing import Annotated
@@ -78,13 +79,24 @@ def explain(
     ] = False,
     channel: Annotated[Channel, typer.Option(help="By what, if now anyway.")] = Channel.CALL,
 ) -> None:
-    """Say what comes next for one prospect, why, why not earlier, and what now would break."""
+    """Say what comes next for one prospect, why, why not earlier, and what now would break.
+
+    Everything recorded counts, also what was recorded after --at. For a day in the past use
+    cadence replay P --until INSTANT.
+    """
     from cadence.messages import compose
 
     now = session.now()
     with session.reading() as store:
         prospect = store.load(p)
-        answer = precheck(prospect, store.policies, now, channel)
+        if prospect.recorded_at > now:
+            # What was known then is the replay's to show; a decision counts everything recorded.
+            session.note(
+                f"events recorded after {now:%Y-%m-%dT%H:%M:%SZ} count here; for what was known "
+                f"then use: cadence replay {shlex.quote(p)} --until {now:%Y-%m-%dT%H:%M:%SZ}"
+            )
+        decision = decision_for(prospect, store.policies, now)
+        answer = precheck(prospect, store.policies, decision, now, channel)
         if now_anyway:
             if session.json:
                 session.print_json(anyway_to_builtins(answer))
@@ -92,9 +104,7 @@ def explain(
                 for line in anyway_lines(prospect, answer):
                     session.write(line)
             return
-        decision = compose(
-            decision_for(prospect, store.policies, now), prospect, store.policies, now
-        )
+        decision = compose(decision, prospect, store.policies, now)
     if session.json:
         session.print_json(to_builtins(decision))
         return

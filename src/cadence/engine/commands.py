@@ -37,7 +37,14 @@ from cadence.domain.stages import ENDED, Stage
 from cadence.engine.context import calendar_for
 from cadence.engine.decision import Close, Decision, Due, Wait
 from cadence.engine.invariants import contact_points_left
-from cadence.engine.judgement import ALWAYS, Judgement, judge, objections
+from cadence.engine.judgement import (
+    ALWAYS,
+    AttemptContext,
+    Judgement,
+    decision_of,
+    judge,
+    objections,
+)
 from cadence.engine.next_touch import decide_silently
 from cadence.engine.reasons import Reason
 from cadence.engine.wording import refusal
@@ -64,6 +71,7 @@ __all__ = [
     "make_attempt",
     "unchecked_attempt",
     "why_refused",
+    "with_addresses",
 ]
 
 
@@ -200,14 +208,15 @@ def make_attempt(
         Refused: it breaks a rule, and no reason for going off policy was given.
     """
     # Also one that is dated back is only asked for now: whatever we know by now counts.
-    judged = judge(prospect, policy, command.parts, at, ALWAYS)
+    attempt = AttemptContext(prospect, policy, command.parts, at, ALWAYS)
+    judged = judge(attempt, decision_of(attempt))
     if judged.broke and command.off_policy is None:
         raise _refusal(prospect, judged, at)
     value = None
     if judged.stage in (AttemptStage.SPACED, AttemptStage.NURTURE):
         value = prospect.next_value()
     return AttemptMade(
-        parts=_with_addresses(prospect, command.parts, judged.decision.touch),
+        parts=with_addresses(prospect, command.parts, judged.decision.touch),
         stage=judged.stage,
         step=judged.step,
         touch=judged.touch,
@@ -241,9 +250,10 @@ def complete_attempt(
         )
     if given >= {"stage", "step", "touch", "gap", "policy", "broke"}:
         return data
-    judged = judge(prospect, policy, data.parts, at, at)
+    attempt = AttemptContext(prospect, policy, data.parts, at, known_at=at)
+    judged = judge(attempt, decision_of(attempt))
     changed: dict[str, object] = {
-        "parts": _with_addresses(prospect, data.parts, judged.decision.touch)
+        "parts": with_addresses(prospect, data.parts, judged.decision.touch)
     }
     if "stage" not in given:
         changed["stage"] = judged.stage
@@ -261,10 +271,10 @@ def unchecked_attempt(prospect: Prospect, data: AttemptMade) -> AttemptMade:
     )
 
 
-def _with_addresses(
+def with_addresses(
     prospect: Prospect, parts: tuple[Part, ...], touch: Touch | None
 ) -> tuple[Part, ...]:
-    """``parts`` with the address that was used: the touch's, or the first that is left."""
+    """Return ``parts`` with the address that was used: the touch's, or the first that is left."""
     if all(part.address is not None for part in parts):
         return parts
     known = {} if touch is None else {part.channel: part.address for part in touch.parts}

@@ -29,7 +29,7 @@ from cadence.policy.touch import GuardDelay, Touch, TouchPart, Veto
 from cadence.worktime.calendar import WorkCalendar
 from cadence.worktime.suspensions import SuspendedTime
 
-__all__ = ["ALWAYS", "AttemptContext", "Judgement", "judge", "objections"]
+__all__ = ["ALWAYS", "AttemptContext", "Judgement", "decision_of", "judge", "objections"]
 
 ALWAYS: Final = datetime.max.replace(tzinfo=UTC)
 """Everything recorded is known, also what a clock recorded that was ahead and was set back."""
@@ -150,32 +150,21 @@ def _uses_failed(prospect: Prospect, part: Part, lost: _LostPoints) -> bool:
 # The judgement ------------------------------------------------------------------------------------
 
 
-def judge(
-    prospect: Prospect,
-    policy: Policy,
-    parts: tuple[Part, ...],
-    at: datetime,
-    known_at: datetime,
-) -> Judgement:
-    """Judge an attempt made at ``at`` by the decision of that moment.
+def decision_of(attempt: AttemptContext) -> Decision:
+    """Decide what came next at the moment of an attempt; a wait names its delays."""
+    decision = decide_silently(attempt.prospect, attempt.policy, attempt.at)
+    if isinstance(decision, Wait) and attempt.at >= attempt.prospect.silence.since:
+        return next_touch(attempt.prospect, attempt.policy, attempt.at)
+    return decision
 
-    Args:
-        prospect: the fold of the events before it.
-        policy: the policy to judge it under.
-        parts: what was or would be done.
-        at: when.
-        known_at: the time until which records were known to the caller of the attempt;
-            :data:`ALWAYS` for a command, which is judged against everything recorded.
-    """
-    attempt = AttemptContext(prospect, policy, parts, at, known_at)
-    decision = decide_silently(prospect, policy, at)
-    if at < prospect.silence.since:
+
+def judge(attempt: AttemptContext, decision: Decision) -> Judgement:
+    """Judge an attempt by the decision of its moment (:func:`decision_of`, or one with reasons)."""
+    if attempt.at < attempt.prospect.silence.since:
         # It belongs to a silence that is over; what was next then is not known any more. What
         # holds in every silence still holds.
         broke = _broken(attempt, Phase.LASTING)
         return Judgement(AttemptStage.EXTRA, None, None, None, tuple(broke), decision)
-    if isinstance(decision, Wait):
-        decision = next_touch(prospect, policy, at)  # its delays say what it does not wait for
     broke = _rules_broken(attempt, decision)
     stage, step, touch = _place(attempt, decision, is_in_order=not broke)
     attempt.takes = stage

@@ -12,15 +12,9 @@ import msgspec
 
 from cadence.domain.events import Channel, Disposition, Part
 from cadence.domain.prospect import Prospect
-from cadence.engine.commands import (
-    LASTING,
-    MakeAttempt,
-    delayed_until,
-    make_attempt,
-    why_refused,
-)
+from cadence.engine.commands import LASTING, delayed_until, why_refused, with_addresses
 from cadence.engine.decision import Decision
-from cadence.engine.loop import decision_for
+from cadence.engine.judgement import ALWAYS, AttemptContext, judge
 from cadence.policy.registry import PolicyRegistry
 from cadence.policy.rules import Rule
 
@@ -57,33 +51,38 @@ class Precheck(msgspec.Struct, frozen=True):
 
 
 def precheck(
-    prospect: Prospect, policies: PolicyRegistry, now: datetime, channel: Channel = Channel.CALL
+    prospect: Prospect,
+    policies: PolicyRegistry,
+    decision: Decision,
+    now: datetime,
+    channel: Channel = Channel.CALL,
 ) -> Precheck:
     """Return what an unanswered attempt on ``channel`` would break if it were made now.
 
     Args:
-        prospect: the prospect of the attempt.
+        prospect: whom it is for.
         policies: where its policy is looked up; under one that is not at hand nothing can be
             checked, and the answer says so.
+        decision: what comes next for the prospect now, with its reasons.
         now: when.
         channel: by what.
     """
-    decision = decision_for(prospect, policies, now)
     policy = policies.of(prospect)
     if policy is None:
         reason = decision.reasons[0]
         unchecked = BrokenRule(reason.rule, f"nothing can be checked: {reason.because}", None)
         return Precheck(prospect.id, now, channel, None, "extra", None, (unchecked,))
     parts = (Part(channel, Disposition.UNKNOWN),)
-    made = make_attempt(prospect, MakeAttempt(parts, off_policy="precheck"), policy, now)
+    judged = judge(AttemptContext(prospect, policy, parts, now, ALWAYS), decision)
+    (part,) = with_addresses(prospect, parts, decision.touch)
     return Precheck(
         prospect.id,
         now,
         channel,
-        made.parts[0].address,
-        "extra" if made.stage is None else made.stage.value,
-        made.step,
-        tuple(_broken(rule, decision, now) for rule in made.broke),
+        part.address,
+        judged.stage.value,
+        judged.step,
+        tuple(_broken(rule, decision, now) for rule in judged.broke),
     )
 
 
