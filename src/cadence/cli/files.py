@@ -73,7 +73,8 @@ def writing(
         StoreError: the file can't be written.
     """
     if file == "-":
-        if sys.stdout.name == os.devnull:  # what main() puts in the place of a closed one
+        # main() puts it in the place of a closed one.
+        if getattr(sys.stdout, "name", "") == os.devnull:
             raise StoreError("standard output: closed", "give a file")
         sys.stdout.flush()
         yield sys.stdout.buffer

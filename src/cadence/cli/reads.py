@@ -81,8 +81,8 @@ def explain(
 ) -> None:
     """Say what comes next for one prospect, why, why not earlier, and what now would break.
 
-    Everything recorded counts, also what was recorded after --at. For a day in the past use
-    cadence replay P --until INSTANT.
+    Everything recorded counts, also what was recorded after --at. To see what was known on a day
+    in the past, replay the prospect up to it.
     """
     from cadence.messages import compose
 
