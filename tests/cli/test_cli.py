@@ -691,13 +691,30 @@ def test_without_at_it_is_now(cli: Cli) -> None:
 # Demo, policies -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("group", [(), ("policy",)])
+def test_no_line_of_the_list_of_commands_is_cut_off(
+    raw: Cli, monkeypatch: pytest.MonkeyPatch, group: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = raw(*group, "-h").out.partition("Commands:")[2]
+    assert len(listed.splitlines()) > 5
+    assert "..." not in listed
+
+
 def test_demo_touches_nothing(raw: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = raw("demo")
     assert (done.code, done.err) == (0, "")
     for word in ("jerry-never-answers", "due", "why", "ProspectAdded"):
         assert word in done.out
-    assert raw("demo") == done  # whatever the clock says
+    again = raw("demo")  # whatever the clock says; the folder is a new one
+    assert re.sub(r"cadence-demo-\w+", "", again.out) == re.sub(r"cadence-demo-\w+", "", done.out)
+    calls = [
+        shlex.split(line) for line in done.out.splitlines() if line.startswith("  cadence --db")
+    ]
+    assert len(calls) == 3
+    for call in calls:
+        assert raw(*call[1:]).code == 0, call
     for decision in raw("demo", "--json").json:
         check_decision(decision)
     assert list(tmp_path.iterdir()) == []

@@ -252,7 +252,7 @@ def test_a_page_that_can_not_be_written_is_said(run: Run, tmp_path: Path) -> Non
     store(tmp_path, live(PLACES[0]))
     code, _, err = run("whatif", "--policy", "tip8", "--html", str(tmp_path / "no" / "x.html"))
     assert code == 1
-    assert err.splitlines()[1] == "name a file that can be written"
+    assert err.splitlines()[1] == "give a file that can be written"
 
 
 def test_the_examples_break_only_what_they_say_they_break(run: Run) -> None:

@@ -152,7 +152,7 @@ def test_what_fails_stands_first_with_its_history(raw: Cli, refuted: str) -> Non
     first = next(line for line in shown.out.splitlines() if re.match(r" +(proved|refuted)", line))
     assert first.split()[:2] == ["refuted", "spaced_cap"]
     assert "fails on this history" in shown.out
-    assert "spaced_cap: spaced#7 passed over" in shown.out
+    assert "spaced_cap: spaced#7 skipped" in shown.out
 
 
 def test_a_saved_counterexample_can_be_imported_and_replayed_as_it_is_said(
@@ -265,7 +265,7 @@ def test_where_no_history_is_found_that_is_no_proof_and_is_said_so(raw: Cli, fol
     said = raw("policy", "diff", "few.toml", "wider.toml")
     assert said.code == 0
     assert "are the same" not in said.out
-    assert "that is no proof that there is none" in said.out
+    assert "that does not prove that there is none" in said.out
     found = raw("policy", "diff", "few.toml", "wider.toml", "--json").json
     assert (found["same"], found["history"]) == (False, None)
     assert [step["place"] for step in found["steps"]] == ["limits.attempts"]
@@ -356,7 +356,7 @@ def test_only_those_under_a_policy_are_moved(people: Cli, db: Path, ours: str) -
     people("policy", "adopt", "are-you-ok", "kim", "--apply", "--at", AT)
     shown = people("policy", "adopt", ours, "--all", "--from", "are-you-ok", "--at", AT)
     assert "1 prospect would move" in shown.out
-    assert "left alone: 2 under another policy" in shown.out
+    assert "unchanged: 2 under another policy" in shown.out
     people("policy", "adopt", ours, "--all", "--from", "are-you-ok", "--apply", "--at", AT)
     with Cadence.open(str(db)) as app:
         names = [app.explain(one, NOW).policy.name for one in app.prospects()]
@@ -582,7 +582,7 @@ def test_a_policy_that_can_not_be_read_is_named_in_two_lines(
 @pytest.mark.parametrize(
     ("arguments", "code", "named"),
     [
-        (["adopt", "tip8"], 2, "nobody is named"),
+        (["adopt", "tip8"], 2, "no prospects given"),
         (["adopt", "tip8", "kim", "--all"], 2, "--all"),
         (["adopt", "tip8", "nobody"], 2, "unknown prospect 'nobody'"),
         (["adopt", "tip8", "nobody", "--apply"], 2, "unknown prospect 'nobody'"),

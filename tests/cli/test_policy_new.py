@@ -211,7 +211,7 @@ def test_nonsense_is_told_and_asked_again(folder: Path) -> None:
     code, text = talk(folder, ["policy", "new", "our-way.toml"], "\n".join([*answers, "", ""]))
     assert code == 0, text
     said = bare(text)
-    for wrong in ("'six' is none; give a whole number from 1 to 6", "'0' is none", "'-1' is none"):
+    for wrong in ("invalid 'six'; give a whole number from 1 to 6", "invalid '0'", "invalid '-1'"):
         assert wrong in said
     assert "invalid hours 'nine to five'" in said
     assert "Traceback" not in said

@@ -153,7 +153,7 @@ def test_the_demo_uses_a_database_of_its_own(
     assert main(["demo"]) == 0
     assert list(tmp_path.iterdir()) == []
     shown = capsys.readouterr().out
-    for part in ("1. Import", "2. Whom now?", "3. Why?", "4. What was it like?"):
+    for part in ("1. Import", "2. Who to contact now", "3. Why", "4. What happened", "5. Try next"):
         assert part in shown
     assert main(["demo", "--json"]) == 0
     assert {one["decision"] for one in json.loads(capsys.readouterr().out)} <= {"due", "task"}

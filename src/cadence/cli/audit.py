@@ -1,4 +1,4 @@
-"""The commands that judge what was done: every history against its rules."""
+"""Audit every history against the invariants and its policy."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import typer
 from cadence.cli.policy_files import POLICY_HELP, find_policy, note_if_refuted
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import paint, plain
+from cadence.replay.formatting import plural
 
-if TYPE_CHECKING:  # loaded by the command: nobody else should wait for it
+if TYPE_CHECKING:  # loaded by the command, so that no other waits for it
     from cadence.audit import Finding
     from cadence.audit.runner import AuditPage, Summary
 
@@ -38,14 +39,15 @@ def audit(
     ] = None,
     hindsight: Annotated[
         bool,
-        typer.Option(help="Also what was in order as known then, and is not as known now."),
+        typer.Option(help="Include attempts that only later information shows to be wrong."),
     ] = False,
     jobs: JobsOption = None,
 ) -> None:
-    """Hold every history against the invariants and its policy; exit code 1 on any finding.
+    """Check every history against the invariants and its policy.
 
-    Each finding says whether the history admits it ("said so") or not ("unnoticed"). What was
-    sent before we knew of a reply or an opt-out broke no rule: --hindsight lists that too.
+    The exit code is 1 if there is any finding. Each finding says whether the history admits it
+    ("said so") or not ("unnoticed"). What was sent before we knew of a reply or an opt-out broke no
+    rule: --hindsight lists that too.
     """
     from cadence.audit.runner import Summary
     from cadence.audit.runner import audit as audit_store
@@ -116,10 +118,9 @@ def _print_summary(session: Session, summary: Summary, *, hindsight: bool) -> No
         numbers.append(counts[Noticed.HINDSIGHT])
         session.write(f"{rule:14} " + " ".join(f"{number:>9,}" for number in numbers))
     findings = summary.count()
-    said = f"{findings:,} finding{'' if findings == 1 else 's'}" if findings else "nothing broken"
+    said = plural(findings, "finding") if findings else "nothing broken"
     session.write(
-        f"{summary.prospects:,} prospect{'' if summary.prospects == 1 else 's'}, "
-        f"{summary.events:,} event{'' if summary.events == 1 else 's'}: {said}"
+        f"{plural(summary.prospects, 'prospect')}, {plural(summary.events, 'event')}: {said}"
     )
     later = summary.count(Noticed.HINDSIGHT)
     if later and not hindsight:
@@ -129,7 +130,7 @@ def _print_summary(session: Session, summary: Summary, *, hindsight: bool) -> No
         )
     for (ref, names), attempts in sorted(summary.own_guards.items(), key=lambda one: -one[1]):
         session.write(
-            f"{attempts:,} attempt{'' if attempts == 1 else 's'} under {plain(ref.name)} version "
+            f"{plural(attempts, 'attempt')} under {plain(ref.name)} version "
             f"{ref.version}: its guard{'' if len(names) == 1 else 's'} {', '.join(names)} "
             f"{'is a function' if len(names) == 1 else 'are functions'} of the team's own, which "
             "can't be asked about the past"

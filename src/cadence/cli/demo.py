@@ -1,16 +1,23 @@
-"""The demonstration: example histories in a database of their own, decided and explained."""
+"""Demonstrate cadence: example histories in a new database, decided, explained and replayed."""
 
 from __future__ import annotations
 
+import shlex
+import sys
 import tempfile
+from collections.abc import Iterator
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import due_header, due_line, explanation, paint, replay_lines
 from cadence.domain.codec import parse_instant
+from cadence.domain.prospect import Prospect
 from cadence.engine.decision import to_builtins
 from cadence.engine.loop import decision_for
+from cadence.replay.formatting import plural
 from cadence.replay.steps import annotate
 from cadence.store import Cadence
 
@@ -18,65 +25,92 @@ __all__ = ["app"]
 
 app = new_app()
 
-_AT = "2026-12-14T18:15:00Z"
+_AT: Final = "2026-12-14T18:15:00Z"
+_REPLAYED: Final = "jerry-never-answers"
 
 
 @command(app, "demo", example="cadence demo")
 def demo(session: Session) -> None:
-    """Import the example histories, print the due list, explain one, replay one.
+    """Show example histories: who is due, why, and what happened.
 
-    Uses a database of its own, which is deleted afterwards; yours is not touched.
+    It makes a database of its own in a temporary folder, and ends with commands to try on it.
     """
+    now = session.now() if session.has_at else parse_instant(_AT, "--at")
+    if session.json:
+        with tempfile.TemporaryDirectory(prefix="cadence-demo-") as folder:
+            _print_json(session, Path(folder) / "demo.db", now)
+        return
+    _title(session, "1. Import example histories")
+    db = Path(tempfile.mkdtemp(prefix="cadence-demo-")) / "demo.db"
+    with Cadence.open(str(db)) as store:
+        for name, prospects, events in _import(store):
+            counts = f"{plural(prospects, 'prospect'):>12} {plural(events, 'event'):>10}"
+            session.write(f"{name:26}{counts}")
+            sys.stdout.flush()
+        first = _list_due(session, store, now)
+        if first is not None:
+            _explain(session, store, first, now)
+        _title(session, f"4. What happened (cadence replay {_REPLAYED})")
+        for line in replay_lines(annotate(store.history(_REPLAYED), store.policies), brief=True):
+            session.write(line)
+    _title(session, "5. Try next, on the database of this demonstration")
+    for call in _calls(db, _REPLAYED if first is None else first.id, now):
+        session.write(f"  {shlex.join(call)}")
+
+
+def _print_json(session: Session, db: Path, now: datetime) -> None:
     from cadence.messages import compose
 
-    now = session.now() if session.has_at else parse_instant(_AT, "--at")
-    with (
-        tempfile.TemporaryDirectory(prefix="cadence-demo-") as folder,
-        Cadence.open(str(Path(folder) / "demo.db")) as store,
-    ):
-        if session.json:
-            _import(store)
-            session.print_json(
-                [
-                    to_builtins(compose(decision, prospect, store.policies, now))
-                    for prospect, decision in store.listing(now)
-                ]
-            )
-            return
-        session.write(_title("1. Import example histories (examples/histories)"))
-        for name, prospects, events in _import(store):
-            session.write(f"{name:26}{prospects:>2} prospects {events:>4} events")
-        session.write(_title(f"2. Whom now? (cadence due --at {now:%Y-%m-%dT%H:%M:%SZ})"))
-        session.write(due_header())
-        first = None
-        for prospect, decision in store.listing(now):
-            session.write(due_line(prospect, decision))
-            if first is None and decision.touch is not None:
-                first = prospect
-        if first is not None:
-            session.write(_title(f"3. Why? (cadence explain {first.id})"))
-            decision = compose(decision_for(first, store.policies, now), first, store.policies, now)
-            for line in explanation(first, decision):
-                session.write(line)
-        one = "jerry-never-answers"
-        session.write(_title(f"4. What was it like? (cadence replay {one})"))
-        found = annotate(store.history(one), store.policies)
-        for line in replay_lines(found, brief=True):
-            session.write(line)
+    with Cadence.open(str(db)) as store:
+        list(_import(store))
+        session.print_json(
+            [
+                to_builtins(compose(decision, prospect, store.policies, now))
+                for prospect, decision in store.listing(now)
+            ]
+        )
 
 
-def _import(store: Cadence) -> list[tuple[str, int, int]]:
+def _import(store: Cadence) -> Iterator[tuple[str, int, int]]:
     from cadence.transfer import import_jsonl
 
-    found = []
     folder = resources.files("cadence.cli").joinpath("histories")
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".jsonl"):
             with entry.open("rb") as lines:
                 done = import_jsonl(store, lines)
-            found.append((entry.name, done.prospects, done.events))
-    return found
+            yield entry.name, done.prospects, done.events
 
 
-def _title(text: str) -> str:
-    return "\n" + paint(text, "bold underline")
+def _list_due(session: Session, store: Cadence, now: datetime) -> Prospect | None:
+    """Print the due list; return the first prospect with a touch."""
+    _title(session, f"2. Who to contact now (cadence due --at {now:%Y-%m-%dT%H:%M:%SZ})")
+    session.write(due_header())
+    first = None
+    for prospect, decision in store.listing(now):
+        session.write(due_line(prospect, decision))
+        if first is None and decision.touch is not None:
+            first = prospect
+    return first
+
+
+def _explain(session: Session, store: Cadence, prospect: Prospect, now: datetime) -> None:
+    from cadence.messages import compose
+
+    _title(session, f"3. Why (cadence explain {prospect.id})")
+    decision = decision_for(prospect, store.policies, now)
+    for line in explanation(prospect, compose(decision, prospect, store.policies, now)):
+        session.write(line)
+
+
+def _calls(db: Path, prospect: str, now: datetime) -> Iterator[tuple[str, ...]]:
+    at = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    start = ("cadence", "--db", str(db))
+    yield (*start, "explain", prospect, "--now-anyway", "--at", at)
+    yield (*start, "replay", prospect)
+    yield (*start, "audit")
+
+
+def _title(session: Session, text: str) -> None:
+    session.write("\n" + paint(text, "bold underline"))
+    sys.stdout.flush()

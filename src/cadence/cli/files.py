@@ -146,8 +146,8 @@ def _umask() -> int:
 
 
 def _there_already(file: str) -> InputError:
-    return InputError(f"{file}: exists already", "choose another name")
+    return InputError(f"{file}: exists already", "give another name")
 
 
 def _unwritable(file: str, why: str) -> StoreError:
-    return StoreError(f"{file}: {why}", "name a file that can be written")
+    return StoreError(f"{file}: {why}", "give a file that can be written")

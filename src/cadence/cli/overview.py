@@ -77,6 +77,6 @@ def _lines(found: Overview) -> Iterable[str]:
         counts = f"{rate.of:>9,} {rate.reached:>10,} {rate.unknown:>9,} {percent(rate.share):>6}"
         yield f"{one.number:>7} {counts} {interval_words(rate):>14}"
     if found.late:
-        yield f"{found.late:,} attempts were learnt of after their silence had ended; not counted"
+        yield f"{found.late:,} attempts were recorded after their silence had ended; not counted"
     yield ""
     yield claim_words(found.appointment)

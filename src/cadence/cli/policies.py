@@ -53,7 +53,7 @@ def show(
         typer.Option("--html", metavar="FILE", help="Write a page instead, - for stdout."),
     ] = None,
 ) -> None:
-    """Show a policy: what happens on which business day if nobody answers, and its bounds."""
+    """Show a policy: its picture, timetable, bounds and verdict."""
     found = find_policy(session, policy)
     entries = list(timetable(found))
     proof = prove(found)

@@ -17,6 +17,7 @@ from cadence.errors import CadenceError, InputError, UnknownProspect, did_you_me
 from cadence.policy.loader import builtin_names
 from cadence.policy.model import Policy
 from cadence.prover.proof import require_proof
+from cadence.replay.formatting import plural
 from cadence.store import Cadence
 from cadence.store.adoption import SkipReason, adopt, policy_name
 from cadence.store.service import Progress
@@ -31,7 +32,7 @@ def adopt_(
     session: Session,
     policy: PolicyArgument,
     prospects: Annotated[
-        list[str] | None, typer.Argument(metavar="[P]...", help="Whom to move.")
+        list[str] | None, typer.Argument(metavar="[P]...", help="The prospects' ids.")
     ] = None,
     everybody: Annotated[bool, typer.Option("--all", help="Every prospect.")] = False,
     from_: Annotated[
@@ -39,10 +40,10 @@ def adopt_(
     ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Move them; else preview.")] = False,
 ) -> None:
-    """Preview what moving prospects to a policy means for each; with --apply, move them.
+    """Preview or apply a move of prospects to a policy.
 
-    Nobody is contacted sooner than was promised. Interrupted, and repeated, it goes on where
-    it stopped.
+    No prospect is contacted sooner than was promised. After an interruption, the same command
+    continues where it stopped.
     """
     from cadence.messages import check_scripts  # loads templates, which few commands need
 
@@ -50,9 +51,9 @@ def adopt_(
     require_proof(found, policy)
     check_scripts(found, policy)
     if not prospects and not everybody:
-        raise InputError("nobody is named", "name prospects, or say --all")
+        raise InputError("no prospects given", "list ids or use --all")
     if prospects and everybody:
-        raise InputError("prospects and --all", "give one of them")
+        raise InputError("prospects: invalid with --all", "give ids or --all, not both")
     now = session.now()
     if apply and prospects and not session.exists():
         raise UnknownProspect(prospects[0])  # and no database is made for that
@@ -64,7 +65,7 @@ def adopt_(
             if names:
                 moved = _adopt(store, found, names, now, from_, progress)
             if from_ is not None and not moved:
-                _somebody_is_under(store, from_, names)
+                _check_followed(store, from_, names)
         else:
             seen = look(
                 store,
@@ -77,7 +78,7 @@ def adopt_(
                 progress=progress,
             )
             if from_ is not None and seen.tally.total() == seen.tally[SkipReason.OTHER]:
-                _somebody_is_under(store, from_, named or list(store.prospects()))
+                _check_followed(store, from_, named or list(store.prospects()))
     if apply:
         _say_moved(session, found, moved)
         return
@@ -89,18 +90,18 @@ def adopt_(
     for line in _lines(found, seen):
         session.write(line)
     if seen.tally["moved"]:
-        whom = ["--all"] if everybody else list(prospects or ())
+        selection = ["--all"] if everybody else list(prospects or ())
         if from_ is not None:
-            whom += ["--from", from_]
-        call = ["cadence", "policy", "adopt", policy, *whom, "--apply"]
-        if len(whom) > 8:
+            selection += ["--from", from_]
+        call = ["cadence", "policy", "adopt", policy, *selection, "--apply"]
+        if len(selection) > 8:
             call = ["cadence", "policy", "adopt", policy, "…", "--apply"]
         for line in to_copy("nothing was changed; move them with:", shlex.join(call)):
             session.write(line)
 
 
 class _Interrupted(CadenceError):
-    """Somebody pressed Ctrl-C while prospects were moved."""
+    """A user pressed Ctrl-C while prospects were moved."""
 
     exit_code = 130
 
@@ -120,13 +121,13 @@ def _adopt(
         return adopt(store, policy, names, now, under=under, progress=done)
     except KeyboardInterrupt:
         raise _Interrupted(
-            "interrupted: some have been moved, the others are as they were",
-            "repeat the command: it goes on where it stopped",
+            "interrupted: some prospects have been moved, the others are unchanged",
+            "repeat the command: it continues where it stopped",
         ) from None
 
 
-def _somebody_is_under(store: Cadence, name: str, prospects: list[str]) -> None:
-    """Refuse the name of a policy under which none of ``prospects`` is."""
+def _check_followed(store: Cadence, name: str, prospects: list[str]) -> None:
+    """Refuse the name of a policy that none of ``prospects`` follows."""
     used = sorted({policy_name(store, store.load(one)) for one in prospects})
     if name in used:
         return
@@ -135,18 +136,16 @@ def _somebody_is_under(store: Cadence, name: str, prospects: list[str]) -> None:
         sorted({*used, *builtin_names()}),
         otherwise=f"use one that they follow: {', '.join(used) or 'none'}",
     )
-    raise InputError(f"--from: nobody of {len(prospects)} is under a policy {name!r}", hint)
+    raise InputError(
+        f"--from: unknown {name!r}: none of {plural(len(prospects), 'prospect')} follows it", hint
+    )
 
 
 def _say_moved(session: Session, policy: Policy, moved: int) -> None:
     if session.json:
         session.print_json({"policy": summary(policy), "moved": moved})
         return
-    session.write(f"{_number(moved, 'prospect')} moved to {policy.id}")
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    session.write(f"{plural(moved, 'prospect')} moved to {policy.id}")
 
 
 def _lines(policy: Policy, seen: Seen) -> list[str]:
@@ -160,14 +159,14 @@ def _lines(policy: Policy, seen: Seen) -> list[str]:
     if seen.rows:
         lines.append("")
     lines += [
-        f"{_number(tally['moved'], 'prospect')} would move, nobody contacted sooner than promised:",
+        f"{plural(tally['moved'], 'prospect')} would move, none contacted sooner than promised:",
         f"  {tally['later']:,} get their next touch later",
         f"  {tally['dropped']:,} lose touches ({tally['touches_dropped']:,} in all)",
         f"  {tally['added']:,} gain touches ({tally['touches_added']:,} in all)",
     ]
     left = [f"{tally[why]:,} {_WHY[why]}" for why in SkipReason if tally[why]]
     if left:
-        lines.append(f"left alone: {', '.join(left)}")
+        lines.append(f"unchanged: {', '.join(left)}")
     return list(folded(lines))
 
 

@@ -42,9 +42,11 @@ def check(
         typer.Option("--save", metavar="FILE", help="Write the counterexample as JSONL."),
     ] = None,
 ) -> None:
-    """Prove that a policy keeps the charter on every history, or show one on which it fails."""
+    """Prove that a policy keeps the invariants, or show how it fails."""
     if save == "-":
-        raise InputError("--save -: standard output is for the proof", "name a file, or use --json")
+        raise InputError(
+            "--save: invalid -: standard output is for the proof", "give a file or use --json"
+        )
     from cadence.messages import check_scripts  # loads templates, which few commands need
 
     found = find_policy(session, policy)
@@ -105,7 +107,7 @@ def _lines(policy: Policy, proof: Proof) -> list[str]:
     limit = columns()
     indent = _INDENT if limit is None or limit >= _BESIDE else _NARROW
     promises = {row.id: row.promise for row in invariants.INVARIANTS}
-    # What fails stands first: that is what somebody has to mend.
+    # What fails stands first: that is what the author has to fix.
     for one in sorted(proof.rules, key=lambda one: one.proved):
         sign = paint("proved ", "green") if one.proved else paint("refuted", "bold red")
         head, promise = f"  {sign}  {paint(f'{one.rule:13}', 'bold')}", promises[one.rule]

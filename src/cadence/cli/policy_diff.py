@@ -25,7 +25,10 @@ app = new_app()
 
 @command(app, "diff", example="cadence policy diff tip8 our-way.toml")
 def diff(session: Session, a: PolicyArgument, b: PolicyArgument) -> None:
-    """Show the shortest history on which two policies decide differently, and where they do."""
+    """Show how two policies differ: a history, and their steps.
+
+    The history is the shortest on which they decide differently.
+    """
     first, second = find_policy(session, a), find_policy(session, b)
     same = same_plan(first, second)
     found = compare(first, second)
@@ -66,7 +69,7 @@ def _lines(
     if found is None:
         return [
             f"{both} differ in what follows, but no history was found on which they decide "
-            "differently; that is no proof that there is none"
+            "differently; that does not prove that there is none"
         ]
     count = len(found.events)
     lines = [f"{both} decide differently after {count} event{'s' * (count != 1)}:"]

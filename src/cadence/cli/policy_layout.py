@@ -17,15 +17,13 @@ __all__ = ["columns", "folded", "table", "to_copy", "wide"]
 _LEAST: Final = 20
 _USUAL: Final = 80
 _ESCAPE: Final = re.compile(r"\x1b\[[0-9;]*m")
-_CHARACTER: Final = re.compile(rf"{_ESCAPE.pattern}|.", re.DOTALL)
-_WORD: Final = re.compile(r"( *)([^ ]+)")
 
 
 def columns() -> int | None:
-    """How wide a line may be; ``None``: as it comes, since nobody is looking.
+    """How wide a line may be; ``None``: any, since the output is piped.
 
-    It is the window's width. What ``COLUMNS`` says is not asked: whoever loads readline sets it
-    for all that they start, and piped lines must not depend on that.
+    It is the window's width. ``COLUMNS`` is not asked: a program that loads readline sets it for
+    all that it starts, and piped lines must not depend on that.
     """
     if not sys.stdout.isatty():
         return None
@@ -54,7 +52,7 @@ def folded(lines: Iterable[str], indent: int | None = None) -> Iterator[str]:
             yield line
         else:
             own = len(line) - len(line.lstrip(" ")) + 2
-            yield from _fold(line, limit, " " * min(own if indent is None else indent, limit // 2))
+            yield from _fold(line, limit, min(own if indent is None else indent, limit // 2))
 
 
 def to_copy(said: str, call: str) -> Iterator[str]:
@@ -66,31 +64,19 @@ def to_copy(said: str, call: str) -> Iterator[str]:
         yield from (said, call)
 
 
-def _fold(line: str, limit: int, indent: str) -> Iterator[str]:
-    now = ""
+def _fold(line: str, limit: int, indent: int) -> Iterator[str]:
+    from io import StringIO  # beside rich, which piped output does not wait for
+
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=StringIO(), width=limit, force_terminal=True, highlight=False)
     bare = line.lstrip(" ")
-    margin = min(len(line) - len(bare), limit // 2)
-    for gap, word in _WORD.findall(" " * margin + bare):
-        if now.strip() and wide(now + gap + word) > limit:
-            yield now
-            now = indent + word
-        else:
-            now += gap + word
-        while wide(now) > limit:  # one word is
-            cut = _fitting(now, limit)
-            yield now[:cut]
-            now = indent + now[cut:]
-    yield now
-
-
-def _fitting(text: str, limit: int) -> int:
-    """How many characters of ``text`` fit."""
-    taken = 0
-    for found in _CHARACTER.finditer(text):
-        taken += wide(found.group())
-        if taken > limit:
-            return found.start()
-    return len(text)
+    margin = min(len(line) - len(bare), indent)
+    for number, part in enumerate(Text.from_ansi(bare).wrap(console, limit - indent)):
+        with console.capture() as drawn:
+            console.print(part, end="", soft_wrap=True)
+        yield " " * (indent if number else margin) + drawn.get()
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, lead: int) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A policy file of one's own: a few questions, or flags; written with comments, and proved."""
+"""Write a new policy file from a few questions or flags, with comments, and prove it."""
 
 from __future__ import annotations
 
@@ -103,7 +103,10 @@ def new(
     ] = None,
     title: Annotated[str | None, typer.Option(help="A title for people.")] = None,
 ) -> None:
-    """Write a new policy file, commented and proved; asks what no flag says."""
+    """Write a new policy file, commented and proved.
+
+    In a terminal it asks what no option gives.
+    """
     path = Path(file)
     name = _name(file, path)
     check_output(file, db=session.db, new=True)
@@ -164,7 +167,7 @@ def _whole(flag: int | None, what: str, usual: int, least: int, most: int, *, as
         with suppress(ValueError):
             if least <= int(text) <= most:
                 return text
-        raise InputError(f"{text!r} is none", f"give a whole number from {least} to {most}")
+        raise InputError(f"invalid {text!r}", f"give a whole number from {least} to {most}")
 
     given = None if flag is None else str(flag)
     return int(_text_of(given, f"{what} ({least} to {most})", str(usual), read, asking=asking))
@@ -194,14 +197,14 @@ def _name(file: str, path: Path) -> str:
         InputError: the file can't be one of a new policy.
     """
     if path.suffix != ".toml":
-        raise InputError(f"{file!r} is no name of a policy file", "name one such as our-way.toml")
+        raise InputError(f"{file!r}: invalid name of a policy file", "use one such as our-way.toml")
     name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")
     if not re.match(r"[a-z]", name):
         name = f"policy-{name}"
     name = name[:_LONGEST_ID].rstrip("-")
     if name in builtin_names():
         raise InputError(
-            f"{file}: {name} is a policy of the catalogue", f"choose another name: our-{name}.toml"
+            f"{file}: {name} is a policy of the catalogue", f"use another name: our-{name}.toml"
         )
     return name
 
@@ -214,14 +217,16 @@ def _hours(given: str) -> str:
     """
     hours = sorted(parse_hours(one.strip()) for one in given.split(","))
     if any(start < QUIET_UNTIL or end > QUIET_FROM for start, end in hours):
-        raise InputError(f"{given!r} are quiet hours in part", "give hours from 08:00 to 21:00")
+        raise InputError(
+            f"invalid {given!r}: they include quiet hours", "give hours from 08:00 to 21:00"
+        )
     if any(later[0] < earlier[1] for earlier, later in pairwise(hours)):
-        raise InputError(f"{given!r} overlap", 'give e.g. "09:00-12:00, 13:00-17:00"')
+        raise InputError(f"invalid {given!r}: they overlap", 'give e.g. "09:00-12:00, 13:00-17:00"')
     return given
 
 
 def _check(policy: Policy, name: str) -> None:
-    """Refuse what is not proved, and wishes of which one keeps another from ever coming true."""
+    """Refuse what is not proved, and wishes of which one makes another unreachable."""
     proof = prove(policy)
     if not proof.proved:
         require_proof(policy, name)
@@ -231,12 +236,12 @@ def _check(policy: Policy, name: str) -> None:
                 f"concern would never be made: {one.because}",
                 "give more --calls: it is asked after five attempts, or not at all: --no-concern",
             )
-        # Everybody can be called, so nothing else keeps what we write from being made.
+        # Every prospect can be called here, so only the horizon can keep a touch from being made.
         days = policy.horizon_business_days
         larger = "give a larger --horizon, or " if days < _MOST_DAYS else ""
         raise InputError(
             f"{one.step} would never be made: it falls behind the horizon of {days} business days",
-            f"{larger}wish for fewer or closer touches",
+            f"{larger}give fewer or closer touches",
         )
 
 

@@ -13,6 +13,7 @@ from cadence.cli.show import fact, paint, plain
 from cadence.domain.codec import data_fields
 from cadence.domain.events import type_name
 from cadence.errors import InputError
+from cadence.replay.formatting import plural
 from cadence.transfer.importer import ImportResult
 from cadence.transfer.source import BadLine, Source, SourceEvent
 
@@ -22,7 +23,7 @@ __all__ = ["show_preview", "summary"]
 def _skipped(reasons: dict[str, int], columns: Iterable[str]) -> Iterator[str]:
     for why, count in sorted(reasons.items(), key=lambda pair: -pair[1]):
         if count:
-            yield f"skipped: {count} row{'' if count == 1 else 's'} ({why})"
+            yield f"skipped: {plural(count, 'row')} ({why})"
     if columns:
         yield f"unknown columns, not imported: {', '.join(map(plain, columns))}"
 
@@ -46,9 +47,7 @@ def show_preview(session: Session, source: Source, count: int) -> None:
             session.write(paint(header, "bold"))
         for one in shown:
             session.write(_line(one))
-        session.write(
-            f"read so far: {tally.rows} row{'' if tally.rows == 1 else 's'}; nothing was written"
-        )
+        session.write(f"read so far: {plural(tally.rows, 'row')}; nothing was written")
         for line in _skipped(dict(tally.skipped_rows), tally.unknown_columns):
             session.write(line)
     bad = sum(isinstance(one, BadLine) for one in shown)
@@ -95,14 +94,10 @@ def _plain(one: SourceEvent | BadLine) -> dict[str, Any]:
 def summary(done: ImportResult) -> Iterator[str]:
     """What an import did, line by line."""
     yield (
-        f"{done.prospects} prospect{'' if done.prospects == 1 else 's'}: "
-        f"{done.events} events imported, "
-        f"{done.skipped} were there already"
+        f"{plural(done.prospects, 'prospect')}: {done.events:,} events imported, "
+        f"{done.skipped:,} were there already"
     )
     if done.skipped_prospects:
-        count = done.skipped_prospects
-        yield (
-            f"skipped: {count} prospect{'' if count == 1 else 's'} "
-            "(without an event that the mapping needs)"
-        )
+        count = plural(done.skipped_prospects, "prospect")
+        yield f"skipped: {count} (without an event that the mapping needs)"
     yield from _skipped(done.skipped_rows, done.unknown_columns)

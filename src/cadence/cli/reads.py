@@ -1,4 +1,4 @@
-"""The commands that look: whom now, why, and what it was like."""
+"""The commands that read: who to contact now, why, and what happened."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def due(
     ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="No more than so many lines.")] = None,
 ) -> None:
-    """List whom to contact now, soonest first."""
+    """List who to contact now, soonest first."""
     now = session.now()
     shown = 0
     with session.reading() as store:
@@ -61,11 +61,11 @@ def due(
     if session.json:
         session.write("]" if shown else "[]")
     elif shown == 0:
-        session.write("nobody is due")
+        session.write("no prospect is due")
     if stale:
         sys.stderr.write(
             "the due list was made with other holiday, zone or policy data, so every prospect "
-            "was asked\nmake it anew with: cadence rebuild\n"
+            "was checked\nupdate it with: cadence rebuild\n"
         )
 
 
@@ -75,14 +75,15 @@ def explain(
     p: Annotated[str, typer.Argument(metavar="P", help="The prospect's id.")],
     now_anyway: Annotated[
         bool,
-        typer.Option("--now-anyway", help="Only what an attempt now would break."),
+        typer.Option("--now-anyway", help="Only say which rules an attempt now would break."),
     ] = False,
-    channel: Annotated[Channel, typer.Option(help="By what, if now anyway.")] = Channel.CALL,
+    channel: Annotated[Channel, typer.Option(help="The channel of that attempt.")] = Channel.CALL,
 ) -> None:
-    """Say what comes next for one prospect, why, why not earlier, and what now would break.
+    """Explain what comes next for a prospect, and why not earlier.
 
-    Everything recorded counts, also what was recorded after --at. To see what was known on a day
-    in the past, replay the prospect up to it.
+    It also says which rules an attempt made now would break. Everything recorded counts, also
+    what was recorded after --at. To see what was known on a day in the past, replay the prospect
+    up to it.
     """
     from cadence.messages import compose
 
@@ -142,22 +143,17 @@ def replay_(
         ),
     ] = None,
 ) -> None:
-    """Show a history step by step: what happened, what was then decided, and why."""
+    """Show a history step by step: events, decisions and reasons."""
     limit = None if until_ is None else _limit(until_)
     if (html is not None) + interactive + session.json > 1:
-        raise InputError(
-            "replay: --html, --interactive and --json exclude each other", "give one of them"
-        )
+        raise InputError("--html, --interactive and --json exclude each other", "give one of them")
     if (p is None) != everyone:
-        raise InputError(
-            "replay: name one prospect, or --all for the whole database",
-            "see: cadence replay --help",
-        )
+        raise InputError("prospect: missing", "give one id, or --all for the whole database")
     if p is None:
         if interactive or isinstance(limit, int):
             raise InputError(
-                "replay --all: goes with neither --interactive nor a version",
-                "give --until an instant, or name a prospect",
+                "--all: invalid with --interactive or a version",
+                "give --until an instant, or give one prospect",
             )
         from cadence.cli.overview import show_overview
 
@@ -194,7 +190,7 @@ def replay_(
         session.write("nothing had been recorded by then")
 
 
-_SCREEN = 50  # lines after which somebody who reads through a pipe sees the first
+_SCREEN = 50  # lines after which a reader behind a pipe sees the first
 
 
 def _limit(text: str) -> int | datetime:

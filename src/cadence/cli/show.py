@@ -160,7 +160,7 @@ def stood(step: AnnotatedStep) -> str:
 
 
 def details(step: AnnotatedStep) -> Iterable[str]:
-    """Why, what was due and not done, the gap's measure, and what nobody knew yet."""
+    """Yield the reasons, what was overdue, the gap's measure, and what was not recorded yet."""
     for reason in step.decision.reasons:
         if reason.rule != Rule.DETERMINISTIC:  # the same at every step
             yield f"why: {_reason(reason)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from rich.text import Text
@@ -20,20 +20,15 @@ from cadence.domain.events import (
 from cadence.engine.context import calendar_for
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
+from cadence.replay.formatting import local_zone, month, weekday
 from cadence.replay.steps import AnnotatedStep
 from cadence.worktime.zone_calendar import ZoneCalendar
-from cadence.worktime.zones import zone
 
 __all__ = ["strip"]
 
-_MONTHS: Final = (
-    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
-    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-)
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MARKS: Final = {"attempt": "●", "contact": "◆", "end": "■", "fact": "·"}
-_STYLES: Final = {"attempt": "cyan", "contact": "bold green", "end": "bold", "fact": ""}
-_RANKS: Final = ("fact", "attempt", "contact", "end")
+_MARKS: Final = {"attempt": "●", "response": "◆", "end": "■", "fact": "·"}
+_STYLES: Final = {"attempt": "cyan", "response": "bold green", "end": "bold", "fact": ""}
+_RANKS: Final = ("fact", "attempt", "response", "end")
 
 
 def strip(
@@ -68,7 +63,7 @@ def strip(
     marks, axis = Text(), Text()
     here, due = place(step.seen_at), step.decision.at
     there = -1 if due is None else place(due)
-    tz = _zone(step)
+    tz = local_zone(step.prospect)
     calendar = _calendar(step, policies)
     for where in range(width):
         if where in found:
@@ -97,17 +92,10 @@ def _start(events: Sequence[Event], step: AnnotatedStep, span: timedelta) -> dat
 def _kind(event: Event) -> str:
     data = event.data
     if isinstance(data, AttemptMade):
-        return "contact" if data.connected else "attempt"
+        return "response" if data.connected else "attempt"
     if isinstance(data, ReplyReceived | PauseRequested | OptedBackIn):
-        return "contact"
+        return "response"
     return "end" if isinstance(data, FollowUpEnded | OptOutRequested) else "fact"
-
-
-def _zone(step: AnnotatedStep) -> tzinfo:
-    try:
-        return zone(step.prospect.identity.zones[0])
-    except InputError:
-        return UTC
 
 
 def _calendar(step: AnnotatedStep, policies: PolicyRegistry) -> ZoneCalendar | None:
@@ -126,9 +114,9 @@ def _dates(start: datetime, span: timedelta, width: int, tz: tzinfo) -> Text:
     line = ""
     while True:
         where = int((day - start) / (span / width))
-        label = f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
+        label = f"{weekday(day)} {day.day} {month(day)}"
         if days > 20:
-            label = f"{_MONTHS[day.month - 1]} {day.year}"
+            label = f"{month(day)} {day.year}"
         if where + len(label) > width:
             return Text(line, "dim")
         if where >= len(line) + (2 if line else 0):

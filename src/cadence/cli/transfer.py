@@ -73,14 +73,17 @@ def import_(
     ] = None,
     timezone: Annotated[
         str | None,
-        typer.Option("--timezone", help="Of people whose row does not say theirs."),
+        typer.Option("--timezone", help="Of prospects whose row names none."),
     ] = None,
     country: Annotated[
         str | None,
-        typer.Option("--country", help="Of people whose row does not say theirs."),
+        typer.Option("--country", help="Of prospects whose row names none."),
     ] = None,
 ) -> None:
-    """Import histories, all of the file or nothing; importing twice changes nothing."""
+    """Import histories, the whole file or nothing.
+
+    Importing a file twice changes nothing.
+    """
     from cadence.cli.preview import show_preview, summary
     from cadence.transfer.formats import choose_source, mapping_for
     from cadence.transfer.input_file import open_input

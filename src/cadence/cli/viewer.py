@@ -199,7 +199,7 @@ def keys(typed: bytes) -> Keys:
 
 
 def can_view() -> bool:
-    """Whether somebody sits at a terminal, for reading and for writing."""
+    """Return whether a person reads and types in a terminal."""
     if sys.stdin is None or os.environ.get("TERM", "dumb") == "dumb":
         return False
     return sys.stdin.isatty() and sys.stdout.isatty()
@@ -217,10 +217,10 @@ def view(events: Sequence[Event], found: Iterator[AnnotatedStep], policies: Poli
         InputError: there is no terminal, or none of POSIX, or nothing to show.
     """
     if not can_view():
-        raise InputError("--interactive needs a terminal", "leave it out, or use --html FILE")
+        raise InputError("--interactive: missing terminal", "leave it out, or use --html FILE")
     if find_spec("termios") is None:
         raise InputError(
-            "--interactive: this system can't give single keys (termios is missing)",
+            "--interactive: missing termios, so this system can't read single keys",
             "leave it out, or use --html FILE",
         )
     if not events:
@@ -299,7 +299,7 @@ class _Terminal:
         sys.stdout.flush()
 
     def wait(self) -> Keys:
-        """The keys that were typed; none when the screen must be drawn anew."""
+        """The keys that were typed; none when the screen must be redrawn."""
         ready, _, _ = select.select([self._input, self._awake], [], [])
         if self._awake in ready:
             if signal.SIGTSTP in os.read(self._awake, 64):
@@ -313,7 +313,7 @@ class _Terminal:
     def _suspend(self) -> None:
         self._give_back()
         os.kill(os.getpid(), signal.SIGSTOP)
-        self._take()  # somebody said fg
+        self._take()  # continued by fg
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

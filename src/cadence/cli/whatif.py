@@ -1,4 +1,4 @@
-"""The command that asks what another policy would have made of the record."""
+"""Compare the record with what another policy would have done."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import paint, plain
 from cadence.errors import InputError
 from cadence.policy.model import Policy
+from cadence.replay.formatting import plural
 
-if TYPE_CHECKING:  # loaded by the command: nobody else should wait for it
+if TYPE_CHECKING:  # loaded by the command, so that no other waits for it
     from cadence.analysis.whatif import Answered, Compared
 
 __all__ = ["app"]
@@ -38,7 +39,7 @@ def whatif(
     ] = None,
     jobs: JobsOption = None,
 ) -> None:
-    """Put every recorded history under another policy: attempts fewer, more, sooner, later.
+    """Compare the record with what another policy would have done.
 
     What the prospects said and did stays; our attempts are replaced by those of the policy,
     each made when it is due. docs/explanation/audit.md says how they are compared.
@@ -49,7 +50,7 @@ def whatif(
 
     if html == "-":
         raise InputError(
-            "--html -: standard output is for the comparison", "give a file, or use --json"
+            "--html: invalid -: standard output is for the comparison", "give a file, or use --json"
         )
     inputs = policy_inputs(policy)
     if html is not None:
@@ -138,11 +139,10 @@ def _print(
         session.write(f"{'':38}  {_bar(bar.under, most, 'green', '▒')}".rstrip())
     session.write("")
     if not count:
-        session.write(f"nobody answered after an attempt that {policy.id} had not made by then")
+        session.write(f"no answer came after an attempt that {policy.id} had not made by then")
         return
     session.write(
-        f"{count:,} answer{'' if count == 1 else 's'} came after an attempt that {policy.id} "
-        "had not made by then:"
+        f"{plural(count, 'answer')} came after an attempt that {policy.id} had not made by then:"
     )
     for one in answered:
         session.write(

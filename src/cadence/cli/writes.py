@@ -1,4 +1,4 @@
-"""The commands that write: what we do, and what happened."""
+"""The commands that record what we do and what happened."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ from cadence.engine.commands import (
 )
 from cadence.engine.decision import to_builtins
 from cadence.errors import InputError, UnknownProspect
+from cadence.replay.formatting import plural
 from cadence.store import Outcome
 
 __all__ = ["app"]
@@ -82,7 +83,7 @@ def _points(
     for channel, addresses in given:
         for address in addresses or ():
             if not address.strip():
-                raise InputError(f"--{channel}: the address is empty", "give an address")
+                raise InputError(f"--{channel}: missing address", "give an address")
             found.append(ContactPoint(channel, address))
     return tuple(found)
 
@@ -149,7 +150,7 @@ def add(
 ) -> None:
     """Add a prospect."""
     if not name.strip():
-        raise InputError("--name: is empty", "give their name")
+        raise InputError("--name: missing name", "give their name")
     data = ProspectAdded(
         name=name,
         timezone=timezone[0] if len(timezone) == 1 else tuple(timezone),
@@ -181,11 +182,11 @@ def update(
     occurred: Occurred = None,
     by: By = None,
 ) -> None:
-    """Correct a prospect's name, zone, country or owner; add contact points."""
+    """Correct a prospect's data; add contact points."""
     points = _points(call, email, sms, mail, video_email)
     changed = any(one is not None for one in (name, timezone, country, subdivision, owner))
     if not points and not changed:
-        raise InputError("update: nothing is given", "give e.g. --name or --email")
+        raise InputError("update: missing options", "give e.g. --name or --email")
     if changed:
         zones = None if timezone is None else tuple(timezone)
         data = ProspectUpdated(
@@ -208,13 +209,13 @@ def appoint(
     instant: Annotated[str, typer.Argument(metavar="INSTANT", help="When we will call.")],
     agreed_by: Annotated[
         Channel | None,
-        typer.Option(help="The channel on which they agreed just now; a contact."),
+        typer.Option(help="The channel on which they agreed just now; a response."),
     ] = None,
     occurred: Occurred = None,
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
-    """Set an appointment, or move the one that stands."""
+    """Set an appointment, or move it."""
     what = SetAppointment(parse_instant(instant, "INSTANT"), agreed_by)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
@@ -227,7 +228,7 @@ def cancel(
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
-    """Call the standing appointment off."""
+    """Cancel the appointment."""
     _write(session, p, CancelAppointment(), occurred=occurred, by=by, command_id=command_id)
 
 
@@ -286,7 +287,7 @@ def pause(
     end = parse_instant(until, "UNTIL")
     if end <= (session.now() if occurred is None else parse_instant(occurred, "--occurred")):
         raise InputError(
-            f"UNTIL: {until} is over when they ask for it", "give a time that lies ahead"
+            f"UNTIL: invalid {until}: it is over when they ask for it", "give a later time"
         )
     what = PauseRequested(end)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
@@ -309,7 +310,7 @@ def auto_reply(
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
-    """Record an automatic reply; it suspends, and is no contact."""
+    """Record an automatic reply; it suspends, and is not a response."""
     end = None if until is None else parse_instant(until, "--until")
     what = AutoReplyReceived(channel, end)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
@@ -330,9 +331,9 @@ def failed(
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
-    """Record that a contact point does not reach them; it is never used again."""
+    """Record that a contact point failed; it is never used again."""
     if not address.strip():
-        raise InputError("--address: the address is empty", "give the address that failed")
+        raise InputError("--address: missing address", "give the address that failed")
     what = ContactPointFailed(channel, address, reason)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
@@ -346,7 +347,7 @@ def opt_out(
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
-    """Record that they want no more of a channel, or of us."""
+    """Record that they opted out, of a channel or of everything."""
     what = OptOutRequested(channel)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
@@ -383,7 +384,7 @@ def note(
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
-    """Note what they care about, a reason worth a call, or what they prefer."""
+    """Note an interest, a reason worth a call, or a preference."""
     found: list[Command] = []
     if interest is not None:
         found.append(InterestNoted(interest))
@@ -397,10 +398,10 @@ def note(
     if guidelines:
         found.append(GuidelinesAgreed())
     if not found:
-        raise InputError("note: nothing is given", "give --interest TEXT or --value TEXT")
+        raise InputError("note: missing options", "give --interest TEXT or --value TEXT")
     if len(found) > 1:
         # One event an option, but one command id is one command.
-        raise InputError("note: more than one thing is given", "note them one by one")
+        raise InputError("note: invalid: more than one thing is given", "give them one by one")
     _write(session, p, found[0], occurred=occurred, by=by, command_id=command_id)
 
 
@@ -408,7 +409,7 @@ def note(
 def referral(
     session: Session,
     p: P,
-    name: Annotated[str, typer.Option(help="Whom they named.")],
+    name: Annotated[str, typer.Option(help="The person they named.")],
     call: Points = None,
     email: Points = None,
     sms: Points = None,
@@ -418,7 +419,7 @@ def referral(
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
-    """Record that they named somebody else to talk to."""
+    """Record that they named another person to talk to."""
     what = ReferralGiven(name, _points(call, email, sms, mail, video_email))
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
@@ -432,7 +433,10 @@ def end(
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
-    """End the file: bought, declined, disqualified, deceased, no_response, unreachable."""
+    """End the follow-up.
+
+    REASON is bought, declined, disqualified, deceased, no_response or unreachable.
+    """
     _write(session, p, EndFollowUp(reason), occurred=occurred, by=by, command_id=command_id)
 
 
@@ -445,15 +449,15 @@ def reopen(
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
-    """Take an ended file up again; outreach waits for a contact."""
+    """Reopen an ended follow-up; outreach waits for a response."""
     _write(session, p, ReopenFollowUp(why), occurred=occurred, by=by, command_id=command_id)
 
 
 @command(app, "tick", example="cadence tick")
 def tick(session: Session) -> None:
-    """Close the files whose answer time has passed; records nothing else.
+    """Close the follow-ups whose time to answer has passed.
 
-    Also those of whom no contact point is left, for whom no answer can be awaited.
+    It also closes those with no contact point left: no answer can be awaited there.
     """
     now = session.now()
     outcomes: list[Outcome] = []
@@ -465,12 +469,12 @@ def tick(session: Session) -> None:
         return
     for outcome in outcomes:
         session.write(f"{outcome.prospect.id}: closed ({outcome.prospect.ending.reason})")
-    session.write(f"{len(outcomes)} file{'' if len(outcomes) == 1 else 's'} closed")
+    session.write(f"{plural(len(outcomes), 'follow-up')} closed")
 
 
 @command(app, "rebuild", example="cadence rebuild")
 def rebuild(session: Session) -> None:
-    """Make the due list anew from the events; its content is the same if it was right."""
+    """Rebuild the due list from the events."""
     with session.writing() as store:
         before = store.due_rows()
         with session.progress("rebuilding the due list") as progress:
