@@ -1,1 +1,1 @@
-"""Who is asking? Thin commands over the other rooms."""
+"""The command line: thin commands over the other packages."""

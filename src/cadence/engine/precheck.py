@@ -60,7 +60,7 @@ def precheck(
     """Return what an unanswered attempt on ``channel`` would break if it were made now.
 
     Args:
-        prospect: whom it is for.
+        prospect: the prospect of the attempt.
         policies: where its policy is looked up; under one that is not at hand nothing can be
             checked, and the answer says so.
         decision: what comes next for the prospect now, with its reasons.
