@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from datetime import date
 from typing import Any
@@ -57,12 +58,14 @@ def json_schema() -> dict[str, Any]:
 
 def _table(table: dict[str, Any]) -> dict[str, Any]:
     """Describe each key of a table by the docstring of its struct."""
-    said, _, attributes = table.get("description", "").partition("\n\n    Attributes:\n")
+    # Python 3.13 removes the indentation of a docstring itself.
+    text = inspect.cleandoc(table.get("description", ""))
+    said, _, attributes = text.partition("\n\nAttributes:\n")
     found = {**table, "description": _prose(said)}
     explained = {
         name: _prose(text)
         for name, text in re.findall(
-            r"^ {8}(\w+): (.*?)(?=^ {8}\w+: |\Z)", attributes, re.DOTALL | re.MULTILINE
+            r"^ {4}(\w+): (.*?)(?=^ {4}\w+: |\Z)", attributes, re.DOTALL | re.MULTILINE
         )
     }
     if "properties" in table:
