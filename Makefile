@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+QUICK := tests/domain tests/engine tests/messages tests/policy tests/worktime tests/replay
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-.PHONY: help demo test test-browser nightly check bench mutate docs pictures constraints clean
+.PHONY: help demo test test-browser nightly check coverage matrix quick bench mutate docs pictures constraints clean
 
 help:  ## Say what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -24,6 +25,26 @@ demo: $(READY)  ## Import the example histories, list who is due, explain one, r
 
 test: $(READY)  ## Run the tests.
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+coverage: $(READY)  ## Run the tests once and print which share of lines and branches they reach.
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# An interpreter on the PATH, or one of pyenv's; a version that this machine lacks is named and left out.
+matrix:  ## Run the quick tests and the type check on Python 3.12 and 3.13, where they are installed.
+	@for version in 3.12 3.13; do \
+		python=$$(PYENV_VERSION=$$(pyenv latest $$version 2>/dev/null) sh -c \
+			"python$$version -c 'import sys; print(sys.executable)'" 2>/dev/null); \
+		if [ -z "$$python" ]; then echo "Python $$version is not installed here: not tested"; continue; fi; \
+		$(MAKE) --no-print-directory VENV=$(VENV)-$$version PYTHON=$$python quick || exit 1; \
+	done
+
+quick: $(READY)  ## Run the quick tests and the type check.
+	$(BIN)/python --version
+	$(BIN)/mypy --cache-dir $(VENV)/mypy
+	$(BIN)/python -m pytest -q -n 2 --hypothesis-profile quick $(QUICK) $(ARGS)
 
 test-browser: $(READY)  ## Run the tests of the pages in headless Chromium (apt-get install chromium).
 	$(BIN)/python -m pytest tests/browser $(ARGS)
@@ -52,9 +73,9 @@ docs: $(READY)  ## Generate the docs and build them as a site in site/.
 pictures: $(READY)  ## Take the pictures of the pages (needs Chromium).
 	$(BIN)/python docs/pictures.py
 
-constraints:  ## Pin the dependencies again (needs uv).
-	printf 'setuptools>=77\n' | uv pip compile --universal --python-version 3.11 --generate-hashes \
+constraints: $(READY)  ## Pin the dependencies again.
+	printf 'setuptools>=77\n' | $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --upgrade --all-extras pyproject.toml - -o constraints.txt
 
 clean:  ## Remove what was made here.
-	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants
+	rm -rf $(VENV) $(VENV)-3.* build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -11,6 +11,16 @@ settings.register_profile(
     "ci", max_examples=60, stateful_step_count=40, derandomize=True, **_COMMON
 )
 settings.register_profile("nightly", max_examples=500, stateful_step_count=60, **_COMMON)
+# For runs that are many: mutation testing, further Python versions. The first failure will do.
+settings.register_profile(
+    "quick",
+    max_examples=15,
+    stateful_step_count=20,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    **_COMMON,
+)
 # To look at a failure at once, without waiting for a smaller one.
 settings.register_profile(
     "unshrunk", max_examples=60, stateful_step_count=40, phases=list(Phase)[:3], **_COMMON

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import paths
 import pytest
+import unmeasured
 
 from cadence.cli.main import main
 from cadence.domain import Channel, Stage
@@ -53,6 +54,7 @@ def test_the_pure_core_example_loads_no_store() -> None:
         capture_output=True,
         text=True,
         check=False,
+        env=unmeasured.environment(),
     )
     assert done.returncode == 0, done.stderr
 

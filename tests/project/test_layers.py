@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import paths
 import pytest
+import unmeasured
 
 from cadence.cli.commands import COMMANDS, POLICY_COMMANDS
 from cadence.domain import Event, ProspectAdded, evolve
@@ -19,7 +20,13 @@ SOURCE = ROOT / "src" / "cadence"
 
 def loaded_by(statement: str) -> set[str]:
     code = f"{statement}\nimport sys; print('\\n'.join(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=unmeasured.environment(),
+    )
     return set(done.stdout.split())
 
 
