@@ -63,8 +63,8 @@ check: $(READY)  ## Static checks: ruff, mypy, import-linter, generated docs, th
 bench: $(READY)  ## Measure, side by side, as ratios.
 	$(BIN)/python bench/run.py
 
-mutate: $(READY)  ## Break the code on purpose: mutation testing of core and policy.
-	$(BIN)/python bench/mutate.py
+mutate: $(READY)  ## Break the code on purpose, within an hour (make mutate ARGS="src/cadence/worktime").
+	$(BIN)/python bench/mutation.py $(ARGS)
 
 docs: $(READY)  ## Generate the docs and build them as a site in site/.
 	$(BIN)/python docs/generate.py
