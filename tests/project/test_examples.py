@@ -128,8 +128,8 @@ def test_the_trade_show_has_ten_people_a_referral_and_a_buyer() -> None:
     prospects = [app.load(name) for name in app.prospects()]
     assert sum(one.id.startswith("show-") for one in prospects) == 10
     assert [one.id for one in prospects if one.stage is Stage.WON] == ["show-07"]
-    assert sum(one.stage is Stage.LOST or bool(one.failed) for one in prospects) == 6
-    assert app.load("gus").source == "referred by Finn Gray"
+    assert sum(one.stage is Stage.LOST or bool(one.reach.failed) for one in prospects) == 6
+    assert app.load("gus").identity.source == "referred by Finn Gray"
 
 
 def test_jamies_touches_under_tip8_broke_the_plan_and_the_history_says_so() -> None:
