@@ -75,7 +75,19 @@ class _Guard(
     def canonical(self) -> dict[str, Any]:
         """Return its meaning in one form, whatever the layout of the file, for the digest."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
-        return {**plain, "id": self.name, "channels": sorted(plain.get("channels", ()))}
+        return {**plain, "id": self.name, "channels": sorted(self.channels)}
+
+    def closed_dates(self) -> tuple[date, date] | None:
+        """Return the first and the last date that it closes by itself; ``None``: it closes none.
+
+        The prover plays silences around them: a touch that finds no open time is a task.
+        """
+        return None
+
+    @property
+    def is_seasonal(self) -> bool:
+        """Whether it closes days that are others every year; a timetable leaves those out."""
+        return self.closed_dates() is not None
 
     def ask(self, prospect: Prospect, touch: Touch, at: datetime, calendar: WorkCalendar) -> Answer:
         """Return its answer about ``touch`` at ``at``.
@@ -234,6 +246,11 @@ class HolidayBan(_Guard, frozen=True, kw_only=True, tag="holiday_ban"):
     country: Country | None = None
     subdivision: Subdivision | None = None
 
+    @property
+    def is_seasonal(self) -> bool:
+        """Whether it closes days that are others every year; a timetable leaves those out."""
+        return True
+
     def ask(self, prospect: Prospect, touch: Touch, at: datetime, calendar: WorkCalendar) -> Answer:
         """Delay until the day after the holiday."""
         country, subdivision = self.country, self.subdivision
@@ -260,6 +277,10 @@ class Pause(_Guard, frozen=True, kw_only=True, tag="pause"):
         """Every day but those of the pause."""
         first, last = self.first_day.toordinal(), self.last_day.toordinal()
         return OpenTimes(ALL_DAY, closed=frozenset(range(first, last + 1)))
+
+    def closed_dates(self) -> tuple[date, date] | None:
+        """Return the first and the last date that it closes."""
+        return self.first_day, self.last_day
 
     def ask(self, prospect: Prospect, touch: Touch, at: datetime, calendar: WorkCalendar) -> Answer:
         """Delay until the day after the last."""

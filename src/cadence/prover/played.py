@@ -22,7 +22,6 @@ from cadence.domain.stages import Stage
 from cadence.engine import invariants
 from cadence.engine.decision import Close, Decision, Due, Stop, Task
 from cadence.engine.reasons import Reason
-from cadence.policy.guards import Pause
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 from cadence.policy.touch import Touch
@@ -59,8 +58,9 @@ def play_silences(space: StateSpace) -> Iterator[_Fault]:
 def _long_stops(policy: Policy) -> Iterator[date]:
     """Yield days on which a long stop begins: a pause, or a long row of closed days."""
     for guard in policy.guards:
-        if isinstance(guard, Pause):
-            yield guard.first_day
+        closed = guard.closed_dates()
+        if closed is not None:
+            yield closed[0]
     calendar = ZoneCalendar("UTC", policy.week, closed=policy.closed)
     for day in sorted(policy.calendar.closed):
         if calendar.next_open(datetime.combine(day, time(), UTC)) is None:

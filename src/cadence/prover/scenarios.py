@@ -25,7 +25,7 @@ from cadence.domain.events import (
 )
 from cadence.engine.context import calendar_for
 from cadence.engine.decision import Due
-from cadence.policy.guards import CoolDown, FrequencyCap, Guard, HolidayBan, Pause
+from cadence.policy.guards import CoolDown, FrequencyCap, Guard, HolidayBan
 from cadence.policy.model import Policy
 from cadence.prover.simulation import ADDRESSES, MONDAY, Scenario, Simulation, beginnings
 from cadence.prover.state_space import Beginning
@@ -81,9 +81,9 @@ def _days(pair: Pair) -> tuple[list[date], list[date]]:
     own: list[date] = []
     bans: list[set[tuple[str, str | None]]] = [set(), set()]
     for side, guard in _differing(pair):
-        if isinstance(guard, Pause):
-            after = guard.last_day + timedelta(days=1)
-            days += [guard.first_day, guard.last_day, after]
+        dates = guard.closed_dates()
+        if dates is not None:
+            days += [*dates, dates[1] + timedelta(days=1)]
         elif isinstance(guard, HolidayBan):
             if guard.country is None:
                 own = _holidays([{(_COUNTRY, None)}, set()])[:3]

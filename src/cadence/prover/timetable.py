@@ -9,7 +9,6 @@ import msgspec
 from cadence.domain.events import AttemptMade, Channel, PreferenceStated
 from cadence.domain.stages import Stage
 from cadence.engine.decision import Due
-from cadence.policy.guards import HolidayBan, Pause
 from cadence.policy.model import Policy
 from cadence.prover.simulation import Scenario, Simulation, beginnings
 from cadence.prover.state_space import Beginning
@@ -82,7 +81,7 @@ def timetable(
 def _in_plain_weeks(policy: Policy) -> Policy:
     """Return the policy without the days that it closes, which are others every year."""
     calendar = msgspec.structs.replace(policy.calendar, closed=(), holidays=())
-    guards = tuple(one for one in policy.guards if not isinstance(one, Pause | HolidayBan))
+    guards = tuple(one for one in policy.guards if not one.is_seasonal)
     return msgspec.structs.replace(policy, calendar=calendar, guards=guards)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, assert_never
 
 from cadence.domain.events import (
     AttemptMade,
@@ -28,6 +28,7 @@ from cadence.engine.decision import Close, Decision, Task, Verdict
 from cadence.policy.guards import (
     ContactWindow,
     CoolDown,
+    Custom,
     FrequencyCap,
     Guard,
     HolidayBan,
@@ -260,7 +261,9 @@ def _forbids(past: Past, guard: Guard, touch: Touch, now: datetime) -> bool:
         return _capped(past, guard, touch, now)
     if isinstance(guard, CoolDown):
         return _cooling(past, guard, now)
-    return False  # a function of their own says itself what it means
+    if isinstance(guard, Custom):
+        return False  # a function of their own says itself what it means
+    assert_never(guard)
 
 
 def _capped(past: Past, guard: FrequencyCap, touch: Touch, now: datetime) -> bool:
