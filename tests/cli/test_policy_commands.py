@@ -449,7 +449,7 @@ def test_a_move_interrupted_half_way_goes_on_where_it_stopped(
     assert done.out == ""
     assert done.err.count("\n") == 2
     if done.code == 130:
-        assert "repeat the command: it goes on where it stopped" in done.err
+        assert "repeat the command: it continues where it stopped" in done.err
     assert moved(db) == names[:12]
     before = {name: stream(db, name) for name in names[:12]}
     again = cli("policy", "adopt", ours, "--all", "--apply", "--at", AT)

@@ -108,7 +108,7 @@ def _calls(db: Path, prospect: str, now: datetime) -> Iterator[tuple[str, ...]]:
     start = ("cadence", "--db", str(db))
     yield (*start, "explain", prospect, "--now-anyway", "--at", at)
     yield (*start, "replay", prospect)
-    yield (*start, "audit")
+    yield (*start, "replay", "--all")
 
 
 def _title(session: Session, text: str) -> None:
