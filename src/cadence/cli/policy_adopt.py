@@ -90,14 +90,19 @@ def adopt_(
     for line in _lines(found, seen):
         session.write(line)
     if seen.tally["moved"]:
-        selection = ["--all"] if everybody else list(prospects or ())
-        if from_ is not None:
-            selection += ["--from", from_]
-        call = ["cadence", "policy", "adopt", policy, *selection, "--apply"]
-        if len(selection) > 8:
-            call = ["cadence", "policy", "adopt", policy, "…", "--apply"]
-        for line in to_copy("nothing was changed; move them with:", shlex.join(call)):
-            session.write(line)
+        _say_how_to_move(session, policy, ["--all"] if everybody else list(prospects or ()), from_)
+
+
+def _say_how_to_move(
+    session: Session, policy: str, selection: list[str], from_: str | None
+) -> None:
+    if from_ is not None:
+        selection = [*selection, "--from", from_]
+    if len(selection) > 8:
+        selection = ["…"]
+    call = shlex.join(["cadence", "policy", "adopt", policy, *selection, "--apply"])
+    for line in to_copy("nothing was changed; move them with:", call):
+        session.write(line)
 
 
 class _Interrupted(CadenceError):

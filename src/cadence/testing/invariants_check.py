@@ -163,16 +163,24 @@ def _touch(
     if past.answer_ends is not None:
         yield Breach("polite_exit", f"{stage} after a polite exit that was delivered")
     if stage == "concern":
-        if "concern" in made:
-            yield Breach("concern", "asked twice")
-        if len(attempts) < 5:
-            yield Breach("concern", f"asked after {len(attempts)} attempts")
-        elif at < attempts[0].occurred_at + timedelta(days=21):
-            yield Breach("concern", f"asked {at - attempts[0].occurred_at} after the first attempt")
+        yield from _concern(attempts, made, at)
     if attempts and stage not in (*_EXACT, "polite_exit", "own"):
         days = past.gap(attempts[0].occurred_at, at)[0]
         if days > past.policy.horizon_business_days:
             yield Breach("bounded", f"{stage} on business day {days} of silence")
+    yield from _agreement(past, stage)
+
+
+def _concern(attempts: Sequence[Event], made: Sequence[str], at: datetime) -> Iterator[Breach]:
+    if "concern" in made:
+        yield Breach("concern", "asked twice")
+    if len(attempts) < 5:
+        yield Breach("concern", f"asked after {len(attempts)} attempts")
+    elif at < attempts[0].occurred_at + timedelta(days=21):
+        yield Breach("concern", f"asked {at - attempts[0].occurred_at} after the first attempt")
+
+
+def _agreement(past: Past, stage: str) -> Iterator[Breach]:
     requires = [step.requires for step in past.policy.steps if step.stage == stage]
     agreed = any(isinstance(event.data, GuidelinesAgreed) for event in past.events)
     if requires and all(one.guidelines for one in requires) and not agreed:
