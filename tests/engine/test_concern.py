@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from audit_cases import CARING
+
 from cadence.domain import (
     AttemptMade,
     AttemptStage,
@@ -15,52 +17,10 @@ from cadence.domain import (
 )
 from cadence.engine import Decision, Verdict, next_touch
 from cadence.policy import Rule
-from cadence.prover import loads
 
 FIRST = datetime(2026, 11, 2, 15, 0, tzinfo=UTC)  # a Monday
 CALL = (Part(Channel.CALL, Disposition.NO_ANSWER, "+1"),)
 CONCERN = (Part(Channel.EMAIL, Disposition.SENT, "j@x"),)
-
-POLICY = loads(
-    """
-id = "caring"
-version = 1
-title = "Ask once, late"
-source = "a test"
-horizon_business_days = 90
-task_business_days = 2
-
-[calendar]
-mon = ["09:00-17:00"]
-tue = ["09:00-17:00"]
-wed = ["09:00-17:00"]
-thu = ["09:00-17:00"]
-fri = ["09:00-17:00"]
-
-[[steps]]
-id = "spaced"
-stage = "spaced"
-after = { business_days = 1 }
-times = 5
-parts = [{ channels = ["call"], script = "spaced" }]
-
-[[steps]]
-id = "concern"
-stage = "concern"
-after = { business_days = 2 }
-parts = [{ channels = ["email"], script = "concern" }]
-
-[[steps]]
-id = "polite_exit"
-stage = "polite_exit"
-after = { business_days = 3 }
-answer_within = { business_days = 2 }
-parts = [{ channels = ["email"], script = "polite_exit" }]
-""",
-    "caring.toml",
-    # The prover refutes it: it relies on the charter for the attempts and days before the concern.
-    use_unproved_policy=True,
-)
 
 
 def history(calls: int, *later: tuple[datetime, AttemptMade], days_apart: int = 1) -> list[Event]:
@@ -79,7 +39,7 @@ def history(calls: int, *later: tuple[datetime, AttemptMade], days_apart: int = 
 def decided(events: list[Event], now: datetime) -> Decision:
     prospect = fold(None, events)
     assert prospect is not None
-    return next_touch(prospect, POLICY, now)
+    return next_touch(prospect, CARING, now)
 
 
 def test_it_is_asked_after_five_attempts_and_21_days() -> None:
