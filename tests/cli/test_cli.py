@@ -703,8 +703,14 @@ def test_no_line_of_the_list_of_commands_is_cut_off(
     assert "..." not in listed
 
 
-def test_demo_touches_nothing(raw: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_touches_nothing(
+    raw: Cli,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("demo")))
     done = raw("demo")
     assert (done.code, done.err) == (0, "")
     for word in ("jerry-never-answers", "due", "why", "ProspectAdded"):

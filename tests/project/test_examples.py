@@ -149,9 +149,13 @@ def test_jamie_is_asked_whether_she_is_ok_by_voicemail_and_text_after_three_week
 
 
 def test_the_demo_uses_a_database_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("demo")))
     assert main(["demo"]) == 0
     assert list(tmp_path.iterdir()) == []
     shown = capsys.readouterr().out
