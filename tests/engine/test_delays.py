@@ -1,4 +1,4 @@
-"""What holds a touch back, to the minute, and the charter's own answers."""
+"""What holds a touch back, to the minute, and the invariants' own answers."""
 
 from datetime import timedelta
 
@@ -172,7 +172,7 @@ parts = [{ channels = ["call"], script = "spaced" }]
     )
 
 
-# The charter's answers ----------------------------------------------------------------------------
+# The invariants' answers ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("preferred", [Channel.EMAIL, Channel.SMS, Channel.MAIL])

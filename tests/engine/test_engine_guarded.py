@@ -1,8 +1,8 @@
-"""The engine is guarded: with any one check of the charter taken out of it, something notices.
+"""The engine is guarded: with any one check of the invariants taken out of it, something notices.
 
 Each test takes one check away. Then the prover finds a state in which the engine would break a
 rule, or no longer says what it must of a bad policy; or a history drawn at random breaks the
-charter as ``cadence.testing.invariants_check`` says it.
+invariants as ``cadence.testing.invariants_check`` says it.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ STOPS = [
 
 
 @pytest.mark.parametrize(("rule", "name"), STOPS, ids=[name for _, name in STOPS])
-def test_without_what_the_charter_stops(rule: Rule, name: str, monkeypatch: Patch) -> None:
+def test_without_what_an_invariant_stops(rule: Rule, name: str, monkeypatch: Patch) -> None:
     policy = bad(name)
     assert explored(policy) == set()
     assert broken_by(policy, examples=20) == set()

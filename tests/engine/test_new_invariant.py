@@ -10,6 +10,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import paths
 import pytest
 from guarded_policy import BASE
@@ -152,3 +153,13 @@ def test_without_the_row_the_text_is_made(monkeypatch: pytest.MonkeyPatch) -> No
     assert [part.channel for part in decision.touch.parts] == [Channel.SMS]
     assert not isinstance(decision, Wait) or decision.due is not None
     assert prove(TEXT_FIRST).proved
+
+
+def test_a_row_that_no_check_judges_is_not_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the prover does not look at must not be called proved."""
+    unjudged = msgspec.structs.replace(TOY, proved_by=ProvedBy.STRUCTURE)
+    rows = (*[row for row in invariants.INVARIANTS if row.id != TOY.id], unjudged)
+    monkeypatch.setattr(invariants, "INVARIANTS", rows)
+    (row,) = [rule for rule in prove(builtin()).rules if rule.rule == TOY.id]
+    assert not row.proved
+    assert "no check of the prover judges it" in row.how

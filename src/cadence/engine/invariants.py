@@ -94,8 +94,9 @@ class Phase(StrEnum):
     """With the plan: a response that was not known yet excuses it."""
     TIME = "time"
     """With the rules of time and distance, unless the touch is due."""
-    COUNT = "count"
-    """Last: it counts what was made."""
+    PLACE = "place"
+    """Last, when the place of the attempt is known (``takes``; ``extra`` in every other phase).
+    An owner's own attempt that breaks such a row takes no place: it is an extra."""
 
 
 class ProvedBy(StrEnum):
@@ -149,7 +150,7 @@ class Invariant(msgspec.Struct, frozen=True):
     because: Callable[[Mapping[str, Any]], str] | None = None
     breaks: Callable[[PlannedTouch, Counts, Counts], bool] | None = None
     forbids: Callable[[AttemptContext], bool] | None = None
-    phase: Phase = Phase.COUNT
+    phase: Phase = Phase.PLACE
     refusal: str = ""
     proved_by: ProvedBy = ProvedBy.STRUCTURE
 

@@ -77,7 +77,7 @@ class AttemptContext:
         parts: what was or would be done.
         at: when.
         known_at: the time until which records were known to the caller of the attempt.
-        takes: the stage whose place it takes; set once that is known.
+        takes: the stage whose place it takes; ``extra`` until that is known.
     """
 
     __slots__ = ("_calendar", "_lost", "at", "known_at", "parts", "policy", "prospect", "takes")
@@ -168,7 +168,7 @@ def judge(attempt: AttemptContext, decision: Decision) -> Judgement:
     broke = _rules_broken(attempt, decision)
     stage, step, touch = _place(attempt, decision, is_in_order=not broke)
     attempt.takes = stage
-    counted = _broken(attempt, Phase.COUNT)
+    counted = _broken(attempt, Phase.PLACE)
     if counted and decision.touch is None:
         stage, step = AttemptStage.EXTRA, None
     broke = list(dict.fromkeys((*broke, *counted)))

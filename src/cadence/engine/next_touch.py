@@ -244,6 +244,7 @@ class _Walk:
         anchor: what the first step is planned from, if not the last attempt.
         skips: the reasons of touches skipped so far.
         skipped_by: the rules of those, and the codes, also where no reasons are recorded.
+        is_guarded: guards vetoed a touch, or kept one from its time until it lapsed.
         lapsed: when the last lapsed touch was planned.
         replaced: the last touch that was skipped for its lateness.
         behind: the touches that fall behind the horizon.
@@ -254,6 +255,7 @@ class _Walk:
         "anchor",
         "behind",
         "context",
+        "is_guarded",
         "lapsed",
         "late_step",
         "replaced",
@@ -270,6 +272,7 @@ class _Walk:
         self.anchor = anchor
         self.skips: Sink = context.sink()
         self.skipped_by: list[tuple[str, str]] = []
+        self.is_guarded = False
         self.lapsed: datetime | None = None
         self.replaced: Replaced | None = None
         self.behind: list[str] = []
@@ -315,11 +318,13 @@ class _Walk:
         if isinstance(when, Stopped):
             if when.has_failed:
                 return self._held(planned.name, when, at.at)
+            self.is_guarded = True
             self._skip(planned.name, when.guard, "vetoed", when.events, {"said": when.said})
             return None
         if step.within is not None:
             limit = at.at + timedelta(minutes=step.within.minutes)
             if when.possible > limit:
+                self.is_guarded |= when.by_guards and context.now <= limit
                 self._lapse(planned.name, at.at, at.events, limit, delays)
                 self._replace(planned.name, when, Rule.LAPSED, delays)
                 self.lapsed = at.at
@@ -340,7 +345,7 @@ class _Walk:
     ) -> Due | Wait:
         context = self.context
         prospect, now = context.prospect, context.now
-        due, possible = when
+        due, possible = when.due, when.possible
         is_due = due <= now and possible <= now
         reasons: tuple[Reason, ...] = ()
         if delays is not None:
@@ -518,7 +523,7 @@ class _Walk:
             rule, code, kind = Rule.PLAN, "requirements_to_begin", TaskKind.MEET_REQUIREMENTS
             if any(one == "requires_guidelines" for _, one in self.skipped_by):
                 kind = TaskKind.AGREE_GUIDELINES
-        elif rules & {guard.name for guard in context.policy.guards}:
+        elif self.is_guarded:
             rule, code = Rule.FORGOTTEN, "guards_to_begin"
             kind = TaskKind.DECIDE_FIRST_ATTEMPT
         causes = context.sink()

@@ -78,10 +78,11 @@ class Replaced(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """When a touch is due, and when it may be made as seen now."""
+    """When a touch is due, and when it may be made as seen now; whether guards delayed it."""
 
     due: datetime
     possible: datetime
+    by_guards: bool = False
 
 
 class NoOpenTime(NamedTuple):
@@ -344,13 +345,13 @@ def timing(
     if isinstance(due, Stopped):
         return due
     if context.now <= due:
-        return Timing(due, due)
+        return Timing(due, due, settling.by_guards)
     possible = settling.first_time(context.now)
     if possible is None:
         return NoOpenTime(due, settling.by_guards)
     if isinstance(possible, Stopped):
         return possible
-    return Timing(due, possible)
+    return Timing(due, possible, settling.by_guards)
 
 
 def _without_guards(

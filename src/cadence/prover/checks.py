@@ -35,6 +35,21 @@ Refutation = tuple[str, str, tuple[Event, ...]]
 The history is empty where a fault can be seen in the file and no history gets as far.
 """
 
+_BY_STRUCTURE: Final = frozenset(
+    {
+        Rule.OPT_OUT,
+        Rule.GAP,
+        Rule.POLITE_EXIT,
+        Rule.BOUNDED,
+        Rule.FORGOTTEN,
+        Rule.CONTACT_POINT,
+        Rule.GUARD,
+        Rule.DETERMINISTIC,
+        Rule.ORDER,
+    }
+)
+"""The invariants that the checks below, the stage table and the played silences judge."""
+
 _TRIES: Final = 500
 """How many paths are replayed before the engine is taken to disagree with the states."""
 
@@ -52,12 +67,21 @@ def refutations(space: StateSpace, unstopped: list[UnstoppedTouch]) -> Iterator[
     yield from _early_concern(space)
     yield from _shrinking_gap(space)
     yield from _misplaced_touches(space)
+    yield from _unjudged()
     yield from _faulty_exit(space)
     yield from _way_back_from_opt_out()
     for rule, how, events in play_silences(space):
         yield rule, how, events
         if rule in (Rule.FORGOTTEN, Rule.GUARD):
             yield from _left_sooner(space, rule, len(events))
+
+
+def _unjudged() -> Iterator[Refutation]:
+    """Yield the rows of the table that no check judges: what is not looked at is not proved."""
+    for row in invariants.in_order():
+        searched = row.proved_by is ProvedBy.SEARCH
+        if (row.stops is None) if searched else (row.id not in _BY_STRUCTURE):
+            yield row.id, "no check of the prover judges it", ()
 
 
 # Searched -----------------------------------------------------------------------------------------
