@@ -172,7 +172,7 @@ parts = [{ channels = ["call"], script = "spaced" }]
     )
 
 
-# The invariants' answers ----------------------------------------------------------------------------
+# The invariants' answers --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("preferred", [Channel.EMAIL, Channel.SMS, Channel.MAIL])

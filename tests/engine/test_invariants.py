@@ -491,7 +491,7 @@ def test_lateness_costs_calls_not_patience():
     assert any(r.rule == "horizon" and "cost" in r.because for r in decision.reasons)
 
 
-# Section 7: the invariants ---------------------------------------------------------------------------
+# Section 7: the invariants ------------------------------------------------------------------------
 
 
 def test_nothing_is_proposed_after_an_opt_out_from_everything():

@@ -67,7 +67,7 @@ class CheckedMachine(Machine):
         other.close()
 
     def check_one(self, prospect: str) -> None:
-        """What the model says of one prospect, and that the charter allows what is decided."""
+        """What the model says of one prospect, and that the invariants allow what is decided."""
         history = self.histories[prospect]
         found = self.facts(prospect)
         _agrees(self.memory.load(prospect), found)
@@ -105,7 +105,7 @@ class CheckedMachine(Machine):
 
     @invariant()
     def gaps_never_shrink_as_silence_grows(self) -> None:
-        """Of authorised attempts; those proposed are looked at with the charter."""
+        """Of authorised attempts; those proposed are looked at with the invariants."""
         for before, fact in self.fresh_authorised():
             made = naive.attempts(before)
             if fact["stage"] == "on_time" or not made:

@@ -513,7 +513,7 @@ def answer_ends(history: Sequence[Fact]) -> datetime | None:
     return max(ends)
 
 
-# What the charter forbids -----------------------------------------------------------------------
+# What the invariants forbid ----------------------------------------------------------------------
 
 
 def charter_breaches(history: Sequence[Fact], decision: Decision, now: datetime) -> list[str]:
