@@ -1162,7 +1162,8 @@ def test_a_reader_that_leaves_is_nothing_to_complain_about(crowd: Path) -> None:
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_was_never_there(db: Path, unbuffered: str) -> None:
-    for number, arguments in enumerate((["explain", "ann"], ["add", "bob", *ADD])):
+    explain = ["explain", "ann", "--at", "2027-12-31T00:00:00Z"]  # behind every event
+    for number, arguments in enumerate((explain, ["add", "bob", *ADD])):
         reading, writing = os.pipe()
         os.close(reading)
         done = subprocess.run(
