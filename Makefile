@@ -26,9 +26,9 @@ demo: $(READY)  ## Import the example histories, list who is due, explain one, r
 test: $(READY)  ## Run the tests.
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-coverage: $(READY)  ## Run the tests with few examples and print which share of lines and branches they reach.
+coverage: $(READY)  ## Print which share of the pure packages the quick tests reach (ARGS names other tests).
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 2 --dist worksteal --hypothesis-profile quick $(ARGS)
+	$(BIN)/coverage run -m pytest -q -n 2 --dist worksteal --hypothesis-profile quick $(or $(ARGS),$(QUICK))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
