@@ -17,7 +17,7 @@ from cadence.worktime.hours import WEEKDAYS
 from cadence.worktime.zone_calendar import SEARCH_DAYS
 from cadence.worktime.zones import zone
 
-__all__ = ["because", "duration", "refusal", "task"]
+__all__ = ["because", "duration", "plural", "refusal", "task"]
 
 Facts = Mapping[str, Any]
 
@@ -45,8 +45,9 @@ def _clock(local: Any) -> str:
     return f"{WEEKDAYS[shown.weekday()].capitalize()} {shown:%Y-%m-%d %H:%M}"
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str) -> str:
+    """Return a number with its noun: ``1 prospect``, ``2,000 prospects``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _not_counting(days_off: tuple[tuple[Any, str], ...]) -> str:
@@ -125,7 +126,7 @@ def _no_open_time(facts: Facts) -> str:
 def _answer_awaited(facts: Facts) -> str:
     days = facts["business_days"]
     sentence = (
-        f"{_plural(days, 'business day')} to answer the polite exit of {_clock(facts['exit'])}"
+        f"{plural(days, 'business day')} to answer the polite exit of {_clock(facts['exit'])}"
     )
     if facts["given"] is not None:
         sentence += f" (the policy gives {facts['given']}; this is the least)"
@@ -169,7 +170,7 @@ _BECAUSE: Final[dict[str, Callable[[Facts], str]]] = {
     "gap": _gap,
     "suspended_gap": lambda f: f"suspended time does not count towards the gap: {_moved(f)}",
     "required_days": lambda f: (
-        f"{_plural(f['days'], 'day')} after the first attempt of the silence: "
+        f"{plural(f['days'], 'day')} after the first attempt of the silence: "
         f"+{duration(f['added'])}"
     ),
     "replaces": lambda f: f"not before {f['step']}, which it replaces: +{duration(f['added'])}",

@@ -15,7 +15,7 @@ from cadence.domain.events import AttemptMade, Data, Event, Gap, type_name
 from cadence.domain.prospect import Prospect
 from cadence.engine.decision import Close, Decision, Task, Verdict
 from cadence.engine.reasons import Reason
-from cadence.engine.wording import duration
+from cadence.engine.wording import duration, plural
 from cadence.errors import InputError
 from cadence.replay.steps import AnnotatedStep, Overdue, OverdueKind
 from cadence.worktime.hours import WEEKDAYS
@@ -54,11 +54,6 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 # Values -------------------------------------------------------------------------------------------
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a number with its noun: ``1 prospect``, ``2,000 prospects``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def weekday(day: datetime) -> str:
