@@ -11,7 +11,7 @@ import pytest
 from cadence.cli.main import main
 from cadence.transfer.importer import ImportResult
 from cadence.transfer.mapping_loader import mapping_names, read_mapping
-from cadence.transfer.mapping_model import At, Mapping, ProspectFields, RecordFields, Rule
+from cadence.transfer.mapping_model import At, From, Mapping, ProspectFields, RecordFields, Rule
 
 PAGE = (paths.DOCS / "how-to/import.md").read_text(encoding="utf-8")
 
@@ -46,7 +46,7 @@ def test_every_mapping_of_the_page_is_read() -> None:
 def test_the_page_names_every_mapping_and_every_key() -> None:
     for name in mapping_names():
         assert f"`{name}`" in PAGE
-    for kind in (Mapping, ProspectFields, RecordFields, Rule, At):
+    for kind in (Mapping, ProspectFields, RecordFields, Rule, At, From):
         for field in msgspec.structs.fields(kind):
             name = field.encode_name
             if name not in ("about", "rules", "tables", "columns", "prospect", "record"):

@@ -237,7 +237,7 @@ def test_without_a_time_zone_nothing_is_guessed(tmp_path: Path) -> None:
     header = INTERNAL + ",Time Zone,Country"
     rows = [(*call(), "Europe/Berlin", "DE"), (*call(2, response="7"), "Europe/Berln", "DE")]
     ((number, what),) = bad_lines(table(header, *rows), bare)
-    assert (number, what.split(":")[0]) == (3, "timezone")
+    assert (number, what.split(":")[0]) == (3, "Time Zone")
     imported(app, table(header, rows[0]), bare)
     added = app.history("101")[0].data
     assert isinstance(added, ProspectAdded)

@@ -76,6 +76,18 @@ def test_the_smallest_mapping_is_one() -> None:
             "prospect.id.form: unknown key",
             "use from (",
         ),
+        (
+            '{ from = "Person" }',
+            '{ from = "P", notation = "hubspot_zone" }',
+            'prospect.id.notation: invalid "hubspot_zone"',
+            "use salesforce_id",
+        ),
+        (
+            'table = "results"',
+            'table = "results", notation = "salesforce_id"',
+            'rules[0].disposition.table: invalid "results"',
+            "a table or a notation, not both",
+        ),
         ('["date"]', '["dat"]', 'record.at.formats: invalid "dat"', "use date ("),
         ('["date"]', "[]", "record.at.formats: invalid []", "iso"),
         (

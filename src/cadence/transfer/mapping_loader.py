@@ -20,10 +20,12 @@ from cadence.transfer.mapping_model import (
     At,
     ContactPointField,
     Field,
+    From,
     Mapping,
     Rule,
     fields_of,
 )
+from cadence.transfer.notations import NOTATIONS, ZONE_NOTATION
 from cadence.worktime.zones import zone
 
 __all__ = ["MappingError", "load_mapping", "mapping_names", "read_mapping"]
@@ -218,7 +220,7 @@ def _check_points(
 
 
 def _check_field(mapping: Mapping, field: Field | None, key: str, file: TomlFile) -> None:
-    """Check the constants of a field, and the table that translates it."""
+    """Check the constants of a field, and what translates it: a table or a notation."""
     if field == ():
         raise file.invalid(key, [], "at least one text or column")
     words = _WORDS.get(key.rpartition(".")[2])
@@ -226,6 +228,8 @@ def _check_field(mapping: Mapping, field: Field | None, key: str, file: TomlFile
         if isinstance(one, str):
             if words is not None and one not in words:
                 raise file.invalid(key, one, ", ".join(words), words)
+        elif one.notation is not None:
+            _check_notation(one, key, file)
         elif one.table is not None:
             if one.table not in mapping.tables:
                 tables = list(mapping.tables)
@@ -235,3 +239,11 @@ def _check_field(mapping: Mapping, field: Field | None, key: str, file: TomlFile
                 if words is not None and ours not in words:
                     where = f"tables.{one.table}.{show_value(theirs)}"
                     raise file.invalid(where, ours, ", ".join(words), words)
+
+
+def _check_notation(one: From, key: str, file: TomlFile) -> None:
+    names = [name for name in NOTATIONS if name != ZONE_NOTATION or key == "prospect.timezone"]
+    if one.notation not in names:
+        raise file.invalid(f"{key}.notation", one.notation, ", ".join(names), names)
+    if one.table is not None:
+        raise file.invalid(f"{key}.table", one.table, "a table or a notation, not both")

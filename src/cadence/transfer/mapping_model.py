@@ -38,11 +38,13 @@ class From(_Table, frozen=True, rename={"source": "from"}):
         source: the column's name in the mapping; ``from`` in the file.
         table: the name of the table that translates the value.
         split: what separates several values in one cell.
+        notation: how the other program writes the value (``transfer/notations.py``).
     """
 
     source: str
     table: str | None = None
     split: str | None = None
+    notation: str | None = None
 
 
 FORMATS: Final = ("iso", "epoch_ms", "epoch_s", "date")

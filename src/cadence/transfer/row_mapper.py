@@ -34,6 +34,7 @@ from cadence.engine.commands import check_fact
 from cadence.errors import InputError, did_you_mean
 from cadence.transfer.mapping_model import At, Field, From, Rule, fields_of
 from cadence.transfer.mapping_model import Mapping as MappingModel
+from cadence.transfer.notations import NOTATIONS
 from cadence.transfer.source import SourceEvent, ZoneLookup
 from cadence.worktime.zones import from_local, zone
 
@@ -140,7 +141,7 @@ class RowMapper:
         """
         if rule.refuses is not None:
             raise self._refused(values, rule)
-        ids = _read_ids(values, rule.ids)
+        ids = self._fields.ids(values, rule.ids)
         if not ids:
             return None
         about = {name: read(values) or None for name, read in self._about.items()}
@@ -391,12 +392,43 @@ class _FieldCompiler:
                     continue
                 if not strip:
                     return row[one.source]
-                return value if one.table is None else self._translate(one, one.table, value)
+                return self.translate(one, value)
             return ""
 
         return read
 
-    def _translate(self, field: From, table: str, value: str) -> str:
+    def translate(self, field: From, value: str) -> str:
+        """Translate a value that is not empty, by the table or the notation of its column.
+
+        Raises:
+            InputError: the table lacks it, or it is not in the notation.
+        """
+        if field.table is not None:
+            return self._look_up(field, field.table, value)
+        if field.notation is not None:
+            return NOTATIONS[field.notation](value, self.label(field.source))
+        return value
+
+    def ids(self, row: _Row, fields: tuple[str | From, ...]) -> tuple[str, ...]:
+        """Read the ids of the prospects, each once.
+
+        Raises:
+            InputError: one can't be an id.
+        """
+        for field in fields:
+            if isinstance(field, str):
+                return (field,)
+            value = row.get(field.source, "").strip()
+            if value:
+                parts = value.split(field.split) if field.split else [value]
+                given = [part.strip() for part in parts if part.strip()]
+                ids = tuple(dict.fromkeys(self.translate(field, part) for part in given))
+                for one in ids:
+                    check_id(one)
+                return ids
+        return ()
+
+    def _look_up(self, field: From, table: str, value: str) -> str:
         word = self._tables[table].get(value.casefold())
         if word is None:
             raise InputError(
@@ -404,25 +436,6 @@ class _FieldCompiler:
                 f"give it in [tables.{table}] of {self._mapping}, or of a mapping that extends it",
             )
         return word
-
-
-def _read_ids(row: _Row, fields: tuple[str | From, ...]) -> tuple[str, ...]:
-    """Read the ids of the prospects, each once.
-
-    Raises:
-        InputError: one can't be an id.
-    """
-    for field in fields:
-        if isinstance(field, str):
-            return (field,)
-        value = row.get(field.source, "").strip()
-        if value:
-            parts = value.split(field.split) if field.split else [value]
-            ids = tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
-            for one in ids:
-                check_id(one)
-            return ids
-    return ()
 
 
 # Times --------------------------------------------------------------------------------------------
