@@ -7,7 +7,7 @@ instants are aware and in UTC.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -19,7 +19,7 @@ from cadence.domain.prospect import Suspension
 from cadence.errors import InputError
 from cadence.worktime.holidays import check_country
 from cadence.worktime.hours import Hours, Week
-from cadence.worktime.suspensions import SuspendedTime
+from cadence.worktime.suspensions import SuspendedTime, suspended_time
 from cadence.worktime.zone_calendar import SEARCH_DAYS, Region, ZoneCalendar
 
 __all__ = ["OpenTimes", "WorkCalendar", "work_calendar"]
@@ -60,11 +60,11 @@ class WorkCalendar:
         self._first = calendars[0]
         self._one = len(calendars) == 1  # pragma: no mutate (only saves time)
 
-    def suspended(self, suspensions: Sequence[Suspension]) -> tuple[SuspendedTime, ...] | None:
+    def suspended(self, suspensions: tuple[Suspension, ...]) -> tuple[SuspendedTime, ...] | None:
         """Return the suspended time as each zone counts it; ``None`` if there is none."""
         if not suspensions:
             return None
-        return tuple(SuspendedTime(suspensions, calendar) for calendar in self.calendars)
+        return tuple([suspended_time(suspensions, calendar) for calendar in self.calendars])
 
     def _zones(
         self, suspended: tuple[SuspendedTime, ...] | None

@@ -5,6 +5,7 @@ Instants are aware and in UTC. Days are proleptic ordinals (``date.toordinal``) 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from datetime import date, datetime, timedelta
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -144,7 +145,7 @@ class ZoneCalendar:
         Only days whose weekday has business hours are listed.
         """
         off = self._years(after, until).off
-        return [(day, name) for day, name in off if after < day <= until]
+        return off[bisect_left(off, (after + 1,)) : bisect_left(off, (until + 1,))]
 
     # Clocks -------------------------------------------------------------------------------------
 
@@ -202,10 +203,10 @@ class ZoneCalendar:
 
     def is_open_between(self, day: int, start: datetime, end: datetime) -> bool:
         """Tell whether business hours of the weekday of ``day`` lie between two instants."""
-        return any(
-            self.at(day, opens) < end and start < self.at(day, closes)
-            for opens, closes in self.week[(day + 6) % 7]
-        )
+        for opens, closes in self.week[(day + 6) % 7]:
+            if self.at(day, opens) < end and start < self.at(day, closes):
+                return True
+        return False
 
     def next_waking(self, instant: datetime) -> datetime:
         """Return ``instant``, or the end of the quiet hours that it falls in."""
