@@ -143,9 +143,10 @@ class DecisionContext:
         if step.stage not in EXACT:
             hours = None if self.prospect.reach.preferred_hours is None else self.hours()
             # Open hours lie within the waking ones, so most touches need one look.
-            if self.suspended is None:
-                opened = self.calendar.next_open(instant, hours)
-                if opened == instant or (opened is not None and delays is None):
+            opened = self.calendar.next_open(instant, hours)
+            if opened is not None and (opened == instant or delays is None):
+                blocked = self.blocked_until(opened, pauses_since=None)
+                if blocked == opened:
                     return opened  # pragma: no mutate (only saves time)
             return self._settle(instant, None, hours, delays, is_exact=False)
         # Both of the appointment's steps belong to it, also once the on-time attempt has kept it.

@@ -71,6 +71,11 @@ MIN_ANSWER_BUSINESS_DAYS: Final = 1
 MAIL_ANSWER_BUSINESS_DAYS: Final = 10
 """A polite exit that was delivered by mail alone needs ten business days."""
 
+# Looked up once: to look a member up in its class costs more than to compare it.
+_CONCERN: Final = AttemptStage.CONCERN
+_CONCERN_STAGE: Final = Stage.CONCERN
+_OPTED_OUT: Final = Stage.OPTED_OUT
+
 Facts = dict[str, Any]
 """What a reason is worded from, by name."""
 
@@ -195,7 +200,7 @@ def allowed_channels(prospect: Prospect, channels: tuple[Channel, ...]) -> tuple
 
 def contact_points_left(prospect: Prospect) -> tuple[tuple[Channel, str], ...]:
     """Return every contact point that may still be used, in the order they became known."""
-    if prospect.stage is Stage.OPTED_OUT:
+    if prospect.stage is _OPTED_OUT:
         return ()
     reach = prospect.reach
     opted_out, failed = reach.opted_out, reach.failed
@@ -231,7 +236,10 @@ def _uses_lost_point(attempt: AttemptContext) -> bool:
 def counts(prospect: Prospect) -> Counts:
     """Count the running silence."""
     silence = prospect.silence
-    asked = AttemptStage.CONCERN in [attempt.stage for attempt in silence.attempts]
+    asked = False
+    for attempt in silence.attempts:
+        if attempt.stage is _CONCERN:
+            asked = True
     return Counts(len(silence.attempts), silence.spaced_calls, asked, prospect.guidelines_agreed)
 
 
@@ -368,7 +376,7 @@ def _follows_the_last_word(attempt: AttemptContext) -> bool:
 
 
 def _concern_too_soon(planned: PlannedTouch, so_far: Counts) -> Facts | None:
-    if planned.stage is Stage.CONCERN and (
+    if planned.stage is _CONCERN_STAGE and (
         so_far.concern_asked or so_far.attempts < CONCERN_ATTEMPTS
     ):
         return {"asked": so_far.concern_asked, "attempts": so_far.attempts}

@@ -44,13 +44,17 @@ from cadence.engine.schedule import (
 from cadence.errors import InputError
 from cadence.policy.model import PlannedTouch, Policy, Step
 from cadence.policy.rules import Rule
-from cadence.policy.touch import TouchPart
+from cadence.policy.touch import Touch, TouchPart
 
 __all__ = ["decide_silently", "next_touch", "unknown_policy"]
 
 _ENDED: Final = frozenset({*ENDED, Stage.OPTED_OUT})
 _UNDER_WAY: Final = frozenset(OUTREACH) - {Stage.POLITE_EXIT}
 _SPACED: Final = rank(Stage.SPACED)
+# Looked up once: to look a member up in its class costs more than to compare it.
+_NEW_STAGE: Final = Stage.NEW
+_ENGAGED_STAGE: Final = Stage.ENGAGED
+_SCHEDULED_STAGE: Final = Stage.SCHEDULED
 _MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
 
@@ -81,11 +85,11 @@ def _decide(prospect: Prospect, policy: Policy, now: datetime, *, explains: bool
         return _unknown_place(prospect, policy, error.what)
     if stage in _UNDER_WAY:
         return _Walk(context, stage).decide()
-    if stage is Stage.NEW:
+    if stage is _NEW_STAGE:
         return _new(context)
-    if stage is Stage.ENGAGED:
+    if stage is _ENGAGED_STAGE:
         return _engaged(context)
-    if stage is Stage.SCHEDULED:
+    if stage is _SCHEDULED_STAGE:
         return _scheduled(context)
     return _answer(context) or _Walk(context, stage).exit()
 
@@ -311,8 +315,9 @@ class _Walk:
         """The touch at its time; ``None`` where it is skipped: vetoed, lapsed or too late."""
         context, step = self.context, planned.step
         delays = context.sink()
+        touch = context.touch(planned, parts)
         at = plan(context, planned, self.anchor, self.lapsed, delays)
-        when = timing(context, planned, parts, at, self.replaced, delays)
+        when = timing(context, planned, touch, at, self.replaced, delays)
         if isinstance(when, NoOpenTime):
             return self._no_open_time(planned.name, when, delays)
         if isinstance(when, Stopped):
@@ -334,12 +339,12 @@ class _Walk:
             self.late_step = step
             self._replace(planned.name, when, Rule.HORIZON, delays)
             return None
-        return self._due_or_wait(planned, parts, when, delays)
+        return self._due_or_wait(planned, touch, when, delays)
 
     def _due_or_wait(
         self,
         planned: PlannedTouch,
-        parts: tuple[TouchPart, ...],
+        touch: Touch,
         when: Timing,
         delays: Sink,
     ) -> Due | Wait:
@@ -352,7 +357,6 @@ class _Walk:
             if is_due:
                 delays += self._late(planned.stage, now - due)
             reasons = (*delays, *(self.skips or ()), data_versions())
-        touch = context.touch(planned, parts)
         policy = context.policy.ref
         if is_due:
             return Due(
@@ -555,15 +559,16 @@ class _Walk:
                 causes.append(Reason(Rule.POLITE_EXIT, "exit_undelivered", events))
             return context.task(TaskKind.DELIVER_EXIT, exits[0].at, causes)
         delays = context.sink()
+        touch = context.touch(planned, parts)
         at = plan(context, planned, self.anchor, self.lapsed, delays)
-        when = timing(context, planned, parts, at, self.replaced, delays)
+        when = timing(context, planned, touch, at, self.replaced, delays)
         if isinstance(when, NoOpenTime):
             return self._no_open_time(planned.name, when, delays)
         if isinstance(when, Stopped):
             if when.has_failed:
                 return self._held(planned.name, when, at.at)
             return self._vetoed_exit(planned.name, when, at.at)
-        return self._due_or_wait(planned, parts, when, delays)
+        return self._due_or_wait(planned, touch, when, delays)
 
     def _no_point_left(self) -> Task | Close:
         """What comes where no contact point is left on a channel that the team uses."""

@@ -8,7 +8,9 @@ days, suspensions, quiet hours, business hours and guards each may move it later
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from cadence.domain.events import AttemptStage, Channel, Gap
 from cadence.domain.prospect import Attempt, Prospect
@@ -20,8 +22,9 @@ from cadence.engine.reasons import Reason, ReasonKind, Sink
 from cadence.policy.guard_runner import GuardFailed
 from cadence.policy.model import EXACT, PlannedTouch, Policy, Rotate, Step
 from cadence.policy.rules import Rule
-from cadence.policy.touch import GuardDelay, Touch, TouchPart, Veto
+from cadence.policy.touch import GuardDelay, Touch, Veto
 from cadence.worktime.calendar import WorkCalendar
+from cadence.worktime.suspensions import SuspendedTime
 from cadence.worktime.zone_calendar import SEARCH_DAYS
 
 __all__ = [
@@ -41,17 +44,21 @@ __all__ = [
 
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
 _LONG: Final = timedelta(days=3650)
+# Looked up once: to look a member up in its class costs more than to compare it.
+_CONCERN: Final = AttemptStage.CONCERN
+_EXTRA: Final = AttemptStage.EXTRA
+_ON_TIME: Final = AttemptStage.ON_TIME
 _STAGES: Final[dict[AttemptStage, Stage]] = {
     stage: Stage(stage.value) for stage in AttemptStage if stage is not AttemptStage.EXTRA
 }
 
 
-class Plan(NamedTuple):
+class Plan(msgspec.Struct, frozen=True):
     """When the plan alone would make a touch.
 
     Attributes:
         at: when, suspended time and rotation included.
-        events: what it is planned from.
+        events: what it is planned from, for its reasons.
         is_from_last_attempt: whether that is the last attempt of the silence.
     """
 
@@ -60,7 +67,7 @@ class Plan(NamedTuple):
     is_from_last_attempt: bool
 
 
-class Replaced(NamedTuple):
+class Replaced(msgspec.Struct, frozen=True):
     """A touch skipped for its lateness: a touch that replaces it is never earlier than it was due.
 
     Attributes:
@@ -77,7 +84,7 @@ class Replaced(NamedTuple):
     source: str
 
 
-class Timing(NamedTuple):
+class Timing(msgspec.Struct, frozen=True):
     """When a touch is due, and when it may be made as seen now; whether guards delayed it."""
 
     due: datetime
@@ -85,14 +92,14 @@ class Timing(NamedTuple):
     by_guards: bool = False
 
 
-class NoOpenTime(NamedTuple):
+class NoOpenTime(msgspec.Struct, frozen=True):
     """No open time is found within 30 days of ``since``; ``by_guards``: guards stand in its way."""
 
     since: datetime
     by_guards: bool
 
 
-class Stopped(NamedTuple):
+class Stopped(msgspec.Struct, frozen=True):
     """A guard vetoed the touch, or gave no valid answer (``has_failed``)."""
 
     guard: str
@@ -101,7 +108,7 @@ class Stopped(NamedTuple):
     has_failed: bool
 
 
-class Unmet(NamedTuple):
+class Unmet(msgspec.Struct, frozen=True):
     """A requirement of the policy that waiting can't meet: its code and the facts."""
 
     code: str
@@ -189,7 +196,7 @@ def plan(
     return _after_anchor(context, planned, lapsed, delays)
 
 
-class _Anchor(NamedTuple):
+class _Anchor(msgspec.Struct, frozen=True):
     """What a step is planned from: an attempt, the appointment, the response, a lapsed touch."""
 
     start: datetime
@@ -220,55 +227,52 @@ def _after_anchor(
     context: DecisionContext, planned: PlannedTouch, lapsed: datetime | None, delays: Sink
 ) -> Plan:
     """The planned distance after what the step is planned from."""
-    prospect, step, after = context.prospect, planned.step, planned.after
-    elapsed = None if after is None else after.elapsed
-    anchor = _anchor(prospect, lapsed, is_exact=elapsed is not None)
-    plain, until = _distance(context, planned, anchor.start)
+    prospect, rotate = context.prospect, planned.step.rotate
+    anchor = _anchor(prospect, lapsed, is_exact=planned.elapsed is not None)
+    last, events = anchor.attempt, anchor.events
+    at = _distance(context, planned, anchor.start, context.suspended)
     if delays is not None:
+        is_plain = context.suspended is None
+        plain = at if is_plain else _distance(context, planned, anchor.start, None)
         delays.append(_planned_reason(context, planned, anchor, plain))
-    last = anchor.attempt
-    is_from_last = last is not None and last is prospect.silence.attempts[-1]
-    found = Plan(until, anchor.events, is_from_last)
-    if until != plain:
-        found = found._replace(events=context.suspended_by())
-        if delays is not None:
-            delays.append(_suspended(context, "suspended_plan", plain, until))
-    if step.rotate is not None:
+        if at != plain:
+            delays.append(_suspended(context, "suspended_plan", plain, at))
+            events = context.suspended_by()
+    if rotate is not None:
         calendar = context.calendar
         last_at = None if last is None else last.at
-        at = calendar.turn(until, *next_turn(calendar, step.rotate, last_at))
-        found = found._replace(at=at, events=anchor.events)
+        at, events = calendar.turn(at, *next_turn(calendar, rotate, last_at)), anchor.events
         if delays is not None:
             facts: Facts = {"until": context.local(at)}
             source = context.policy.source
-            delays.append(_delay(Rule.PLAN, "rotated", at, anchor.events, source, facts))
-    return found
+            delays.append(_delay(Rule.PLAN, "rotated", at, events, source, facts))
+    return Plan(at, events, last is not None and last is prospect.silence.attempts[-1])
 
 
 def _distance(
-    context: DecisionContext, planned: PlannedTouch, start: datetime
-) -> tuple[datetime, datetime]:
-    """The planned distance after ``start``, without suspended time and with it."""
-    calendar, suspended, after = context.calendar, context.suspended, planned.after
-    elapsed = None if after is None else after.elapsed
+    context: DecisionContext,
+    planned: PlannedTouch,
+    start: datetime,
+    suspended: tuple[SuspendedTime, ...] | None,
+) -> datetime:
+    """The planned distance after ``start``, without what is suspended."""
+    calendar, after, elapsed = context.calendar, planned.after, planned.elapsed
     if elapsed is not None:
-        plain = start + elapsed
         # An exact step of the appointment is not moved: if its time is suspended, it lapses.
         if suspended is None or planned.step.stage in EXACT:
-            return plain, plain
-        return plain, calendar.after_elapsed(start, elapsed, suspended)
+            return start + elapsed
+        return calendar.after_elapsed(start, elapsed, suspended)
     days = 0 if after is None else after.business_days or 0
-    until = calendar.after_business_days(start, days, suspended)
-    return (until if suspended is None else calendar.after_business_days(start, days)), until
+    return calendar.after_business_days(start, days, suspended)
 
 
 def _planned_reason(
     context: DecisionContext, planned: PlannedTouch, anchor: _Anchor, plain: datetime
 ) -> Reason:
-    after, start = planned.after, anchor.start
-    is_elapsed = after is not None and after.elapsed is not None
+    start = anchor.start
+    is_elapsed = planned.elapsed is not None
     facts: Facts = {
-        "after": str(after),
+        "after": str(planned.after),
         "anchor": anchor.what,
         "start": context.local(start),
         "days_off": () if is_elapsed else tuple(context.calendar.days_off(start, plain)),
@@ -282,7 +286,7 @@ def _anchor_attempt(prospect: Prospect, *, is_exact: bool) -> Attempt | None:
     attempts = prospect.silence.attempts
     if is_exact:
         for attempt in reversed(attempts):
-            if attempt.stage is not AttemptStage.EXTRA:
+            if attempt.stage is not _EXTRA:
                 return attempt
     return attempts[-1] if attempts else None
 
@@ -320,7 +324,7 @@ def next_turn(
 def timing(
     context: DecisionContext,
     planned: PlannedTouch,
-    parts: tuple[TouchPart, ...],
+    touch: Touch,
     at: Plan,
     replaced: Replaced | None,
     delays: Sink,
@@ -330,7 +334,7 @@ def timing(
     Args:
         context: the prospect, the policy and the time.
         planned: its place in the plan.
-        parts: what is to be done, as guards see it.
+        touch: what is to be done, as guards see it.
         at: from :func:`plan`.
         replaced: the touch in whose place it comes.
         delays: gets the reasons.
@@ -338,7 +342,7 @@ def timing(
     since = _delayed(context, planned, at, replaced, delays)
     if not context.policy.guards:
         return _without_guards(context, planned.step, at.at, since, delays)
-    settling = _Settling(context, planned, parts, delays)
+    settling = _Settling(context, planned.step, touch, delays)
     due = settling.first_time(since)
     if due is None:
         return NoOpenTime(at.at, settling.by_guards)
@@ -375,15 +379,15 @@ class _Settling:
     def __init__(
         self,
         context: DecisionContext,
-        planned: PlannedTouch,
-        parts: tuple[TouchPart, ...],
+        step: Step,
+        touch: Touch,
         delays: Sink,
     ) -> None:
         self.context = context
-        self.step = planned.step
+        self.step = step
         self.delays = delays
         self.by_guards = False
-        self._touch = context.touch(planned, parts)
+        self._touch = touch
 
     def first_time(self, instant: datetime) -> datetime | Stopped | None:
         """Return the first instant from ``instant`` on that the calendar and all guards allow."""
@@ -450,9 +454,9 @@ def _delayed(
     if context.policy.answers:
         due = _answered(context, due, delays)
     # Gaps start again at the on-time attempt, which no ratchet delays: they agreed to that time.
-    if step.stage is not AttemptStage.ON_TIME and not _surely_keeps(prospect, planned, at):
+    if step.stage is not _ON_TIME and not _surely_keeps(prospect, planned, at):
         due = _ratcheted(context, step, due, due if replaced is None else replaced.due, delays)
-    if step.requires.days or step.stage is AttemptStage.CONCERN:
+    if step.stage is _CONCERN or step.requires.days:
         due = _after_required_days(context, step, due, delays)
     # Applied last: the other delays give more specific reasons.
     if replaced is not None and replaced.due > due:
@@ -568,7 +572,7 @@ def _after_required_days(
 ) -> datetime:
     """``due``, or the end of the days that the step or the concern message requires."""
     days = step.requires.days
-    if step.stage is AttemptStage.CONCERN:
+    if step.stage is _CONCERN:
         days = max(days, invariants.CONCERN_DAYS)
     attempts = context.prospect.silence.attempts
     if not days or not attempts:
@@ -609,8 +613,9 @@ def is_behind_horizon(context: DecisionContext, step: Step, instant: datetime) -
     attempts = context.prospect.silence.attempts
     if not attempts or step.stage in EXACT:
         return False
-    first, horizon = attempts[0].at, context.policy.horizon_business_days
+    first, policy = attempts[0].at, context.policy
     # Cheap first: that many business days need at least as many days.
-    if instant - first <= timedelta(days=horizon):
+    if instant - first <= policy.horizon:
         return False
-    return context.calendar.is_beyond(first, horizon, instant, context.suspended)
+    days = policy.horizon_business_days
+    return context.calendar.is_beyond(first, days, instant, context.suspended)

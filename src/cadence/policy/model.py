@@ -306,7 +306,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     spaced_calls: Annotated[int, msgspec.Meta(ge=0, le=200)] | None = None
 
 
-class PlannedTouch(msgspec.Struct, frozen=True):
+class PlannedTouch(msgspec.Struct, frozen=True, dict=True):
     """One touch of the plan.
 
     Attributes:
@@ -331,7 +331,12 @@ class PlannedTouch(msgspec.Struct, frozen=True):
     backward: bool = False
     behind_exit: bool = False
 
-    @property
+    @cached_property
+    def elapsed(self) -> timedelta | None:
+        """That distance as elapsed time; ``None`` if it is in business days, or there is none."""
+        return None if self.after is None else self.after.elapsed
+
+    @cached_property
     def channels(self) -> frozenset[Channel]:
         """The channels that its parts may use, but for those that only go along with others."""
         return frozenset(
@@ -448,6 +453,11 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
     def open_times(self) -> OpenTimes:
         """When the team works, for :func:`~cadence.worktime.work_calendar`."""
         return OpenTimes(self.week, self.closed, self.holidays_of)
+
+    @cached_property
+    def horizon(self) -> timedelta:
+        """The least time that the business days of the horizon take."""
+        return timedelta(days=self.horizon_business_days)
 
     @cached_property
     def usable(self) -> frozenset[Channel]:
