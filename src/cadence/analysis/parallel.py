@@ -1,8 +1,8 @@
 """Work on every history of a store, a page at a time, on all cores.
 
 Memory is bounded by a page, not by the store: pages are handed out on request, and only a few are
-under way at any time. Each process opens the store for itself, read-only. Work that is not done by
-pages goes through :func:`map_items`.
+under way at any time. This process works too, and hands pages to the others; each of those opens
+the store for itself, read-only. Work that is not done by pages goes through :func:`map_items`.
 """
 
 from __future__ import annotations
@@ -14,25 +14,23 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from cadence.domain.events import Event
 from cadence.errors import StoreError
 from cadence.store.service import Cadence, Progress
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 __all__ = ["PAGE", "batches", "cores", "map_histories", "map_items", "without_collector"]
 
 PAGE: Final = 64
 """How many prospects are read at a time: their events fit into a core's cache together."""
 
-# In pages: how many another process is sent at a time, and from how many on it is started. It takes
-# half a second to start, in which one core audits 50,000 events.
-_SENT: Final = 4
+# From how many pages on other processes are started. One takes half a second to start, in which
+# this process audits some 20 pages.
 _WORTH_A_PROCESS: Final = 64
-_AHEAD: Final = 3
+# How many items wait for each other process: with two, none is idle while results come back, and
+# at the end this process waits for little.
+_AHEAD: Final = 2
 
 _Item = TypeVar("_Item")
 _T = TypeVar("_T")
@@ -76,13 +74,11 @@ def map_histories(
     total = store.count() if progress is not None else None
     done = 0
     each = 1 if jobs is None and not many else wanted
-    for some, results in map_items(
-        store, _OnPages(work), batches(chain(first, pages), _SENT), jobs=each
-    ):
-        done += sum(page[2] for page in some)
+    for page, result in map_items(store, _OnPage(work), chain(first, pages), jobs=each):
+        done += page[2]
         if progress is not None:
             progress(done, total)
-        yield from results
+        yield result
 
 
 def batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
@@ -92,14 +88,15 @@ def batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
         yield some
 
 
-class _OnPages(Generic[_T]):
-    """Reads some pages, one after the other, and works on each."""
+class _OnPage(Generic[_T]):
+    """Reads a page, and works on it."""
 
     def __init__(self, work: Work[_T]) -> None:
         self.work = work
 
-    def __call__(self, store: Cadence, pages: Sequence[_Page]) -> list[_T]:
-        return [self.work(store.page(first, last)) for first, last, _ in pages]
+    def __call__(self, store: Cadence, page: _Page) -> _T:
+        first, last, _ = page
+        return self.work(store.page(first, last))
 
 
 def map_items(
@@ -110,8 +107,8 @@ def map_items(
     Args:
         store: what the task reads.
         task: what to do with an item.
-        items: each is sent to a process.
-        jobs: how many processes; a store in memory can be read by this one only.
+        items: each is done by one process.
+        jobs: how many processes, with this one; a store in memory can be read by this one only.
 
     Yields:
         Each item and what came of it.
@@ -121,11 +118,14 @@ def map_items(
     """
     if store.address is None or jobs < 2:
         for item in items:
-            with without_collector():
-                result = task(store, item)
-            yield item, result
+            yield item, _do(task, store, item)
         return
-    yield from _on_all_cores(store.address, task, iter(items), jobs)
+    yield from _with_others(store, store.address, task, items, jobs - 1)
+
+
+def _do(task: Task[_Item, _T], store: Cadence, item: _Item) -> _T:
+    with without_collector():
+        return task(store, item)
 
 
 @contextmanager
@@ -140,28 +140,32 @@ def without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _on_all_cores(
-    address: str, task: Task[_Item, _T], items: Iterator[_Item], jobs: int
+def _with_others(
+    store: Cadence, address: str, task: Task[_Item, _T], items: Iterable[_Item], others: int
 ) -> Iterator[tuple[_Item, _T]]:
     # Loaded here: every command waits for what this module loads, and few need other processes.
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import Future, ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     # Spawned, not forked: a fork would share the connections to the database.
     pool = ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(address, task)
+        others, mp_context=get_context("spawn"), initializer=_start, initargs=(address, task)
     )
     waiting: deque[tuple[_Item, Future[Any]]] = deque()
     try:
-        for item in islice(items, jobs * _AHEAD):
-            waiting.append((item, pool.submit(_in_worker, item)))
-        while waiting:
-            item, future = waiting.popleft()
-            result = future.result()
-            for following in islice(items, 1):
-                waiting.append((following, pool.submit(_in_worker, following)))
-            yield item, result
+        for item in items:
+            if sum(not future.done() for _, future in waiting) < others * _AHEAD:
+                waiting.append((item, pool.submit(_in_worker, item)))
+            else:  # the others have enough to do, or are still starting
+                own: Future[Any] = Future()
+                own.set_result(_do(task, store, item))
+                waiting.append((item, own))
+            while waiting and waiting[0][1].done():
+                done, future = waiting.popleft()
+                yield done, future.result()
+        for item, future in waiting:
+            yield item, future.result()
     except BrokenProcessPool:
         raise StoreError(
             "a process that read the database was ended from outside",
@@ -189,5 +193,4 @@ def _in_worker(item: Any) -> Any:
     assert _task is not None  # the pool starts every process with _start
     if _store is None:  # opened here, not in _start: an error raised here reaches the caller
         _store = Cadence.open(_address, read_only=True)
-    with without_collector():
-        return _task(_store, item)
+    return _do(_task, _store, item)
