@@ -138,8 +138,9 @@ class Invariant(msgspec.Struct, frozen=True):
         stops: the check of a planned touch: the facts of what it would break, or ``None``. With
             one, the prover searches every state for a touch that it stops.
         because: the sentence of a skip, from those facts.
-        breaks: the same once more and otherwise, for the prover: whether making the touch between
-            two states breaks it. Only the prover asks, so a mistake in ``stops`` can't hide.
+        breaks: the same rule, written differently: whether making the touch between two states
+            breaks it. Only the prover asks, so a mistake in ``stops`` can't hide. Neither of the
+            two may change its answer with a larger count and then change it back.
         forbids: the check of an attempt, for refusing it and for ``broke``.
         phase: when that check is made.
         refusal: why an attempt is refused, in a few words.

@@ -11,17 +11,20 @@ attempt before. An open state stands for many exact ones, so a few hundred are e
 
 *On plan* are the open states that a silence reaches by touches of the plan, made on time or late,
 lapsed, or skipped because their channels are lost: there no invariant may have to stop the plan.
-*Entries* are all others too, after attempts off policy, after an adoption in the middle of a
-silence, after guards have vetoed at will: there the engine may have to stop the plan, and must.
+*Entries* are all open states, on plan or not: after attempts off policy, after an adoption in the
+middle of a silence, after guards have vetoed at will. There the plan may propose what an invariant
+forbids, and the engine must stop it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 from typing import Final, Literal, NamedTuple, TypeVar
+
+import msgspec
 
 from cadence.domain.events import Channel
 from cadence.domain.stages import Stage, rank
@@ -46,14 +49,21 @@ Value = TypeVar("Value")
 
 _NONE: Final[Channels] = frozenset()
 
+_MANY: Final = 1_000_000
+"""More attempts than any silence has: what a check says here it says of every larger number."""
+
+_Answer = str | bool | tuple[str, ...]
+"""What becomes of a touch: the invariant that stops it, ``True`` for an unmet requirement, or the
+invariants that it breaks where the engine would make it (none, if the engine is right)."""
+
 
 class State(NamedTuple):
     """Histories that can't be told apart by what comes next.
 
     Attributes:
         next: the index of the touch that is looked at; those before it are behind.
-        counts: what the invariants and the policy count. The largest number of attempts stands for
-            more, and so does one spaced call more than the cap.
+        counts: what the invariants and the policy count. On plan the largest number of attempts
+            stands for more, and so does one spaced call more than the cap.
         have: the channels on which the prospect can be reached; ``None`` in an open state.
         lost: the channels that were lacking when touches were skipped since the last attempt.
     """
@@ -155,7 +165,10 @@ class StateSpace:
         policy: whose.
         touches: those of its plan, in order.
         end: the index behind the last of them, where only the polite exit is left.
-        most_attempts: the number of attempts that stands for more.
+        attempts: the numbers of attempts that some check tells apart. Each stands for those up to
+            the next, and the last for every larger number.
+        spaced_calls: the same of the spaced calls.
+        most_attempts: the number of attempts on plan that stands for more.
         guidelines: whether the prospect may have agreed to be followed up, as far as it matters.
     """
 
@@ -163,22 +176,15 @@ class StateSpace:
         self.policy = policy
         self.touches = policy.planned_touches
         self.end = len(self.touches)
-        self.most_attempts = self._count_attempts_up_to()
         self.guidelines = (False, True) if policy.asks_guidelines else (False,)
         self._usable = [touch.channels & policy.usable for touch in self.touches]
         self._judged: dict[tuple[int, Counts], str | bool] = {}
-
-    def _count_attempts_up_to(self) -> int:
-        """Return the number of attempts from which on no check changes its answer."""
-        asked = [touch.step.requires.attempts for touch in self.touches]
-        limit = self.policy.limits.attempts or 0
-        enough, most = max(CONCERN_ATTEMPTS, limit, *asked, 0), self.end + 1
-        few, many = (Counts(attempts, 0, False, False) for attempts in (enough, most))
-        for touch in self.touches if enough < most else ():
-            stopped = [invariants.violation(touch, counts) for counts in (few, many)]
-            if (stopped[0] is None) != (stopped[1] is None):
-                return most
-        return min(enough, most)
+        self._breaks = [
+            (row.id, row.breaks) for row in invariants.INVARIANTS if row.breaks is not None
+        ]
+        self.attempts, self.spaced_calls = self._counts_told_apart()
+        # On plan a silence has no more attempts than the plan has touches, and one of the owner's.
+        self.most_attempts = min(self.attempts[-1], self.end + 1)
 
     # What can happen ------------------------------------------------------------------------------
 
@@ -257,17 +263,13 @@ class StateSpace:
             wrong: those whose contact point turned out to be wrong.
         """
         touch = self.touches[state.next]
-        counts = self._counted(touch, state.counts, is_call=Channel.CALL in on)
-        return State(state.next + 1, counts, None if state.have is None else state.have - wrong)
-
-    def _counted(self, touch: PlannedTouch, so_far: Counts, *, is_call: bool) -> Counts:
-        """Return the counts after ``touch`` was made."""
-        return Counts(
-            min(self.most_attempts, so_far.attempts + 1),
-            min(SPACED_CAP + 1, so_far.spaced_calls + (is_call and touch.stage is Stage.SPACED)),
-            so_far.concern_asked or touch.stage is Stage.CONCERN,
-            so_far.guidelines,
+        so_far = _counted(touch, state.counts, is_call=Channel.CALL in on)
+        counts = msgspec.structs.replace(
+            so_far,
+            attempts=min(self.most_attempts, so_far.attempts),
+            spaced_calls=min(self.spaced_calls[-1], so_far.spaced_calls),
         )
+        return State(state.next + 1, counts, None if state.have is None else state.have - wrong)
 
     # What stops a touch ---------------------------------------------------------------------------
 
@@ -395,31 +397,91 @@ class StateSpace:
             How many states and steps there are, and what the engine would let a touch break:
             nothing, unless the checks of the invariants are wrong themselves.
         """
-        every = [
-            Counts(attempts, spaced_calls, concern_asked, agreed)
-            for attempts in range(self.most_attempts + 1)
-            for spaced_calls in range(SPACED_CAP + 2)
-            for concern_asked in (False, True)
-            for agreed in self.guidelines
-        ]
-        checks = [(row.id, row.breaks) for row in invariants.INVARIANTS if row.breaks is not None]
+        every = self._entries(self.attempts, self.spaced_calls)
         transitions = 0
         unstopped: list[UnstoppedTouch] = []
         for touch in self.touches:
-            calls = (True, False) if Channel.CALL in touch.channels else (False,)
+            calls = 1 + (Channel.CALL in touch.channels)
             for counts in every:
                 transitions += 2  # skipped for whatever cause, and an extra in its place
-                if self._judge(touch, counts) is not False:
-                    continue
-                for is_call in calls:
-                    transitions += 1
-                    after = self._counted(touch, counts, is_call=is_call)
-                    unstopped += [
-                        UnstoppedTouch(rule, counts, touch.name)
-                        for rule, breaks in checks
-                        if breaks(touch, counts, after)
-                    ]
+                answer = self._answer(touch, counts)
+                if isinstance(answer, tuple):
+                    transitions += calls
+                    unstopped += [UnstoppedTouch(rule, counts, touch.name) for rule in answer]
         return len(every) * self.end, transitions, unstopped
+
+    def _entries(self, attempts: Iterable[int], spaced_calls: Iterable[int]) -> list[Counts]:
+        """Return every combination of what is counted."""
+        return [
+            Counts(made, calls, concern_asked, agreed)
+            for made, calls in product(attempts, spaced_calls)
+            for concern_asked in (False, True)
+            for agreed in self.guidelines
+        ]
+
+    def _answer(self, touch: PlannedTouch, counts: Counts) -> _Answer:
+        """Return what becomes of ``touch`` at an entry."""
+        judged = self._judge(touch, counts)
+        if judged is not False:
+            return judged
+        broken: tuple[str, ...] = ()
+        for is_call in (True, False) if Channel.CALL in touch.channels else (False,):
+            after = _counted(touch, counts, is_call=is_call)
+            for rule, breaks in self._breaks:
+                if breaks(touch, counts, after):
+                    broken += (rule,)
+        return broken
+
+    def _counts_told_apart(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the numbers of attempts, and of spaced calls, that some check tells apart.
+
+        The policy says what it counts up to. The table of invariants does not: its checks are
+        functions. So each is asked what it says of a great many. Where that is not what it says of
+        few, the numbers between are halved until the one is found at which the answer turns. Both
+        statements of a row are asked, ``stops`` and ``breaks``: where they part, the numbers at
+        which they do are explored. A check must not change its answer and then change it back.
+        """
+        asked = [touch.step.requires.attempts for touch in self.touches]
+        few = max(CONCERN_ATTEMPTS, self.policy.limits.attempts or 0, *asked, 0)
+        attempts, spaced_calls = set(range(few + 1)), set(range(SPACED_CAP + 2))
+        others = self._entries([few], [*spaced_calls, _MANY])
+        attempts.update(self._turns("attempts", others))
+        others = self._entries([*attempts, _MANY], [SPACED_CAP + 1])
+        spaced_calls.update(self._turns("spaced_calls", others))
+        return tuple(sorted(attempts)), tuple(sorted(spaced_calls))
+
+    def _turns(self, counted: str, entries: list[Counts]) -> Iterator[int]:
+        """Yield each larger number of what is ``counted`` at which the answer at an entry turns."""
+        many = [msgspec.structs.replace(counts, **{counted: _MANY}) for counts in entries]
+        for touch in self.touches:
+            for few, most in zip(entries, many, strict=True):
+                if self._answer(touch, few) != self._answer(touch, most):
+
+                    def answer(n: int, touch: PlannedTouch = touch, few: Counts = few) -> _Answer:
+                        return self._answer(touch, msgspec.structs.replace(few, **{counted: n}))
+
+                    yield from _turns_between(answer, getattr(few, counted), _MANY)
+
+
+def _turns_between(answer: Callable[[int], _Answer], low: int, high: int) -> Iterator[int]:
+    """Yield each number up to ``high`` at which the answer is not that of the number before."""
+    if answer(low) != answer(high):
+        if high - low == 1:
+            yield high
+        else:
+            middle = (low + high) // 2
+            yield from _turns_between(answer, low, middle)
+            yield from _turns_between(answer, middle, high)
+
+
+def _counted(touch: PlannedTouch, so_far: Counts, *, is_call: bool) -> Counts:
+    """Return the counts after ``touch`` was made."""
+    return Counts(
+        so_far.attempts + 1,
+        so_far.spaced_calls + (is_call and touch.stage is Stage.SPACED),
+        so_far.concern_asked or touch.stage is Stage.CONCERN,
+        so_far.guidelines,
+    )
 
 
 def _may_be_wrong(on: Channels) -> tuple[Channels, ...]:
