@@ -22,8 +22,8 @@ from cadence.domain.events import Event
 from cadence.domain.stages import Stage
 from cadence.engine.decision import Verdict
 from cadence.store import Cadence
-from cadence.worktime.calendar import OpenTimes, work_calendar
-from cadence.worktime.hours import Week
+from cadence.worktime.calendar import work_calendar
+from cadence.worktime.hours import OpenTimes, Week
 
 __all__ = ["NAME", "run"]
 

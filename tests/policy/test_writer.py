@@ -103,9 +103,14 @@ def _keys(schema: Any, defs: dict[str, Any]) -> list[str]:
     return [key for table in tables for key in table.get("properties", ())]
 
 
+def _is_name(key: str) -> bool:
+    """Whether a key is a name of the file's own: a script, or a date."""
+    return key == "ours" or key[0].isdigit()
+
+
 def _used(value: Any) -> list[str]:
     if isinstance(value, dict):
-        return [*value, *(key for one in value.values() for key in _used(one) if key != "ours")]
+        return [*value, *(key for one in value.values() for key in _used(one) if not _is_name(key))]
     if isinstance(value, list):
         return [key for one in value for key in _used(one)]
     return []

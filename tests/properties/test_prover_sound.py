@@ -48,6 +48,7 @@ from cadence.store import Cadence
 from cadence.testing.invariants_check import breaches
 from cadence.testing.strategies import History, Moment, histories, policies, policy_texts
 from cadence.transfer import import_jsonl
+from cadence.worktime.hours import OpenTimes
 from cadence.worktime.zone_calendar import ZoneCalendar
 
 NIGHTLY = settings.default is not None and settings.default.max_examples >= 500
@@ -228,7 +229,7 @@ def test_no_history_that_follows_a_proved_policy_exceeds_its_bounds(data: st.Dat
         and times
         and last.decision.end == "no_response"
     ):
-        calendar = ZoneCalendar("UTC", policy.week, closed=policy.closed)
+        calendar = ZoneCalendar("UTC", OpenTimes(policy.week, closed=policy.closed))
         at = last.decision.at
         assert at is not None
         days = calendar.business_days(calendar.day(times[0]), calendar.day(at) + 1)
@@ -270,7 +271,7 @@ def end_of(policy: Policy, start: datetime, points: tuple[ContactPoint, ...], ow
         decision = decision_for(prospect, policies, now)
     assert decision.verdict is Verdict.CLOSE
     assert decision.at is not None
-    calendar = ZoneCalendar("UTC", policy.week, closed=policy.closed)
+    calendar = ZoneCalendar("UTC", OpenTimes(policy.week, closed=policy.closed))
     first = prospect.silence.attempts[0].at
     return calendar.business_days(calendar.day(first), calendar.day(decision.at))
 

@@ -35,6 +35,9 @@ wed = ["09:00-17:00"]
 thu = ["09:00-17:00"]
 fri = ["09:00-15:00"]
 closed = [2026-12-24]
+on = { 2026-12-21 = ["09:00-12:00", "13:00-17:00"] }
+half_days_until = "13:00"
+weekend = "prospect"
 holidays = [{ country = "US", subdivision = "CA" }]
 
 [limits]
@@ -208,6 +211,7 @@ SAME: dict[str, Change] = {
     "hours as minutes": _set("steps.2.after", {"minutes": 240}),
     "channels in another order": lambda raw: raw["channels"].reverse(),
     "hours of a day in another order": lambda raw: raw["calendar"]["mon"].reverse(),
+    "no hours of a date beside those of its weekday": lambda raw: raw["calendar"].pop("on"),
     "times said beside a list": _set("steps.3.times", 4),
     "growth as a list": _each(
         _set("steps.5.after", {"business_days": [6, 9, 14]}), _set("steps.5.times", None)
@@ -243,6 +247,9 @@ CHANGES: dict[str, Change] = {
     "calendar.sat": _set("calendar.sat", ["09:00-12:00"]),
     "calendar.sun": _set("calendar.sun", ["09:00-12:00"]),
     "calendar.closed": _set("calendar.closed", [date(2026, 12, 23)]),
+    "calendar.on": _set("calendar.on", {"2026-12-21": ["09:00-12:00"]}),
+    "calendar.half_days_until": _set("calendar.half_days_until", "15:00"),
+    "calendar.weekend": _set("calendar.weekend", "policy"),
     "calendar.holidays.country": _set("calendar.holidays.0", {"country": "DE"}),
     "calendar.holidays.subdivision": _set(
         "calendar.holidays.0", {"country": "US", "subdivision": "NY"}

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from cadence.domain.events import Gap
 from cadence.domain.prospect import Suspension
 from cadence.errors import InputError
-from cadence.worktime.calendar import OpenTimes, WorkCalendar, work_calendar
+from cadence.worktime.calendar import WorkCalendar, work_calendar
 from cadence.worktime.holidays import check_country, holidays_version
-from cadence.worktime.hours import parse_hours
+from cadence.worktime.hours import OpenTimes, parse_hours
 from cadence.worktime.zone_calendar import SEARCH_DAYS, ZoneCalendar
 
 QUARTER = timedelta(minutes=15)
@@ -72,7 +72,7 @@ def closed_days(last=730):
 
 def calendars(zones=ZONES):
     return st.builds(
-        lambda zone, week, closed: ZoneCalendar(zone, week, closed=closed),
+        lambda zone, week, closed: ZoneCalendar(zone, OpenTimes(week, closed=closed)),
         st.sampled_from(zones),
         weeks(),
         closed_days(),
@@ -84,7 +84,7 @@ def several(draw, least=2):
     """The same calendar on the clocks of several candidate zones."""
     week, closed = draw(weeks()), draw(closed_days())
     names = draw(st.lists(st.sampled_from(ZONES), min_size=least, max_size=3, unique=True))
-    return WorkCalendar(tuple(ZoneCalendar(name, week, closed=closed) for name in names))
+    return WorkCalendar(tuple(ZoneCalendar(name, OpenTimes(week, closed=closed)) for name in names))
 
 
 def quarters(first=0, days=300):
@@ -108,8 +108,8 @@ class Naive:
     def __init__(self, calendar, spans=()):
         self.calendar = calendar
         self.tz = calendar.tz
-        self.mask = [bool(hours) for hours in calendar.week]
-        self.holidays = [date.fromordinal(day) for day in calendar.closed]
+        self.mask = [bool(hours) for hours in calendar.times.week]
+        self.holidays = [date.fromordinal(day) for day in calendar.times.closed]
         self.spans = [(s.start, s.until or self.five_days_after(s.start)) for s in spans]
 
     def five_days_after(self, start):
@@ -142,7 +142,7 @@ class Naive:
         )
 
     def is_suspended_day(self, day):
-        for first, last in self.calendar.week[day.weekday()]:
+        for first, last in self.calendar.times.week[day.weekday()]:
             midnight = datetime.combine(day, datetime.min.time(), tzinfo=self.tz)
             opens = (midnight + timedelta(seconds=first)).astimezone(UTC)
             closes = (midnight + timedelta(seconds=last)).astimezone(UTC)
@@ -155,7 +155,7 @@ class Naive:
         local = self.local(instant)
         second = local.hour * 3600 + local.minute * 60
         return self.is_business_day(local.date()) and any(
-            first <= second < last for first, last in self.calendar.week[local.weekday()]
+            first <= second < last for first, last in self.calendar.times.week[local.weekday()]
         )
 
     def is_awake(self, instant):
@@ -231,8 +231,8 @@ def test_nothing_lies_between_a_day_and_an_earlier_one(calendar, after, back):
 def test_public_holidays_are_those_of_the_holidays_package(country, subdivision):
     known = holidays.country_holidays(country, subdiv=subdivision, years=range(2023, 2034))
     off = frozenset(day.toordinal() for day in known)
-    theirs = ZoneCalendar("UTC", WEEKDAYS, regions=((country, subdivision),))
-    ours = ZoneCalendar("UTC", WEEKDAYS, closed=off)
+    theirs = ZoneCalendar("UTC", OpenTimes(WEEKDAYS, regions=((country, subdivision),)))
+    ours = ZoneCalendar("UTC", OpenTimes(WEEKDAYS, closed=off))
     first, last = date(2024, 1, 1).toordinal(), date(2032, 12, 31).toordinal()
     differing = [
         date.fromordinal(day)
@@ -246,21 +246,25 @@ def test_public_holidays_are_those_of_the_holidays_package(country, subdivision)
 def test_the_nth_business_day_of_a_real_country_is_numpys(place, after, n):
     country, subdivision = place
     known = holidays.country_holidays(country, subdiv=subdivision, years=range(2025, 2034))
-    calendar = ZoneCalendar("UTC", WEEKDAYS, regions=((country, subdivision),))
-    naive = Naive(ZoneCalendar("UTC", WEEKDAYS, closed=frozenset(d.toordinal() for d in known)))
+    calendar = ZoneCalendar("UTC", OpenTimes(WEEKDAYS, regions=((country, subdivision),)))
+    naive = Naive(
+        ZoneCalendar("UTC", OpenTimes(WEEKDAYS, closed=frozenset(d.toordinal() for d in known)))
+    )
     day = FIRST_DAY + timedelta(days=after)
     assert calendar.nth_business_day(day.toordinal(), n) == naive.shift(day, n).toordinal()
 
 
 def test_without_a_country_only_weekends_are_off():
-    calendar = ZoneCalendar("Europe/Berlin", WEEKDAYS)
+    calendar = ZoneCalendar("Europe/Berlin", OpenTimes(WEEKDAYS))
     assert calendar.is_business_day(date(2026, 12, 25).toordinal())
     assert not calendar.is_business_day(date(2026, 12, 26).toordinal())
 
 
 def test_a_policy_may_close_further_days():
     closed = frozenset({date(2026, 12, 24).toordinal()})
-    calendar = ZoneCalendar("Europe/Berlin", WEEKDAYS, closed=closed, regions=(("DE", None),))
+    calendar = ZoneCalendar(
+        "Europe/Berlin", OpenTimes(WEEKDAYS, closed=closed, regions=(("DE", None),))
+    )
     found = [
         day for day in range(20, 32) if calendar.is_business_day(date(2026, 12, day).toordinal())
     ]
@@ -269,7 +273,9 @@ def test_a_policy_may_close_further_days():
 
 def test_days_off_are_named_and_weekends_are_not():
     closed = frozenset({date(2026, 12, 24).toordinal()})
-    calendar = ZoneCalendar("Europe/Berlin", WEEKDAYS, closed=closed, regions=(("DE", None),))
+    calendar = ZoneCalendar(
+        "Europe/Berlin", OpenTimes(WEEKDAYS, closed=closed, regions=(("DE", None),))
+    )
     found = WorkCalendar((calendar,)).days_off(utc(2026, 12, 23, 9), utc(2026, 12, 29, 9))
     assert [day for day, _ in found] == [date(2026, 12, 24), date(2026, 12, 25)]
     assert found[0][1] == "closed by the policy"
@@ -277,7 +283,7 @@ def test_days_off_are_named_and_weekends_are_not():
 
 
 def test_a_calendar_that_never_opens_is_an_input_error_and_no_endless_search():
-    calendar = ZoneCalendar("UTC", ((),) * 7)
+    calendar = ZoneCalendar("UTC", OpenTimes(((),) * 7))
     with pytest.raises(InputError):
         calendar.nth_business_day(FIRST_DAY.toordinal(), 1)
 
@@ -317,13 +323,13 @@ def test_a_gap_never_shrinks_as_time_goes_on(days, spans, start, steps):
 
 
 def test_three_business_days_over_a_weekend_are_no_more_than_the_three_that_follow():
-    days = WorkCalendar((ZoneCalendar("UTC", WEEKDAYS),))
+    days = WorkCalendar((ZoneCalendar("UTC", OpenTimes(WEEKDAYS)),))
     assert days.gap(utc(2026, 11, 5, 9), utc(2026, 11, 10, 9)) == Gap(3, 0)
     assert days.gap(utc(2026, 11, 10, 9), utc(2026, 11, 13, 9)) == Gap(3, 0)
 
 
 def test_within_one_date_a_gap_is_whole_elapsed_minutes():
-    days = WorkCalendar((ZoneCalendar("UTC", WEEKDAYS),))
+    days = WorkCalendar((ZoneCalendar("UTC", OpenTimes(WEEKDAYS)),))
     start = utc(2026, 11, 5, 9)
     assert days.gap(start, start) == Gap(0, 0)
     assert days.gap(start, start + timedelta(minutes=10)) == Gap(0, 10)
@@ -331,28 +337,28 @@ def test_within_one_date_a_gap_is_whole_elapsed_minutes():
 
 
 def test_over_a_weekend_without_a_business_day_a_gap_is_elapsed_minutes():
-    days = WorkCalendar((ZoneCalendar("UTC", WEEKDAYS),))
+    days = WorkCalendar((ZoneCalendar("UTC", OpenTimes(WEEKDAYS)),))
     assert days.gap(utc(2026, 11, 6, 16), utc(2026, 11, 8, 16)) == Gap(0, 2 * 24 * 60)
     assert days.gap(utc(2026, 11, 6, 16), utc(2026, 11, 9, 0)) == Gap(1, 0)
 
 
 def test_elapsed_minutes_are_real_ones_when_clocks_change():
-    days = WorkCalendar((ZoneCalendar("Europe/Berlin", WEEKDAYS),))
+    days = WorkCalendar((ZoneCalendar("Europe/Berlin", OpenTimes(WEEKDAYS)),))
     start = utc(2026, 10, 24, 22)
     assert days.gap(start, utc(2026, 10, 25, 6)) == Gap(0, 8 * 60)
 
 
 def test_a_second_zone_across_the_date_line_makes_a_gap_smaller():
     names = ("Pacific/Kiritimati", "Pacific/Pago_Pago")
-    both = WorkCalendar(tuple(ZoneCalendar(name, WEEKDAYS) for name in names))
-    alone = WorkCalendar((ZoneCalendar(names[0], WEEKDAYS),))
+    both = WorkCalendar(tuple(ZoneCalendar(name, OpenTimes(WEEKDAYS)) for name in names))
+    alone = WorkCalendar((ZoneCalendar(names[0], OpenTimes(WEEKDAYS)),))
     start, end = utc(2026, 11, 4, 9), utc(2026, 11, 4, 10, 30)
     assert alone.gap(start, end) == Gap(1, 0)
     assert both.gap(start, end) == Gap(0, 90)
 
 
 def test_overlapping_suspensions_are_counted_once():
-    days = WorkCalendar((ZoneCalendar("UTC", WEEKDAYS),))
+    days = WorkCalendar((ZoneCalendar("UTC", OpenTimes(WEEKDAYS)),))
     spans = (
         Suspension(utc(2026, 11, 3, 8), utc(2026, 11, 4, 18), 1),
         Suspension(utc(2026, 11, 4, 8), utc(2026, 11, 5, 18), 2),
@@ -363,14 +369,14 @@ def test_overlapping_suspensions_are_counted_once():
 
 
 def test_a_suspension_that_ends_before_it_begins_is_none():
-    days = WorkCalendar((ZoneCalendar("UTC", WEEKDAYS),))
+    days = WorkCalendar((ZoneCalendar("UTC", OpenTimes(WEEKDAYS)),))
     spans = (Suspension(utc(2026, 11, 6, 8), utc(2026, 11, 3, 18), 1),)
     start, end = utc(2026, 11, 2, 9), utc(2026, 11, 9, 9)
     assert days.gap(start, end, days.suspended(spans)) == Gap(5, 0)
 
 
 def test_who_is_away_until_noon_was_not_silent_that_morning():
-    days = WorkCalendar((ZoneCalendar("UTC", WEEKDAYS),))
+    days = WorkCalendar((ZoneCalendar("UTC", OpenTimes(WEEKDAYS)),))
     start, end = utc(2026, 11, 2, 9), utc(2026, 11, 4, 9)
     for until, expected in ((utc(2026, 11, 3, 9), 2), (utc(2026, 11, 3, 9, 15), 1)):
         spans = (Suspension(utc(2026, 11, 2, 18), until, 1),)
@@ -379,14 +385,14 @@ def test_who_is_away_until_noon_was_not_silent_that_morning():
 
 def test_a_suspension_inside_the_lunch_break_suspends_no_business_day():
     lunch = ((9 * 3600, 12 * 3600), (13 * 3600, 17 * 3600))
-    days = WorkCalendar((ZoneCalendar("UTC", (lunch,) * 5 + ((), ())),))
+    days = WorkCalendar((ZoneCalendar("UTC", OpenTimes((lunch,) * 5 + ((), ()))),))
     spans = (Suspension(utc(2026, 11, 3, 12), utc(2026, 11, 3, 13), 1),)
     found = days.gap(utc(2026, 11, 2, 9), utc(2026, 11, 4, 9), days.suspended(spans))
     assert found == Gap(2, 0)
 
 
 def test_an_automatic_reply_without_an_end_suspends_for_five_business_days():
-    days = WorkCalendar((ZoneCalendar("UTC", WEEKDAYS, regions=(("DE", None),)),))
+    days = WorkCalendar((ZoneCalendar("UTC", OpenTimes(WEEKDAYS, regions=(("DE", None),))),))
     start = utc(2026, 12, 18, 12)
     (suspended,) = days.suspended((Suspension(start, None, 1),))
     # 21, 22, 23, 24 and, after Christmas and the weekend, 28 December.
@@ -456,17 +462,18 @@ def test_an_answer_time_ends_at_the_same_local_time_across_a_clock_change(
     zone, anchor, days, expected
 ):
     assert (
-        WorkCalendar((ZoneCalendar(zone, WEEKDAYS),)).after_business_days(anchor, days) == expected
+        WorkCalendar((ZoneCalendar(zone, OpenTimes(WEEKDAYS)),)).after_business_days(anchor, days)
+        == expected
     )
 
 
 def test_a_deadline_at_a_skipped_local_time_is_the_first_instant_after_the_skip():
-    days = WorkCalendar((ZoneCalendar("Europe/Berlin", EVERY_DAY),))
+    days = WorkCalendar((ZoneCalendar("Europe/Berlin", OpenTimes(EVERY_DAY)),))
     assert days.after_business_days(utc(2026, 3, 28, 1, 30), 1) == utc(2026, 3, 29, 1)
 
 
 def test_a_deadline_at_a_doubled_local_time_is_the_first_of_the_two():
-    days = WorkCalendar((ZoneCalendar("Europe/Berlin", EVERY_DAY),))
+    days = WorkCalendar((ZoneCalendar("Europe/Berlin", OpenTimes(EVERY_DAY)),))
     assert days.after_business_days(utc(2026, 10, 24, 0, 30), 1) == utc(2026, 10, 25, 0, 30)
 
 
@@ -488,7 +495,7 @@ def test_with_several_zones_elapsed_time_has_passed_in_every_one(days, spans, an
 
 
 def test_ten_minutes_are_ten_minutes_over_a_clock_change():
-    days = WorkCalendar((ZoneCalendar("Europe/Berlin", EVERY_DAY),))
+    days = WorkCalendar((ZoneCalendar("Europe/Berlin", OpenTimes(EVERY_DAY)),))
     start = utc(2026, 3, 29, 0, 55)
     assert days.after_elapsed(start, timedelta(minutes=10)) == start + timedelta(minutes=10)
 
@@ -520,7 +527,7 @@ def test_the_earliest_instant_with_business_days_has_them_and_no_earlier_one_doe
 
 
 def test_a_gap_in_minutes_is_reached_at_the_latest_with_the_next_business_day():
-    days = WorkCalendar((ZoneCalendar("UTC", WEEKDAYS),))
+    days = WorkCalendar((ZoneCalendar("UTC", OpenTimes(WEEKDAYS)),))
     wednesday = utc(2026, 11, 4, 16)
     assert days.earliest_with_gap(wednesday, Gap(0, 48 * 60)) == utc(2026, 11, 5, 0)
 
@@ -591,7 +598,7 @@ def test_an_opening_is_never_earlier_and_what_is_open_is_not_moved(days, instant
 
 
 def test_open_hours_begin_inclusively_and_end_exclusively():
-    days = WorkCalendar((ZoneCalendar("UTC", WEEKDAYS),))
+    days = WorkCalendar((ZoneCalendar("UTC", OpenTimes(WEEKDAYS)),))
     nine, five = utc(2026, 11, 5, 9), utc(2026, 11, 5, 17)
     assert days.next_open(nine) == nine
     assert days.next_open(nine - TICK) == nine
@@ -601,7 +608,7 @@ def test_open_hours_begin_inclusively_and_end_exclusively():
 
 def test_between_two_openings_of_a_day_the_second_is_next():
     lunch = ((9 * 3600, 12 * 3600), (13 * 3600, 17 * 3600))
-    days = WorkCalendar((ZoneCalendar("UTC", (lunch,) * 7),))
+    days = WorkCalendar((ZoneCalendar("UTC", OpenTimes((lunch,) * 7)),))
     assert days.next_open(utc(2026, 11, 5, 12)) == utc(2026, 11, 5, 13)
 
 
@@ -609,7 +616,7 @@ def test_between_two_openings_of_a_day_the_second_is_next():
 def test_an_opening_within_thirty_days_is_found(days_off):
     first = date(2026, 11, 2).toordinal()
     closed = frozenset(range(first, first + days_off))
-    days = WorkCalendar((ZoneCalendar("UTC", EVERY_DAY, closed=closed),))
+    days = WorkCalendar((ZoneCalendar("UTC", OpenTimes(EVERY_DAY, closed=closed)),))
     expected = utc(2026, 11, 2, 9) + timedelta(days=days_off)
     assert days.next_open(utc(2026, 11, 2, 12)) == expected
 
@@ -619,13 +626,15 @@ def test_an_opening_within_thirty_days_is_found(days_off):
 def test_an_opening_more_than_thirty_days_away_is_none(days_off, zones):
     first = date(2026, 11, 2).toordinal()
     closed = frozenset(range(first, first + days_off))
-    days = WorkCalendar(tuple(ZoneCalendar(zone, EVERY_DAY, closed=closed) for zone in zones))
+    days = WorkCalendar(
+        tuple(ZoneCalendar(zone, OpenTimes(EVERY_DAY, closed=closed)) for zone in zones)
+    )
     assert days.next_open(utc(2026, 11, 2, 0, 30)) is None
 
 
 def test_zones_without_a_common_open_hour_never_open():
     names = ("Europe/Berlin", "Pacific/Auckland")
-    days = WorkCalendar(tuple(ZoneCalendar(name, WEEKDAYS) for name in names))
+    days = WorkCalendar(tuple(ZoneCalendar(name, OpenTimes(WEEKDAYS)) for name in names))
     assert days.next_open(utc(2026, 11, 2, 9)) is None
 
 
@@ -642,7 +651,7 @@ def test_zones_without_a_common_open_hour_never_open():
     ],
 )
 def test_quiet_hours_are_nine_in_the_evening_to_eight_in_the_morning(clock, expected):
-    days = WorkCalendar((ZoneCalendar("UTC", WEEKDAYS),))
+    days = WorkCalendar((ZoneCalendar("UTC", OpenTimes(WEEKDAYS)),))
     instant = utc(2026, 11, 2, *clock)
     wanted = instant if expected is None else utc(2026, 11, *expected)
     assert days.next_waking(instant) == wanted
@@ -658,7 +667,9 @@ def test_the_next_waking_time_of_one_zone_is_that_of_a_walk(calendar, instant):
 @given(several(), quarters(days=300))
 @settings(max_examples=60)
 @example(
-    WorkCalendar(tuple(ZoneCalendar(n, EVERY_DAY) for n in ("UTC", "Pacific/Pago_Pago"))),
+    WorkCalendar(
+        tuple(ZoneCalendar(n, OpenTimes(EVERY_DAY)) for n in ("UTC", "Pacific/Pago_Pago"))
+    ),
     utc(2026, 2, 1, 22),
 )
 def test_the_next_waking_time_of_several_zones_is_outside_the_quiet_hours_of_each(days, instant):
@@ -670,7 +681,7 @@ def test_the_next_waking_time_of_several_zones_is_outside_the_quiet_hours_of_eac
 
 def test_where_no_time_is_outside_the_quiet_hours_of_every_zone_none_is_given():
     names = ("UTC", "Asia/Tokyo", "America/Los_Angeles")
-    days = WorkCalendar(tuple(ZoneCalendar(name, EVERY_DAY) for name in names))
+    days = WorkCalendar(tuple(ZoneCalendar(name, OpenTimes(EVERY_DAY)) for name in names))
     for hour in range(24):
         assert days.next_waking(utc(2026, 11, 2, hour)) is None
 

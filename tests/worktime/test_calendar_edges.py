@@ -8,9 +8,9 @@ import pytest
 from cadence.domain import Gap
 from cadence.domain.prospect import Suspension
 from cadence.errors import InputError
-from cadence.worktime.calendar import OpenTimes, WorkCalendar, work_calendar
+from cadence.worktime.calendar import WorkCalendar, work_calendar
 from cadence.worktime.holidays import check_country
-from cadence.worktime.hours import Week, parse_hours
+from cadence.worktime.hours import OpenTimes, Week, parse_hours
 from cadence.worktime.suspensions import SuspendedTime
 from cadence.worktime.zone_calendar import ZoneCalendar
 
@@ -25,7 +25,7 @@ MONDAY = datetime(2026, 11, 2, 10, tzinfo=UTC)
 
 def here(week: Week = WEEKDAYS, *closed: date, zones: tuple[str, ...] = ("UTC",)) -> WorkCalendar:
     off = frozenset(day.toordinal() for day in closed)
-    return WorkCalendar(tuple(ZoneCalendar(zone, week, closed=off) for zone in zones))
+    return WorkCalendar(tuple(ZoneCalendar(zone, OpenTimes(week, closed=off)) for zone in zones))
 
 
 def ordinal(month: int, day: int, year: int = 2026) -> int:
@@ -43,7 +43,7 @@ def away(*spans: tuple[datetime, datetime]) -> tuple[Suspension, ...]:
 def test_the_first_and_last_day_of_a_year_are_days_like_any_other(
     asked_before: tuple[int, ...],
 ) -> None:
-    calendar = ZoneCalendar("UTC", WEEKDAYS)
+    calendar = ZoneCalendar("UTC", OpenTimes(WEEKDAYS))
     for year in asked_before:
         calendar.business_days(ordinal(6, 1, year), ordinal(6, 30, year))
     assert calendar.business_days(ordinal(1, 1), ordinal(12, 31)) == 260
@@ -56,12 +56,12 @@ def test_the_first_and_last_day_of_a_year_are_days_like_any_other(
 
 
 def test_up_to_the_day_itself_there_is_no_business_day() -> None:
-    calendar = ZoneCalendar("UTC", WEEKDAYS)
+    calendar = ZoneCalendar("UTC", OpenTimes(WEEKDAYS))
     assert calendar.business_days(ordinal(11, 2), ordinal(11, 2)) == 0
 
 
 def test_holidays_count_in_every_year_that_was_asked_for() -> None:
-    calendar = ZoneCalendar("UTC", EVERY_DAY, regions=(("DE", None),))
+    calendar = ZoneCalendar("UTC", OpenTimes(EVERY_DAY, regions=(("DE", None),)))
     calendar.business_days(ordinal(12, 31), ordinal(1, 2, 2027))
     for year in (2025, 2026, 2027, 2028):
         assert not calendar.is_business_day(ordinal(1, 1, year))
@@ -70,13 +70,15 @@ def test_holidays_count_in_every_year_that_was_asked_for() -> None:
 
 def test_a_calendar_that_opens_again_after_years_is_looked_through_to_that_day() -> None:
     closed = [date(2026, 1, 5) + 7 * n * DAY for n in range(3 * 53)]  # three years of Mondays
-    calendar = ZoneCalendar("UTC", MONDAYS, closed=frozenset(day.toordinal() for day in closed))
+    calendar = ZoneCalendar(
+        "UTC", OpenTimes(MONDAYS, closed=frozenset(day.toordinal() for day in closed))
+    )
     assert calendar.nth_business_day(ordinal(1, 2), 2) == closed[-1].toordinal() + 14
 
 
 def test_the_days_off_between_two_dates_begin_after_the_first_and_end_with_the_last() -> None:
     closed = frozenset(ordinal(11, day) for day in (2, 3, 4, 5, 7))
-    calendar = ZoneCalendar("UTC", WEEKDAYS, closed=closed)
+    calendar = ZoneCalendar("UTC", OpenTimes(WEEKDAYS, closed=closed))
     found = calendar.days_off(ordinal(11, 2), ordinal(11, 4))
     assert found == [
         (ordinal(11, 3), "closed by the policy"),
@@ -91,7 +93,7 @@ def test_the_days_off_between_two_dates_begin_after_the_first_and_end_with_the_l
 def test_a_country_whose_holidays_are_known_for_some_years_only_raises_no_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        indian = ZoneCalendar("Asia/Kolkata", WEEKDAYS, regions=(("IN", None),))
+        indian = ZoneCalendar("Asia/Kolkata", OpenTimes(WEEKDAYS, regions=(("IN", None),)))
         assert not indian.is_business_day(ordinal(1, 26, 2060))
 
 
@@ -125,7 +127,7 @@ def test_an_opening_at_half_past_is_kept_to_the_second() -> None:
 
 
 def test_the_same_time_on_a_day_when_clocks_change_is_what_clocks_show_then() -> None:
-    calendar = ZoneCalendar("Europe/Berlin", EVERY_DAY)
+    calendar = ZoneCalendar("Europe/Berlin", OpenTimes(EVERY_DAY))
     for day, hours in (
         (date(2026, 3, 28), 9),
         (date(2026, 3, 29), 8),
@@ -142,13 +144,13 @@ def test_the_same_time_on_a_day_when_clocks_change_is_what_clocks_show_then() ->
 
 
 def test_an_absence_that_ends_when_it_begins_suspends_nothing() -> None:
-    calendar = ZoneCalendar("UTC", WEEKDAYS)
+    calendar = ZoneCalendar("UTC", OpenTimes(WEEKDAYS))
     found = SuspendedTime(away((MONDAY, MONDAY)), calendar)
     assert (found.spans, found.days) == ([], [])
 
 
 def test_any_of_the_business_hours_of_a_day_are_enough_to_suspend_it() -> None:
-    calendar = ZoneCalendar("UTC", (LUNCH,) * 7)
+    calendar = ZoneCalendar("UTC", OpenTimes((LUNCH,) * 7))
     day = ordinal(11, 2)
     morning = SuspendedTime(away((MONDAY, MONDAY + HOUR)), calendar)
     afternoon = SuspendedTime(away((MONDAY + 4 * HOUR, MONDAY + 5 * HOUR)), calendar)
@@ -173,7 +175,7 @@ def test_a_short_absence_within_a_long_one_does_not_end_it() -> None:
         (MONDAY + 7 * DAY, MONDAY + 14 * DAY),
         (MONDAY + 8 * DAY, MONDAY + 9 * DAY),
     )
-    found = SuspendedTime(spans, ZoneCalendar("UTC", WEEKDAYS))
+    found = SuspendedTime(spans, ZoneCalendar("UTC", OpenTimes(WEEKDAYS)))
     assert found.spans == [
         (MONDAY, MONDAY + DAY),
         (MONDAY + 7 * DAY, MONDAY + 14 * DAY),

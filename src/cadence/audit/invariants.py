@@ -18,6 +18,7 @@ from cadence.audit.state import ENDED, NO_STAGE, RANK, AttemptRecord, AuditState
 from cadence.domain.events import AttemptStage, Channel, EndReason, Event, Gap, Intent, Part
 from cadence.policy.rules import Rule
 from cadence.worktime.suspensions import SuspendedTime
+from cadence.worktime.zone_calendar import ZoneCalendar
 
 __all__ = [
     "Violation",
@@ -217,15 +218,20 @@ def _is_possible_gap(
         return False  # no holidays were counted, so none can have changed
     if not days:
         return minutes <= (attempt.at - before.at) // _MINUTE
-    week = state.policy.week
-    most = min(
-        sum(
-            bool(week[(day + 6) % 7])
-            for day in range(calendar.day(before.at) + 1, calendar.day(attempt.at) + 1)
-        )
-        for calendar in (() if state.time is None else state.time.calendars)
-    )
-    return days <= most
+    calendars = () if state.time is None else state.time.calendars
+    return days <= min(_most_business_days(one, before.at, attempt.at) for one in calendars)
+
+
+def _most_business_days(calendar: ZoneCalendar, start: datetime, end: datetime) -> int:
+    """Count the business days between two instants as if there were no holidays.
+
+    The weekend of their country may have been corrected as its holidays are, so the weekdays as
+    the policy has them count too.
+    """
+    first, last = calendar.day(start), calendar.day(end)
+    week = calendar.times.week
+    written = sum(bool(week[(day + 6) % 7]) for day in range(first + 1, last + 1))
+    return max(written, calendar.business_days(first, last) + len(calendar.days_off(first, last)))
 
 
 def check_silence(state: AuditState, attempt: AttemptRecord) -> list[Violation]:

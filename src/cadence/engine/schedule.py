@@ -312,8 +312,9 @@ def next_turn(
     weekday: int | None = None
     if weekdays:
         turn = 0
-        if local is not None and local.weekday() in weekdays:
-            turn = weekdays.index(local.weekday()) + 1
+        today = None if last is None else calendar.weekday(last)
+        if today in weekdays:
+            turn = weekdays.index(today) + 1
         weekday = weekdays[turn % len(weekdays)]
     return second, weekday
 

@@ -5,6 +5,7 @@ Each describes what it takes; errors and the JSON Schema repeat that description
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from msgspec import Meta
@@ -13,7 +14,9 @@ from cadence.domain.events import AttemptStage
 from cadence.worktime.hours import WEEKDAYS, Weekday
 
 __all__ = [
+    "ClosedDay",
     "Country",
+    "DayOfHours",
     "Id",
     "OpenHours",
     "OutreachStage",
@@ -43,6 +46,17 @@ PolicyId = Annotated[
 OutreachStage = Annotated[
     AttemptStage,
     Meta(extra={"choices": [one.value for one in AttemptStage if one is not AttemptStage.EXTRA]}),
+]
+# Both words of a day name the other form: a part of a day is not closed, it has hours.
+ClosedDay = Annotated[
+    date,
+    Meta(
+        description="a date such as 2026-12-24, without quotes; hours for a date stand in "
+        '[calendar.on]: 2026-12-24 = ["09:00-13:00"]'
+    ),
+]
+DayOfHours = Annotated[
+    date, Meta(description='a date with its hours, such as 2026-12-24 = ["09:00-13:00"]')
 ]
 OpenHours = Annotated[str, Meta(description='local hours such as "09:00-17:00"')]
 TimeOfDay = Annotated[str, Meta(description='a local time such as "09:30"')]

@@ -22,8 +22,8 @@ from cadence.domain.prospect import RECENT_DAYS, Attempt, Prospect, ResponseKind
 from cadence.policy import guard_runner
 from cadence.policy.field_types import Country, Id, OpenHours, Subdivision
 from cadence.policy.touch import GuardDelay, Touch, Veto
-from cadence.worktime.calendar import OpenTimes, WorkCalendar, work_calendar
-from cadence.worktime.hours import ALL_DAY, WEEKDAYS, week_of
+from cadence.worktime.calendar import WorkCalendar, work_calendar
+from cadence.worktime.hours import ALL_DAY, WEEKDAYS, OpenTimes, week_of
 
 __all__ = [
     "Answer",
@@ -102,7 +102,11 @@ class _Guard(
 
 
 class ContactWindow(_Guard, frozen=True, kw_only=True, tag="contact_window"):
-    """Local hours, by weekday, at which a touch may be made; a day without hours has none."""
+    """Local hours, by weekday, at which a touch may be made; a day without hours has none.
+
+    Its weekdays are those of the policy: where the weekend of the prospect's country moves a day of
+    the calendar, it moves here too.
+    """
 
     mon: tuple[OpenHours, ...] = ()
     tue: tuple[OpenHours, ...] = ()
@@ -126,8 +130,7 @@ class ContactWindow(_Guard, frozen=True, kw_only=True, tag="contact_window"):
 
     def ask(self, prospect: Prospect, touch: Touch, at: datetime, calendar: WorkCalendar) -> Answer:
         """Delay until the window opens in every zone that the prospect may be in."""
-        window = work_calendar(self.open_times, prospect.identity.zones, None, None)
-        opens = window.next_open(at)
+        opens = calendar.window(self.open_times).next_open(at)
         if opens is None:
             return GuardDelay(at + _NEVER, "the contact window never opens")
         return None if opens == at else GuardDelay(opens, "outside the contact window")

@@ -111,6 +111,7 @@ def parse_text(text: str, name: str, *, find_guards: bool = True) -> Policy:
 def _check(policy: Policy, file: TomlFile, *, find_guards: bool) -> None:
     """Check what the types alone can't say; whether it keeps the invariants is up to the prover."""
     _check_hours(file, "calendar", policy.calendar, waking=True)
+    _check_calendar(policy.calendar, file)
     if not any(policy.week):
         raise PolicyError(
             f"{file.name}: calendar: missing open hours", 'give some, e.g. mon = ["09:00-17:00"]'
@@ -167,19 +168,43 @@ def _check_hours(
     file: TomlFile, key: str, table: Calendar | ContactWindow, *, waking: bool
 ) -> None:
     for day in WEEKDAYS:
-        given = getattr(table, day)
-        for index, text in enumerate(given):
-            try:
-                start, end = parse_hours(text)
-            except InputError as error:
-                what = f"{file.name}: {key}.{day}[{index}]: invalid {show_value(text)}"
-                raise PolicyError(what, error.hint) from None
-            if waking and (start < QUIET_UNTIL or end > QUIET_FROM):
-                allowed = "hours from 08:00 to 21:00; the rest are quiet hours in every policy"
-                raise file.invalid(f"{key}.{day}[{index}]", text, allowed)
-        hours = sorted(map(parse_hours, given))
-        if any(later[0] < earlier[1] for earlier, later in pairwise(hours)):
-            raise file.invalid(f"{key}.{day}", given, "hours that do not overlap")
+        _check_hours_of_day(file, f"{key}.{day}", getattr(table, day), waking=waking)
+
+
+def _check_hours_of_day(file: TomlFile, key: str, given: tuple[str, ...], *, waking: bool) -> None:
+    for index, text in enumerate(given):
+        try:
+            start, end = parse_hours(text)
+        except InputError as error:
+            what = f"{file.name}: {key}[{index}]: invalid {show_value(text)}"
+            raise PolicyError(what, error.hint) from None
+        if waking and (start < QUIET_UNTIL or end > QUIET_FROM):
+            allowed = "hours from 08:00 to 21:00; the rest are quiet hours in every policy"
+            raise file.invalid(f"{key}[{index}]", text, allowed)
+    hours = sorted(map(parse_hours, given))
+    if any(later[0] < earlier[1] for earlier, later in pairwise(hours)):
+        raise file.invalid(key, given, "hours that do not overlap")
+
+
+def _check_calendar(calendar: Calendar, file: TomlFile) -> None:
+    """Check the hours of single dates, and when half days close."""
+    for day, hours in calendar.on.items():
+        key = f"calendar.on.{day}"
+        _check_hours_of_day(file, key, hours, waking=True)
+        name = WEEKDAYS[day.weekday()]
+        if not getattr(calendar, name):
+            # Else a policy could have more open days in a week than its weekdays say, and every
+            # bound that the prover gives would depend on dates.
+            allowed = f"a date whose weekday has hours; {name} has none, and on can't open a day"
+            raise file.invalid(key, hours, allowed)
+    _check_time(file, "calendar.half_days_until", calendar.half_days_until)
+
+
+def _check_time(file: TomlFile, key: str, text: str) -> None:
+    try:
+        parse_hours(f"{text}-24:00")
+    except InputError:
+        raise file.invalid(key, text, 'a local time such as "09:30"') from None
 
 
 def _check_region(file: TomlFile, key: str, country: str, subdivision: str | None) -> None:
@@ -292,8 +317,4 @@ def _check_rotate(rotate: Rotate, key: str, file: TomlFile) -> None:
         if len(set(given)) < len(given):
             raise file.invalid(f"{key}.{field}", given, "each only once")
     for index, text in enumerate(rotate.times):
-        try:
-            parse_hours(f"{text}-24:00")
-        except InputError:
-            allowed = 'a local time such as "09:30"'
-            raise file.invalid(f"{key}.times[{index}]", text, allowed) from None
+        _check_time(file, f"{key}.times[{index}]", text)

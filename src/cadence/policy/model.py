@@ -19,7 +19,9 @@ import msgspec
 from cadence.domain.events import AttemptStage, Channel, PolicyRef
 from cadence.domain.stages import Stage, rank
 from cadence.policy.field_types import (
+    ClosedDay,
     Country,
+    DayOfHours,
     Id,
     OpenHours,
     OutreachStage,
@@ -29,12 +31,20 @@ from cadence.policy.field_types import (
     WeekdayName,
 )
 from cadence.policy.guards import Guard
-from cadence.worktime.calendar import OpenTimes
-from cadence.worktime.hours import WEEKDAYS, Week, Weekday, parse_hours, week_of
-from cadence.worktime.zone_calendar import Region
+from cadence.worktime.hours import (
+    WEEKDAYS,
+    Hours,
+    OpenTimes,
+    Region,
+    Week,
+    Weekday,
+    parse_hours,
+    week_of,
+)
 
 __all__ = [
     "EXACT",
+    "HALF_DAYS_UNTIL",
     "MAX_BUSINESS_DAYS",
     "MAX_TOUCHES",
     "After",
@@ -56,6 +66,8 @@ MAX_BUSINESS_DAYS: Final = 260
 """The largest distance in business days, about a year."""
 EXACT: Final = (AttemptStage.ON_TIME, AttemptStage.TEN_MINUTES)
 """The stages of the appointment's own steps: quiet hours bind them, business hours do not."""
+HALF_DAYS_UNTIL: Final = "13:00"
+"""When half days close, unless the policy says otherwise."""
 MAX_TOUCHES: Final = 1000
 """How many touches a plan may have, all ``times`` counted."""
 
@@ -203,6 +215,10 @@ def _seconds(times: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(parse_hours(f"{text}-24:00")[0] for text in times)
 
 
+def _in_order(hours: tuple[str, ...]) -> tuple[Hours, ...]:
+    return tuple(sorted(map(parse_hours, hours)))
+
+
 @lru_cache(maxsize=256)
 def _ordinals(days: tuple[Weekday, ...]) -> tuple[int, ...]:
     return tuple(WEEKDAYS.index(day) for day in days)
@@ -281,6 +297,13 @@ class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     The prospect's own public holidays are always closed. ``holidays`` names regions whose holidays
     are closed too, such as the team's own.
+
+    Attributes:
+        on: hours for single dates, in place of those of their weekday, which must have some.
+        half_days_until: when the half days of the prospect's country close; a time after business
+            hours leaves them whole.
+        weekend: whose weekend is closed: the one of the prospect's country, whatever the policy's
+            own days are; or the policy's, which closes the days without hours, everywhere.
     """
 
     mon: tuple[OpenHours, ...] = ()
@@ -290,8 +313,11 @@ class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     fri: tuple[OpenHours, ...] = ()
     sat: tuple[OpenHours, ...] = ()
     sun: tuple[OpenHours, ...] = ()
-    closed: tuple[date, ...] = ()
+    closed: tuple[ClosedDay, ...] = ()
     holidays: tuple[HolidaysOf, ...] = ()
+    on: dict[DayOfHours, Annotated[tuple[OpenHours, ...], msgspec.Meta(min_length=1)]] = {}
+    half_days_until: TimeOfDay = HALF_DAYS_UNTIL
+    weekend: Literal["prospect", "policy"] = "prospect"
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -422,6 +448,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
             "hours": self.week,
             "closed": sorted(self.closed),
             "holidays": sorted(map(list, self.holidays_of), key=str),
+            **self._calendar_options(),
         }
         plain["steps"] = [canonical_step(step) for step in self.steps]
         plain["channels"] = sorted(plain["channels"])
@@ -452,7 +479,38 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
     @cached_property
     def open_times(self) -> OpenTimes:
         """When the team works, for :func:`~cadence.worktime.work_calendar`."""
-        return OpenTimes(self.week, self.closed, self.holidays_of)
+        calendar = self.calendar
+        return OpenTimes(
+            self.week,
+            self.closed,
+            self.holidays_of,
+            on=tuple(sorted((day.toordinal(), hours) for day, hours in self.hours_on.items())),
+            half_days_until=_seconds((calendar.half_days_until,))[0],
+            has_their_weekend=calendar.weekend == "prospect",
+        )
+
+    @cached_property
+    def hours_on(self) -> dict[date, tuple[Hours, ...]]:
+        """The dates with hours of their own, where those are others than of their weekday."""
+        given = {day: _in_order(hours) for day, hours in self.calendar.on.items()}
+        return {day: hours for day, hours in given.items() if hours != self.week[day.weekday()]}
+
+    def _calendar_options(self) -> dict[str, Any]:
+        """What the digest has of the calendar only where it is given: it is younger than most."""
+        calendar, found = self.calendar, dict[str, Any]()
+        if self.hours_on:
+            found["on"] = {day.isoformat(): hours for day, hours in sorted(self.hours_on.items())}
+        if calendar.half_days_until != HALF_DAYS_UNTIL:
+            found["half_days_until"] = calendar.half_days_until
+        if calendar.weekend != "prospect":
+            found["weekend"] = calendar.weekend
+        return found
+
+    @cached_property
+    def on_its_own_weekend(self) -> Policy:
+        """The same policy with its weekdays as written, wherever the prospect lives."""
+        calendar = msgspec.structs.replace(self.calendar, weekend="policy")
+        return msgspec.structs.replace(self, calendar=calendar)
 
     @cached_property
     def horizon(self) -> timedelta:

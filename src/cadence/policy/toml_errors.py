@@ -94,7 +94,7 @@ class TomlFile(NamedTuple):
             InputError: a key is unknown or missing, or a value does not fit its type.
         """
         with suppress(msgspec.ValidationError):
-            return msgspec.convert(table, type=root)
+            return msgspec.convert(table, type=root, str_keys=True)
         self._refuse_unknown_keys(table, root, "")
         raise self._misfit(table, root, "")
 
@@ -188,8 +188,10 @@ class TomlFile(NamedTuple):
         if struct is None:
             for option in _options(kind):
                 if get_origin(option) is dict:
-                    inner = get_args(option)[1]
-                    yield from ((_join(path, key), one, inner) for key, one in value.items())
+                    keys, inner = get_args(option)
+                    for key, one in value.items():
+                        yield _join(path, key), key, keys
+                        yield _join(path, key), one, inner
             return
         for field in msgspec.structs.fields(struct):
             where = _join(path, field.encode_name)
@@ -201,7 +203,7 @@ class TomlFile(NamedTuple):
 
 def _fits(value: object, kind: Any) -> bool:
     try:
-        msgspec.convert(value, type=kind)
+        msgspec.convert(value, type=kind, str_keys=True)
     except msgspec.ValidationError:
         return False
     return True

@@ -21,6 +21,8 @@ def to_toml(policy: Policy) -> str:
     plain = msgspec.to_builtins(policy)
     # Written as TOML's own dates, which the reader turns back into dates.
     plain["calendar"] = msgspec.to_builtins(policy.calendar, builtin_types=(date,))
+    if policy.calendar.on:  # but for keys, which TOML has as text
+        plain["calendar"]["on"] = msgspec.to_builtins(policy.calendar.on, str_keys=True)
     plain["guards"] = [msgspec.to_builtins(guard, builtin_types=(date,)) for guard in policy.guards]
     return tomli_w.dumps(_without_empty(plain))
 

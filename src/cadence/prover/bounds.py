@@ -21,6 +21,7 @@ from cadence.domain.stages import Stage
 from cadence.engine.invariants import CONCERN_DAYS, answer_business_days
 from cadence.policy.model import EXACT, Distance, PlannedTouch
 from cadence.prover.state_space import State, StateSpace
+from cadence.prover.weekends import weeks
 from cadence.worktime.hours import QUIET_UNTIL, Week
 
 __all__ = ["Bounds", "BusinessDays", "bounds", "least_days"]
@@ -50,8 +51,9 @@ class Bounds(msgspec.Struct, frozen=True):
     """What a policy proposes in one silence, each touch made when it is due or later.
 
     A prospect has one contact point on each channel here: an undelivered polite exit is tried once
-    on each. Suspensions, holidays and guards only make the days more; attempts off policy are not
-    the policy's.
+    on each. Suspensions, holidays, half days and guards only make the days more; attempts off
+    policy are not the policy's. The bounds hold under the weekend of any country: no week has more
+    open days than the policy, and the closest that these come together under one of them counts.
 
     Attributes:
         attempts_in_silence: the most.
@@ -82,7 +84,8 @@ def bounds(space: StateSpace, exit_point: PlannedTouch, never: AbstractSet[str])
     if not any(touch.stage is Stage.SPACED for touch in touches):
         # Then an owner's own attempt, which begins a silence, takes the place of none of them.
         touches.insert(0, exit_point)
-    day, week, month = (min(most, _most_within(touches, policy.week, n)) for n in (1, 7, 30))
+    every = weeks(policy)
+    day, week, month = (min(most, _most_within(touches, every, n)) for n in (1, 7, 30))
     least = space.least(_business_days)
     to_exit, largest = _longest_to_exit(space, exit_point, least)
     given = exit_point.step.answer_within
@@ -112,7 +115,7 @@ def _most_touches(space: StateSpace) -> int:
     return max(most.values(), default=0)
 
 
-def _most_within(touches: list[PlannedTouch], week: Week, days: int) -> int:
+def _most_within(touches: list[PlannedTouch], every: tuple[Week, ...], days: int) -> int:
     """Return the most touches in ``days`` times 24 hours, each as close to the last as may be."""
     best = 1
     for first in range(len(touches)):
@@ -125,7 +128,7 @@ def _most_within(touches: list[PlannedTouch], week: Week, days: int) -> int:
                 turns = _DAY  # the time of day may be another than at the first of them
             least = minutes
             if business_days:
-                least += _least_days(week, business_days) * _DAY - max(turns, _CLOCK_CHANGE)
+                least += _least_days(every, business_days) * _DAY - max(turns, _CLOCK_CHANGE)
             if least >= days * _DAY:
                 break
             best = max(best, position - first + 1)
@@ -139,19 +142,19 @@ def _business_days(touch: PlannedTouch) -> int:
 # Days of 24 hours ---------------------------------------------------------------------------------
 
 
-def least_days(touch: PlannedTouch, week: Week) -> int:
-    """Return how many days of 24 hours the distance of ``touch`` is at least."""
+def least_days(touch: PlannedTouch, every: tuple[Week, ...]) -> int:
+    """Return how many days of 24 hours the distance of ``touch`` is at least, in any week."""
     after = touch.after
     if after is None:
         return 0
     elapsed = after.elapsed
-    return elapsed.days if elapsed is not None else _least_days(week, after.business_days or 1)
+    return elapsed.days if elapsed is not None else _least_days(every, after.business_days or 1)
 
 
 @lru_cache(maxsize=4096)
-def _least_days(week: Week, n: int) -> int:
+def _least_days(every: tuple[Week, ...], n: int) -> int:
     """Return how many days there are at least up to the ``n``-th business day after one."""
-    return min(_days_until(week, start, n) for start in range(7))
+    return min(_days_until(week, start, n) for week in every for start in range(7))
 
 
 def _days_until(week: Week, start: int, n: int) -> int:

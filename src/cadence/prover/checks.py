@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import islice, product
 from typing import Any, Final, NamedTuple
 
 from cadence.domain.events import Event
@@ -26,6 +26,7 @@ from cadence.prover.played import fault_of, play_silences, words_of_task
 from cadence.prover.search import ExactPath, exact_paths
 from cadence.prover.simulation import Simulation, replay_path
 from cadence.prover.state_space import State, StateSpace, Step, UnstoppedTouch
+from cadence.prover.weekends import countries, weeks
 
 __all__ = ["Refutation", "refutations"]
 
@@ -114,9 +115,10 @@ def _words(row: Invariant, touch: PlannedTouch, state: State) -> str:
 
 def _early_concern(space: StateSpace) -> Iterator[Refutation]:
     """Yield a concern message that the plan would send before its 21 days have passed."""
+    every = weeks(space.policy)
 
     def length(touch: PlannedTouch) -> int:
-        return least_days(touch, space.policy.week)
+        return least_days(touch, every)
 
     def days_after(days: int, state: State, touch: PlannedTouch) -> int:
         return min(CONCERN_DAYS, days + length(touch)) if state.counts.attempts else 0
@@ -136,10 +138,10 @@ def _early_concern(space: StateSpace) -> Iterator[Refutation]:
     if not any(is_early(state, days) for state, days in space.least(length).items()):
         return
     early = (path for path in exact_paths(space, 0, days_after) if is_early(*path.place))
-    for path in islice(early, _TRIES):
+    for path, country in product(islice(early, _TRIES), (None, *countries(space.policy))):
         state, days = path.place
         touch = space.touches[state.next]
-        events = _replay(space.policy, path, Rule.CONCERN, touch)
+        events = _replay(space.policy, path, Rule.CONCERN, touch, country)
         if events:
             after = days_after(days, state, touch)
             how = f"{touch.name} would be sent {after} days after the first attempt"
@@ -156,7 +158,11 @@ def _paths_to(
 
 
 def _replay(
-    policy: Policy, path: ExactPath[Any], rule: str, touch: PlannedTouch | None = None
+    policy: Policy,
+    path: ExactPath[Any],
+    rule: str,
+    touch: PlannedTouch | None = None,
+    country: str | None = None,
 ) -> tuple[Event, ...]:
     """Follow a path, and look whether the engine names ``rule`` at its end or sooner.
 
@@ -166,11 +172,12 @@ def _replay(
         rule: looked for all along.
         touch: the touch that it is about. If it can be made in spite of the rule, the history ends
             with that attempt, which the engine has marked as breaking it.
+        country: of the prospect, where its weekend matters.
 
     Returns:
         The history; empty where the engine names no such rule.
     """
-    simulation = replay_path(policy, path, rule)
+    simulation = replay_path(policy, path, rule, country)
     if simulation is None or not simulation.names(rule):
         return ()
     events = tuple(simulation.events)

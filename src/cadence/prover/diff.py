@@ -68,6 +68,9 @@ def _plan(policy: Policy) -> dict[str, Any]:
         # A day of the week without hours is closed anyway.
         "closed": {day for day in policy.closed if policy.week[date.fromordinal(day).weekday()]},
         "holidays": frozenset(policy.holidays_of),
+        "on": policy.open_times.on,
+        "half_days_until": policy.open_times.half_days_until,
+        "weekend": policy.calendar.weekend,
         "horizon": policy.horizon_business_days,
         "task": policy.task_business_days,
         "channels": policy.usable,

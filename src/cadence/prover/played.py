@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
+from itertools import product
+
+import msgspec
 
 from cadence.domain.events import (
     AutoReplyReceived,
@@ -22,11 +25,13 @@ from cadence.domain.stages import Stage
 from cadence.engine import invariants
 from cadence.engine.decision import Close, Decision, Due, Stop, Task
 from cadence.engine.reasons import Reason
+from cadence.policy.guards import ContactWindow
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 from cadence.policy.touch import Touch
 from cadence.prover.simulation import Scenario, Simulation, beginnings
 from cadence.prover.state_space import StateSpace
+from cadence.prover.weekends import countries
 from cadence.worktime.zone_calendar import ZoneCalendar
 
 __all__ = ["fault_of", "play_silences", "words_of_task"]
@@ -38,7 +43,8 @@ def play_silences(space: StateSpace) -> Iterator[_Fault]:
     """Yield the faults of silences that are played to their end.
 
     One prospect has a contact point on each channel, others on one alone. A silence begins with an
-    appointment, the owner's own attempt, a pause, and around each pause that a guard makes.
+    appointment, the owner's own attempt, a pause, and around each pause that a guard makes. Under a
+    policy with contact windows it is played in a country of each weekend too.
     """
     policy = space.policy
     agreed = True in space.guidelines
@@ -50,6 +56,13 @@ def play_silences(space: StateSpace) -> Iterator[_Fault]:
     for channel in Channel:
         if channel in every and len(every) > 1:
             yield from _play(policy, Scenario(frozenset({channel}), first, agreed))
+    if any(isinstance(guard, ContactWindow) for guard in policy.guards):
+        # Some weekend may leave a window no day on which the calendar is open.
+        alone = (frozenset({channel}) for channel in sorted(every))
+        for country, channels, beginning in product(
+            countries(policy), dict.fromkeys((every, *alone)), beginnings(policy)
+        ):
+            yield from _play(policy, Scenario(channels, beginning, agreed, country=country))
     for day in _long_stops(policy):
         around = datetime.combine(day, time(), UTC)
         yield from _play(policy, Scenario(every, beginnings(policy)[-1], around=around))
@@ -61,7 +74,7 @@ def _long_stops(policy: Policy) -> Iterator[date]:
         closed = guard.closed_dates()
         if closed is not None:
             yield closed[0]
-    calendar = ZoneCalendar("UTC", policy.week, closed=policy.closed)
+    calendar = ZoneCalendar("UTC", msgspec.structs.replace(policy.open_times, regions=()))
     for day in sorted(policy.calendar.closed):
         if calendar.next_open(datetime.combine(day, time(), UTC)) is None:
             yield day

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from cadence.policy.guards import Guard
 from cadence.policy.model import After, Distance, Policy, Step, StepPart, canonical_step
-from cadence.worktime.hours import WEEKDAYS
+from cadence.worktime.hours import WEEKDAYS, Region
 
 __all__ = ["StepDifference", "guard_words", "step_differences"]
 
@@ -30,12 +32,8 @@ def step_differences(first: Policy, second: Policy) -> list[StepDifference]:
     for name in ("horizon_business_days", "task_business_days"):
         note(name, getattr(first, name), getattr(second, name))
     note("channels", sorted(first.usable), sorted(second.usable))
-    for number, day in enumerate(WEEKDAYS):
-        if first.week[number] != second.week[number]:
-            note(f"calendar.{day}", getattr(first.calendar, day), getattr(second.calendar, day))
-    note("calendar.closed", sorted(first.calendar.closed), sorted(second.calendar.closed))
-    places = [sorted(policy.holidays_of, key=str) for policy in (first, second)]
-    note("calendar.holidays", *places)
+    for place, one, other in _calendars(first, second):
+        note(place, one, other)
     limits = [msgspec.to_builtins(policy.limits) for policy in (first, second)]
     for key in dict.fromkeys((*limits[0], *limits[1])):
         note(f"limits.{key}", limits[0].get(key, ""), limits[1].get(key, ""))
@@ -55,6 +53,28 @@ def step_differences(first: Policy, second: Policy) -> list[StepDifference]:
     for name in sorted({*first.scripts, *second.scripts}):
         note(f"scripts.{name}", first.scripts.get(name, ""), second.scripts.get(name, ""))
     return found
+
+
+def _calendars(first: Policy, second: Policy) -> Iterator[tuple[str, object, object]]:
+    """Yield what two calendars say, key by key; the hours of weekdays where they differ."""
+    one, other = first.calendar, second.calendar
+    for number, day in enumerate(WEEKDAYS):
+        if first.week[number] != second.week[number]:
+            yield f"calendar.{day}", getattr(one, day), getattr(other, day)
+    yield "calendar.closed", sorted(one.closed), sorted(other.closed)
+    yield "calendar.on", _hours_on(first), _hours_on(second)
+    yield "calendar.half_days_until", one.half_days_until, other.half_days_until
+    yield "calendar.weekend", one.weekend, other.weekend
+    yield "calendar.holidays", _places(first), _places(second)
+
+
+def _places(policy: Policy) -> list[Region]:
+    return sorted(policy.holidays_of, key=str)
+
+
+def _hours_on(policy: Policy) -> list[str]:
+    dates = policy.calendar.on
+    return [f"{day}: {', '.join(dates[day])}" for day in sorted(policy.hours_on)]
 
 
 def _step_keys(first: Step | None, second: Step | None) -> dict[str, tuple[object, object]]:

@@ -17,6 +17,7 @@ from cadence.policy.guards import ContactWindow
 from cadence.policy.model import EXACT, PlannedTouch, Policy
 from cadence.policy.rules import Rule
 from cadence.prover.state_space import Channels, State, StateSpace, channels_used
+from cadence.prover.weekends import Arrangement, arrangements
 from cadence.worktime.hours import QUIET_FROM, QUIET_UNTIL, Week, week_of
 
 __all__ = ["ClosedTurn", "Unreachable", "closed_turns", "unreachable"]
@@ -145,11 +146,21 @@ def _shut(policy: Policy, on: AbstractSet[Channel], *, any_day: bool) -> str | N
         any_day: whether it may be made on any day; business days, if not. They may prefer any
             waking hours to business hours.
     """
-    days = [day for day in range(7) if any_day or policy.week[day]]
+    shut = [_shut_in(policy, one, on, any_day=any_day) for one in arrangements(policy)]
+    return shut[0] if all(shut) else None
+
+
+def _shut_in(
+    policy: Policy, arrangement: Arrangement, on: AbstractSet[Channel], *, any_day: bool
+) -> str | None:
+    """Return the guard that lets no attempt pass under the weekend of one ``arrangement``."""
+    week, sources = arrangement
+    days = [day for day in range(7) if any_day or week[day]]
     opened = [(day, QUIET_UNTIL, QUIET_FROM) for day in days]
     for guard in policy.guards:
         if isinstance(guard, ContactWindow) and (not guard.channels or on & set(guard.channels)):
-            opened = _within(opened, week_of(guard))
+            window = week_of(guard)
+            opened = _within(opened, tuple(window[source] for source in sources))
             if not opened:
                 return guard.name
     return None

@@ -29,7 +29,8 @@ from cadence.policy.guards import CoolDown, FrequencyCap, Guard, HolidayBan
 from cadence.policy.model import Policy
 from cadence.prover.simulation import ADDRESSES, MONDAY, Scenario, Simulation, beginnings
 from cadence.prover.state_space import Beginning
-from cadence.worktime.hours import ALL_DAY
+from cadence.prover.weekends import countries
+from cadence.worktime.hours import ALL_DAY, OpenTimes
 from cadence.worktime.zone_calendar import ZoneCalendar
 
 __all__ = ["Pair", "injected_events", "scenarios"]
@@ -41,6 +42,9 @@ _DAYS: Final = 24
 """How many of the days that one of the two closes are looked at, of each kind."""
 _MOST_EXTRAS: Final = 20
 _COUNTRY: Final = "US"
+_HALF_DAYS: Final = tuple(date(year, 12, 24) for year in (2024, 2025, 2026, 2027, 2029))
+"""One on each working day of the week."""
+_HALF_DAY_COUNTRY: Final = "GR"
 
 
 def scenarios(pair: Pair) -> Iterator[tuple[Policy, Scenario]]:
@@ -62,23 +66,23 @@ def scenarios(pair: Pair) -> Iterator[tuple[Policy, Scenario]]:
             for agreed in (False, True):
                 for policy in pair:
                     yield policy, Scenario(both, beginning, agreed, _begin_of(day))
-    for day in own:
+    for around, country in (*own, *_times(pair)):
         for beginning in begun:
             for agreed in (False, True):
-                yield first, Scenario(both, beginning, agreed, _begin_of(day), _COUNTRY)
+                yield first, Scenario(both, beginning, agreed, around, country)
 
 
 def _begin_of(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _days(pair: Pair) -> tuple[list[date], list[date]]:
-    """Return days of the prospect's own country, and others, that one of the two closes."""
+def _days(pair: Pair) -> tuple[list[tuple[datetime, str | None]], list[date]]:
+    """Return days that one of the two closes: in a prospect's own country, and everywhere."""
     closed = [set(policy.calendar.closed) for policy in pair]
     days = sorted(closed[0] ^ closed[1])[:_DAYS]
     places: list[set[tuple[str, str | None]]] = [set(policy.holidays_of) for policy in pair]
     days += _holidays(places)
-    own: list[date] = []
+    own: list[tuple[datetime, str | None]] = []
     bans: list[set[tuple[str, str | None]]] = [set(), set()]
     for side, guard in _differing(pair):
         dates = guard.closed_dates()
@@ -86,11 +90,36 @@ def _days(pair: Pair) -> tuple[list[date], list[date]]:
             days += [*dates, dates[1] + timedelta(days=1)]
         elif isinstance(guard, HolidayBan):
             if guard.country is None:
-                own = _holidays([{(_COUNTRY, None)}, set()])[:3]
+                holidays = _holidays([{(_COUNTRY, None)}, set()])[:3]
+                own = [(_begin_of(day), _COUNTRY) for day in holidays]
             else:
                 bans[side].add((guard.country, guard.subdivision))
     days += _holidays(bans)
     return own, list(dict.fromkeys(days))
+
+
+def _times(pair: Pair) -> Iterator[tuple[datetime, str | None]]:
+    """Yield times from which on a silence meets hours of a date, half days or weekends of one.
+
+    It begins on that day or on those before, as the day does or at an hour at which the two differ:
+    most touches keep their time of day.
+    """
+    one, other = (policy.open_times for policy in pair)
+    edges: list[tuple[date, list[int], str | None]] = []
+    for ordinal in sorted({day for day, _ in set(one.on) ^ set(other.on)})[:_DAYS]:
+        hours = [dict(times.on).get(ordinal, ()) for times in (one, other)]
+        seconds = sorted({second for some in hours for span in some for second in span})
+        edges.append((date.fromordinal(ordinal), seconds, None))
+    until = sorted({times.half_days_until or 0 for times in (one, other)})
+    if len(until) > 1:
+        edges += [(day, until[:1], _HALF_DAY_COUNTRY) for day in _HALF_DAYS]
+    for day, seconds, country in edges:
+        for second in (0, *seconds):
+            for before in range(_DAYS // 2):
+                yield _begin_of(day) + timedelta(days=-before, seconds=second), country
+    if len({policy.calendar.weekend for policy in pair}) > 1:
+        for country in dict.fromkeys((*countries(pair[0]), *countries(pair[1]))):
+            yield MONDAY, country
 
 
 def _holidays(places: list[set[tuple[str, str | None]]]) -> list[date]:
@@ -100,7 +129,7 @@ def _holidays(places: list[set[tuple[str, str | None]]]) -> list[date]:
     first = date(MONDAY.year, 1, 1).toordinal() - 1
     found: list[set[int]] = []
     for some in places:
-        calendar = ZoneCalendar("UTC", ALL_DAY, regions=tuple(some))
+        calendar = ZoneCalendar("UTC", OpenTimes(ALL_DAY, regions=tuple(some)))
         found.append({day for day, _ in calendar.days_off(first, first + 366)})
     return [date.fromordinal(day) for day in sorted(found[0] ^ found[1])][:_DAYS]
 

@@ -13,6 +13,8 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from cadence.domain.events import (
     AppointmentSet,
     AttemptMade,
@@ -106,7 +108,11 @@ class Simulation:
     def __init__(self, policy: Policy, scenario: Scenario) -> None:
         self.policy = policy
         self.policies = PolicyRegistry(policy)
-        self.calendar = ZoneCalendar("UTC", policy.week, closed=policy.closed)
+        self.calendar = ZoneCalendar(
+            "UTC",
+            msgspec.structs.replace(policy.open_times, regions=()),
+            None if scenario.country is None else (scenario.country, None),
+        )
         self.first = self.calendar.next_open(scenario.around) or scenario.around
         self._found = 0
         known = sorted(scenario.channels, key=_ORDER.index)
@@ -289,8 +295,16 @@ def _failed(channel: Channel, address: str) -> Part:
 # Paths of the prover ------------------------------------------------------------------------------
 
 
-def replay_path(policy: Policy, path: ExactPath[Any], rule: str) -> Simulation | None:
+def replay_path(
+    policy: Policy, path: ExactPath[Any], rule: str, country: str | None = None
+) -> Simulation | None:
     """Follow a path, or as far as the engine names ``rule``, which may be sooner.
+
+    Args:
+        policy: under which.
+        path: of a silence.
+        rule: looked for all along.
+        country: of the prospect.
 
     Returns:
         ``None``: the engine proposes something else on the way.
@@ -300,7 +314,8 @@ def replay_path(policy: Policy, path: ExactPath[Any], rule: str) -> Simulation |
         return None
     beginning = Beginning.ADDED if start.on is not None else start.beginning
     guidelines = start.state.counts.guidelines
-    simulation = Simulation(policy, Scenario(start.channels, beginning, guidelines))
+    scenario = Scenario(start.channels, beginning, guidelines, country=country)
+    simulation = Simulation(policy, scenario)
     if start.on is not None:
         simulation.make_own_attempt(start.on, is_wrong=start.is_wrong)
     for step in steps:

@@ -99,11 +99,10 @@ def _open(
 ) -> list[tuple[datetime, datetime]]:
     found = []
     for day in range(calendar.day(start), calendar.day(end) + 1):
-        if calendar.is_business_day(day):
-            for opens, closes in calendar.week[(day + 6) % 7]:
-                a, b = max(start, calendar.at(day, opens)), min(end, calendar.at(day, closes))
-                if a < b:
-                    found.append((a, b))
+        for opens, closes in calendar.hours_on(day):
+            a, b = max(start, calendar.at(day, opens)), min(end, calendar.at(day, closes))
+            if a < b:
+                found.append((a, b))
     return found
 
 

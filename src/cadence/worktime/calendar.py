@@ -18,27 +18,13 @@ from cadence.domain.events import Gap
 from cadence.domain.prospect import Suspension
 from cadence.errors import InputError
 from cadence.worktime.holidays import check_country
-from cadence.worktime.hours import Hours, Week
+from cadence.worktime.hours import Hours, OpenTimes
 from cadence.worktime.suspensions import SuspendedTime, suspended_time
-from cadence.worktime.zone_calendar import SEARCH_DAYS, Region, ZoneCalendar
+from cadence.worktime.zone_calendar import SEARCH_DAYS, ZoneCalendar
 
-__all__ = ["OpenTimes", "WorkCalendar", "work_calendar"]
+__all__ = ["WorkCalendar", "work_calendar"]
 
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
-
-
-class OpenTimes(msgspec.Struct, frozen=True, cache_hash=True):
-    """When a team, or a guard, is open, wherever the prospect lives.
-
-    Attributes:
-        week: open hours by weekday, Monday first.
-        closed: ordinals of closed days.
-        regions: where public holidays are closed too, beside the prospect's own.
-    """
-
-    week: Week
-    closed: frozenset[int] = frozenset()
-    regions: tuple[Region, ...] = ()
 
 
 class WorkCalendar:
@@ -59,6 +45,8 @@ class WorkCalendar:
         self.calendars = calendars
         self._first = calendars[0]
         self._one = len(calendars) == 1  # pragma: no mutate (only saves time)
+        # Guards ask for theirs at every touch; making one takes as long as a hundred questions.
+        self._windows: dict[OpenTimes, WorkCalendar] = {}
 
     def suspended(self, suspensions: tuple[Suspension, ...]) -> tuple[SuspendedTime, ...] | None:
         """Return the suspended time as each zone counts it; ``None`` if there is none."""
@@ -185,17 +173,65 @@ class WorkCalendar:
                 return moving
         return None
 
+    def weekday(self, instant: datetime) -> int:
+        """Return the weekday of the policy for the local date, in the first zone; 0 for Monday."""
+        return self._first.weekday(self._first.day(instant))
+
+    def window(self, times: OpenTimes) -> WorkCalendar:
+        """Return the calendar of a guard's hours, whose weekdays move with those of this one."""
+        found = self._windows.get(times)
+        if found is None:
+            own = self._first.times
+            moved = msgspec.structs.replace(
+                times,
+                has_their_holidays=False,
+                has_their_weekend=own.has_their_weekend,
+                moves_with=own.week,
+            )
+            found = WorkCalendar(
+                tuple(ZoneCalendar(one.tz.key, moved, one.home) for one in self.calendars)
+            )
+            self._windows[times] = found
+        return found
+
     # For readers --------------------------------------------------------------------------------
 
     def days_off(self, start: datetime, end: datetime) -> list[tuple[date, str]]:
         """List the holidays and closed days after the date of ``start`` up to that of ``end``."""
         calendar = self._first
-        off = calendar.days_off(calendar.day(start), calendar.day(end))
-        return [(date.fromordinal(day), name) for day, name in off]
+        return _dated(calendar.days_off(calendar.day(start), calendar.day(end)))
+
+    def short_days(self, start: datetime, end: datetime) -> list[tuple[date, str]]:
+        """List the days with hours of their own after the date of ``start`` up to ``end``."""
+        calendar = self._first
+        return _dated(calendar.short_days(calendar.day(start), calendar.day(end)))
+
+    def skipped_days(self, start: datetime, end: datetime) -> list[date]:
+        """List the business days between two instants that the first zone skipped."""
+        calendar = self._first
+        skipped = calendar.skipped_days(calendar.day(start), calendar.day(end))
+        return [date.fromordinal(day) for day in skipped]
+
+    def unknown_years(self, start: datetime, end: datetime) -> list[tuple[str, int]]:
+        """List the countries, and years between two instants, whose holidays are not known."""
+        calendar = self._first
+        return calendar.unknown_years(calendar.day(start), calendar.day(end))
+
+    def has_hours_of(self, other: WorkCalendar, start: datetime, end: datetime) -> bool:
+        """Tell whether another calendar of the same zones has the same hours between two dates."""
+        return all(
+            mine.all_hours(mine.day(start), mine.day(end))
+            == theirs.all_hours(mine.day(start), mine.day(end))
+            for mine, theirs in zip(self.calendars, other.calendars, strict=True)
+        )
 
     def local(self, instant: datetime) -> datetime:
         """Return the date and time in the first zone that they may be in, with its zone."""
         return instant.astimezone(self._first.tz)
+
+
+def _dated(days: list[tuple[int, str]]) -> list[tuple[date, str]]:
+    return [(date.fromordinal(day), name) for day, name in days]
 
 
 def _gap(
@@ -241,18 +277,14 @@ def work_calendar(
     Args:
         times: when the team is open.
         zones: IANA names of the zones that the prospect may be in.
-        country: where they live, whose public holidays are closed; ``None``: unknown.
+        country: where they live, whose holidays and weekend are closed; ``None``: unknown.
         subdivision: of that country.
 
     Raises:
         InputError: a zone, the country or the subdivision is unknown.
     """
-    regions = times.regions
+    home = None
     if country is not None:
         check_country(country, subdivision)
-        regions = tuple(dict.fromkeys(((country, subdivision), *regions)))
-    return WorkCalendar(
-        tuple(
-            ZoneCalendar(name, times.week, closed=times.closed, regions=regions) for name in zones
-        )
-    )
+        home = country, subdivision
+    return WorkCalendar(tuple(ZoneCalendar(name, times, home) for name in zones))

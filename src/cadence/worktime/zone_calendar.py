@@ -11,19 +11,26 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from cadence.errors import InputError
-from cadence.worktime.holidays import public_holidays
-from cadence.worktime.hours import QUIET_FROM, QUIET_UNTIL, Hours, Week
-from cadence.worktime.zones import from_local, zone
+from cadence.worktime.holidays import half_days, is_known, public_holidays, weekends
+from cadence.worktime.hours import (
+    QUIET_FROM,
+    QUIET_UNTIL,
+    Hours,
+    OpenTimes,
+    Region,
+    weekday_sources,
+)
+from cadence.worktime.zones import from_local, skipped_days, zone
 
-__all__ = ["SEARCH_DAYS", "Region", "ZoneCalendar"]
-
-Region = tuple[str, str | None]
-"""A country and its subdivision (ISO 3166), whose public holidays are meant."""
+__all__ = ["SEARCH_DAYS", "ZoneCalendar"]
 
 SEARCH_DAYS: Final = 30
 """A touch that finds no open time within 30 days becomes a task (rule ``forgotten``)."""
 
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
+
+_Listed = list[tuple[int, str]]
+"""Days in order, each with why it is listed."""
 
 
 class _Years(NamedTuple):
@@ -32,16 +39,22 @@ class _Years(NamedTuple):
     Attributes:
         first: the ordinal of the first day.
         last: the ordinal of the last day.
+        hours: the open hours of each day, from the first on.
         days: the business days in order.
         counts: at ``n``, how many business days there are before the day ``first + n``.
-        off: the weekdays with open hours that are closed, and why.
+        weekdays: which weekday of the policy each day stands for.
+        off: the days that would have open hours and are closed, and why.
+        short: the days that have other hours than their weekday, and why.
     """
 
     first: int
     last: int
+    hours: list[tuple[Hours, ...]]
     days: list[int]
     counts: list[int]
-    off: list[tuple[int, str]]
+    weekdays: list[int]
+    off: _Listed
+    short: _Listed
 
 
 class ZoneCalendar:
@@ -49,28 +62,22 @@ class ZoneCalendar:
 
     Attributes:
         tz: the zone.
-        week: the open hours by weekday; a weekday without hours has no business days.
-        closed: the ordinals of closed days.
+        times: the open hours and closed days; a weekday without hours has no business days.
+        home: where the prospect lives; ``None``: unknown.
         regions: where public holidays are no business days.
     """
 
-    def __init__(
-        self,
-        zone_name: str,
-        week: Week,
-        *,
-        closed: frozenset[int] = frozenset(),
-        regions: tuple[Region, ...] = (),
-    ) -> None:
+    def __init__(self, zone_name: str, times: OpenTimes, home: Region | None = None) -> None:
         """Make the calendar of the zone with the IANA name ``zone_name``.
 
         Raises:
             InputError: the zone is unknown.
         """
         self.tz = zone(zone_name)
-        self.week = week
-        self.closed = closed
-        self.regions = regions
+        self.times = times
+        self.home = home
+        own = (home,) if home is not None and times.has_their_holidays else ()
+        self.regions: tuple[Region, ...] = tuple(dict.fromkeys((*own, *times.regions)))
         # The years that were asked for so far. Replaced as a whole where it must grow, so that
         # another thread sees either the old years or the new ones.
         self._known: _Years | None = None
@@ -90,29 +97,114 @@ class ZoneCalendar:
         years = range(date.fromordinal(first).year, date.fromordinal(last).year + 1)
         first = date(years[0], 1, 1).toordinal()
         last = date(years[-1], 12, 31).toordinal()
-        off = dict.fromkeys(self.closed, "closed by the policy")
+        weekdays, hours = self._written(years, first, last)
+        off = {day: why for day, why in self._closures(years).items() if hours[day - first]}
+        for day in off:
+            hours[day - first] = ()
+        short = self._shortened(years, first, hours, off)
+        counts = [0, *accumulate(map(bool, hours))]
+        days = [day for day, opens in enumerate(hours, first) if opens]
+        listed = sorted(off.items()), sorted(short.items())
+        self._known = _Years(first, last, hours, days, counts, weekdays, *listed)
+        return self._known
+
+    def _written(
+        self, years: range, first: int, last: int
+    ) -> tuple[list[int], list[tuple[Hours, ...]]]:
+        """Return the weekday that each day stands for, and the hours that this gives it."""
+        times, home = self.times, self.home
+        week = times.week
+        if home is None or not times.has_their_weekend:
+            weekdays = [(day + 6) % 7 for day in range(first, last + 1)]  # day 1 was a Monday
+            return weekdays, [week[weekday] for weekday in weekdays]
+        order = times.moves_with or week
+        weekdays, hours = [], []
+        for year in years:
+            january, december = date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal()
+            monday = january - (january + 6) % 7
+            theirs = weekends(*home, year)
+            for day in range(january, december + 1):
+                weekday, kinds = (day + 6) % 7, theirs[(day - monday) // 7]
+                stands_for = weekday_sources(order, kinds[0])[weekday]
+                is_closed = times.moves_with is None and any(
+                    weekday in kind or not week[weekday_sources(order, kind)[weekday]]
+                    for kind in kinds
+                )
+                weekdays.append(stands_for)
+                hours.append(() if is_closed else week[stands_for])
+        return weekdays, hours
+
+    def _closures(self, years: range) -> dict[int, str]:
+        """Return the days that are closed whatever their weekday, and why."""
+        first, last = date(years[0], 1, 1).toordinal(), date(years[-1], 12, 31).toordinal()
+        closed = (day for day in self.times.closed if first <= day <= last)
+        off = dict.fromkeys(closed, "closed by the policy")
         for country, subdivision in self.regions:
             for year in years:
                 off.update(public_holidays(country, subdivision, year))
-        week = self.week
-        is_open = [
-            bool(week[(day + 6) % 7]) and day not in off  # day 1 was a Monday
-            for day in range(first, last + 1)
-        ]
-        self._known = _Years(
-            first,
-            last,
-            [day for day, opens in enumerate(is_open, first) if opens],
-            [0, *accumulate(is_open)],
-            sorted((day, name) for day, name in off.items() if week[(day + 6) % 7]),
-        )
-        return self._known
+        for year in years:
+            # A day that never was is no day on which they can be silent.
+            name = f"a day that {self.tz.key} skipped"
+            off.update(dict.fromkeys(skipped_days(self.tz.key, year), name))
+        return off
+
+    def _shortened(
+        self, years: range, first: int, hours: list[tuple[Hours, ...]], off: dict[int, str]
+    ) -> dict[int, str]:
+        """Give single days the hours that the policy or a half day gives them.
+
+        Args:
+            years: which.
+            first: the ordinal of their first day.
+            hours: of each day; changed here.
+            off: gets the half days that have no hours left.
+
+        Returns:
+            The days whose hours are others than their weekday's, and why.
+        """
+        times, short = self.times, {}
+        own = dict(times.on)
+        for day, theirs in times.on:
+            if 0 <= day - first < len(hours) and hours[day - first]:
+                hours[day - first] = theirs
+                short[day] = "hours of that date by the policy"
+        until = times.half_days_until
+        if until is None:
+            return short
+        for country, subdivision in self.regions:
+            for year in years:
+                for day, name in half_days(country, subdivision, year).items():
+                    whole = hours[day - first]
+                    left = tuple((a, min(b, until)) for a, b in whole if a < until)
+                    if day in own or left == whole:
+                        continue
+                    hours[day - first] = left
+                    (short if left else off)[day] = f"{name}, a half day"
+        return short
+
+    def hours_on(self, day: int) -> tuple[Hours, ...]:
+        """Return the open hours of ``day``; empty where it is not a business day."""
+        years = self._known
+        if years is None or not years.first <= day <= years.last:
+            years = self._years(day, day)
+        return years.hours[day - years.first]
+
+    def weekday(self, day: int) -> int:
+        """Return the weekday of the policy that ``day`` stands for; Monday is 0.
+
+        It is another than the calendar's where the weekend of the prospect's country moves it.
+        """
+        years = self._years(day, day)
+        return years.weekdays[day - years.first]
+
+    def all_hours(self, first: int, last: int) -> list[tuple[Hours, ...]]:
+        """Return the open hours of each day from ``first`` to ``last``."""
+        years = self._years(first, last)
+        return years.hours[first - years.first : last - years.first + 1]
 
     def is_business_day(self, day: int) -> bool:
         """Tell whether ``day`` has business hours and is neither a holiday nor closed."""
-        years = self._years(day, day)
-        position = day - years.first
-        return years.counts[position] < years.counts[position + 1]
+        return bool(self.hours_on(day))
 
     def business_days(self, after: int, until: int) -> int:
         """Count the business days after ``after``, up to and including ``until``."""
@@ -142,10 +234,25 @@ class ZoneCalendar:
     def days_off(self, after: int, until: int) -> list[tuple[int, str]]:
         """List the closed days after ``after`` up to ``until``, and why each is closed.
 
-        Only days whose weekday has business hours are listed.
+        Only days that would have business hours are listed; weekends are not.
         """
-        off = self._years(after, until).off
-        return off[bisect_left(off, (after + 1,)) : bisect_left(off, (until + 1,))]
+        return _between(self._years(after, until).off, after, until)
+
+    def short_days(self, after: int, until: int) -> list[tuple[int, str]]:
+        """List the days after ``after`` up to ``until`` with other hours than their weekday."""
+        return _between(self._years(after, until).short, after, until)
+
+    def skipped_days(self, after: int, until: int) -> list[int]:
+        """List the business days after ``after`` up to ``until`` that the zone skipped."""
+        years = range(date.fromordinal(after).year, date.fromordinal(until).year + 1)
+        skipped = {day for year in years for day in skipped_days(self.tz.key, year)}
+        return [day for day, _ in self.days_off(after, until) if day in skipped]
+
+    def unknown_years(self, first: int, last: int) -> list[tuple[str, int]]:
+        """List the countries, and years from ``first`` to ``last``, without holiday data."""
+        countries = dict.fromkeys(country for country, _ in self.regions)
+        years = range(date.fromordinal(first).year, date.fromordinal(last).year + 1)
+        return [(one, year) for one in countries for year in years if not is_known(one, year)]
 
     # Clocks -------------------------------------------------------------------------------------
 
@@ -187,23 +294,24 @@ class ZoneCalendar:
         Args:
             instant: an instant of the first possible day.
             second: the local time of day, in seconds after midnight; ``None``: that of ``instant``.
-            weekday: the weekday, 0 for Monday; ``None``: any. Where it is no business day within
-                two weeks, the day stays.
+            weekday: the weekday of the policy, 0 for Monday; ``None``: any. Where it is no business
+                day within two weeks, the day stays.
         """
         day = self.day(instant)
         if weekday is not None:
-            ahead = (weekday - (day - 1)) % 7
-            for candidate in (day + ahead, day + ahead + 7):
-                if self.is_business_day(candidate):
-                    day = candidate
+            years = self._years(day, day + 13)
+            start = day - years.first
+            for position in range(start, start + 14):
+                if years.weekdays[position] == weekday and years.hours[position]:
+                    day = years.first + position
                     break
         return self.same_time(instant, day) if second is None else self.at(day, second)
 
     # Hours --------------------------------------------------------------------------------------
 
     def is_open_between(self, day: int, start: datetime, end: datetime) -> bool:
-        """Tell whether business hours of the weekday of ``day`` lie between two instants."""
-        for opens, closes in self.week[(day + 6) % 7]:
+        """Tell whether business hours of ``day`` lie between two instants."""
+        for opens, closes in self.hours_on(day):
             if self.at(day, opens) < end and start < self.at(day, closes):
                 return True
         return False
@@ -229,8 +337,9 @@ class ZoneCalendar:
         second = _second(local)
         first = day = local.toordinal()
         while day - first <= SEARCH_DAYS:
-            if self.is_business_day(day):
-                for start, end in (hours,) if hours else self.week[(day + 6) % 7]:
+            opened = self.hours_on(day)
+            if opened:
+                for start, end in (hours,) if hours else opened:
                     if second < start:
                         # A start that the clocks skip can lie behind an instant after the skip.
                         opening = max(instant, self.at(day, start))
@@ -245,3 +354,8 @@ class ZoneCalendar:
 def _second(local: datetime) -> int:
     """Return how many seconds after midnight the clock shows."""
     return local.hour * 3600 + local.minute * 60 + local.second
+
+
+def _between(listed: _Listed, after: int, until: int) -> _Listed:
+    """Return the entries of days after ``after`` up to ``until``."""
+    return listed[bisect_left(listed, (after + 1,)) : bisect_left(listed, (until + 1,))]

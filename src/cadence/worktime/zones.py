@@ -7,14 +7,18 @@ went forward, moves to the next that does; one that occurs twice means the first
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from cadence.errors import InputError, did_you_mean
 
-__all__ = ["from_local", "zone", "zone_names", "zones_version"]
+__all__ = ["from_local", "skipped_days", "zone", "zone_names", "zones_version"]
+
+_HALF_A_DAY: Final = timedelta(hours=12)
 
 
 @lru_cache(maxsize=1)
@@ -45,6 +49,29 @@ def zone(name: str) -> ZoneInfo:
     source = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
     with source.open("rb") as data:
         return ZoneInfo.from_file(data, key=name)
+
+
+@lru_cache(maxsize=16_384)
+def skipped_days(name: str, year: int) -> tuple[int, ...]:
+    """Return the ordinals of the days of ``year`` that the zone ``name`` skipped.
+
+    Samoa had no 30 December 2011: it changed to the other side of the date line. Only a jump of
+    the clocks by a day does that, so the days are looked at only between two months that differ
+    by as much. Raises what :func:`zone` does.
+    """
+    tz = zone(name)
+    firsts = [datetime(year, month, 1, tzinfo=tz) for month in range(1, 13)]
+    firsts.append(datetime(year + 1, 1, 2, tzinfo=tz))
+    offsets = [first.utcoffset() or timedelta() for first in firsts]
+    if all(abs(b - a) < _HALF_A_DAY for a, b in pairwise(offsets)):
+        return ()
+    begins = date(year, 1, 1).toordinal()
+    midnights = [
+        from_local(datetime.fromordinal(day), tz)
+        for day in range(begins, date(year + 1, 1, 1).toordinal() + 1)
+    ]
+    days = enumerate(pairwise(midnights), begins)
+    return tuple(day for day, (midnight, after) in days if midnight == after)
 
 
 def from_local(local: datetime, tz: ZoneInfo) -> datetime:
