@@ -29,6 +29,7 @@ SRC = Path(stages.__file__).parents[1]
 CELLS = [(stage, signal) for stage in Stage for signal in Signal]
 ATTEMPTS = [Signal(f"attempt_{stage}") for stage in OUTREACH]
 RESPONSES = (Signal.RESPONSE, Signal.RESPONSE_BEFORE_APPOINTMENT)
+ENDS = (Signal.END_WON, Signal.END_LOST, Signal.END_CLOSED)
 OPT_INS = (Signal.OPT_IN, Signal.OPT_IN_WON, Signal.OPT_IN_LOST)
 BEYOND_RESPONSE = (Stage.OPTED_OUT, Stage.WON, Stage.LOST)
 LINE = (
@@ -149,9 +150,16 @@ def test_after_the_end_no_attempt_takes_a_place(stage, signal):
     assert look_up(stage, signal).move is Move.REFUSE
 
 
+@pytest.mark.parametrize("stage", [Stage.NEW, Stage.ENGAGED])
+@pytest.mark.parametrize("goal", [Stage.SPACED, Stage.CONCERN, Stage.NURTURE, Stage.POLITE_EXIT])
+def test_outreach_without_an_appointment_may_begin_at_any_stage_that_needs_none(stage, goal):
+    assert look_up(stage, Signal(f"attempt_{goal}")) == stages.Cell(Move.GO, goal)
+
+
 @pytest.mark.parametrize("stage", Stage)
-def test_an_extra_moves_no_stage(stage):
-    assert look_up(stage, Signal.ATTEMPT_EXTRA).stage is stage
+def test_an_extra_is_in_order_until_an_opt_out_and_moves_no_stage(stage):
+    move = Move.REFUSE if stage is Stage.OPTED_OUT else Move.STAY
+    assert look_up(stage, Signal.ATTEMPT_EXTRA) == stages.Cell(move, stage)
 
 
 @pytest.mark.parametrize("stage", Stage)
@@ -192,6 +200,12 @@ def test_an_opt_in_leads_back_to_engaged_or_to_the_end_the_file_had():
     assert follow(Stage.OPTED_OUT, Signal.OPT_IN_LOST) is Stage.LOST
 
 
+@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("signal", [*RESPONSES, Signal.OPT_OUT, *OPT_INS, *ENDS])
+def test_what_they_say_and_an_end_are_in_order_at_every_stage(stage, signal):
+    assert look_up(stage, signal).move is not Move.REFUSE
+
+
 @pytest.mark.parametrize("signal", OPT_INS)
 @pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.OPTED_OUT])
 def test_an_opt_in_without_an_opt_out_is_a_response(stage, signal):
@@ -199,7 +213,7 @@ def test_an_opt_in_without_an_opt_out_is_a_response(stage, signal):
 
 
 @pytest.mark.parametrize("stage", [Stage.WON, Stage.LOST])
-@pytest.mark.parametrize("signal", [Signal.END_WON, Signal.END_LOST, Signal.END_CLOSED])
+@pytest.mark.parametrize("signal", ENDS)
 def test_the_first_of_won_and_lost_counts(stage, signal):
     assert look_up(stage, signal) == stages.Cell(Move.STAY, stage)
 
@@ -219,19 +233,27 @@ def test_an_end_ends_every_open_file_and_won_or_lost_also_a_closed_one(stage, si
 
 @pytest.mark.parametrize("stage", [*OUTREACH, Stage.CLOSED, *BEYOND_RESPONSE])
 def test_outside_new_engaged_and_scheduled_an_appointment_changes_nothing(stage):
-    assert follow(stage, Signal.APPOINTED) is stage
+    assert look_up(stage, Signal.APPOINTED) == stages.Cell(Move.REFUSE, stage)
 
 
 @pytest.mark.parametrize("stage", [Stage.NEW, Stage.ENGAGED, Stage.SCHEDULED])
 def test_an_appointment_leads_to_scheduled(stage):
-    assert follow(stage, Signal.APPOINTED) is Stage.SCHEDULED
+    move = Move.STAY if stage is Stage.SCHEDULED else Move.GO
+    assert look_up(stage, Signal.APPOINTED) == stages.Cell(move, Stage.SCHEDULED)
+
+
+@pytest.mark.parametrize(
+    ("signal", "back"),
+    [(Signal.CANCELLED, Stage.ENGAGED), (Signal.CANCELLED_BEFORE_RESPONSE, Stage.NEW)],
+)
+def test_a_cancelled_appointment_leads_back_to_where_it_was_agreed(signal, back):
+    assert look_up(Stage.SCHEDULED, signal) == stages.Cell(Move.GO, back)
 
 
 @pytest.mark.parametrize("stage", Stage)
 def test_only_an_ended_file_is_reopened(stage):
-    cell = look_up(stage, Signal.REOPENED)
-    assert (cell.move is Move.GO) == (stage in ENDED)
-    assert cell.stage is (Stage.ENGAGED if stage in ENDED else stage)
+    reopened, refused = stages.Cell(Move.GO, Stage.ENGAGED), stages.Cell(Move.REFUSE, stage)
+    assert look_up(stage, Signal.REOPENED) == (reopened if stage in ENDED else refused)
 
 
 @pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.SCHEDULED])
