@@ -802,6 +802,7 @@ def test_an_opt_in_said_before_the_opt_out_lifts_nothing_and_is_kept_for_the_own
     assert prospect.stage is Stage.OPTED_OUT
     assert prospect.reach.opted_out == ALL
     assert prospect.ending.pending_response == prospect.version
+    assert prospect.ending.pending_response_at == prospect.recorded_at
 
 
 def test_an_opt_in_said_after_the_opt_out_lifts_it_also_when_learnt_of_late():

@@ -122,6 +122,8 @@ def test_a_subdivision_is_checked_against_the_country_they_have_already() -> Non
     american = after((MONDAY, ProspectAdded("Kim", "UTC", "US")))
     with pytest.raises(InputError):
         decide(american, ProspectUpdated(subdivision="BY"), TIP8, MONDAY)
+    moved = ProspectUpdated(subdivision="CA")
+    assert decide(american, moved, TIP8, MONDAY) == (moved,)
 
 
 # Attempts as they are recorded --------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Business time against numpy, the holidays package, and naive walks written here."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import holidays
 import numpy as np
@@ -532,11 +532,54 @@ def test_a_gap_in_minutes_is_reached_at_the_latest_with_the_next_business_day():
     assert days.earliest_with_gap(wednesday, Gap(0, 48 * 60)) == utc(2026, 11, 5, 0)
 
 
-@given(several(least=1), quarters(days=60), st.integers(1, 40), st.integers(0, 96 * 60))
-def test_beyond_means_more_business_days_than_that_in_every_zone(days, start, n, quarter):
+@given(
+    several(least=1), suspensions(), quarters(days=60), st.integers(1, 40), st.integers(0, 96 * 60)
+)
+def test_beyond_means_more_business_days_than_that_in_every_zone(days, spans, start, n, quarter):
     end = start + quarter * QUARTER
-    expected = all(Naive(calendar).gap(start, end)[0] > n for calendar in days.calendars)
-    assert days.is_beyond(start, n, end) == expected
+    expected = all(Naive(calendar, spans).gap(start, end)[0] > n for calendar in days.calendars)
+    assert days.is_beyond(start, n, end, days.suspended(spans)) == expected
+
+
+def test_a_horizon_is_not_passed_by_days_that_they_were_away():
+    days = WorkCalendar((ZoneCalendar("UTC", WEEKDAYS),))
+    monday, friday = utc(2026, 11, 2, 10), utc(2026, 11, 6, 10)
+    away = days.suspended((Suspension(monday, utc(2026, 11, 5, 8), 1),))
+    assert days.is_beyond(monday, 2, friday)
+    assert not days.is_beyond(monday, 2, friday, away)
+
+
+# Another time of day ------------------------------------------------------------------------------
+
+STEADY = ["UTC", "Asia/Kathmandu", "Pacific/Kiritimati", "Pacific/Pago_Pago"]
+"""Zones whose clocks never change, so that every time of day exists."""
+
+
+@given(
+    calendars(STEADY),
+    quarters(days=60),
+    st.none() | st.integers(0, 86_399),
+    st.none() | st.integers(0, 6),
+)
+def test_another_time_of_day_is_that_time_on_the_first_business_day_of_its_weekday(
+    calendar, instant, second, weekday
+):
+    naive = Naive(calendar)
+    turned = naive.local(calendar.turn(instant, second, weekday))
+    first, clock = naive.day(instant), naive.local(instant).time()
+    if second is not None:
+        clock = time(second // 3600, second // 60 % 60, second % 60)
+    fortnight = [first + timedelta(days=n) for n in range(14)]
+    fit = [d for d in fortnight if d.weekday() == weekday and naive.is_business_day(d)]
+    assert turned == datetime.combine(fit[0] if fit else first, clock)
+
+
+@given(
+    several(), quarters(days=60), st.none() | st.integers(0, 86_399), st.none() | st.integers(0, 6)
+)
+def test_of_several_zones_another_time_of_day_is_the_latest(days, instant, second, weekday):
+    turned = [calendar.turn(instant, second, weekday) for calendar in days.calendars]
+    assert days.turn(instant, second, weekday) == max(turned)
 
 
 # Opening ------------------------------------------------------------------------------------------

@@ -1,0 +1,342 @@
+"""What a decision says: the contract of its JSON, whose it is, and each reason in its words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from guarded_policy import guarded
+from histories import (
+    DAY,
+    HOUR,
+    MAIL,
+    MINUTE,
+    MONDAY,
+    SMS,
+    TIP8,
+    Happened,
+    added,
+    after,
+    attempt,
+    policy,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import histories
+
+from cadence.domain import (
+    AutoReplyReceived,
+    Channel,
+    EndReason,
+    FollowUpEnded,
+    FollowUpReopened,
+    Intent,
+    OptOutRequested,
+    PauseRequested,
+    PolicyAdopted,
+    ReplyReceived,
+    fold,
+)
+from cadence.engine import Decision, next_touch
+from cadence.engine.decision import TaskKind, to_builtins
+from cadence.engine.invariants import DESIGN
+from cadence.engine.loop import decision_for
+from cadence.engine.reasons import ReasonKind
+from cadence.policy import Policy, PolicyRegistry, Rule, builtin, builtin_names
+
+POLICIES = [builtin(name) for name in builtin_names()]
+OURS = "a test"
+"""The source that the policies written here name."""
+SPACED = """
+[[steps]]
+id = "spaced"
+stage = "spaced"
+after = { business_days = 1 }
+times = 3
+parts = [{ channels = ["call"], script = "voicemail" }, { channels = ["email"], script = "note" }]
+"""
+CAUSE, DELAY, SKIP = ReasonKind.CAUSE, ReasonKind.DELAY, ReasonKind.SKIP
+
+
+def with_line(line: str) -> Policy:
+    """The policy of ``SPACED`` with a line more in its step."""
+    return policy(SPACED.replace("times = 3", f"times = 3\n{line}"))
+
+
+def failing(*functions: str) -> Policy:
+    """A policy with these guards of a team's own, by name."""
+    return guarded(
+        *(
+            f'kind = "custom"\nid = "{name}"\nfunction = "bad_guards:{name}"\nversion = 1'
+            for name in functions
+        )
+    )
+
+
+# The contract -------------------------------------------------------------------------------------
+
+
+def test_the_json_of_a_decision_is_the_object_of_section_8() -> None:
+    both = policy(SPACED)
+    plain = to_builtins(next_touch(after(added(), attempt(MONDAY)), both, MONDAY + DAY), {1: "Hi"})
+    (planned, versions) = plain.pop("reasons")
+    assert plain == {
+        "prospect": "kim",
+        "stage": "spaced",
+        "decision": "due",
+        "at": "2026-11-03T10:00:00Z",
+        "touch": {
+            "id": "kim:1:2:spaced#2",
+            "stage": "spaced",
+            "step": "spaced#2",
+            "parts": [
+                {"channel": "call", "address": "+1", "script": "voicemail", "text": ""},
+                {"channel": "email", "address": "j@x", "script": "note", "text": "Hi"},
+            ],
+        },
+        "task": None,
+        "policy": {"name": "ours", "version": 1, "digest": both.digest},
+    }
+    assert planned == {
+        "rule": "plan",
+        "because": "1 business day after the attempt of Mon 2026-11-02 10:00: Tue 2026-11-03 10:00",
+        "events": [2],
+        "source": OURS,
+    }
+    assert versions["rule"] == "deterministic"
+
+
+def test_the_json_of_a_task_has_its_sentence_and_no_touch() -> None:
+    plain = next_touch(after(added()), TIP8, MONDAY).to_dict()
+    assert plain["decision"] == "task"
+    assert plain["task"] == "set an appointment or make the first attempt"
+    assert plain["touch"] is None
+    assert plain["at"] == "2026-11-04T10:00:00Z"
+
+
+def test_the_json_of_a_stop_has_no_time() -> None:
+    plain = next_touch(after(added(), (MONDAY, OptOutRequested())), TIP8, MONDAY).to_dict()
+    assert (plain["decision"], plain["at"], plain["touch"], plain["task"]) == (
+        "stop",
+        None,
+        None,
+        None,
+    )
+
+
+# Whose it is --------------------------------------------------------------------------------------
+
+
+@given(history=histories(), policy=st.sampled_from(POLICIES), minutes=st.integers(0, 60 * 24 * 90))
+def test_a_decision_names_its_prospect_their_stage_and_the_policy(
+    history: Any, policy: Policy, minutes: int
+) -> None:
+    prospect = fold(None, history)
+    if prospect is None:
+        return
+    decision = next_touch(prospect, policy, prospect.recorded_at + timedelta(minutes=minutes))
+    assert (decision.prospect, decision.stage) == (prospect.id, prospect.stage)
+    assert decision.policy == policy.ref
+
+
+@pytest.mark.parametrize(
+    "happened",
+    [
+        [added(zones="Mars/X")],
+        [added(), (MONDAY, FollowUpEnded(EndReason.BOUGHT))],
+        [added(), (MONDAY, FollowUpEnded(EndReason.BOUGHT)), (MONDAY, ReplyReceived(Channel.SMS))],
+        [added(), (MONDAY, OptOutRequested())],
+    ],
+    ids=["unknown place", "ended", "responded after the end", "opted out"],
+)
+def test_a_decision_beside_the_plan_names_them_too(happened: list[Happened]) -> None:
+    prospect = after(*happened)
+    decision = next_touch(prospect, TIP8, MONDAY)
+    assert (decision.prospect, decision.stage) == ("kim", prospect.stage)
+    assert decision.policy == TIP8.ref
+
+
+def test_a_decision_under_an_unknown_policy_names_the_policy_adopted() -> None:
+    prospect = after(added(), (MONDAY, PolicyAdopted("theirs", 3, "f" * 64)))
+    decision = decision_for(prospect, PolicyRegistry(), MONDAY)
+    assert (decision.prospect, decision.stage) == ("kim", prospect.stage)
+    assert decision.policy == prospect.policy
+
+
+@given(history=histories(), policy=st.sampled_from(POLICIES), minutes=st.integers(0, 60 * 24 * 90))
+def test_a_reason_comes_from_the_design_or_the_policy_and_from_events_that_exist(
+    history: Any, policy: Policy, minutes: int
+) -> None:
+    prospect = fold(None, history)
+    if prospect is None:
+        return
+    known = {*Rule, *(guard.name for guard in policy.guards)}
+    for reason in next_touch(
+        prospect, policy, prospect.recorded_at + timedelta(minutes=minutes)
+    ).reasons:
+        assert reason.rule in known
+        assert reason.source in (DESIGN, policy.source)
+        assert set(reason.events) <= set(range(1, prospect.version + 1))
+        assert isinstance(reason.kind, ReasonKind)
+
+
+# What it says -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Said:
+    """A situation, and the reason that must be among those of its decision."""
+
+    policy: Policy
+    happened: list[Happened]
+    rule: str
+    kind: ReasonKind
+    events: tuple[int, ...]
+    source: str
+    because: str
+    now: datetime = MONDAY + DAY
+    task: TaskKind | None = None
+
+
+ON_PAUSE = [added(), (MONDAY, PauseRequested(MONDAY + DAY))]
+SITUATIONS = {
+    "they said no": Said(
+        TIP8,
+        [added(), (MONDAY, ReplyReceived(Channel.EMAIL, Intent.NO))],
+        *(Rule.PLAN, CAUSE, (2,), DESIGN),
+        "they said no",
+        task=TaskKind.END_OR_AGREE,
+    ),
+    "an unknown place": Said(
+        TIP8,
+        [added(zones="Mars/X")],
+        *(Rule.FORGOTTEN, CAUSE, (), DESIGN),
+        "timezone: unknown time zone 'Mars/X'",
+        task=TaskKind.FIX_PLACE,
+    ),
+    "reopened": Said(
+        TIP8,
+        [
+            added(),
+            (MONDAY, FollowUpEnded(EndReason.BOUGHT)),
+            (MONDAY, FollowUpReopened("they moved")),
+        ],
+        *(Rule.PLAN, CAUSE, (3,), DESIGN),
+        "the follow-up was reopened; outreach waits for a response, which we can't make up",
+        task=TaskKind.ASK_WHETHER_WELCOME,
+    ),
+    "won": Said(
+        TIP8,
+        [added(), (MONDAY, FollowUpEnded(EndReason.BOUGHT))],
+        *(Rule.PLAN, CAUSE, (2,), TIP8.source),
+        "the follow-up is won (bought)",
+    ),
+    "away": Said(
+        TIP8,
+        [
+            added(),
+            attempt(MONDAY),
+            (MONDAY + HOUR, AutoReplyReceived(Channel.EMAIL, MONDAY + 2 * DAY)),
+        ],
+        *(Rule.SUSPENDED, DELAY, (3,), DESIGN),
+        "suspended time does not count: +4 d to Mon 2026-11-09 10:00",
+    ),
+    "a pause": Said(
+        TIP8,
+        [added(), (MONDAY + HOUR, PauseRequested(MONDAY + 7 * DAY))],
+        *(Rule.PLAN, DELAY, (2,), TIP8.source),
+        "they asked for a pause until Mon 2026-11-09 10:00",
+    ),
+    "a promise": Said(
+        TIP8,
+        [
+            added(),
+            attempt(MONDAY),
+            (MONDAY + HOUR, PolicyAdopted("tip8", 1, "f" * 64, MONDAY + 9 * DAY)),
+        ],
+        *(Rule.PLAN, DELAY, (3,), TIP8.source),
+        "promised for Wed 2026-11-11 10:00 when the policy was adopted",
+    ),
+    "guidelines to agree first": Said(
+        with_line("requires = { guidelines = true }"),
+        ON_PAUSE,
+        *(Rule.PLAN, CAUSE, (2,), DESIGN),
+        "no attempt was made in this silence, and the policy's requirements are not met",
+        task=TaskKind.AGREE_GUIDELINES,
+    ),
+    "guidelines not agreed": Said(
+        with_line("requires = { guidelines = true }"),
+        ON_PAUSE,
+        *(Rule.PLAN, SKIP, (), OURS),
+        "spaced#1, spaced#2, spaced#3 skipped: it requires that they agreed to be followed up, "
+        "and they have not",
+        task=TaskKind.AGREE_GUIDELINES,
+    ),
+    "requirements to begin": Said(
+        with_line("requires = { attempts = 2 }"),
+        ON_PAUSE,
+        *(Rule.PLAN, CAUSE, (2,), DESIGN),
+        "no attempt was made in this silence, and the policy's requirements are not met",
+        task=TaskKind.MEET_REQUIREMENTS,
+    ),
+    "no channel to begin": Said(
+        policy(SPACED),
+        [added(SMS), (MONDAY, PauseRequested(MONDAY + DAY))],
+        *(Rule.CONTACT_POINT, CAUSE, (2,), DESIGN),
+        "no attempt was made in this silence, and no step of the policy has a channel left",
+        task=TaskKind.REACH_OTHERWISE,
+    ),
+    "no channel for a step": Said(
+        policy(SPACED),
+        [added(MAIL), attempt(MONDAY)],
+        *(Rule.CONTACT_POINT, SKIP, (), DESIGN),
+        "spaced#2, spaced#3 skipped: no contact point is left for call, email",
+    ),
+    "the policy's own limit of attempts": Said(
+        policy("[limits]\nattempts = 2\n" + SPACED),
+        [added(), attempt(MONDAY), attempt(MONDAY + HOUR)],
+        *(Rule.PLAN, SKIP, (2, 3), OURS),
+        "spaced#3 skipped: 2 attempts were made; the policy allows 2",
+    ),
+    "the policy's own limit of calls": Said(
+        policy("[limits]\nspaced_calls = 2\n" + SPACED),
+        [added(), attempt(MONDAY), attempt(MONDAY + HOUR)],
+        *(Rule.PLAN, SKIP, (2, 3), OURS),
+        "spaced#3 skipped: 2 spaced calls were made; the policy allows 2",
+    ),
+    "a guard that fails": Said(
+        failing("raises"),
+        [added(), attempt(MONDAY)],
+        *(Rule.GUARD, CAUSE, (), DESIGN),
+        "spaced#2 is held: guard raises failed: it raised ValueError: no such table: holidays",
+        task=TaskKind.FIX_GUARD,
+    ),
+    "a vetoed exit": Said(
+        failing("vetoes_the_exit"),
+        [added(), *(attempt(MONDAY + n * MINUTE) for n in range(3))],
+        *("vetoes_the_exit", CAUSE, (), OURS),
+        "it vetoes polite_exit: we never let go",
+        task=TaskKind.LEAVE_EXIT_OTHERWISE,
+    ),
+}
+
+
+def decided(said: Said) -> Decision:
+    return next_touch(after(*said.happened), said.policy, said.now)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_situation_is_told_with_its_rule_events_source_and_sentence(situation: str) -> None:
+    said = SITUATIONS[situation]
+    told = [
+        (one.rule, one.kind, one.events, one.source, one.because) for one in decided(said).reasons
+    ]
+    assert (said.rule, said.kind, said.events, said.source, said.because) in told
+
+
+@pytest.mark.parametrize("situation", [name for name, said in SITUATIONS.items() if said.task])
+def test_a_task_is_what_its_situation_asks_of_the_owner(situation: str) -> None:
+    said = SITUATIONS[situation]
+    assert getattr(decided(said), "kind", None) is said.task
