@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cadence.domain import decode_line
-from cadence.domain.codec import check_id
+from cadence.domain.codec import check_id, parse_instant
 from cadence.errors import InputError
 
 AT = "2026-12-01T14:00:00Z"
@@ -89,6 +89,34 @@ def test_the_error_of_a_bad_line_names_the_field_and_how_to_fix_it(
 ) -> None:
     with pytest.raises(InputError) as caught:
         decode_line(text)
+    assert (caught.value.what, caught.value.hint) == (what, hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "hint"),
+    [
+        (
+            "tomorrow",
+            "until: invalid instant 'tomorrow'",
+            "give it like 2026-12-01T14:00:00Z or 2026-12-01T09:00:00-05:00",
+        ),
+        (
+            "2026-12-01T14:00:00",
+            "until: missing zone in '2026-12-01T14:00:00', a naive time",
+            "give Z or an offset, like 2026-12-01T14:00:00Z",
+        ),
+        (
+            "2200-01-01T00:00:00Z",
+            "until: invalid 2200-01-01T00:00:00+00:00, out of range",
+            "use an instant in the years 1970 to 2199",
+        ),
+    ],
+)
+def test_the_error_of_a_bad_instant_names_the_field_and_how_to_give_it(
+    text: str, what: str, hint: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_instant(text, "until")
     assert (caught.value.what, caught.value.hint) == (what, hint)
 
 

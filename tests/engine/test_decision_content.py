@@ -10,10 +10,13 @@ import pytest
 from guarded_policy import guarded
 from histories import (
     DAY,
+    EMAIL,
     HOUR,
     MAIL,
     MINUTE,
     MONDAY,
+    NO_ANSWER,
+    SENT,
     SMS,
     TIP8,
     Happened,
@@ -27,6 +30,9 @@ from hypothesis import strategies as st
 from strategies import histories
 
 from cadence.domain import (
+    AppointmentSet,
+    AttemptMade,
+    AttemptStage,
     AutoReplyReceived,
     Channel,
     EndReason,
@@ -57,12 +63,30 @@ after = { business_days = 1 }
 times = 3
 parts = [{ channels = ["call"], script = "voicemail" }, { channels = ["email"], script = "note" }]
 """
+ON_TIME = """
+[[steps]]
+id = "on_time"
+stage = "on_time"
+at = "appointment"
+parts = [{ channels = ["call"], script = "on_time" }]
+"""
+EXIT = """
+[[steps]]
+id = "polite_exit"
+stage = "polite_exit"
+after = { business_days = 3 }
+parts = [{ channels = ["email"], script = "polite_exit" }]
+"""
 CAUSE, DELAY, SKIP = ReasonKind.CAUSE, ReasonKind.DELAY, ReasonKind.SKIP
 
 
 def with_line(line: str) -> Policy:
     """The policy of ``SPACED`` with a line more in its step."""
-    return policy(SPACED.replace("times = 3", f"times = 3\n{line}"))
+    return policy(_with(line))
+
+
+def _with(line: str) -> str:
+    return SPACED.replace("times = 3", f"times = 3\n{line}")
 
 
 def failing(*functions: str) -> Policy:
@@ -201,6 +225,7 @@ class Said:
 
 
 ON_PAUSE = [added(), (MONDAY, PauseRequested(MONDAY + DAY))]
+EXIT_SENT = [added(), attempt(MONDAY), attempt(MONDAY + HOUR, AttemptStage.POLITE_EXIT, SENT)]
 SITUATIONS = {
     "they said no": Said(
         TIP8,
@@ -305,6 +330,33 @@ SITUATIONS = {
         [added(), attempt(MONDAY), attempt(MONDAY + HOUR)],
         *(Rule.PLAN, SKIP, (2, 3), OURS),
         "spaced#3 skipped: 2 spaced calls were made; the policy allows 2",
+    ),
+    "another time of day before any attempt": Said(
+        policy(ON_TIME + _with('rotate = { times = ["11:00", "15:00"], days = ["wed", "mon"] }')),
+        [added(EMAIL), (MONDAY, AppointmentSet(MONDAY + 4 * HOUR))],
+        *(Rule.PLAN, DELAY, (2,), OURS),
+        "another time than the last attempt's: Wed 2026-11-04 11:00",
+    ),
+    "a time to answer a touch": Said(
+        with_line("answer_within = { business_days = 4 }"),
+        [added(), (MONDAY, AttemptMade(NO_ANSWER, AttemptStage.SPACED, "spaced#1"))],
+        *(Rule.PLAN, DELAY, (2,), OURS),
+        "4 business days to answer spaced#1: until Fri 2026-11-06 10:00",
+    ),
+    "an exit that awaits its answer": Said(
+        TIP8,
+        EXIT_SENT,
+        *(Rule.POLITE_EXIT, DELAY, (3,), TIP8.source),
+        "2 business days to answer the polite exit of Mon 2026-11-02 11:00: "
+        "until Wed 2026-11-04 11:00",
+    ),
+    "an exit that the policy gives no time": Said(
+        policy(SPACED + EXIT),
+        EXIT_SENT,
+        *(Rule.POLITE_EXIT, DELAY, (3,), OURS),
+        "1 business day to answer the polite exit of Mon 2026-11-02 11:00 "
+        "(the policy gives no time; this is the least): until Tue 2026-11-03 11:00",
+        now=MONDAY + 2 * HOUR,
     ),
     "a guard that fails": Said(
         failing("raises"),

@@ -10,18 +10,36 @@ from typing import Any
 
 import pytest
 from engine_lives import PLACES, live
+from histories import HOUR, MONDAY, SENT, added, after, attempt
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cadence.cli.main import main
 from cadence.domain.codec import encode_line
-from cadence.domain.events import AttemptMade, Channel, Disposition, Part
+from cadence.domain.events import (
+    AttemptMade,
+    AttemptStage,
+    Channel,
+    Disposition,
+    Intent,
+    Part,
+    PolicyAdopted,
+    ReplyReceived,
+)
+from cadence.domain.prospect import Prospect
 from cadence.engine import MakeAttempt
 from cadence.engine.loop import decision_for
-from cadence.engine.precheck import precheck
+from cadence.engine.precheck import Precheck, precheck
 from cadence.errors import Refused
-from cadence.policy import Rule
+from cadence.policy import PolicyRegistry, Rule
 from cadence.store import Cadence
+
+
+def asked(prospect: Prospect, now: datetime, channel: Channel = Channel.CALL) -> Precheck:
+    """The answer under the policies at hand."""
+    policies = PolicyRegistry()
+    return precheck(prospect, policies, decision_for(prospect, policies, now), now, channel)
+
 
 HISTORY = live(PLACES[0], close=True)
 MADE = Disposition.NO_ANSWER
@@ -53,6 +71,29 @@ def test_it_names_exactly_the_rules_that_the_attempt_would_record_as_broken(
         assert answer.address == made.parts[0].address
         assert all(one.because for one in answer.breaks)
         assert all(one.until is None or one.until > now for one in answer.breaks)
+
+
+def test_where_no_touch_comes_next_it_says_why_and_no_time_to_wait_for() -> None:
+    said_no = (MONDAY, ReplyReceived(Channel.EMAIL, Intent.NO))
+    (broken,) = asked(after(added(), said_no), MONDAY + HOUR).breaks
+    assert (broken.rule, broken.because, broken.until) == (Rule.PLAN, "they said no", None)
+
+
+def test_no_waiting_helps_against_a_lasting_rule_though_its_reason_has_an_end() -> None:
+    sent = attempt(MONDAY + HOUR, AttemptStage.POLITE_EXIT, SENT)
+    (broken,) = asked(after(added(), attempt(MONDAY), sent), MONDAY + 2 * HOUR).breaks
+    assert (broken.rule, broken.until) == (Rule.POLITE_EXIT, None)
+
+
+def test_under_a_policy_that_is_not_at_hand_it_says_that_nothing_can_be_checked() -> None:
+    prospect = after(added(), (MONDAY, PolicyAdopted("theirs", 3, "f" * 64)))
+    answer = asked(prospect, MONDAY, Channel.EMAIL)
+    assert (answer.prospect, answer.at, answer.channel) == ("kim", MONDAY, Channel.EMAIL)
+    assert (answer.address, answer.stage, answer.step) == (None, "extra", None)
+    (broken,) = answer.breaks
+    assert broken.because == (
+        "nothing can be checked: unknown policy theirs version 3 (digest ffffffffffff…)"
+    )
 
 
 def test_the_command_says_it_and_leaves_the_decision_as_it_was(
