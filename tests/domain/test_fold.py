@@ -376,6 +376,20 @@ def test_a_history_may_begin_with_any_event(history):
 # What is known of a prospect ----------------------------------------------------------------------
 
 
+@given(histories())
+def test_a_response_that_waits_for_the_owner_says_since_when_and_nothing_else_does(history):
+    for _, prospect in steps_of(history):
+        ending = prospect.ending
+        assert bool(ending.pending_response) == (ending.pending_response_at is not None)
+
+
+def test_a_conversation_after_the_end_leaves_nothing_waiting():
+    waiting = after(end(1, "bought"), reply(2))
+    assert waiting.ending.pending_response_at == waiting.recorded_at
+    talked = after(end(1, "bought"), reply(2), conversation(3))
+    assert (talked.ending.pending_response, talked.ending.pending_response_at) == (0, None)
+
+
 def test_who_was_added_is_new_and_their_silence_begins():
     data = ProspectAdded("J", ("UTC", "Asia/Tokyo"), "DE", "BY", (PHONE,), "fair", "ann")
     prospect = fold(None, events((0, data)))

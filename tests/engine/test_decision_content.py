@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from guarded_policy import guarded
 from histories import (
+    CALL,
     DAY,
     EMAIL,
     HOUR,
@@ -35,13 +36,17 @@ from cadence.domain import (
     AttemptStage,
     AutoReplyReceived,
     Channel,
+    ContactPointFailed,
     EndReason,
+    FailureReason,
     FollowUpEnded,
     FollowUpReopened,
+    Gap,
     Intent,
     OptOutRequested,
     PauseRequested,
     PolicyAdopted,
+    PreferenceStated,
     ReplyReceived,
     fold,
 )
@@ -63,6 +68,7 @@ after = { business_days = 1 }
 times = 3
 parts = [{ channels = ["call"], script = "voicemail" }, { channels = ["email"], script = "note" }]
 """
+CALLS = SPACED.replace(', { channels = ["email"], script = "note" }', "")
 ON_TIME = """
 [[steps]]
 id = "on_time"
@@ -225,6 +231,11 @@ class Said:
 
 
 ON_PAUSE = [added(), (MONDAY, PauseRequested(MONDAY + DAY))]
+CALLED = (MONDAY, AttemptMade(NO_ANSWER, AttemptStage.SPACED, "spaced#1"))
+CALLED_AFTER_FOUR_DAYS = (
+    MONDAY + 4 * DAY,
+    AttemptMade(NO_ANSWER, AttemptStage.SPACED, "spaced#2", gap=Gap(4, 0)),
+)
 EXIT_SENT = [added(), attempt(MONDAY), attempt(MONDAY + HOUR, AttemptStage.POLITE_EXIT, SENT)]
 SITUATIONS = {
     "they said no": Said(
@@ -339,7 +350,7 @@ SITUATIONS = {
     ),
     "a time to answer a touch": Said(
         with_line("answer_within = { business_days = 4 }"),
-        [added(), (MONDAY, AttemptMade(NO_ANSWER, AttemptStage.SPACED, "spaced#1"))],
+        [added(), CALLED],
         *(Rule.PLAN, DELAY, (2,), OURS),
         "4 business days to answer spaced#1: until Fri 2026-11-06 10:00",
     ),
@@ -370,6 +381,198 @@ SITUATIONS = {
         [added(), *(attempt(MONDAY + n * MINUTE) for n in range(3))],
         *("vetoes_the_exit", CAUSE, (), OURS),
         "it vetoes polite_exit: we never let go",
+        task=TaskKind.LEAVE_EXIT_OTHERWISE,
+    ),
+    "a new prospect": Said(
+        TIP8,
+        [added()],
+        *(Rule.PLAN, CAUSE, (1,), TIP8.source),
+        "no attempt was made yet",
+        task=TaskKind.BEGIN,
+    ),
+    "a new prospect who was tried": Said(
+        TIP8,
+        [added(), attempt(MONDAY, AttemptStage.EXTRA)],
+        *(Rule.PLAN, CAUSE, (1,), TIP8.source),
+        "there was no response yet",
+        task=TaskKind.BEGIN_AGAIN,
+    ),
+    "they replied": Said(
+        TIP8,
+        [added(), (MONDAY, ReplyReceived(Channel.EMAIL))],
+        *(Rule.PLAN, CAUSE, (2,), DESIGN),
+        "a response ended the silence (reply)",
+        task=TaskKind.AGREE_NEXT_STEP,
+    ),
+    "an owner who is late": Said(
+        TIP8,
+        [added()],
+        *(Rule.FORGOTTEN, CAUSE, (), DESIGN),
+        "the deadline has passed: escalate it",
+        now=MONDAY + 9 * DAY,
+    ),
+    "they responded after the end": Said(
+        TIP8,
+        [
+            added(),
+            (MONDAY, FollowUpEnded(EndReason.BOUGHT)),
+            (MONDAY + HOUR, ReplyReceived(Channel.EMAIL)),
+        ],
+        *(Rule.FORGOTTEN, CAUSE, (3,), DESIGN),
+        "they responded after the follow-up was won",
+        task=TaskKind.ANSWER,
+    ),
+    "they opted out": Said(
+        TIP8,
+        [added(), (MONDAY, OptOutRequested())],
+        *(Rule.OPT_OUT, CAUSE, (2,), DESIGN),
+        "they opted out of everything",
+    ),
+    "they opted out of the channel of a step": Said(
+        policy(CALLS),
+        [added(), attempt(MONDAY), (MONDAY + HOUR, OptOutRequested(Channel.CALL))],
+        *(Rule.OPT_OUT, SKIP, (3,), DESIGN),
+        "spaced#2, spaced#3 skipped: they opted out of call",
+    ),
+    "an appointment without an on-time step": Said(
+        policy(SPACED),
+        [added(), (MONDAY, AppointmentSet(MONDAY + 2 * DAY))],
+        *(Rule.APPOINTMENT, CAUSE, (2,), OURS),
+        "the policy has no on-time step; the owner keeps the appointment",
+        task=TaskKind.KEEP_APPOINTMENT,
+    ),
+    "an appointment": Said(
+        TIP8,
+        [added(), (MONDAY, AppointmentSet(MONDAY + 2 * DAY))],
+        *(Rule.APPOINTMENT, DELAY, (2,), TIP8.source),
+        "called at the time agreed, Wed 2026-11-04 10:00",
+    ),
+    "a missed appointment": Said(
+        TIP8,
+        [added(), (MONDAY, AppointmentSet(MONDAY + HOUR))],
+        *(Rule.APPOINTMENT, CAUSE, (), TIP8.source),
+        "the appointment was missed by 5 min; it stays due, and says so",
+        now=MONDAY + HOUR + 5 * MINUTE,
+    ),
+    "no exit in the policy": Said(
+        policy(SPACED + "# no polite_exit"),
+        [added(), *(attempt(MONDAY + n * MINUTE) for n in range(3))],
+        *(Rule.POLITE_EXIT, CAUSE, (1,), DESIGN),
+        "the policy has no polite exit, and no follow-up is closed without one",
+        task=TaskKind.LEAVE_EXIT,
+    ),
+    "an exit that reached nobody": Said(
+        TIP8,
+        [
+            added(CALL),
+            attempt(MONDAY),
+            attempt(MONDAY + HOUR, AttemptStage.POLITE_EXIT, NO_ANSWER),
+        ],
+        *(Rule.POLITE_EXIT, CAUSE, (3,), DESIGN),
+        "the polite exit was sent to every remaining contact point; none was delivered",
+        task=TaskKind.DELIVER_EXIT,
+    ),
+    "no contact point left": Said(
+        TIP8,
+        [
+            added(EMAIL),
+            (MONDAY, ContactPointFailed(Channel.EMAIL, "j@x", FailureReason.BOUNCED)),
+            attempt(MONDAY),
+        ],
+        *(Rule.CONTACT_POINT, CAUSE, (2,), DESIGN),
+        "no contact point is left (each failed, or they opted out of it)",
+    ),
+    "quiet hours": Said(
+        policy(SPACED.replace("business_days = 1", "hours = 12")),
+        [added(), CALLED],
+        *(Rule.QUIET_HOURS, DELAY, (), DESIGN),
+        "quiet hours, 21:00 to 08:00 local: +10 h to Tue 2026-11-03 08:00",
+        now=MONDAY,
+    ),
+    "before the team opens": Said(
+        policy(SPACED.replace("business_days = 1", "hours = 12")),
+        [added(), CALLED],
+        *(Rule.BUSINESS_HOURS, DELAY, (), OURS),
+        "outside business hours: +1 h to Tue 2026-11-03 09:00",
+        now=MONDAY,
+    ),
+    "outside the hours they prefer": Said(
+        policy(SPACED),
+        [added(), (MONDAY, PreferenceStated(None, "12:00-16:00")), CALLED],
+        *(Rule.BUSINESS_HOURS, DELAY, (2,), OURS),
+        "outside the hours they prefer, 12:00-16:00: +2 h to Tue 2026-11-03 12:00",
+        now=MONDAY,
+    ),
+    "away when it is due": Said(
+        policy(SPACED),
+        [
+            added(),
+            CALLED,
+            (MONDAY + 2 * DAY - HOUR, AutoReplyReceived(Channel.EMAIL, MONDAY + 4 * DAY)),
+        ],
+        *(Rule.SUSPENDED, DELAY, (3,), DESIGN),
+        "suspended until Fri 2026-11-06 10:00: +2 d",
+        now=MONDAY + 2 * DAY,
+    ),
+    "a larger gap before": Said(
+        policy(SPACED),
+        [added(), CALLED, CALLED_AFTER_FOUR_DAYS],
+        *(Rule.GAP, DELAY, (3,), DESIGN),
+        "gaps never shrink: the largest so far is 4 business days: +3 d",
+        now=MONDAY + 7 * DAY,
+    ),
+    "a larger gap before, and away": Said(
+        policy(SPACED),
+        [
+            added(),
+            CALLED,
+            CALLED_AFTER_FOUR_DAYS,
+            (MONDAY + 7 * DAY, AutoReplyReceived(Channel.EMAIL, MONDAY + 9 * DAY)),
+        ],
+        *(Rule.SUSPENDED, DELAY, (4,), DESIGN),
+        "suspended time does not count towards the gap: +5 d to Tue 2026-11-17 10:00",
+        now=MONDAY + 7 * DAY,
+    ),
+    "days that a step requires": Said(
+        with_line("requires = { days = 4 }"),
+        [added(), CALLED],
+        *(Rule.PLAN, DELAY, (2,), OURS),
+        "4 days after the first attempt of the silence: +3 d",
+    ),
+    "touches behind the horizon": Said(
+        policy(SPACED, horizon=2),
+        [added(), CALLED],
+        *(Rule.HORIZON, SKIP, (2,), OURS),
+        "lateness cost 2 touches (spaced#2, spaced#3): they would fall behind the horizon of "
+        "2 business days of silence",
+        now=MONDAY + 10 * DAY,
+    ),
+    "a touch that is late": Said(
+        policy(SPACED),
+        [added(), CALLED],
+        *(Rule.PLAN, CAUSE, (), OURS),
+        "overdue by 2 h; the gaps after it grow with it",
+        now=MONDAY + DAY + 2 * HOUR,
+    ),
+    "a guard that delays": Said(
+        failing("tomorrow"),
+        [added(), CALLED],
+        *("tomorrow", DELAY, (), OURS),
+        "not today: +1 d to Wed 2026-11-04 10:00",
+        task=TaskKind.FIND_TIME_DESPITE_GUARDS,
+    ),
+    "a guard that never lets it pass": Said(
+        failing("tomorrow"),
+        [added(), CALLED],
+        *(Rule.FORGOTTEN, CAUSE, (), DESIGN),
+        "spaced#2 finds no open time within 30 days of Tue 2026-11-03 10:00",
+        task=TaskKind.FIND_TIME_DESPITE_GUARDS,
+    ),
+    "a vetoed exit left to the owner": Said(
+        failing("vetoes_the_exit"),
+        [added(), *(attempt(MONDAY + n * MINUTE) for n in range(3))],
+        *(Rule.FORGOTTEN, CAUSE, (), DESIGN),
+        "a vetoed exit is left to the owner",
         task=TaskKind.LEAVE_EXIT_OTHERWISE,
     ),
 }
