@@ -83,6 +83,14 @@ stage = "polite_exit"
 after = { business_days = 3 }
 parts = [{ channels = ["email"], script = "polite_exit" }]
 """
+NURTURE = """
+[[steps]]
+id = "nurture"
+stage = "nurture"
+after = { business_days = 5 }
+parts = [{ channels = ["call"], script = "nurture" }]
+"""
+CONCERN = NURTURE.replace("nurture", "concern")
 CAUSE, DELAY, SKIP = ReasonKind.CAUSE, ReasonKind.DELAY, ReasonKind.SKIP
 
 
@@ -236,6 +244,7 @@ CALLED_AFTER_FOUR_DAYS = (
     MONDAY + 4 * DAY,
     AttemptMade(NO_ANSWER, AttemptStage.SPACED, "spaced#2", gap=Gap(4, 0)),
 )
+THREE_CALLS = [attempt(MONDAY + n * MINUTE) for n in range(3)]
 EXIT_SENT = [added(), attempt(MONDAY), attempt(MONDAY + HOUR, AttemptStage.POLITE_EXIT, SENT)]
 SITUATIONS = {
     "they said no": Said(
@@ -378,7 +387,7 @@ SITUATIONS = {
     ),
     "a vetoed exit": Said(
         failing("vetoes_the_exit"),
-        [added(), *(attempt(MONDAY + n * MINUTE) for n in range(3))],
+        [added(), *THREE_CALLS],
         *("vetoes_the_exit", CAUSE, (), OURS),
         "it vetoes polite_exit: we never let go",
         task=TaskKind.LEAVE_EXIT_OTHERWISE,
@@ -454,9 +463,43 @@ SITUATIONS = {
         "the appointment was missed by 5 min; it stays due, and says so",
         now=MONDAY + HOUR + 5 * MINUTE,
     ),
+    "a step behind the exit": Said(
+        policy(SPACED + EXIT + NURTURE),
+        [added(), *THREE_CALLS],
+        *(Rule.POLITE_EXIT, SKIP, (), DESIGN),
+        "nurture skipped: nothing comes after the polite exit",
+    ),
+    "a concern message too soon": Said(
+        policy(SPACED + CONCERN + EXIT),
+        [added(), *THREE_CALLS],
+        *(Rule.CONCERN, SKIP, (2, 3, 4), DESIGN),
+        "concern skipped: only 3 of 5 attempts were made",
+    ),
+    "a second concern message": Said(
+        policy(SPACED + CONCERN + CONCERN.replace('id = "concern"', 'id = "again"') + EXIT),
+        [
+            added(),
+            *(attempt(MONDAY + n * MINUTE) for n in range(6)),
+            attempt(MONDAY + 30 * DAY, AttemptStage.CONCERN),
+        ],
+        *(Rule.CONCERN, SKIP, (2, 3, 4, 5, 6, 7, 8), DESIGN),
+        "again skipped: it has been asked in this silence",
+        now=MONDAY + 60 * DAY,
+    ),
+    "calls beyond the cap": Said(
+        policy(SPACED.replace("times = 3", "times = 9")),
+        [
+            added(),
+            attempt(MONDAY - MINUTE, AttemptStage.EXTRA, SENT),
+            *(attempt(MONDAY + n * MINUTE) for n in range(6)),
+        ],
+        *(Rule.SPACED_CAP, SKIP, (3, 4, 5, 6, 7, 8), DESIGN),
+        "spaced#7, spaced#8, spaced#9 skipped: 6 spaced calls were made; no more than 6 in a "
+        "silence",
+    ),
     "no exit in the policy": Said(
         policy(SPACED + "# no polite_exit"),
-        [added(), *(attempt(MONDAY + n * MINUTE) for n in range(3))],
+        [added(), *THREE_CALLS],
         *(Rule.POLITE_EXIT, CAUSE, (1,), DESIGN),
         "the policy has no polite exit, and no follow-up is closed without one",
         task=TaskKind.LEAVE_EXIT,
@@ -570,7 +613,7 @@ SITUATIONS = {
     ),
     "a vetoed exit left to the owner": Said(
         failing("vetoes_the_exit"),
-        [added(), *(attempt(MONDAY + n * MINUTE) for n in range(3))],
+        [added(), *THREE_CALLS],
         *(Rule.FORGOTTEN, CAUSE, (), DESIGN),
         "a vetoed exit is left to the owner",
         task=TaskKind.LEAVE_EXIT_OTHERWISE,
