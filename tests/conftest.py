@@ -31,3 +31,4 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 @pytest.fixture(autouse=True)
 def _no_database_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CADENCE_DB", raising=False)
+    monkeypatch.delenv("CADENCE_BY", raising=False)

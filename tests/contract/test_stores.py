@@ -4,11 +4,13 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -44,6 +46,7 @@ from cadence.store.due_list import DueRow
 from cadence.store.opening import open_recorder
 from cadence.store.postgres import PostgresRecorder
 from cadence.store.postgres_connection import without_password
+from cadence.store.recorder import SettingRow
 from cadence.store.serializer import EventMapper
 
 STORES = ["memory", "sqlite", "postgres"]
@@ -155,6 +158,63 @@ def test_the_policies_that_are_kept_are_listed_by_digest_each_once(place, app, s
     if place.address is not None:
         with Cadence.open(place.address, read_only=True) as other:
             assert other._recorder.policy_digests() == ["a" * 64, "b" * 64]
+
+
+def setting(number, name="default_region", value="DE"):
+    return SettingRow(name, value, f"user {number}", number)
+
+
+def test_the_changes_of_settings_come_back_in_order_and_by_name(place, app, store):
+    assert store.select_settings() == []
+    rows = [
+        setting(1),
+        setting(3, "team.company", "O'Neill & Söhne 🙂 %s {schema} ?"),
+        setting(2, value=None),
+    ]
+    store.insert_settings(rows[:2])
+    store.insert_settings(rows[2:])
+    assert store.select_settings() == rows
+    assert store.select_settings("default_region") == [rows[0], rows[2]]
+    assert store.select_settings("nothing") == []
+    if place.kind != "memory":
+        with Cadence.open(place.address) as again:
+            assert again._recorder.select_settings() == rows
+
+
+def test_settings_changed_by_several_threads_are_all_kept(store):
+    names = [f"team.owners.{number}.name" for number in range(8)]
+
+    def change(name):
+        for number in range(5):
+            store.insert_settings([setting(number, name), setting(number, "team.company", name)])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, names))
+    found = store.select_settings()
+    assert len(found) == 80
+    for name in names:
+        assert [row.at for row in found if row.name == name] == list(range(5))
+    # A change of two settings stands together.
+    assert all(one.name == other.value for one, other in zip(found[::2], found[1::2], strict=True))
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_a_store_of_an_older_cadence_has_no_settings_until_it_is_opened_to_write(kind, tmp_path):
+    place = new_place(kind, tmp_path)
+    with Cadence.open(place.address) as app:
+        app.execute("p", ADDED, at=NOW)
+    if kind == "sqlite":
+        with closing(sqlite3.connect(place.address)) as connection:
+            connection.execute("DROP TABLE settings")
+    else:
+        with pgserver.connect(place.address) as connection:
+            connection.execute(f"DROP TABLE {pgserver.schema_of(place.address)}.settings")
+    with Cadence.open(place.address, read_only=True) as reader:
+        assert reader.explain("p", NOW).prospect == "p"
+        assert reader.settings().default_region is None
+        with Cadence.open(place.address) as app:
+            app.change_settings({"default_region": "DE"}, by="kim", at=NOW)
+        assert reader.settings().default_region == "DE"
 
 
 def test_a_version_that_is_taken_is_refused_and_nothing_of_the_write_stays(store):

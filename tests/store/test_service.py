@@ -26,8 +26,10 @@ ADDED = ProspectAdded("Jo", "Europe/Berlin", contact_points=(ContactPoint(Channe
 METHODS = {
     "append_histories",
     "append_prepared",
+    "change_settings",
     "close",
     "count",
+    "default_policy",
     "due",
     "due_is_stale",
     "due_rows",
@@ -46,6 +48,7 @@ METHODS = {
     "prepare",
     "prospects",
     "rebuild_due",
+    "settings",
     "tick",
 }
 """Every public method. Whatever is added here is documented, and keeps the due rows right."""

@@ -26,6 +26,7 @@ _MODULES: Final = {
     "audit": ("audit",),
     "whatif": ("whatif",),
     "transfer": ("import", "export"),
+    "settings": ("settings",),
 }
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {name: module for module, names in _MODULES.items() for name in names}

@@ -5,6 +5,7 @@ This is the only module of the command line that reads a clock.
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -66,6 +67,22 @@ class Session(typer.Context):
         """Return the instant given with ``--at``, or the clock's."""
         at: str | None = self.meta.get(_META + "at")
         return datetime.now(UTC) if at is None else parse_instant(at, "--at")
+
+    def who(self, by: str | None) -> str:
+        """Return who gives this command: what ``--by`` says, CADENCE_BY, or the login name.
+
+        Raises:
+            InputError: none of them says.
+        """
+        given = os.environ.get("CADENCE_BY") if by is None else by
+        if given is None:
+            try:
+                given = getpass.getuser()
+            except (OSError, KeyError, ImportError):  # a user id without a name
+                given = ""
+        if not given.strip():
+            raise InputError("--by: missing", "give who does this with --by or CADENCE_BY")
+        return given
 
     def exists(self) -> bool:
         """Return whether the database exists; a server's is taken to."""

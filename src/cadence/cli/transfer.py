@@ -14,7 +14,6 @@ import typer
 from cadence.cli.files import writing
 from cadence.cli.session import Session, SessionCommand, command, new_app
 from cadence.errors import InputError
-from cadence.store import Cadence
 from cadence.store.service import Progress
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ def _import(session: Session, source: Source) -> ImportResult:
             return import_all(store, source, steps=steps)
     # A file that is refused must not leave an empty database behind.
     with (
-        Cadence.open() as empty,
+        session.reading() as empty,  # holds what stands beside the database
         prepare(empty, source, steps=steps) as good,
         session.writing() as store,
     ):

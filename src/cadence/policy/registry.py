@@ -55,7 +55,10 @@ class PolicyRegistry:
         if prospect.policy is None:
             return self.default
         # By digest, not by name: an edited policy must not rewrite what was agreed under it.
-        digest = prospect.policy.digest
+        return self.find(prospect.policy.digest)
+
+    def find(self, digest: str) -> Policy | None:
+        """Return the policy with this digest; ``None`` if it is unknown."""
         if digest not in self._by_digest and not self._catalogue:
             # Read only where it is needed: in most stores every prospect has the default.
             self._catalogue = True

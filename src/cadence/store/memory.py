@@ -1,4 +1,4 @@
-"""Keep events, due rows and policies in memory, for tests and trials."""
+"""Keep events, due rows, policies and settings in memory, for tests and trials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eventsourcing.popo import POPOApplicationRecorder
 
 from cadence.domain.events import Event
 from cadence.store.due_list import DueRow, Prepared
-from cadence.store.recorder import DueRecorder
+from cadence.store.recorder import DueRecorder, SettingRow
 from cadence.store.serializer import decode_rows
 
 __all__ = ["MemoryRecorder"]
@@ -30,6 +30,7 @@ class MemoryRecorder(DueRecorder):
         self._due: dict[str, DueRow] = {}
         self._stamp: str | None = None
         self._policies: dict[str, str] = {}
+        self._settings: list[SettingRow] = []
 
     def insert_events(
         self, stored_events: Sequence[StoredEvent], due: Iterable[DueRow] = (), **kwargs: Any
@@ -54,6 +55,10 @@ class MemoryRecorder(DueRecorder):
 
     def save_policy(self, digest: str, text: str) -> None:
         self._policies[digest] = text
+
+    def insert_settings(self, rows: Sequence[SettingRow]) -> None:
+        with self._lock:
+            self._settings += rows
 
     def select_stream(self, prospect: str) -> list[Event]:
         if prospect not in self._ids:
@@ -109,6 +114,10 @@ class MemoryRecorder(DueRecorder):
 
     def policy_digests(self) -> list[str]:
         return sorted(self._policies)
+
+    def select_settings(self, name: str | None = None) -> list[SettingRow]:
+        with self._lock:
+            return [row for row in self._settings if name in (None, row.name)]
 
     def close(self) -> None:
         """Keep everything: memory has no connections."""

@@ -1,15 +1,19 @@
-"""Choose the recorder for a database: memory, a SQLite file or PostgreSQL."""
+"""Choose the recorder for a database (memory, a SQLite file or PostgreSQL) and its team file."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from cadence.store.memory import MemoryRecorder
 from cadence.store.recorder import DueRecorder
 from cadence.store.sqlite import SQLiteRecorder
 from cadence.store.sqlite_file import check_file
+from cadence.store.team_file import read_team_file
 
-__all__ = ["open_recorder"]
+__all__ = ["open_recorder", "read_team"]
+
+_POSTGRES: Final = ("postgresql://", "postgres://")
 
 
 def open_recorder(
@@ -28,7 +32,7 @@ def open_recorder(
     """
     if db is None:
         return MemoryRecorder()
-    if db.startswith(("postgresql://", "postgres://")):
+    if db.startswith(_POSTGRES):
         return _open_postgres(db, read_only, lock_timeout_seconds)
     path = Path(db)
     if not check_file(path) and read_only:
@@ -41,6 +45,21 @@ def open_recorder(
             sqlite.close()
             raise
     return sqlite
+
+
+def read_team(db: str | None) -> dict[str, str]:
+    """Read the team file of a database; only a SQLite file has one beside it.
+
+    Args:
+        db: as for :func:`open_recorder`.
+
+    Returns:
+        The values by the names of the settings.
+
+    Raises:
+        InputError: the file is invalid.
+    """
+    return {} if db is None or db.startswith(_POSTGRES) else read_team_file(db)
 
 
 def _open_postgres(url: str, read_only: bool, lock_timeout_seconds: int) -> DueRecorder:

@@ -29,13 +29,15 @@ from cadence.domain.events import Event
 from cadence.errors import InvalidStore, StoreError
 from cadence.store.due_list import DueRow, Prepared
 from cadence.store.postgres_connection import Datastore, connect, explain_postgres_error, first_line
+from cadence.store.recorder import SettingRow
 from cadence.store.serializer import decode_page, decode_rows, decode_stream
-from cadence.store.sql import DELETE_DUE, UPSERT_META, SQLRecorder
+from cadence.store.sql import DELETE_DUE, INSERT_SETTING, UPSERT_META, SQLRecorder
 
 __all__ = ["PostgresRecorder"]
 
 _SCHEMA: Final = 1
-_TABLES: Final = ("due", "meta", "stored_events")
+_FIRST_TABLES: Final = {"due", "meta", "stored_events"}
+_TABLES: Final = {*_FIRST_TABLES, "settings"}
 # In pipeline mode what is sent must fit the socket's buffer (some 200 kB on Linux, and psycopg
 # sends state as hex); beyond that both sides may wait for each other for ever.
 _PIPELINE_EVENTS: Final = 500
@@ -56,6 +58,10 @@ _CREATE: Final = (
     "CREATE INDEX due_order ON {schema}.due (at, prospect, wake, verdict) WHERE at IS NOT NULL",
     "CREATE TABLE {schema}.meta (key text PRIMARY KEY, value text)",
     f"INSERT INTO {{schema}}.meta (key, value) VALUES ('cadence', '{_SCHEMA}')",
+)
+_CREATE_SETTINGS: Final = (
+    "CREATE TABLE {schema}.settings (number bigserial PRIMARY KEY, name text NOT NULL, "
+    "value text, changed_by text NOT NULL, changed_at bigint NOT NULL)"
 )
 _SELECT_TABLES: Final = (
     "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
@@ -157,7 +163,7 @@ class PostgresRecorder(SQLRecorder):
             StoreError: the tables can't be made.
         """
         # Looked at first without a lock, so that a user who may not create anything can open it.
-        if self.has_tables():
+        if self._tables() == _TABLES:
             return
 
         def create() -> None:
@@ -167,14 +173,17 @@ class PostgresRecorder(SQLRecorder):
                     "SELECT pg_advisory_xact_lock(hashtext('cadence'), hashtext(%s))",
                     (self._datastore.schema,),
                 )
-                if self._has_tables(curs):
+                tables = self._tables_of(curs)
+                if tables == _FIRST_TABLES:  # made by an older cadence
+                    curs.execute(self._compose(_CREATE_SETTINGS), prepare=False)
+                if tables:
                     return
                 schemas = curs.execute(
                     "SELECT oid FROM pg_namespace WHERE nspname = %s", (self._datastore.schema,)
                 )
                 if schemas.fetchone() is None:
                     curs.execute(self._sql("CREATE SCHEMA {schema}"))
-                for statement in _CREATE:
+                for statement in (*_CREATE, _CREATE_SETTINGS):
                     curs.execute(self._compose(statement), prepare=False)
 
         self._twice(create)
@@ -185,24 +194,28 @@ class PostgresRecorder(SQLRecorder):
         Raises:
             InvalidStore: another program's tables have these names, or ours are too new.
         """
+        return bool(self._tables())
 
-        def look() -> bool:
+    def _tables(self) -> set[str]:
+        def look() -> set[str]:
             with self._datastore.transaction() as curs:
-                return self._has_tables(curs)
+                return self._tables_of(curs)
 
         return self._twice(look)
 
-    def _has_tables(self, curs: Cursor[DictRow]) -> bool:
+    def _tables_of(self, curs: Cursor[DictRow]) -> set[str]:
+        """Look which of our tables are there."""
         schema = self._datastore.schema
-        rows = curs.execute(_SELECT_TABLES, (schema, list(_TABLES))).fetchall()
-        if not rows:
-            return False
-        names = sorted(row["relname"] for row in rows)
-        version = self._stored_version(curs) if names == sorted(_TABLES) else None
+        rows = curs.execute(_SELECT_TABLES, (schema, sorted(_TABLES))).fetchall()
+        names = {str(row["relname"]) for row in rows}
+        if not names:
+            return names
+        version = self._stored_version(curs) if names >= _FIRST_TABLES else None
         where = f"database {self._datastore.name}: schema {schema!r}"
         if version is None:
+            found = ", ".join(sorted(names))
             raise InvalidStore(
-                f"{where} has tables of another program ({', '.join(names)}); nothing was changed",
+                f"{where} has tables of another program ({found}); nothing was changed",
                 "give it a schema of its own: add ?schema=cadence to the address",
             )
         if int(version) > _SCHEMA:
@@ -210,7 +223,7 @@ class PostgresRecorder(SQLRecorder):
                 f"{where} holds version {version}; this cadence knows {_SCHEMA}",
                 "use a newer cadence; nothing was changed",
             )
-        return True
+        return names
 
     def _stored_version(self, curs: Cursor[DictRow]) -> str | None:
         """Read the version of our tables; ``None`` if they are another program's."""
@@ -338,6 +351,12 @@ class PostgresRecorder(SQLRecorder):
         with self._final(), self._datastore.transaction(commit=True) as curs:
             curs.execute(self._sql(UPSERT_META), (f"policy {digest}", text))
 
+    def insert_settings(self, rows: Sequence[SettingRow]) -> None:
+        with self._final(), self._datastore.transaction(commit=True) as curs:
+            # As every writer does, so that the numbers come in the order of the commits.
+            self._lock(curs)
+            curs.executemany(self._sql(INSERT_SETTING), rows)
+
     # Reading ------------------------------------------------------------------------------------
 
     def select_stream(self, prospect: str) -> list[Event]:
@@ -366,6 +385,9 @@ class PostgresRecorder(SQLRecorder):
                 return curs.execute(self._sql(statement), params).fetchall()
 
         return self._twice(fetch)
+
+    def _has_table(self, name: str) -> bool:
+        return name in self._tables()
 
     # Lost connections ---------------------------------------------------------------------------
 

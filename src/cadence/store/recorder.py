@@ -1,4 +1,4 @@
-"""Define what a store offers the service: events, due rows and kept policies in one place.
+"""Define what a store offers the service: events, due rows, policies, settings in one place.
 
 The interface is that of the ``eventsourcing`` package's recorders, with a due list in the same
 transactions. The package's own recorder is held, not inherited: it reads notifications and serves
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from eventsourcing.persistence import (
@@ -22,7 +22,23 @@ from eventsourcing.persistence import (
 from cadence.domain.events import Event
 from cadence.store.due_list import DueRow, Prepared
 
-__all__ = ["DueRecorder"]
+__all__ = ["DueRecorder", "SettingRow"]
+
+
+class SettingRow(NamedTuple):
+    """One change of a setting.
+
+    Attributes:
+        name: of the setting.
+        value: what it was changed to; ``None``: it was taken away.
+        by: who changed it.
+        at: when, in microseconds since 1970.
+    """
+
+    name: str
+    value: str | None
+    by: str
+    at: int
 
 
 class DueRecorder(ApplicationRecorder):
@@ -108,6 +124,10 @@ class DueRecorder(ApplicationRecorder):
     def save_policy(self, digest: str, text: str) -> None:
         """Keep the text of a policy that prospects adopt, by its digest."""
 
+    @abstractmethod
+    def insert_settings(self, rows: Sequence[SettingRow]) -> None:
+        """Add changes of settings, behind those that are there, in one transaction."""
+
     # Reading ------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -171,6 +191,13 @@ class DueRecorder(ApplicationRecorder):
     @abstractmethod
     def policy_digests(self) -> list[str]:
         """List the digests of the kept policies, in order."""
+
+    @abstractmethod
+    def select_settings(self, name: str | None = None) -> list[SettingRow]:
+        """Read the changes of all settings, or of one, in the order in which they were added.
+
+        A store of an older cadence, opened to be read only, has none.
+        """
 
     @abstractmethod
     def close(self) -> None:

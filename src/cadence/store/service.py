@@ -11,11 +11,11 @@ from __future__ import annotations
 import heapq
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, NamedTuple, Self
 
 import msgspec
@@ -47,7 +47,14 @@ from cadence.engine.commands import (
 )
 from cadence.engine.decision import Close, Decision, Verdict
 from cadence.engine.loop import advance, decision_for, silent_decision_for
-from cadence.errors import Conflict, InputError, Refused, StoreError, UnknownProspect
+from cadence.errors import (
+    Conflict,
+    InputError,
+    InvalidStore,
+    Refused,
+    StoreError,
+    UnknownProspect,
+)
 from cadence.policy.guards import Custom
 from cadence.policy.loader import builtin
 from cadence.policy.model import Policy
@@ -56,9 +63,16 @@ from cadence.policy.rules import Rule
 from cadence.prover.proof import require_proof
 from cadence.store.due_list import DueRow, Prepared, due_row, position, to_micros
 from cadence.store.kept_policies import KeptPolicies
-from cadence.store.opening import open_recorder
+from cadence.store.opening import open_recorder, read_team
 from cadence.store.recorder import DueRecorder
 from cadence.store.serializer import EventMapper
+from cadence.store.settings import (
+    DEFAULT_POLICY,
+    Settings,
+    SettingsTable,
+    SettingValue,
+    check_value,
+)
 from cadence.worktime.holidays import holidays_version
 from cadence.worktime.zones import zones_version
 
@@ -139,20 +153,29 @@ class Cadence:
         read_only: bool = False,
         policies: Iterable[Policy] = (),
         default: Policy | None = None,
+        team: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Args:
-        recorder: keeps events, due rows and policies.
+        recorder: keeps events, due rows, policies and settings.
         address: what the recorder was opened with.
         read_only: refuse to write.
         policies: policies beside the catalogue that a prospect may have adopted.
-        default: the policy of a prospect that adopted none; ``tip8``.
+        default: the policy of a prospect that adopted none; that of the settings.
+        team: what the team file gives, by the names of the settings.
+
+        Raises:
+            InvalidStore: the default policy of the settings can't be read.
         """
         self._recorder = recorder
         self._mapper = EventMapper()
         self._kept = KeptPolicies(recorder)
         self._read_only = read_only
         self.address = address
+        self._settings = SettingsTable(recorder, default=default, file=team)
+        self._follows_settings = default is None
+        self._default_is_known = True  # to every program that opens the store
         self.policies = PolicyRegistry(default, policies, find=self._kept.find)
+        self.default_policy()
 
     @classmethod
     def open(
@@ -172,21 +195,35 @@ class Cadence:
                 memory.
             read_only: write nothing; a file that does not exist is an empty store.
             policies: policies beside the catalogue that a prospect may have adopted.
-            default: the policy of a prospect that adopted none; ``tip8``.
+            default: the policy of a prospect that adopted none. Without it, it is that of the
+                settings, which is ``tip8`` until it is changed.
             use_unproved_policies: take ``policies`` and ``default`` also if the prover refutes
                 them. The invariants still stop what they must.
             lock_timeout_seconds: how long to wait for another writer.
 
         Raises:
             UnprovedPolicy: a policy is refuted.
+            InputError: the team file beside the SQLite file is invalid.
             StoreError: the database can't be used.
         """
         policies = tuple(policies)
         if not use_unproved_policies:
             for policy in (*policies, *([] if default is None else [default])):
                 require_proof(policy)
+        team = read_team(db)
         recorder = open_recorder(db, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds)
-        app = cls(recorder, address=db, read_only=read_only, policies=policies, default=default)
+        try:
+            app = cls(
+                recorder,
+                address=db,
+                read_only=read_only,
+                policies=policies,
+                default=default,
+                team=team,
+            )
+        except BaseException:
+            recorder.close()
+            raise
         # Rows that were made under other data must not be mixed with ours.
         if not read_only and recorder.due_stamp() != app._stamp():
             app.rebuild_due()
@@ -293,6 +330,7 @@ class Cadence:
         Raises:
             UnknownProspect: it has no history.
         """
+        self.default_policy()
         return self._decision(self.load(prospect), _utc(now, "now"))
 
     def due(self, now: datetime | None = None, *, everything: bool = False) -> Iterator[Decision]:
@@ -314,6 +352,7 @@ class Cadence:
         again.
         """
         now = _utc(now, "now")
+        self.default_policy()
         shown = set(Verdict) - {Verdict.STOP} if everything else {Verdict.DUE, Verdict.TASK}
         if self.due_is_stale():
             # The rows were made with other data; until they are rebuilt, ask every prospect.
@@ -489,6 +528,7 @@ class Cadence:
         Returns:
             How many prospects it holds.
         """
+        self.default_policy()
         done = 0
 
         def rows() -> Iterator[DueRow]:
@@ -524,6 +564,78 @@ class Cadence:
         self._check_writable()
         self._kept.keep(policy)
 
+    # Settings -------------------------------------------------------------------------------------
+
+    def settings(self) -> Settings:
+        """Read the settings: default policy, default region and team, each with its source.
+
+        A value comes from the first of these that has one: ``default=`` of :meth:`open`, the team
+        file ``cadence.toml`` beside a SQLite file (as it was when the store was opened), the table
+        of the store, what is built in.
+        """
+        return self._settings.current(builtin().ref)
+
+    def change_settings(
+        self,
+        changes: Mapping[str, SettingValue],
+        *,
+        by: str,
+        at: datetime | None = None,
+    ) -> Settings:
+        """Change settings of the store, all of them or none; who and when is kept.
+
+        Every program that opens the store follows them, and those that have it open do so from
+        their next call on. A default policy is kept with the store.
+
+        Args:
+            changes: by name: ``default_policy`` (a :class:`~cadence.policy.Policy`),
+                ``default_region`` (an ISO 3166 country), ``team.company``, and
+                ``team.owners.NAME.`` with ``name``, ``phone`` or ``email``. ``None`` takes a value
+                away.
+            by: who changes them.
+            at: when; the clock's time.
+
+        Returns:
+            The settings after it.
+
+        Raises:
+            InputError: a name is unknown, or a value or ``by`` is invalid.
+            UnprovedPolicy: the prover refutes the default policy.
+            StoreError: the database can't be written.
+        """
+        checked = {name: check_value(name, value) for name, value in changes.items()}
+        if not by.strip() or not by.isprintable():
+            raise InputError(f"by: invalid {by!r}", "give who changes the settings")
+        now = _utc(at, "at")
+        self._check_writable()
+        policy = checked.get(DEFAULT_POLICY)
+        if isinstance(policy, Policy):
+            self.keep_policy(policy)
+        self._settings.change(checked, by, now)
+        self.default_policy()
+        if self._recorder.due_stamp() != self._stamp():
+            self.rebuild_due()
+        return self.settings()
+
+    def default_policy(self) -> Policy:
+        """Read the policy of a prospect that is given none, as the settings have it now.
+
+        Raises:
+            InvalidStore: the settings name a policy that can't be read here.
+        """
+        if self._follows_settings:
+            ref = self._settings.default_policy() or builtin().ref
+            if ref.digest != self.policies.default.digest:
+                policy = self.policies.find(ref.digest)
+                if policy is None:
+                    raise InvalidStore(
+                        f"{DEFAULT_POLICY}: unknown policy {ref.name} version {ref.version}",
+                        "use a newer cadence, or open the store with default=",
+                    )
+                self._default_is_known = self._is_shared(policy)
+                self.policies = self.policies.under(policy)
+        return self.policies.default
+
     # Inside ---------------------------------------------------------------------------------------
 
     def _carry_out(self, call: _Call) -> Outcome:
@@ -537,13 +649,15 @@ class Cadence:
         if prospect is None:
             if not isinstance(call.command, ProspectAdded):
                 raise UnknownProspect(call.prospect)
-            data = decide(None, call.command, self.policies.default, call.occurred_at)
+            data = decide(None, call.command, self.default_policy(), call.occurred_at)
             new = call.events(0, data)
         else:
             done = _find_repeated(call, history)
             if done:
                 decision = self._decision(prospect, call.recorded_at)
                 return Outcome(prospect, done, decision, repeated=True)
+            if prospect.policy is None:
+                self.default_policy()
             policy = self.policies.of(prospect)
             if policy is None:
                 data = _decide_without_policy(prospect, call.command, call.occurred_at)
@@ -567,25 +681,30 @@ class Cadence:
 
     def _row(self, prospect: Prospect, decision: Decision | None = None) -> DueRow:
         """Compute the due row, from the decision when the last event was recorded."""
-        if prospect.policy is not None and not self._is_known_everywhere(prospect):
-            # A reader may or may not have the policy that it adopted: always review it.
+        if not self._is_known_everywhere(prospect):
+            # A reader may or may not have the policy that it is under: always review it.
             return DueRow(prospect.id, Verdict.TASK.value, 0, 0)
         seen = prospect.recorded_at
         return due_row(decision or silent_decision_for(prospect, self.policies, seen), seen)
 
     def _is_known_everywhere(self, prospect: Prospect) -> bool:
         """Return whether every program that opens this store has the policy of ``prospect``."""
-        policy = self.policies.of(prospect)
-        if prospect.policy is None or policy is None:
-            return False
+        if prospect.policy is None:
+            return self._default_is_known
         if is_builtin(prospect.policy):
             return True
+        policy = self.policies.of(prospect)
+        return policy is not None and self._is_shared(policy)
+
+    def _is_shared(self, policy: Policy) -> bool:
+        """Return whether every program that opens this store can read ``policy`` from it."""
         # A team's own functions may be missing elsewhere.
         has_own_guards = any(isinstance(guard, Custom) for guard in policy.guards)
-        return not has_own_guards and self._kept.has(policy.digest)
+        return is_builtin(policy.ref) or (not has_own_guards and self._kept.has(policy.digest))
 
     def _to_review(self, now: datetime) -> Iterator[Decision]:
         """Decide at ``now`` for every prospect whose row is to be reviewed."""
+        self.default_policy()
         for page in self._due_pages(to_micros(now), _PAGE):
             for row in page:
                 yield silent_decision_for(self.load(row.prospect), self.policies, now)

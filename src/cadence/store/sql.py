@@ -11,14 +11,22 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from cadence.store.due_list import DueRow
-from cadence.store.recorder import DueRecorder
+from cadence.store.recorder import DueRecorder, SettingRow
 
-__all__ = ["DELETE_DUE", "UPSERT_META", "SQLRecorder"]
+__all__ = ["DELETE_DUE", "INSERT_SETTING", "UPSERT_META", "SQLRecorder"]
 
 DELETE_DUE: Final = "DELETE FROM {schema}.due"
 UPSERT_META: Final = (
     "INSERT INTO {schema}.meta (key, value) VALUES (?, ?) "
     "ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+)
+INSERT_SETTING: Final = (
+    "INSERT INTO {schema}.settings (name, value, changed_by, changed_at) VALUES (?, ?, ?, ?)"
+)
+_SELECT_SETTINGS: Final = (
+    "SELECT name, value, changed_by, changed_at FROM {schema}.settings",
+    " WHERE name = ?",
+    " ORDER BY number",
 )
 _SELECT_META: Final = "SELECT value FROM {schema}.meta WHERE key = ?"
 _SELECT_POLICIES: Final = "SELECT key FROM {schema}.meta WHERE substr(key, 1, 7) = 'policy '"
@@ -37,7 +45,9 @@ _COUNT_DUE: Final = "SELECT count(*) FROM {schema}.due"
 
 
 class SQLRecorder(DueRecorder):
-    """Reads the due list, the kept policies and the ids by the shared statements."""
+    """Reads due list, policies, settings and ids by the shared statements."""
+
+    _has_settings = False
 
     @abstractmethod
     def _fetch(self, statement: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -79,6 +89,20 @@ class SQLRecorder(DueRecorder):
     def policy_digests(self) -> list[str]:
         keys = [str(row[0]) for row in self._fetch(_SELECT_POLICIES)]
         return sorted(key.removeprefix("policy ") for key in keys)
+
+    def select_settings(self, name: str | None = None) -> list[SettingRow]:
+        # An older cadence made no such table. Once it is there, it stays.
+        self._has_settings = self._has_settings or self._has_table("settings")
+        if not self._has_settings:
+            return []
+        statement, only_one, in_order = _SELECT_SETTINGS
+        params = () if name is None else (name,)
+        rows = self._fetch(statement + (only_one if params else "") + in_order, params)
+        return [SettingRow(*row) for row in rows]
+
+    @abstractmethod
+    def _has_table(self, name: str) -> bool:
+        """Return whether the database has one of our tables."""
 
     def _meta(self, key: str) -> str | None:
         rows = self._fetch(_SELECT_META, (key,))

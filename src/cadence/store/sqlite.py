@@ -22,8 +22,9 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 from cadence.domain.events import Event
 from cadence.errors import StoreBusy
 from cadence.store.due_list import DueRow, Prepared
+from cadence.store.recorder import SettingRow
 from cadence.store.serializer import decode_page, decode_rows, decode_stream
-from cadence.store.sql import DELETE_DUE, UPSERT_META, SQLRecorder
+from cadence.store.sql import DELETE_DUE, INSERT_SETTING, UPSERT_META, SQLRecorder
 from cadence.store.sqlite_file import (
     APPLICATION_ID,
     SCHEMA,
@@ -43,6 +44,8 @@ _CREATE: Final = (
     "CREATE INDEX IF NOT EXISTS due_order ON due (at, prospect, wake, verdict) "
     "WHERE at IS NOT NULL",
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS settings (number INTEGER PRIMARY KEY, name TEXT NOT NULL, "
+    "value TEXT, changed_by TEXT NOT NULL, changed_at INTEGER NOT NULL)",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA}",
 )
@@ -60,6 +63,7 @@ _SELECT_STREAMS: Final = _LINES_OF.format("IN (SELECT value FROM json_each(?))",
 _SELECT_STATES: Final = (
     "SELECT state FROM {schema}.stored_events WHERE originator_id = ? ORDER BY originator_version"
 )
+_SELECT_TABLE: Final = "SELECT 1 FROM {schema}.sqlite_master WHERE type = 'table' AND name = ?"
 _INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
 _UPSERT_DUE: Final = (
     "INSERT INTO due (prospect, verdict, at, wake) VALUES (?, ?, ?, ?) "
@@ -173,6 +177,10 @@ class SQLiteRecorder(SQLRecorder):
         with self._write() as connection:
             connection.execute(_sql(UPSERT_META), (f"policy {digest}", text))
 
+    def insert_settings(self, rows: Sequence[SettingRow]) -> None:
+        with self._write() as connection:
+            connection.executemany(_sql(INSERT_SETTING), rows)
+
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         """Run one transaction on the connection for writing, all or nothing.
@@ -250,6 +258,9 @@ class SQLiteRecorder(SQLRecorder):
             return self._reader().execute(_sql(statement), tuple(params)).fetchall()
         except sqlite3.Error as error:
             raise explain_sqlite_error(error, self._name) from None
+
+    def _has_table(self, name: str) -> bool:
+        return bool(self._fetch(_SELECT_TABLE, (name,)))
 
     def _reader(self) -> sqlite3.Connection:
         """Return this thread's connection for reading."""

@@ -16,7 +16,14 @@ from zoneinfo import ZoneInfo
 
 from cadence.errors import InputError, did_you_mean
 
-__all__ = ["from_local", "skipped_days", "zone", "zone_names", "zones_version"]
+__all__ = [
+    "country_codes",
+    "from_local",
+    "skipped_days",
+    "zone",
+    "zone_names",
+    "zones_version",
+]
 
 _HALF_A_DAY: Final = timedelta(hours=12)
 
@@ -26,6 +33,13 @@ def zone_names() -> frozenset[str]:
     """Return the IANA names of all known zones."""
     text = resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8")
     return frozenset(text.split())
+
+
+@lru_cache(maxsize=1)
+def country_codes() -> frozenset[str]:
+    """Return the ISO 3166-1 codes of all countries, of two letters, as the zone data has them."""
+    text = resources.files("tzdata").joinpath("zoneinfo", "iso3166.tab").read_text(encoding="utf-8")
+    return frozenset(line[:2] for line in text.splitlines() if not line.startswith("#"))
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,61 @@
+"""Read the team file that stands beside a SQLite file: ``cadence.toml``.
+
+It says the same as the settings of the store do, and takes precedence over them. So a team can
+keep its own data in a file under version control.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from cadence.errors import InputError
+from cadence.policy.toml_errors import TomlFile, read_file
+from cadence.store.settings import Owner, check_value
+
+__all__ = ["TEAM_FILE", "read_team_file"]
+
+TEAM_FILE: Final = "cadence.toml"
+"""Its name."""
+
+
+class _TeamFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    company: str | None = None
+    default_region: str | None = None
+    owners: dict[str, Owner] = {}
+
+
+def read_team_file(db: str) -> dict[str, str]:
+    """Read the team file beside a SQLite file; nothing where there is none.
+
+    Args:
+        db: the path of the SQLite file.
+
+    Returns:
+        The values by the names of the settings.
+
+    Raises:
+        InputError: the file can't be read, is no TOML, or a key or value in it is invalid.
+    """
+    path = Path(db).with_name(TEAM_FILE)
+    if not path.exists():
+        return {}
+    file = TomlFile(str(path), InputError)
+    found = file.convert(file.parse(read_file(path, InputError)), _TeamFile)
+    values = {"team.company": found.company, "default_region": found.default_region}
+    for owner, fields in found.owners.items():
+        for field in msgspec.structs.fields(Owner):
+            values[f"team.owners.{owner}.{field.name}"] = getattr(fields, field.name)
+    return {
+        name: _checked(path, name, value) for name, value in values.items() if value is not None
+    }
+
+
+def _checked(path: Path, name: str, value: str) -> str:
+    try:
+        checked = check_value(name, value)
+    except InputError as error:
+        raise InputError(f"{path}: {error.what.removeprefix('team.')}", error.hint) from None
+    return str(checked)
