@@ -20,6 +20,7 @@ GUARANTEES = ROOT / "docs/reference/guarantees.md"
 FOLLOWED = {
     "README.md": 4,
     "docs/how-to/compliance-officer.md": 4,
+    "docs/how-to/developer.md": 2,
     "docs/how-to/sales-lead.md": 2,
     "docs/reference/policy-files.md": 3,
     "docs/tutorials/a-reps-day.md": 7,

@@ -34,16 +34,9 @@ _ORIGINS: Final = {
 @command(app, "settings", example="cadence settings default_region US --by kim")
 def settings(
     session: Session,
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[NAME]",
-            help="default_policy, default_region, team.company, or team.owners.OWNER. with name, "
-            "phone or email.",
-        ),
-    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The setting.")] = None,
     value: Annotated[
-        str | None, typer.Argument(metavar="[VALUE]", help="What to change it to.")
+        str | None, typer.Argument(metavar="VALUE", help="What to change it to.")
     ] = None,
     unset: Annotated[bool, typer.Option("--unset", help="Take the value away.")] = False,
     by: Annotated[
@@ -52,8 +45,9 @@ def settings(
 ) -> None:
     """Show each setting with its source, or change one.
 
-    With NAME alone it also shows who changed that setting, and when. A file cadence.toml beside
-    a SQLite file takes precedence over the database.
+    The names are default_policy, default_region, team.company and team.owners.OWNER. followed by
+    name, phone or email. With NAME alone it also shows who changed that setting, and when. A file
+    cadence.toml beside a SQLite file takes precedence over the database.
     """
     if unset and name is None:
         raise InputError("--unset: missing NAME", "give the name of the setting")

@@ -39,8 +39,11 @@ def read_team_file(db: str) -> dict[str, str]:
     Raises:
         InputError: the file can't be read, is no TOML, or a key or value in it is invalid.
     """
-    path = Path(db).with_name(TEAM_FILE)
-    if not path.exists():
+    path = Path(db).parent / TEAM_FILE
+    try:
+        if not path.exists():
+            return {}
+    except OSError:  # the folder can't be read: opening the database says so
         return {}
     file = TomlFile(str(path), InputError)
     found = file.convert(file.parse(read_file(path, InputError)), _TeamFile)
