@@ -330,8 +330,11 @@ class Cadence:
         Raises:
             UnknownProspect: it has no history.
         """
-        self.default_policy()
-        return self._decision(self.load(prospect), _utc(now, "now"))
+        now = _utc(now, "now")
+        loaded = self.load(prospect)
+        if loaded.policy is None:
+            self.default_policy()
+        return self._decision(loaded, now)
 
     def due(self, now: datetime | None = None, *, everything: bool = False) -> Iterator[Decision]:
         """List who to contact now: decisions that are due or a task, soonest first.
