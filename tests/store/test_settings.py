@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cadence.domain.events import Channel, ContactPoint, PolicyRef, ProspectAdded
+from cadence.domain.events import (
+    Channel,
+    ContactPoint,
+    GuidelinesAgreed,
+    PolicyRef,
+    ProspectAdded,
+)
 from cadence.engine.commands import SetAppointment
 from cadence.errors import InputError, InvalidStore, StoreError, UnprovedPolicy
 from cadence.policy.loader import builtin, parse, parse_text
@@ -265,6 +271,29 @@ def test_a_changed_default_policy_decides_in_every_program_alike(
     assert service.due_rows() == rows
 
 
+CALLS: dict[str, Callable[[Cadence], object]] = {
+    "explain": lambda app: app.explain("jo", NOW),
+    "due": lambda app: list(app.due(NOW)),
+    "a new prospect": lambda app: app.execute("kai", ADDED, at=NOW),
+    "a command": lambda app: app.execute("jo", GuidelinesAgreed(), at=NOW),
+    "tick": lambda app: app.tick(NOW),
+    "rebuild": lambda app: app.rebuild_due(),
+    "default_policy": lambda app: app.default_policy(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_each_call_of_an_open_service_follows_a_changed_default(
+    db: str, call: Callable[[Cadence], object]
+) -> None:
+    with Cadence.open(db) as service, Cadence.open(db) as other:
+        service.execute("jo", ADDED, at=NOW)
+        other.change_settings({"default_policy": OTHER}, by="kim", at=NOW)
+        call(service)
+        assert service.policies.default.digest == OTHER.digest
+        assert not service.due_is_stale()
+
+
 def test_without_the_setting_the_default_policy_is_the_built_in_one_again(
     shared: str, service: Cadence
 ) -> None:
@@ -299,6 +328,8 @@ def test_a_default_policy_is_kept_with_the_store(db: str) -> None:
 def test_under_a_default_with_functions_of_their_own_every_prospect_is_reviewed(db: str) -> None:
     with Cadence.open(db) as app:
         app.execute("jo", ADDED, at=NOW)
+        app.execute("jo", SetAppointment(NOW + timedelta(hours=2)), at=NOW)
+        assert app.due_rows()[0].verdict == "wait"
         app.change_settings({"default_policy": own_policy("bad_guards:silent")}, by="kim", at=NOW)
         assert [(row.verdict, row.review_from) for row in app.due_rows()] == [("task", 0)]
 
@@ -309,7 +340,7 @@ def test_a_default_policy_that_can_not_be_read_is_named_and_can_be_given_in_code
         text = '{"name":"theirs","version":7,"digest":"' + "0" * 64 + '"}'
         app._recorder.insert_settings([SettingRow("default_policy", text, "kim", 0)])
         with pytest.raises(InvalidStore, match="unknown policy theirs version 7"):
-            app.explain("jo", NOW)
+            app.execute("jo", ADDED, at=NOW)
     with pytest.raises(InvalidStore) as caught:
         Cadence.open(db)
     assert "default=" in caught.value.hint
