@@ -42,7 +42,7 @@ phone = "+1 212 555 0100"
 
 def own_policy(function: str = "") -> Policy:
     """A policy that is not in the catalogue, with a guard of the team's own on request."""
-    text = to_toml(OTHER).replace('id = "polite-persistence"', 'id = "ours"', 1)
+    text = to_toml(builtin()).replace('id = "tip8"', 'id = "ours"', 1)
     if function:
         text += f'\n[[guards]]\nid = "own"\nkind = "custom"\nfunction = "{function}"\nversion = 1\n'
     return parse_text(text, "ours.toml", find_guards=False)
