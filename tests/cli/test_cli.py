@@ -90,7 +90,7 @@ def is_instant(value: Any) -> bool:
 def check_decision(decision: dict[str, Any]) -> None:
     """Exactly the keys of section 8, with the right types."""
     assert set(decision) == {
-        *("prospect", "stage", "decision", "at", "touch", "task", "reasons", "policy")
+        *("prospect", "stage", "decision", "at", "due_since", "touch", "task", "reasons", "policy")
     }
     verdict = decision["decision"]
     assert isinstance(decision["prospect"], str)
@@ -98,6 +98,9 @@ def check_decision(decision: dict[str, Any]) -> None:
     assert verdict in {"due", "wait", "task", "close", "stop"}
     assert (decision["at"] is None) == (verdict == "stop")
     assert decision["at"] is None or is_instant(decision["at"])
+    assert decision["due_since"] is None or (
+        verdict == "wait" and is_instant(decision["due_since"])
+    )
     assert (decision["task"] is None) == (verdict != "task")
     assert decision["task"] is None or decision["task"]
     touch = decision["touch"]
@@ -114,8 +117,8 @@ def check_decision(decision: dict[str, Any]) -> None:
             assert all(isinstance(value, str) and value for value in part.values())
     assert decision["reasons"]
     for reason in decision["reasons"]:
-        assert set(reason) == {"rule", "because", "events", "source"}
-        assert all(reason[key] for key in ("rule", "because", "source"))
+        assert set(reason) == {"rule", "code", "because", "events", "source"}
+        assert all(reason[key] for key in ("rule", "code", "because", "source"))
         assert all(isinstance(version, int) for version in reason["events"])
     policy = decision["policy"]
     assert set(policy) == {"name", "version", "digest"}
@@ -536,6 +539,50 @@ def test_replay_until(silent: Cli) -> None:
     assert silent("replay", "jerry", "--until", "2020-01-01T00:00:00Z", "--json").json == []
     text = silent("replay", "jerry").out
     assert [line for line in text.splitlines() if "AttemptMade" in line]
+
+
+def test_replay_until_a_day_ends_with_it_on_their_clock(silent: Cli) -> None:
+    full = silent("replay", "jerry", "--json").json
+    end = "2026-12-02T04:59:59Z"  # in New York
+    assert silent("note", "jerry", "--interest", "late", "--at", end).code == 0
+    assert silent("note", "jerry", "--interest", "next", "--at", "2026-12-02T05:00:00Z").code == 0
+    done = silent("replay", "jerry", "--until", "2026-12-01", "--json")
+    assert len(json.loads(done.out)) == len(full) + 1
+    assert (
+        done.err == f"note: --until 2026-12-01 is the end of that day in America/New_York, {end}\n"
+    )
+    everyone = silent("replay", "--all", "--until", "2026-12-01", "--json").json
+    assert everyone["events"] == len(full) + 1
+    refused = silent("replay", "jerry", "--until", "2026-02-30")
+    assert refused.code == 2
+    assert "--until: invalid day '2026-02-30'" in refused.err
+
+
+def test_a_wait_says_since_when_its_touch_was_due_and_not_made(silent: Cli) -> None:
+    missed = "due since Fri 2026-12-04 13:10, not made"
+    step = silent("replay", "jerry", "--until", "2026-12-04").out
+    assert f"{missed}; wait until Mon 2026-12-07 09:00 America/New_York" in step
+    night = ("--at", "2026-12-05T04:00:00Z")
+    assert f"{missed}; wait until Mon" in silent("explain", "jerry", *night).out
+    assert f"({missed})" in silent("due", "--all", *night).out
+    decision = silent("explain", "jerry", *night, "--json").json
+    assert (decision["decision"], decision["due_since"]) == ("wait", "2026-12-04T18:10:00Z")
+    assert "quiet_hours" in [reason["code"] for reason in decision["reasons"]]
+    page = silent("replay", "jerry", "--until", "2026-12-04", "--html", "-").out
+    assert missed in page
+
+
+def test_a_touch_that_is_due_or_was_not_due_before_has_no_due_since(silent: Cli) -> None:
+    for at in (HALF_DAY, FIRST_SPACED):
+        assert silent("explain", "jerry", "--at", at, "--json").json["due_since"] is None
+        assert "not made" not in silent("explain", "jerry", "--at", at).out
+
+
+def test_replay_of_a_past_instant_says_that_later_events_count(silent: Cli) -> None:
+    note = "events recorded after 2026-12-01T14:10:00Z count here; for what was known then use:"
+    assert note in silent("replay", "jerry", "--at", TEN_MINUTES).err
+    assert silent("replay", "jerry", "--at", FIRST_SPACED).err == ""
+    assert "count here" not in silent("replay", "jerry", "--at", TEN_MINUTES, "--until", "2").err
 
 
 def test_replay_until_an_instant_leaves_no_hole(silent: Cli) -> None:

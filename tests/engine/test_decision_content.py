@@ -125,6 +125,7 @@ def test_the_json_of_a_decision_is_the_object_of_section_8() -> None:
         "stage": "spaced",
         "decision": "due",
         "at": "2026-11-03T10:00:00Z",
+        "due_since": None,
         "touch": {
             "id": "kim:1:2:spaced#2",
             "stage": "spaced",
@@ -139,6 +140,7 @@ def test_the_json_of_a_decision_is_the_object_of_section_8() -> None:
     }
     assert planned == {
         "rule": "plan",
+        "code": "planned",
         "because": "1 business day after the attempt of Mon 2026-11-02 10:00: Tue 2026-11-03 10:00",
         "events": [2],
         "source": OURS,

@@ -27,7 +27,7 @@ from cadence.domain import (
     fold,
 )
 from cadence.domain.prospect import Prospect
-from cadence.engine import MakeAttempt, Wait, decide, decide_silently, invariants, next_touch
+from cadence.engine import Due, MakeAttempt, decide, decide_silently, invariants, next_touch
 from cadence.engine.invariants import Effect, Invariant, ProvedBy
 from cadence.engine.reasons import ReasonKind
 from cadence.errors import Refused
@@ -151,7 +151,7 @@ def test_without_the_row_the_text_is_made(monkeypatch: pytest.MonkeyPatch) -> No
     decision = next_touch(after_a_pause(), TEXT_FIRST, MONDAY + timedelta(days=1))
     assert decision.touch is not None
     assert [part.channel for part in decision.touch.parts] == [Channel.SMS]
-    assert not isinstance(decision, Wait) or decision.due is not None
+    assert isinstance(decision, Due)
     assert prove(TEXT_FIRST).proved
 
 

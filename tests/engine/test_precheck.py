@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from engine_lives import PLACES, live
+from guarded_policy import guarded
 from histories import HOUR, MONDAY, SENT, added, after, attempt
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,17 +18,22 @@ from hypothesis import strategies as st
 from cadence.cli.main import main
 from cadence.domain.codec import encode_line
 from cadence.domain.events import (
+    AppointmentSet,
     AttemptMade,
     AttemptStage,
     Channel,
+    ContactPoint,
     Disposition,
+    Event,
     Intent,
     Part,
     PolicyAdopted,
+    ProspectAdded,
     ReplyReceived,
 )
+from cadence.domain.fold import fold
 from cadence.domain.prospect import Prospect
-from cadence.engine import MakeAttempt
+from cadence.engine import MakeAttempt, decide
 from cadence.engine.loop import decision_for
 from cadence.engine.precheck import Precheck, precheck
 from cadence.errors import Refused
@@ -118,7 +124,8 @@ def test_the_command_says_it_and_leaves_the_decision_as_it_was(
     assert main([*call, "--json"]) == 0
     decision = json.loads(capsys.readouterr().out)
     assert set(decision) == {
-        *("prospect", "stage", "decision", "at", "touch", "task", "reasons", "policy"),
+        *("prospect", "stage", "decision", "at", "due_since", "touch", "task", "reasons"),
+        "policy",
     }
     assert main([*call, "--now-anyway", "--channel", "email"]) == 0
     assert "if you tried by email now anyway:" in capsys.readouterr().out
@@ -160,3 +167,23 @@ def test_explain_of_a_past_instant_says_that_later_events_count(
     last = f"{HISTORY[-1].recorded_at:%Y-%m-%dT%H:%M:%SZ}"
     assert main(["--db", db, "--at", last, "explain", "jo"]) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("appointed", [False, True], ids=["new", "scheduled"])
+def test_a_guard_says_its_own_reason_whether_or_not_a_touch_is_next(appointed: bool) -> None:
+    pause = 'kind = "pause"\nid = "fair"\nfirst_day = "2026-11-02"\nlast_day = "2026-11-06"'
+    policy = guarded(pause)
+    monday = datetime(2026, 11, 2, 10, tzinfo=UTC)
+    added = ProspectAdded("Jo", "UTC", contact_points=(ContactPoint(Channel.CALL, "1"),))
+    facts = [added, AppointmentSet(monday)] if appointed else [added]
+    events = [Event("jo", n, monday, monday, data) for n, data in enumerate(facts, 1)]
+    prospect, policies = fold(None, events), PolicyRegistry(policy)
+    assert prospect is not None
+    decision = decision_for(prospect, policies, monday)
+    (broken,) = precheck(prospect, policies, decision, monday).breaks
+    assert broken.rule == "fair"
+    assert broken.because.startswith("paused")
+    assert broken.until is not None
+    assert broken.until >= datetime(2026, 11, 7, tzinfo=UTC)
+    with pytest.raises(Refused, match="refused by fair: paused"):
+        decide(prospect, MakeAttempt((Part(Channel.CALL, MADE),)), policy, monday)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from cadence.analysis.funnel import (
     Overview,
@@ -18,24 +18,24 @@ from cadence.cli.files import write_text
 from cadence.cli.session import Session
 from cadence.cli.show import paint
 from cadence.domain.events import Event
-from cadence.replay.steps import until
+from cadence.replay.steps import end_of_day, until
 
 __all__ = ["show_overview"]
 
 
-def show_overview(session: Session, html: str | None, limit: datetime | None) -> None:
+def show_overview(session: Session, html: str | None, limit: date | None) -> None:
     """Count every history and show what was found.
 
     Args:
         session: of this call.
         html: write a page there.
-        limit: as far as was recorded by then.
+        limit: as far as was recorded by then: an instant, or the end of a day on their own clock.
     """
     found = overview(_histories(session, limit))
     if html is not None:
         from cadence.reports.funnel_page import funnel_page
 
-        seen = "" if limit is None else f"{limit:%Y-%m-%d %H:%M:%S} UTC"
+        seen = "" if limit is None else _limit_words(limit)
         write_text(html, funnel_page(found, seen=seen), db=session.db)
         if html != "-":
             session.write(f"overview of {found.prospects:,} prospects written to {html}")
@@ -46,11 +46,25 @@ def show_overview(session: Session, html: str | None, limit: datetime | None) ->
             session.write(line)
 
 
-def _histories(session: Session, limit: datetime | None) -> Iterator[Sequence[Event]]:
+def _histories(session: Session, limit: date | None) -> Iterator[Sequence[Event]]:
     with session.reading() as store, session.progress("counting") as progress:
         for number, prospect in enumerate(store.prospects(), 1):
-            yield until(store.history(prospect), limit)
+            events = store.history(prospect)
+            yield until(events, _instant(limit, events))
             progress(number, None)
+
+
+def _instant(limit: date | None, events: Sequence[Event]) -> datetime | None:
+    """Return the instant that ``limit`` means for the prospect of ``events``."""
+    if limit is None or isinstance(limit, datetime):
+        return limit
+    return end_of_day(events, limit)[0]
+
+
+def _limit_words(limit: date) -> str:
+    if isinstance(limit, datetime):
+        return f"{limit:%Y-%m-%d %H:%M:%S} UTC"
+    return f"the end of {limit} on each prospect's clock"
 
 
 def _lines(found: Overview) -> Iterable[str]:

@@ -96,7 +96,7 @@ def _lines(policy: Policy, entries: list[Entry], proof: Proof) -> Iterator[str]:
     yield from table(_TITLES, [_cells(entry) for entry in entries], lead=3)
     yield ""
     yield from folded(plain(f"guard {guard_words(guard)}") for guard in policy.guards)
-    yield from verdict(proof)
+    yield from verdict(policy, proof)
     yield from folded(
         plain(f"script {finding.script}: {finding.what}") for finding in lint_policy(policy)
     )

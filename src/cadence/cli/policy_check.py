@@ -65,13 +65,13 @@ def check(
         raise typer.Exit(1)
 
 
-def verdict(proof: Proof) -> list[str]:
+def verdict(policy: Policy, proof: Proof) -> list[str]:
     """Whether a policy is proved, with its bounds and what of it is never made."""
     if proof.bounds is None:
         rules = ", ".join(one.rule for one in proof.refuted)
         lines = [paint("refuted", "bold red") + f": it breaks {rules}"]
     else:
-        lines = [paint("proved", "bold green") + f": {_bounds(proof.bounds)}"]
+        lines = [paint("proved", "bold green") + f": {_bounds(proof.bounds, policy)}"]
     for one in proof.unreachable:
         lines.append(paint(f"never made: {one.step} ({one.rule}: {one.because})", "yellow"))
     for turn in proof.closed_turns:
@@ -121,7 +121,7 @@ def _lines(policy: Policy, proof: Proof) -> list[str]:
     lines += ["", f"{proof.states:,} states and {proof.transitions:,} moves explored", ""]
     for one in proof.refuted:
         lines += [*folded(_counterexample(policy, one), 8), ""]
-    return [*lines, *verdict(proof)]
+    return [*lines, *verdict(policy, proof)]
 
 
 def _counterexample(policy: Policy, one: RuleProof) -> list[str]:
@@ -153,7 +153,7 @@ def _saved(proof: Proof, policy: str, shown: RuleProof | None, save: str | None)
     return lines
 
 
-def _bounds(bounds: Bounds) -> str:
+def _bounds(bounds: Bounds, policy: Policy) -> str:
     days = bounds.business_days_to_end
     return (
         f"at most {bounds.attempts_in_silence} attempts in a silence, "
@@ -161,4 +161,6 @@ def _bounds(bounds: Bounds) -> str:
         f"{bounds.attempts_in_30_days} in 30 days; "
         f"{days.shortest} to {days.longest} business days to its end"
         + (f", {days.longest_by_mail} by mail" if days.longest_by_mail > days.longest else "")
+        # The timetable beside it is played with them.
+        + (", not counting what its guards delay" if policy.guards else "")
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 from typing import Annotated
 
 import msgspec
@@ -15,13 +17,13 @@ from cadence.cli.policy_files import POLICY_HELP, find_policy, policy_inputs
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import anyway_lines, due_header, due_line, explanation, replay_lines
 from cadence.domain.codec import parse_instant
-from cadence.domain.events import Channel
+from cadence.domain.events import Channel, Event
 from cadence.engine.decision import to_builtins
 from cadence.engine.loop import decision_for
 from cadence.engine.precheck import precheck
 from cadence.engine.precheck import to_builtins as anyway_to_builtins
 from cadence.errors import InputError
-from cadence.replay.steps import annotate, replay, until
+from cadence.replay.steps import annotate, end_of_day, replay, until
 from cadence.replay.steps import to_builtins as replay_to_builtins
 
 __all__ = ["app"]
@@ -92,10 +94,7 @@ def explain(
         prospect = store.load(p)
         if prospect.recorded_at > now:
             # What was known then is the replay's to show; a decision counts everything recorded.
-            session.note(
-                f"events recorded after {now:%Y-%m-%dT%H:%M:%SZ} count here; for what was known "
-                f"then use: cadence replay {shlex.quote(p)} --until {now:%Y-%m-%dT%H:%M:%SZ}"
-            )
+            _note_later_events(session, p, now)
         decision = decision_for(prospect, store.policies, now)
         answer = precheck(prospect, store.policies, decision, now, channel)
         if now_anyway:
@@ -113,6 +112,14 @@ def explain(
         session.write(line)
 
 
+def _note_later_events(session: Session, p: str, now: datetime) -> None:
+    """Say that events recorded after ``now`` count all the same."""
+    session.note(
+        f"events recorded after {now:%Y-%m-%dT%H:%M:%SZ} count here; for what was known "
+        f"then use: cadence replay {shlex.quote(p)} --until {now:%Y-%m-%dT%H:%M:%SZ}"
+    )
+
+
 @command(app, "replay", example="cadence replay jerry --until 5")
 def replay_(
     session: Session,
@@ -125,7 +132,11 @@ def replay_(
     ] = False,
     until_: Annotated[
         str | None,
-        typer.Option("--until", metavar="VERSION|INSTANT", help="Stop there."),
+        typer.Option(
+            "--until",
+            metavar="VERSION|INSTANT|DAY",
+            help="Stop there; at the end of a day such as 2026-12-25, on their clock.",
+        ),
     ] = None,
     html: Annotated[
         str | None,
@@ -163,15 +174,16 @@ def replay_(
         events, policies = store.history(p), store.policies
         if policy is not None:
             policies = policies.under(find_policy(session, policy))
+    up_to = _up_to(session, p, events, limit)
     if session.json:
-        steps = replay(events, policies, limit)
+        steps = replay(events, policies, up_to)
         session.print_json([replay_to_builtins(step, policies) for step in steps])
         return
-    found = annotate(events, policies, limit)
+    found = annotate(events, policies, up_to)
     if interactive:
         from cadence.cli.viewer import view
 
-        view(until(events, limit), found, policies)
+        view(until(events, up_to), found, policies)
         return
     if html is not None:
         from cadence.reports.replay_page import replay_page
@@ -181,8 +193,26 @@ def replay_(
         if html != "-":
             session.write(f"{p}: replay written to {html}")
         return
+    _write_replay(session, replay_lines(found))
+
+
+def _up_to(
+    session: Session, p: str, events: Sequence[Event], limit: int | date | None
+) -> int | datetime | None:
+    """Return how far the history of ``p`` is replayed, and say what a reader may not expect."""
+    now = session.now()
+    if limit is None and session.has_at and any(event.recorded_at > now for event in events):
+        _note_later_events(session, p, now)
+    if limit is None or isinstance(limit, int | datetime):
+        return limit
+    instant, zone = end_of_day(events, limit)
+    session.note(f"--until {limit} is the end of that day in {zone}, {instant:%Y-%m-%dT%H:%M:%SZ}")
+    return instant
+
+
+def _write_replay(session: Session, lines: Iterable[str]) -> None:
     number = 0
-    for number, line in enumerate(replay_lines(found), 1):
+    for number, line in enumerate(lines, 1):
         session.write(line)
         if number == _SCREEN:
             sys.stdout.flush()
@@ -190,15 +220,18 @@ def replay_(
         session.write("nothing had been recorded by then")
 
 
+_LIMITS = "give a version such as 5, a day like 2026-12-01, or an instant like 2026-12-01T14:00:00Z"
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SCREEN = 50  # lines after which a reader behind a pipe sees the first
 
 
-def _limit(text: str) -> int | datetime:
+def _limit(text: str) -> int | date:
+    """Read a version, a day or an instant."""
     if text.isascii() and text.isdigit():
         return int(text)
     try:
-        return parse_instant(text, "--until")
+        return date.fromisoformat(text) if _DAY.fullmatch(text) else parse_instant(text, "--until")
+    except ValueError:
+        raise InputError(f"--until: invalid day {text!r}", _LIMITS) from None
     except InputError as error:
-        raise InputError(
-            error.what, "give a version such as 5, or an instant like 2026-12-01T14:00:00Z"
-        ) from None
+        raise InputError(error.what, _LIMITS) from None

@@ -17,6 +17,7 @@ from cadence.replay.formatting import (
     due_time,
     event_data,
     measure_line,
+    missed_time,
     next_action,
     overdue_lines,
     punctuality_line,
@@ -76,8 +77,9 @@ def due_line(prospect: Prospect, decision: Decision) -> str:
     when = clock(prospect, decision.at)
     if decision.verdict is Verdict.TASK:
         when = f"by {when}"
-    late = "  (overdue)" if isinstance(decision, Task) and decision.is_overdue else ""
-    next_ = f"{plain(next_action(decision))}{late}"
+    late = "overdue" if isinstance(decision, Task) and decision.is_overdue else ""
+    late = late or missed_time(prospect, decision)
+    next_ = plain(next_action(decision)) + (f"  ({late})" if late else "")
     return f"{verdict} {when:23} {prospect.id:20} {decision.stage:12} {next_}".rstrip()
 
 

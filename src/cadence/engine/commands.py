@@ -51,7 +51,7 @@ from cadence.engine.wording import refusal
 from cadence.errors import InputError, Refused
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
-from cadence.policy.touch import GuardDelay, Touch, TouchPart
+from cadence.policy.touch import GuardDelay, Touch, TouchPart, Veto
 from cadence.worktime.holidays import check_country
 from cadence.worktime.hours import parse_hours
 from cadence.worktime.zones import zone
@@ -297,31 +297,44 @@ def _refusal(prospect: Prospect, judged: Judgement, at: datetime) -> Refused:
     if rule in LASTING:
         until = None
     others = f" (also {', '.join(more)})" if more else ""
+    why = why_refused(rule, judged, at)
     when = f"wait until {until:%Y-%m-%dT%H:%M:%SZ}, or if" if until is not None else "if"
     return Refused(
-        f"{prospect.id}: attempt refused by {rule}{others}: {why_refused(rule, decision, at)}",
+        f"{prospect.id}: attempt refused by {rule}{others}: {why}",
         f"{when} it was made already, record it with --off-policy WHY",
         rule=rule,
         until=until,
     )
 
 
-def why_refused(rule: str, decision: Decision, at: datetime) -> str:
-    """Return why ``rule`` forbids an attempt at ``at``, when ``decision`` came next, in a sentence.
+def why_refused(rule: str, judged: Judgement, at: datetime) -> str:
+    """Return why ``rule`` forbids an attempt at ``at``, as it was judged, in a sentence.
 
-    The reason that delays the touch says it best; one of the same rule may be about another.
+    The reason that delays the touch says it best; one of the same rule may be about another. Where
+    no touch was next, a guard's own answer says it.
     """
+    decision = judged.decision
     if rule == Rule.PLAN and isinstance(decision, Due):
         channels = " and ".join(part.channel for part in decision.touch.parts)
         return f"the policy proposes {decision.touch.step} by {channels} now"
     delay = _delay(rule, decision, at)
-    return refusal(rule) if delay is None else delay.because
+    if delay is not None:
+        return delay.because
+    objection = _objection(rule, judged)
+    return refusal(rule) if objection is None else objection.because
 
 
-def delayed_until(rule: str, decision: Decision, at: datetime) -> datetime | None:
-    """Return until when ``rule`` delays the touch, seen at ``at``; ``None`` if it does not."""
-    delay = _delay(rule, decision, at)
-    return None if delay is None else delay.until
+def delayed_until(rule: str, judged: Judgement, at: datetime) -> datetime | None:
+    """Return until when ``rule`` delays an attempt, seen at ``at``; ``None`` if it does not."""
+    delay = _delay(rule, judged.decision, at)
+    if delay is not None:
+        return delay.until
+    objection = _objection(rule, judged)
+    return objection.until if isinstance(objection, GuardDelay) else None
+
+
+def _objection(rule: str, judged: Judgement) -> GuardDelay | Veto | None:
+    return next((answer for name, answer in judged.objections if name == rule), None)
 
 
 def _delay(rule: str, decision: Decision, at: datetime) -> Reason | None:

@@ -91,13 +91,13 @@ class Wait(_Decision, frozen=True, kw_only=True, tag="wait"):
     Attributes:
         at: until when it waits.
         touch: what it waits for; ``None`` while an answer is awaited.
-        due: when the touch is due, or was due if it waits for an hour that opens again; ``None``
-            while an answer is awaited.
+        due_since: since when the touch was due and not made, where it waits for the next time at
+            which it may be made; ``None`` for a touch that was not due before.
     """
 
     at: datetime
     touch: Touch | None = None
-    due: datetime | None = None
+    due_since: datetime | None = None
     verdict: ClassVar[Verdict] = Verdict.WAIT
 
 
@@ -157,12 +157,14 @@ def to_builtins(decision: Decision, texts: Mapping[int, str] | None = None) -> d
         "prospect": decision.prospect,
         "stage": decision.stage.value,
         "decision": decision.verdict.value,
-        "at": None if decision.at is None else msgspec.to_builtins(decision.at),
+        "at": _instant(decision.at),
+        "due_since": _instant(decision.due_since if isinstance(decision, Wait) else None),
         "touch": None if touch is None else _touch(touch, texts or {}),
         "task": decision.task if isinstance(decision, Task) else None,
         "reasons": [
             {
                 "rule": reason.rule,
+                "code": reason.code,
                 "because": reason.because,
                 "events": list(reason.events),
                 "source": reason.source,
@@ -171,6 +173,10 @@ def to_builtins(decision: Decision, texts: Mapping[int, str] | None = None) -> d
         ],
         "policy": msgspec.to_builtins(decision.policy),
     }
+
+
+def _instant(instant: datetime | None) -> Any:
+    return None if instant is None else msgspec.to_builtins(instant)
 
 
 def _touch(touch: Touch, texts: Mapping[int, str]) -> dict[str, Any]:

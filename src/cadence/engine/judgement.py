@@ -58,6 +58,7 @@ class Judgement(msgspec.Struct, frozen=True):
         gap: the distance to the attempt before, measured now.
         broke: the rules it breaks, each once, in the order in which they are checked.
         decision: what came next at its moment.
+        objections: the guards that object to it, by name, with their answers.
     """
 
     stage: AttemptStage
@@ -66,6 +67,7 @@ class Judgement(msgspec.Struct, frozen=True):
     gap: Gap | None
     broke: tuple[str, ...]
     decision: Decision
+    objections: tuple[tuple[str, GuardDelay | Veto], ...] = ()
 
 
 class AttemptContext:
@@ -78,9 +80,20 @@ class AttemptContext:
         at: when.
         known_at: the time until which records were known to the caller of the attempt.
         takes: the stage whose place it takes; ``extra`` until that is known.
+        objections: the guards that object to it, with their answers; empty until they are asked.
     """
 
-    __slots__ = ("_calendar", "_lost", "at", "known_at", "parts", "policy", "prospect", "takes")
+    __slots__ = (
+        "_calendar",
+        "_lost",
+        "at",
+        "known_at",
+        "objections",
+        "parts",
+        "policy",
+        "prospect",
+        "takes",
+    )
 
     def __init__(
         self,
@@ -96,6 +109,7 @@ class AttemptContext:
         self.at = at
         self.known_at = known_at
         self.takes = AttemptStage.EXTRA
+        self.objections: list[tuple[str, GuardDelay | Veto]] = []
         self._calendar: WorkCalendar | None = None
         self._lost: _LostPoints | None = None
 
@@ -172,7 +186,8 @@ def judge(attempt: AttemptContext, decision: Decision) -> Judgement:
     if counted and decision.touch is None:
         stage, step = AttemptStage.EXTRA, None
     broke = list(dict.fromkeys((*broke, *counted)))
-    return Judgement(stage, step, touch, _gap(attempt), tuple(broke), decision)
+    objected = tuple(attempt.objections)
+    return Judgement(stage, step, touch, _gap(attempt), tuple(broke), decision, objected)
 
 
 def _place(
@@ -309,8 +324,8 @@ def _guarded(attempt: AttemptContext, decision: Decision) -> list[str]:
         if decision.touch is None
         else msgspec.structs.replace(decision.touch, parts=asked)
     )
-    answers = objections(attempt.prospect, attempt.policy, touch, attempt.at)
-    return [name for name, _ in answers]
+    attempt.objections = objections(attempt.prospect, attempt.policy, touch, attempt.at)
+    return [name for name, _ in attempt.objections]
 
 
 def objections(

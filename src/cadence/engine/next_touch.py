@@ -374,7 +374,7 @@ class _Walk:
             reasons=reasons,
             at=max(due, possible),
             touch=touch,
-            due=due,
+            due_since=due if due < now else None,
         )
 
     def _late(self, stage: Stage, late: timedelta) -> list[Reason]:

@@ -14,7 +14,7 @@ from cadence.domain.events import Channel, Disposition, Part
 from cadence.domain.prospect import Prospect
 from cadence.engine.commands import LASTING, delayed_until, why_refused, with_addresses
 from cadence.engine.decision import Decision
-from cadence.engine.judgement import ALWAYS, AttemptContext, judge
+from cadence.engine.judgement import ALWAYS, AttemptContext, Judgement, judge
 from cadence.policy.registry import PolicyRegistry
 from cadence.policy.rules import Rule
 
@@ -82,16 +82,17 @@ def precheck(
         part.address,
         judged.stage.value,
         judged.step,
-        tuple(_broken(rule, decision, now) for rule in judged.broke),
+        tuple(_broken(rule, judged, now) for rule in judged.broke),
     )
 
 
-def _broken(rule: str, decision: Decision, now: datetime) -> BrokenRule:
+def _broken(rule: str, judged: Judgement, now: datetime) -> BrokenRule:
     """The rule, why, and until when."""
+    decision = judged.decision
     if rule == Rule.PLAN and decision.touch is None and decision.reasons:
         return BrokenRule(rule, decision.reasons[0].because, None)
-    until = None if rule in LASTING else delayed_until(rule, decision, now)
-    return BrokenRule(rule, why_refused(rule, decision, now), until)
+    until = None if rule in LASTING else delayed_until(rule, judged, now)
+    return BrokenRule(rule, why_refused(rule, judged, now), until)
 
 
 def to_builtins(answer: Precheck) -> dict[str, object]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from cadence.domain.codec import data_fields
 from cadence.domain.events import AttemptMade, Data, Event, Gap, type_name
 from cadence.domain.prospect import Prospect
-from cadence.engine.decision import Close, Decision, Task, Verdict
+from cadence.engine.decision import Close, Decision, Task, Verdict, Wait
 from cadence.engine.reasons import Reason
 from cadence.engine.wording import duration, plural
 from cadence.errors import InputError
@@ -28,6 +28,7 @@ __all__ = [
     "gap_text",
     "local_zone",
     "measure_line",
+    "missed_time",
     "month",
     "next_action",
     "overdue_lines",
@@ -105,9 +106,22 @@ def next_action(decision: Decision) -> str:
 
 
 def due_time(prospect: Prospect, decision: Decision) -> str:
-    """Return the kind of a decision and its time: ``wait until Fri 2026-12-04 13:10``."""
+    """Return the kind of a decision and its time: ``wait until Fri 2026-12-04 13:10``.
+
+    A wait whose touch was due before says that first: at night nothing is due, and yet late.
+    """
     when = _WHEN[decision.verdict]
-    return when if decision.at is None else f"{when} {clock(prospect, decision.at)}"
+    if decision.at is not None:
+        when += f" {clock(prospect, decision.at)}"
+    missed = missed_time(prospect, decision)
+    return f"{missed}; {when}" if missed else when
+
+
+def missed_time(prospect: Prospect, decision: Decision) -> str:
+    """Return since when the touch of a wait was due and not made; empty if it was not due."""
+    if not isinstance(decision, Wait) or decision.due_since is None:
+        return ""
+    return f"due since {clock(prospect, decision.due_since)}, not made"
 
 
 # Events -------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ had occurred by then but was recorded only later.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from itertools import islice, takewhile
 from typing import Any, Final
@@ -17,6 +17,7 @@ import msgspec
 
 from cadence.domain.codec import to_builtins as event_to_builtins
 from cadence.domain.events import AttemptMade, Event, FollowUpEnded, Gap
+from cadence.domain.fold import fold
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.engine.context import calendar_for
@@ -27,6 +28,7 @@ from cadence.engine.reasons import Reason, ReasonKind
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
 from cadence.policy.rules import Rule
+from cadence.worktime.zones import from_local, zone
 
 __all__ = [
     "SHOWN_UNRECORDED",
@@ -36,6 +38,7 @@ __all__ = [
     "OverdueKind",
     "ReplayStep",
     "annotate",
+    "end_of_day",
     "replay",
     "to_builtins",
     "until",
@@ -79,6 +82,22 @@ def until(events: Iterable[Event], limit: int | datetime | None) -> list[Event]:
     # A clock that was set back may have recorded a later version at an earlier time: stop at the
     # first that was not there yet, so that no version is missing in between.
     return list(takewhile(lambda event: event.recorded_at <= limit, events))
+
+
+def end_of_day(events: Iterable[Event], day: date) -> tuple[datetime, str]:
+    """Return the last instant of a local day of the prospect with these events, and the zone.
+
+    The zone is the first of those they may be in, as everywhere a clock is shown; UTC where it is
+    unknown.
+    """
+    prospect = fold(None, events)
+    name = "UTC" if prospect is None else prospect.identity.zones[0]
+    try:
+        found = zone(name)
+    except InputError:  # a history may name any zone
+        name, found = "UTC", zone("UTC")
+    midnight = datetime.combine(day + timedelta(days=1), time())
+    return from_local(midnight, found) - timedelta(microseconds=1), name
 
 
 def replay(

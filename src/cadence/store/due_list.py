@@ -63,17 +63,12 @@ def position(decision: Decision) -> tuple[int, str]:
     return (0 if decision.at is None else to_micros(decision.at), decision.prospect)
 
 
-def due_row(decision: Decision, seen: datetime) -> DueRow:
-    """Compute the row of a prospect.
-
-    Args:
-        decision: of the moment when its last event was recorded.
-        seen: that moment.
-    """
+def due_row(decision: Decision) -> DueRow:
+    """Compute the row of a prospect from the decision of when its last event was recorded."""
     at = None if decision.at is None else to_micros(decision.at)
     # A task is there at once, whatever its deadline.
     review_from = 0 if isinstance(decision, Task) else at
-    if isinstance(decision, Wait) and decision.due is not None and decision.due < seen:
+    if isinstance(decision, Wait) and decision.due_since is not None:
         # It waits for an hour that opens again; then it is due since it was due at first.
-        at = to_micros(decision.due)
+        at = to_micros(decision.due_since)
     return DueRow(decision.prospect, decision.verdict.value, at, review_from)

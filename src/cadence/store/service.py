@@ -688,7 +688,7 @@ class Cadence:
             # A reader may or may not have the policy that it is under: always review it.
             return DueRow(prospect.id, Verdict.TASK.value, 0, 0)
         seen = prospect.recorded_at
-        return due_row(decision or silent_decision_for(prospect, self.policies, seen), seen)
+        return due_row(decision or silent_decision_for(prospect, self.policies, seen))
 
     def _is_known_everywhere(self, prospect: Prospect) -> bool:
         """Return whether every program that opens this store has the policy of ``prospect``."""
