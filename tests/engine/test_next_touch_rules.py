@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 
+import msgspec
 import pytest
 from histories import (
     CALL,
@@ -41,6 +42,9 @@ from cadence.domain import (
     ReplyReceived,
 )
 from cadence.engine import Decision, Verdict, next_touch
+from cadence.policy.model import Calendar
+from cadence.worktime.calendar import work_calendar
+from cadence.worktime.hours import WEEKDAYS
 
 EXTRA, EXIT = AttemptStage.EXTRA, AttemptStage.POLITE_EXIT
 ON_TIME, TEN = AttemptStage.ON_TIME, AttemptStage.TEN_MINUTES
@@ -260,6 +264,19 @@ def test_the_horizon_is_counted_in_business_days_of_silence_and_is_not_behind_it
     within = after(added(), attempt(MONDAY), attempt(MONDAY + 7 * DAY, gap=Gap(5, 0)))
     assert next_touch(within, ten, MONDAY + 7 * DAY).at == MONDAY + 14 * DAY
     assert step(next_touch(within, ten, MONDAY + 14 * DAY)) == "spaced#3"
+
+
+def test_no_calendar_passes_the_horizon_in_the_time_that_is_not_counted() -> None:
+    """A business day more may begin soon after that time, also where clocks go forward."""
+    open_days = dict.fromkeys(WEEKDAYS, ("09:00-17:00",))
+    for horizon in (1, 4, 10, 11):
+        limited = msgspec.structs.replace(
+            TIP8, calendar=Calendar(**open_days), horizon_business_days=horizon
+        )
+        time = work_calendar(limited.open_times, ("America/New_York",), None, None)
+        starts = [MONDAY + 120 * DAY + number * HOUR for number in range(24 * 21)]
+        assert not any(time.is_beyond(at, horizon, at + limited.horizon) for at in starts)
+        assert any(time.is_beyond(at, horizon, at + limited.horizon + 2 * DAY) for at in starts)
 
 
 TOGETHER = """

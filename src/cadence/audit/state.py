@@ -204,7 +204,6 @@ class AuditState:
     __slots__ = (
         "_default",
         "_policies",
-        "_suspended",
         "appointment",
         "attempts",
         "calendar",
@@ -276,7 +275,6 @@ class AuditState:
         self.pending_response = 0
         self.time: WorkCalendar | None = None
         self.calendar: ZoneCalendar | None = None
-        self._suspended: tuple[SuspendedTime, ...] | None = None
         self.find_calendar()
 
     # Time (design, section 6) ---------------------------------------------------------------------
@@ -294,7 +292,6 @@ class AuditState:
         self.calendar = None
         if time is not None and len(time.calendars) == 1:
             self.calendar = time.calendars[0]
-        self._suspended = None
 
     def move(
         self,
@@ -323,15 +320,12 @@ class AuditState:
         """The suspensions of the silence, as each calendar counts them."""
         if not self.suspensions or self.time is None:
             return None
-        if self._suspended is None:
-            self._suspended = self.time.suspended(tuple(one for one, _ in self.suspensions))
-        return self._suspended
+        return self.time.suspended(tuple([one for one, _ in self.suspensions]))
 
     def suspend(self, suspension: Suspension, recorded: datetime) -> None:
         """Note time that counts neither in gaps nor in answer times."""
         self.suspensions.append((suspension, recorded))
         self.suspensions.sort(key=lambda one: one[0].start)
-        self._suspended = None
 
     def gap(self, before: AttemptRecord, attempt: AttemptRecord) -> tuple[int, int]:
         """The gap between two attempts: business days or, where there are none, minutes."""
@@ -422,7 +416,6 @@ class AuditState:
         self.reopened = None
         self.attempts = [attempt for attempt in self.attempts if attempt.at > at]
         self.suspensions = [one for one in self.suspensions if one[0].start > at]
-        self._suspended = None
         self.pending_response = event.version if self.phase in _FINAL else 0
         if self.phase not in _FINAL:
             self.phase = Phase.ENGAGED if appointment is None else Phase.SCHEDULED

@@ -304,9 +304,11 @@ class Prospect(msgspec.Struct, frozen=True):
         """
         for attempt in self.exits():
             parts = tuple(
-                part
-                for part in attempt.parts
-                if part.disposition in DELIVERED and not self._has_failed(part)
+                [
+                    part
+                    for part in attempt.parts
+                    if part.disposition in DELIVERED and not self._has_failed(part)
+                ]
             )
             if parts:
                 return attempt, parts

@@ -615,7 +615,7 @@ def is_behind_horizon(context: DecisionContext, step: Step, instant: datetime) -
     if not attempts or step.stage in EXACT:
         return False
     first, policy = attempts[0].at, context.policy
-    # Cheap first: that many business days need at least as many days.
+    # Most touches lie far before it, which needs no counting.
     if instant - first <= policy.horizon:
         return False
     days = policy.horizon_business_days

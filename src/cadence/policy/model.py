@@ -514,8 +514,9 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
 
     @cached_property
     def horizon(self) -> timedelta:
-        """The least time that the business days of the horizon take."""
-        return timedelta(days=self.horizon_business_days)
+        """A time in which no calendar has more business days than the horizon has."""
+        # A day less, for clocks that go forward: an hour before midnight leads past it.
+        return timedelta(days=self.horizon_business_days - 1)
 
     @cached_property
     def usable(self) -> frozenset[Channel]:
