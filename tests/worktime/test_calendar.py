@@ -542,7 +542,7 @@ def test_beyond_means_more_business_days_than_that_in_every_zone(days, spans, st
 
 
 def test_a_horizon_is_not_passed_by_days_that_they_were_away():
-    days = WorkCalendar((ZoneCalendar("UTC", WEEKDAYS),))
+    days = WorkCalendar((ZoneCalendar("UTC", OpenTimes(WEEKDAYS)),))
     monday, friday = utc(2026, 11, 2, 10), utc(2026, 11, 6, 10)
     away = days.suspended((Suspension(monday, utc(2026, 11, 5, 8), 1),))
     assert days.is_beyond(monday, 2, friday)
