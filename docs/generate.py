@@ -1,15 +1,18 @@
 """Generate the parts of the docs that the code already says: pages, pictures and the JSON Schema.
 
-``python docs/generate.py`` writes them; with ``--check`` it fails when one is stale.
+``python docs/generate.py`` writes them; with ``--check`` it fails when one is stale. Where a page
+that is written by hand names every invariant or every kind of guard, its words must be those that
+:func:`sentences` makes from the code: the check prints the ones to write.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import drawings
 import msgspec
@@ -20,7 +23,8 @@ from cadence.domain import stages
 from cadence.domain.events import DATA_TYPES, Channel
 from cadence.engine import Verdict
 from cadence.engine.invariants import INVARIANTS, Effect, Invariant
-from cadence.policy import DEFAULT_POLICY, Policy, builtin, builtin_names
+from cadence.policy import DEFAULT_POLICY, Policy, Rule, builtin, builtin_names
+from cadence.policy.guards import Guard
 from cadence.policy.writer import json_schema
 from cadence.prover import prove
 from cadence.prover.timetable import timetable
@@ -106,12 +110,14 @@ def invariants_page(rows: Iterable[Invariant] = INVARIANTS) -> str:
         "every history, whatever a policy says. [Guarantees](guarantees.md) names the tests that",
         "hold each.",
         "",
-        "| | rule | promise | where a touch would break it |",
-        "|---|---|---|---|",
+        "| | rule | promise | holds | where a touch would break it |",
+        "|---|---|---|---|---|",
     ]
     ordered = sorted(rows, key=lambda row: row.number)
     for row in ordered:
-        lines.append(f"| {row.number} | `{row.id}` | {row.promise} | {_EFFECTS[row.effect]} |")
+        effect = _EFFECTS[row.effect]
+        within = "within a silence" if row.within_silence else "always"
+        lines.append(f"| {row.number} | `{row.id}` | {row.promise} | {within} | {effect} |")
     lines += [
         "",
         "## What a refusal says",
@@ -322,8 +328,66 @@ PAGES = {
 }
 
 
+# Pages written by hand ----------------------------------------------------------------------------
+
+
+def sentences() -> dict[str, list[str]]:
+    """Return what pages written by hand have to say somewhere, whatever the line breaks."""
+    rows = sorted(INVARIANTS, key=lambda row: row.number)
+    within = [row for row in rows if row.within_silence]
+    by_audit = [row.id for row in rows if row.id in _named_by("audit/invariants.py")]
+    asked = [row.id for row in rows if row.id in _named_by("audit/plan_rules.py")]
+    decided = [row.id for row in rows if row.id not in (*by_audit, *asked)]
+    kinds = _code(type_name for type_name in _guard_kinds() if type_name != "custom")
+    return {
+        "design.md": [
+            *(f"{row.number}. `{row.id}`: " for row in rows),
+            f"Rules {_listed(str(row.number) for row in within)} hold within a silence.",
+        ],
+        "explanation/invariants.md": [
+            f"{_listed(_code(row.id for row in within))} hold within a silence."
+        ],
+        "explanation/proof.md": [f"`{row.id}`" for row in rows],
+        "explanation/audit.md": [
+            f"The invariants {_listed(_code(by_audit))} are judged by",
+            f"{_listed(_code(decided))} are about what is decided.",
+            f"- Invariants: {', '.join(_code(by_audit))}, and {_listed(_code(asked))} (",
+            f"- Each guard of the policy by its name ({', '.join(kinds)})",
+        ],
+        "reference/guarantees.md": [f"| `{row.id}` | " for row in rows],
+        "reference/policy-files.md": [f"| {kind} | " for kind in (*kinds, "`custom`")],
+        "tutorials/change-the-cadence.md": [f"{_listed(kinds)} are kinds of their own."],
+    }
+
+
+def _named_by(module: str) -> set[str]:
+    """Return the rules whose ids a module of the package names."""
+    source = resources.files("cadence").joinpath(*module.split("/")).read_text(encoding="utf-8")
+    return {Rule[name].value for name in re.findall(r"\bRule\.([A-Z_]+)", source)}
+
+
+def _guard_kinds() -> list[str]:
+    return [str(kind.__struct_config__.tag) for kind in get_args(Guard)]
+
+
+def _code(names: Iterable[str]) -> list[str]:
+    return [f"`{name}`" for name in names]
+
+
+def _listed(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _missing() -> Iterator[tuple[str, str]]:
+    """Yield each page that lacks a sentence, with the sentence."""
+    for name, needed in sentences().items():
+        text = " ".join((DOCS / name).read_text(encoding="utf-8").split())
+        yield from ((name, one) for one in needed if " ".join(one.split()) not in text)
+
+
 def main() -> int:
-    """Write the generated files, or check them."""
+    """Write the generated files, or check them and what pages written by hand have to say."""
     stale = []
     for name, make in PAGES.items():
         path = DOCS / name
@@ -334,7 +398,10 @@ def main() -> int:
             stale.append(name)
     for name in stale:
         sys.stderr.write(f"docs/{name} is stale\ngenerate it with: make docs\n")
-    return 1 if stale else 0
+    missing = list(_missing())
+    for name, sentence in missing:
+        sys.stderr.write(f"docs/{name} is stale\nfix it by hand; it must say: {sentence}\n")
+    return 1 if stale or missing else 0
 
 
 if __name__ == "__main__":

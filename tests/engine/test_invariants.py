@@ -51,7 +51,7 @@ from cadence.engine import (
     next_touch,
 )
 from cadence.errors import Refused
-from cadence.policy import builtin
+from cadence.policy import Policy, builtin
 
 TIP8 = builtin()
 CALL, EMAIL, MAIL, SMS = Channel.CALL, Channel.EMAIL, Channel.MAIL, Channel.SMS
@@ -79,7 +79,9 @@ class File:
         country: str | None = None,
         added: datetime = ADDED,
         meeting: datetime | None = MEETING,
+        policy: Policy = TIP8,
     ) -> None:
+        self.policy = policy
         self.events: list[Event] = []
         self.fact(added, ProspectAdded("Jo", zone, country, None, points or (PHONE, INBOX)))
         if meeting is not None:
@@ -99,13 +101,13 @@ class File:
         self.events.append(Event("jo", len(self.events) + 1, at, recorded or at, data))
 
     def do(self, at: datetime, command: Command) -> None:
-        for data in decide(self.prospect, command, TIP8, at):
+        for data in decide(self.prospect, command, self.policy, at):
             self.fact(at, data)
 
     def refused(self, at: datetime, command: Command) -> str:
         """The rule that refuses it."""
         with pytest.raises(Refused) as caught:
-            decide(self.prospect, command, TIP8, at)
+            decide(self.prospect, command, self.policy, at)
         return str(caught.value.rule)
 
     def attempt(self, at: datetime, channel: Channel = CALL) -> None:
@@ -117,7 +119,7 @@ class File:
         self.do(at, MakeAttempt(parts, off_policy="felt like it"))
 
     def at(self, now: datetime) -> Decision:
-        return next_touch(self.prospect, TIP8, now)
+        return next_touch(self.prospect, self.policy, now)
 
     def next(self) -> Decision:
         """As seen when the last event was recorded."""

@@ -52,6 +52,7 @@ TOY = Invariant(
         else None
     ),
     because=lambda facts: f"a text is not the first word ({facts['attempts']} attempts were made)",
+    counted=lambda attempt: True,
     breaks=lambda planned, before, after: (
         all(channel is Channel.SMS for channel in planned.channels) and before.attempts < 1
     ),
@@ -129,6 +130,24 @@ def test_a_new_row_appears_in_the_docs() -> None:
     assert f"`{TOY.id}`" in page
     assert TOY.promise in page
     assert TOY.refusal in page
+
+
+def test_the_docs_say_which_pages_must_name_a_new_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    generate = _docs_generator()
+    *known, toy = generate.INVARIANTS
+    within = msgspec.structs.replace(toy, within_silence=True)
+    monkeypatch.setattr(generate, "INVARIANTS", (*known, within))
+    pages = {page for page, sentence in generate._missing()}
+    assert pages == {
+        "design.md",
+        "explanation/audit.md",
+        "explanation/invariants.md",
+        "explanation/proof.md",
+        "reference/guarantees.md",
+    }
+    monkeypatch.setattr(generate, "_guard_kinds", lambda: ["pause", "raffle"])
+    pages = {page for page, sentence in generate._missing() if "raffle" in sentence}
+    assert len(pages) == 3
 
 
 def _docs_generator() -> Any:

@@ -31,7 +31,7 @@ from cadence.domain.events import (
 )
 from cadence.domain.fold import fold
 from cadence.domain.stages import Stage
-from cadence.engine import Verdict, advance, complete_attempt
+from cadence.engine import Verdict, advance, complete_attempt, invariants
 from cadence.engine.loop import decision_for
 from cadence.errors import PolicyError
 from cadence.policy import (
@@ -128,17 +128,16 @@ def test_proved_policies_compose_under_adoption(data: st.DataObject) -> None:
 
 def stops(history: History, policy: Policy) -> list[str]:
     """Return the invariants by which the engine stopped the plan on the way."""
-    found = []
-    for moment in history.moments:
-        for reason in moment.decision.reasons:
-            rule = reason.rule
-            if rule in (Rule.SPACED_CAP, Rule.ORDER, Rule.GUARD) or (
-                rule == Rule.POLITE_EXIT and names(moment.decision, rule)
-            ):
-                found.append(f"{rule}: {reason.because}")
-            if rule == Rule.CONCERN and not _passed_over_anyway(moment, policy):
-                found.append(f"{rule}: {reason.because}")
-    return found
+    stopping = {row.id for row in invariants.INVARIANTS if row.stops is not None} | {Rule.GUARD}
+    return [
+        f"{reason.rule}: {reason.because}"
+        for moment in history.moments
+        for reason in moment.decision.reasons
+        if reason.rule in stopping
+        # It is also named while their answer to the exit is awaited.
+        and (reason.rule != Rule.POLITE_EXIT or names(moment.decision, reason.rule))
+        and (reason.rule != Rule.CONCERN or not _passed_over_anyway(moment, policy))
+    ]
 
 
 def _passed_over_anyway(moment: Moment, policy: Policy) -> bool:

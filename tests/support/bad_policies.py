@@ -42,7 +42,7 @@ def _read(path: Path) -> Bad:
         said.setdefault(key, []).append(value)
     (verdict,) = said.keys() & {"refuted", "unreachable", "error"}
     mends = []
-    for value in said.get("mend", []):
+    for value in said.get("fix", []):
         old, new = value.replace("\\n", "\n").split(" => ")
         mends.append((old, new))
     events = int(said["events"][0]) if "events" in said else None

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from cadence.domain.events import AttemptStage, Channel, Gap
-from cadence.domain.prospect import Prospect
+from cadence.domain.prospect import Attempt, Prospect
 from cadence.domain.stages import Stage
 from cadence.policy.model import Distance, PlannedTouch
 from cadence.policy.rules import Rule
@@ -101,6 +101,11 @@ class Phase(StrEnum):
     """With the rules of time and distance, unless the touch is due."""
     PLACE = "place"
     """Last, when the place of the attempt is known (``takes``; ``extra`` in every other phase).
+
+    The place comes from the decision, from which ``stops`` has removed the touch already. So an
+    attempt beyond a limit of nurture touches does not take the place of one: it takes that of what
+    is next instead, or is an extra. A check that asks for ``takes == NURTURE`` looks right and is
+    never true. Ask for what the attempt is then, as ``spaced_cap`` does.
     An owner's own attempt that breaks such a row takes no place: it is an extra."""
 
 
@@ -108,7 +113,8 @@ class ProvedBy(StrEnum):
     """How the prover judges an invariant."""
 
     SEARCH = "search"
-    """Its check must stop no touch on plan, and every touch that would break it off plan."""
+    """By trying every state: on plan ``stops`` is never needed, and in every state it stops each
+    touch that ``breaks`` the row."""
     STRUCTURE = "structure"
     """By the policy file, the stage table and silences played through the engine."""
 
@@ -128,9 +134,12 @@ class Counts(msgspec.Struct, frozen=True):
 class Invariant(msgspec.Struct, frozen=True):
     """A row of the table.
 
+    It has three checks, for three readers: ``stops`` is the engine's, of a touch that it plans;
+    ``breaks`` the prover's alone; ``forbids`` that of the commands, of an attempt.
+
     Attributes:
         id: the rule id that decisions, refusals, ``broke``, the audit and the prover share.
-        number: its place in the list of docs/design.md, section 7.
+        number: its place in the list of docs/design.md, section 7; a new row takes the next.
         promise: what holds, in one line.
         effect: what the engine does about a touch that would break it.
         how_proved: how it is proved, for a reader. It may name ``{states}``, ``{on_plan}``,
@@ -138,13 +147,17 @@ class Invariant(msgspec.Struct, frozen=True):
         stops: the check of a planned touch: the facts of what it would break, or ``None``. With
             one, the prover searches every state for a touch that it stops.
         because: the sentence of a skip, from those facts.
+        counted: which attempts of the silence a skip names as its cause; ``None``: none of them.
         breaks: the same rule, written differently: whether making the touch between two states
             breaks it. Only the prover asks, so a mistake in ``stops`` can't hide. Neither of the
             two may change its answer with a larger count and then change it back.
-        forbids: the check of an attempt, for refusing it and for ``broke``.
+        forbids: the check of an attempt, for refusing it and for ``broke``. A row needs one where
+            an attempt can break it that takes no touch's place, or another's than it should:
+            outreach can't go back (``order``), for an attempt out of turn is an extra.
         phase: when that check is made.
         refusal: why an attempt is refused, in a few words.
         proved_by: how the prover judges it.
+        within_silence: it holds within a silence; the next one starts from nothing.
     """
 
     id: str
@@ -154,11 +167,13 @@ class Invariant(msgspec.Struct, frozen=True):
     how_proved: str
     stops: Callable[[PlannedTouch, Counts], Facts | None] | None = None
     because: Callable[[Mapping[str, Any]], str] | None = None
+    counted: Callable[[Attempt], bool] | None = None
     breaks: Callable[[PlannedTouch, Counts, Counts], bool] | None = None
     forbids: Callable[[AttemptContext], bool] | None = None
     phase: Phase = Phase.PLACE
     refusal: str = ""
     proved_by: ProvedBy = ProvedBy.STRUCTURE
+    within_silence: bool = False
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -411,7 +426,8 @@ _SEARCHED: Final = (
 INVARIANTS: tuple[Invariant, ...] = (
     # In the order in which a planned touch is checked, and an attempt within each phase: where a
     # touch breaks two, the first is named. A misplaced step comes first, because its place is the
-    # fault to fix, whatever else it would break.
+    # fault to fix, whatever else it would break. Those that count come next; a new one that counts
+    # goes behind them, or before one whose limit it makes narrower for some touches.
     #
     # ``breaks`` states each limit once more, in other words and with its number written out, so
     # that a slip in ``stops`` is seen by the prover instead of being repeated by it.
@@ -440,6 +456,7 @@ INVARIANTS: tuple[Invariant, ...] = (
         ),
         breaks=lambda planned, before, after: planned.backward,
         how_proved="no step is behind a later stage, and in all {states} states none goes back",
+        within_silence=True,
     ),
     Invariant(
         id=Rule.SPACED_CAP,
@@ -451,11 +468,13 @@ INVARIANTS: tuple[Invariant, ...] = (
             f"{facts['spaced_calls']} spaced calls were made; no more than {SPACED_CAP} in a "
             "silence"
         ),
+        counted=lambda attempt: attempt.is_spaced_call,
         # Seven, and one more than before: a silence may come here with too many already.
         breaks=lambda planned, before, after: after.spaced_calls > max(6, before.spaced_calls),
         forbids=_is_beyond_cap,
         refusal=f"{SPACED_CAP} spaced calls were made in this silence",
         proved_by=ProvedBy.SEARCH,
+        within_silence=True,
         how_proved=_SEARCHED,
     ),
     Invariant(
@@ -465,11 +484,13 @@ INVARIANTS: tuple[Invariant, ...] = (
         effect=Effect.SKIP,
         stops=_concern_too_soon,
         because=_why_no_concern,
+        counted=lambda attempt: True,
         breaks=lambda planned, before, after: (
             planned.stage is Stage.CONCERN and (before.concern_asked or before.attempts < 5)
         ),
         refusal="the concern message is not in order yet",
         proved_by=ProvedBy.SEARCH,
+        within_silence=True,
         how_proved=_SEARCHED,
     ),
     Invariant(
@@ -504,6 +525,7 @@ INVARIANTS: tuple[Invariant, ...] = (
         refusal="it would come sooner than the largest gap so far of the silence",
         how_proved="no planned gap is smaller than one before it, whatever is skipped, and the "
         "engine takes the larger of plan and ratchet",
+        within_silence=True,
     ),
     Invariant(
         id=Rule.BOUNDED,

@@ -409,18 +409,11 @@ class _Walk:
         stopped = violation(planned, so_far)
         if stopped is None:
             return False
-        events = self._counted(stopped.rule)
+        counted = stopped.invariant.counted
+        attempts = () if counted is None else context.prospect.silence.attempts
+        events = tuple([one.version for one in attempts if counted is not None and counted(one)])
         self._skip(planned.name, stopped.rule, stopped.rule, events, stopped.facts)
         return True
-
-    def _counted(self, rule: str) -> tuple[int, ...]:
-        """The attempts that an invariant counts; none where the place in the file breaks it."""
-        if rule in (Rule.ORDER, Rule.POLITE_EXIT):
-            return ()
-        if rule == Rule.SPACED_CAP:
-            attempts = self.context.prospect.silence.attempts
-            return tuple([a.version for a in attempts if a.is_spaced_call])
-        return self.context.attempts_made()
 
     def _skip_unreachable(self, planned: PlannedTouch) -> None:
         """Skip a touch for which no channel is left."""
