@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
+import policies as policies_of_tests
 import pytest
 from guarded_policy import guarded
 from hypothesis import given
@@ -75,6 +76,7 @@ POINTS = (
 )
 MONDAY = datetime(2026, 11, 2, 15, tzinfo=UTC)
 """A plain Monday, three in the afternoon."""
+SILENT = "bad_guards:silent"
 NO_ANSWER = (Part(Channel.CALL, Disposition.NO_ANSWER, "+1"),)
 
 
@@ -122,6 +124,52 @@ def until(guard: Guard, prospect: Prospect, at: datetime, **more: Any) -> dateti
     answer = asked(guard, prospect, at, **more)
     assert not isinstance(answer, Veto)
     return None if answer is None else answer.until
+
+
+# What a kind says of itself -----------------------------------------------------------------------
+
+KINDS: dict[type[Guard], Guard] = {}
+for _guard in (*policies_of_tests.rich().guards, *custom(SILENT).guards):
+    KINDS.setdefault(type(_guard), _guard)
+
+
+def closed_on(guard: Guard, noon: datetime) -> bool:
+    """Whether it objects at ``noon`` to a call to a German prospect to whom nothing happened."""
+    asked_at = prospect_after(country="DE", subdivision="BY")
+    return asked(guard, asked_at, noon) is not None
+
+
+@pytest.mark.parametrize("kind", get_args(Guard))
+def test_a_kind_says_which_dates_it_closes_and_whether_they_vary(kind: type[Guard]) -> None:
+    """By which the prover plays silences and a timetable leaves guards out."""
+    guard = KINDS[kind]
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    closed = {
+        day.date(): closed_on(guard, day) for day in (noon + timedelta(n) for n in range(730))
+    }
+    by_weekday = {(day.weekday(), is_closed) for day, is_closed in closed.items()}
+    assert guard.varies_by_year is (len(by_weekday) > 7)
+    if guard.varies_by_year and guard.closed_holidays() is None:
+        span = guard.closed_dates()
+        assert span is not None
+        assert {day for day, is_closed in closed.items() if is_closed} == {
+            day for day in closed if span[0] <= day <= span[1]
+        }
+
+
+@pytest.mark.parametrize("kind", get_args(Guard))
+def test_a_kind_says_whether_it_counts_attempts_or_heeds_responses(kind: type[Guard]) -> None:
+    """By which two policies are compared."""
+    guard = KINDS[kind]
+    hours = [MONDAY + timedelta(minutes=n) for n in range(4)]
+    at = hours[-1]
+    plain = asked(guard, prospect_after(), at)
+    tried = prospect_after(*(called(hour) for hour in hours[:3]))
+    assert (asked(guard, tried, at) != plain) is (guard.attempts_counted > 0)
+    said = prospect_after((MONDAY, ReplyReceived(Channel.EMAIL, Intent.NO)))
+    spoke = prospect_after(called(MONDAY, Part(Channel.CALL, Disposition.CONNECTED, "+1")))
+    answers = [asked(guard, one, at) for one in (said, spoke)]
+    assert any(answer != plain for answer in answers) is guard.heeds_responses
 
 
 # Contact windows ----------------------------------------------------------------------------------

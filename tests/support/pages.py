@@ -47,6 +47,7 @@ def every_page() -> list[Path]:
         *sorted(paths.ROOT.glob("*.md")),
         *sorted((paths.ROOT / "docs").rglob("*.md")),
         *sorted((paths.ROOT / "examples").glob("*.md")),
+        *sorted((paths.ROOT / "tests").rglob("*.md")),
     ]
 
 

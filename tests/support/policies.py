@@ -176,15 +176,23 @@ def changed(policy: Policy, change: Change) -> Policy:
     return made(raw)
 
 
+def place(entries: list[Raw], name: str) -> int:
+    """The place in a list: of the step or guard with that name, or as the number says."""
+    if name.isdigit():
+        return int(name)
+    names = [entry.get("id", entry.get("kind")) for entry in entries]
+    return names.index(name)
+
+
 def _set(path: str, value: Any) -> Change:
-    """Set one key; numbers in the path are places in a list, ``-`` removes."""
+    """Set one key; ``None`` removes it. In a list, the path names a step or guard, or a place."""
 
     def change(raw: Raw) -> None:
         here: Any = raw
         *way, last = path.split(".")
         for key in way:
-            here = here[int(key)] if key.isdigit() else here.setdefault(key, {})
-        key: Any = int(last) if last.isdigit() else last
+            here = here[place(here, key)] if isinstance(here, list) else here.setdefault(key, {})
+        key: Any = place(here, last) if isinstance(here, list) else last
         if value is None:
             del here[key]
         else:
@@ -202,25 +210,30 @@ def _each(*changes: Change) -> Change:
 
 
 def _swap_steps(raw: Raw) -> None:
-    raw["steps"][4], raw["steps"][5] = raw["steps"][5], raw["steps"][4]
+    steps = raw["steps"]
+    one, other = place(steps, "concern"), place(steps, "nurture")
+    steps[one], steps[other] = steps[other], steps[one]
 
 
 # What says the same in other words: neither the digest nor a decision may change.
 SAME: dict[str, Change] = {
     "guards in another order": lambda raw: raw["guards"].reverse(),
-    "hours as minutes": _set("steps.2.after", {"minutes": 240}),
+    "hours as minutes": _set("steps.half_day.after", {"minutes": 240}),
     "channels in another order": lambda raw: raw["channels"].reverse(),
     "hours of a day in another order": lambda raw: raw["calendar"]["mon"].reverse(),
     "no hours of a date beside those of its weekday": lambda raw: raw["calendar"].pop("on"),
-    "times said beside a list": _set("steps.3.times", 4),
+    "times said beside a list": _set("steps.spaced.times", 4),
     "growth as a list": _each(
-        _set("steps.5.after", {"business_days": [6, 9, 14]}), _set("steps.5.times", None)
+        _set("steps.nurture.after", {"business_days": [6, 9, 14]}),
+        _set("steps.nurture.times", None),
     ),
-    "a rotation written out": lambda raw: raw["steps"][3].update(
-        rotation=2 * raw["steps"][3]["rotation"]
+    "a rotation written out": lambda raw: raw["steps"][place(raw["steps"], "spaced")].update(
+        rotation=2 * raw["steps"][place(raw["steps"], "spaced")]["rotation"]
     ),
-    "a guard's kind said as its id": _set("guards.6.id", "pause"),
-    "a cap's days as hours": _each(_set("guards.1.hours", 48), _set("guards.1.days", None)),
+    "a guard's kind said as its id": _set("guards.pause.id", "pause"),
+    "a cap's days as hours": _each(
+        _set("guards.frequency_cap.hours", 48), _set("guards.frequency_cap.days", None)
+    ),
 }
 
 # Names only: the digest changes, since attempts carry them; no decision does.
@@ -229,8 +242,8 @@ RENAMED: dict[str, Change] = {
     "version": _set("version", 4),
     "title": _set("title", "Another title"),
     "source": _set("source", "another source"),
-    "a step's id": _set("steps.3.id", "calls"),
-    "a guard's id": _set("guards.0.id", "noon"),
+    "a step's id": _set("steps.spaced.id", "calls"),
+    "a guard's id": _set("guards.lunch.id", "noon"),
 }
 
 # Every key of the language changed once, so that it matters.
@@ -257,50 +270,52 @@ CHANGES: dict[str, Change] = {
     "limits.attempts": _set("limits.attempts", 6),
     "limits.spaced_calls": _set("limits.spaced_calls", 3),
     "no limits": _each(_set("limits", None)),
-    "steps: one fewer": lambda raw: raw["steps"].pop(2),
+    "steps: one fewer": _set("steps.half_day", None),
     "steps: another order": _swap_steps,
-    "stage": _set("steps.3.stage", "nurture"),
-    "along_with": _set("steps.4.parts.1.along_with", "call"),
-    "after.minutes": _set("steps.1.after", {"minutes": 12}),
-    "after.hours": _set("steps.2.after", {"hours": 5}),
-    "after.business_days": _set("steps.4.after", {"business_days": 6}),
-    "after: one of a list": _set("steps.3.after", {"business_days": [2, 2, 4, 4]}),
-    "after: a longer list": _set("steps.3.after", {"business_days": [2, 2, 3, 4, 4]}),
-    "after.growth": _set("steps.5.after.growth", 2),
-    "after.at_most_business_days": _set("steps.5.after.at_most_business_days", 10),
-    "times": _set("steps.5.times", 4),
-    "within": _set("steps.1.within", {"minutes": 20}),
-    "no within": _set("steps.1.within", None),
-    "requires.attempts": _set("steps.4.requires.attempts", 6),
-    "requires.days": _set("steps.4.requires.days", 40),
-    "requires.guidelines": _set("steps.5.requires", None),
-    "answer_within of a step": _set("steps.5.answer_within", {"business_days": 12}),
-    "answer_within of the exit": _set("steps.6.answer_within", {"business_days": 4}),
-    "parts.channels": _set("steps.2.parts.0.channels", ["call"]),
-    "parts.channels in another order": _set("steps.4.parts.0.channels", ["email", "sms"]),
-    "parts.script": _set("steps.2.parts.0.script", "spaced"),
-    "parts: one more": lambda raw: raw["steps"][2]["parts"].append(
+    "stage": _set("steps.spaced.stage", "nurture"),
+    "along_with": _set("steps.concern.parts.1.along_with", "call"),
+    "after.minutes": _set("steps.ten_minutes.after", {"minutes": 12}),
+    "after.hours": _set("steps.half_day.after", {"hours": 5}),
+    "after.business_days": _set("steps.concern.after", {"business_days": 6}),
+    "after: one of a list": _set("steps.spaced.after", {"business_days": [2, 2, 4, 4]}),
+    "after: a longer list": _set("steps.spaced.after", {"business_days": [2, 2, 3, 4, 4]}),
+    "after.growth": _set("steps.nurture.after.growth", 2),
+    "after.at_most_business_days": _set("steps.nurture.after.at_most_business_days", 10),
+    "times": _set("steps.nurture.times", 4),
+    "within": _set("steps.ten_minutes.within", {"minutes": 20}),
+    "no within": _set("steps.ten_minutes.within", None),
+    "requires.attempts": _set("steps.concern.requires.attempts", 6),
+    "requires.days": _set("steps.concern.requires.days", 40),
+    "requires.guidelines": _set("steps.nurture.requires", None),
+    "answer_within of a step": _set("steps.nurture.answer_within", {"business_days": 12}),
+    "answer_within of the exit": _set("steps.bye.answer_within", {"business_days": 4}),
+    "parts.channels": _set("steps.half_day.parts.0.channels", ["call"]),
+    "parts.channels in another order": _set("steps.concern.parts.0.channels", ["email", "sms"]),
+    "parts.script": _set("steps.half_day.parts.0.script", "spaced"),
+    "parts: one more": lambda raw: raw["steps"][place(raw["steps"], "half_day")]["parts"].append(
         {"channels": ["email"], "script": "spaced"}
     ),
-    "rotation": lambda raw: raw["steps"][3]["rotation"].reverse(),
-    "rotate.times": _set("steps.3.rotate.times", ["09:30", "15:00"]),
-    "rotate.days": _set("steps.5.rotate.days", ["mon", "thu"]),
-    "no rotate": _set("steps.3.rotate", None),
-    "guards.contact_window": _set("guards.0.mon", ["09:00-11:00"]),
-    "guards.channels": _set("guards.0.channels", ["email"]),
-    "guards.frequency_cap.attempts": _set("guards.1.attempts", 2),
-    "guards.frequency_cap.days": _set("guards.1.days", 10),
-    "guards.frequency_cap.hours": _set("guards.2.hours", 72),
-    "guards.frequency_cap.per": _set("guards.2.per", "prospect"),
-    "guards.cool_down.after": _set("guards.3.after", "contact"),
-    "guards.cool_down.lasts.hours": _set("guards.3.lasts.hours", 48),
-    "guards.cool_down.lasts.business_days": _set("guards.4.lasts.business_days", 3),
-    "guards.holiday_ban.country": _set("guards.5", {"kind": "holiday_ban", "country": "US"}),
-    "guards.holiday_ban.subdivision": _set("guards.5.subdivision", "BE"),
-    "guards.holiday_ban of their own": _set("guards.5", {"kind": "holiday_ban"}),
-    "guards.pause.first_day": _set("guards.6.first_day", date(2026, 8, 4)),
-    "guards.pause.last_day": _set("guards.6.last_day", date(2026, 8, 14)),
-    "guards: one fewer": lambda raw: raw["guards"].pop(0),
+    "rotation": lambda raw: raw["steps"][place(raw["steps"], "spaced")]["rotation"].reverse(),
+    "rotate.times": _set("steps.spaced.rotate.times", ["09:30", "15:00"]),
+    "rotate.days": _set("steps.nurture.rotate.days", ["mon", "thu"]),
+    "no rotate": _set("steps.spaced.rotate", None),
+    "guards.contact_window": _set("guards.lunch.mon", ["09:00-11:00"]),
+    "guards.channels": _set("guards.lunch.channels", ["email"]),
+    "guards.frequency_cap.attempts": _set("guards.frequency_cap.attempts", 2),
+    "guards.frequency_cap.days": _set("guards.frequency_cap.days", 10),
+    "guards.frequency_cap.hours": _set("guards.texts.hours", 72),
+    "guards.frequency_cap.per": _set("guards.texts.per", "prospect"),
+    "guards.cool_down.after": _set("guards.talked.after", "contact"),
+    "guards.cool_down.lasts.hours": _set("guards.talked.lasts.hours", 48),
+    "guards.cool_down.lasts.business_days": _set("guards.cool_down.lasts.business_days", 3),
+    "guards.holiday_ban.country": _set(
+        "guards.holiday_ban", {"kind": "holiday_ban", "country": "US"}
+    ),
+    "guards.holiday_ban.subdivision": _set("guards.holiday_ban.subdivision", "BE"),
+    "guards.holiday_ban of their own": _set("guards.holiday_ban", {"kind": "holiday_ban"}),
+    "guards.pause.first_day": _set("guards.pause.first_day", date(2026, 8, 4)),
+    "guards.pause.last_day": _set("guards.pause.last_day", date(2026, 8, 14)),
+    "guards: one fewer": _set("guards.lunch", None),
     "scripts": _set("scripts.ours", "Hello {{ name }}, a last thought."),
 }
 

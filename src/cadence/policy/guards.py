@@ -80,14 +80,32 @@ class _Guard(
     def closed_dates(self) -> tuple[date, date] | None:
         """Return the first and the last date that it closes by itself; ``None``: it closes none.
 
-        The prover plays silences around them: a touch that finds no open time is a task.
+        The prover plays a silence that begins on the first: a touch that finds no open time is a
+        task.
+        """
+        return None
+
+    def closed_holidays(self) -> tuple[str | None, str | None] | None:
+        """Return the country and subdivision whose holidays it closes; ``None``: it closes none.
+
+        A country of ``None`` is the prospect's own.
         """
         return None
 
     @property
-    def is_seasonal(self) -> bool:
-        """Whether it closes days that are others every year; a timetable leaves those out."""
-        return self.closed_dates() is not None
+    def varies_by_year(self) -> bool:
+        """Whether the dates it closes change from year to year; a timetable leaves it out then."""
+        return self.closed_dates() is not None or self.closed_holidays() is not None
+
+    @property
+    def attempts_counted(self) -> int:
+        """How many attempts it counts up to; 0: it counts none. A comparison tries as many."""
+        return 0
+
+    @property
+    def heeds_responses(self) -> bool:
+        """Whether what they said changes its answer; a comparison tries that, too."""
+        return False
 
     def ask(self, prospect: Prospect, touch: Touch, at: datetime, calendar: WorkCalendar) -> Answer:
         """Return its answer about ``touch`` at ``at``.
@@ -156,6 +174,11 @@ class FrequencyCap(_Guard, frozen=True, kw_only=True, tag="frequency_cap"):
         """The length of the window, in elapsed time."""
         return timedelta(days=self.days or 0, hours=self.hours or 0)
 
+    @property
+    def attempts_counted(self) -> int:
+        """How many attempts it counts up to."""
+        return self.attempts
+
     def canonical(self) -> dict[str, Any]:
         """Return its meaning in one form, whatever the layout of the file, for the digest."""
         plain = super().canonical()
@@ -219,6 +242,11 @@ class CoolDown(_Guard, frozen=True, kw_only=True, tag="cool_down"):
     after: Literal["conversation", "refusal", "contact"]
     lasts: Lasting
 
+    @property
+    def heeds_responses(self) -> bool:
+        """Whether what they said changes its answer: it does."""
+        return True
+
     def ask(self, prospect: Prospect, touch: Touch, at: datetime, calendar: WorkCalendar) -> Answer:
         """Delay until enough time has passed since the last response."""
         response = prospect.response
@@ -249,10 +277,9 @@ class HolidayBan(_Guard, frozen=True, kw_only=True, tag="holiday_ban"):
     country: Country | None = None
     subdivision: Subdivision | None = None
 
-    @property
-    def is_seasonal(self) -> bool:
-        """Whether it closes days that are others every year; a timetable leaves those out."""
-        return True
+    def closed_holidays(self) -> tuple[str | None, str | None] | None:
+        """Return the country and subdivision whose holidays it closes."""
+        return self.country, self.subdivision
 
     def ask(self, prospect: Prospect, touch: Touch, at: datetime, calendar: WorkCalendar) -> Answer:
         """Delay until the day after the holiday."""

@@ -25,7 +25,7 @@ from cadence.domain.events import (
 )
 from cadence.engine.context import calendar_for
 from cadence.engine.decision import Due
-from cadence.policy.guards import CoolDown, FrequencyCap, Guard, HolidayBan
+from cadence.policy.guards import Guard
 from cadence.policy.model import Policy
 from cadence.prover.simulation import ADDRESSES, MONDAY, Scenario, Simulation, beginnings
 from cadence.prover.state_space import Beginning
@@ -77,7 +77,10 @@ def _begin_of(day: date) -> datetime:
 
 
 def _days(pair: Pair) -> tuple[list[tuple[datetime, str | None]], list[date]]:
-    """Return days that one of the two closes: in a prospect's own country, and everywhere."""
+    """Return two lists of dates that only one policy closes.
+
+    Public holidays in the prospect's own country, with that country; and all other dates.
+    """
     closed = [set(policy.calendar.closed) for policy in pair]
     days = sorted(closed[0] ^ closed[1])[:_DAYS]
     places: list[set[tuple[str, str | None]]] = [set(policy.holidays_of) for policy in pair]
@@ -85,15 +88,14 @@ def _days(pair: Pair) -> tuple[list[tuple[datetime, str | None]], list[date]]:
     own: list[tuple[datetime, str | None]] = []
     bans: list[set[tuple[str, str | None]]] = [set(), set()]
     for side, guard in _differing(pair):
-        dates = guard.closed_dates()
+        dates, region = guard.closed_dates(), guard.closed_holidays()
         if dates is not None:
             days += [*dates, dates[1] + timedelta(days=1)]
-        elif isinstance(guard, HolidayBan):
-            if guard.country is None:
-                holidays = _holidays([{(_COUNTRY, None)}, set()])[:3]
-                own = [(_begin_of(day), _COUNTRY) for day in holidays]
-            else:
-                bans[side].add((guard.country, guard.subdivision))
+        if region is not None and region[0] is not None:
+            bans[side].add((region[0], region[1]))
+        elif region is not None:
+            holidays = _holidays([{(_COUNTRY, None)}, set()])[:3]
+            own = [(_begin_of(day), _COUNTRY) for day in holidays]
     days += _holidays(bans)
     return own, list(dict.fromkeys(days))
 
@@ -156,9 +158,9 @@ def injected_events(made: Simulation, pair: Pair) -> Iterator[Simulation]:
         yield _with(made, data)
     yield from _made_late(made, pair)
     guards = [guard for _, guard in _differing(pair)]
-    if any(isinstance(guard, CoolDown) for guard in guards):
+    if any(guard.heeds_responses for guard in guards):
         yield from _spoken_to(made)
-    caps = any(isinstance(guard, FrequencyCap) for guard in guards)
+    caps = any(guard.attempts_counted for guard in guards)
     most = _extras(pair, guards)
     if most:
         yield from _off_plan(made, most, everywhere=caps)
@@ -230,7 +232,7 @@ def _spoken_to(made: Simulation) -> Iterator[Simulation]:
 
 def _extras(pair: Pair, guards: list[Guard]) -> int:
     """Return how many attempts off plan may matter: as many as one of the two counts up to."""
-    counted = [guard.attempts for guard in guards if isinstance(guard, FrequencyCap)]
+    counted = [guard.attempts_counted for guard in guards if guard.attempts_counted]
     one, other = (policy.limits for policy in pair)
     for limit in (one.attempts, other.attempts) if one.attempts != other.attempts else ():
         counted.append(limit or 0)

@@ -81,7 +81,7 @@ def timetable(
 def _in_plain_weeks(policy: Policy) -> Policy:
     """Return the policy without the days that it closes, which are others every year."""
     calendar = msgspec.structs.replace(policy.calendar, closed=(), holidays=(), on={})
-    guards = tuple(one for one in policy.guards if not one.is_seasonal)
+    guards = tuple(one for one in policy.guards if not one.varies_by_year)
     return msgspec.structs.replace(policy, calendar=calendar, guards=guards)
 
 
