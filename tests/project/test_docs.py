@@ -125,7 +125,7 @@ def test_every_path_that_the_docs_name_exists() -> None:
             r"`((?:[a-z_]+/)+[a-z_0-9-]+\.(?:py|toml))`", page.read_text(encoding="utf-8")
         )
         for path in named:
-    XX
+            places = (page.parent, ROOT, ROOT / "src/cadence", ROOT / "tests")
             if not any((place / path).exists() for place in places):
                 missing.add(f"{page.name}: {path}")
     assert missing == set()
