@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,10 +20,11 @@ from cadence.domain.events import (
 from cadence.domain.fold import fold
 from cadence.engine import next_touch
 from cadence.engine.commands import complete_attempt
+from cadence.engine.next_touch import decide_silently
 from cadence.policy.loader import builtin, parse_text
 from cadence.policy.writer import to_toml
 from cadence.prover.proof import prove
-from cadence.worktime.holidays import KNOWN_WEEKENDS
+from cadence.worktime.holidays import KNOWN_WEEKENDS, regions_of
 
 TIP8 = builtin("tip8")
 CALL = (Part(Channel.CALL, Disposition.NO_ANSWER, "+1 555 0100"),)
@@ -212,3 +214,103 @@ def test_the_bounds_hold_where_a_weekend_brings_two_open_days_together():
     kept = text.replace("[calendar]\n", '[calendar]\nweekend = "policy"\n')
     as_written = prove(parse_text(kept, "two-days.toml")).bounds
     assert (as_written.attempts_in_30_days, bounds.attempts_in_30_days) == (2, 3)
+
+
+# Reasons ------------------------------------------------------------------------------------------
+
+
+def calendar_facts(decision):
+    codes = ("weekend", "region_missing", "day_skipped", "holidays_missing")
+    return {one.code: dict(one.facts) for one in decision.reasons if one.code in codes}
+
+
+def sentence(decision, code):
+    return next(one.because for one in decision.reasons if one.code == code)
+
+
+def test_a_weekend_that_moves_a_touch_is_named_with_the_time_otherwise():
+    decision = following("SA", [utc(2026, 11, 3, 7)], zone="Asia/Riyadh")
+    found = calendar_facts(decision)["weekend"]
+    assert (found["country"], found["weekend"]) == ("SA", (4, 5))
+    assert found["otherwise"].instant == utc(2026, 11, 6, 7)
+    assert sentence(decision, "weekend") == (
+        "the weekend in SA is Fri and Sat; "
+        "with the weekdays of the policy it would be Fri 2026-11-06 10:00"
+    )
+
+
+def test_a_weekend_that_moves_nothing_is_not_named():
+    assert calendar_facts(following("SA", [utc(2026, 11, 2, 7)], zone="Asia/Riyadh")) == {}
+    # Monday and five business days: Monday again, with one weekend or the other.
+    five = parse_text(
+        ROTATING.format(guards="")
+        .replace('rotate = { days = ["fri", "mon"] }\n', "")
+        .replace("after = { business_days = 1 }", "after = { business_days = 5 }"),
+        "five.toml",
+    )
+    decision = following("SA", [utc(2026, 11, 2, 10)], policy=five)
+    assert decision.at == utc(2026, 11, 9, 10)
+    assert calendar_facts(decision) == {}
+
+
+def test_a_missing_region_that_would_move_the_time_is_named():
+    tuesday = utc(2027, 3, 23, 10)
+    found = calendar_facts(following("GB", [tuesday], zone="Europe/London"))
+    assert [(regions, at.instant) for regions, at in found["region_missing"]["otherwise"]] == [
+        (("SCT",), utc(2027, 3, 29, 9))  # summer time
+    ]
+    assert sentence(following("GB", [tuesday], zone="Europe/London"), "region_missing") == (
+        "the region of GB is not known: in SCT it would be Mon 2027-03-29 10:00"
+    )
+    assert calendar_facts(following("GB", [tuesday], zone="Europe/London", region="ENG")) == {}
+    assert calendar_facts(following("GB", [utc(2027, 3, 8, 10)], zone="Europe/London")) == {}
+
+
+@given(
+    st.sampled_from(["US", "GB", "DE", "CH", "AU", "CA", "MY", "ES"]),
+    st.integers(0, 700),
+    st.integers(9, 16),
+)
+def test_the_region_is_missing_exactly_where_another_one_moves_the_time(country, after, hour):
+    start = utc(2026, 1, 5, hour) + timedelta(days=after)
+    decision = following(country, [start])
+    elsewhere, here = {}, lived(country, [start])
+    for region in regions_of(country):
+        identity = msgspec.structs.replace(here.identity, subdivision=region)
+        prospect = msgspec.structs.replace(here, identity=identity)
+        elsewhere.setdefault(next_touch(prospect, TIP8, start).at, set()).add(region)
+    elsewhere.pop(decision.at, None)
+    found = calendar_facts(decision).get("region_missing", {"otherwise": ()})
+    assert {at.instant: set(some) for some, at in found["otherwise"]} == elsewhere
+
+
+def test_a_day_that_never_was_is_named():
+    decision = following(None, [utc(2011, 12, 27, 21)], zone="Pacific/Apia")
+    assert sentence(decision, "day_skipped") == (
+        "Pacific/Apia had no 2011-12-30, so it does not count as a business day"
+    )
+    later = following(None, [utc(2012, 1, 3, 21)], zone="Pacific/Apia")
+    assert calendar_facts(later) == {}
+
+
+def test_a_decision_behind_the_holiday_data_says_so():
+    decision = following("LK", [utc(2026, 12, 30, 6)], zone="Asia/Colombo")
+    assert calendar_facts(decision) == {"holidays_missing": {"years": (("LK", 2027),)}}
+    assert sentence(decision, "holidays_missing") == (
+        "no holiday data for LK in 2027: only weekends are closed"
+    )
+    assert calendar_facts(following("LK", [utc(2026, 12, 1, 6)], zone="Asia/Colombo")) == {}
+
+
+def test_a_half_day_that_closes_is_named_where_it_moves_a_touch():
+    decision = following("IS", [utc(2026, 12, 21, 13, 10)], zone="Atlantic/Reykjavik")
+    assert decision.at == utc(2026, 12, 28, 9)
+    said = sentence(decision, "outside_hours")
+    assert said.startswith("outside business hours (Christmas Eve (from 1pm), a half day")
+
+
+def test_without_reasons_the_decision_is_the_same():
+    prospect = lived("GB", [utc(2027, 3, 23, 10)], zone="Europe/London")
+    silent = decide_silently(prospect, TIP8, prospect.recorded_at)
+    assert silent.at == next_touch(prospect, TIP8, prospect.recorded_at).at
+    assert silent.reasons == ()

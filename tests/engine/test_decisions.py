@@ -768,7 +768,7 @@ def test_steps_passed_over_for_one_reason_are_named_together() -> None:
 
 def test_a_holiday_in_the_way_is_named() -> None:
     christmas = datetime(2026, 12, 22, 18, 0, tzinfo=UTC)
-    american = ProspectAdded("Kim", "America/New_York", "US", contact_points=(CALL, EMAIL))
+    american = ProspectAdded("Kim", "America/New_York", "US", "NY", (CALL, EMAIL))
     prospect = after((christmas - DAY, american), spaced(christmas))
     assert reasons(next_touch(prospect, TIP8, christmas))[0][1] == (
         "3 business days after the attempt of Tue 2026-12-22 13:00, not counting "

@@ -232,8 +232,10 @@ class DecisionContext:
         )
 
     def _closed(self, before: datetime, after: datetime) -> Reason:
-        reach = self.prospect.reach
+        reach, calendar = self.prospect.reach, self.calendar
         prefers = self.hours() is not None
+        start = before - timedelta(days=1)
+        off = sorted({*calendar.days_off(start, after), *calendar.short_days(start, after)})
         return Reason(
             Rule.BUSINESS_HOURS,
             "outside_hours",
@@ -243,7 +245,7 @@ class DecisionContext:
             after,
             facts={
                 "preferred": reach.preferred_hours if prefers else None,
-                "days_off": tuple(self.calendar.days_off(before - timedelta(days=1), after)),
+                "days_off": tuple(off),
                 "added": after - before,
                 "until": self.local(after),
             },

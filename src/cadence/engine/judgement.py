@@ -307,7 +307,7 @@ def _untimely(attempt: AttemptContext, decision: Decision) -> list[str]:
         broke.append(Rule.QUIET_HOURS)
     touch = decision.touch
     if touch is not None and touch.stage not in _EXACT:
-        is_delayed = any(r.rule == Rule.BUSINESS_HOURS for r in decision.reasons)
+        is_delayed = any(r.code == "outside_hours" for r in decision.reasons)
         if is_delayed and calendar.next_open(at, preferred_hours(attempt.prospect)) != at:
             broke.append(Rule.BUSINESS_HOURS)
     return broke

@@ -25,6 +25,7 @@ from cadence.domain.events import AttemptStage, EndReason, Intent
 from cadence.domain.prospect import Prospect, ResponseKind
 from cadence.domain.stages import ENDED, OUTREACH, Stage, rank
 from cadence.engine import invariants
+from cadence.engine.calendar_reasons import calendar_reasons
 from cadence.engine.channels import ContactPoints, exit_parts, parts_on, points_left
 from cadence.engine.context import DecisionContext, calendar_for, data_versions, escalation
 from cadence.engine.decision import Close, Decision, Due, Stop, Task, TaskKind, Wait
@@ -83,6 +84,18 @@ def _decide(prospect: Prospect, policy: Policy, now: datetime, *, explains: bool
         context = DecisionContext(prospect, policy, now, explains=explains)
     except InputError as error:
         return _unknown_place(prospect, policy, error.what)
+    decision = _decide_at(stage, context)
+    added = calendar_reasons(context, decision, decide_silently) if explains else ()
+    if not added:
+        return decision
+    reasons = list(decision.reasons)
+    rules = [one.rule for one in reasons]
+    before = rules.index(Rule.DETERMINISTIC) if Rule.DETERMINISTIC in rules else len(rules)
+    reasons[before:before] = added
+    return msgspec.structs.replace(decision, reasons=tuple(reasons))
+
+
+def _decide_at(stage: Stage, context: DecisionContext) -> Decision:
     if stage in _UNDER_WAY:
         return _Walk(context, stage).decide()
     if stage is _NEW_STAGE:

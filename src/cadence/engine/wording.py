@@ -144,6 +144,38 @@ def _only_unused(facts: Facts) -> str:
     return f"they can be reached by {channels} alone, which the team does not use"
 
 
+def _weekend(facts: Facts) -> str:
+    days = " and ".join(WEEKDAYS[day].capitalize() for day in facts["weekend"])
+    return (
+        f"the weekend in {facts['country']} is {days}; "
+        f"with the weekdays of the policy it would be {_clock(facts['otherwise'])}"
+    )
+
+
+def _region_missing(facts: Facts) -> str:
+    otherwise, most = facts["otherwise"], 2
+    named = [f"in {_shortened(regions)} it would be {_clock(at)}" for regions, at in otherwise]
+    more = ["elsewhere another time"] if len(named) > most else []
+    return f"the region of {facts['country']} is not known: {'; '.join(named[:most] + more)}"
+
+
+def _shortened(regions: tuple[str, ...]) -> str:
+    """The codes of regions, or of the first of many and how many more."""
+    most = 4
+    more = f" and {len(regions) - most} more" if len(regions) > most else ""
+    return ", ".join(regions[:most]) + more
+
+
+def _day_skipped(facts: Facts) -> str:
+    days = ", ".join(str(day) for day in facts["days"])
+    return f"{facts['zone']} had no {days}, so it does not count as a business day"
+
+
+def _holidays_missing(facts: Facts) -> str:
+    years = ", ".join(f"{country} in {year}" for country, year in facts["years"])
+    return f"no holiday data for {years}: only weekends are closed"
+
+
 def _data(facts: Facts) -> str:
     return (
         "same events, policy and now give this decision under "
@@ -178,6 +210,10 @@ _BECAUSE: Final[dict[str, Callable[[Facts], str]]] = {
     "quiet_hours": lambda f: f"quiet hours, 21:00 to 08:00 local: {_moved(f)}",
     "outside_hours": _outside_hours,
     "guard_delay": _guard_delay,
+    "weekend": _weekend,
+    "region_missing": _region_missing,
+    "day_skipped": _day_skipped,
+    "holidays_missing": _holidays_missing,
     "missed_appointment": lambda f: (
         f"the appointment was missed by {duration(f['late'])}; it stays due, and says so"
     ),

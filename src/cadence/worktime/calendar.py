@@ -7,24 +7,56 @@ instants are aware and in UTC.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from cadence.domain.events import Gap
 from cadence.domain.prospect import Suspension
 from cadence.errors import InputError
-from cadence.worktime.holidays import check_country
-from cadence.worktime.hours import Hours, OpenTimes
+from cadence.worktime.holidays import check_country, regions_of
+from cadence.worktime.hours import Hours, OpenTimes, Weekend
 from cadence.worktime.suspensions import SuspendedTime, suspended_time
 from cadence.worktime.zone_calendar import SEARCH_DAYS, ZoneCalendar
 
-__all__ = ["WorkCalendar", "work_calendar"]
+__all__ = ["Peculiarities", "WorkCalendar", "work_calendar"]
 
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
+_MOST_SPANS: Final = 4096
+
+
+class Peculiarities(NamedTuple):
+    """What a reader may have to be told of the calendar of some days.
+
+    Attributes:
+        has_moved_days: whether the weekend of the country closes or opens one of them.
+        regions: those with other hours on them, together where they have the same; none where the
+            prospect's region is known.
+        skipped: the business days that the zone skipped.
+        unknown_years: countries, and the years without holiday data.
+    """
+
+    has_moved_days: bool
+    regions: tuple[tuple[str, ...], ...]
+    skipped: tuple[date, ...]
+    unknown_years: tuple[tuple[str, int], ...]
+
+
+_NOTHING: Final = Peculiarities(False, (), (), ())
+
+
+class _PeculiarDays(NamedTuple):
+    """The days of a year of which :class:`Peculiarities` are made, and all of them together."""
+
+    every: list[int]
+    differing: list[int]
+    moved: list[int]
+    skipped: list[int]
+    unknown: list[tuple[str, int]]
 
 
 class WorkCalendar:
@@ -47,6 +79,10 @@ class WorkCalendar:
         self._one = len(calendars) == 1  # pragma: no mutate (only saves time)
         # Guards ask for theirs at every touch; making one takes as long as a hundred questions.
         self._windows: dict[OpenTimes, WorkCalendar] = {}
+        # What reasons are made of, by year and by days: a country has up to 114 regions.
+        self._regions: tuple[tuple[str, ZoneCalendar], ...] | None = None
+        self._peculiar: dict[int, _PeculiarDays] = {}
+        self._spans: dict[tuple[int, int], Peculiarities] = {}
 
     def suspended(self, suspensions: tuple[Suspension, ...]) -> tuple[SuspendedTime, ...] | None:
         """Return the suspended time as each zone counts it; ``None`` if there is none."""
@@ -206,24 +242,84 @@ class WorkCalendar:
         calendar = self._first
         return _dated(calendar.short_days(calendar.day(start), calendar.day(end)))
 
-    def skipped_days(self, start: datetime, end: datetime) -> list[date]:
-        """List the business days between two instants that the first zone skipped."""
-        calendar = self._first
-        skipped = calendar.skipped_days(calendar.day(start), calendar.day(end))
-        return [date.fromordinal(day) for day in skipped]
+    def weekend(self, instant: datetime) -> Weekend:
+        """Return the weekend of the prospect's country in the week of ``instant``."""
+        return self._first.weekend(self._first.day(instant))
 
-    def unknown_years(self, start: datetime, end: datetime) -> list[tuple[str, int]]:
-        """List the countries, and years between two instants, whose holidays are not known."""
-        calendar = self._first
-        return calendar.unknown_years(calendar.day(start), calendar.day(end))
+    def peculiarities(self, start: datetime, end: datetime) -> Peculiarities | None:
+        """Return what a reader may have to be told of the calendar between two instants.
 
-    def has_hours_of(self, other: WorkCalendar, start: datetime, end: datetime) -> bool:
-        """Tell whether another calendar of the same zones has the same hours between two dates."""
-        return all(
-            mine.all_hours(mine.day(start), mine.day(end))
-            == theirs.all_hours(mine.day(start), mine.day(end))
-            for mine, theirs in zip(self.calendars, other.calendars, strict=True)
+        The date of ``start`` itself is left out where ``end`` is later: no gap counts it, and what
+        is closed on it opens on a later one. ``None``: nothing, as almost always.
+        """
+        # A day more on either side, so that the zone need not be asked.
+        after, until = start.toordinal() - 2, end.toordinal() + 1
+        for year in range(start.year, end.year + 1):
+            days = (self._peculiar.get(year) or self._peculiar_days(year)).every
+            if days and bisect_right(days, until) > bisect_right(days, after):
+                break
+        else:
+            return None
+        calendar = self._first
+        first, last = calendar.day(start), calendar.day(end)
+        found = self._spans.get((first, last))
+        if found is None:
+            found = self._peculiarities(first - (first == last), last)
+            if len(self._spans) >= _MOST_SPANS:
+                self._spans.clear()
+            self._spans[first, last] = found
+        return found if found != _NOTHING else None
+
+    def _peculiar_days(self, year: int) -> _PeculiarDays:
+        calendar = self._first
+        first, last = date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal()
+        mine = calendar.all_hours(first, last)
+        differing = {
+            day
+            for _, theirs in self._regional()
+            for day, hours in enumerate(theirs.all_hours(first, last), first)
+            if hours != mine[day - first]
+        }
+        moved = calendar.moved_days(first - 1, last)
+        skipped = calendar.skipped_days(first - 1, last)
+        unknown = calendar.unknown_years(first, last)
+        every = range(first, last + 1) if unknown else sorted({*differing, *moved, *skipped})
+        found = self._peculiar[year] = _PeculiarDays(
+            list(every), sorted(differing), moved, skipped, unknown
         )
+        return found
+
+    def _peculiarities(self, after: int, until: int) -> Peculiarities:
+        """Return what is peculiar to the days after ``after`` up to ``until``."""
+        years = range(date.fromordinal(after + 1).year, date.fromordinal(until).year + 1)
+        known = [self._peculiar.get(year) or self._peculiar_days(year) for year in years]
+        days = [day for year in known for day in year.differing if after < day <= until]
+        groups: dict[tuple[tuple[Hours, ...], ...], list[str]] = {}
+        for region, theirs in self._regional() if days else ():
+            groups.setdefault(tuple(map(theirs.hours_on, days)), []).append(region)
+        groups.pop(tuple(map(self._first.hours_on, days)), None)
+        return Peculiarities(
+            has_moved_days=any(after < day <= until for year in known for day in year.moved),
+            regions=tuple(map(tuple, groups.values())),
+            skipped=tuple(
+                date.fromordinal(day)
+                for year in known
+                for day in year.skipped
+                if after < day <= until
+            ),
+            unknown_years=tuple(one for year in known for one in year.unknown),
+        )
+
+    def _regional(self) -> tuple[tuple[str, ZoneCalendar], ...]:
+        """Return the calendar of each region, where the prospect's own is not known."""
+        if self._regions is None:
+            name, times, home = self._first.tz.key, self._first.times, self._first.home
+            self._regions = ()
+            if home is not None and home[1] is None:
+                self._regions = tuple(
+                    (one, ZoneCalendar(name, times, (home[0], one))) for one in regions_of(home[0])
+                )
+        return self._regions
 
     def local(self, instant: datetime) -> datetime:
         """Return the date and time in the first zone that they may be in, with its zone."""

@@ -5,7 +5,7 @@ Instants are aware and in UTC. Days are proleptic ordinals (``date.toordinal``) 
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from datetime import date, datetime, timedelta
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -18,6 +18,7 @@ from cadence.worktime.hours import (
     Hours,
     OpenTimes,
     Region,
+    Weekend,
     weekday_sources,
 )
 from cadence.worktime.zones import from_local, skipped_days, zone
@@ -43,6 +44,7 @@ class _Years(NamedTuple):
         days: the business days in order.
         counts: at ``n``, how many business days there are before the day ``first + n``.
         weekdays: which weekday of the policy each day stands for.
+        moved: the days that the weekend of the country closes or opens.
         off: the days that would have open hours and are closed, and why.
         short: the days that have other hours than their weekday, and why.
     """
@@ -53,6 +55,7 @@ class _Years(NamedTuple):
     days: list[int]
     counts: list[int]
     weekdays: list[int]
+    moved: list[int]
     off: _Listed
     short: _Listed
 
@@ -98,6 +101,8 @@ class ZoneCalendar:
         first = date(years[0], 1, 1).toordinal()
         last = date(years[-1], 12, 31).toordinal()
         weekdays, hours = self._written(years, first, last)
+        week = self.times.week
+        moved = [day for day, opens in enumerate(hours, first) if opens != week[(day + 6) % 7]]
         off = {day: why for day, why in self._closures(years).items() if hours[day - first]}
         for day in off:
             hours[day - first] = ()
@@ -105,7 +110,7 @@ class ZoneCalendar:
         counts = [0, *accumulate(map(bool, hours))]
         days = [day for day, opens in enumerate(hours, first) if opens]
         listed = sorted(off.items()), sorted(short.items())
-        self._known = _Years(first, last, hours, days, counts, weekdays, *listed)
+        self._known = _Years(first, last, hours, days, counts, weekdays, moved, *listed)
         return self._known
 
     def _written(
@@ -247,6 +252,19 @@ class ZoneCalendar:
         years = range(date.fromordinal(after).year, date.fromordinal(until).year + 1)
         skipped = {day for year in years for day in skipped_days(self.tz.key, year)}
         return [day for day, _ in self.days_off(after, until) if day in skipped]
+
+    def moved_days(self, after: int, until: int) -> list[int]:
+        """List the days after ``after`` up to ``until`` that their weekend closes or opens."""
+        moved = self._years(after, until).moved
+        return moved[bisect_right(moved, after) : bisect_right(moved, until)]
+
+    def weekend(self, day: int) -> Weekend:
+        """Return the weekend of the prospect's country in the week of ``day``."""
+        if self.home is None:
+            return frozenset()
+        january = date(date.fromordinal(day).year, 1, 1)
+        monday = january.toordinal() - january.weekday()
+        return weekends(*self.home, january.year)[(day - monday) // 7][0]
 
     def unknown_years(self, first: int, last: int) -> list[tuple[str, int]]:
         """List the countries, and years from ``first`` to ``last``, without holiday data."""
