@@ -471,6 +471,13 @@ SITUATIONS = {
         *(Rule.POLITE_EXIT, SKIP, (), DESIGN),
         "nurture skipped: nothing comes after the polite exit",
     ),
+    "a step behind a later stage": Said(
+        policy(NURTURE + SPACED),
+        [added(), attempt(MONDAY, AttemptStage.NURTURE)],
+        *(Rule.ORDER, SKIP, (), DESIGN),
+        "spaced#1, spaced#2, spaced#3 skipped: the policy file has it behind a later stage, and "
+        "outreach moves forward",
+    ),
     "a concern message too soon": Said(
         policy(SPACED + CONCERN + EXIT),
         [added(), *THREE_CALLS],

@@ -763,8 +763,10 @@ def test_hours_are_read_as_seconds_after_midnight(start, end):
     ],
 )
 def test_a_text_that_is_no_hours_is_an_input_error(text):
-    with pytest.raises(InputError, match="invalid hours"):
+    with pytest.raises(InputError) as caught:
         parse_hours(text)
+    assert caught.value.what == f"invalid hours {text!r}"
+    assert caught.value.hint == 'give local hours like "09:00-17:00"'
 
 
 @given(st.text(max_size=14))
