@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -385,6 +385,23 @@ SITUATIONS = {
         [added(), attempt(MONDAY)],
         *(Rule.GUARD, CAUSE, (), DESIGN),
         "spaced#2 is held: guard raises failed: it raised ValueError: no such table: holidays",
+        task=TaskKind.FIX_GUARD,
+    ),
+    "a late touch that finds no open time any more": Said(
+        policy(
+            SPACED, calendar=f"closed = {[str(date(2026, 11, 5) + n * DAY) for n in range(45)]}"
+        ),
+        [added(), CALLED],
+        *(Rule.FORGOTTEN, CAUSE, (), DESIGN),
+        "spaced#2 finds no open time within 30 days of Tue 2026-11-03 10:00",
+        now=MONDAY + 5 * DAY,
+        task=TaskKind.FIND_TIME,
+    ),
+    "a guard that fails at the exit": Said(
+        failing("raises"),
+        [added(), *THREE_CALLS],
+        *(Rule.GUARD, CAUSE, (), DESIGN),
+        "polite_exit is held: guard raises failed: it raised ValueError: no such table: holidays",
         task=TaskKind.FIX_GUARD,
     ),
     "a vetoed exit": Said(
