@@ -452,6 +452,13 @@ def test_no_other_disposition_fails_a_contact_point(disposition):
     )
 
 
+def test_an_attempt_fails_every_contact_point_that_it_found_dead():
+    both = ((Channel.CALL, Disposition.WRONG_NUMBER, "+491"), (Channel.EMAIL, Disposition.BOUNCED))
+    prospect = after(attempt(1, "extra", *both))
+    assert prospect.reach.failed == {(Channel.CALL, "+491"), (Channel.EMAIL, "j@x")}
+    assert len(prospect.reach.lost) == 2
+
+
 def test_a_failure_without_an_address_is_that_of_the_first_contact_point_left():
     second = ContactPointAdded(Channel.CALL, "+492")
     bad = (Channel.CALL, Disposition.WRONG_NUMBER)

@@ -200,6 +200,13 @@ def test_an_opt_out_and_a_failure_hold_from_when_they_were_recorded(
     assert rule in fact(again, MONDAY + 2 * DAY, made).broke
 
 
+def test_opted_out_of_all_they_have_holds_on_every_channel_from_that_very_instant() -> None:
+    gone = after(added(CALL), attempt(MONDAY), (MONDAY + DAY, OptOutRequested(Channel.CALL)))
+    assert gone.stage is Stage.OPTED_OUT
+    assert "opt_out" in fact(gone, MONDAY + DAY, SENT).broke
+    assert "opt_out" not in fact(gone, MONDAY + DAY - MINUTE, SENT).broke
+
+
 def test_an_opt_out_that_was_lifted_counts_from_the_next_one() -> None:
     out, back = OptOutRequested(Channel.EMAIL), OptedBackIn(Channel.EMAIL)
     lifted = after(added(), (MONDAY, out), (MONDAY + DAY, back))
