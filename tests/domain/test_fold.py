@@ -760,6 +760,21 @@ def test_an_attempt_learnt_of_after_the_contact_that_followed_it_counts_no_more(
     assert prospect.silence.spaced_calls == 0
 
 
+def test_an_attempt_of_an_earlier_silence_is_remembered_as_it_was_recorded():
+    late = attempt(10, "spaced", step="spaced#2", gap=Gap(2, 0))
+    for history in ([reply(20), late], [late, reply(20)]):
+        (remembered,) = after(*history).recent
+        assert (remembered.at, remembered.stage) == (at(10), AttemptStage.SPACED)
+        assert (remembered.step, remembered.gap) == ("spaced#2", Gap(2, 0))
+        assert remembered.parts == late[1].parts
+
+
+@pytest.mark.parametrize(("hours", "kept"), [(90 * 24, 2), (90 * 24 + 1, 1)])
+def test_an_attempt_is_remembered_while_it_is_at_most_90_days_older_than_the_newest(hours, kept):
+    prospect = after(attempt(0, "extra"), attempt(hours, "extra"), reply(hours + 1))
+    assert len(prospect.recent) == kept
+
+
 def test_a_conversation_before_the_last_contact_ends_nothing():
     before = after(reply(10), attempt(20, "spaced"))
     later = after(reply(10), attempt(20, "spaced"), conversation(5))

@@ -469,6 +469,13 @@ SITUATIONS = {
         "the policy has no on-time step; the owner keeps the appointment",
         task=TaskKind.KEEP_APPOINTMENT,
     ),
+    "an appointment under a policy that has an exit alone": Said(
+        policy(EXIT),
+        [added(), (MONDAY, AppointmentSet(MONDAY + 2 * DAY))],
+        *(Rule.APPOINTMENT, CAUSE, (2,), OURS),
+        "the policy has no on-time step; the owner keeps the appointment",
+        task=TaskKind.KEEP_APPOINTMENT,
+    ),
     "an appointment": Said(
         TIP8,
         [added(), (MONDAY, AppointmentSet(MONDAY + 2 * DAY))],
@@ -615,6 +622,13 @@ SITUATIONS = {
         "lateness cost 2 touches (spaced#2, spaced#3): they would fall behind the horizon of "
         "2 business days of silence",
         now=MONDAY + 10 * DAY,
+    ),
+    "an exit in the place of a touch behind the horizon": Said(
+        policy(SPACED.replace("business_days = 1", "business_days = 5"), horizon=5),
+        [added(), CALLED],
+        *(Rule.HORIZON, DELAY, (2,), OURS),
+        "not before spaced#2, which it replaces: +4 d",
+        now=MONDAY + 8 * DAY,
     ),
     "a touch that is late": Said(
         policy(SPACED),

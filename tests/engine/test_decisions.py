@@ -467,8 +467,10 @@ parts = [{ channels = ["email"], script = "polite_exit" }]
 
 def test_values_made_in_python_are_checked_like_any_other() -> None:
     prospect = after((MONDAY, added()))
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as caught:
         decide(prospect, MakeAttempt(()), TIP8, MONDAY)
+    assert caught.value.what.startswith("MakeAttempt: ")
+    assert caught.value.hint == "use the table of events in the docs"
     with pytest.raises(InputError):
         decide(prospect, ContactPointFailed(Channel.CALL, ""), TIP8, MONDAY)
     with pytest.raises(InputError):
