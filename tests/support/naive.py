@@ -331,7 +331,16 @@ def _stage_after(made: str, now: str, waits: bool) -> str:
 
 @lru_cache(maxsize=64)
 def _closed(country: str, subdivision: str | None, year: int) -> frozenset[date]:
-    return frozenset(holidays.country_holidays(country, subdiv=subdivision, years=year))
+    """Public holidays; without a region also those of at least half of them."""
+    found = set(holidays.country_holidays(country, subdiv=subdivision, years=year))
+    regions = () if subdivision else getattr(holidays, country).subdivisions
+    every = [
+        set(holidays.country_holidays(country, subdiv=region, years=year)) for region in regions
+    ]
+    for day in set().union(*every):
+        if 2 * sum(day in one for one in every) >= len(every):
+            found.add(day)
+    return frozenset(found)
 
 
 @lru_cache(maxsize=65536)

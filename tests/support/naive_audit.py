@@ -29,7 +29,13 @@ TIP8.append("polite_exit")
 
 @cache
 def free_days(country: str, subdivision: str | None, year: int) -> frozenset[date]:
-    return frozenset(holidays.country_holidays(country, subdiv=subdivision, years=year))
+    found = set(holidays.country_holidays(country, subdiv=subdivision, years=year))
+    regions = () if subdivision else getattr(holidays, country).subdivisions
+    every = [
+        set(holidays.country_holidays(country, subdiv=region, years=year)) for region in regions
+    ]
+    usual = {day for one in every for day in one if 2 * sum(day in x for x in every) >= len(every)}
+    return frozenset(found | usual)
 
 
 def business_days(person: dict[str, Any], first: date, last: date, away: list[Any]) -> int:

@@ -11,7 +11,6 @@ from cadence.domain.prospect import Prospect
 from cadence.engine.decision import Decision, Task, Verdict
 from cadence.engine.precheck import Precheck
 from cadence.engine.reasons import Reason
-from cadence.policy.rules import Rule
 from cadence.replay.formatting import (
     clock,
     due_time,
@@ -128,7 +127,7 @@ def anyway_lines(prospect: Prospect, answer: Precheck) -> Iterable[str]:
 def _reason(reason: Reason) -> str:
     events = f" [event {', '.join(map(str, reason.events))}]" if reason.events else ""
     text = plain(f"{reason.rule:14} {reason.because}{events} ({reason.source})")
-    return paint(text, "dim") if reason.rule == Rule.DETERMINISTIC else text
+    return paint(text, "dim") if reason.code == "data_versions" else text
 
 
 _LONGEST = 40  # of a value in a line of a replay
@@ -164,7 +163,7 @@ def stood(step: AnnotatedStep) -> str:
 def details(step: AnnotatedStep) -> Iterable[str]:
     """Yield the reasons, what was overdue, the gap's measure, and what was not recorded yet."""
     for reason in step.decision.reasons:
-        if reason.rule != Rule.DETERMINISTIC:  # the same at every step
+        if reason.code != "data_versions":  # the same at every step
             yield f"why: {_reason(reason)}"
     punctual = punctuality_line(step)
     if punctual:

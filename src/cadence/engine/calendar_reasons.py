@@ -2,6 +2,7 @@
 
 Four things are said, and only where they matter to it: the weekend of the country moved its time,
 another region of the country would, the holiday data ends before it, and a zone skipped a day.
+What the data lacks is said under the rule ``deterministic``, as the versions of the data are.
 Whether they matter is not guessed: the decision is made again, without reasons, with the weekdays
 as the policy has them and for each region. It is made again only where the hours between the last
 attempt and the time decided are others, so most decisions cost a look-up.
@@ -59,9 +60,11 @@ def calendar_reasons(
         reasons += _missing_region(context, decision, decide, found.regions)
     if found.skipped:
         facts: Facts = {"days": found.skipped, "zone": context.prospect.identity.zones[0]}
-        reasons.append(_reason("day_skipped", facts))
+        reasons.append(_reason(Rule.BUSINESS_HOURS, "day_skipped", facts))
     if found.unknown_years:
-        reasons.append(_reason("holidays_missing", {"years": found.unknown_years}))
+        reasons.append(
+            _reason(Rule.DETERMINISTIC, "holidays_missing", {"years": found.unknown_years})
+        )
     return tuple(reasons)
 
 
@@ -86,7 +89,7 @@ def _moved_weekend(context: DecisionContext, decision: Decision, decide: Decide)
         "weekend": tuple(sorted(context.calendar.weekend(decision.at))),
         "otherwise": context.local(other.at),
     }
-    return [_reason("weekend", facts)]
+    return [_reason(Rule.BUSINESS_HOURS, "weekend", facts)]
 
 
 def _missing_region(
@@ -107,10 +110,9 @@ def _missing_region(
     if not found:
         return []
     otherwise = tuple((regions, context.local(at)) for at, regions in found.items())
-    return [
-        _reason("region_missing", {"country": prospect.identity.country, "otherwise": otherwise})
-    ]
+    facts: Facts = {"country": prospect.identity.country, "otherwise": otherwise}
+    return [_reason(Rule.DETERMINISTIC, "region_missing", facts)]
 
 
-def _reason(code: str, facts: Facts) -> Reason:
-    return Reason(Rule.BUSINESS_HOURS, code, source=DESIGN, facts=facts)
+def _reason(rule: Rule, code: str, facts: Facts) -> Reason:
+    return Reason(rule, code, source=DESIGN, facts=facts)

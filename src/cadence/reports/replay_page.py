@@ -12,7 +12,6 @@ from typing import Any, Final
 from cadence.domain.events import AttemptMade, type_name
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
-from cadence.policy.rules import Rule
 from cadence.replay.formatting import (
     clock,
     due_time,
@@ -160,7 +159,7 @@ def _row(number: int, step: AnnotatedStep, shown: dict[str, Any]) -> dict[str, A
         "reasons": [
             {"rule": reason.rule, "because": reason.because}
             for reason in step.decision.reasons
-            if reason.rule != Rule.DETERMINISTIC
+            if reason.code != "data_versions"
         ],
         **{
             name: shown[name]

@@ -36,7 +36,7 @@ from cadence.policy.guards import (
 )
 from cadence.policy.registry import PolicyRegistry
 from cadence.policy.touch import Touch, TouchPart
-from cadence.testing.past import WAKING, Gap, Past, hours_on, is_holiday
+from cadence.testing.past import WAKING, Gap, Past, is_holiday
 from cadence.worktime.zones import zone
 
 __all__ = ["Breach", "breaches"]
@@ -254,7 +254,7 @@ def _forbids(past: Past, guard: Guard, touch: Touch, now: datetime) -> bool:
     here = [now.astimezone(zone(where)) for where in past.zones]
     if isinstance(guard, ContactWindow):
         return not all(
-            any(opens <= one.time() < closes for opens, closes in hours_on(guard, one.date()))
+            any(opens <= one.time() < closes for opens, closes in past.hours_in(guard, one.date()))
             for one in here
         )
     if isinstance(guard, Pause):

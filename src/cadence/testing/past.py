@@ -34,7 +34,7 @@ from cadence.policy.model import Policy
 from cadence.worktime.hours import WEEKDAYS
 from cadence.worktime.zones import from_local, zone
 
-__all__ = ["WAKING", "Gap", "Past", "hours_on", "is_holiday"]
+__all__ = ["WAKING", "Gap", "Past", "is_holiday"]
 
 Gap = tuple[int, int]
 """Business days, or minutes where those are 0."""
@@ -168,8 +168,45 @@ class Past:
         )
 
     def opening(self, day: date) -> list[tuple[time, time]]:
-        """The policy's hours of that weekday."""
-        return hours_on(self.policy.calendar, day)
+        """The policy's hours of that day, but for holidays and closed days."""
+        calendar, weekend = self.policy.calendar, self.weekend(day)
+        if day.weekday() in weekend:
+            return []
+        hours = self.hours_in(calendar, day)
+        if not hours:
+            return []
+        if day in calendar.on:
+            return [_span(text) for text in calendar.on[day]]
+        places = [self.place, *((also.country, also.subdivision) for also in calendar.holidays)]
+        if any(is_holiday(day, country, part, "half_day") for country, part in places if country):
+            until = _clock(calendar.half_days_until)
+            return [(opens, min(closes, until)) for opens, closes in hours if opens < until]
+        return hours
+
+    def weekend(self, day: date) -> set[int]:
+        """The weekend of their country, in the week of that day."""
+        country, subdivision = self.place
+        if country is None or self.policy.calendar.weekend == "policy":
+            return set()
+        return _weekend(country, subdivision, day - timedelta(days=day.weekday()))
+
+    def hours_in(self, table: object, day: date) -> list[tuple[time, time]]:
+        """The hours of a calendar or a contact window for that day.
+
+        An open day of the calendar on the weekend changes places with the next free day.
+        """
+        weekend, opened = (
+            self.weekend(day),
+            {n for n in range(7) if hours_of(self.policy.calendar, n)},
+        )
+        stands_for = {n: n for n in range(7)}
+        free = [n for n in range(7) if n not in opened and n not in weekend]
+        for given in sorted(opened & weekend):
+            later = sorted(free, key=lambda n, given=given: (n - given) % 7)  # type: ignore[misc]
+            if later:
+                free.remove(later[0])
+                stands_for[given], stands_for[later[0]] = later[0], given
+        return hours_of(table, stands_for[day.weekday()])
 
     def suspensions(self, where: str) -> list[Span]:
         """Pauses and absences of the running silence."""
@@ -259,10 +296,14 @@ def _at(day: date, clock: time, where: str) -> datetime:
     return from_local(datetime.combine(day, clock), zone(where))
 
 
-def hours_on(table: object, day: date) -> list[tuple[time, time]]:
-    """The hours of that weekday in a calendar or a contact window."""
-    given = getattr(table, WEEKDAYS[day.weekday()])
-    return [tuple(map(_clock, text.split("-"))) for text in given]  # type: ignore[misc]
+def hours_of(table: object, weekday: int) -> list[tuple[time, time]]:
+    """The hours of a weekday in a calendar or a contact window."""
+    return [_span(text) for text in getattr(table, WEEKDAYS[weekday])]
+
+
+def _span(text: str) -> tuple[time, time]:
+    opens, closes = text.split("-")
+    return _clock(opens), _clock(closes)
 
 
 def _clock(text: str) -> time:
@@ -270,10 +311,30 @@ def _clock(text: str) -> time:
 
 
 @lru_cache(maxsize=4096)
-def _holidays(country: str, subdivision: str | None, year: int) -> frozenset[date]:
-    return frozenset(holidays.country_holidays(country, subdiv=subdivision, years=year))
+def _holidays(country: str, subdivision: str | None, year: int, category: str) -> frozenset[date]:
+    entity = getattr(holidays, country)
+    if category not in entity.supported_categories:
+        return frozenset()
+    return frozenset(entity(subdiv=subdivision, years=year, categories=category))
 
 
-def is_holiday(day: date, country: str, subdivision: str | None) -> bool:
-    """Whether it is a public holiday of the place."""
-    return day in _holidays(country, subdivision, day.year)
+@lru_cache(maxsize=4096)
+def _weekend(country: str, subdivision: str | None, monday: date) -> set[int]:
+    known = holidays.country_holidays(country, subdiv=subdivision)
+    return {n for n in range(7) if known.is_weekend(monday + timedelta(days=n))}
+
+
+def is_holiday(day: date, country: str, subdivision: str | None, category: str = "public") -> bool:
+    """Whether it is a holiday of the place; without its region, of the nation or of half of them.
+
+    Args:
+        day: a local date.
+        country: where.
+        subdivision: of that country.
+        category: ``public``, or ``half_day``.
+    """
+    if day in _holidays(country, subdivision, day.year, category):
+        return True
+    regions = () if subdivision else getattr(holidays, country).subdivisions
+    having = [one for one in regions if day in _holidays(country, one, day.year, category)]
+    return bool(having) and 2 * len(having) >= len(regions)

@@ -34,6 +34,9 @@ _CALENDARS: Final[list[Raw]] = [
     {"tue": ["09:00-11:00"], "thu": ["14:00-21:00"]},
     {**_PLAIN, "closed": ["2026-11-27", "2026-12-24", "2026-12-31"]},
     {**_PLAIN, "holidays": [{"country": "GB", "subdivision": "SCT"}]},
+    {**_PLAIN, "on": {"2026-11-03": ["09:00-11:00"], "2026-12-24": ["12:00-16:00"]}},
+    {**_PLAIN, "half_days_until": "15:00", "weekend": "policy"},
+    {"mon": ["09:00-17:00"], "fri": ["09:00-12:00"], "sat": ["09:00-12:00"]},
 ]
 _GUARDS: Final[list[Raw]] = [
     {"kind": "contact_window", **{d: ["10:00-16:00"] for d in WEEKDAYS[:4]}},

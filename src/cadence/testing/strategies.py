@@ -81,6 +81,10 @@ _PLACES: Final[list[tuple[str | None, str | None]]] = [
     ("DE", "BY"),
     ("GB", "SCT"),
     ("JP", None),
+    ("SA", None),
+    ("IR", None),
+    ("GB", None),
+    ("IS", None),
 ]
 _LATE: Final = [timedelta(0)] * 6 + [
     _MINUTE,
