@@ -125,6 +125,11 @@ def _holidays(calendar: ZoneCalendar, start: datetime, end: datetime) -> Iterato
         a, b = max(start, calendar.at(day, 0)), min(end, calendar.at(day + 1, 0))
         if a < b:
             yield Shade(ShadeKind.HOLIDAY, a, b, name)
+    for day, name in calendar.short_days(first - 1, last):
+        closes = calendar.at(day, calendar.hours_on(day)[-1][1])
+        a, b = max(start, closes), min(end, calendar.at(day + 1, 0))
+        if a < b:
+            yield Shade(ShadeKind.HOLIDAY, a, b, name)
 
 
 def _suspended(
