@@ -269,6 +269,20 @@ def test_easter_monday_is_closed_in_britain_without_a_region_and_open_in_scotlan
     assert opened == {None: False, "ENG": False, "SCT": True, "WLS": False, "NIR": False}
 
 
+@pytest.mark.parametrize(
+    ("country", "day", "opens"),
+    [
+        ("ES", date(2026, 12, 7), False),  # ten of twenty regions
+        ("FM", date(2026, 4, 3), False),  # two of four
+        ("DE", date(2028, 10, 31), False),  # nine of seventeen
+        ("DE", date(2027, 5, 27), True),  # seven of seventeen: Corpus Christi
+    ],
+)
+def test_a_day_is_closed_that_half_of_the_regions_close(country, day, opens):
+    calendar = ZoneCalendar("UTC", PLAIN, (country, None))
+    assert calendar.is_business_day(day.toordinal()) is opens
+
+
 # Half days and hours of a date --------------------------------------------------------------------
 
 
