@@ -14,11 +14,11 @@ import msgspec
 from lives import copies, lines_of, twelve_events
 from measure import Figure, Plan, Side, interleave, ratio, repeated
 
+from cadence.domain.channels import CALL
 from cadence.domain.events import (
     AppointmentSet,
     AttemptMade,
     AttemptStage,
-    Channel,
     Event,
     ProspectAdded,
 )
@@ -50,7 +50,7 @@ def least(events: list[Event]) -> _Seen:
                 stage = data.stage
             if data.stage is AttemptStage.SPACED:
                 for part in data.parts:
-                    if part.channel is Channel.CALL:
+                    if part.channel == CALL:
                         spaced += 1
             last = event.occurred_at
         elif kind is ProspectAdded:

@@ -22,10 +22,10 @@ from typing import Final
 from lives import PLACES, mondays
 from measure import Figure, Plan, figure, progress
 
+from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.events import (
     AttemptMade,
     AttemptStage,
-    Channel,
     ContactPoint,
     Data,
     Disposition,
@@ -53,7 +53,7 @@ _PER_SILENCE: Final = 7  # attempts, before they answer
 def long_history(prospect: str, count: int) -> list[Event]:
     """A person who answers after every few attempts, for years: ``count`` events."""
     place, policy = PLACES[0], builtin()
-    call = ContactPoint(Channel.CALL, "+15550100")
+    call = ContactPoint(CALL, "+12125550100")
     clock = work_calendar(policy.open_times, place.zones, place.country, place.subdivision)
     at = clock.next_open(mondays(1)[0] + timedelta(hours=12)) or mondays(1)[0]
     added = ProspectAdded("Jo", place.zones[0], place.country, place.subdivision, (call,))
@@ -65,7 +65,7 @@ def long_history(prospect: str, count: int) -> list[Event]:
         events.append(Event(prospect, len(events) + 1, at, at, data))
         folded = evolve(folded, events[-1])
 
-    part = Part(Channel.CALL, Disposition.NO_ANSWER, call.address)
+    part = Part(CALL, Disposition.NO_ANSWER, call.address)
     given = frozenset({"parts", "stage"})
     while len(events) < count:
         for _ in range(_PER_SILENCE):
@@ -73,7 +73,7 @@ def long_history(prospect: str, count: int) -> list[Event]:
             made = AttemptMade((part,), AttemptStage.SPACED)
             add(complete_attempt(folded, made, policy, at, given), at)
         add(InterestNoted("still"), at + timedelta(minutes=1))
-        add(ReplyReceived(Channel.EMAIL), at + timedelta(minutes=2))
+        add(ReplyReceived(EMAIL), at + timedelta(minutes=2))
     return events[:count]
 
 

@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.events import (
     AutoReplyReceived,
-    Channel,
     ContactPoint,
     Disposition,
     Event,
@@ -87,7 +87,7 @@ def attempt_for(decision: Decision) -> MakeAttempt:
         tuple(
             Part(
                 part.channel,
-                Disposition.NO_ANSWER if part.channel is Channel.CALL else Disposition.SENT,
+                Disposition.NO_ANSWER if part.channel == CALL else Disposition.SENT,
                 part.address,
             )
             for part in decision.touch.parts
@@ -124,7 +124,7 @@ def life(
     added = time.next_open(start + timedelta(hours=12)) or start
     appointment = time.after_business_days(added, 2) + timedelta(hours=1) + shift
     zones = place.zones[0] if len(place.zones) == 1 else place.zones
-    points = (ContactPoint(Channel.CALL, "+15550100"), ContactPoint(Channel.EMAIL, "p@example.org"))
+    points = (ContactPoint(CALL, "+12125550100"), ContactPoint(EMAIL, "p@example.org"))
     begin = (
         ProspectAdded("Jo Prospect", zones, place.country, place.subdivision, points, "fair"),
         GuidelinesAgreed("we ring until you tell us to stop"),
@@ -143,7 +143,7 @@ def life(
             break
         if so_far.stage is away_from and not away:
             away = True
-            out = AutoReplyReceived(Channel.EMAIL, so_far.recorded_at + timedelta(days=9))
+            out = AutoReplyReceived(EMAIL, so_far.recorded_at + timedelta(days=9))
             now = so_far.recorded_at + timedelta(minutes=30)
             app.execute(prospect, out, at=now)
             continue
@@ -156,7 +156,7 @@ def life(
         app.execute(prospect, attempt_for(decision), at=now)
     if away_from is not None and not away:
         # The stage that it happens at is the last.
-        out = AutoReplyReceived(Channel.EMAIL, app.load(prospect).recorded_at + timedelta(days=9))
+        out = AutoReplyReceived(EMAIL, app.load(prospect).recorded_at + timedelta(days=9))
         app.execute(prospect, out, at=app.load(prospect).recorded_at + timedelta(minutes=30))
     return app.history(prospect)
 

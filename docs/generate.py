@@ -20,7 +20,8 @@ import msgspec
 from cadence.cli.commands import full_command_line
 from cadence.cli.policy_picture import picture
 from cadence.domain import stages
-from cadence.domain.events import DATA_TYPES, Channel
+from cadence.domain.channels import CALL, CHANNELS, EMAIL
+from cadence.domain.events import DATA_TYPES
 from cadence.engine import Verdict
 from cadence.engine.invariants import INVARIANTS, Effect, Invariant
 from cadence.policy import DEFAULT_POLICY, Policy, Rule, builtin, builtin_names
@@ -199,7 +200,7 @@ def _policy(policy: Policy) -> Iterator[str]:
     yield ""
     yield "| who has only | touches | closed on day |"
     yield "|---|---|---|"
-    for only in ((Channel.CALL, Channel.EMAIL), *((channel,) for channel in Channel)):
+    for only in ((CALL, EMAIL), *((channel,) for channel in CHANNELS)):
         *touches, end = timetable(policy, only)
         closed = end.business_day if end.step == Verdict.CLOSE else f"never: a {end.step}"
         yield f"| {' and '.join(only)} | {len(touches)} | {closed} |"

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cadence import Cadence
-from cadence.domain import AttemptMade, Channel, Disposition, Part
+from cadence.domain import AttemptMade, Disposition, Part
+from cadence.domain.channels import CALL
 from cadence.errors import CadenceError
 
 RESULTS = {
@@ -31,7 +32,7 @@ def record(calls: Path, db: str) -> int:
         for number, row in enumerate(csv.DictReader(lines), 2):
             try:
                 at = datetime.fromisoformat(row["started"]).astimezone(UTC)
-                part = Part(Channel.CALL, RESULTS[row["result"]], row["number"])
+                part = Part(CALL, RESULTS[row["result"]], row["number"])
                 outcome = app.execute(
                     row["prospect"],
                     AttemptMade((part,)),

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cadence import Cadence
-from cadence.domain import Channel, ContactPoint, Disposition, Part, ProspectAdded, ReplyReceived
+from cadence.domain import ContactPoint, Disposition, Part, ProspectAdded, ReplyReceived
+from cadence.domain.channels import CALL
 from cadence.engine import MakeAttempt, SetAppointment, Task
 
 
@@ -18,7 +19,7 @@ def main() -> None:
         with Cadence.open(str(Path(folder) / "followups.db")) as app:
             nine = datetime(2026, 12, 1, 8, 0, tzinfo=UTC)  # 9:00 in Berlin
             before = nine - timedelta(days=1)
-            phone = ContactPoint(Channel.CALL, "+49 30 5550100")
+            phone = ContactPoint(CALL, "+49 30 5550100")
             app.execute(
                 "ann", ProspectAdded("Ann Lee", "Europe/Berlin", "DE", "BE", (phone,)), at=before
             )
@@ -29,7 +30,7 @@ def main() -> None:
 
             outcome = app.execute(
                 "ann",
-                MakeAttempt((Part(Channel.CALL, Disposition.NO_ANSWER),)),
+                MakeAttempt((Part(CALL, Disposition.NO_ANSWER),)),
                 at=nine,
                 command_id="dialler-4711",  # sent twice, it still has one effect
             )
@@ -37,7 +38,7 @@ def main() -> None:
 
         # Another process, later: everything is in the file.
         with Cadence.open(str(Path(folder) / "followups.db")) as app:
-            outcome = app.execute("ann", ReplyReceived(Channel.CALL), at=nine + timedelta(hours=1))
+            outcome = app.execute("ann", ReplyReceived(CALL), at=nine + timedelta(hours=1))
             decision = outcome.decision
             if isinstance(decision, Task):
                 print(f"{outcome.prospect.stage}: {decision.task}")

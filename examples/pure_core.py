@@ -7,7 +7,6 @@ is, and asks what comes next. Run it: python examples/pure_core.py
 from datetime import UTC, datetime
 
 from cadence.domain import (
-    Channel,
     ContactPoint,
     Data,
     Disposition,
@@ -16,6 +15,7 @@ from cadence.domain import (
     ProspectAdded,
     fold,
 )
+from cadence.domain.channels import CALL
 from cadence.engine import (
     Command,
     MakeAttempt,
@@ -40,8 +40,8 @@ def handle(command: Command, now: datetime) -> None:
 
 def main() -> None:
     """Jerry agreed to nine o'clock, and does not answer."""
-    no_answer = (Part(Channel.CALL, Disposition.NO_ANSWER),)
-    phone = ContactPoint(Channel.CALL, "+1 212 555 0100")
+    no_answer = (Part(CALL, Disposition.NO_ANSWER),)
+    phone = ContactPoint(CALL, "+1 212 555 0100")
     nine = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)  # 9:00 in New York
     friday = datetime(2026, 11, 27, 15, 0, tzinfo=UTC)
 

@@ -23,7 +23,6 @@ from cadence.domain import (
     AppointmentSet,
     AttemptMade,
     AttemptStage,
-    Channel,
     Disposition,
     Event,
     Part,
@@ -32,6 +31,7 @@ from cadence.domain import (
     Stage,
     fold,
 )
+from cadence.domain.channels import CALL, EMAIL
 from cadence.reports import funnel_page
 from cadence.store import Cadence
 
@@ -48,11 +48,11 @@ def history(*happened: tuple[float, Any], name: str = "p") -> list[Event]:
 
 
 def call(stage: str, disposition: str = "no_answer") -> AttemptMade:
-    part = Part(Channel.CALL, Disposition(disposition))
+    part = Part(CALL, Disposition(disposition))
     return AttemptMade((part,), AttemptStage(stage), stage)
 
 
-REPLY = ReplyReceived(Channel.EMAIL)
+REPLY = ReplyReceived(EMAIL)
 
 
 def test_an_attempt_is_counted_by_its_place_in_its_silence() -> None:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from strategies import histories
 
 from cadence.analysis.whatif import Answered, Compared, compare
+from cadence.domain.channels import EMAIL
 from cadence.domain.events import (
     AttemptMade,
     AttemptStage,
-    Channel,
     Disposition,
     EndReason,
     Event,
@@ -126,7 +126,7 @@ def test_lateness_shows_as_sooner() -> None:
 @places
 def test_who_answered_after_an_attempt_that_the_policy_had_not_made_is_named(place: Place) -> None:
     history = live(place, attempts=7)
-    answered = plant(history, ReplyReceived(Channel.EMAIL), history[-1].occurred_at + HOUR)
+    answered = plant(history, ReplyReceived(EMAIL), history[-1].occurred_at + HOUR)
     assert compare(answered, TIP8).answered == []
     (one,) = compare(answered, PATIENT).answered
     assert one == Answered("jo", len(answered), len(history), number=7, made=6)

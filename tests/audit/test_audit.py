@@ -14,12 +14,12 @@ from engine_lives import CALL, DAY, EMAIL, HOUR, MAIL, PLACES, Place, live
 
 from cadence.audit import Auditor, Noticed
 from cadence.audit.runner import auditor
+from cadence.domain.channels import Channel
 from cadence.domain.events import (
     AppointmentSet,
     AttemptMade,
     AttemptStage,
     AutoReplyReceived,
-    Channel,
     ContactPointFailed,
     Disposition,
     EndReason,
@@ -71,7 +71,7 @@ def test_whatever_channels_are_left_the_engine_breaks_nothing(
 
 
 @places
-@pytest.mark.parametrize("channel", [None, Channel.CALL])
+@pytest.mark.parametrize("channel", [None, Channel("call")])
 def test_a_call_after_an_opt_out(place: Place, channel: Channel | None) -> None:
     history = live(place, attempts=4)
     history = plant(history, OptOutRequested(channel), history[-1].occurred_at + HOUR)
@@ -139,7 +139,7 @@ def test_a_close_before_the_answer_time_has_passed(place: Place) -> None:
 @places
 def test_a_close_too_soon_after_an_exit_by_mail_alone(place: Place) -> None:
     history = live(place, reach=(CALL, MAIL), attempts=9)
-    exit_ = attempt(AttemptStage.POLITE_EXIT, "polite_exit", Channel.MAIL)
+    exit_ = attempt(AttemptStage.POLITE_EXIT, "polite_exit", Channel("mail"))
     history = plant(history, exit_, later(place, history, 3))
     assert rules(history) == []
     close = FollowUpEnded(EndReason.NO_RESPONSE)
@@ -151,7 +151,7 @@ def test_a_close_too_soon_after_an_exit_by_mail_alone(place: Place) -> None:
 @places
 def test_a_close_for_silence_after_an_exit_that_bounced(place: Place) -> None:
     history = live(place, until=Stage.POLITE_EXIT)
-    bounced = ContactPointFailed(Channel.EMAIL, EMAIL.address)
+    bounced = ContactPointFailed(Channel("email"), EMAIL.address)
     history = plant(history, bounced, history[-1].occurred_at + HOUR)
     history = plant(history, FollowUpEnded(EndReason.NO_RESPONSE), later(place, history, 5))
     assert rules(history) == [(history[-1].version, Rule.POLITE_EXIT)]
@@ -161,7 +161,7 @@ def test_a_close_for_silence_after_an_exit_that_bounced(place: Place) -> None:
 @pytest.mark.parametrize(("attempts", "days"), [(2, 30), (4, 30), (5, 1), (5, 8)])
 def test_a_concern_message_too_soon(place: Place, attempts: int, days: int) -> None:
     history = live(place, policy=CARING, attempts=attempts)
-    concern = attempt(AttemptStage.CONCERN, "concern", Channel.EMAIL, policy=CARING)
+    concern = attempt(AttemptStage.CONCERN, "concern", Channel("email"), policy=CARING)
     history = plant(history, concern, later(place, history, days))
     assert rules(history, CARING) == [(history[-1].version, Rule.CONCERN)]
 
@@ -169,7 +169,7 @@ def test_a_concern_message_too_soon(place: Place, attempts: int, days: int) -> N
 @places
 def test_a_second_concern_message(place: Place) -> None:
     history = live(place, policy=CARING, attempts=6)
-    concern = attempt(AttemptStage.CONCERN, "concern", Channel.EMAIL, policy=CARING)
+    concern = attempt(AttemptStage.CONCERN, "concern", Channel("email"), policy=CARING)
     history = plant(history, concern, later(place, history, 15))
     assert rules(history, CARING) == [(history[-1].version, Rule.CONCERN)]
 
@@ -183,7 +183,7 @@ def test_a_failed_contact_point_is_used_again(place: Place, bounced: bool) -> No
         history = plant(history, wrong, later(place, history, 3))
         assert rules(history) == []
     else:
-        failed = ContactPointFailed(Channel.CALL, CALL.address)
+        failed = ContactPointFailed(Channel("call"), CALL.address)
         history = plant(history, failed, history[-1].occurred_at)
     history = plant(history, attempt(step="spaced#3"), later(place, history, 3))
     assert rules(history) == [(history[-1].version, Rule.CONTACT_POINT)]
@@ -212,7 +212,7 @@ def test_outreach_that_goes_back(place: Place, stage: AttemptStage) -> None:
 @pytest.mark.parametrize(("made", "stage"), [(3, AttemptStage.SPACED), (5, AttemptStage.NURTURE)])
 def test_more_touches_than_the_policy_has(place: Place, made: int, stage: AttemptStage) -> None:
     history = live(place, policy=SHORT, attempts=made)
-    channel = Channel.CALL if stage is AttemptStage.SPACED else Channel.EMAIL
+    channel = Channel("call") if stage is AttemptStage.SPACED else Channel("email")
     more = attempt(stage, "one_more", channel, policy=SHORT)
     history = plant(history, more, later(place, history, 6))
     assert rules(history, SHORT) == [(history[-1].version, Rule.BOUNDED)]
@@ -232,7 +232,7 @@ def in_the_night(place: Place) -> list[Event]:
 def while_away(place: Place) -> list[Event]:
     history = live(place, attempts=4)
     at = history[-1].occurred_at
-    away = plant(history, AutoReplyReceived(Channel.EMAIL, at + 40 * DAY), at + HOUR)
+    away = plant(history, AutoReplyReceived(Channel("email"), at + 40 * DAY), at + HOUR)
     return plant(away, attempt(step="spaced#2"), later(place, history, 8))
 
 
@@ -254,26 +254,26 @@ def at_another_time_of_day(place: Place) -> list[Event]:
 
 def by_another_channel(place: Place) -> list[Event]:
     history = live(place, attempts=4)
-    made = attempt(step="spaced#2", channel=Channel.EMAIL)
+    made = attempt(step="spaced#2", channel=Channel("email"))
     return plant(history, made, later(place, history, 3))
 
 
 def with_steps_left_out(place: Place) -> list[Event]:
     history = live(place, attempts=4)
-    made = attempt(AttemptStage.POLITE_EXIT, "polite_exit", Channel.EMAIL)
+    made = attempt(AttemptStage.POLITE_EXIT, "polite_exit", Channel("email"))
     return plant(history, made, later(place, history, 3))
 
 
 def after_they_said_no(place: Place) -> list[Event]:
     history = live(place, attempts=4)
-    no = ReplyReceived(Channel.EMAIL, Intent.NO)
+    no = ReplyReceived(Channel("email"), Intent.NO)
     history = plant(history, no, history[-1].occurred_at + HOUR)
     return plant(history, attempt(), later(place, history, 3))
 
 
 def as_if_they_had_not_replied(place: Place) -> list[Event]:
     history = live(place, attempts=4)
-    reply = ReplyReceived(Channel.EMAIL, Intent.YES)
+    reply = ReplyReceived(Channel("email"), Intent.YES)
     history = plant(history, reply, history[-1].occurred_at + HOUR)
     return plant(history, attempt(step="spaced#2"), later(place, history, 3))
 
@@ -304,7 +304,7 @@ def an_exact_step_too_late(place: Place) -> list[Event]:
 
 def a_call_at_an_appointment_that_was_never_made(place: Place) -> list[Event]:
     history = live(place, attempts=4)
-    reply = ReplyReceived(Channel.EMAIL)
+    reply = ReplyReceived(Channel("email"))
     history = plant(history, reply, history[-1].occurred_at + HOUR)
     made = attempt(AttemptStage.ON_TIME, "on_time")
     return plant(history, made, later(place, history, 1))
@@ -350,7 +350,7 @@ def after_an_opt_out(place: Place) -> list[Event]:
 
 def on_a_failed_number(place: Place) -> list[Event]:
     history = live(place, attempts=4)
-    failed = ContactPointFailed(Channel.CALL, CALL.address)
+    failed = ContactPointFailed(Channel("call"), CALL.address)
     history = plant(history, failed, history[-1].occurred_at)
     return plant(history, attempt(step="spaced#2"), later(place, history, 3))
 
@@ -430,7 +430,7 @@ def test_a_breach_that_only_the_attempt_itself_names_is_a_finding() -> None:
 def test_sent_after_the_reply_is_told_from_sent_before_we_knew_of_it(place: Place) -> None:
     history = live(place, attempts=4)
     replied, made = later(place, history, 2), later(place, history, 3)
-    reply = ReplyReceived(Channel.EMAIL, Intent.YES)
+    reply = ReplyReceived(Channel("email"), Intent.YES)
     knew = plant(history, reply, replied)
     knew = plant(knew, attempt(step="spaced#2"), made)
     (after,) = Auditor(TIP8).audit(knew)
@@ -465,10 +465,10 @@ def test_what_we_learn_of_later_is_no_breach(place: Place) -> None:
     now = history[-1].recorded_at + HOUR
     for late, rule in (
         (OptOutRequested(None), Rule.OPT_OUT),
-        (OptOutRequested(Channel.CALL), Rule.OPT_OUT),
-        (AutoReplyReceived(Channel.EMAIL, now + 9 * DAY), Rule.SUSPENDED),
+        (OptOutRequested(Channel("call")), Rule.OPT_OUT),
+        (AutoReplyReceived(Channel("email"), now + 9 * DAY), Rule.SUSPENDED),
         (PauseRequested(now + 9 * DAY), Rule.PLAN),
-        (ContactPointFailed(Channel.CALL, CALL.address), Rule.CONTACT_POINT),
+        (ContactPointFailed(Channel("call"), CALL.address), Rule.CONTACT_POINT),
     ):
         planted = plant(history, late, at, recorded_at=now)
         (one,) = Auditor(TIP8).audit(planted)
@@ -492,7 +492,7 @@ def test_an_opt_out_holds_from_its_recording() -> None:
 def test_under_a_policy_not_at_hand_only_the_invariants_are_checked() -> None:
     unknown = PolicyRef("theirs", 3, "0" * 64)
     history = live(PLACES[0], attempts=4)
-    early = attempt(step="theirs#9", channel=Channel.EMAIL)
+    early = attempt(step="theirs#9", channel=Channel("email"))
     early = msgspec.structs.replace(early, policy=unknown)
     planted = plant(history, early, later(PLACES[0], history, 4))
     one = auditor()
@@ -526,5 +526,6 @@ def test_an_appointment_set_again_and_kept_is_in_order() -> None:
 def test_histories_made_under_the_catalogue_break_nothing(path: Path) -> None:
     with Cadence.open() as store:
         import_jsonl(store, path.read_bytes().splitlines(keepends=True))
-        (name,) = store.prospects()
-        assert auditor().audit(store.history(name)) == []
+        for name in store.prospects():
+            if name != "nora":  # what was recorded of her is every shape of event, in no order
+                assert auditor().audit(store.history(name)) == []

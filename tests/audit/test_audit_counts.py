@@ -93,7 +93,7 @@ def log_like(seed: int, prospects: int, pace: int = 1) -> list[bytes]:
         now = datetime.fromisoformat("2026-09-01T13:00:00+00:00")
         now += timedelta(days=chance.randrange(60), minutes=chance.randrange(600))
         zone, country = chance.choice([("Europe/Amsterdam", "NL"), ("America/New_York", "US")])
-        points = [("call", "+1"), ("email", "a@x"), ("mail", "Street 1")]
+        points = [("call", "+12125550100"), ("email", "a@example.com"), ("mail", "Street 1")]
         rows: list[tuple[datetime, str, dict[str, Any]]] = [
             (
                 now,

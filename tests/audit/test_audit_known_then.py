@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cadence.audit import Auditor, Finding, Noticed
+from cadence.domain.channels import CALL, CHANNELS, EMAIL
 from cadence.domain.events import (
     AppointmentSet,
     AttemptMade,
     AttemptStage,
     AutoReplyReceived,
-    Channel,
     ContactPointFailed,
     Data,
     Event,
@@ -106,7 +106,7 @@ changes = st.fixed_dictionaries(
         "step": st.sampled_from([None, "spaced#3", "polite_exit", "half_day", "nurture#2"]),
         "parts": st.builds(
             lambda channel, went: (Part(channel, went, "+1"),),
-            st.sampled_from(Channel),
+            st.sampled_from(CHANNELS),
             st.sampled_from(["no_answer", "sent", "bounced", "connected"]),
         ).map(lambda parts: msgspec.convert(msgspec.to_builtins(parts), tuple[Part, ...])),
         "broke": st.sampled_from([(), ("gap",)]),
@@ -118,14 +118,14 @@ lateness = st.sampled_from([timedelta(0), 5 * HOUR, 9 * DAY])
 def facts(at: datetime) -> st.SearchStrategy[Data]:
     return st.sampled_from(
         [
-            ReplyReceived(Channel.EMAIL),
-            AutoReplyReceived(Channel.EMAIL),
-            AutoReplyReceived(Channel.EMAIL, at + 5 * DAY),
+            ReplyReceived(EMAIL),
+            AutoReplyReceived(EMAIL),
+            AutoReplyReceived(EMAIL, at + 5 * DAY),
             PauseRequested(at + 3 * DAY),
-            PreferenceStated(Channel.EMAIL),
+            PreferenceStated(EMAIL),
             PreferenceStated(hours="10:00-12:00"),
-            OptOutRequested(Channel.CALL),
-            ContactPointFailed(Channel.CALL, "+1"),
+            OptOutRequested(CALL),
+            ContactPointFailed(CALL, "+1"),
             GuidelinesAgreed(),
         ]
     )

@@ -14,10 +14,10 @@ from audit_cases import CALENDAR, attempt, found, later, plant, rules
 from engine_lives import CALL, DAY, HOUR, PLACES, Place, live
 
 from cadence.audit import Auditor, Noticed
+from cadence.domain.channels import Channel
 from cadence.domain.events import (
     AppointmentSet,
     AttemptStage,
-    Channel,
     ContactPointAdded,
     ContactPointFailed,
     Disposition,
@@ -121,14 +121,14 @@ def more_often_than_a_cap_per_address(place: Place) -> tuple[Policy, list[Event]
 def across_silences_more_often_than_a_cap(place: Place) -> tuple[Policy, list[Event]]:
     ours = policy(CAP)
     history = live(place, policy=ours, attempts=2)
-    history = plant(history, ReplyReceived(Channel.EMAIL), history[-1].occurred_at + HOUR)
+    history = plant(history, ReplyReceived(Channel("email")), history[-1].occurred_at + HOUR)
     return ours, plant(history, attempt(policy=ours), later(place, history, 1))
 
 
 def too_soon_after_their_reply(place: Place) -> tuple[Policy, list[Event]]:
     ours = policy(QUIET_AFTER)
     history = live(place, policy=ours, attempts=2)
-    history = plant(history, ReplyReceived(Channel.EMAIL), history[-1].occurred_at + HOUR)
+    history = plant(history, ReplyReceived(Channel("email")), history[-1].occurred_at + HOUR)
     return ours, plant(history, attempt(policy=ours), later(place, history, 2))
 
 
@@ -173,7 +173,7 @@ def before_the_answer_time_is_over(place: Place) -> tuple[Policy, list[Event]]:
 def without_the_guidelines_it_needs(place: Place) -> tuple[Policy, list[Event]]:
     ours = policy(steps=LISTENED)
     history = live(place, policy=ours, attempts=5)
-    news = attempt(AttemptStage.NURTURE, "news#1", Channel.EMAIL, policy=ours)
+    news = attempt(AttemptStage.NURTURE, "news#1", Channel("email"), policy=ours)
     return ours, plant(history, news, later(place, history, 3))
 
 
@@ -181,7 +181,7 @@ def left_out_although_they_agreed(place: Place) -> tuple[Policy, list[Event]]:
     ours = policy(steps=LISTENED)
     history = live(place, policy=ours, attempts=5)
     history = plant(history, GuidelinesAgreed(), history[-1].occurred_at)
-    bye = attempt(AttemptStage.POLITE_EXIT, "bye", Channel.EMAIL, policy=ours)
+    bye = attempt(AttemptStage.POLITE_EXIT, "bye", Channel("email"), policy=ours)
     return ours, plant(history, bye, later(place, history, 6))
 
 
@@ -201,9 +201,9 @@ def on_another_weekday_than_that_in_turn(place: Place) -> tuple[Policy, list[Eve
 def by_what_goes_along_with_a_call_alone(place: Place) -> tuple[Policy, list[Event]]:
     ours = policy(steps=ALONG)
     history = live(place, policy=ours, attempts=2)
-    lost = ContactPointFailed(Channel.CALL, CALL.address)
+    lost = ContactPointFailed(Channel("call"), CALL.address)
     history = plant(history, lost, history[-1].occurred_at + HOUR)
-    made = attempt(step="spaced#2", channel=Channel.EMAIL, policy=ours)
+    made = attempt(step="spaced#2", channel=Channel("email"), policy=ours)
     return ours, plant(history, made, later(place, history[:-1], 6))
 
 
@@ -262,9 +262,9 @@ def test_a_guard_for_another_channel_or_another_address_forbids_nothing(place: P
     assert rules(plant(history, call(written, 2), later(place, history, 2) + 3 * HOUR)) == []
     ours = policy(PER_ADDRESS)
     history = live(place, policy=ours, attempts=1)
-    history = plant(history, ContactPointAdded(Channel.CALL, "+2"), history[-1].occurred_at)
+    history = plant(history, ContactPointAdded(Channel("call"), "+2"), history[-1].occurred_at)
     other = msgspec.structs.replace(
-        call(ours, 1), parts=(Part(Channel.CALL, Disposition.NO_ANSWER, "+2"),)
+        call(ours, 1), parts=(Part(Channel("call"), Disposition.NO_ANSWER, "+2"),)
     )
     assert rules(plant(history, other, later(place, history, 2)), ours) == []
 
@@ -274,7 +274,7 @@ def test_the_way_out_on_a_channel_at_an_hour_that_a_guard_forbids(place: Place) 
     ours = policy(WINDOW + 'channels = ["call"]\n')
     history = live(place, policy=ours, attempts=5)
     at = later(place, history, 6) + 3 * HOUR
-    for channel, broken in ((Channel.EMAIL, []), (Channel.CALL, ["contact_window"])):
+    for channel, broken in ((Channel("email"), []), (Channel("call"), ["contact_window"])):
         bye = attempt(AttemptStage.POLITE_EXIT, "bye", channel, policy=ours)
         assert [rule for _, rule in rules(plant(history, bye, at), ours)] == broken
 
@@ -322,7 +322,7 @@ def test_a_cap_counts_what_had_been_recorded_by_then() -> None:
 def test_a_refusal_cools_down_what_they_then_agreed_to() -> None:
     ours = policy(guard("cool_down", 'after = "refusal"', "lasts = { business_days = 9 }"))
     history = live(PLACES[0], policy=ours, attempts=2)
-    no = ReplyReceived(Channel.EMAIL, Intent.NO)
+    no = ReplyReceived(Channel("email"), Intent.NO)
     history = plant(history, no, history[-1].occurred_at + HOUR)
     at = later(PLACES[0], history, 3)
     history = plant(history, AppointmentSet(at), history[-1].occurred_at + HOUR)
@@ -338,7 +338,7 @@ def test_what_a_custom_guard_may_have_done_is_no_violation() -> None:
     at = later(PLACES[0], history, 6)
     for made in (
         call(ours, 3),
-        attempt(AttemptStage.POLITE_EXIT, "bye", Channel.EMAIL, policy=ours),
+        attempt(AttemptStage.POLITE_EXIT, "bye", Channel("email"), policy=ours),
         attempt(AttemptStage.EXTRA, policy=ours),
     ):
         auditor = Auditor(ours)
@@ -354,7 +354,7 @@ def test_for_what_no_guard_lets_pass_within_30_days_the_owner_may_try() -> None:
     )
     history = live(PLACES[0], policy=ours, attempts=1)
     at = later(PLACES[0], history, 3)
-    written = attempt(AttemptStage.EXTRA, channel=Channel.EMAIL, policy=ours)
+    written = attempt(AttemptStage.EXTRA, channel=Channel("email"), policy=ours)
     assert rules(plant(history, written, at), ours) == []
     called = plant(history, attempt(AttemptStage.EXTRA, policy=ours), at)
     assert rules(called, ours) == [(4, "pause")]

@@ -45,7 +45,7 @@ def jerry(cli: Cli) -> Cli:
     """Jerry has been added."""
     done = cli(
         *("add", "jerry", "--name", "Jerry Doe", "--timezone", "America/New_York"),
-        *("--country", "US", "--call", "+15550100", "--email", "jerry@example.com"),
+        *("--country", "US", "--call", "+12125550100", "--email", "jerry@example.com"),
         *("--at", ADDED),
     )
     assert done.code == 0

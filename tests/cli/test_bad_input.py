@@ -29,7 +29,16 @@ from cadence.cli.main import main
 
 CADENCE = str(Path(sys.executable).parent / "cadence")
 AT = ["--at", "2026-11-30T15:00:00Z"]
-ADD = ["--name", "Ann", "--timezone", "Europe/Berlin", "--call", "+491", "--email", "a@x.de"]
+ADD = [
+    "--name",
+    "Ann",
+    "--timezone",
+    "Europe/Berlin",
+    "--call",
+    "+493012345671",
+    "--email",
+    "a@x.de",
+]
 ENDS = ("", "-wal", "-shm")  # of the files that make a database of ours
 
 
@@ -151,7 +160,7 @@ INSTANTS = {
             ["reply", "ann", "--channel", "email"],
             ["pause", "ann", "2026-12-09T14:00:00Z"],
             ["auto-reply", "ann"],
-            ["failed", "ann", "--channel", "call", "--address", "+491"],
+            ["failed", "ann", "--channel", "call", "--address", "+493012345671"],
             ["opt-out", "ann"],
             ["opt-in", "ann"],
             ["note", "ann", "--interest", "x"],
@@ -168,7 +177,7 @@ def test_an_instant_that_is_none_is_refused_everywhere(which: str, db: Path, cli
     before = content(db)
     for text in (
         "2026-12-01T14:00:00",  # naive
-        "2026-12-01",
+        "2026-12-32",
         "0001-01-01T00:00:00+14:00",
         "9999-12-31T23:59:59-14:00",
         "2026-02-30T10:00:00Z",
@@ -230,7 +239,7 @@ def test_events_far_away_do_not_stop_anybody(tmp_path: Path, cli: Cli) -> None:
         assert done.code == 0, done
 
 
-@pytest.mark.parametrize("text", ["foo", "-3", "1.5", "2026-12-01", "1 2", "²", "٣", "0x1"])
+@pytest.mark.parametrize("text", ["foo", "-3", "1.5", "2026-13-01", "1 2", "²", "٣", "0x1"])
 def test_until_nonsense(text: str, db: Path, cli: Cli) -> None:
     done = cli("replay", "ann", "--until", text, "--db", db)
     if text == "٣" and done.code == 0:
@@ -263,7 +272,16 @@ NAMES = {
     ),
     "REASON": (["end", "ann", "bougth"], "bought"),
     "reason": (
-        ["failed", "ann", "--channel", "call", "--address", "+491", "--reason", "wrong_nummber"],
+        [
+            "failed",
+            "ann",
+            "--channel",
+            "call",
+            "--address",
+            "+493012345671",
+            "--reason",
+            "wrong_nummber",
+        ],
         "wrong_number",
     ),
     "intent": (["reply", "ann", "--channel", "email", "--intent", "questoin"], "question"),
@@ -341,7 +359,7 @@ ON_A_PROSPECT = [
     ["reply", "?", "--channel", "email"],
     ["pause", "?", "2026-12-09T14:00:00Z"],
     ["auto-reply", "?"],
-    ["failed", "?", "--channel", "call", "--address", "+491"],
+    ["failed", "?", "--channel", "call", "--address", "+493012345671"],
     ["opt-out", "?"],
     ["opt-in", "?"],
     ["note", "?", "--interest", "x"],
@@ -562,8 +580,8 @@ BAD_FILES: dict[str, tuple[bytes, dict[int, tuple[str, ...]]]] = {
         {1: ("country", "de", "DE")},
     ),
     "channel": (
-        lines(GOOD, event("ReplyReceived", data={"channel": "fax"})),
-        {2: ("data.channel", "fax")},
+        lines(GOOD, event("ReplyReceived", data={"channel": "by fax"})),
+        {2: ("data.channel", "by fax")},
     ),
     "disposition": (
         lines(

@@ -49,7 +49,7 @@ def silent(jerry: Cli) -> Cli:
 @pytest.fixture
 def left(silent: Cli) -> Cli:
     """Jerry got the polite exit, and did not answer it."""
-    failed = ("failed", "jerry", "--channel", "call", "--address", "+15550100")
+    failed = ("failed", "jerry", "--channel", "call", "--address", "+12125550100")
     assert silent(*failed, "--at", HALF_DAY).code == 0
     decision = silent("explain", "jerry", "--at", HALF_DAY, "--json").json
     assert decision["touch"]["stage"] == "polite_exit"
@@ -169,7 +169,7 @@ def test_a_decision_that_is_due(silent: Cli) -> None:
     assert decision["touch"]["stage"] == "spaced"
     assert decision["touch"]["step"] == "spaced#1"
     [part] = decision["touch"]["parts"]
-    assert (part["channel"], part["address"]) == ("call", "+15550100")
+    assert (part["channel"], part["address"]) == ("call", "+12125550100")
     assert silent("due", "--at", FIRST_SPACED, "--json").json == [decision]
 
 
@@ -185,7 +185,7 @@ def test_every_write_prints_the_decision_as_json(jerry: Cli) -> None:
         ["reply", "jerry", "--channel", "sms", "--intent", "later"],
         ["pause", "jerry", "2026-12-09T14:00:00Z"],
         ["auto-reply", "jerry"],
-        ["failed", "jerry", "--channel", "call", "--address", "+15550100"],
+        ["failed", "jerry", "--channel", "call", "--address", "+12125550100"],
         ["opt-out", "jerry", "--channel", "sms"],
         ["opt-in", "jerry"],
         ["note", "jerry", "--interest", "price"],
@@ -204,13 +204,32 @@ def test_every_write_prints_the_decision_as_json(jerry: Cli) -> None:
 def test_add(cli: Cli) -> None:
     done = cli(
         *("add", "ann", "--name", "Ann Lee", "--timezone", "Europe/Berlin", "--country", "DE"),
-        *("--subdivision", "BY", "--call", "+491", "--call", "+492", "--email", "a@x.de"),
-        *("--sms", "+493", "--mail", "Weg 1", "--video-email", "v@x.de", "--source", "fair"),
+        *(
+            "--subdivision",
+            "BY",
+            "--call",
+            "+493012345671",
+            "--call",
+            "+493012345672",
+            "--email",
+            "a@x.de",
+        ),
+        *(
+            "--sms",
+            "+493012345673",
+            "--mail",
+            "Weg 1",
+            "--video-email",
+            "v@x.de",
+            "--source",
+            "fair",
+        ),
         *("--owner", "kim", "--by", "me", "--command-id", "c1", "--at", ADDED),
     )
     assert (done.code, done.err) == (0, "")
     assert "ann" in done.out
     [event] = events(cli, "ann")
+    assert event["data"].pop("policy")["name"] == "tip8"
     assert event == {
         "prospect": "ann",
         "version": 1,
@@ -225,12 +244,12 @@ def test_add(cli: Cli) -> None:
             "country": "DE",
             "subdivision": "BY",
             "contact_points": [
-                {"channel": "call", "address": "+491"},
-                {"channel": "call", "address": "+492"},
-                {"channel": "email", "address": "a@x.de"},
-                {"channel": "sms", "address": "+493"},
-                {"channel": "mail", "address": "Weg 1"},
-                {"channel": "video_email", "address": "v@x.de"},
+                {"channel": "call", "address": "+493012345671", "key": "+493012345671"},
+                {"channel": "call", "address": "+493012345672", "key": "+493012345672"},
+                {"channel": "email", "address": "a@x.de", "key": "a@x.de"},
+                {"channel": "sms", "address": "+493012345673", "key": "+493012345673"},
+                {"channel": "mail", "address": "Weg 1", "key": "weg 1"},
+                {"channel": "video_email", "address": "v@x.de", "key": "v@x.de"},
             ],
             "source": "fair",
             "owner": "kim",
@@ -289,7 +308,12 @@ def test_attempts_take_their_places(silent: Cli) -> None:
     assert found[-1]["step"] == "spaced#1"
     assert found[-1]["gap"] == {"business_days": 3, "minutes": 0}
     assert found[-1]["parts"] == [
-        {"channel": "call", "disposition": "voicemail_left", "address": "+15550100"}
+        {
+            "channel": "call",
+            "disposition": "voicemail_left",
+            "address": "+12125550100",
+            "key": "+12125550100",
+        }
     ]
     assert set(found[-1]["policy"]) == {"name", "version", "digest"}
     assert all(not one.get("broke") for one in found)
@@ -376,9 +400,22 @@ def test_off_policy_records_what_it_broke(silent: Cli) -> None:
             {"channel": "sms", "until": "2026-12-14T14:00:00Z"},
         ),
         (
-            ["failed", "--channel", "call", "--address", "+1", "--reason", "wrong_number"],
+            [
+                "failed",
+                "--channel",
+                "call",
+                "--address",
+                "+12125550100",
+                "--reason",
+                "wrong_number",
+            ],
             "ContactPointFailed",
-            {"channel": "call", "address": "+1", "reason": "wrong_number"},
+            {
+                "channel": "call",
+                "address": "+12125550100",
+                "reason": "wrong_number",
+                "key": "+12125550100",
+            },
         ),
         (["opt-out"], "OptOutRequested", {}),
         (["opt-out", "--channel", "call"], "OptOutRequested", {"channel": "call"}),
@@ -397,15 +434,20 @@ def test_off_policy_records_what_it_broke(silent: Cli) -> None:
         ),
         (["note", "--guidelines"], "GuidelinesAgreed", {}),
         (
-            ["referral", "--name", "Bea", "--call", "+2"],
+            ["referral", "--name", "Bea", "--call", "(212) 555 0102"],
             "ReferralGiven",
-            {"name": "Bea", "contact_points": [{"channel": "call", "address": "+2"}]},
+            {
+                "name": "Bea",
+                "contact_points": [
+                    {"channel": "call", "address": "(212) 555 0102", "key": "+12125550102"}
+                ],
+            },
         ),
         (["update", "--owner", "kim"], "ProspectUpdated", {"owner": "kim"}),
         (
             ["update", "--email", "j@x.org"],
             "ContactPointAdded",
-            {"channel": "email", "address": "j@x.org"},
+            {"channel": "email", "address": "j@x.org", "key": "j@x.org"},
         ),
         (["end", "bought"], "FollowUpEnded", {"reason": "bought"}),
         (["end", "deceased"], "FollowUpEnded", {"reason": "deceased"}),
@@ -497,13 +539,13 @@ def test_due(silent: Cli) -> None:
     assert due["decision"] == "due"
     text = silent("due", "--at", FIRST_SPACED).out
     assert "jerry" in text
-    assert "+15550100" in text
+    assert "+12125550100" in text
 
 
 def test_due_is_in_order_of_time(cli: Cli) -> None:
     for number, hour in enumerate((15, 9, 12, 18, 11)):
         at = f"2026-11-30T{hour:02}:00:00Z"
-        add = ("add", f"p{number}", "--name", "P", "--timezone", "UTC", "--call", "1")
+        add = ("add", f"p{number}", "--name", "P", "--timezone", "UTC", "--call", "+12125550100")
         assert cli(*add, "--at", at).code == 0
     found = cli("due", "--at", "2026-12-08T12:00:00Z", "--json").json
     assert [one["at"] for one in found] == sorted(one["at"] for one in found)
@@ -638,7 +680,7 @@ def test_import_fills_in_what_an_attempt_lacks(cli: Cli, tmp_path: Path) -> None
                     "data": {
                         "name": "J",
                         "timezone": "America/New_York",
-                        "contact_points": [{"channel": "call", "address": "+1"}],
+                        "contact_points": [{"channel": "call", "address": "+1 212 555 0100"}],
                     },
                 },
                 {**head, "type": "AppointmentSet", "data": {"at": APPOINTED}},
@@ -658,7 +700,8 @@ def test_import_fills_in_what_an_attempt_lacks(cli: Cli, tmp_path: Path) -> None
     assert [one["recorded_at"] for one in found] == [ADDED, ADDED, APPOINTED]
     data = found[2]["data"]
     assert (data["stage"], data["step"]) == ("on_time", "on_time")
-    assert data["parts"][0]["address"] == "+1"
+    part = data["parts"][0]
+    assert (part["address"], part["key"]) == ("+1 212 555 0100", "+12125550100")
     assert data["policy"]["name"] == "tip8"
 
 

@@ -14,7 +14,8 @@ from audit_cases import attempt, later, plant
 from engine_lives import HOUR, PLACES, live
 
 from cadence.cli.main import main
-from cadence.domain.events import AttemptStage, Channel, Event, PolicyRef, ReplyReceived
+from cadence.domain.channels import EMAIL
+from cadence.domain.events import AttemptStage, Event, PolicyRef, ReplyReceived
 from cadence.policy.loader import parse
 from cadence.prover import load
 from cadence.prover.proof import prove
@@ -58,7 +59,7 @@ def breach() -> list[Event]:
 
 def in_hindsight() -> list[Event]:
     history = live(PLACES[0], attempts=5)
-    reply, made = ReplyReceived(Channel.EMAIL), history[-1]
+    reply, made = ReplyReceived(EMAIL), history[-1]
     return plant(history, reply, made.occurred_at - HOUR, made.recorded_at + HOUR)
 
 
@@ -165,7 +166,7 @@ def test_findings_under_a_refuted_policy_are_its_own(run: Run, tmp_path: Path) -
     path = BAD / "cap_by_times.toml"
     refuted = parse(path)
     history = live(PLACES[0], policy=refuted, attempts=4)
-    written = attempt(step="spaced#2", channel=Channel.EMAIL, policy=refuted)
+    written = attempt(step="spaced#2", channel=EMAIL, policy=refuted)
     store(tmp_path, plant(history, written, later(PLACES[0], history, 5)))
     assert "not at hand" in run("audit")[1]
     code, out, _ = run("audit", "--policy", str(path))
@@ -181,7 +182,7 @@ def test_a_policy_that_was_adopted_is_known_by_itself_in_every_process(
     assert main(["policy", "new", str(path), "--calls", "4"]) == 0
     ours = load(path)
     history = live(PLACES[0], policy=ours, attempts=4)
-    written = attempt(step="spaced#2", channel=Channel.EMAIL, policy=ours)
+    written = attempt(step="spaced#2", channel=EMAIL, policy=ours)
     store(tmp_path, plant(history, written, later(PLACES[0], history, 5)))
     with Cadence.open(str(tmp_path / "a.db")) as app:
         assert run("audit", "--jobs", jobs)[1].count("which is not at hand") == 1
@@ -225,7 +226,7 @@ def test_bad_usage_is_exit_code_2(run: Run, arguments: list[str], words: str) ->
 
 def test_whatif_tells_totals_days_and_who_answered(run: Run, tmp_path: Path) -> None:
     history = live(PLACES[0], attempts=7)
-    answered = plant(history, ReplyReceived(Channel.EMAIL), history[-1].occurred_at + HOUR)
+    answered = plant(history, ReplyReceived(EMAIL), history[-1].occurred_at + HOUR)
     store(tmp_path, answered, live(PLACES[1], close=True))
     slow = tmp_path / "slow.toml"
     assert main(["policy", "new", str(slow), "--calls", "4", "--gap", "5"]) == 0

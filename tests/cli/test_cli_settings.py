@@ -8,6 +8,7 @@ import paths
 import pytest
 from command_line import ADDED, Cli, two_lines
 
+from cadence.domain import ProspectAdded
 from cadence.policy.loader import builtin
 from cadence.policy.writer import to_toml
 from cadence.store import Cadence
@@ -127,9 +128,13 @@ def test_the_default_policy_counts_for_the_command_line_and_a_service_alike(
         assert done.out == (
             f"default_policy: polite-persistence version 1 ({OTHER.digest[:12]}) (was not set)\n"
         )
-        after = jerry("explain", "jerry", "--at", ADDED, "--json").json
-        assert after["policy"]["digest"] == OTHER.digest
-        assert service.explain("jerry").policy == OTHER.ref
+        # Jerry stays where he was added; whoever is added from now on is under the other.
+        assert jerry("explain", "jerry", "--at", ADDED, "--json").json == before
+        kim = ("add", "kim", "--name", "Kim", "--timezone", "UTC", "--email", "kim@example.com")
+        assert jerry(*kim, "--at", ADDED, "--json").json["policy"]["digest"] == OTHER.digest
+        assert service.explain("kim").policy == OTHER.ref
+        lee = ProspectAdded("Lee", "UTC")
+        assert service.execute("lee", lee).decision.policy == OTHER.ref
     assert jerry("settings", "default_policy", "--unset", "--by", "kim").out.startswith(
         "default_policy: not set (was polite-persistence"
     )

@@ -21,6 +21,7 @@ from cadence.cli.policy_picture import picture
 from cadence.domain.events import AttemptMade, Event, PolicyAdopted
 from cadence.engine import invariants
 from cadence.engine.decision import to_builtins
+from cadence.engine.loop import decision_for
 from cadence.policy import builtin, builtin_names
 from cadence.policy.loader import parse
 from cadence.policy.writer import to_toml
@@ -251,9 +252,10 @@ def test_the_same_is_never_said_of_two_that_differ_and_the_history_shows_it(
         steps = raw("replay", prospect, "--policy", f"{name}.toml", "--json", *db).json
         assert len(steps) == len(lines)
         under = parse(folder / f"{name}.toml")
-        with Cadence.open(f"{name}.db", default=under, use_unproved_policies=True) as app:
+        with Cadence.open(f"{name}.db") as app:
             now = datetime.fromisoformat(at)
-            assert to_builtins(app.explain(prospect, now)) == decided
+            decision = decision_for(app.load(prospect), app.policies.under(under), now)
+            assert to_builtins(decision) == decided
 
 
 def test_where_no_history_is_found_that_is_no_proof_and_is_said_so(raw: Cli, folder: Path) -> None:

@@ -18,9 +18,9 @@ import pgserver
 import pytest
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
+from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.events import (
     AttemptMade,
-    Channel,
     ContactPoint,
     Disposition,
     EndReason,
@@ -53,7 +53,9 @@ STORES = ["memory", "sqlite", "postgres"]
 SHARED = ["sqlite", "postgres"]  # by several processes
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
-ADDED = ProspectAdded("Jerry", "Europe/Berlin", contact_points=(ContactPoint(Channel.CALL, "1"),))
+ADDED = ProspectAdded(
+    "Jerry", "Europe/Berlin", contact_points=(ContactPoint(CALL, "+1 212 555 0101"),)
+)
 
 # Printable, not only spaces, and awkward for SQL, JSON, files, formats, sorting or eyes.
 AWKWARD_IDS = [
@@ -500,11 +502,11 @@ def carry_on(app):
             at = NOW + timedelta(days=1, hours=number % 5)
             app.execute(prospect, SetAppointment(at), at=NOW)
         if number % 3 == 1:
-            tried = AttemptMade((Part(Channel.CALL, Disposition.NO_ANSWER),))
+            tried = AttemptMade((Part(CALL, Disposition.NO_ANSWER),))
             for day in range(number):
                 app.execute(prospect, tried, at=NOW + timedelta(days=2 + 3 * day))
         if number % 4 == 2:
-            app.execute(prospect, ReplyReceived(Channel.EMAIL), at=NOW + timedelta(days=40))
+            app.execute(prospect, ReplyReceived(EMAIL), at=NOW + timedelta(days=40))
         if number == 8:
             app.execute(prospect, OptOutRequested(), at=NOW + timedelta(days=41))
         if number == 9:

@@ -53,7 +53,12 @@ def line(**changed: Any) -> str:
             "fix its name, or leave the field out",
         ),
         (line(data={"text": 7}), "data.text: invalid, expected 'str', got 'int'", TABLE),
-        (line(type="ReplyReceived", data={"channel": "fax"}), "data.channel: invalid 'fax'", TABLE),
+        (
+            line(type="ReplyReceived", data={"channel": "Fax"}),
+            "data.channel: invalid 'Fax'",
+            "use one of call, email, sms, mail, video_email, or a name such as whatsapp in lower "
+            "case",
+        ),
         (line(prospect=7), "prospect: invalid, expected 'str', got 'int'", TABLE),
         (
             line(occurred_at="2026-12-01T14:00:00"),

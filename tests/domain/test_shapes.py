@@ -26,31 +26,31 @@ from cadence.domain import (
     Attempt,
     AttemptMade,
     AttemptStage,
-    Channel,
     ContactPoint,
     ContactPointAdded,
     Disposition,
     Event,
     Gap,
     GuidelinesAgreed,
+    Noted,
     Part,
     PolicyAdopted,
     PolicyRef,
     Prospect,
     ProspectAdded,
     ProspectUpdated,
-    ReferralGiven,
     Silence,
     Stage,
     decode_line,
     fold,
 )
+from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.events import DATA_TYPES, type_name
 from cadence.domain.prospect import NO_GAP, Response, ResponseKind
 from cadence.engine import MakeAttempt
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
-PART = Part(Channel.CALL, Disposition.NO_ANSWER)
+PART = Part(CALL, Disposition.NO_ANSWER)
 
 
 def structs() -> Iterator[type[msgspec.Struct]]:
@@ -160,7 +160,7 @@ def test_a_value_just_out_of_range_is_an_error(name: str, data: dict[str, Any]) 
 
 def test_the_smallest_and_largest_values_are_read() -> None:
     added = read("ContactPointAdded", {"channel": "call", "address": "1"})
-    assert added == ContactPointAdded(Channel.CALL, "1")
+    assert added == ContactPointAdded(CALL, "1")
     assert read("ProspectUpdated", {"timezone": ["UTC"]}) == ProspectUpdated(timezone=("UTC",))
     for version in (1, 1_000_000_000):
         adopted = read("PolicyAdopted", {"name": "n", "version": version, "digest": "d"})
@@ -168,8 +168,8 @@ def test_the_smallest_and_largest_values_are_read() -> None:
 
 
 def test_an_attempt_has_a_call_or_a_conversation_if_any_part_is_one() -> None:
-    email = Part(Channel.EMAIL, Disposition.SENT)
-    spoken = Part(Channel.CALL, Disposition.CONNECTED)
+    email = Part(EMAIL, Disposition.SENT)
+    spoken = Part(CALL, Disposition.CONNECTED)
     assert [AttemptMade(parts).has_call for parts in ((email,), (email, PART))] == [False, True]
     assert [AttemptMade(parts).connected for parts in ((PART,), (PART, spoken))] == [False, True]
 
@@ -184,8 +184,8 @@ def test_an_event_is_known_to_the_store_by_its_prospect_and_version() -> None:
 
 
 def test_a_prospect_of_whom_nothing_is_known_has_the_defaults() -> None:
-    # A referral says nothing about the prospect themself.
-    folded = fold(None, [Event("kim", 1, NOON, NOON, ReferralGiven("Lee"))])
+    # A team's own event says nothing about the prospect.
+    folded = fold(None, [Event("kim", 1, NOON, NOON, Noted("demo"))])
     response = Response(ResponseKind.ADDED, NOON, NOON, 1)
     assert folded == Prospect("kim", 1, NOON, Stage.NEW, NOON, Silence(response))
 
@@ -198,7 +198,7 @@ def test_in_a_new_silence_nothing_has_been_counted() -> None:
 
 
 def test_a_first_attempt_by_email_is_no_spaced_call_and_is_measured_from_none() -> None:
-    parts = (Part(Channel.EMAIL, Disposition.SENT, "j@x"),)
+    parts = (Part(EMAIL, Disposition.SENT, "j@x"),)
     added = ProspectAdded("Kim", "UTC")
     made = AttemptMade(parts, AttemptStage.SPACED, "spaced#1")
     folded = fold(None, [Event("kim", 1, NOON, NOON, added), Event("kim", 2, NOON, NOON, made)])

@@ -131,7 +131,7 @@ def test_a_subdivision_is_checked_against_the_country_they_have_already() -> Non
 
 def test_an_attempt_that_was_recorded_whole_is_kept_as_it_is() -> None:
     prospect = after(added(), attempt(MONDAY))
-    whole = AttemptMade((Part(Channel.CALL, Disposition.NO_ANSWER),), EXTRA)
+    whole = AttemptMade((Part(Channel("call"), Disposition.NO_ANSWER),), EXTRA)
     given = frozenset({"stage", "step", "touch", "gap", "policy", "broke"})
     assert complete_attempt(prospect, whole, TIP8, MONDAY + DAY, given) == whole
     assert complete_attempt(prospect, whole, TIP8, MONDAY + DAY, given | {"parts"}) == whole
@@ -150,6 +150,7 @@ def test_an_importer_fills_in_what_was_not_given_and_keeps_what_was(given: froze
         "kim:1:2:spaced#2",
         THREE,
         policy=TIP8.ref,
+        gap_from=2,
     )
 
 
@@ -165,9 +166,9 @@ def test_an_attempt_under_a_policy_that_is_not_at_hand_is_kept_and_not_judged() 
 
 
 def test_an_attempt_of_a_silence_that_is_over_takes_no_place_but_may_break_a_rule() -> None:
-    replied = (MONDAY + 2 * DAY, ReplyReceived(Channel.EMAIL))
-    gone = (MONDAY + HOUR, OptOutRequested(Channel.EMAIL))
-    failed = (MONDAY + HOUR, ContactPointFailed(Channel.CALL, "+1"))
+    replied = (MONDAY + 2 * DAY, ReplyReceived(Channel("email")))
+    gone = (MONDAY + HOUR, OptOutRequested(Channel("email")))
+    failed = (MONDAY + HOUR, ContactPointFailed(Channel("call"), "+1"))
     assert fact(after(added(), replied), MONDAY + DAY) == AttemptMade(
         NO_ANSWER, EXTRA, policy=TIP8.ref
     )
@@ -179,11 +180,11 @@ def test_an_attempt_of_a_silence_that_is_over_takes_no_place_but_may_break_a_rul
     ("lost", "made", "rule"),
     [
         (OptOutRequested(), NO_ANSWER, "opt_out"),
-        (OptOutRequested(Channel.EMAIL), SENT, "opt_out"),
-        (ContactPointFailed(Channel.CALL, "+1"), NO_ANSWER, "contact_point"),
+        (OptOutRequested(Channel("email")), SENT, "opt_out"),
+        (ContactPointFailed(Channel("call"), "+1"), NO_ANSWER, "contact_point"),
         (
-            ContactPointFailed(Channel.CALL, "+1"),
-            (Part(Channel.CALL, Disposition.NO_ANSWER, "+1"),),
+            ContactPointFailed(Channel("call"), "+1"),
+            (Part(Channel("call"), Disposition.NO_ANSWER, "+1"),),
             "contact_point",
         ),
     ],
@@ -201,14 +202,14 @@ def test_an_opt_out_and_a_failure_hold_from_when_they_were_recorded(
 
 
 def test_opted_out_of_all_they_have_holds_on_every_channel_from_that_very_instant() -> None:
-    gone = after(added(CALL), attempt(MONDAY), (MONDAY + DAY, OptOutRequested(Channel.CALL)))
+    gone = after(added(CALL), attempt(MONDAY), (MONDAY + DAY, OptOutRequested(Channel("call"))))
     assert gone.stage is Stage.OPTED_OUT
     assert "opt_out" in fact(gone, MONDAY + DAY, SENT).broke
     assert "opt_out" not in fact(gone, MONDAY + DAY - MINUTE, SENT).broke
 
 
 def test_an_opt_out_that_was_lifted_counts_from_the_next_one() -> None:
-    out, back = OptOutRequested(Channel.EMAIL), OptedBackIn(Channel.EMAIL)
+    out, back = OptOutRequested(Channel("email")), OptedBackIn(Channel("email"))
     lifted = after(added(), (MONDAY, out), (MONDAY + DAY, back))
     assert "opt_out" not in fact(lifted, MONDAY + 2 * DAY, SENT).broke
     again = after(added(), (MONDAY, out), (MONDAY + DAY, back), (MONDAY + 3 * DAY, out))
@@ -234,14 +235,14 @@ def test_an_attempt_between_two_others_takes_no_place_and_breaks_no_gap() -> Non
 
 
 def test_an_email_to_a_failed_address_is_no_polite_exit() -> None:
-    failed = (MONDAY + DAY, ContactPointFailed(Channel.EMAIL, "old@x"))
+    failed = (MONDAY + DAY, ContactPointFailed(Channel("email"), "old@x"))
     prospect = after(added(CALL, EMAIL), attempt(MONDAY), failed)
     at = MONDAY + 200 * DAY
     due = next_touch(prospect, TIP8, at)
     assert due.touch is not None
     assert (due.verdict, due.touch.step) == (Verdict.DUE, "polite_exit")
     assert place(fact(prospect, at, SENT)) == ("polite_exit", "polite_exit", ())
-    stale = (Part(Channel.EMAIL, Disposition.SENT, "old@x"),)
+    stale = (Part(Channel("email"), Disposition.SENT, "old@x"),)
     assert place(fact(prospect, at, stale)) == ("extra", None, ("contact_point",))
 
 
@@ -264,7 +265,7 @@ def test_a_call_beyond_the_cap_says_so_also_when_an_email_goes_with_it() -> None
 
 def test_an_owners_call_beyond_the_cap_is_an_extra() -> None:
     # The contact came before the six calls and was learnt of after them.
-    heard = (MONDAY - HOUR, MONDAY + 22 * DAY, ReplyReceived(Channel.EMAIL))
+    heard = (MONDAY - HOUR, MONDAY + 22 * DAY, ReplyReceived(Channel("email")))
     first = (MONDAY - DAY, added()[1])
     prospect = after(first, *six_calls()[1:], heard)
     assert (prospect.stage, prospect.silence.spaced_calls) == (Stage.ENGAGED, 6)
@@ -302,17 +303,17 @@ def test_a_call_beyond_the_cap_learnt_of_late_says_so_too() -> None:
 def test_an_owners_attempt_after_a_response_is_measured_by_the_plan() -> None:
     # The exit was sent before we knew that they had asked for something.
     exit_ = attempt(MONDAY + 3 * DAY, EXIT, SENT)
-    heard = (MONDAY + 2 * DAY, MONDAY + 4 * DAY, ReplyReceived(Channel.EMAIL))
+    heard = (MONDAY + 2 * DAY, MONDAY + 4 * DAY, ReplyReceived(Channel("email")))
     prospect = after(added(), attempt(MONDAY), exit_, heard)
     assert prospect.exit_delivered() is not None
     assert place(fact(prospect, MONDAY + 4 * DAY + HOUR)) == ("spaced", "spaced#1", ())
 
 
 def test_nothing_is_in_order_any_more_once_nobody_can_be_reached() -> None:
-    failed = (MONDAY + DAY, ContactPointFailed(Channel.CALL, "+1"))
+    failed = (MONDAY + DAY, ContactPointFailed(Channel("call"), "+1"))
     prospect = after(added(CALL), attempt(MONDAY), failed)
     assert next_touch(prospect, TIP8, MONDAY + 4 * DAY).verdict is Verdict.CLOSE
-    guessed = (Part(Channel.CALL, Disposition.NO_ANSWER, "+2"),)
+    guessed = (Part(Channel("call"), Disposition.NO_ANSWER, "+2"),)
     assert fact(prospect, MONDAY + 4 * DAY, guessed).broke == ("plan",)
 
 
@@ -325,17 +326,17 @@ def test_on_the_right_day_but_before_the_time_of_day_is_still_a_wait() -> None:
 
 
 def test_one_channel_that_they_want_no_more_of_is_enough() -> None:
-    gone = (MONDAY, OptOutRequested(Channel.SMS))
+    gone = (MONDAY, OptOutRequested(Channel("sms")))
     prospect = after(added(CALL, EMAIL, SMS), gone)
-    text = Part(Channel.SMS, Disposition.SENT, "+1")
+    text = Part(Channel("sms"), Disposition.SENT, "+1")
     assert fact(prospect, MONDAY + HOUR, (text,)).broke == ("opt_out",)
     assert fact(prospect, MONDAY + HOUR, (*NO_ANSWER, text)).broke == ("opt_out",)
     assert fact(prospect, MONDAY + HOUR).broke == ()
 
 
 def test_suspended_is_from_the_first_instant_to_before_the_last_of_any_absence() -> None:
-    first = (MONDAY + DAY, AutoReplyReceived(Channel.EMAIL, MONDAY + 2 * DAY))
-    second = (MONDAY + 3 * DAY, AutoReplyReceived(Channel.EMAIL, MONDAY + 4 * DAY))
+    first = (MONDAY + DAY, AutoReplyReceived(Channel("email"), MONDAY + 2 * DAY))
+    second = (MONDAY + 3 * DAY, AutoReplyReceived(Channel("email"), MONDAY + 4 * DAY))
     prospect = after(added(), attempt(MONDAY), first, second)
     away = [
         hours
@@ -358,10 +359,10 @@ def test_business_hours_are_broken_only_where_the_touch_waits_for_them() -> None
 
 
 def test_without_an_address_a_channel_fails_once_all_its_known_points_failed() -> None:
-    second = ContactPoint(Channel.CALL, "+2")
-    call = (Part(Channel.CALL, Disposition.NO_ANSWER),)
-    failed = (MONDAY, ContactPointFailed(Channel.CALL, "+1"))
-    other = (MONDAY, ContactPointFailed(Channel.CALL, "+2"))
+    second = ContactPoint(Channel("call"), "+2")
+    call = (Part(Channel("call"), Disposition.NO_ANSWER),)
+    failed = (MONDAY, ContactPointFailed(Channel("call"), "+1"))
+    other = (MONDAY, ContactPointFailed(Channel("call"), "+2"))
     one_left = fact(after(added(CALL, second, EMAIL), failed), MONDAY + HOUR, call)
     assert (one_left.broke, one_left.parts[0].address) == ((), "+2")
     none_left = fact(after(added(CALL, second, EMAIL), failed, other), MONDAY + HOUR, call)
@@ -371,7 +372,7 @@ def test_without_an_address_a_channel_fails_once_all_its_known_points_failed() -
 
 
 def test_every_part_without_an_address_gets_the_one_that_was_used() -> None:
-    bare = (Part(Channel.EMAIL, Disposition.SENT), *NO_ANSWER)
+    bare = (Part(Channel("email"), Disposition.SENT), *NO_ANSWER)
     assert fact(after(added()), MONDAY, bare).parts == (*SENT, *NO_ANSWER)
 
 
@@ -386,7 +387,7 @@ parts = [{ channels = ["call"], script = "spaced" }]
 """)
     steps = []
     for calls in range(4):
-        heard = (MONDAY - HOUR, MONDAY + 20 * DAY, ReplyReceived(Channel.EMAIL))
+        heard = (MONDAY - HOUR, MONDAY + 20 * DAY, ReplyReceived(Channel("email")))
         made = [attempt(MONDAY + 3 * n * DAY) for n in range(calls)]
         prospect = after((MONDAY - DAY, added()[1]), *made, heard)
         steps.append(fact(prospect, MONDAY + 21 * DAY, under=twice).step)
@@ -404,12 +405,12 @@ def test_an_attempt_off_policy_says_why_only_if_it_broke_something() -> None:
 # Refusals, word for word --------------------------------------------------------------------------
 
 MEETING = MONDAY + 9 * DAY
-AWAY = (MONDAY + HOUR, AutoReplyReceived(Channel.EMAIL, MONDAY + 2 * DAY))
-NO_MORE = (MONDAY, OptOutRequested(Channel.CALL))
-BAD = (MONDAY, ContactPointFailed(Channel.CALL, "+1"))
+AWAY = (MONDAY + HOUR, AutoReplyReceived(Channel("email"), MONDAY + 2 * DAY))
+NO_MORE = (MONDAY, OptOutRequested(Channel("call")))
+BAD = (MONDAY, ContactPointFailed(Channel("call"), "+1"))
 SET = (MONDAY, AppointmentSet(MEETING))
 WEEK = (attempt(MONDAY), attempt(MONDAY + 7 * DAY, gap=Gap(5, 0)))
-SAID_NO = (MONDAY, ReplyReceived(Channel.EMAIL, Intent.NO))
+SAID_NO = (MONDAY, ReplyReceived(Channel("email"), Intent.NO))
 OR_ELSE = "if it was made already, record it with --off-policy WHY"
 
 
@@ -534,9 +535,12 @@ def test_a_refused_attempt_says_which_rules_why_until_when_and_how_to_mend(
 
 def test_a_refusal_names_the_absence_in_the_way_and_not_one_that_is_over() -> None:
     evening = MONDAY + 8 * HOUR
-    monday = (evening + HOUR, AutoReplyReceived(Channel.EMAIL, MONDAY + DAY))
+    monday = (evening + HOUR, AutoReplyReceived(Channel("email"), MONDAY + DAY))
     # No business hours are missed, so the planned evening stands; but they are away that evening.
-    friday = (evening, AutoReplyReceived(Channel.EMAIL, MONDAY + 4 * DAY + 23 * HOUR - 2 * MINUTE))
+    friday = (
+        evening,
+        AutoReplyReceived(Channel("email"), MONDAY + 4 * DAY + 23 * HOUR - 2 * MINUTE),
+    )
     held = (MONDAY + 4 * DAY + 7 * HOUR + 30 * MINUTE, friday[1])
     hours = (MONDAY, PreferenceStated(hours="18:00-20:00"))
     prospect = after(added(), hours, attempt(evening), monday, held)
@@ -571,7 +575,7 @@ def test_a_refusal_names_the_absence_in_the_way_and_not_one_that_is_over() -> No
         ),
         (
             [(MONDAY, FollowUpEnded(EndReason.DECLINED))],
-            SetAppointment(MEETING, Channel.CALL),
+            SetAppointment(MEETING, Channel("call")),
             "plan",
             "appointment refused by plan: the follow-up is lost",
             "reopen it first",
@@ -685,9 +689,9 @@ def test_an_appointment_at_night_says_what_time_it_is_in_every_zone_they_may_be_
 def test_an_appointment_one_minute_ahead_is_in_order() -> None:
     at = MONDAY + MINUTE
     assert decide(after(added()), SetAppointment(at), TIP8, MONDAY) == (AppointmentSet(at),)
-    agreed = SetAppointment(at, Channel.CALL)
+    agreed = SetAppointment(at, Channel("call"))
     assert decide(after(added(), attempt(MONDAY)), agreed, TIP8, MONDAY) == (
-        ReplyReceived(Channel.CALL, Intent.YES),
+        ReplyReceived(Channel("call"), Intent.YES),
         AppointmentSet(at),
     )
 
@@ -699,7 +703,7 @@ def test_only_while_their_answer_is_awaited_does_a_refused_close_name_a_time() -
     assert waiting.until == MONDAY + 7 * DAY
     assert waiting.hint == "wait until 2026-11-09T10:00:00Z"
     hint = "make the touches that are due, or end it with another reason"
-    bounced = (MONDAY + 3 * DAY + HOUR, ContactPointFailed(Channel.EMAIL, "j@x"))
+    bounced = (MONDAY + 3 * DAY + HOUR, ContactPointFailed(Channel("email"), "j@x"))
     tried_all = attempt(MONDAY + 3 * DAY, EXIT)
     for happened in (
         [attempt(MONDAY)],  # waits for the next call
@@ -718,7 +722,11 @@ def test_commands_are_values_that_can_be_compared() -> None:
 
 @pytest.mark.parametrize(
     "lost",
-    [OptOutRequested(), OptOutRequested(Channel.CALL), ContactPointFailed(Channel.CALL, "+1")],
+    [
+        OptOutRequested(),
+        OptOutRequested(Channel("call")),
+        ContactPointFailed(Channel("call"), "+1"),
+    ],
     ids=["all", "channel", "failed"],
 )
 def test_a_call_recorded_after_the_opt_out_broke_nothing_but_is_not_made_again(
@@ -740,8 +748,8 @@ def test_a_call_recorded_after_the_opt_out_broke_nothing_but_is_not_made_again(
     ("known", "rule"),
     [
         (OptOutRequested(), "opt_out"),
-        (OptOutRequested(Channel.CALL), "opt_out"),
-        (ContactPointFailed(Channel.CALL, "+1"), "contact_point"),
+        (OptOutRequested(Channel("call")), "opt_out"),
+        (ContactPointFailed(Channel("call"), "+1"), "contact_point"),
         (AppointmentSet(MONDAY + 3 * DAY), "appointment"),
     ],
     ids=["all", "channel", "failed", "appointment"],

@@ -19,12 +19,12 @@ from cadence.engine import Decision, Verdict, next_touch
 from cadence.policy import Rule
 
 FIRST = datetime(2026, 11, 2, 15, 0, tzinfo=UTC)  # a Monday
-CALL = (Part(Channel.CALL, Disposition.NO_ANSWER, "+1"),)
-CONCERN = (Part(Channel.EMAIL, Disposition.SENT, "j@x"),)
+CALL = (Part(Channel("call"), Disposition.NO_ANSWER, "+1"),)
+CONCERN = (Part(Channel("email"), Disposition.SENT, "j@x"),)
 
 
 def history(calls: int, *later: tuple[datetime, AttemptMade], days_apart: int = 1) -> list[Event]:
-    points = (ContactPoint(Channel.CALL, "+1"), ContactPoint(Channel.EMAIL, "j@x"))
+    points = (ContactPoint(Channel("call"), "+1"), ContactPoint(Channel("email"), "j@x"))
     found: list[tuple[datetime, ProspectAdded | AttemptMade]] = [
         (FIRST, ProspectAdded("Kim", "UTC", contact_points=points))
     ]

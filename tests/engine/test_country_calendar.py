@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cadence.domain.channels import Channel
 from cadence.domain.events import (
     AppointmentSet,
     AttemptMade,
-    Channel,
     ContactPoint,
     Disposition,
     Event,
@@ -27,8 +27,11 @@ from cadence.prover.proof import prove
 from cadence.worktime.holidays import KNOWN_WEEKENDS, regions_of
 
 TIP8 = builtin("tip8")
-CALL = (Part(Channel.CALL, Disposition.NO_ANSWER, "+1 555 0100"),)
-POINTS = (ContactPoint(Channel.CALL, "+1 555 0100"), ContactPoint(Channel.EMAIL, "jo@example.com"))
+CALL = (Part(Channel("call"), Disposition.NO_ANSWER, "+1 555 0100"),)
+POINTS = (
+    ContactPoint(Channel("call"), "+1 555 0100"),
+    ContactPoint(Channel("email"), "jo@example.com"),
+)
 
 
 def utc(*parts):

@@ -186,7 +186,11 @@ def test_a_decision_names_its_prospect_their_stage_and_the_policy(
     [
         [added(zones="Mars/X")],
         [added(), (MONDAY, FollowUpEnded(EndReason.BOUGHT))],
-        [added(), (MONDAY, FollowUpEnded(EndReason.BOUGHT)), (MONDAY, ReplyReceived(Channel.SMS))],
+        [
+            added(),
+            (MONDAY, FollowUpEnded(EndReason.BOUGHT)),
+            (MONDAY, ReplyReceived(Channel("sms"))),
+        ],
         [added(), (MONDAY, OptOutRequested())],
     ],
     ids=["unknown place", "ended", "responded after the end", "opted out"],
@@ -251,7 +255,7 @@ EXIT_SENT = [added(), attempt(MONDAY), attempt(MONDAY + HOUR, AttemptStage.POLIT
 SITUATIONS = {
     "they said no": Said(
         TIP8,
-        [added(), (MONDAY, ReplyReceived(Channel.EMAIL, Intent.NO))],
+        [added(), (MONDAY, ReplyReceived(Channel("email"), Intent.NO))],
         *(Rule.PLAN, CAUSE, (2,), DESIGN),
         "they said no",
         task=TaskKind.END_OR_AGREE,
@@ -285,7 +289,7 @@ SITUATIONS = {
         [
             added(),
             attempt(MONDAY),
-            (MONDAY + HOUR, AutoReplyReceived(Channel.EMAIL, MONDAY + 2 * DAY)),
+            (MONDAY + HOUR, AutoReplyReceived(Channel("email"), MONDAY + 2 * DAY)),
         ],
         *(Rule.SUSPENDED, DELAY, (3,), DESIGN),
         "suspended time does not count: +4 d to Mon 2026-11-09 10:00",
@@ -427,7 +431,7 @@ SITUATIONS = {
     ),
     "they replied": Said(
         TIP8,
-        [added(), (MONDAY, ReplyReceived(Channel.EMAIL))],
+        [added(), (MONDAY, ReplyReceived(Channel("email")))],
         *(Rule.PLAN, CAUSE, (2,), DESIGN),
         "a response ended the silence (reply)",
         task=TaskKind.AGREE_NEXT_STEP,
@@ -444,7 +448,7 @@ SITUATIONS = {
         [
             added(),
             (MONDAY, FollowUpEnded(EndReason.BOUGHT)),
-            (MONDAY + HOUR, ReplyReceived(Channel.EMAIL)),
+            (MONDAY + HOUR, ReplyReceived(Channel("email"))),
         ],
         *(Rule.FORGOTTEN, CAUSE, (3,), DESIGN),
         "they responded after the follow-up was won",
@@ -458,7 +462,7 @@ SITUATIONS = {
     ),
     "they opted out of the channel of a step": Said(
         policy(CALLS),
-        [added(), attempt(MONDAY), (MONDAY + HOUR, OptOutRequested(Channel.CALL))],
+        [added(), attempt(MONDAY), (MONDAY + HOUR, OptOutRequested(Channel("call")))],
         *(Rule.OPT_OUT, SKIP, (3,), DESIGN),
         "spaced#2, spaced#3 skipped: they opted out of call",
     ),
@@ -552,7 +556,7 @@ SITUATIONS = {
         TIP8,
         [
             added(EMAIL),
-            (MONDAY, ContactPointFailed(Channel.EMAIL, "j@x", FailureReason.BOUNCED)),
+            (MONDAY, ContactPointFailed(Channel("email"), "j@x", FailureReason.BOUNCED)),
             attempt(MONDAY),
         ],
         *(Rule.CONTACT_POINT, CAUSE, (2,), DESIGN),
@@ -584,7 +588,7 @@ SITUATIONS = {
         [
             added(),
             CALLED,
-            (MONDAY + 2 * DAY - HOUR, AutoReplyReceived(Channel.EMAIL, MONDAY + 4 * DAY)),
+            (MONDAY + 2 * DAY - HOUR, AutoReplyReceived(Channel("email"), MONDAY + 4 * DAY)),
         ],
         *(Rule.SUSPENDED, DELAY, (3,), DESIGN),
         "suspended until Fri 2026-11-06 10:00: +2 d",
@@ -603,7 +607,7 @@ SITUATIONS = {
             added(),
             CALLED,
             CALLED_AFTER_FOUR_DAYS,
-            (MONDAY + 7 * DAY, AutoReplyReceived(Channel.EMAIL, MONDAY + 9 * DAY)),
+            (MONDAY + 7 * DAY, AutoReplyReceived(Channel("email"), MONDAY + 9 * DAY)),
         ],
         *(Rule.SUSPENDED, DELAY, (4,), DESIGN),
         "suspended time does not count towards the gap: +5 d to Tue 2026-11-17 10:00",

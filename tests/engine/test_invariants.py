@@ -36,6 +36,7 @@ from cadence.domain import (
     ReplyReceived,
     fold,
 )
+from cadence.domain.channels import CALL, CHANNELS, EMAIL, MAIL, SMS
 from cadence.engine import (
     CancelAppointment,
     Command,
@@ -54,7 +55,7 @@ from cadence.errors import Refused
 from cadence.policy import Policy, builtin
 
 TIP8 = builtin()
-CALL, EMAIL, MAIL, SMS = Channel.CALL, Channel.EMAIL, Channel.MAIL, Channel.SMS
+CALL, EMAIL, MAIL, SMS = CALL, EMAIL, MAIL, SMS
 PHONE, INBOX = ContactPoint(CALL, "+1"), ContactPoint(EMAIL, "jo@x")
 LETTERBOX = ContactPoint(MAIL, "Street 1")
 NO_ANSWER, SENT, CONNECTED = Disposition.NO_ANSWER, Disposition.SENT, Disposition.CONNECTED
@@ -112,10 +113,10 @@ class File:
 
     def attempt(self, at: datetime, channel: Channel = CALL) -> None:
         """By the book, unanswered."""
-        self.do(at, MakeAttempt((Part(channel, NO_ANSWER if channel is CALL else SENT),)))
+        self.do(at, MakeAttempt((Part(channel, NO_ANSWER if channel == CALL else SENT),)))
 
     def off_policy(self, at: datetime, channel: Channel = CALL) -> None:
-        parts = (Part(channel, NO_ANSWER if channel is CALL else SENT),)
+        parts = (Part(channel, NO_ANSWER if channel == CALL else SENT),)
         self.do(at, MakeAttempt(parts, off_policy="felt like it"))
 
     def at(self, now: datetime) -> Decision:
@@ -227,7 +228,7 @@ def test_an_appointment_can_be_cancelled_before_anything_was_said():
 
 def test_opted_out_of_every_channel_one_by_one_is_opted_out():
     file = File()
-    for channel in Channel:
+    for channel in CHANNELS:
         file.fact(t("11-02 10:00"), OptOutRequested(channel))
     assert (file.stage, file.next().verdict) == ("opted_out", Verdict.STOP)
 

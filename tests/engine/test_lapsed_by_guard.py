@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from guarded_policy import BASE
 
-from cadence.domain import Channel, ContactPoint, Event, PauseRequested, ProspectAdded, fold
+from cadence.domain import ContactPoint, Event, PauseRequested, ProspectAdded, fold
+from cadence.domain.channels import CALL
 from cadence.engine import Task, TaskKind, decide_silently, next_touch
 from cadence.policy import Rule, parse_text
 
@@ -20,7 +21,7 @@ EXACT = parse_text(
 
 
 def test_the_owner_decides_where_a_guard_let_the_only_first_touch_lapse() -> None:
-    added = ProspectAdded("Kim", "UTC", contact_points=(ContactPoint(Channel.CALL, "+1"),))
+    added = ProspectAdded("Kim", "UTC", contact_points=(ContactPoint(CALL, "+1"),))
     pause = PauseRequested(MONDAY + timedelta(days=1))
     events = [Event("kim", n, MONDAY, MONDAY, data) for n, data in enumerate((added, pause), 1)]
     prospect = fold(None, events)

@@ -16,7 +16,6 @@ import pytest
 from guarded_policy import BASE
 
 from cadence.domain import (
-    Channel,
     ContactPoint,
     Disposition,
     Event,
@@ -26,6 +25,7 @@ from cadence.domain import (
     Stage,
     fold,
 )
+from cadence.domain.channels import EMAIL, SMS
 from cadence.domain.prospect import Prospect
 from cadence.engine import Due, MakeAttempt, decide, decide_silently, invariants, next_touch
 from cadence.engine.invariants import Effect, Invariant, ProvedBy
@@ -48,17 +48,16 @@ TOY = Invariant(
     effect=Effect.SKIP,
     stops=lambda planned, so_far: (
         {"attempts": so_far.attempts}
-        if planned.channels == {Channel.SMS} and so_far.attempts == 0
+        if planned.channels == {SMS} and so_far.attempts == 0
         else None
     ),
     because=lambda facts: f"a text is not the first word ({facts['attempts']} attempts were made)",
     counted=lambda attempt: True,
     breaks=lambda planned, before, after: (
-        all(channel is Channel.SMS for channel in planned.channels) and before.attempts < 1
+        all(channel == SMS for channel in planned.channels) and before.attempts < 1
     ),
     forbids=lambda attempt: (
-        not attempt.prospect.silence.attempts
-        and all(part.channel is Channel.SMS for part in attempt.parts)
+        not attempt.prospect.silence.attempts and all(part.channel == SMS for part in attempt.parts)
     ),
     refusal="a text is not the first word",
     proved_by=ProvedBy.SEARCH,
@@ -73,7 +72,7 @@ def _toy_row(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def after_a_pause() -> Prospect:
     """A silence whose first touch the plan makes by itself: behind a pause."""
-    points = (ContactPoint(Channel.SMS, "+1"), ContactPoint(Channel.EMAIL, "kim@example.com"))
+    points = (ContactPoint(SMS, "+1"), ContactPoint(EMAIL, "kim@example.com"))
     added = ProspectAdded("Kim", "UTC", contact_points=points)
     pause = PauseRequested(MONDAY + timedelta(days=1))
     events = [Event("kim", n, MONDAY, MONDAY, data) for n, data in enumerate((added, pause), 1)]
@@ -96,7 +95,7 @@ def test_a_new_row_skips_the_touch_and_words_the_skip() -> None:
 
 def test_a_new_row_refuses_the_attempt_and_is_recorded_as_broken() -> None:
     prospect, now = after_a_pause(), MONDAY + timedelta(days=1)
-    parts = (Part(Channel.SMS, Disposition.SENT, "+1"),)
+    parts = (Part(SMS, Disposition.SENT, "+1"),)
     with pytest.raises(Refused) as refused:
         decide(prospect, MakeAttempt(parts), TEXT_FIRST, now)
     assert TOY.id in refused.value.what
@@ -169,7 +168,7 @@ def test_without_the_row_the_text_is_made(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(invariants, "INVARIANTS", rows)
     decision = next_touch(after_a_pause(), TEXT_FIRST, MONDAY + timedelta(days=1))
     assert decision.touch is not None
-    assert [part.channel for part in decision.touch.parts] == [Channel.SMS]
+    assert [part.channel for part in decision.touch.parts] == [SMS]
     assert isinstance(decision, Due)
     assert prove(TEXT_FIRST).proved
 

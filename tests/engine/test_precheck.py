@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cadence.cli.main import main
+from cadence.domain.channels import CALL, CHANNELS, Channel
 from cadence.domain.codec import encode_line
 from cadence.domain.events import (
     AppointmentSet,
     AttemptMade,
     AttemptStage,
-    Channel,
     ContactPoint,
     Disposition,
     Event,
@@ -41,7 +41,7 @@ from cadence.policy import PolicyRegistry, Rule
 from cadence.store import Cadence
 
 
-def asked(prospect: Prospect, now: datetime, channel: Channel = Channel.CALL) -> Precheck:
+def asked(prospect: Prospect, now: datetime, channel: Channel = CALL) -> Precheck:
     """The answer under the policies at hand."""
     policies = PolicyRegistry()
     return precheck(prospect, policies, decision_for(prospect, policies, now), now, channel)
@@ -54,7 +54,7 @@ MADE = Disposition.NO_ANSWER
 @given(
     version=st.integers(1, len(HISTORY)),
     minutes=st.integers(0, 60 * 24 * 12),
-    channel=st.sampled_from(list(Channel)),
+    channel=st.sampled_from(CHANNELS),
 )
 def test_it_names_exactly_the_rules_that_the_attempt_would_record_as_broken(
     version: int, minutes: int, channel: Channel
@@ -80,7 +80,7 @@ def test_it_names_exactly_the_rules_that_the_attempt_would_record_as_broken(
 
 
 def test_where_no_touch_comes_next_it_says_why_and_no_time_to_wait_for() -> None:
-    said_no = (MONDAY, ReplyReceived(Channel.EMAIL, Intent.NO))
+    said_no = (MONDAY, ReplyReceived(Channel("email"), Intent.NO))
     (broken,) = asked(after(added(), said_no), MONDAY + HOUR).breaks
     assert (broken.rule, broken.because, broken.until) == (Rule.PLAN, "they said no", None)
 
@@ -93,8 +93,8 @@ def test_no_waiting_helps_against_a_lasting_rule_though_its_reason_has_an_end() 
 
 def test_under_a_policy_that_is_not_at_hand_it_says_that_nothing_can_be_checked() -> None:
     prospect = after(added(), (MONDAY, PolicyAdopted("theirs", 3, "f" * 64)))
-    answer = asked(prospect, MONDAY, Channel.EMAIL)
-    assert (answer.prospect, answer.at, answer.channel) == ("kim", MONDAY, Channel.EMAIL)
+    answer = asked(prospect, MONDAY, Channel("email"))
+    assert (answer.prospect, answer.at, answer.channel) == ("kim", MONDAY, Channel("email"))
     assert (answer.address, answer.stage, answer.step) == (None, "extra", None)
     (broken,) = answer.breaks
     assert broken.because == (
@@ -174,7 +174,7 @@ def test_a_guard_says_its_own_reason_whether_or_not_a_touch_is_next(appointed: b
     pause = 'kind = "pause"\nid = "fair"\nfirst_day = "2026-11-02"\nlast_day = "2026-11-06"'
     policy = guarded(pause)
     monday = datetime(2026, 11, 2, 10, tzinfo=UTC)
-    added = ProspectAdded("Jo", "UTC", contact_points=(ContactPoint(Channel.CALL, "1"),))
+    added = ProspectAdded("Jo", "UTC", contact_points=(ContactPoint(Channel("call"), "1"),))
     facts = [added, AppointmentSet(monday)] if appointed else [added]
     events = [Event("jo", n, monday, monday, data) for n, data in enumerate(facts, 1)]
     prospect, policies = fold(None, events), PolicyRegistry(policy)
@@ -186,4 +186,4 @@ def test_a_guard_says_its_own_reason_whether_or_not_a_touch_is_next(appointed: b
     assert broken.until is not None
     assert broken.until >= datetime(2026, 11, 7, tzinfo=UTC)
     with pytest.raises(Refused, match="refused by fair: paused"):
-        decide(prospect, MakeAttempt((Part(Channel.CALL, MADE),)), policy, monday)
+        decide(prospect, MakeAttempt((Part(Channel("call"), MADE),)), policy, monday)

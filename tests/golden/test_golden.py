@@ -2,7 +2,8 @@
 
 ``python tests/golden/test_golden.py`` writes the golden file of a history that has none yet.
 Where a reason was wrong the golden file stays as it is, and ``golden/corrections.json`` says which
-reasons of which line replace it, and why; what was decided, and for when, is never corrected.
+reasons of which line replace it, and why. What was decided, and for when, is corrected only where
+the meaning of an event has changed (a referral became a response).
 """
 
 import json
@@ -60,22 +61,41 @@ def without_words(line: dict[str, Any]) -> dict[str, Any]:
     return {**line, "reasons": rules, "task": line["task"] is not None}
 
 
+# What an import fills in today, and did not when the older golden files were written.
+FILLED_IN = {"key", "policy", "gap_from"}
+
+
+def as_given(found: Any, golden: Any) -> Any:
+    """``found`` without what was filled in and stands in no golden file of its time."""
+    if isinstance(found, dict) and isinstance(golden, dict):
+        return {
+            name: as_given(value, golden.get(name))
+            for name, value in found.items()
+            if name in golden or name not in FILLED_IN
+        }
+    if isinstance(found, list) and isinstance(golden, list) and len(found) == len(golden):
+        return [as_given(one, other) for one, other in zip(found, golden, strict=True)]
+    return found
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_golden_history_replays_as_it_was_written(name: str) -> None:
     lines = (GOLDEN / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     golden = [json.loads(line) for line in lines]
     for number, corrected in CORRECTIONS.get(name, {}).items():
-        golden[int(number) - 1]["reasons"] = corrected["reasons"]
-    assert list(map(without_words, replayed(name))) == list(map(without_words, golden))
+        golden[int(number) - 1] |= {k: v for k, v in corrected.items() if k != "why"}
+    found = as_given(replayed(name), golden)
+    assert list(map(without_words, found)) == list(map(without_words, golden))
 
 
 def test_a_correction_names_a_golden_line_that_it_changes_and_says_why() -> None:
     for name, lines in CORRECTIONS.items():
         golden = (GOLDEN / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
         for number, corrected in lines.items():
-            assert corrected.keys() == {"why", "reasons"}
+            assert corrected.keys() <= {"why", "reasons", "at"}
             assert corrected["why"]
-            assert json.loads(golden[int(number) - 1])["reasons"] != corrected["reasons"]
+            line = json.loads(golden[int(number) - 1])
+            assert any(line[key] != corrected[key] for key in corrected.keys() - {"why"})
 
 
 if __name__ == "__main__":

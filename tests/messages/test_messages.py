@@ -21,6 +21,7 @@ from cadence.domain import (
     ValueNoted,
     fold,
 )
+from cadence.domain.channels import CALL, EMAIL
 from cadence.engine.loop import decision_for
 from cadence.errors import PolicyError
 from cadence.messages import (
@@ -37,13 +38,13 @@ from cadence.policy.model import StepPart
 
 NINE = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)  # 9:00 in New York
 POLICIES = PolicyRegistry()
-NO_ANSWER = (Part(Channel.CALL, Disposition.NO_ANSWER),)
+NO_ANSWER = (Part(CALL, Disposition.NO_ANSWER),)
 
 
 def history(*later: tuple[datetime, Data], interest: str | None = "the price") -> list[Event]:
     points = (
-        ContactPoint(Channel.CALL, "+15550100"),
-        ContactPoint(Channel.EMAIL, "jerry@example.com"),
+        ContactPoint(CALL, "+12125550100"),
+        ContactPoint(EMAIL, "jerry@example.com"),
     )
     before = NINE - timedelta(days=2)
     found: list[tuple[datetime, Data]] = [
@@ -119,7 +120,7 @@ def test_no_time_is_promised_where_the_next_thing_is_left_to_the_owner() -> None
     """In the morning of Berlin, the evening of Auckland; half a day later one of them sleeps."""
     at = datetime(2026, 6, 2, 6, 15, tzinfo=UTC)
     zones = ("Europe/Berlin", "Pacific/Auckland")
-    point = ContactPoint(Channel.CALL, "+15550100")
+    point = ContactPoint(CALL, "+12125550100")
     events = [
         Event("jerry", 1, at, at, ProspectAdded("Jerry", zones, contact_points=(point,))),
         Event("jerry", 2, at, at, AppointmentSet(at)),
@@ -186,7 +187,7 @@ def test_a_policys_own_script_replaces_the_one_of_that_name_and_is_linted() -> N
 
 
 def _rotating(script: str, scripts: dict[str, str] | None = None) -> Policy:
-    both = tuple(StepPart((channel,), script) for channel in (Channel.CALL, Channel.EMAIL))
+    both = tuple(StepPart((channel,), script) for channel in (CALL, EMAIL))
     return msgspec.structs.replace(
         builtin(),
         steps=tuple(
@@ -201,12 +202,12 @@ def _rotating(script: str, scripts: dict[str, str] | None = None) -> Policy:
 
 def test_an_email_says_that_there_was_a_voicemail_only_where_there_was_one() -> None:
     def text(*channels: Channel) -> str:
-        called = tuple(channel.value for channel in channels)
+        called = tuple(channels)
         words = {"name": "Jerry", "value": "", "interest": "", "channels": called}
         return render("email_with_voicemail", {}, words)
 
-    assert "I have just left you a voicemail" in text(Channel.CALL, Channel.EMAIL)
-    assert "voicemail" not in text(Channel.EMAIL)
+    assert "I have just left you a voicemail" in text(CALL, EMAIL)
+    assert "voicemail" not in text(EMAIL)
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ from guarded_policy import guarded
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.events import (
     AppointmentSet,
     AttemptMade,
     AttemptStage,
-    Channel,
     ContactPoint,
     Data,
     Disposition,
@@ -70,14 +70,14 @@ from cadence.prover import prove
 from cadence.testing.strategies import histories, policies
 
 POINTS = (
-    ContactPoint(Channel.CALL, "+1"),
-    ContactPoint(Channel.CALL, "+2"),
-    ContactPoint(Channel.EMAIL, "j@x"),
+    ContactPoint(CALL, "+1 212 555 0101"),
+    ContactPoint(CALL, "+1 212 555 0102"),
+    ContactPoint(EMAIL, "j@example.com"),
 )
 MONDAY = datetime(2026, 11, 2, 15, tzinfo=UTC)
 """A plain Monday, three in the afternoon."""
 SILENT = "bad_guards:silent"
-NO_ANSWER = (Part(Channel.CALL, Disposition.NO_ANSWER, "+1"),)
+NO_ANSWER = (Part(CALL, Disposition.NO_ANSWER, "+1"),)
 
 
 def custom(function: str) -> Policy:
@@ -116,7 +116,7 @@ def asked(
     stage: Stage = Stage.SPACED,
     address: str = "+1",
 ) -> GuardDelay | Veto | None:
-    touch = Touch("t", stage, stage.value, (TouchPart(Channel.CALL, address, "spaced"),))
+    touch = Touch("t", stage, stage.value, (TouchPart(CALL, address, "spaced"),))
     return guard.ask(prospect, touch, at, calendar_for(prospect, guarded()))
 
 
@@ -166,8 +166,8 @@ def test_a_kind_says_whether_it_counts_attempts_or_heeds_responses(kind: type[Gu
     plain = asked(guard, prospect_after(), at)
     tried = prospect_after(*(called(hour) for hour in hours[:3]))
     assert (asked(guard, tried, at) != plain) is (guard.attempts_counted > 0)
-    said = prospect_after((MONDAY, ReplyReceived(Channel.EMAIL, Intent.NO)))
-    spoke = prospect_after(called(MONDAY, Part(Channel.CALL, Disposition.CONNECTED, "+1")))
+    said = prospect_after((MONDAY, ReplyReceived(EMAIL, Intent.NO)))
+    spoke = prospect_after(called(MONDAY, Part(CALL, Disposition.CONNECTED, "+1")))
     answers = [asked(guard, one, at) for one in (said, spoke)]
     assert any(answer != plain for answer in answers) is guard.heeds_responses
 
@@ -217,7 +217,7 @@ def test_a_contact_window_is_open_only_where_it_is_in_every_zone_they_may_be_in(
 def test_a_contact_window_for_a_channel_is_not_asked_about_others() -> None:
     window = 'kind = "contact_window"\nchannels = ["email"]\nmon = ["10:00-11:00"]'
     policy = guarded(window)
-    prospect = prospect_after((MONDAY, ReplyReceived(Channel.EMAIL)), called(MONDAY))
+    prospect = prospect_after((MONDAY, ReplyReceived(EMAIL)), called(MONDAY))
     decision = next_touch(prospect, policy, MONDAY)
     assert decision.at == MONDAY + timedelta(days=1)
     assert [r.rule for r in decision.reasons if r.rule == "contact_window"] == []
@@ -229,7 +229,7 @@ def test_a_guard_is_asked_about_the_channels_used_and_not_about_those_that_were_
     policy, tuesday = guarded(window), MONDAY + timedelta(days=1)
     prospect = prospect_after(called(MONDAY), policy=policy)
     assert next_touch(prospect, policy, tuesday).verdict is Verdict.DUE
-    email = (Part(Channel.EMAIL, Disposition.SENT, "j@x"),)
+    email = (Part(EMAIL, Disposition.SENT, "j@x"),)
     for parts, broken in ((email, ("plan", "hours")), (NO_ANSWER, ())):
         made = MakeAttempt(parts, off_policy="they asked for it" if broken else None)
         (data,) = decide(prospect, made, policy, tuesday)
@@ -285,7 +285,7 @@ def test_a_cap_in_hours_counts_elapsed_hours_whatever_clocks_do() -> None:
 
 def test_a_cap_counts_across_silences() -> None:
     cap = FrequencyCap(attempts=2, days=7)
-    reply = (MONDAY + timedelta(days=1), ReplyReceived(Channel.EMAIL))
+    reply = (MONDAY + timedelta(days=1), ReplyReceived(EMAIL))
     second = MONDAY + timedelta(days=2)
     prospect = prospect_after(called(MONDAY), reply, called(second))
     assert len(prospect.silence.attempts) == 1
@@ -294,14 +294,14 @@ def test_a_cap_counts_across_silences() -> None:
 
 def test_a_cap_counts_a_conversation_too() -> None:
     cap = FrequencyCap(attempts=1, days=7)
-    prospect = prospect_after(called(MONDAY, Part(Channel.CALL, Disposition.CONNECTED, "+1")))
+    prospect = prospect_after(called(MONDAY, Part(CALL, Disposition.CONNECTED, "+1")))
     assert prospect.silence.attempts == ()
     assert until(cap, prospect, MONDAY + timedelta(days=1)) == MONDAY + timedelta(days=7)
 
 
 def test_a_cap_for_a_channel_counts_only_attempts_on_it() -> None:
-    cap = FrequencyCap(attempts=1, days=7, channels=(Channel.CALL,))
-    written = called(MONDAY, Part(Channel.EMAIL, Disposition.SENT, "j@x"))
+    cap = FrequencyCap(attempts=1, days=7, channels=(CALL,))
+    written = called(MONDAY, Part(EMAIL, Disposition.SENT, "j@x"))
     assert until(cap, prospect_after(written), MONDAY + timedelta(days=1)) is None
     assert until(cap, prospect_after(called(MONDAY)), MONDAY + timedelta(days=1)) is not None
 
@@ -316,7 +316,7 @@ def test_a_cap_per_address_leaves_the_others_free() -> None:
 
 def test_a_cap_per_address_takes_an_attempt_without_one_for_any() -> None:
     cap = FrequencyCap(attempts=1, days=7, per="address")
-    prospect = prospect_after(called(MONDAY, Part(Channel.CALL, Disposition.NO_ANSWER)))
+    prospect = prospect_after(called(MONDAY, Part(CALL, Disposition.NO_ANSWER)))
     assert until(cap, prospect, MONDAY + timedelta(days=1), address="+2") is not None
 
 
@@ -336,9 +336,9 @@ def test_a_cap_counts_what_was_made_off_policy() -> None:
 
 # Cool-downs ---------------------------------------------------------------------------------------
 
-TALKED = called(MONDAY, Part(Channel.CALL, Disposition.CONNECTED, "+1"))
-REFUSED = (MONDAY, ReplyReceived(Channel.EMAIL, Intent.NO))
-REPLIED = (MONDAY, ReplyReceived(Channel.EMAIL))
+TALKED = called(MONDAY, Part(CALL, Disposition.CONNECTED, "+1"))
+REFUSED = (MONDAY, ReplyReceived(EMAIL, Intent.NO))
+REPLIED = (MONDAY, ReplyReceived(EMAIL))
 PAUSED = (MONDAY, PauseRequested(MONDAY + timedelta(days=1)))
 
 
@@ -366,7 +366,7 @@ def test_a_cool_down_follows_what_it_says(
 
 def test_a_cool_down_in_business_days_ends_at_the_same_time_across_a_clock_change() -> None:
     friday = datetime(2026, 3, 27, 15, tzinfo=UTC)
-    reply = (friday, ReplyReceived(Channel.EMAIL))
+    reply = (friday, ReplyReceived(EMAIL))
     guard = CoolDown(after="contact", lasts=Lasting(business_days=1))
     berlin = prospect_after(reply, zone="Europe/Berlin")
     assert until(guard, berlin, friday) == datetime(2026, 3, 30, 14, tzinfo=UTC)

@@ -95,6 +95,8 @@ def test_every_key_of_the_language_is_changed_by_one_of_these() -> None:
     assert keys == set(_used(tomllib.loads(policies.RICH))) | {
         # Nothing here has hours on these days, or functions of a team's own.
         *("sat", "sun", "function"),
+        # It lists the channels that it uses, and so declares none.
+        *("address", "spoken", "answer_business_days", "used"),
     }
 
 
@@ -125,7 +127,7 @@ def accepts(schema: Any, value: Any, defs: dict[str, Any]) -> bool:
         *("$ref", "$schema", "$defs", "$id", "title", "description", "default", "type", "enum"),
         *("const", "properties", "required", "additionalProperties", "items", "anyOf", "pattern"),
         *("minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength", "minItems"),
-        *("maxItems", "format", "discriminator", "examples"),
+        *("maxItems", "propertyNames", "format", "discriminator", "examples"),
     }
     assert set(schema) <= known, set(schema) - known
     if "$ref" in schema:
@@ -209,7 +211,7 @@ def test_the_schema_accepts_every_key(name: str) -> None:
         ("steps", []),
         ("steps.on_time.stage", "spacd"),
         ("steps.on_time.stage", "extra"),
-        ("steps.on_time.parts.0.channels", ["fax"]),
+        ("steps.on_time.parts.0.channels", ["Fax"]),
         ("steps.on_time.parts.0.channels", []),
         ("steps.on_time.at", "noon"),
         ("steps.half_day.after.hours", 1.5),

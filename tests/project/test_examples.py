@@ -13,7 +13,8 @@ import pytest
 import unmeasured
 
 from cadence.cli.main import main
-from cadence.domain import Channel, Stage
+from cadence.domain import Stage
+from cadence.domain.channels import CALL, SMS
 from cadence.store import Cadence
 from cadence.transfer import import_jsonl
 
@@ -144,7 +145,7 @@ def test_jamie_is_asked_whether_she_is_ok_by_voicemail_and_text_after_three_week
     assert not any(event.data.broke for event in made)
     first, *_, asked = made
     assert asked.data.step == "are_you_ok"
-    assert {part.channel for part in asked.data.parts} == {Channel.CALL, Channel.SMS}
+    assert {part.channel for part in asked.data.parts} == {CALL, SMS}
     assert asked.occurred_at - first.occurred_at == timedelta(days=21)
 
 

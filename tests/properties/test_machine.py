@@ -126,7 +126,7 @@ class CheckedMachine(Machine):
             gone = naive.opted_out(self.facts(prospect))
             decision = self.explain(prospect)
             if decision.touch is not None:
-                assert not gone & {part.channel.value for part in decision.touch.parts}
+                assert not gone & {part.channel for part in decision.touch.parts}
             if len(gone) == len(naive.CHANNELS):
                 assert decision.touch is None
 
@@ -198,8 +198,8 @@ def _agrees(prospect: Prospect, found: list[naive.Fact]) -> None:
         "since": prospect.silence.since,
         "attempts": [attempt.version for attempt in prospect.silence.attempts],
         "spaced_calls": prospect.silence.spaced_calls,
-        "opted_out": {channel.value for channel in prospect.reach.opted_out},
-        "failed": {(channel.value, address) for channel, address in prospect.reach.failed},
+        "opted_out": {channel for channel in naive.CHANNELS if channel in prospect.reach.opted_out},
+        "failed": set(prospect.reach.failed),
         "zones": prospect.identity.zones,
         "place": (prospect.identity.country, prospect.identity.subdivision),
     }

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from bad_policies import names
+from cadence.domain.channels import CALL, EMAIL, MAIL
 from cadence.domain.codec import encode_line
 from cadence.domain.events import (
     AppointmentSet,
     AttemptMade,
     AttemptStage,
-    Channel,
     ContactPoint,
     Disposition,
     Event,
@@ -261,7 +261,7 @@ def end_of(policy: Policy, start: datetime, points: tuple[ContactPoint, ...], ow
                 delivered = decision.touch.stage is Stage.POLITE_EXIT
                 reached = Disposition.VOICEMAIL_LEFT if delivered else Disposition.NO_ANSWER
                 used = tuple(
-                    Part(one.channel, reached if one.channel is Channel.CALL else Disposition.SENT)
+                    Part(one.channel, reached if one.channel == CALL else Disposition.SENT)
                     for one in decision.touch.parts
                 )
             made = complete_attempt(prospect, AttemptMade(used), policy, now)
@@ -295,7 +295,7 @@ def test_made_when_due_every_silence_ends_within_its_bounds(data: st.DataObject)
     channels = data.draw(st.sets(st.sampled_from(sorted(policy.usable)), min_size=1))
     points = tuple(ContactPoint(channel, f"{channel}-1") for channel in sorted(channels))
     took = end_of(policy, start, points, data.draw(st.booleans(), label="own"))
-    by_mail = Channel.MAIL in channels
+    by_mail = MAIL in channels
     assert took <= (days.longest_by_mail if by_mail else days.longest)
 
 
@@ -305,7 +305,7 @@ def test_the_longest_way_is_as_long_as_an_evening_makes_it() -> None:
     bounds = prove(tip8).bounds
     assert bounds is not None
     evening = datetime(2026, 3, 2, 19, tzinfo=UTC)
-    both = (ContactPoint(Channel.CALL, "1"), ContactPoint(Channel.EMAIL, "e"))
+    both = (ContactPoint(CALL, "+1 212 555 0101"), ContactPoint(EMAIL, "e"))
     assert end_of(tip8, evening, both, own=True) == bounds.business_days_to_end.longest == 26
     afternoon = datetime(2026, 3, 2, 16, tzinfo=UTC)
     assert end_of(tip8, afternoon, both, own=False) == 24

@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_steps import STEPS, take_step
 
-from cadence.domain.events import (
-    Channel,
-)
+from cadence.domain.channels import CHANNELS, Channel
 from cadence.domain.fold import fold
 from cadence.engine import next_touch
 from cadence.policy import builtin, builtin_names
@@ -151,7 +149,7 @@ def renamed(policy: Policy) -> Policy:
 
 @given(
     policies.policies() | st.sampled_from([RICH, *map(builtin, builtin_names())]),
-    st.frozensets(st.sampled_from(list(Channel)), min_size=1),
+    st.frozensets(st.sampled_from(CHANNELS), min_size=1),
     st.sampled_from([Beginning.APPOINTMENT, Beginning.OWN, Beginning.PAUSE]),
     st.lists(STEPS, max_size=12),
 )

@@ -17,10 +17,12 @@ from itertools import combinations, product
 
 import msgspec
 import pytest
+from filled_in import as_given
 
 from bad_policies import ALL, FOLDER, Bad, counterexample, names
+from cadence.domain.channels import CHANNELS, Channel
 from cadence.domain.codec import encode_line
-from cadence.domain.events import AttemptMade, Channel, Event
+from cadence.domain.events import AttemptMade, Event
 from cadence.engine import invariants, next_touch
 from cadence.errors import PolicyError
 from cadence.policy import Policy, PolicyRegistry, Rule
@@ -113,7 +115,7 @@ def test_the_engine_names_the_same_rule_on_the_counterexample(bad: Bad) -> None:
     for one in proof.refuted:
         events = one.counterexample
         history = stored(policy, [encode_line(event) for event in events])
-        assert history == list(events)
+        assert as_given(history) == as_given(events)
         steps = list(replay(history, PolicyRegistry(policy)))
         last = steps[-1].event.data
         broke = isinstance(last, AttemptMade) and one.rule in last.broke
@@ -130,7 +132,7 @@ def test_the_engine_itself_judges_the_counterexample_so(bad: Bad) -> None:
     assert bad.about in [one.rule for one in proof.refuted]
     for one in proof.refuted:
         history = stored(policy, [bare(event) for event in one.counterexample])
-        assert history == list(one.counterexample)
+        assert as_given(history) == as_given(one.counterexample)
 
 
 @pytest.mark.parametrize("bad", _each(REFUTED, _BLIND))
@@ -158,7 +160,7 @@ def by_force(policy: Policy, rule: str, most: int) -> list[Event] | None:
     turn out to be wrong, are lost and found.
     """
     asked = {c for p in (*policy.planned_touches, policy.exit_point) if p for c in p.channels}
-    channels = [c for c in Channel if c in asked] + [c for c in Channel if c not in asked][:1]
+    channels = [c for c in CHANNELS if c in asked] + [c for c in CHANNELS if c not in asked][:1]
     channels = [channel for channel in channels if channel in policy.usable]
     tried: list[Simulation] = []
     sizes = range(1, len(channels) + 1)
@@ -210,7 +212,7 @@ def further(one: Simulation, channels: list[Channel], *, late: bool) -> Iterator
         looks.append(one.copy())
         looks[-1].leave()
     for look in looks:
-        for wrong in (frozenset[Channel](), frozenset(Channel)):
+        for wrong in (frozenset[Channel](), frozenset(CHANNELS)):
             made = look.copy()
             made.make(wrong=wrong)
             yield made

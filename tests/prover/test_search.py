@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from bad_policies import ALL
-from cadence.domain.events import Channel
+from cadence.domain.channels import CALL
 from cadence.domain.stages import Stage
 from cadence.engine import invariants
 from cadence.engine.invariants import Counts, Effect, Facts, Invariant, ProvedBy
@@ -107,5 +107,5 @@ def test_an_engine_that_does_not_ask_a_check_is_found_out(monkeypatch: pytest.Mo
     monkeypatch.setattr(invariants, "INVARIANTS", without)
     unstopped = StateSpace(builtin()).explore()[2]
     assert {one.rule for one in unstopped} == {"spaced_cap"}
-    assert Channel.CALL in builtin().by_name[unstopped[0].touch].channels
+    assert CALL in builtin().by_name[unstopped[0].touch].channels
     assert builtin().by_name[unstopped[0].touch].stage is Stage.SPACED

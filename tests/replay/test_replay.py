@@ -174,12 +174,12 @@ def test_nothing_is_due_and_undone_before_its_time(history: list[Event]) -> None
 
 # What an auditor asks -----------------------------------------------------------------------------
 
-CALL = ContactPoint(Channel.CALL, "+1 212 555 0100")
+CALL = ContactPoint(Channel("call"), "+1 212 555 0100")
 WAITED = at("2026-11-23T16:30:00")
 
 
 def made(stage: str, step: str, gap: Gap | None = None) -> AttemptMade:
-    part = Part(Channel.CALL, Disposition.NO_ANSWER, CALL.address)
+    part = Part(Channel("call"), Disposition.NO_ANSWER, CALL.address)
     return AttemptMade((part,), AttemptStage(stage), step, gap=gap)
 
 
@@ -196,15 +196,15 @@ def late() -> list[Event]:
     added = ProspectAdded("Nora", "America/New_York", "US", contact_points=(CALL,))
     add("2026-11-16T15:00:00", added)
     add("2026-11-16T15:04:00", InterestNoted("the price"))
-    add("2026-11-16T15:05:00", ReplyReceived(Channel.CALL))
+    add("2026-11-16T15:05:00", ReplyReceived(Channel("call")))
     add("2026-11-16T15:06:00", AppointmentSet(at("2026-11-17T15:00:00")))
     add("2026-11-17T15:00:00", made("on_time", "on_time"))
     add("2026-11-17T19:40:00", made("half_day", "half_day", Gap(0, 280)))
     add("2026-11-23T16:30:00", made("spaced", "spaced#1", Gap(4, 0)))
-    add("2026-11-24T14:00:00", AutoReplyReceived(Channel.EMAIL, at("2026-12-01T14:00:00")))
+    add("2026-11-24T14:00:00", AutoReplyReceived(Channel("email"), at("2026-12-01T14:00:00")))
     add("2026-12-07T16:30:00", InterestNoted("the lots"))
     add("2026-12-16T18:00:00", made("spaced", "spaced#2"))
-    add("2026-12-15T13:00:00", ReplyReceived(Channel.EMAIL), "2026-12-17T15:00:00")
+    add("2026-12-15T13:00:00", ReplyReceived(Channel("email")), "2026-12-17T15:00:00")
     return found
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cadence.domain.events import Channel, ContactPoint, Disposition, Part, ProspectAdded
+from cadence.domain.channels import CALL
+from cadence.domain.events import ContactPoint, Disposition, Part, ProspectAdded
 from cadence.domain.fold import fold
 from cadence.engine import MakeAttempt, SetAppointment
 from cadence.engine.decision import Due, Task
@@ -19,7 +20,7 @@ from cadence.testing import History, histories, policies
 
 
 def test_what_was_due_before_a_closed_hour_keeps_its_place_in_the_list() -> None:
-    points = (ContactPoint(Channel.CALL, "+1"),)
+    points = (ContactPoint(CALL, "+1 212 555 0101"),)
     added = datetime(2026, 11, 16, 14, tzinfo=UTC)
     night = datetime(2026, 11, 19, 12, 59, tzinfo=UTC)  # 7:59 in New York
     with Cadence.open() as store:
@@ -27,7 +28,7 @@ def test_what_was_due_before_a_closed_hour_keeps_its_place_in_the_list() -> None
             person = ProspectAdded(name, "America/New_York", "US", contact_points=points)
             store.execute(name, person, at=added)
         store.execute("p2", SetAppointment(datetime(2026, 11, 16, 14, 59, tzinfo=UTC)), at=added)
-        call = (Part(Channel.CALL, Disposition.NO_ANSWER, "+1"),)
+        call = (Part(CALL, Disposition.NO_ANSWER, "+1 212 555 0101"),)
         store.execute("p2", MakeAttempt(call, off_policy="rang too early"), at=night)
         listed = list(store.due(datetime(2026, 11, 19, 13, 9, tzinfo=UTC)))
     ats = [decision.at for decision in listed]

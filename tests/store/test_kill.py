@@ -21,10 +21,10 @@ from random import Random
 
 import pytest
 
+from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.codec import encode_line
 from cadence.domain.events import (
     AttemptMade,
-    Channel,
     ContactPoint,
     Disposition,
     Event,
@@ -54,12 +54,12 @@ def _mark(event: Event) -> str:
 
 
 def _added(name: str) -> ProspectAdded:
-    points = (ContactPoint(Channel.CALL, "+1"), ContactPoint(Channel.EMAIL, "a@example.com"))
+    points = (ContactPoint(CALL, "+1 212 555 0101"), ContactPoint(EMAIL, "a@example.com"))
     return ProspectAdded(name, "Europe/Berlin", contact_points=points)
 
 
 def _command(random: Random, at: datetime) -> Command:
-    channel = random.choice((Channel.CALL, Channel.EMAIL))
+    channel = random.choice((CALL, EMAIL))
     part = Part(channel, random.choice(list(Disposition)))
     commands: tuple[Command, ...] = (
         InterestNoted("x" * random.choice((1, 100, 20_000))),

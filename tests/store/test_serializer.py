@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import data_strategies, event, instants, prospect_ids
 
+from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.events import (
     DATA_TYPES,
     AppointmentSet,
     AttemptMade,
     AttemptStage,
-    Channel,
     ContactPoint,
     Disposition,
     Event,
@@ -51,6 +51,10 @@ STORED_TYPES = {
     "ProspectUpdated": "ProspectUpdated",
     "ContactPointAdded": "ContactPointAdded",
     "ContactPointFailed": "ContactPointFailed",
+    "ContactPointRestored": "ContactPointRestored",
+    "ContactPointRemoved": "ContactPointRemoved",
+    "AddressesRead": "AddressesRead",
+    "Noted": "Noted",
     "GuidelinesAgreed": "GuidelinesAgreed",
     "PreferenceStated": "PreferenceStated",
     "InterestNoted": "InterestNoted",
@@ -195,8 +199,8 @@ EXPECTED = [
             "America/New_York",
             country="US",
             contact_points=(
-                ContactPoint(Channel.CALL, "+12125550100"),
-                ContactPoint(Channel.EMAIL, "elaine@example.com"),
+                ContactPoint(CALL, "+12125550100"),
+                ContactPoint(EMAIL, "elaine@example.com"),
             ),
             owner="ann",
         ),
@@ -213,7 +217,7 @@ EXPECTED = [
     attempt(
         3,
         datetime(2026, 3, 3, 15, tzinfo=UTC),
-        Part(Channel.CALL, Disposition.NO_ANSWER, "+12125550100"),
+        Part(CALL, Disposition.NO_ANSWER, "+12125550100"),
         recorded=datetime(2026, 3, 3, 15, 0, 30, 500000, tzinfo=UTC),
         envelope={"by": "ann", "correlation": "campaign-7", "command_id": "c-2"},
         stage=AttemptStage.ON_TIME,
@@ -223,7 +227,7 @@ EXPECTED = [
     attempt(
         4,
         datetime(2026, 3, 3, 15, 10, tzinfo=UTC),
-        Part(Channel.CALL, Disposition.VOICEMAIL_LEFT),
+        Part(CALL, Disposition.VOICEMAIL_LEFT),
         stage=AttemptStage.TEN_MINUTES,
         step="ten_minutes",
         gap=Gap(0, 10),
@@ -231,7 +235,7 @@ EXPECTED = [
     attempt(
         5,
         datetime(2026, 3, 3, 19, 10, tzinfo=UTC),
-        Part(Channel.EMAIL, Disposition.SENT, "elaine@example.com"),
+        Part(EMAIL, Disposition.SENT, "elaine@example.com"),
         stage=AttemptStage.HALF_DAY,
         step="half_day",
         gap=Gap(0, 240),
@@ -247,7 +251,7 @@ EXPECTED = [
     attempt(
         7,
         datetime(2026, 3, 5, 15, tzinfo=UTC),
-        Part(Channel.CALL, Disposition.BUSY, "+12125550100"),
+        Part(CALL, Disposition.BUSY, "+12125550100"),
         stage=AttemptStage.SPACED,
         step="spaced#1",
         gap=Gap(2, 0),
@@ -258,7 +262,7 @@ EXPECTED = [
     attempt(
         8,
         datetime(2026, 3, 9, 15, tzinfo=UTC),
-        Part(Channel.CALL, Disposition.WRONG_NUMBER, "+12125550100"),
+        Part(CALL, Disposition.WRONG_NUMBER, "+12125550100"),
         stage=AttemptStage.SPACED,
         step="spaced#2",
     ),
@@ -308,22 +312,26 @@ def test_a_database_of_old_rows_loads_to_the_right_prospect_and_goes_on(tmp_path
         assert prospect.stage == "spaced"
         assert prospect.silence.spaced_calls == 2
         assert len(prospect.silence.attempts) == 5
-        assert (Channel.CALL, "+12125550100") in prospect.reach.failed
+        assert "+12125550100" in prospect.reach.failed
         [row] = app.due_rows()
         assert row.prospect == "elaine"
         # What comes now is stored as today; what was stored is not rewritten.
-        app.execute("elaine", ReplyReceived(Channel.EMAIL), at=NOW)
-        tried = AttemptMade((Part(Channel.EMAIL, Disposition.SENT),))
+        app.execute("elaine", ReplyReceived(EMAIL), at=NOW)
+        tried = AttemptMade((Part(EMAIL, Disposition.SENT),))
         app.execute("elaine", tried, at=NOW)
         assert app.history("elaine")[:8] == EXPECTED
-        assert app.load("elaine").version == 10
+        assert app.load("elaine").version == 11
+        keyed = app.load("elaine").reach.contact_points
+        assert [point.key for point in keyed] == ["+12125550100", "elaine@example.com"]
     connection = sqlite3.connect(path)
     stored = connection.execute(
         "SELECT topic, state FROM stored_events ORDER BY originator_version"
     ).fetchall()
     connection.close()
     assert stored[:8] == [(row.topic, row.state) for row in golden_rows()]
-    assert [topic for topic, _ in stored[8:]] == ["ReplyReceived", "AttemptMade.2"]
+    assert [topic for topic, _ in stored[8:]] == [
+        *("AddressesRead", "ReplyReceived", "AttemptMade.2")
+    ]
 
 
 def test_old_rows_load_in_memory_too():

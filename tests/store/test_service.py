@@ -13,7 +13,8 @@ import pytest
 from eventsourcing.persistence import IntegrityError
 
 import cadence.store
-from cadence.domain.events import Channel, ContactPoint, Event, InterestNoted, ProspectAdded
+from cadence.domain.channels import CALL
+from cadence.domain.events import ContactPoint, Event, InterestNoted, ProspectAdded
 from cadence.domain.fold import fold
 from cadence.errors import Conflict, InputError, StoreBusy, StoreError
 from cadence.store import Cadence
@@ -21,7 +22,9 @@ from cadence.store.due_list import Prepared
 from cadence.store.opening import open_recorder
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
-ADDED = ProspectAdded("Jo", "Europe/Berlin", contact_points=(ContactPoint(Channel.CALL, "+1"),))
+ADDED = ProspectAdded(
+    "Jo", "Europe/Berlin", contact_points=(ContactPoint(CALL, "+1 212 555 0101"),)
+)
 
 METHODS = {
     "append_histories",

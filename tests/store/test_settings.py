@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cadence.domain.channels import Channel
+from cadence.domain.codec import encode_line
 from cadence.domain.events import (
-    Channel,
     ContactPoint,
-    GuidelinesAgreed,
+    Event,
     PolicyRef,
     ProspectAdded,
 )
@@ -26,9 +27,12 @@ from cadence.policy.model import Policy
 from cadence.policy.writer import to_toml
 from cadence.store import Cadence, Origin, Owner, SettingChange, Settings, Team
 from cadence.store.recorder import SettingRow
+from cadence.transfer import import_file
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
-ADDED = ProspectAdded("Jo", "Europe/Berlin", contact_points=(ContactPoint(Channel.CALL, "+1"),))
+ADDED = ProspectAdded(
+    "Jo", "Europe/Berlin", contact_points=(ContactPoint(Channel("call"), "+1 212 555 0101"),)
+)
 OTHER = builtin("polite-persistence")
 TEAM_FILE = """
 company = "Ours"
@@ -249,49 +253,52 @@ def service(shared: str) -> Iterator[Cadence]:
 
 
 @pytest.mark.parametrize("policy", [OTHER, own_policy()], ids=["catalogue", "own"])
-def test_a_changed_default_policy_decides_in_every_program_alike(
+def test_a_changed_default_is_that_of_new_prospects_and_moves_nobody(
     shared: str, service: Cadence, policy: Policy
 ) -> None:
     later = NOW + timedelta(days=3)
-    assert service.explain("jo", later).policy == builtin().ref
+    before = service.explain("jo", later)
+    assert before.policy == builtin().ref
     with Cadence.open(shared) as other:
         other.change_settings({"default_policy": policy}, by="kim", at=NOW)
-        said = other.explain("jo", later)
-        listed = list(other.due(later, everything=True))
-    assert said.policy == policy.ref
+        assert other.explain("jo", later) == before
+        assert other.execute("kim", ADDED, at=later).decision.policy == policy.ref
+        said, listed = other.explain("kim", later), list(other.due(later, everything=True))
     # The service that was open before, and one that opens now.
-    assert service.explain("jo", later) == said
+    assert service.explain("jo", later) == before
+    assert service.explain("kim", later) == said
     assert list(service.due(later, everything=True)) == listed
     assert service.execute("kai", ADDED, at=later).decision.policy == policy.ref
     with Cadence.open(shared, read_only=True) as reader:
-        assert reader.explain("jo", later) == said
+        assert (reader.explain("jo", later), reader.explain("kim", later)) == (before, said)
         assert not reader.due_is_stale()
         rows = reader.due_rows()
     service.rebuild_due()
     assert service.due_rows() == rows
 
 
-CALLS: dict[str, Callable[[Cadence], object]] = {
-    "explain": lambda app: app.explain("jo", NOW),
-    "due": lambda app: list(app.due(NOW)),
-    "a new prospect": lambda app: app.execute("kai", ADDED, at=NOW),
-    "a command": lambda app: app.execute("jo", GuidelinesAgreed(), at=NOW),
-    "tick": lambda app: app.tick(NOW),
-    "rebuild": lambda app: app.rebuild_due(),
-    "default_policy": lambda app: app.default_policy(),
-}
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_each_call_of_an_open_service_follows_a_changed_default(
-    db: str, call: Callable[[Cadence], object]
-) -> None:
+def test_an_open_service_adds_and_imports_under_a_changed_default(db: str, tmp_path: Path) -> None:
+    line = encode_line(Event("lee", 1, NOW, NOW, ADDED))
+    (tmp_path / "lee.jsonl").write_bytes(line)
     with Cadence.open(db) as service, Cadence.open(db) as other:
         service.execute("jo", ADDED, at=NOW)
         other.change_settings({"default_policy": OTHER}, by="kim", at=NOW)
-        call(service)
-        assert service.policies.default.digest == OTHER.digest
+        assert service.execute("kai", ADDED, at=NOW).decision.policy == OTHER.ref
+        other.change_settings({"default_policy": None}, by="kim", at=NOW)
+        import_file(service, str(tmp_path / "lee.jsonl"))
+        assert service.explain("lee", NOW).policy == builtin().ref
         assert not service.due_is_stale()
+
+
+def test_a_history_that_names_no_policy_goes_on_under_the_default_of_its_time(db: str) -> None:
+    with Cadence.open(db) as app:
+        app.append_histories([([Event("old", 1, NOW, NOW, ADDED)], 0)])
+    with Cadence.open(db, default=OTHER) as app:
+        assert app.explain("old", NOW).policy == builtin().ref
+        assert app.execute("new", ADDED, at=NOW).decision.policy == OTHER.ref
+    with Cadence.open(db) as app:
+        assert app.explain("old", NOW).policy == builtin().ref
+        assert app.explain("new", NOW).policy == OTHER.ref
 
 
 def test_without_the_setting_the_default_policy_is_the_built_in_one_again(
@@ -327,10 +334,9 @@ def test_a_default_policy_is_kept_with_the_store(db: str) -> None:
 
 def test_under_a_default_with_functions_of_their_own_every_prospect_is_reviewed(db: str) -> None:
     with Cadence.open(db) as app:
+        app.change_settings({"default_policy": own_policy("bad_guards:silent")}, by="kim", at=NOW)
         app.execute("jo", ADDED, at=NOW)
         app.execute("jo", SetAppointment(NOW + timedelta(hours=2)), at=NOW)
-        assert app.due_rows()[0].verdict == "wait"
-        app.change_settings({"default_policy": own_policy("bad_guards:silent")}, by="kim", at=NOW)
         assert [(row.verdict, row.review_from) for row in app.due_rows()] == [("task", 0)]
 
 

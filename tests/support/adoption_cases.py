@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import policies
 
+from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.events import (
     AttemptMade,
-    Channel,
     ContactPoint,
     Disposition,
     Part,
@@ -21,9 +21,9 @@ from cadence.store import Cadence
 NOW = datetime(2026, 11, 3, 9, tzinfo=UTC)
 AT = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
 TIP8 = builtin()
-POINTS = (ContactPoint(Channel.CALL, "+1"), ContactPoint(Channel.EMAIL, "a@example.com"))
+POINTS = (ContactPoint(CALL, "+1 212 555 0101"), ContactPoint(EMAIL, "a@example.com"))
 ADDED = ProspectAdded("Kim", "Europe/Berlin", "DE", contact_points=POINTS)
-NO_ANSWER = (Part(Channel.CALL, Disposition.NO_ANSWER, "+1"),)
+NO_ANSWER = (Part(CALL, Disposition.NO_ANSWER, "+1 212 555 0101"),)
 
 
 def _ours(raw: policies.Raw) -> None:

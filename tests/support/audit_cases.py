@@ -10,15 +10,18 @@ import pytest
 from engine_lives import CALL, EMAIL, MAIL, PLACES, Place
 
 from cadence.audit import Auditor, Finding, Noticed
+from cadence.domain import channels
+from cadence.domain.channels import BUILT_IN, Channel
 from cadence.domain.events import (
     AttemptMade,
     AttemptStage,
-    Channel,
     Data,
     Disposition,
     Event,
     Part,
+    ProspectAdded,
 )
+from cadence.domain.keys import KeyReader
 from cadence.policy import Policy, builtin
 from cadence.prover import loads
 from cadence.worktime import work_calendar
@@ -88,6 +91,13 @@ def plant(
 ) -> list[Event]:
     """The history with one more event."""
     last = history[-1]
+    known = [
+        point
+        for event in history
+        if isinstance(event.data, ProspectAdded)
+        for point in event.data.contact_points
+    ]
+    data = KeyReader(BUILT_IN, lambda: None, known, is_strict=False).data(data)
     recorded = max(at, last.recorded_at) if recorded_at is None else recorded_at
     return [*history, Event(last.prospect, last.version + 1, at, recorded, data)]
 
@@ -95,13 +105,13 @@ def plant(
 def attempt(
     stage: AttemptStage | None = AttemptStage.SPACED,
     step: str | None = None,
-    channel: Channel = Channel.CALL,
+    channel: Channel = channels.CALL,
     disposition: Disposition | None = None,
     policy: Policy = TIP8,
     **given: object,
 ) -> AttemptMade:
     """An attempt as other software would send it, with nothing filled in."""
-    plain = Disposition.NO_ANSWER if channel is Channel.CALL else Disposition.SENT
+    plain = Disposition.NO_ANSWER if channel == Channel("call") else Disposition.SENT
     address = {one.channel: one.address for one in (CALL, EMAIL, MAIL)}.get(channel)
     part = Part(channel, disposition or plain, address)
     made = AttemptMade((part,), stage, step, policy=policy.ref)

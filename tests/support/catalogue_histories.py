@@ -35,6 +35,7 @@ from cadence.domain import (
     ValueNoted,
     encode_line,
 )
+from cadence.domain.channels import CALL, EMAIL, MAIL, SMS, VIDEO_EMAIL
 from cadence.engine import Verdict, advance, complete_attempt
 from cadence.engine.loop import decision_for
 from cadence.policy import PolicyRegistry, builtin
@@ -44,11 +45,11 @@ START = datetime(2026, 9, 1, 14, 0, tzinfo=UTC)  # a Tuesday, 10:00 in New York
 ALL = tuple(
     ContactPoint(channel, address)
     for channel, address in {
-        Channel.CALL: "+1 212 555 0161",
-        Channel.SMS: "+1 212 555 0161",
-        Channel.EMAIL: "robin@example.com",
-        Channel.VIDEO_EMAIL: "robin@example.com",
-        Channel.MAIL: "1 Main Street, New York",
+        CALL: "+1 212 555 0161",
+        SMS: "+1 212 555 0161",
+        EMAIL: "robin@example.com",
+        VIDEO_EMAIL: "robin@example.com",
+        MAIL: "1 Main Street, New York",
     }.items()
 )
 
@@ -114,15 +115,15 @@ class Story:
 
 
 def unanswered(channel: Channel) -> Part:
-    left = Disposition.VOICEMAIL_LEFT if channel is Channel.CALL else Disposition.SENT
+    left = Disposition.VOICEMAIL_LEFT if channel == CALL else Disposition.SENT
     return Part(channel, left)
 
 
 FIRST = {
-    "are-you-ok": (Channel.CALL,),
-    "polite-persistence": (Channel.CALL,),
-    "until-they-buy-or-say-stop": (Channel.CALL,),
-    "voicemail-and-email": (Channel.CALL, Channel.EMAIL),
+    "are-you-ok": (CALL,),
+    "polite-persistence": (CALL,),
+    "until-they-buy-or-say-stop": (CALL,),
+    "voicemail-and-email": (CALL, EMAIL),
 }
 
 LATE: dict[str, Callable[[int], timedelta]] = {
@@ -144,12 +145,12 @@ def stories() -> Iterator[Story]:
         opts_out = Story(f"{policy}-opts-out", policy)
         opts_out.first(*first)
         opts_out.touches(2)
-        opts_out.happens(OptOutRequested(Channel.CALL), timedelta(hours=2))
+        opts_out.happens(OptOutRequested(CALL), timedelta(hours=2))
         opts_out.touches(1)
         opts_out.happens(OptOutRequested(), timedelta(minutes=30))
         yield opts_out
 
-        late = Story(f"{policy}-late", policy, channels=(Channel.CALL, Channel.EMAIL))
+        late = Story(f"{policy}-late", policy, channels=(CALL, EMAIL))
         late.first(*first)
         late.touches(100, LATE[policy])
         late.closes()
@@ -160,35 +161,35 @@ def stories() -> Iterator[Story]:
 def replies() -> Iterator[Story]:
     """They answer, each in the way that the policy is after."""
     yes_or_no = Story("polite-persistence-says-no", "polite-persistence")
-    yes_or_no.first(Channel.CALL)
+    yes_or_no.first(CALL)
     yes_or_no.touches(8)
-    yes_or_no.happens(ReplyReceived(Channel.EMAIL, Intent.NO), timedelta(days=3))
+    yes_or_no.happens(ReplyReceived(EMAIL, Intent.NO), timedelta(days=3))
     yes_or_no.happens(FollowUpEnded(EndReason.DECLINED), timedelta(hours=1))
     yield yes_or_no
 
     buys = Story("until-they-buy-or-say-stop-buys", "until-they-buy-or-say-stop")
-    buys.first(Channel.CALL)
+    buys.first(CALL)
     buys.touches(10)
-    buys.happens(ReplyReceived(Channel.SMS, Intent.YES), timedelta(hours=3))
+    buys.happens(ReplyReceived(SMS, Intent.YES), timedelta(hours=3))
     buys.happens(AppointmentSet(buys.now + timedelta(days=5)))
-    kept = AttemptMade((Part(Channel.CALL, Disposition.CONNECTED),))
+    kept = AttemptMade((Part(CALL, Disposition.CONNECTED),))
     buys.happens(kept, timedelta(days=5))
     buys.happens(FollowUpEnded(EndReason.BOUGHT), timedelta(hours=1))
     yield buys
 
     prefers = Story("voicemail-and-email-prefers-video", "voicemail-and-email")
-    prefers.first(Channel.CALL, Channel.EMAIL)
+    prefers.first(CALL, EMAIL)
     prefers.touches(1)
-    prefers.happens(ReplyReceived(Channel.EMAIL, Intent.QUESTION), timedelta(hours=5))
-    prefers.happens(PreferenceStated(Channel.VIDEO_EMAIL), timedelta(minutes=1))
-    prefers.happens(AttemptMade((unanswered(Channel.VIDEO_EMAIL),)), timedelta(days=4))
+    prefers.happens(ReplyReceived(EMAIL, Intent.QUESTION), timedelta(hours=5))
+    prefers.happens(PreferenceStated(VIDEO_EMAIL), timedelta(minutes=1))
+    prefers.happens(AttemptMade((unanswered(VIDEO_EMAIL),)), timedelta(days=4))
     prefers.closes()
     yield prefers
 
     well = Story("are-you-ok-was-ill", "are-you-ok")
-    well.first(Channel.CALL)
+    well.first(CALL)
     well.touches(5)
-    well.happens(ReplyReceived(Channel.SMS, Intent.LATER), timedelta(hours=26))
+    well.happens(ReplyReceived(SMS, Intent.LATER), timedelta(hours=26))
     well.happens(PauseRequested(well.now + timedelta(days=14)), timedelta(minutes=1))
     well.touches(2)
     yield well

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from cadence.domain.channels import Channel
 from cadence.domain.events import (
-    Channel,
     ContactPoint,
     Disposition,
     Event,
@@ -21,9 +21,9 @@ from cadence.store import Cadence
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MONDAY = datetime(2026, 11, 9, tzinfo=UTC)
-CALL = ContactPoint(Channel.CALL, "+1 212 555 0100")
-EMAIL = ContactPoint(Channel.EMAIL, "jo@example.com")
-MAIL = ContactPoint(Channel.MAIL, "1 Main Street")
+CALL = ContactPoint(Channel("call"), "+1 212 555 0100")
+EMAIL = ContactPoint(Channel("email"), "jo@example.com")
+MAIL = ContactPoint(Channel("mail"), "1 Main Street")
 
 
 class Place(NamedTuple):
@@ -87,7 +87,7 @@ def live(
                 assert decision.at is not None
                 now = max(now, decision.at)
                 way = reach[0].channel
-                went = answers if way is Channel.CALL else Disposition.SENT
+                went = answers if way == Channel("call") else Disposition.SENT
                 app.execute(prospect, MakeAttempt((Part(way, went),)), at=now)
                 made += 1
                 continue
@@ -119,7 +119,7 @@ def carried_out(decision: Decision, answers: Disposition = Disposition.NO_ANSWER
         tuple(
             Part(
                 part.channel,
-                answers if part.channel is Channel.CALL else Disposition.SENT,
+                answers if part.channel == Channel("call") else Disposition.SENT,
                 part.address,
             )
             for part in decision.touch.parts

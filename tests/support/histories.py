@@ -49,10 +49,10 @@ __all__ = [
 TIP8 = builtin("tip8")
 MONDAY = datetime(2026, 11, 2, 10, 0, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-CALL, EMAIL = ContactPoint(Channel.CALL, "+1"), ContactPoint(Channel.EMAIL, "j@x")
-SMS, MAIL = ContactPoint(Channel.SMS, "+1"), ContactPoint(Channel.MAIL, "1 Way")
-NO_ANSWER = (Part(Channel.CALL, Disposition.NO_ANSWER, "+1"),)
-SENT = (Part(Channel.EMAIL, Disposition.SENT, "j@x"),)
+CALL, EMAIL = ContactPoint(Channel("call"), "+1"), ContactPoint(Channel("email"), "j@x")
+SMS, MAIL = ContactPoint(Channel("sms"), "+1"), ContactPoint(Channel("mail"), "1 Way")
+NO_ANSWER = (Part(Channel("call"), Disposition.NO_ANSWER, "+1"),)
+SENT = (Part(Channel("email"), Disposition.SENT, "j@x"),)
 
 Happened = tuple[datetime, Data] | tuple[datetime, datetime, Data]
 """When it occurred, when it was recorded (left out: at once), and what."""

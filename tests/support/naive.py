@@ -83,7 +83,8 @@ def connected(fact: Fact) -> bool:
 
 
 def is_contact(fact: Fact) -> bool:
-    return fact["type"] in {"ReplyReceived", "PauseRequested", "OptedBackIn"} or connected(fact)
+    said = {"ReplyReceived", "PauseRequested", "OptedBackIn", "ReferralGiven"}
+    return fact["type"] in said or connected(fact)
 
 
 def by_occurrence(found: Sequence[Fact]) -> list[Fact]:
@@ -184,21 +185,31 @@ def opted_out(history: Sequence[Fact]) -> set[str]:
     return gone
 
 
-def failed(history: Sequence[Fact]) -> set[tuple[str, str]]:
-    """Failed contact points; where no address was recorded, the first that was left was used."""
-    found: set[tuple[str, str]] = set()
+def key_of(one: Fact) -> str | None:
+    """The key of an address, or the address itself in a history from before."""
+    found = one.get("key")
+    return one.get("address") if found is None else found
+
+
+def failed(history: Sequence[Fact]) -> set[str]:
+    """Failed keys; where no address was recorded, the first that was left was used."""
+    found: set[str] = set()
     for index, fact in enumerate(history):
         if fact["type"] == "ContactPointFailed":
-            found.add((fact["channel"], fact["address"]))
+            if fact.get("reason") not in {"mailbox_full", "temporary"}:
+                found.add(str(key_of(fact)))
+        elif fact["type"] == "ContactPointRestored":
+            found.discard(str(key_of(fact)))
         elif fact["type"] == "AttemptMade":
             for part in fact["parts"]:
                 if part["disposition"] in {"wrong_number", "bounced"}:
-                    left = [p for p in known_points(history[:index]) if p not in found]
+                    left = [p for p in known_points(history[:index]) if p[1] not in found]
                     mine = [p for p in left if p[0] == part["channel"]]
-                    if part.get("address") is not None:
-                        found.add((part["channel"], part["address"]))
+                    key = key_of(part)
+                    if key is not None:
+                        found.add(key)
                     elif mine:
-                        found.add(mine[0])
+                        found.add(mine[0][1])
     return found
 
 
@@ -206,15 +217,18 @@ def known_points(history: Sequence[Fact]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for fact in history:
         if fact["type"] == "ProspectAdded":
-            found += [(p["channel"], p["address"]) for p in fact.get("contact_points", ())]
+            found += [(p["channel"], str(key_of(p))) for p in fact.get("contact_points", ())]
         elif fact["type"] == "ContactPointAdded":
-            found.append((fact["channel"], fact["address"]))
+            found.append((fact["channel"], str(key_of(fact))))
+        elif fact["type"] == "ContactPointRemoved":
+            found = [point for point in found if point[1] != key_of(fact)]
     return found
 
 
 def usable_points(history: Sequence[Fact]) -> list[tuple[str, str]]:
     gone, bad = opted_out(history), failed(history)
-    return [point for point in known_points(history) if point[0] not in gone and point not in bad]
+    known = known_points(history)
+    return [point for point in known if point[0] not in gone and point[1] not in bad]
 
 
 # The stage --------------------------------------------------------------------------------------
@@ -490,8 +504,7 @@ def delivered_parts(history: Sequence[Fact], attempt: Fact) -> list[str]:
     return [
         part["channel"]
         for part in attempt["parts"]
-        if part["disposition"] in DELIVERED
-        and (part["channel"], part.get("address") or "") not in bad
+        if part["disposition"] in DELIVERED and key_of(part) not in bad
     ]
 
 
@@ -584,14 +597,14 @@ def _touch(history: Sequence[Fact], decision: Decision, now: datetime) -> Iterat
     if not touch.parts:
         yield "plan: a touch without a part"
     for part in touch.parts:
-        point = (part.channel.value, part.address)
-        if part.channel.value in gone:
+        point = (part.channel, part.same)
+        if part.channel in gone:
             yield f"opt_out: {point}"
-        if point in bad:
+        if part.same in bad:
             yield f"contact_point: {point} failed"
         if point not in known:
             yield f"contact_point: {point} is not known"
-    calls = any(part.channel.value == "call" for part in touch.parts)
+    calls = any(part.channel == "call" for part in touch.parts)
     if step == "spaced" and calls and spaced_calls(history) >= CAP:
         yield f"spaced_cap: {spaced_calls(history)} already"
     made = attempts(history)

@@ -75,13 +75,18 @@ def largest_gap(person: dict[str, Any], tries: list[dict[str, Any]], away: list[
     return max(gaps, default=(0, 0))
 
 
+def key_of(one: dict[str, Any]) -> str:
+    """The key of an address, or the address itself where it has none."""
+    return str(one.get("key", one["address"]))
+
+
 def naive_breaches(history: Sequence[Event]) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
     facts = [msgspec.to_builtins(one, builtin_types=(datetime,)) for one in history]
     person = facts[0]["data"]
-    points = [(p["channel"], p["address"]) for p in person.get("contact_points", ())]
+    points = [(p["channel"], key_of(p)) for p in person.get("contact_points", ())]
     gone: set[str] = set()
-    bad: set[tuple[str, str]] = set()
+    bad: set[str] = set()
     tries: list[dict[str, Any]] = []
     away: list[Any] = []
     appointment: datetime | None = None
@@ -118,7 +123,7 @@ def naive_breaches(history: Sequence[Event]) -> list[tuple[int, str]]:
             found += [(version, rule) for rule in rules]
             for part in data["parts"]:
                 if part["disposition"] in ("wrong_number", "bounced"):
-                    bad.add((part["channel"], part["address"]))
+                    bad.add(key_of(part))
             if stage != "extra" and (reach or appointment or RANK.index(stage) > 3):
                 reach, pause = max(reach, RANK.index(stage)), None
             if stage == "on_time":
@@ -131,7 +136,7 @@ def naive_breaches(history: Sequence[Event]) -> list[tuple[int, str]]:
                 tries.append({"at": at, "stage": stage, "step": step, "parts": data["parts"]})
                 if appointment is not None and appointment <= at and stage != "extra":
                     appointment = None
-        if kind in ("ReplyReceived", "PauseRequested", "OptedBackIn", "Contact"):
+        if kind in ("ReplyReceived", "PauseRequested", "OptedBackIn", "ReferralGiven", "Contact"):
             tries, away, reach, since = [], [], 0, at
             pause = data["until"] if kind == "PauseRequested" else None
             agreed = agreed if appointment is not None and appointment > at else None
@@ -152,7 +157,7 @@ def naive_breaches(history: Sequence[Event]) -> list[tuple[int, str]]:
         elif kind == "AppointmentSet" and not tries and state == "open":
             appointment, agreed, pause = data["at"], at, None
         elif kind == "ContactPointFailed":
-            bad.add((data["channel"], data["address"]))
+            bad.add(key_of(data))
         elif kind == "OptOutRequested":
             gone |= {data["channel"]} if data.get("channel") else {p[0] for p in points}
             if gone >= {p[0] for p in points}:
@@ -168,7 +173,7 @@ def naive_breaches(history: Sequence[Event]) -> list[tuple[int, str]]:
     return found
 
 
-def delivered(tries: list[dict[str, Any]], bad: set[tuple[str, str]]) -> Any:
+def delivered(tries: list[dict[str, Any]], bad: set[str]) -> Any:
     """The last polite exit that arrived, if no other outreach came after it."""
     for one in reversed(tries):
         if one["stage"] not in ("polite_exit", "extra"):
@@ -176,8 +181,7 @@ def delivered(tries: list[dict[str, Any]], bad: set[tuple[str, str]]) -> Any:
         channels = [
             part["channel"]
             for part in one["parts"]
-            if part["disposition"] in ("sent", "voicemail_left")
-            and (part["channel"], part["address"]) not in bad
+            if part["disposition"] in ("sent", "voicemail_left") and key_of(part) not in bad
         ]
         if one["stage"] == "polite_exit" and channels:
             return one, channels
@@ -188,7 +192,7 @@ def attempt_rules(
     person: dict[str, Any],
     points: list[tuple[str, str]],
     gone: set[str],
-    bad: set[tuple[str, str]],
+    bad: set[str],
     tries: list[dict[str, Any]],
     away: list[Any],
     appointment: datetime | None,
@@ -203,7 +207,7 @@ def attempt_rules(
     channels = [part["channel"] for part in parts]
     if state == "opted out" or any(channel in gone for channel in channels):
         rules.append("opt_out")
-    if any((part["channel"], part["address"]) in bad for part in parts):
+    if any(key_of(part) in bad for part in parts):
         rules.append("contact_point")
     if state == "opted out":
         return rules
@@ -247,7 +251,7 @@ def end_rule(
     person: dict[str, Any],
     points: list[tuple[str, str]],
     gone: set[str],
-    bad: set[tuple[str, str]],
+    bad: set[str],
     tries: list[dict[str, Any]],
     away: list[Any],
     at: datetime,
@@ -256,12 +260,12 @@ def end_rule(
     if reason == "unreachable":
         other = [i for i, one in enumerate(tries) if one["stage"] not in ("polite_exit", "extra")]
         tried = [
-            (part["channel"], part["address"])
+            (part["channel"], key_of(part))
             for one in tries[other[-1] + 1 if other else 0 :]
             if one["stage"] == "polite_exit"
             for part in one["parts"]
         ]
-        left = [p for p in points if p[0] not in gone and p not in bad and p not in tried]
+        left = [p for p in points if p[0] not in gone and p[1] not in bad and p not in tried]
         return "contact_point" if left else None
     if reason != "no_response":
         return None
@@ -290,7 +294,7 @@ class Asked:
         person: dict[str, Any],
         points: list[tuple[str, str]],
         gone: set[str],
-        bad: set[tuple[str, str]],
+        bad: set[str],
         tries: list[dict[str, Any]],
         away: list[Any],
         appointment: datetime | None,
@@ -303,7 +307,7 @@ class Asked:
         self.person, self.tries, self.away, self.appointment = person, tries, away, appointment
         self.since, self.reach, self.at, self.data = since, reach, at, data
         self.zone = ZoneInfo(person["timezone"])
-        self.left = [p for p in points if p[0] not in gone and p not in bad]
+        self.left = [p for p in points if p[0] not in gone and p[1] not in bad]
         self.call_left = any(channel == "call" for channel, _ in self.left)
         # After a pause the plan goes on by itself, from the spaced calls on.
         self.pause = pause if appointment is None and not reach else None
@@ -332,7 +336,7 @@ class Asked:
         """The last word can't be the first, nor be said twice in one place."""
         other = [i for i, t in enumerate(self.tries) if t["stage"] not in ("polite_exit", "extra")]
         tried = [
-            (part["channel"], part["address"])
+            (part["channel"], key_of(part))
             for one in self.tries[other[-1] + 1 if other else 0 :]
             if one["stage"] == "polite_exit"
             for part in one["parts"]

@@ -10,7 +10,7 @@ from typing import Any
 import tomli_w
 from hypothesis import strategies as st
 
-from cadence.domain.events import Channel
+from cadence.domain.channels import CHANNELS
 from cadence.policy import builtin
 from cadence.policy.loader import parse_text
 from cadence.policy.model import Policy
@@ -252,6 +252,12 @@ CHANGES: dict[str, Change] = {
     "horizon_business_days by one": _set("horizon_business_days", 91),
     "task_business_days": _set("task_business_days", 4),
     "channels": _set("channels", ["call", "email", "sms"]),
+    "channels.address": _set("channels", {"fax": {"address": "phone"}}),
+    "channels.spoken": _set("channels", {"fax": {"address": "phone", "spoken": True}}),
+    "channels.answer_business_days": _set(
+        "channels", {"fax": {"address": "phone", "answer_business_days": 3}}
+    ),
+    "channels.used": _set("channels", {"mail": {"used": False}}),
     "calendar.mon": _set("calendar.mon", ["10:00-12:00", "13:00-17:00"]),
     "calendar.tue": _set("calendar.tue", None),
     "calendar.wed": _set("calendar.wed", ["09:00-13:00"]),
@@ -321,7 +327,7 @@ CHANGES: dict[str, Change] = {
 
 # Random ones --------------------------------------------------------------------------------------
 
-_CHANNELS = [channel.value for channel in Channel]
+_CHANNELS = list(CHANNELS)
 _DAYS = list(WEEKDAYS)
 _SCRIPTS = ["on_time", "spaced", "nurture", "ours"]
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
+from cadence.domain.channels import CALL, CHANNELS, EMAIL, SMS, Channel
 from cadence.domain.events import (
     AutoReplyReceived,
-    Channel,
     ContactPointFailed,
     Data,
     Disposition,
@@ -22,12 +22,12 @@ from cadence.domain.events import (
 from cadence.prover.simulation import Simulation
 
 FACTS: list[Data] = [
-    AutoReplyReceived(Channel.EMAIL),
-    ReplyReceived(Channel.CALL, Intent.LATER),
-    OptOutRequested(Channel.CALL),
-    OptOutRequested(Channel.EMAIL),
-    ContactPointFailed(Channel.CALL, "call"),
-    ContactPointFailed(Channel.SMS, "sms"),
+    AutoReplyReceived(EMAIL),
+    ReplyReceived(CALL, Intent.LATER),
+    OptOutRequested(CALL),
+    OptOutRequested(EMAIL),
+    ContactPointFailed(CALL, "call"),
+    ContactPointFailed(SMS, "sms"),
     GuidelinesAgreed(),
 ]
 
@@ -38,7 +38,7 @@ STEPS = st.one_of(
     st.integers(1, 24 * 40),  # hours that pass
     st.sampled_from(FACTS),
     st.integers(1, 30).map(lambda days: timedelta(days=days)),  # a pause
-    st.sampled_from(list(Channel)),  # an attempt of somebody's own
+    st.sampled_from(CHANNELS),  # an attempt of somebody's own
 )
 
 
@@ -49,7 +49,7 @@ def take_step(made: Simulation, what: object) -> None:
         made.look(made.now + timedelta(hours=what))
     elif isinstance(what, timedelta):
         made.record(PauseRequested(made.now + what), made.now)
-    elif isinstance(what, Channel):
-        made.make_attempt((Part(what, Disposition.NO_ANSWER, what.value),))
+    elif isinstance(what, str):
+        made.make_attempt((Part(Channel(what), Disposition.NO_ANSWER, what),))
     else:
         made.record(what, made.now)  # type: ignore[arg-type]

@@ -7,17 +7,20 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from hypothesis import strategies as st
 
+from cadence.domain.channels import CHANNELS, Channel
 from cadence.domain.events import (
     DATA_TYPES,
+    AddressesRead,
     AppointmentCancelled,
     AppointmentSet,
     AttemptMade,
     AttemptStage,
     AutoReplyReceived,
-    Channel,
     ContactPoint,
     ContactPointAdded,
     ContactPointFailed,
+    ContactPointRemoved,
+    ContactPointRestored,
     Data,
     Disposition,
     EndReason,
@@ -29,6 +32,7 @@ from cadence.domain.events import (
     GuidelinesAgreed,
     Intent,
     InterestNoted,
+    Noted,
     OptedBackIn,
     OptOutRequested,
     Part,
@@ -87,17 +91,30 @@ def addresses(few: bool = False) -> st.SearchStrategy[str]:
     return st.sampled_from(["a", "b"]) if few else texts(min_size=1)
 
 
+def keys(few: bool = False) -> st.SearchStrategy[str | None]:
+    """Keys, often none: histories from before have none, and ``""`` stands for no address."""
+    return st.sampled_from([None, None, "", "a", "b"]) if few else st.none() | texts()
+
+
+def channels(few: bool = False) -> st.SearchStrategy[Channel]:
+    """Channels; now and then one that a team declared."""
+    return st.sampled_from(CHANNELS if few else (*CHANNELS, Channel("whatsapp")))
+
+
 def contact_points(few: bool = False) -> st.SearchStrategy[tuple[ContactPoint, ...]]:
-    point = st.builds(ContactPoint, st.sampled_from(Channel), addresses(few))
+    point = st.builds(ContactPoint, channels(few), addresses(few), keys(few))
     return st.lists(point, max_size=4).map(tuple)
 
 
 def parts(few: bool = False) -> st.SearchStrategy[tuple[Part, ...]]:
     part = st.builds(
         Part,
-        st.sampled_from(Channel),
+        channels(few),
         st.sampled_from([*Disposition, *([Disposition.NO_ANSWER] * 16 if few else [])]),
         st.none() | addresses(few),
+        keys(few),
+        st.sampled_from([None, None, True, False]),
+        st.none() | st.sampled_from(Intent),
     )
     return st.lists(part, min_size=1, max_size=3).map(tuple)
 
@@ -128,7 +145,8 @@ def data_strategies(
     """
     at = instants() if when is None else when
     text = st.sampled_from(["a", "b"]) if few else texts()
-    channel = st.sampled_from(Channel)
+    channel = channels(few)
+    some = st.lists(channel, max_size=2).map(tuple)
     maybe = st.none() | text
     country = st.none() | st.sampled_from(["US", "DE", "JP"])
     policies = st.builds(PolicyRef, text, st.integers(1, 10**6), _DIGESTS)
@@ -141,18 +159,30 @@ def data_strategies(
             country,
             maybe,
             contact_points(few),
-            maybe,
-            maybe,
+            *([maybe] * 7),
+            st.none() | policies,
         ),
         ProspectUpdated: st.builds(
-            ProspectUpdated, maybe, st.none() | _zones(), country, maybe, maybe
+            ProspectUpdated, maybe, st.none() | _zones(), country, *([maybe] * 7)
         ),
-        ContactPointAdded: st.builds(ContactPointAdded, channel, addresses(few), maybe),
+        ContactPointAdded: st.builds(ContactPointAdded, channel, addresses(few), maybe, keys(few)),
         ContactPointFailed: st.builds(
             ContactPointFailed,
             channel,
             addresses(few),
             st.none() | st.sampled_from(FailureReason),
+            keys(few),
+            maybe,
+        ),
+        ContactPointRestored: st.builds(
+            ContactPointRestored, channel, addresses(few), texts(1), keys(few)
+        ),
+        ContactPointRemoved: st.builds(
+            ContactPointRemoved, channel, addresses(few), texts(1), keys(few)
+        ),
+        AddressesRead: st.builds(AddressesRead, contact_points(few)),
+        Noted: st.builds(
+            Noted, texts(1), st.none() | st.dictionaries(texts(), texts(), max_size=2)
         ),
         GuidelinesAgreed: st.builds(GuidelinesAgreed, maybe),
         PreferenceStated: st.builds(
@@ -175,13 +205,19 @@ def data_strategies(
             st.none() | policies,
             rules,
             maybe,
+            st.none() | st.integers(1, 30),
+            maybe,
         ),
         ReplyReceived: st.builds(ReplyReceived, channel, st.none() | st.sampled_from(Intent)),
         AutoReplyReceived: st.builds(AutoReplyReceived, channel, st.none() | at),
         PauseRequested: st.builds(PauseRequested, at),
         ReferralGiven: st.builds(ReferralGiven, text, contact_points(few)),
-        OptOutRequested: st.builds(OptOutRequested, st.none() | channel),
-        OptedBackIn: st.builds(OptedBackIn, st.none() | channel),
+        OptOutRequested: st.builds(
+            OptOutRequested, st.none() | channel, some, st.none() | addresses(few), keys(few)
+        ),
+        OptedBackIn: st.builds(
+            OptedBackIn, st.none() | channel, st.none() | addresses(few), keys(few), maybe
+        ),
         PolicyAdopted: st.builds(
             PolicyAdopted, text, st.integers(1, 10**6), _DIGESTS, st.none() | at
         ),
@@ -222,6 +258,7 @@ def event(prospect: str, version: int) -> st.SearchStrategy[Event]:
         maybe,
         maybe,
         maybe,
+        st.none() | st.dictionaries(texts(), texts(), max_size=2),
     )
 
 

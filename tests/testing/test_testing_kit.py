@@ -16,10 +16,12 @@ from typing import Any
 import bad_guards
 import paths
 import pytest
+from filled_in import as_given
 from hypothesis import given
 
 from bad_policies import ALL
-from cadence.domain.events import AttemptMade, Channel, ProspectAdded
+from cadence.domain.channels import CALL, MAIL
+from cadence.domain.events import AttemptMade, ProspectAdded
 from cadence.domain.fold import fold
 from cadence.policy import GuardDelay, Policy, Veto, builtin
 from cadence.policy.loader import parse_text
@@ -60,9 +62,9 @@ def test_a_proved_policy_is_proved(policy: Policy) -> None:
     assert prove(policy).proved
 
 
-@given(prospects(channels=[Channel.CALL, Channel.MAIL]))
+@given(prospects(channels=[CALL, MAIL]))
 def test_a_prospect_has_contact_points_on_the_channels_asked_for(added: ProspectAdded) -> None:
-    assert {point.channel for point in added.contact_points} <= {Channel.CALL, Channel.MAIL}
+    assert {point.channel for point in added.contact_points} <= {CALL, MAIL}
     assert added.contact_points
 
 
@@ -70,7 +72,7 @@ def test_a_prospect_has_contact_points_on_the_channels_asked_for(added: Prospect
 def test_a_history_can_be_imported_as_it_is_shown(history: History) -> None:
     app = Cadence.open()
     assert import_jsonl(app, repr(history).encode().splitlines()).events == len(history.events)
-    assert app.history("somebody") == list(history.events)
+    assert as_given(app.history("somebody")) == as_given(history.events)
     assert fold(None, history.events) == history.moments[-1].prospect
 
 

@@ -58,7 +58,7 @@ def bad_lines(content: bytes, how: Mapping) -> list[tuple[int, str]]:
 def attempts(app: Cadence, prospect: str) -> list[tuple[str, str]]:
     """Channel and disposition of every attempt."""
     made = [one.data for one in app.history(prospect) if isinstance(one.data, AttemptMade)]
-    return [(part.channel.value, part.disposition.value) for one in made for part in one.parts]
+    return [(part.channel, part.disposition.value) for one in made for part in one.parts]
 
 
 # HubSpot calls ------------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ def call(
     disposition: str = "",
     status: str = "COMPLETED",
     direction: str = "OUTBOUND",
-    to: str = "+15550100",
+    to: str = "+12125550100",
     response: str = "101",
     body: str = "",
 ) -> tuple[object, ...]:
@@ -116,8 +116,8 @@ def test_a_hubspot_call_becomes_an_attempt_with_its_outcome(
     assert isinstance(added.data, ProspectAdded)
     assert isinstance(made.data, AttemptMade)
     assert added.data.timezone == ZONE
-    assert [point.address for point in added.data.contact_points] == ["+15550100"]
-    assert made.data.parts[0].address == "+15550100"
+    assert [point.address for point in added.data.contact_points] == ["+12125550100"]
+    assert made.data.parts[0].address == "+12125550100"
     assert (made.by, made.command_id) == ("9", "hubspot_calls:1")
     assert made.data.stage is not None  # filled in under the policy
 
@@ -135,11 +135,11 @@ def test_a_hubspot_call_that_is_not_over_is_passed_over_until_it_is(status: str)
 def test_an_inbound_hubspot_call_is_a_reply_from_the_number_that_rang() -> None:
     app = Cadence.open()
     header = INTERNAL + ",hs_call_from_number"
-    rows = [(*call(direction="INBOUND", to="+1ours", response=""), "+15550177")]
+    rows = [(*call(direction="INBOUND", to="+1ours", response=""), "+12125550177")]
     imported(app, table(header, *rows), CALLS)
-    added, reply = app.history("+15550177")
+    added, reply = app.history("+12125550177")
     assert isinstance(added.data, ProspectAdded)
-    assert [point.address for point in added.data.contact_points] == ["+15550177"]
+    assert [point.address for point in added.data.contact_points] == ["+12125550177"]
     assert reply.data == ReplyReceived(reply.data.channel)  # type: ignore[union-attr]
 
 
@@ -171,7 +171,7 @@ def test_a_call_of_two_contacts_is_an_attempt_for_each() -> None:
 def test_a_call_without_a_contact_is_about_the_number() -> None:
     app = Cadence.open()
     imported(app, table(INTERNAL, call(response="")), CALLS)
-    assert list(app.prospects()) == ["+15550100"]
+    assert list(app.prospects()) == ["+12125550100"]
 
 
 def test_a_call_about_nobody_is_passed_over_and_counted() -> None:

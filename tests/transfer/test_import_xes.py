@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cadence.domain import Stage
+from cadence.domain.channels import Channel
 from cadence.domain.events import (
     AttemptMade,
-    Channel,
     Disposition,
     EndReason,
     FollowUpEnded,
@@ -88,7 +88,7 @@ def test_a_case_becomes_a_prospect_of_amsterdam_from_its_first_event_on(tmp_path
     assert added.occurred_at == datetime.fromisoformat("2011-10-03T09:00:00+02:00")
     assert isinstance(made.data, AttemptMade)
     (part,) = made.data.parts
-    assert (part.channel, part.disposition) == (Channel.CALL, Disposition.UNKNOWN)
+    assert (part.channel, part.disposition) == (Channel("call"), Disposition.UNKNOWN)
     assert made.by == "112"
     assert made.data.stage == "spaced"
 

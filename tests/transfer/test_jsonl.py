@@ -23,7 +23,7 @@ ADDED = line(
     data={
         "name": "Kim",
         "timezone": "America/New_York",
-        "contact_points": [{"channel": "call", "address": "+15550100"}],
+        "contact_points": [{"channel": "call", "address": "+12125550100"}],
     },
 )
 APPOINTED = line("AppointmentSet", "2026-11-30T15:00:00Z", data={"at": "2026-12-01T14:00:00Z"})
@@ -53,7 +53,7 @@ def test_an_attempt_with_parts_alone_is_filled_in_under_the_policy() -> None:
     made = app.history("kim")[3].data
     assert (made.stage, made.step, made.gap) == ("ten_minutes", "ten_minutes", Gap(0, 10))
     assert made.policy == app.policies.default.ref
-    assert made.parts[0].address == "+15550100"
+    assert made.parts[0].address == "+12125550100"
 
 
 def test_what_an_attempt_carries_is_kept() -> None:
@@ -142,7 +142,7 @@ def test_every_bad_line_is_reported_with_number_and_field() -> None:
         ADDED,
         line("Nonsense", "2026-12-01T14:00:00Z"),
         line("ReplyReceived", "2026-12-01T14:00:00", data={"channel": "call"}),
-        line("ReplyReceived", "2026-12-01T14:00:00Z", data={"channel": "fax"}),
+        line("ReplyReceived", "2026-12-01T14:00:00Z", data={"channel": "by fax"}),
         {**ADDED, "prospect": "lou", "data": {"name": "Lou", "timezone": "Mars/Olympus"}},
     )
     found = [(bad.number, bad.what.split(":")[0]) for bad in error.lines]

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from cadence.engine.invariants import contact_points_left
 from cadence.errors import InputError
+from cadence.store import Cadence
+from cadence.transfer import import_file
 from cadence.transfer.mapping_loader import MappingError, load_mapping, mapping_names, read_mapping
 
 SMALL = """
@@ -196,3 +199,67 @@ def test_a_rule_of_a_log_says_nothing_about_the_person() -> None:
 
 def test_a_mapping_nested_without_end_is_refused() -> None:
     assert "invalid TOML" in error_of("a = " + "[" * 100_000).what
+
+
+# Channels and addresses ---------------------------------------------------------------------------
+
+CHANNELS_TOML = """
+name = "ours"
+format = "csv"
+channels = ["whatsapp"]
+
+[prospect]
+id = { from = "lead" }
+timezone = "America/New_York"
+country = "US"
+contact_points = [
+  { channel = "call", address = "number in our CRM" },
+  { channel = "whatsapp", address = { from = "phone" } },
+]
+
+[record]
+id = { from = "no" }
+at = { from = "when", formats = ["iso"], zone = "prospect" }
+
+[[rules]]
+event = "attempt"
+channel = { from = "how", table = "how" }
+disposition = "sent"
+
+[tables.how]
+WA = "whatsapp"
+Mail = "email"
+"""
+
+
+def test_rows_may_name_a_channel_that_the_mapping_declares(tmp_path: Path) -> None:
+    (tmp_path / "ours.toml").write_text(CHANNELS_TOML)
+    rows = "no,when,lead,phone,how\n1,2026-03-02T15:00:00Z,L1,(212) 555-0100,WA\n"
+    (tmp_path / "rows.csv").write_text(rows)
+    app = Cadence.open()
+    import_file(app, str(tmp_path / "rows.csv"), str(tmp_path / "ours.toml"))
+    added, attempt = (event.data for event in app.history("L1"))
+    assert [(point.channel, point.key) for point in added.contact_points] == [
+        ("call", "elsewhere:call"),
+        ("whatsapp", "whatsapp:(212) 555-0100"),  # no policy says that it is a phone
+    ]
+    assert attempt.parts[0].channel == "whatsapp"
+
+
+def test_a_channel_that_the_mapping_does_not_declare_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ours.toml").write_text(CHANNELS_TOML.replace('channels = ["whatsapp"]\n', ""))
+    with pytest.raises(InputError, match='invalid "whatsapp"'):
+        load_mapping(str(tmp_path / "ours.toml"))
+
+
+def test_an_address_that_only_the_other_program_has_can_be_used(tmp_path: Path) -> None:
+    (tmp_path / "ours.toml").write_text(CHANNELS_TOML)
+    text = CHANNELS_TOML.replace('channel = "whatsapp", address', 'channel = "sms", address')
+    (tmp_path / "ours.toml").write_text(text)
+    rows = "no,when,lead,phone,how\n1,2026-03-02T15:00:00Z,L1,text me,Mail\n"
+    (tmp_path / "rows.csv").write_text(rows)
+    app = Cadence.open()
+    done = import_file(app, str(tmp_path / "rows.csv"), str(tmp_path / "ours.toml"))
+    assert done.unusable_addresses == 1
+    left = contact_points_left(app.load("L1"))
+    assert [(point.channel, point.address) for point in left] == [("call", "number in our CRM")]

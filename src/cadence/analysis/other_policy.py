@@ -12,7 +12,6 @@ from typing import Final
 from cadence.domain.events import (
     AttemptMade,
     AttemptStage,
-    Channel,
     Data,
     Disposition,
     EndReason,
@@ -30,16 +29,12 @@ from cadence.engine.decision import Close, Decision, Task
 from cadence.engine.next_touch import decide_silently
 from cadence.errors import InputError
 from cadence.policy.model import Policy
-from cadence.policy.touch import Touch
+from cadence.policy.touch import Touch, TouchPart
 from cadence.worktime.zones import zone
 
 __all__ = ["OtherPolicy"]
 
 _ATTEMPT_AT: Final = {stage: AttemptStage(stage.value) for stage in OUTREACH}
-_UNANSWERED: Final = {
-    channel: Disposition.NO_ANSWER if channel is Channel.CALL else Disposition.SENT
-    for channel in Channel
-}
 _MOST: Final = 10_000  # touches of one silence; every policy ends long before
 
 
@@ -135,12 +130,15 @@ class OtherPolicy:
 
     def _make(self, touch: Touch) -> None:
         """Make a touch that is not answered."""
-        parts = tuple(
-            [Part(one.channel, _UNANSWERED[one.channel], one.address) for one in touch.parts]
-        )
+        parts = tuple([self._unanswered(part) for part in touch.parts])
         attempt = AttemptMade(parts, _ATTEMPT_AT[touch.stage], touch.step, gap=self._gap())
         self._append(self._now, self._now, attempt)
         self.made.append(self._now)
+
+    def _unanswered(self, part: TouchPart) -> Part:
+        is_call = part.channel in self.policy.spoken
+        how = Disposition.NO_ANSWER if is_call else Disposition.SENT
+        return Part(part.channel, how, part.address, part.key or None, is_call)
 
     def _gap(self) -> Gap | None:
         silence = self._prospect.silence

@@ -29,8 +29,8 @@ from cadence.domain.events import (
     FollowUpReopened,
     GuidelinesAgreed,
     InterestNoted,
+    Noted,
     PolicyAdopted,
-    ReferralGiven,
     ValueNoted,
 )
 from cadence.policy.model import Policy
@@ -46,9 +46,7 @@ _LAST_BAR: Final = DAYS[-1]
 _BARS: Final = tuple(bisect_right(DAYS, day) - 1 for day in range(_LAST_BAR))
 
 # They change nothing that the other policy decides by.
-_NOTES: Final = frozenset(
-    {GuidelinesAgreed, InterestNoted, PolicyAdopted, ReferralGiven, ValueNoted}
-)
+_NOTES: Final = frozenset({GuidelinesAgreed, InterestNoted, Noted, PolicyAdopted, ValueNoted})
 _OUR_CLOSE: Final = frozenset({EndReason.NO_RESPONSE, EndReason.UNREACHABLE})
 _FAILING: Final = frozenset({Disposition.WRONG_NUMBER, Disposition.BOUNCED})
 
@@ -258,7 +256,8 @@ class _Comparison:
         for part in data.parts:
             if part.disposition in _FAILING and part.address is not None:
                 # What we learnt of a contact point stays learnt.
-                other.take(event, ContactPointFailed(part.channel, part.address))
+                failed = ContactPointFailed(part.channel, part.address, key=part.key)
+                other.take(event, failed)
 
     def _settle(self, event: Event) -> None:
         """They answered: hold the attempts of the silence against each other."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from cadence.audit.contact_record import RecordedFact
 from cadence.audit.findings import Finding, Noticed
 from cadence.audit.invariants import (
     Violation,
@@ -30,13 +31,18 @@ from cadence.audit.plan_rules import (
 )
 from cadence.audit.state import FAILING, AttemptRecord, AuditState, Phase
 from cadence.domain.events import (
+    SOFT_FAILURES,
+    AddressesRead,
     AppointmentCancelled,
     AppointmentSet,
     AttemptMade,
     AttemptStage,
     AutoReplyReceived,
+    ContactPoint,
     ContactPointAdded,
     ContactPointFailed,
+    ContactPointRemoved,
+    ContactPointRestored,
     Event,
     FollowUpEnded,
     FollowUpReopened,
@@ -48,6 +54,7 @@ from cadence.domain.events import (
     PolicyRef,
     ProspectAdded,
     ProspectUpdated,
+    ReferralGiven,
     ReplyReceived,
 )
 from cadence.domain.prospect import Suspension
@@ -151,7 +158,7 @@ class Auditor:
         if data.stage is AttemptStage.ON_TIME:
             state.keep_appointment()
         if made.is_answered:
-            self._respond(state, event, "conversation")
+            self._respond(state, event, "conversation", data.intent)
             state.pending_response = 0
         else:
             state.add_attempt(made)
@@ -262,14 +269,16 @@ def _fail(state: AuditState, event: Event, data: AttemptMade) -> None:
     """Note the contact points that an attempt found to be dead."""
     for part in data.parts:
         if part.disposition in FAILING:
-            state.fail(part.channel, part.address, event)
+            state.contact.fail(part.channel, part.same, _fact(event))
 
 
 # What other events change -------------------------------------------------------------------------
 
 
 def _added(auditor: Auditor, state: AuditState, event: Event, data: ProspectAdded) -> None:
-    state.points = [(point.channel, point.address) for point in data.contact_points]
+    state.contact.points = list(data.contact_points)
+    if data.policy is not None:
+        state.adopt(data.policy)
     state.move(data.timezone, data.country, data.subdivision)
 
 
@@ -280,22 +289,43 @@ def _updated(auditor: Auditor, state: AuditState, event: Event, data: ProspectUp
 def _point_added(
     auditor: Auditor, state: AuditState, event: Event, data: ContactPointAdded
 ) -> None:
-    state.add_point(data.channel, data.address)
+    state.contact.add(ContactPoint(data.channel, data.address, data.key))
 
 
 def _point_failed(
     auditor: Auditor, state: AuditState, event: Event, data: ContactPointFailed
 ) -> None:
+    if data.reason in SOFT_FAILURES:
+        return
     because = f"{data.channel} {data.address} had failed by then (event {event.version})"
-    point = (data.channel, data.address)
+    key = data.address if data.key is None else data.key
     later = [
         made
         for made in state.attempts
-        if made.at >= event.occurred_at
-        and any((part.channel, part.address) == point for part in made.parts)
+        if made.at >= event.occurred_at and any(part.same == key for part in made.parts)
     ]
     auditor._add_hindsight(state, later, Rule.CONTACT_POINT, because)
-    state.fail(data.channel, data.address, event)
+    state.contact.fail(data.channel, key, _fact(event))
+
+
+def _point_restored(
+    auditor: Auditor, state: AuditState, event: Event, data: ContactPointRestored
+) -> None:
+    state.contact.restore(data.address if data.key is None else data.key)
+
+
+def _point_removed(
+    auditor: Auditor, state: AuditState, event: Event, data: ContactPointRemoved
+) -> None:
+    state.contact.remove(ContactPoint(data.channel, data.address, data.key))
+
+
+def _addresses_read(auditor: Auditor, state: AuditState, event: Event, data: AddressesRead) -> None:
+    state.contact.read(data)
+
+
+def _fact(event: Event) -> RecordedFact:
+    return RecordedFact(event.occurred_at, event.recorded_at, event.version)
 
 
 def _appointed(auditor: Auditor, state: AuditState, event: Event, data: AppointmentSet) -> None:
@@ -310,6 +340,10 @@ def _cancelled(
 
 def _replied(auditor: Auditor, state: AuditState, event: Event, data: ReplyReceived) -> None:
     auditor._respond(state, event, "reply", data.intent)
+
+
+def _referred(auditor: Auditor, state: AuditState, event: Event, data: ReferralGiven) -> None:
+    auditor._respond(state, event, "referral")
 
 
 def _auto_replied(
@@ -338,16 +372,22 @@ def _suspend(state: AuditState, event: Event, until: datetime | None) -> None:
 
 def _opted_out(auditor: Auditor, state: AuditState, event: Event, data: OptOutRequested) -> None:
     at, channel = event.occurred_at, data.channel
+    kept = data.except_channels
     what = "everything" if channel is None else str(channel)
+    if kept:
+        what += f" but {', '.join(kept)}"
     because = f"they had opted out of {what} on {state.show(at)} (event {event.version})"
     later = [
         made
         for made in state.attempts
         if made.at >= at
-        and (channel is None or any(part.channel is channel for part in made.parts))
+        and any(
+            part.channel == channel or (channel is None and part.channel not in kept)
+            for part in made.parts
+        )
     ]
     auditor._add_hindsight(state, later, Rule.OPT_OUT, because)
-    state.opt_out(channel, event)
+    state.opt_out(data, event)
 
 
 def _opted_in(auditor: Auditor, state: AuditState, event: Event, data: OptedBackIn) -> None:
@@ -375,9 +415,13 @@ _HANDLERS: Final[dict[type, Callable[[Auditor, AuditState, Event, Any], None]]] 
     ProspectUpdated: _updated,
     ContactPointAdded: _point_added,
     ContactPointFailed: _point_failed,
+    ContactPointRestored: _point_restored,
+    ContactPointRemoved: _point_removed,
+    AddressesRead: _addresses_read,
     AppointmentSet: _appointed,
     AppointmentCancelled: _cancelled,
     ReplyReceived: _replied,
+    ReferralGiven: _referred,
     AutoReplyReceived: _auto_replied,
     PauseRequested: _paused,
     OptOutRequested: _opted_out,

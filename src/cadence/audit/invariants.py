@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from cadence.audit.state import ENDED, NO_STAGE, RANK, AttemptRecord, AuditState, Phase
-from cadence.domain.events import AttemptStage, Channel, EndReason, Event, Gap, Intent, Part
+from cadence.domain.channels import Channel
+from cadence.domain.events import AttemptStage, EndReason, Event, Gap, Intent, Part
 from cadence.policy.rules import Rule
 from cadence.worktime.suspensions import SuspendedTime
 from cadence.worktime.zone_calendar import ZoneCalendar
@@ -36,8 +37,6 @@ CONCERN_ATTEMPTS: Final = 5
 """``concern``: after at least five attempts …"""
 CONCERN_WAIT: Final = timedelta(days=21)
 """… and 21 elapsed days since the first of them."""
-MAIL_ANSWER_DAYS: Final = 10
-"""``polite_exit``: by mail alone it needs ten business days."""
 QUIET_FROM: Final = 21 * 3600
 QUIET_UNTIL: Final = 8 * 3600
 """``quiet_hours``: 21:00 to 08:00 local in every policy, in seconds after midnight."""
@@ -79,7 +78,8 @@ def check_reach(state: AuditState, parts: Sequence[Part], at: datetime) -> list[
         parts: of the attempt.
         at: when it was made.
     """
-    if not state.opted_out and not state.failed:
+    contact = state.contact
+    if not (contact.failed or contact.by_name or contact.from_all or state.opted_out_of_all):
         return []
     both = (_check_opt_out(state, parts, at), _check_contact_point(state, parts, at))
     return [one for one in both if one is not None]
@@ -89,12 +89,11 @@ def _check_opt_out(state: AuditState, parts: Sequence[Part], at: datetime) -> Vi
     """``opt_out``: nothing after an opt-out, on that channel or at all."""
     word, what = state.opted_out_of_all, "everything"
     if word is None or word.occurred > at:
-        channel = next((p.channel for p in parts if p.channel in state.opted_out), None)
-        if channel is None:
+        words = ((part.channel, state.contact.word(part.channel)) for part in parts)
+        said = next(((name, one) for name, one in words if one and one.occurred <= at), None)
+        if said is None:
             return None
-        word, what = state.opted_out[channel], str(channel)
-        if word.occurred > at:
-            return None
+        what, word = said
     because = f"they had opted out of {what} on {state.show(word.occurred)} (event {word.version})"
     return Violation(Rule.OPT_OUT, because, word.recorded)
 
@@ -103,17 +102,18 @@ def _check_contact_point(
     state: AuditState, parts: Sequence[Part], at: datetime
 ) -> Violation | None:
     """``contact_point``: a contact point that failed is never used again."""
-    if not state.failed:
+    contact = state.contact
+    if not contact.failed:
         return None
     for part in parts:
-        address = part.address
-        if address is None:
+        address, key = part.address, part.same
+        if key is None:
             # The address was not recorded: it is wrong only if every one of the channel had failed.
-            theirs = [one for channel, one in state.points if channel is part.channel]
-            if not theirs or any((part.channel, one) not in state.failed for one in theirs):
+            theirs = [point for point in contact.points if point.channel == part.channel]
+            if not theirs or any(contact.failure(point.same) is None for point in theirs):
                 continue
-            address = theirs[-1]
-        failure = state.failed.get((part.channel, address))
+            address, key = theirs[-1].address, theirs[-1].same
+        failure = contact.failure(key)
         if failure is not None and failure.occurred <= at:
             because = (
                 f"{part.channel} {address} had failed on {state.show(failure.occurred)} "
@@ -409,11 +409,12 @@ def check_close(state: AuditState, event: Event, reason: EndReason) -> Violation
 
 def _check_unreachable(state: AuditState) -> Violation | None:
     """``contact_point``: unreachable means that no contact point is left to try."""
-    tried = {(part.channel, part.address or "") for one in state.exits() for part in one.parts}
-    left = next((point for point in state.points_left() if point not in tried), None)
+    tried = {(part.channel, part.same) for one in state.exits() for part in one.parts}
+    points = state.points_left()
+    left = next((one for one in points if (one.channel, one.same) not in tried), None)
     if left is None:
         return None
-    because = f"closed as unreachable, but {left[0]} {left[1]} is left"
+    because = f"closed as unreachable, but {left.channel} {left.address} is left"
     return Violation(Rule.CONTACT_POINT, because)
 
 
@@ -426,8 +427,7 @@ def _check_no_response(state: AuditState, at: datetime) -> Violation | None:
     if state.time is None:
         return None
     days = _answer_days(state)
-    if all(channel is Channel.MAIL for channel in channels):
-        days = max(days, MAIL_ANSWER_DAYS)
+    days = max(days, min(_channel_answer_days(state, channel) for channel in channels))
     until = state.time.after_business_days(exit_.at, days, state.suspended)
     if at >= until:
         return None
@@ -436,6 +436,12 @@ def _check_no_response(state: AuditState, at: datetime) -> Violation | None:
         f"to answer the polite exit (event {exit_.version})"
     )
     return Violation(Rule.POLITE_EXIT, because)
+
+
+def _channel_answer_days(state: AuditState, channel: Channel) -> int:
+    """The business days that an answer takes on a channel; one where the policy knows no more."""
+    known = state.policy.traits.get(channel)
+    return 1 if known is None else known.answer_business_days
 
 
 def _answer_days(state: AuditState) -> int:

@@ -184,7 +184,9 @@ def check_guards(attempt: PastAttempt) -> list[Violation]:
 
 def _objections(prospect: Prospect, attempt: PastAttempt) -> list[Violation]:
     at, data, found = attempt.at, attempt.data, []
-    parts = tuple(TouchPart(one.channel, one.address or "", "") for one in data.parts)
+    parts = tuple(
+        TouchPart(one.channel, one.address or "", "", key=one.same or "") for one in data.parts
+    )
     touch = Touch(f"{prospect.id}:audit", prospect.stage, data.step or "", parts)
     for guard in attempt.rules.guards:
         answer = guard.ask(prospect, touch, at, attempt.time) if guard.concerns(touch) else None

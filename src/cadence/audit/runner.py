@@ -66,7 +66,7 @@ def auditor(policies: PolicyRegistry | None = None, others: Iterable[Policy] = (
         policies: whose default a prospect is under until its history names another.
         others: further policies that histories may name.
     """
-    default = builtin() if policies is None else policies.default
+    default = builtin() if policies is None else policies.unnamed
     return Auditor(default, (*map(builtin, builtin_names()), *others))
 
 
@@ -90,7 +90,7 @@ def audit(
         CadenceError: a history is broken, or the store can't be read.
     """
     known = (*map(builtin, builtin_names()), *store.kept_policies(), *others)
-    work = _PageAuditor(store.policies.default, known)
+    work = _PageAuditor(store.policies.unnamed, known)
     return map_histories(store, work, jobs=jobs, progress=progress)
 
 

@@ -15,14 +15,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from cadence.audit.contact_record import ContactRecord, RecordedFact
+from cadence.domain.channels import Channel
 from cadence.domain.events import (
     DELIVERED,
     AttemptStage,
-    Channel,
+    ContactPoint,
     Disposition,
     EndReason,
     Event,
     Intent,
+    OptOutRequested,
     Part,
     PolicyRef,
 )
@@ -68,7 +71,6 @@ FAILING: Final = (Disposition.WRONG_NUMBER, Disposition.BOUNCED)
 """After one of these the contact point is never used again."""
 
 # Looked up once: every stored attempt passes here.
-_CALL: Final = Channel.CALL
 _CONNECTED: Final = Disposition.CONNECTED
 
 
@@ -99,14 +101,6 @@ _PHASE_AFTER: Final = {
     EndReason.NO_RESPONSE: Phase.CLOSED,
     EndReason.UNREACHABLE: Phase.CLOSED,
 }
-
-
-class RecordedFact(NamedTuple):
-    """A fact: when it happened, when we learnt of it, and the event that says so."""
-
-    occurred: datetime
-    recorded: datetime
-    version: int
 
 
 class AgreedAppointment(NamedTuple):
@@ -163,7 +157,7 @@ class AttemptRecord:
         self.parts = parts
         self.has_call = self.is_answered = self.has_failed = False
         for part in parts:
-            if part.channel is _CALL:
+            if part.is_call:
                 self.has_call = True
             if part.disposition is _CONNECTED:
                 self.is_answered = True
@@ -207,21 +201,19 @@ class AuditState:
         "appointment",
         "attempts",
         "calendar",
+        "contact",
         "country",
         "ended",
-        "failed",
         "highest",
         "intent",
         "is_policy_known",
         "kept_appointment",
         "largest_gap",
         "lasting_end",
-        "opted_out",
         "opted_out_at",
         "opted_out_of_all",
         "pending_response",
         "phase",
-        "points",
         "policy",
         "policy_ref",
         "prospect",
@@ -252,9 +244,7 @@ class AuditState:
         self.zones: tuple[str, ...] = ("UTC",)
         self.country: str | None = None
         self.subdivision: str | None = None
-        self.points: list[tuple[Channel, str]] = []
-        self.failed: dict[tuple[Channel, str], RecordedFact] = {}
-        self.opted_out: dict[Channel, RecordedFact] = {}
+        self.contact = ContactRecord()
         self.opted_out_of_all: RecordedFact | None = None
         self.opted_out_at: datetime | None = None
         # The running silence.
@@ -340,34 +330,6 @@ class AuditState:
         gap = self.time.gap(before.at, attempt.at, self.suspended)
         return gap.business_days, gap.minutes
 
-    # Contact points -------------------------------------------------------------------------------
-
-    def add_point(self, channel: Channel, address: str) -> None:
-        """Add a contact point, unless it is known."""
-        if (channel, address) not in self.points:
-            self.points.append((channel, address))
-
-    def points_left(self) -> list[tuple[Channel, str]]:
-        """The contact points that may still be used."""
-        if self.phase == Phase.OPTED_OUT:
-            return []
-        return [
-            point
-            for point in self.points
-            if point not in self.failed and point[0] not in self.opted_out
-        ]
-
-    def fail(self, channel: Channel, address: str | None, event: Event) -> None:
-        """Note that a contact point failed; without an address, the first one left on it."""
-        if address is None:
-            left = (p for p in self.points if p[0] is channel and p not in self.failed)
-            point = next(left, None)
-            if point is None:
-                return
-        else:
-            point = (channel, address)
-        self.failed.setdefault(point, _fact(event))
-
     # The polite exit ------------------------------------------------------------------------------
 
     def exits(self) -> list[AttemptRecord]:
@@ -391,10 +353,16 @@ class AuditState:
     def _is_delivered(self, part: Part) -> bool:
         if part.disposition not in DELIVERED:
             return False
-        if part.address is not None:
-            return (part.channel, part.address) not in self.failed
+        if part.same is not None:
+            return self.contact.failure(part.same) is None
         # The address was not recorded, so any failure on that channel may be of this one.
-        return all(channel is not part.channel for channel, _ in self.failed)
+        points = self.contact.points
+        theirs = [point.same for point in points if point.channel == part.channel]
+        return all(self.contact.failure(key) is None for key in theirs)
+
+    def points_left(self) -> list[ContactPoint]:
+        """The contact points that may still be used."""
+        return [] if self.phase == Phase.OPTED_OUT else self.contact.left()
 
     # Silences (design, sections 3 and 5) ----------------------------------------------------------
 
@@ -506,18 +474,15 @@ class AuditState:
 
     # Opt-outs and ends ----------------------------------------------------------------------------
 
-    def opt_out(self, channel: Channel | None, event: Event) -> None:
-        """Note that they want no more of a channel or, with ``None``, of all.
+    def opt_out(self, data: OptOutRequested, event: Event) -> None:
+        """Note that they want no more of some channels, or of all.
 
         Opted out of every channel that they have, one by one, is opted out of all.
         """
         fact = _fact(event)
         if self.opted_out_at is None or self.opted_out_at < event.occurred_at:
             self.opted_out_at = event.occurred_at
-        for one in Channel if channel is None else (channel,):
-            self.opted_out.setdefault(one, fact)
-        theirs = {point[0] for point in self.points} or set(Channel)
-        if channel is not None and not theirs <= self.opted_out.keys():
+        if not self.contact.opt_out(data, event):
             return
         if self.opted_out_of_all is None:
             self.opted_out_of_all = fact
@@ -534,8 +499,7 @@ class AuditState:
             if was_out:
                 self.pending_response = event.version
             return
-        for one in tuple(self.opted_out) if channel is None else (channel,):
-            self.opted_out.pop(one, None)
+        self.contact.opt_in(channel)
         if was_out:
             self.opted_out_of_all = None
             end = self.lasting_end or Phase.ENGAGED

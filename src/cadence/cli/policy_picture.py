@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cadence.domain.events import Channel
+from cadence.domain.channels import in_order
 from cadence.prover.timetable import Entry
 
 __all__ = ["picture"]
@@ -21,8 +21,10 @@ def picture(entries: Sequence[Entry], width: int = _WIDTH) -> list[str]:
     """
     if not entries:
         return []
-    used = [c for c in Channel if any(c.value in entry.channels for entry in entries)]
-    days = {c.value: [e.business_day for e in entries if c.value in e.channels] for c in used}
+    used = in_order(one for entry in entries for one in entry.channels)
+    days: dict[str, list[int]] = {
+        c: [e.business_day for e in entries if c in e.channels] for c in used
+    }
     for end in dict.fromkeys(e.step for e in entries if not e.channels):
         days[end] = [e.business_day for e in entries if e.step == end]
     margin = max(map(len, days))
@@ -34,7 +36,10 @@ def picture(entries: Sequence[Entry], width: int = _WIDTH) -> list[str]:
     lines = [f"{'day':{margin}} {_axis(columns, scale, room)}"]
     several = False
     for name, found in days.items():
-        marks = [_mark(n, name) for n in _counts([day // scale for day in found], columns)]
+        marks = [
+            _mark(n, is_channel=name in used)
+            for n in _counts([day // scale for day in found], columns)
+        ]
         several = several or any(mark not in _ONE for mark in marks)
         lines.append(f"{name:{margin}} {''.join(marks)}".rstrip())
     if scale > 1:
@@ -54,10 +59,10 @@ def _counts(places: list[int], columns: int) -> list[int]:
 _ONE = " ●■"
 
 
-def _mark(number: int, lane: str) -> str:
+def _mark(number: int, *, is_channel: bool) -> str:
     if not number:
         return " "
-    if lane not in set(Channel):
+    if not is_channel:
         return "■"
     return "●" if number == 1 else str(number) if number < 10 else "+"
 

@@ -100,4 +100,8 @@ def summary(done: ImportResult) -> Iterator[str]:
     if done.skipped_prospects:
         count = plural(done.skipped_prospects, "prospect")
         yield f"skipped: {count} (without an event that the mapping needs)"
+    if done.unusable_addresses:
+        number = done.unusable_addresses
+        what = "1 address" if number == 1 else f"{number:,} addresses"
+        yield f"unusable: {what} that can't be read (kept, and never used)"
     yield from _skipped(done.skipped_rows, done.unknown_columns)

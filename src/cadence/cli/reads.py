@@ -16,8 +16,9 @@ from cadence.cli.files import write_text
 from cadence.cli.policy_files import POLICY_HELP, find_policy, policy_inputs
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import anyway_lines, due_header, due_line, explanation, replay_lines
+from cadence.domain.channels import CALL, Channel
 from cadence.domain.codec import parse_instant
-from cadence.domain.events import Channel, Event
+from cadence.domain.events import Event
 from cadence.engine.decision import to_builtins
 from cadence.engine.loop import decision_for
 from cadence.engine.precheck import precheck
@@ -79,7 +80,9 @@ def explain(
         bool,
         typer.Option("--now-anyway", help="Only say which rules an attempt now would break."),
     ] = False,
-    channel: Annotated[Channel, typer.Option(help="The channel of that attempt.")] = Channel.CALL,
+    channel: Annotated[
+        str, typer.Option(metavar="CHANNEL", help="The channel of that attempt.")
+    ] = CALL,
 ) -> None:
     """Explain what comes next for a prospect, and why not earlier.
 
@@ -96,7 +99,7 @@ def explain(
             # What was known then is the replay's to show; a decision counts everything recorded.
             _note_later_events(session, p, now)
         decision = decision_for(prospect, store.policies, now)
-        answer = precheck(prospect, store.policies, decision, now, channel)
+        answer = precheck(prospect, store.policies, decision, now, Channel(channel))
         if now_anyway:
             if session.json:
                 session.print_json(anyway_to_builtins(answer))

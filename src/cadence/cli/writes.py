@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
 
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import next_line, plain
-from cadence.domain.codec import check_id, parse_instant
+from cadence.domain.channels import BUILT_IN, CALL, EMAIL, MAIL, SMS, VIDEO_EMAIL, Channel
+from cadence.domain.codec import channels_in, check_id, parse_instant
 from cadence.domain.events import (
     AutoReplyReceived,
-    Channel,
     ContactPoint,
     ContactPointAdded,
     ContactPointFailed,
+    ContactPointRemoved,
+    ContactPointRestored,
     Disposition,
     EndReason,
     FailureReason,
@@ -34,6 +37,8 @@ from cadence.domain.events import (
     ValueNoted,
     type_name,
 )
+from cadence.domain.keys import KeyReader
+from cadence.domain.prospect import Prospect
 from cadence.engine.commands import (
     CancelAppointment,
     Command,
@@ -44,9 +49,10 @@ from cadence.engine.commands import (
     check_fact,
 )
 from cadence.engine.decision import to_builtins
-from cadence.errors import InputError, UnknownProspect
+from cadence.errors import InputError, Refused, UnknownProspect, did_you_mean
+from cadence.policy.rules import Rule
 from cadence.replay.formatting import plural
-from cadence.store import Outcome
+from cadence.store import Cadence, Outcome
 
 __all__ = ["app"]
 
@@ -63,6 +69,14 @@ CommandId = Annotated[
     typer.Option("--command-id", help="An id of yours; the same again has no second effect."),
 ]
 Points = Annotated[list[str] | None, typer.Option(help="An address; may be repeated.")]
+Reach = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CHANNEL=ADDRESS", help="An address on a channel of the policy's own; repeatable."
+    ),
+]
+OnChannel = Annotated[str, typer.Option(metavar="CHANNEL", help="On which channel.")]
+Why = Annotated[str, typer.Option("--why", help="How we know.")]
 
 
 def _points(
@@ -71,14 +85,22 @@ def _points(
     sms: list[str] | None,
     mail: list[str] | None,
     video_email: list[str] | None,
+    reach: list[str] | None,
 ) -> tuple[ContactPoint, ...]:
-    given = (
-        (Channel.CALL, call),
-        (Channel.EMAIL, email),
-        (Channel.SMS, sms),
-        (Channel.MAIL, mail),
-        (Channel.VIDEO_EMAIL, video_email),
-    )
+    given: list[tuple[Channel, list[str] | None]] = [
+        (CALL, call),
+        (EMAIL, email),
+        (SMS, sms),
+        (MAIL, mail),
+        (VIDEO_EMAIL, video_email),
+    ]
+    for pair in reach or ():
+        channel, sign, address = pair.partition("=")
+        if not sign:
+            raise InputError(
+                f"--reach: invalid {pair!r}", "give CHANNEL=ADDRESS, like whatsapp=+12125550100"
+            )
+        given.append((Channel(channel.strip()), [address]))
     found = []
     for channel, addresses in given:
         for address in addresses or ():
@@ -106,6 +128,7 @@ def _write(
         check_fact(what)
         check_id(prospect)
     with session.writing() as store:
+        _check_channels(store, prospect, what)
         outcome = store.execute(
             prospect, what, at=at, occurred_at=occurred_at, by=by, command_id=command_id
         )
@@ -122,11 +145,32 @@ def _write(
     session.write(f"  {next_line(outcome.prospect, outcome.decision)}")
 
 
+def _check_channels(store: Cadence, prospect: str, what: Command) -> None:
+    """Refuse a channel that neither the prospect's policy nor its history knows: a slip."""
+    named = channels_in(what)
+    if named <= BUILT_IN.keys():
+        return
+    known = None if isinstance(what, ProspectAdded) else store.load(prospect)
+    policy = store.default_policy() if known is None else store.policies.of(known)
+    words = dict.fromkeys(BUILT_IN if policy is None else policy.traits)
+    if known is not None:
+        words |= dict.fromkeys(point.channel for point in known.reach.contact_points)
+    for channel in sorted(named - words.keys()):
+        raise InputError(
+            f"channel: unknown {channel!r}",
+            did_you_mean(
+                channel,
+                words,
+                otherwise=f"use one of: {', '.join(words)}; a policy can declare others",
+            ),
+        )
+
+
 @command(
     app,
     "add",
     example='cadence add jerry --name "Jerry Doe" --timezone America/New_York --country US '
-    "--call +15550100 --email jerry@example.com",
+    "--call +12125550100 --email jerry@example.com",
 )
 def add(
     session: Session,
@@ -142,6 +186,7 @@ def add(
     sms: Points = None,
     mail: Points = None,
     video_email: Points = None,
+    reach: Reach = None,
     source: Annotated[str | None, typer.Option(help="Where we met them.")] = None,
     owner: Annotated[str | None, typer.Option(help="Who looks after them.")] = None,
     occurred: Occurred = None,
@@ -156,7 +201,7 @@ def add(
         timezone=timezone[0] if len(timezone) == 1 else tuple(timezone),
         country=country,
         subdivision=subdivision,
-        contact_points=_points(call, email, sms, mail, video_email),
+        contact_points=_points(call, email, sms, mail, video_email, reach),
         source=source,
         owner=owner,
     )
@@ -179,14 +224,17 @@ def update(
     sms: Points = None,
     mail: Points = None,
     video_email: Points = None,
+    reach: Reach = None,
     occurred: Occurred = None,
     by: By = None,
 ) -> None:
     """Correct a prospect's data; add contact points."""
-    points = _points(call, email, sms, mail, video_email)
+    points = _points(call, email, sms, mail, video_email, reach)
     changed = any(one is not None for one in (name, timezone, country, subdivision, owner))
     if not points and not changed:
         raise InputError("update: missing options", "give e.g. --name or --email")
+    if points:
+        _refuse_failed(session, p, points)
     if changed:
         zones = None if timezone is None else tuple(timezone)
         data = ProspectUpdated(
@@ -208,15 +256,18 @@ def appoint(
     p: P,
     instant: Annotated[str, typer.Argument(metavar="INSTANT", help="When we will call.")],
     agreed_by: Annotated[
-        Channel | None,
-        typer.Option(help="The channel on which they agreed just now; a response."),
+        str | None,
+        typer.Option(
+            metavar="CHANNEL", help="The channel on which they agreed just now; a response."
+        ),
     ] = None,
     occurred: Occurred = None,
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
     """Set an appointment, or move it."""
-    what = SetAppointment(parse_instant(instant, "INSTANT"), agreed_by)
+    agreed = None if agreed_by is None else Channel(agreed_by)
+    what = SetAppointment(parse_instant(instant, "INSTANT"), agreed)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
@@ -237,9 +288,18 @@ def attempt(
     session: Session,
     p: P,
     channel: Annotated[
-        list[Channel], typer.Option(help="How; repeat both options for several at once.")
+        list[str],
+        typer.Option(metavar="CHANNEL", help="How; repeat both options for several at once."),
     ],
     disposition: Annotated[list[Disposition], typer.Option(help="How it went.")],
+    address: Annotated[
+        list[str] | None,
+        typer.Option(help="What was used; one for each --channel, in the same order."),
+    ] = None,
+    intent: Annotated[
+        Intent | None, typer.Option(help="What they want, where a part connected.")
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="Private; no message uses it.")] = None,
     off_policy: Annotated[
         str | None,
         typer.Option(metavar="WHY", help="It was made although a rule forbids it."),
@@ -254,8 +314,23 @@ def attempt(
             f"attempt: {len(channel)} --channel but {len(disposition)} --disposition",
             "give one --disposition for each --channel, in the same order",
         )
-    parts = tuple(Part(c, d) for c, d in zip(channel, disposition, strict=True))
-    what = MakeAttempt(parts, off_policy)
+    addresses: list[str] | list[None] = address or [None] * len(channel)
+    if len(addresses) != len(channel):
+        raise InputError(
+            f"attempt: {len(channel)} --channel but {len(addresses)} --address",
+            "give one --address for each --channel, in the same order, or none",
+        )
+    connected = Disposition.CONNECTED
+    if intent is not None and connected not in disposition:
+        raise InputError(
+            f"--intent: invalid {intent} without a conversation",
+            "give it with --disposition connected",
+        )
+    parts = tuple(
+        Part(Channel(on), how, where, intent=intent if how is connected else None)
+        for on, how, where in zip(channel, disposition, addresses, strict=True)
+    )
+    what = MakeAttempt(parts, off_policy, note)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
@@ -263,14 +338,14 @@ def attempt(
 def reply(
     session: Session,
     p: P,
-    channel: Annotated[Channel, typer.Option(help="On which channel.")],
+    channel: OnChannel,
     intent: Annotated[Intent | None, typer.Option(help="What they want.")] = None,
     occurred: Occurred = None,
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
     """Record that they replied."""
-    what = ReplyReceived(channel, intent)
+    what = ReplyReceived(Channel(channel), intent)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
@@ -305,50 +380,139 @@ def auto_reply(
         str | None,
         typer.Option(metavar="INSTANT", help="Back when; else five business days."),
     ] = None,
-    channel: Annotated[Channel, typer.Option(help="On which channel.")] = Channel.EMAIL,
+    channel: OnChannel = EMAIL,
     occurred: Occurred = None,
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
     """Record an automatic reply; it suspends, and is not a response."""
     end = None if until is None else parse_instant(until, "--until")
-    what = AutoReplyReceived(channel, end)
+    what = AutoReplyReceived(Channel(channel), end)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
 @command(
     app,
     "failed",
-    example="cadence failed jerry --channel call --address +15550100 --reason wrong_number",
+    example="cadence failed jerry --channel call --address +12125550100 --reason wrong_number",
 )
 def failed(
     session: Session,
     p: P,
-    channel: Annotated[Channel, typer.Option(help="Which channel.")],
+    channel: OnChannel,
     address: Annotated[str, typer.Option(help="Which address.")],
     reason: Annotated[FailureReason | None, typer.Option(help="Why.")] = None,
     occurred: Occurred = None,
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
-    """Record that a contact point failed; it is never used again."""
+    """Record that a contact point failed; it is never used again.
+
+    A mailbox that is full, or another failure for now, takes nothing away.
+    """
     if not address.strip():
         raise InputError("--address: missing address", "give the address that failed")
-    what = ContactPointFailed(channel, address, reason)
+    what = ContactPointFailed(Channel(channel), address, reason)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+
+
+@command(
+    app,
+    "restore",
+    example='cadence restore jerry --address jerry@example.com --why "they wrote from it"',
+)
+def restore(
+    session: Session,
+    p: P,
+    address: Annotated[str, typer.Option(help="Which address works again.")],
+    why: Why,
+    occurred: Occurred = None,
+    by: By = None,
+    command_id: CommandId = None,
+) -> None:
+    """Record that a contact point that had failed works again."""
+    channel = _channel_of(session, p, address)
+    what = ContactPointRestored(channel, address, why)
+    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+
+
+@command(app, "remove", example='cadence remove jerry --address +12125550100 --why "never theirs"')
+def remove(
+    session: Session,
+    p: P,
+    address: Annotated[str, typer.Option(help="Which address is not theirs.")],
+    why: Why,
+    occurred: Occurred = None,
+    by: By = None,
+    command_id: CommandId = None,
+) -> None:
+    """Take away a contact point that is not theirs."""
+    channel = _channel_of(session, p, address)
+    what = ContactPointRemoved(channel, address, why)
+    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+
+
+def _refuse_failed(session: Session, prospect: str, points: tuple[ContactPoint, ...]) -> None:
+    """Refuse to add an address that has failed: it would stay unused."""
+    if not session.exists():
+        return
+    with session.reading() as store:
+        known = store.load(prospect)
+        reader = _reader(store, known)
+    for point in points:
+        if known.reach.has_failed(reader.key(point.channel, point.address)):
+            raise Refused(
+                f"{prospect}: {point.channel} {point.address} has failed and is not used again",
+                f"if it works again: cadence restore {shlex.quote(prospect)} --address "
+                f"{shlex.quote(point.address)} --why WHY",
+                rule=Rule.CONTACT_POINT,
+            )
+
+
+def _reader(store: Cadence, known: Prospect) -> KeyReader:
+    policy = store.policies.of(known)
+    traits = BUILT_IN if policy is None else policy.traits
+    region = known.identity.country or store.settings().default_region
+    return KeyReader(traits, lambda: region, known.reach.contact_points, is_strict=False)
+
+
+def _channel_of(session: Session, prospect: str, address: str) -> Channel:
+    """Find on which channel a prospect has an address, however it is spelled."""
+    with session.reading() as store:
+        known = store.load(prospect)
+        reader = _reader(store, known)
+    points = known.reach.contact_points
+    for point in points:
+        if address == point.address or point.same == reader.key(point.channel, address):
+            return point.channel
+    theirs = ", ".join(dict.fromkeys(point.address for point in points)) or "none are known"
+    raise InputError(f"{prospect}: unknown address {address!r}", f"use one of theirs: {theirs}")
 
 
 @command(app, "opt-out", example="cadence opt-out jerry --channel sms")
 def opt_out(
     session: Session,
     p: P,
-    channel: Annotated[Channel | None, typer.Option(help="Only this channel.")] = None,
+    channel: Annotated[
+        str | None, typer.Option(metavar="CHANNEL", help="Only this channel.")
+    ] = None,
+    except_: Annotated[
+        list[str] | None,
+        typer.Option("--except", metavar="CHANNEL", help="Everything but this; repeatable."),
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="The address that they said it from.")] = None,
     occurred: Occurred = None,
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
-    """Record that they opted out, of a channel or of everything."""
-    what = OptOutRequested(channel)
+    """Record that they opted out of everything, or of channels."""
+    if channel is not None and except_:
+        raise InputError("opt-out: invalid, both --channel and --except", "give one of them")
+    what = OptOutRequested(
+        None if channel is None else Channel(channel),
+        tuple(map(Channel, except_ or ())),
+        address,
+    )
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
@@ -356,13 +520,16 @@ def opt_out(
 def opt_in(
     session: Session,
     p: P,
-    channel: Annotated[Channel | None, typer.Option(help="Only this channel.")] = None,
+    channel: Annotated[
+        str | None, typer.Option(metavar="CHANNEL", help="Only this channel.")
+    ] = None,
+    why: Annotated[str | None, typer.Option("--why", help="How we know.")] = None,
     occurred: Occurred = None,
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
     """Record that they took an opt-out back."""
-    what = OptedBackIn(channel)
+    what = OptedBackIn(None if channel is None else Channel(channel), why=why)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
@@ -375,7 +542,9 @@ def note(
     kind: Annotated[
         ValueKind, typer.Option(help="With --value: of which kind.")
     ] = ValueKind.PROFESSIONAL,
-    prefers: Annotated[Channel | None, typer.Option(help="The channel they prefer.")] = None,
+    prefers: Annotated[
+        str | None, typer.Option(metavar="CHANNEL", help="The channel they prefer.")
+    ] = None,
     hours: Annotated[str | None, typer.Option(help="The local hours they prefer.")] = None,
     guidelines: Annotated[
         bool, typer.Option("--guidelines", help="They know that we will follow up.")
@@ -394,7 +563,7 @@ def note(
         free = next(f"value-{n}" for n in range(1, len(known) + 2) if f"value-{n}" not in known)
         found.append(ValueNoted(free, value, kind))
     if prefers is not None or hours is not None:
-        found.append(PreferenceStated(prefers, hours))
+        found.append(PreferenceStated(None if prefers is None else Channel(prefers), hours))
     if guidelines:
         found.append(GuidelinesAgreed())
     if not found:
@@ -405,7 +574,7 @@ def note(
     _write(session, p, found[0], occurred=occurred, by=by, command_id=command_id)
 
 
-@command(app, "referral", example='cadence referral jerry --name "Ann Lee" --call +15550101')
+@command(app, "referral", example='cadence referral jerry --name "Ann Lee" --call +12125550101')
 def referral(
     session: Session,
     p: P,
@@ -415,13 +584,24 @@ def referral(
     sms: Points = None,
     mail: Points = None,
     video_email: Points = None,
+    reach: Reach = None,
     occurred: Occurred = None,
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
     """Record that they named another person to talk to."""
-    what = ReferralGiven(name, _points(call, email, sms, mail, video_email))
-    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+    points = _points(call, email, sms, mail, video_email, reach)
+    _write(
+        *(session, p, ReferralGiven(name, points)),
+        occurred=occurred,
+        by=by,
+        command_id=command_id,
+    )
+    if not session.json:
+        given = [f"--{one.channel} {shlex.quote(one.address)}" for one in points]
+        source = shlex.quote(f"referral by {p}")
+        words = ["cadence add ID --name", shlex.quote(name), "--timezone ZONE", *given]
+        session.write(f"  add them with: {plain(' '.join(words))} --source {source}")
 
 
 @command(app, "end", example="cadence end jerry bought")

@@ -3,17 +3,20 @@
 Pure: no clock, no ids, no I/O, no store. Instants and ids are arguments.
 """
 
+from cadence.domain.channels import AddressKind, Channel, ChannelTraits
 from cadence.domain.codec import decode_line, encode_line, parse_instant
 from cadence.domain.events import (
+    AddressesRead,
     AppointmentCancelled,
     AppointmentSet,
     AttemptMade,
     AttemptStage,
     AutoReplyReceived,
-    Channel,
     ContactPoint,
     ContactPointAdded,
     ContactPointFailed,
+    ContactPointRemoved,
+    ContactPointRestored,
     Data,
     Disposition,
     EndReason,
@@ -25,6 +28,7 @@ from cadence.domain.events import (
     GuidelinesAgreed,
     Intent,
     InterestNoted,
+    Noted,
     OptedBackIn,
     OptOutRequested,
     Part,
@@ -44,6 +48,8 @@ from cadence.domain.prospect import Attempt, Prospect, Silence
 from cadence.domain.stages import Move, Signal, Stage, look_up
 
 __all__ = [
+    "AddressKind",
+    "AddressesRead",
     "AppointmentCancelled",
     "AppointmentSet",
     "Attempt",
@@ -51,9 +57,12 @@ __all__ = [
     "AttemptStage",
     "AutoReplyReceived",
     "Channel",
+    "ChannelTraits",
     "ContactPoint",
     "ContactPointAdded",
     "ContactPointFailed",
+    "ContactPointRemoved",
+    "ContactPointRestored",
     "Data",
     "Disposition",
     "EndReason",
@@ -66,6 +75,7 @@ __all__ = [
     "Intent",
     "InterestNoted",
     "Move",
+    "Noted",
     "OptOutRequested",
     "OptedBackIn",
     "Part",

@@ -9,17 +9,21 @@ Reading is strict: a field that is missing, unknown or of the wrong kind is name
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from cadence.domain.channels import Channel, check_channel
 from cadence.domain.events import DATA_TYPES, Aware, Data, Event, type_name
 from cadence.errors import InputError, did_you_mean
 
 __all__ = [
     "InvalidJson",
     "Line",
+    "channels_in",
+    "check_channels",
     "check_id",
     "data_fields",
     "decode_line",
@@ -52,7 +56,7 @@ class Line(msgspec.Struct, frozen=True):
             others.
         version: its place in the stream, if it is given.
         recorded_at: when it was recorded, in UTC, if it is given.
-        by, correlation, command_id, uncertain: as of :class:`~cadence.domain.events.Event`.
+        by, correlation, command_id, uncertain, meta: as of :class:`~cadence.domain.events.Event`.
     """
 
     prospect: str
@@ -65,6 +69,7 @@ class Line(msgspec.Struct, frozen=True):
     correlation: str | None = None
     command_id: str | None = None
     uncertain: str | None = None
+    meta: dict[str, str] | None = None
 
 
 class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +83,7 @@ class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     correlation: str | None = None
     command_id: str | None = None
     uncertain: str | None = None
+    meta: dict[str, str] | None = None
 
 
 # What reading JSON can raise beside an invalid field: bad syntax, bad UTF-8, endless nesting.
@@ -98,7 +104,7 @@ def to_builtins(event: Event) -> dict[str, Any]:
         "recorded_at": plain["recorded_at"],
         "data": data,
     }
-    for name in ("by", "correlation", "command_id", "uncertain"):
+    for name in ("by", "correlation", "command_id", "uncertain", "meta"):
         if name in plain:
             line[name] = plain[name]
     return line
@@ -147,6 +153,7 @@ def decode_line(line: bytes | str) -> Line:
         raise _invalid_json(error) from None
     if "type" in given:
         raise InputError("data.type: unknown field", "give the type beside data, not in it")
+    check_channels(data)
     return Line(
         prospect=envelope.prospect,
         occurred_at=to_utc(envelope.occurred_at, "occurred_at"),
@@ -160,7 +167,36 @@ def decode_line(line: bytes | str) -> Line:
         correlation=envelope.correlation,
         command_id=envelope.command_id,
         uncertain=envelope.uncertain,
+        meta=envelope.meta,
     )
+
+
+def _named_channels(data: Any) -> Iterator[tuple[str, Channel]]:
+    """Yield every channel that a command or event names, with its field."""
+    for name in ("channel", "agreed_by"):
+        channel = getattr(data, name, None)
+        if channel is not None:
+            yield name, channel
+    for name in ("parts", "contact_points"):
+        for number, one in enumerate(getattr(data, name, ())):
+            yield f"{name}[{number}].channel", one.channel
+    for number, channel in enumerate(getattr(data, "except_channels", ())):
+        yield f"except_channels[{number}]", channel
+
+
+def channels_in(data: Any) -> set[Channel]:
+    """Return the channels that a command, or the data of an event, names."""
+    return {channel for _, channel in _named_channels(data)}
+
+
+def check_channels(data: Any) -> None:
+    """Check that every channel in ``data`` is well written; whether it is known is not checked.
+
+    Raises:
+        InputError: one is not; ``what`` begins with the field.
+    """
+    for field, channel in _named_channels(data):
+        check_channel(channel, f"data.{field}")
 
 
 def check_id(prospect: str) -> None:

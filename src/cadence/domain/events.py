@@ -14,19 +14,24 @@ from typing import Annotated, Final
 
 import msgspec
 
+from cadence.domain.channels import SPOKEN, ChannelName
+
 __all__ = [
     "DATA_TYPES",
     "DELIVERED",
+    "SOFT_FAILURES",
+    "AddressesRead",
     "AppointmentCancelled",
     "AppointmentSet",
     "AttemptMade",
     "AttemptStage",
     "AutoReplyReceived",
     "Aware",
-    "Channel",
     "ContactPoint",
     "ContactPointAdded",
     "ContactPointFailed",
+    "ContactPointRemoved",
+    "ContactPointRestored",
     "Data",
     "Disposition",
     "EndReason",
@@ -38,6 +43,7 @@ __all__ = [
     "GuidelinesAgreed",
     "Intent",
     "InterestNoted",
+    "Noted",
     "OptOutRequested",
     "OptedBackIn",
     "Part",
@@ -62,16 +68,6 @@ NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 Zones = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 
 PolicyVersion = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
-
-
-class Channel(StrEnum):
-    """A means of reaching a person."""
-
-    CALL = "call"
-    EMAIL = "email"
-    SMS = "sms"
-    MAIL = "mail"
-    VIDEO_EMAIL = "video_email"
 
 
 class Disposition(StrEnum):
@@ -105,10 +101,17 @@ class AttemptStage(StrEnum):
 
 
 class FailureReason(StrEnum):
-    """Why a contact point must never be used again."""
+    """Why a contact point did not reach them; all but the soft failures are for good."""
 
     WRONG_NUMBER = "wrong_number"
     BOUNCED = "bounced"
+    DISCONNECTED = "disconnected"
+    MAILBOX_FULL = "mailbox_full"
+    TEMPORARY = "temporary"
+
+
+SOFT_FAILURES: Final = frozenset({FailureReason.MAILBOX_FULL, FailureReason.TEMPORARY})
+"""Reasons that pass by themselves: they are recorded, and the contact point stays in use."""
 
 
 class Intent(StrEnum):
@@ -138,19 +141,55 @@ class EndReason(StrEnum):
     UNREACHABLE = "unreachable"
 
 
-class ContactPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An address on a channel: a phone number, a mail address."""
+class ContactPoint(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An address on a channel: a phone number, a mail address.
 
-    channel: Channel
+    Attributes:
+        channel: the means of reaching them.
+        address: as it was given.
+        key: its normal form (``domain/addresses.py``); ``""`` where the address can't be read.
+            The service fills it in. Histories from before have none: there the address stands
+            for it.
+    """
+
+    channel: ChannelName
     address: NonEmpty
+    key: str | None = None
+
+    @property
+    def same(self) -> str:
+        """What is compared: the key, or the address of a history that has no keys."""
+        return self.address if self.key is None else self.key
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One channel's share of an attempt."""
+    """One channel's share of an attempt.
 
-    channel: Channel
+    Attributes:
+        channel: the means that was used.
+        disposition: how it went.
+        address: what was used, as it was given.
+        key: its normal form, like that of a :class:`ContactPoint`.
+        spoken: whether the channel is spoken; ``None``: as the built-in channel is.
+        intent: what they asked for, where the part connected.
+    """
+
+    channel: ChannelName
     disposition: Disposition
     address: str | None = None
+    key: str | None = None
+    spoken: bool | None = None
+    intent: Intent | None = None
+
+    @property
+    def same(self) -> str | None:
+        """What is compared: the key, or the address of a history that has no keys."""
+        return self.address if self.key is None else self.key
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it counts as a call (``spaced_cap``, connect rates)."""
+        return self.channel in SPOKEN if self.spoken is None else self.spoken
 
 
 class Gap(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
@@ -184,7 +223,19 @@ class _Data(
 
 
 class ProspectAdded(_Data, frozen=True):
-    """A person to follow up with was added. ``timezone``: an IANA name, or several candidates."""
+    """A person to follow up with was added.
+
+    Attributes:
+        name: their full name.
+        timezone: an IANA name, or several candidates.
+        country: ISO 3166; without one only weekends are closed.
+        subdivision: its state, region or canton.
+        contact_points: how they can be reached.
+        source: where they came from, such as a list or a referral.
+        owner: who follows up.
+        given_name, family_name, salutation, language, company: what messages are written with.
+        policy: the policy they are under from the start; histories from before have none.
+    """
 
     name: str
     timezone: str | Zones
@@ -193,6 +244,12 @@ class ProspectAdded(_Data, frozen=True):
     contact_points: tuple[ContactPoint, ...] = ()
     source: str | None = None
     owner: str | None = None
+    given_name: str | None = None
+    family_name: str | None = None
+    salutation: str | None = None
+    language: str | None = None
+    company: str | None = None
+    policy: PolicyRef | None = None
 
 
 class ProspectUpdated(_Data, frozen=True):
@@ -203,22 +260,70 @@ class ProspectUpdated(_Data, frozen=True):
     country: str | None = None
     subdivision: str | None = None
     owner: str | None = None
+    given_name: str | None = None
+    family_name: str | None = None
+    salutation: str | None = None
+    language: str | None = None
+    company: str | None = None
 
 
 class ContactPointAdded(_Data, frozen=True):
     """We learnt another contact point of theirs."""
 
-    channel: Channel
+    channel: ChannelName
     address: NonEmpty
     reason: str | None = None
+    key: str | None = None
 
 
 class ContactPointFailed(_Data, frozen=True):
-    """A contact point did not reach them; it is never used again (rule ``contact_point``)."""
+    """A contact point did not reach them (rule ``contact_point``).
 
-    channel: Channel
+    Its key is never used again, on every channel that shares it. A soft failure
+    (:data:`SOFT_FAILURES`) is only kept in the history.
+    """
+
+    channel: ChannelName
     address: NonEmpty
     reason: FailureReason | None = None
+    key: str | None = None
+    why: str | None = None
+
+
+class ContactPointRestored(_Data, frozen=True):
+    """A contact point that had failed works again; ``why``: how we know."""
+
+    channel: ChannelName
+    address: NonEmpty
+    why: NonEmpty
+    key: str | None = None
+
+
+class ContactPointRemoved(_Data, frozen=True):
+    """A contact point was never theirs, or is not theirs any more; ``why``: how we know."""
+
+    channel: ChannelName
+    address: NonEmpty
+    why: NonEmpty
+    key: str | None = None
+
+
+class AddressesRead(_Data, frozen=True):
+    """The addresses of a history from before got their keys; recorded once."""
+
+    contact_points: tuple[ContactPoint, ...]
+
+
+class Noted(_Data, frozen=True):
+    """A team's own event, such as a demo given; it is kept, and changes nothing.
+
+    Attributes:
+        kind: the team's name for it.
+        data: its values, by name.
+    """
+
+    kind: NonEmpty
+    data: dict[str, str] | None = None
 
 
 class GuidelinesAgreed(_Data, frozen=True):
@@ -230,7 +335,7 @@ class GuidelinesAgreed(_Data, frozen=True):
 class PreferenceStated(_Data, frozen=True):
     """They named the channel or the local hours (``"18:00-20:00"``) that they prefer."""
 
-    channel: Channel | None = None
+    channel: ChannelName | None = None
     hours: str | None = None
 
 
@@ -263,8 +368,9 @@ class AttemptMade(_Data, frozen=True, tag="AttemptMade.2"):
 
     So a policy that is edited later can't rewrite it. ``stage`` and ``step``: the place it took in
     the plan. ``touch``: the id of the touch it carried out. ``gap``: the distance to the attempt
-    before it, as measured then. ``value``: the id of the value used. ``broke``: the ids of the
-    rules it broke. ``why``: the reason given for going off policy (ADR 0002).
+    before it, as measured then, and ``gap_from`` the version of that attempt. ``value``: the id of
+    the value used. ``broke``: the ids of the rules it broke. ``why``: the reason given for going
+    off policy (ADR 0002). ``note``: private; no script may use it.
 
     This is stored shape 2; shape 1 had one channel an attempt, and the store converts it.
     """
@@ -278,6 +384,8 @@ class AttemptMade(_Data, frozen=True, tag="AttemptMade.2"):
     policy: PolicyRef | None = None
     broke: tuple[str, ...] = ()
     why: str | None = None
+    gap_from: int | None = None
+    note: str | None = None
 
     @property
     def connected(self) -> bool:
@@ -287,20 +395,25 @@ class AttemptMade(_Data, frozen=True, tag="AttemptMade.2"):
     @property
     def has_call(self) -> bool:
         """Whether a call is among the parts, for the cap on spaced calls (``spaced_cap``)."""
-        return Channel.CALL in [part.channel for part in self.parts]
+        return any(part.is_call for part in self.parts)
+
+    @property
+    def intent(self) -> Intent | None:
+        """What they asked for in the conversation, if a part says so."""
+        return next((part.intent for part in self.parts if part.intent is not None), None)
 
 
 class ReplyReceived(_Data, frozen=True):
     """They replied."""
 
-    channel: Channel
+    channel: ChannelName
     intent: Intent | None = None
 
 
 class AutoReplyReceived(_Data, frozen=True):
     """An out-of-office reply came: no response, it suspends until ``until`` or 5 business days."""
 
-    channel: Channel
+    channel: ChannelName
     until: Aware | None = None
 
 
@@ -311,22 +424,36 @@ class PauseRequested(_Data, frozen=True):
 
 
 class ReferralGiven(_Data, frozen=True):
-    """They named another person to talk to."""
+    """They named another person to talk to: a response, and a task for the owner."""
 
     name: str
     contact_points: tuple[ContactPoint, ...] = ()
 
 
 class OptOutRequested(_Data, frozen=True):
-    """They asked for no more messages on this channel, or (``None``) on any."""
+    """They asked for no more messages.
 
-    channel: Channel | None = None
+    Attributes:
+        channel: on this channel only; ``None``: on every channel, also on those that a policy
+            declares later.
+        except_channels: where ``channel`` is ``None``, the channels on which they still agree.
+        address: the address that they said it from.
+        key: its normal form; the opt-out holds for every holder of it.
+    """
+
+    channel: ChannelName | None = None
+    except_channels: tuple[ChannelName, ...] = ()
+    address: NonEmpty | None = None
+    key: str | None = None
 
 
 class OptedBackIn(_Data, frozen=True):
-    """They took an opt-out back, for one channel or (``None``) for all."""
+    """They took an opt-out back, for one channel or (``None``) for all; ``why``: how we know."""
 
-    channel: Channel | None = None
+    channel: ChannelName | None = None
+    address: NonEmpty | None = None
+    key: str | None = None
+    why: str | None = None
 
 
 class PolicyAdopted(_Data, frozen=True):
@@ -355,6 +482,10 @@ Data = (
     | ProspectUpdated
     | ContactPointAdded
     | ContactPointFailed
+    | ContactPointRestored
+    | ContactPointRemoved
+    | AddressesRead
+    | Noted
     | GuidelinesAgreed
     | PreferenceStated
     | InterestNoted
@@ -391,6 +522,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
         correlation: what it belongs to, such as a campaign.
         command_id: the command it came from; repeating that command has no second effect.
         uncertain: why ``occurred_at`` is not certain.
+        meta: a team's own texts by name: a recording, a campaign, a tenant.
     """
 
     prospect: str
@@ -402,6 +534,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     correlation: str | None = None
     command_id: str | None = None
     uncertain: str | None = None
+    meta: dict[str, str] | None = None
 
     # The two names under which the eventsourcing package asks for identity and position.
     @property

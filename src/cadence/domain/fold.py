@@ -19,16 +19,21 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from cadence.domain.addresses import UNUSABLE, covers
+from cadence.domain.channels import CHANNELS, Channel
 from cadence.domain.events import (
+    SOFT_FAILURES,
+    AddressesRead,
     AppointmentCancelled,
     AppointmentSet,
     AttemptMade,
     AttemptStage,
     AutoReplyReceived,
-    Channel,
     ContactPoint,
     ContactPointAdded,
     ContactPointFailed,
+    ContactPointRemoved,
+    ContactPointRestored,
     Disposition,
     EndReason,
     Event,
@@ -37,8 +42,10 @@ from cadence.domain.events import (
     GuidelinesAgreed,
     Intent,
     InterestNoted,
+    Noted,
     OptedBackIn,
     OptOutRequested,
+    Part,
     PauseRequested,
     PolicyAdopted,
     PolicyRef,
@@ -56,7 +63,7 @@ from cadence.domain.prospect import (
     Attempt,
     Ending,
     Identity,
-    LostContactPoint,
+    OptOuts,
     Prospect,
     Reachability,
     Response,
@@ -73,14 +80,21 @@ Changes = dict[str, Any]
 
 # Looking a member up in its class costs more than the rest of a comparison, and the fold of every
 # stored attempt passes here.
-_CALL: Final = Channel.CALL
 _CONNECTED: Final = Disposition.CONNECTED
 _EXTRA: Final = AttemptStage.EXTRA
 _ON_TIME: Final = AttemptStage.ON_TIME
 _SPACED: Final = AttemptStage.SPACED
 _SCHEDULED: Final = Stage.SCHEDULED
 
-_ALL_CHANNELS: Final = frozenset(Channel)
+_PLAIN_FIELDS: Final = [
+    "name",
+    "owner",
+    "given_name",
+    "family_name",
+    "salutation",
+    "language",
+    "company",
+]
 _WON_REASONS: Final = frozenset({EndReason.BOUGHT})
 _CLOSED_REASONS: Final = frozenset({EndReason.NO_RESPONSE, EndReason.UNREACHABLE})
 _ATTEMPT_SIGNAL: Final = {stage: Signal(f"attempt_{stage}") for stage in AttemptStage}
@@ -119,15 +133,30 @@ def _begin(event: Event) -> Prospect:
 
 def _added(prospect: Prospect, event: Event, data: ProspectAdded) -> Changes:
     zones = (data.timezone,) if isinstance(data.timezone, str) else data.timezone
-    identity = Identity(data.name, zones, data.country, data.subdivision, data.owner, data.source)
-    reach = replace(prospect.reach, contact_points=data.contact_points)
-    return {"identity": identity, "reach": reach}
+    identity = Identity(
+        data.name,
+        zones,
+        data.country,
+        data.subdivision,
+        data.owner,
+        data.source,
+        data.given_name,
+        data.family_name,
+        data.salutation,
+        data.language,
+        data.company,
+    )
+    changes: Changes = {
+        "identity": identity,
+        "reach": replace(prospect.reach, contact_points=data.contact_points),
+    }
+    if data.policy is not None:
+        changes["policy"], changes["policy_version"] = data.policy, event.version
+    return changes
 
 
 def _updated(prospect: Prospect, event: Event, data: ProspectUpdated) -> Changes:
     changed: dict[str, Any] = {}
-    if data.name is not None:
-        changed["name"] = data.name
     if data.timezone is not None:
         one = isinstance(data.timezone, str)
         changed["zones"] = (data.timezone,) if one else data.timezone
@@ -138,47 +167,119 @@ def _updated(prospect: Prospect, event: Event, data: ProspectUpdated) -> Changes
         changed["country"] = data.country
     if data.subdivision is not None:
         changed["subdivision"] = data.subdivision
-    if data.owner is not None:
-        changed["owner"] = data.owner
+    for name in _PLAIN_FIELDS:
+        value = getattr(data, name)
+        if value is not None:
+            changed[name] = value
     return {"identity": replace(prospect.identity, **changed)}
 
 
 def _point_added(prospect: Prospect, event: Event, data: ContactPointAdded) -> Changes:
-    point = ContactPoint(data.channel, data.address)
+    point = ContactPoint(data.channel, data.address, data.key)
     reach = prospect.reach
-    if point in reach.contact_points:
+    if any(_is_same(one, point) and one.channel == point.channel for one in reach.contact_points):
         return {}
     return {"reach": replace(reach, contact_points=(*reach.contact_points, point))}
 
 
+def _is_same(one: ContactPoint, other: ContactPoint) -> bool:
+    """Whether two contact points have one address; those that can't be read are spelled alike."""
+    if one.same == UNUSABLE == other.same:
+        return one.address == other.address
+    return one.same == other.same
+
+
 def _point_failed(prospect: Prospect, event: Event, data: ContactPointFailed) -> Changes:
-    return {"reach": _without(prospect.reach, event, data.channel, data.address)}
+    # A soft failure passes by itself: the history keeps it, and nothing is lost.
+    if data.reason in SOFT_FAILURES:
+        return {}
+    key = data.address if data.key is None else data.key
+    return {"reach": _without(prospect.reach, event, data.channel, key)}
 
 
-def _without(
-    reach: Reachability, event: Event, channel: Channel, address: str | None
-) -> Reachability:
-    """``reach`` after a contact point failed."""
-    if address is None:
+def _without(reach: Reachability, event: Event, channel: Channel, key: str | None) -> Reachability:
+    """``reach`` after a key failed: on every channel, or a stranger would be sent a text."""
+    if key is None:
         # No address was recorded: it was the first of the channel that had not failed.
-        address = next(
+        key = next(
             (
-                point.address
+                point.same
                 for point in reach.contact_points
-                if point.channel is channel and (channel, point.address) not in reach.failed
+                if point.channel == channel and not reach.has_failed(point.same)
             ),
             None,
         )
-    failed, lost = reach.failed, reach.lost
-    if address is not None and (channel, address) not in failed:
-        failed = failed | {(channel, address)}
-        lost = (*lost, LostContactPoint(channel, address, event.recorded_at))
-    return replace(
-        reach,
-        failed=failed,
-        lost=lost,
-        failed_at=event.recorded_at,
-        failed_version=event.version,
+    failed = reach.failed
+    if key and key not in failed:
+        failed = {**failed, key: event.recorded_at}
+    return replace(reach, failed=failed, failed_at=event.recorded_at, failed_version=event.version)
+
+
+def _point_restored(prospect: Prospect, event: Event, data: ContactPointRestored) -> Changes:
+    reach = prospect.reach
+    key = data.address if data.key is None else data.key
+    failed = {one: at for one, at in reach.failed.items() if not covers(one, key)}
+    return {"reach": replace(reach, failed=failed)}
+
+
+def _point_removed(prospect: Prospect, event: Event, data: ContactPointRemoved) -> Changes:
+    # By its key, on every channel: an address that is not theirs is a stranger's on each of them.
+    reach, gone = prospect.reach, ContactPoint(data.channel, data.address, data.key)
+    left = tuple([point for point in reach.contact_points if not _is_same(point, gone)])
+    if len(left) == len(reach.contact_points):
+        return {}
+    return {
+        "reach": replace(
+            reach,
+            contact_points=left,
+            failed_at=event.recorded_at,
+            failed_version=event.version,
+        )
+    }
+
+
+def _addresses_read(prospect: Prospect, event: Event, data: AddressesRead) -> Changes:
+    """Put the keys in wherever an address stands without one."""
+    reach = prospect.reach
+    keys = {(point.channel, point.address): point.key for point in data.contact_points}
+    by_address = {point.address: point.key for point in data.contact_points if point.key}
+    return {
+        "reach": replace(
+            reach,
+            contact_points=tuple(
+                [
+                    point if point.key is not None else replace(point, key=_key(keys, point))
+                    for point in reach.contact_points
+                ]
+            ),
+            failed={by_address.get(one) or one: at for one, at in reach.failed.items()},
+        ),
+        "silence": replace(prospect.silence, attempts=_with_keys(prospect.silence.attempts, keys)),
+        "recent": _with_keys(prospect.recent, keys),
+    }
+
+
+_Keys = dict[tuple[Channel, str], str | None]
+
+
+def _key(keys: _Keys, one: ContactPoint | Part) -> str | None:
+    return None if one.address is None else keys.get((one.channel, one.address))
+
+
+def _with_keys(attempts: tuple[Attempt, ...], keys: _Keys) -> tuple[Attempt, ...]:
+    return tuple(
+        [
+            replace(
+                attempt,
+                parts=tuple(
+                    [
+                        part if part.key is not None else replace(part, key=_key(keys, part))
+                        for part in attempt.parts
+                    ]
+                ),
+            )
+            for attempt in attempts
+        ]
     )
 
 
@@ -206,8 +307,8 @@ def _value(prospect: Prospect, event: Event, data: ValueNoted) -> Changes:
     return {"values": (*prospect.values, data)}
 
 
-def _referred(prospect: Prospect, event: Event, data: ReferralGiven) -> Changes:
-    return {}  # another person; the history keeps it
+def _noted(prospect: Prospect, event: Event, data: Noted) -> Changes:
+    return {}  # the team's own; the history keeps it
 
 
 def _adopted(prospect: Prospect, event: Event, data: PolicyAdopted) -> Changes:
@@ -258,8 +359,8 @@ def _attempt(prospect: Prospect, event: Event, data: AttemptMade) -> Changes:
             connected = True
         elif disposition in _FAILING:
             reach = changes.get("reach", prospect.reach)
-            changes["reach"] = _without(reach, event, part.channel, part.address)
-        if part.channel is _CALL:
+            changes["reach"] = _without(reach, event, part.channel, part.same)
+        if part.is_call:
             has_call = True
     silence = prospect.silence
     if at < silence.response.at:  # it belongs to a silence that is over
@@ -293,7 +394,7 @@ def _conversation(
     """An attempt that connected: a response, which is remembered and awaits no answer."""
     if stage is _ON_TIME:
         prospect = replace(prospect, appointment=None)
-    changes = _respond(prospect, event, ResponseKind.CONVERSATION)
+    changes = _respond(prospect, event, ResponseKind.CONVERSATION, intent=data.intent)
     attempt = Attempt(event.occurred_at, event.version, stage, data.step, data.gap, data.parts)
     changes["recent"] = _remember(changes.get("recent", prospect.recent), [attempt])
     changes["ending"] = replace(changes["ending"], pending_response=0, pending_response_at=None)
@@ -310,14 +411,17 @@ def _with_attempt(
         position -= 1
     before = attempts[position - 1].version if position else 0
     gap = data.gap
-    attempt = Attempt(at, event.version, stage, data.step, gap, data.parts, is_spaced_call, before)
+    measured_from = before if data.gap_from is None else data.gap_from
+    attempt = Attempt(
+        at, event.version, stage, data.step, gap, data.parts, is_spaced_call, measured_from
+    )
     if position < len(attempts):  # learnt of late
         attempts = (*attempts[:position], attempt, *attempts[position:])
         return _silence(silence.response, attempts, silence.suspensions)
     largest, unmeasured = silence.largest_gap, silence.unmeasured
     if stage is _ON_TIME:
         largest, unmeasured = NO_GAP, ()
-    elif before and gap is None:
+    elif before and (gap is None or measured_from != before):
         unmeasured = (*unmeasured, position)
     elif before and gap is not None and gap > largest:
         largest = gap
@@ -399,6 +503,7 @@ def _respond(
         "kept_appointment": None,
         "pause_until": None,
         "not_before": None,
+        "referral": None,
         "ending": replace(
             ending,
             reason=None if stage is Stage.ENGAGED else ending.reason,
@@ -416,6 +521,13 @@ def _respond(
 
 def _replied(prospect: Prospect, event: Event, data: ReplyReceived) -> Changes:
     return _respond(prospect, event, ResponseKind.REPLY, intent=data.intent)
+
+
+def _referred(prospect: Prospect, event: Event, data: ReferralGiven) -> Changes:
+    changes = _respond(prospect, event, ResponseKind.REFERRAL)
+    if changes:
+        changes["referral"] = data
+    return changes
 
 
 def _auto_replied(prospect: Prospect, event: Event, data: AutoReplyReceived) -> Changes:
@@ -449,24 +561,24 @@ def _paused(prospect: Prospect, event: Event, data: PauseRequested) -> Changes:
 
 def _opted_out(prospect: Prospect, event: Event, data: OptOutRequested) -> Changes:
     reach, at = prospect.reach, event.occurred_at
-    channels = _ALL_CHANNELS if data.channel is None else frozenset({data.channel})
-    lost = [
-        LostContactPoint(channel, None, event.recorded_at)
-        for channel in sorted(channels - reach.opted_out)
-    ]
-    opted_out = reach.opted_out | channels
+    if data.channel is None:
+        exceptions = frozenset(data.except_channels)
+        opted_out = reach.opted_out.with_all(exceptions, event.recorded_at)
+    else:
+        opted_out = reach.opted_out.with_channel(data.channel, event.recorded_at)
     changes: Changes = {
         "reach": replace(
             reach,
             opted_out=opted_out,
-            lost=(*reach.lost, *lost),
             failed_at=event.recorded_at,
             opted_out_at=max(reach.opted_out_at or at, at),
             opted_out_version=event.version,
         )
     }
-    known = {point.channel for point in reach.contact_points} or _ALL_CHANNELS
-    if data.channel is not None and not known <= opted_out:
+    # Opted out of every channel they have, one by one, is opted out of everything.
+    known = {point.channel for point in reach.contact_points} or CHANNELS
+    is_everything = data.channel is None and not data.except_channels
+    if not is_everything and not all(channel in opted_out for channel in known):
         return changes
     return {
         **changes,
@@ -493,9 +605,8 @@ def _opted_in(prospect: Prospect, event: Event, data: OptedBackIn) -> Changes:
                 pending_response_at=event.recorded_at,
             )
         return changes
-    opted_out = frozenset() if data.channel is None else reach.opted_out - {data.channel}
-    lost = [one for one in reach.lost if one.address is not None or one.channel in opted_out]
-    changes = {"reach": replace(reach, opted_out=opted_out, lost=tuple(lost))}
+    opted_out = OptOuts() if data.channel is None else reach.opted_out.without(data.channel)
+    changes = {"reach": replace(reach, opted_out=opted_out)}
     if prospect.stage is not Stage.OPTED_OUT:
         return {**changes, **_respond(prospect, event, ResponseKind.OPT_IN)}
     signal = _signal_of_opt_in(ending)
@@ -564,6 +675,10 @@ _HANDLERS: Final[dict[type, Callable[[Prospect, Event, Any], Changes]]] = {
     ProspectUpdated: _updated,
     ContactPointAdded: _point_added,
     ContactPointFailed: _point_failed,
+    ContactPointRestored: _point_restored,
+    ContactPointRemoved: _point_removed,
+    AddressesRead: _addresses_read,
+    Noted: _noted,
     GuidelinesAgreed: _guidelines,
     PreferenceStated: _preference,
     InterestNoted: _interest,

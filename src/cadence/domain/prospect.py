@@ -7,22 +7,25 @@ silence (:class:`Silence`) and how the follow-up ended (:class:`Ending`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
+from cadence.domain.addresses import covers
+from cadence.domain.channels import Channel
 from cadence.domain.events import (
     DELIVERED,
     AttemptStage,
-    Channel,
     ContactPoint,
     EndReason,
     Gap,
     Intent,
     Part,
     PolicyRef,
+    ReferralGiven,
     ValueNoted,
 )
 from cadence.domain.stages import Stage
@@ -34,7 +37,7 @@ __all__ = [
     "Attempt",
     "Ending",
     "Identity",
-    "LostContactPoint",
+    "OptOuts",
     "Prospect",
     "Reachability",
     "Response",
@@ -57,6 +60,7 @@ class ResponseKind(StrEnum):
     CONVERSATION = "conversation"
     PAUSE = "pause"
     OPT_IN = "opt_in"
+    REFERRAL = "referral"
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -88,15 +92,55 @@ class Suspension(msgspec.Struct, frozen=True):
     version: int
 
 
-class LostContactPoint(msgspec.Struct, frozen=True):
-    """A contact point that failed, or (``address`` ``None``) a channel they opted out of.
+class OptOuts(msgspec.Struct, frozen=True):
+    """The channels that they opted out of: *all*, *all except*, or *these*.
 
-    ``at`` is when that was recorded.
+    Channels are an open set, so "all" also holds for those that a policy declares later. The times
+    are when an opt-out was recorded: an attempt made before that broke nothing that was known.
+
+    Attributes:
+        all_at: when they opted out of everything; ``None``: they did not.
+        exceptions: the channels that this leaves open.
+        channels: the channels that they opted out of by name.
     """
 
-    channel: Channel
-    address: str | None
-    at: datetime
+    all_at: datetime | None = None
+    exceptions: frozenset[Channel] = frozenset()
+    channels: Mapping[Channel, datetime] = {}
+
+    def __bool__(self) -> bool:
+        return self.all_at is not None or bool(self.channels)
+
+    def __contains__(self, channel: Channel) -> bool:
+        return channel in self.channels or (
+            self.all_at is not None and channel not in self.exceptions
+        )
+
+    def known_by(self, channel: Channel, instant: datetime) -> bool:
+        """Return whether an opt-out of ``channel`` had been recorded at ``instant``."""
+        by_name = self.channels.get(channel)
+        return (by_name is not None and by_name <= instant) or (
+            self.all_at is not None and channel not in self.exceptions and self.all_at <= instant
+        )
+
+    def with_channel(self, channel: Channel, at: datetime) -> OptOuts:
+        """Return them with one channel more."""
+        if channel in self:
+            return self
+        return OptOuts(self.all_at, self.exceptions, {**self.channels, channel: at})
+
+    def with_all(self, exceptions: frozenset[Channel], at: datetime) -> OptOuts:
+        """Return them with every channel but the exceptions; an opt-out gives none back."""
+        if self.all_at is None:
+            return OptOuts(at, exceptions, self.channels)
+        closed = dict.fromkeys(self.exceptions - exceptions, at)
+        return OptOuts(self.all_at, self.exceptions & exceptions, {**closed, **self.channels})
+
+    def without(self, channel: Channel) -> OptOuts:
+        """Return them after an opt-in for one channel."""
+        channels = {name: at for name, at in self.channels.items() if name != channel}
+        exceptions = self.exceptions if self.all_at is None else self.exceptions | {channel}
+        return OptOuts(self.all_at, exceptions, channels)
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -167,6 +211,7 @@ class Identity(msgspec.Struct, frozen=True):
         subdivision: its state, region or canton.
         owner: who follows up.
         source: where they came from.
+        given_name, family_name, salutation, language, company: what messages are written with.
     """
 
     name: str = ""
@@ -175,6 +220,11 @@ class Identity(msgspec.Struct, frozen=True):
     subdivision: str | None = None
     owner: str | None = None
     source: str | None = None
+    given_name: str | None = None
+    family_name: str | None = None
+    salutation: str | None = None
+    language: str | None = None
+    company: str | None = None
 
 
 class Reachability(msgspec.Struct, frozen=True):
@@ -182,11 +232,9 @@ class Reachability(msgspec.Struct, frozen=True):
 
     Attributes:
         contact_points: in the order in which they became known, failed ones included.
-        failed: (channel, address) pairs that must never be used again.
-        opted_out: channels they opted out of; all five after an opt-out from everything.
-        lost: when each of ``failed`` and ``opted_out`` was recorded: an attempt made before that
-            broke nothing that was known.
-        failed_at: when a contact point was last recorded as lost, by failure or opt-out.
+        failed: keys that must never be used again, on any channel, and when that was recorded.
+        opted_out: channels they opted out of.
+        failed_at: when a contact point was last recorded as lost, by failure, removal or opt-out.
         failed_version: the event by which the last contact point failed, or 0.
         opted_out_at: when the last opt-out occurred; an opt-in said before it lifts nothing.
         opted_out_version: the last opt-out, or 0.
@@ -196,9 +244,8 @@ class Reachability(msgspec.Struct, frozen=True):
     """
 
     contact_points: tuple[ContactPoint, ...] = ()
-    failed: frozenset[tuple[Channel, str]] = frozenset()
-    opted_out: frozenset[Channel] = frozenset()
-    lost: tuple[LostContactPoint, ...] = ()
+    failed: Mapping[str, datetime] = {}
+    opted_out: OptOuts = OptOuts()
     failed_at: datetime | None = None
     failed_version: int = 0
     opted_out_at: datetime | None = None
@@ -206,6 +253,22 @@ class Reachability(msgspec.Struct, frozen=True):
     preferred_channel: Channel | None = None
     preferred_hours: str | None = None
     preference_version: int = 0
+
+    def has_failed(self, key: str, by: datetime | None = None) -> bool:
+        """Return whether a key has failed; with ``by``, whether that was recorded by then.
+
+        A number that failed has failed with every extension.
+        """
+        if not self.failed:
+            return False
+        return any(
+            covers(failed, key) and (by is None or at <= by) for failed, at in self.failed.items()
+        )
+
+    @property
+    def unread(self) -> tuple[ContactPoint, ...]:
+        """The contact points whose address has no key yet; only histories from before have any."""
+        return tuple([point for point in self.contact_points if point.key is None])
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -245,12 +308,13 @@ class Prospect(msgspec.Struct, frozen=True):
         appointment: the standing appointment, until its on-time attempt.
         kept_appointment: the appointment that the on-time attempt of this silence was made for.
         pause_until: the end of a pause that they asked for in the last response.
-        policy: the policy adopted; ``None`` means the default.
-        policy_version: the event that adopted it, or 0.
+        policy: the policy they are under; ``None``, in histories from before, means the default.
+        policy_version: the event that says so, or 0.
         not_before: the time promised for the next touch when the policy was adopted.
         guidelines_agreed: whether they agreed to be followed up.
         guidelines_version: the event by which they did, or 0.
         interests: what they care about.
+        referral: the person they named, where the last response was a referral.
         values: reasons worth a call.
         used_values: ids of the values that were used.
         recent: attempts that are not of the running silence (of earlier ones, and conversations),
@@ -275,6 +339,7 @@ class Prospect(msgspec.Struct, frozen=True):
     guidelines_agreed: bool = False
     guidelines_version: int = 0
     interests: tuple[str, ...] = ()
+    referral: ReferralGiven | None = None
     values: tuple[ValueNoted, ...] = ()
     used_values: frozenset[str] = frozenset()
     recent: tuple[Attempt, ...] = ()
@@ -315,11 +380,15 @@ class Prospect(msgspec.Struct, frozen=True):
         return None
 
     def _has_failed(self, part: Part) -> bool:
-        failed = self.reach.failed
-        if part.address is not None:
-            return (part.channel, part.address) in failed
+        key = part.same
+        if key is not None:
+            return self.reach.has_failed(key)
         # The address was not recorded, so a failure of any on the channel may be of this one.
-        return any(channel is part.channel for channel, _ in failed)
+        return any(
+            self.reach.has_failed(point.same)
+            for point in self.reach.contact_points
+            if point.channel == part.channel
+        )
 
     def exits(self) -> list[Attempt]:
         """Return the polite exits since any other outreach, the last first."""

@@ -13,14 +13,15 @@ from typing import Annotated, Final
 
 import msgspec
 
-from cadence.domain.codec import in_utc
+from cadence.domain.addresses import UNUSABLE
+from cadence.domain.channels import BUILT_IN, ChannelName
+from cadence.domain.codec import check_channels, in_utc
 from cadence.domain.events import (
     AppointmentCancelled,
     AppointmentSet,
     AttemptMade,
     AttemptStage,
     Aware,
-    Channel,
     Data,
     EndReason,
     FollowUpEnded,
@@ -32,6 +33,7 @@ from cadence.domain.events import (
     ProspectUpdated,
     ReplyReceived,
 )
+from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import ENDED, Stage
 from cadence.engine.context import calendar_for
@@ -72,21 +74,29 @@ __all__ = [
     "unchecked_attempt",
     "why_refused",
     "with_addresses",
+    "with_keys",
 ]
 
 
 class MakeAttempt(msgspec.Struct, frozen=True):
-    """Try them, or have tried. ``off_policy`` says why it was made although a rule forbids it."""
+    """Try them, or have tried.
+
+    Attributes:
+        parts: what was done, one part a channel.
+        off_policy: why it was made although a rule forbids it.
+        note: private; no script may use it.
+    """
 
     parts: Annotated[tuple[Part, ...], msgspec.Meta(min_length=1)]
     off_policy: str | None = None
+    note: str | None = None
 
 
 class SetAppointment(msgspec.Struct, frozen=True):
     """Agree to call at ``at``. ``agreed_by``: the channel on which they agreed just now."""
 
     at: Aware
-    agreed_by: Channel | None = None
+    agreed_by: ChannelName | None = None
 
 
 class CancelAppointment(msgspec.Struct, frozen=True):
@@ -160,12 +170,14 @@ def _checked(command: Command) -> Command:
     """``command`` with every value checked: Python does not check those of a struct."""
     try:
         plain = msgspec.to_builtins(command, builtin_types=(datetime,))
-        return in_utc(msgspec.convert(plain, type=type(command)))
+        checked = in_utc(msgspec.convert(plain, type=type(command)))
     except msgspec.ValidationError as error:
         text = " ".join(str(error).replace("`", "'").split())
         raise InputError(
             f"{type(command).__name__}: {text}", "use the table of events in the docs"
         ) from None
+    check_channels(checked)
+    return checked
 
 
 def check_fact(data: Data, of_country: str | None = None) -> None:
@@ -196,6 +208,19 @@ def check_fact(data: Data, of_country: str | None = None) -> None:
         parse_hours(data.hours)
 
 
+def with_keys(command: Command, reader: KeyReader) -> Command:
+    """Return ``command`` with the keys of its addresses.
+
+    Raises:
+        InputError: an address can't be read.
+    """
+    if isinstance(command, MakeAttempt):
+        return msgspec.structs.replace(command, parts=reader.each(command.parts))
+    if isinstance(command, SetAppointment | CancelAppointment | EndFollowUp | ReopenFollowUp):
+        return command
+    return reader.data(command)
+
+
 # Attempts -----------------------------------------------------------------------------------------
 
 
@@ -207,8 +232,9 @@ def make_attempt(
     Raises:
         Refused: it breaks a rule, and no reason for going off policy was given.
     """
+    parts = with_traits(command.parts, policy)
     # Also one that is dated back is only asked for now: whatever we know by now counts.
-    attempt = AttemptContext(prospect, policy, command.parts, at, ALWAYS)
+    attempt = AttemptContext(prospect, policy, parts, at, ALWAYS)
     judged = judge(attempt, decision_of(attempt))
     if judged.broke and command.off_policy is None:
         raise _refusal(prospect, judged, at)
@@ -216,7 +242,7 @@ def make_attempt(
     if judged.stage in (AttemptStage.SPACED, AttemptStage.NURTURE):
         value = prospect.next_value()
     return AttemptMade(
-        parts=with_addresses(prospect, command.parts, judged.decision.touch),
+        parts=with_addresses(prospect, parts, judged.decision.touch),
         stage=judged.stage,
         step=judged.step,
         touch=judged.touch,
@@ -225,6 +251,8 @@ def make_attempt(
         policy=policy.ref,
         broke=judged.broke,
         why=command.off_policy if judged.broke else None,
+        gap_from=judged.gap_from,
+        note=command.note,
     )
 
 
@@ -250,6 +278,7 @@ def complete_attempt(
         )
     if given >= {"stage", "step", "touch", "gap", "policy", "broke"}:
         return data
+    data = msgspec.structs.replace(data, parts=with_traits(data.parts, policy))
     attempt = AttemptContext(prospect, policy, data.parts, at, known_at=at)
     judged = judge(attempt, decision_of(attempt))
     changed: dict[str, object] = {
@@ -260,6 +289,8 @@ def complete_attempt(
     if judged.stage == changed.get("stage", data.stage):
         changed |= {"step": judged.step, "touch": judged.touch}
     changed |= {"gap": judged.gap, "policy": policy.ref, "broke": judged.broke}
+    if "gap" not in given:
+        changed["gap_from"] = judged.gap_from
     kept = {name: value for name, value in changed.items() if name == "parts" or name not in given}
     return msgspec.structs.replace(data, **kept)
 
@@ -271,21 +302,42 @@ def unchecked_attempt(prospect: Prospect, data: AttemptMade) -> AttemptMade:
     )
 
 
+def with_traits(parts: tuple[Part, ...], policy: Policy) -> tuple[Part, ...]:
+    """Return ``parts``; those on a channel that the policy declares say whether it is spoken.
+
+    So a reader whose policy does not know the channel can count them.
+    """
+    if all(part.spoken is not None or part.channel in BUILT_IN for part in parts):
+        return parts
+    return tuple(
+        part
+        if part.spoken is not None or part.channel in BUILT_IN
+        else msgspec.structs.replace(part, spoken=part.channel in policy.spoken)
+        for part in parts
+    )
+
+
 def with_addresses(
     prospect: Prospect, parts: tuple[Part, ...], touch: Touch | None
 ) -> tuple[Part, ...]:
     """Return ``parts`` with the address that was used: the touch's, or the first that is left."""
     if all(part.address is not None for part in parts):
         return parts
-    known = {} if touch is None else {part.channel: part.address for part in touch.parts}
-    reach = prospect.reach
-    for point in reach.contact_points:
-        if (point.channel, point.address) not in reach.failed:
-            known.setdefault(point.channel, point.address)
+    points = prospect.reach.contact_points
+    known = {
+        point.channel: point
+        for point in reversed(points)
+        if point.key != UNUSABLE and not prospect.reach.has_failed(point.same)
+    }
+    for planned in () if touch is None else touch.parts:
+        used = (p for p in points if (p.channel, p.same) == (planned.channel, planned.same))
+        known[planned.channel] = next(used, known[planned.channel])
     return tuple(
         part
-        if part.address is not None
-        else msgspec.structs.replace(part, address=known.get(part.channel))
+        if part.address is not None or part.channel not in known
+        else msgspec.structs.replace(
+            part, address=known[part.channel].address, key=known[part.channel].key
+        )
         for part in parts
     )
 
@@ -412,11 +464,11 @@ def _check_guards(prospect: Prospect, command: SetAppointment, policy: Policy) -
         return
     planned = [one for one in policy.planned_touches if one.step.at is not None]
     parts = tuple(
-        TouchPart(channel, address, part.script)
+        TouchPart(point.channel, point.address, part.script, key=point.same)
         for one in planned[:1]
         for part in one.parts
-        for channel, address in contact_points_left(prospect)
-        if channel in part.channels
+        for point in contact_points_left(prospect)
+        if point.channel in part.channels
     )
     touch = Touch(f"{prospect.id}:appointment", Stage.ON_TIME, "on_time", parts)
     for name, answer in objections(prospect, policy, touch, command.at):
@@ -450,10 +502,11 @@ def _end(prospect: Prospect, command: EndFollowUp, policy: Policy, at: datetime)
     if reason is EndReason.NO_RESPONSE:
         _check_silence_is_over(prospect, decide_silently(prospect, policy, at))
     if reason is EndReason.UNREACHABLE:
-        tried = {(p.channel, p.address or "") for one in prospect.exits() for p in one.parts}
-        left = [point for point in contact_points_left(prospect) if point not in tried]
+        tried = {(part.channel, part.same) for one in prospect.exits() for part in one.parts}
+        points = contact_points_left(prospect)
+        left = [point for point in points if (point.channel, point.same) not in tried]
         if left:
-            channel, address = left[0]
+            channel, address = left[0].channel, left[0].address
             raise Refused(
                 f"{prospect.id}: closing refused by contact_point: {channel} {address} is left",
                 "record it as failed if it is",

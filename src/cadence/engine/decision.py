@@ -35,6 +35,7 @@ class TaskKind(StrEnum):
     BEGIN = "begin"
     BEGIN_AGAIN = "begin_again"
     AGREE_NEXT_STEP = "agree_next_step"
+    FOLLOW_REFERRAL = "follow_referral"
     ASK_WHETHER_WELCOME = "ask_whether_welcome"
     END_OR_AGREE = "end_or_agree"
     KEEP_APPOINTMENT = "keep_appointment"
@@ -186,7 +187,7 @@ def _touch(touch: Touch, texts: Mapping[int, str]) -> dict[str, Any]:
         "step": touch.step,
         "parts": [
             {
-                "channel": part.channel.value,
+                "channel": part.channel,
                 "address": part.address,
                 "script": part.script,
                 "text": texts.get(position, part.text),

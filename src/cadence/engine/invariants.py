@@ -12,14 +12,16 @@ An invariant binds what we do, never what happened: a fact that breaks one is re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from cadence.domain.events import AttemptStage, Channel, Gap
+from cadence.domain.addresses import UNUSABLE
+from cadence.domain.channels import Channel, ChannelTraits
+from cadence.domain.events import AttemptStage, ContactPoint, Gap
 from cadence.domain.prospect import Attempt, Prospect
 from cadence.domain.stages import Stage
 from cadence.policy.model import Distance, PlannedTouch
@@ -35,7 +37,6 @@ __all__ = [
     "CONCERN_DAYS",
     "DESIGN",
     "INVARIANTS",
-    "MAIL_ANSWER_BUSINESS_DAYS",
     "MIN_ANSWER_BUSINESS_DAYS",
     "SPACED_CAP",
     "Counts",
@@ -68,8 +69,6 @@ CONCERN_DAYS: Final = 21
 """… and 21 elapsed days since the first of them."""
 MIN_ANSWER_BUSINESS_DAYS: Final = 1
 """The polite exit leaves them at least a business day to answer."""
-MAIL_ANSWER_BUSINESS_DAYS: Final = 10
-"""A polite exit that was delivered by mail alone needs ten business days."""
 
 # Looked up once: to look a member up in its class costs more than to compare it.
 _CONCERN: Final = AttemptStage.CONCERN
@@ -207,24 +206,26 @@ def allowed_channels(prospect: Prospect, channels: tuple[Channel, ...]) -> tuple
     """
     reach = prospect.reach
     preferred = reach.preferred_channel
-    if preferred is not None and preferred in channels and channels[0] is not preferred:
-        channels = (preferred, *(channel for channel in channels if channel is not preferred))
+    if preferred is not None and preferred in channels and channels[0] != preferred:
+        channels = (preferred, *(channel for channel in channels if channel != preferred))
     if not reach.opted_out:
         return channels
     return tuple(channel for channel in channels if channel not in reach.opted_out)
 
 
-def contact_points_left(prospect: Prospect) -> tuple[tuple[Channel, str], ...]:
+def contact_points_left(prospect: Prospect) -> tuple[ContactPoint, ...]:
     """Return every contact point that may still be used, in the order they became known."""
     if prospect.stage is _OPTED_OUT:
         return ()
     reach = prospect.reach
-    opted_out, failed = reach.opted_out, reach.failed
+    opted_out = reach.opted_out
     return tuple(
         [
-            (point.channel, point.address)
+            point
             for point in reach.contact_points
-            if point.channel not in opted_out and (point.channel, point.address) not in failed
+            if point.key != UNUSABLE
+            and point.channel not in opted_out
+            and not reach.has_failed(point.same)
         ]
     )
 
@@ -233,7 +234,10 @@ def _is_opted_out(attempt: AttemptContext) -> bool:
     # An opt-out holds from its recording: an attempt made before that broke nothing known.
     prospect = attempt.prospect
     everything = prospect.stage is Stage.OPTED_OUT and prospect.stage_at <= attempt.known_at
-    return everything or any((part.channel, None) in attempt.lost for part in attempt.parts)
+    opted_out = prospect.reach.opted_out
+    return everything or any(
+        opted_out.known_by(part.channel, attempt.known_at) for part in attempt.parts
+    )
 
 
 def _uses_lost_point(attempt: AttemptContext) -> bool:
@@ -261,11 +265,7 @@ def counts(prospect: Prospect) -> Counts:
 
 def _beyond_cap(planned: PlannedTouch, so_far: Counts) -> Facts | None:
     # Stage and call both: a spaced email is no call, and a call at another stage is not spaced.
-    if (
-        so_far.spaced_calls >= SPACED_CAP
-        and planned.stage is Stage.SPACED
-        and Channel.CALL in planned.channels
-    ):
+    if so_far.spaced_calls >= SPACED_CAP and planned.stage is Stage.SPACED and planned.may_be_call:
         return {"spaced_calls": so_far.spaced_calls}
     return None
 
@@ -277,7 +277,7 @@ def _is_beyond_cap(attempt: AttemptContext) -> bool:
     return (
         attempt.takes in (AttemptStage.SPACED, AttemptStage.EXTRA)
         and attempt.prospect.silence.spaced_calls >= SPACED_CAP
-        and any(part.channel is Channel.CALL for part in attempt.parts)
+        and any(part.is_call for part in attempt.parts)
     )
 
 
@@ -355,18 +355,16 @@ def _shrinks_the_gap(attempt: AttemptContext) -> bool:
 # letter takes days to arrive and days to be answered, hence the ten business days of mail alone.
 
 
-def answer_business_days(given: Distance | None, channels: frozenset[Channel]) -> int:
+def answer_business_days(given: Distance | None, traits: Iterable[ChannelTraits]) -> int:
     """Return how many business days they have to answer a polite exit.
 
     Args:
         given: what the policy gives them; less than the least that is allowed counts as that.
-        channels: those that the exit was delivered on.
+        traits: those of the channels that the exit was delivered on; the quickest counts.
     """
-    days = MIN_ANSWER_BUSINESS_DAYS
+    days = min((one.answer_business_days for one in traits), default=MIN_ANSWER_BUSINESS_DAYS)
     if given is not None and given.business_days is not None:
         days = max(days, given.business_days)
-    if channels == {Channel.MAIL}:
-        days = max(days, MAIL_ANSWER_BUSINESS_DAYS)
     return days
 
 

@@ -6,14 +6,13 @@ One judgement serves a command that may be refused, an attempt that is only reco
 
 from __future__ import annotations
 
-from collections.abc import Set
 from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
 from cadence.domain.events import AttemptStage, Gap, Intent, Part
-from cadence.domain.prospect import Prospect
+from cadence.domain.prospect import Prospect, Reachability
 from cadence.domain.stages import Stage
 from cadence.engine import invariants
 from cadence.engine.context import calendar_for, preferred_hours
@@ -45,8 +44,6 @@ _OWNERS: Final = frozenset({Stage.NEW, Stage.SCHEDULED, Stage.ENGAGED})
 # The appointment's own steps: business hours do not bind them.
 _EXACT: Final = frozenset(Stage(stage.value) for stage in EXACT)
 
-_LostPoints = Set[tuple[object, str | None]]
-
 
 class Judgement(msgspec.Struct, frozen=True):
     """The place an attempt takes, and the rules it breaks.
@@ -56,6 +53,7 @@ class Judgement(msgspec.Struct, frozen=True):
         step: the step whose place it takes.
         touch: the id of the touch it carries out.
         gap: the distance to the attempt before, measured now.
+        gap_from: the version of that attempt.
         broke: the rules it breaks, each once, in the order in which they are checked.
         decision: what came next at its moment.
         objections: the guards that object to it, by name, with their answers.
@@ -65,6 +63,7 @@ class Judgement(msgspec.Struct, frozen=True):
     step: str | None
     touch: str | None
     gap: Gap | None
+    gap_from: int | None
     broke: tuple[str, ...]
     decision: Decision
     objections: tuple[tuple[str, GuardDelay | Veto], ...] = ()
@@ -85,7 +84,6 @@ class AttemptContext:
 
     __slots__ = (
         "_calendar",
-        "_lost",
         "at",
         "known_at",
         "objections",
@@ -111,7 +109,6 @@ class AttemptContext:
         self.takes = AttemptStage.EXTRA
         self.objections: list[tuple[str, GuardDelay | Veto]] = []
         self._calendar: WorkCalendar | None = None
-        self._lost: _LostPoints | None = None
 
     @property
     def calendar(self) -> WorkCalendar | None:
@@ -130,35 +127,25 @@ class AttemptContext:
         calendar = self.calendar
         return None if calendar is None or not suspensions else calendar.suspended(suspensions)
 
-    @property
-    def lost(self) -> _LostPoints:
-        """The contact points, and with ``None`` the whole channels, known to be lost then."""
-        if self._lost is None:
-            self._lost = _lost_by(self.prospect, self.known_at)
-        return self._lost
-
     def has_failed(self, part: Part) -> bool:
         """Return whether ``part`` uses a contact point known to have failed."""
-        return _uses_failed(self.prospect, part, self.lost)
+        return _uses_failed(self.prospect.reach, part, self.known_at)
 
     def was_lost_since(self, part: Part) -> bool:
         """Return whether what ``part`` uses has been lost, but was not known to be."""
-        now = _lost_by(self.prospect, ALWAYS)
-        is_lost = (part.channel, None) in now or _uses_failed(self.prospect, part, now)
-        was_lost = (part.channel, None) in self.lost or self.has_failed(part)
-        return is_lost and not was_lost
+        return self._is_lost(part, ALWAYS) and not self._is_lost(part, self.known_at)
+
+    def _is_lost(self, part: Part, by: datetime) -> bool:
+        reach = self.prospect.reach
+        return reach.opted_out.known_by(part.channel, by) or _uses_failed(reach, part, by)
 
 
-def _lost_by(prospect: Prospect, instant: datetime) -> _LostPoints:
-    return {(one.channel, one.address) for one in prospect.reach.lost if one.at <= instant}
-
-
-def _uses_failed(prospect: Prospect, part: Part, lost: _LostPoints) -> bool:
-    """Whether ``part`` uses a failed contact point, or has none left to use."""
-    if part.address is not None:
-        return (part.channel, part.address) in lost
-    points = [p.address for p in prospect.reach.contact_points if p.channel is part.channel]
-    return bool(points) and all((part.channel, address) in lost for address in points)
+def _uses_failed(reach: Reachability, part: Part, by: datetime) -> bool:
+    """Whether ``part`` uses what was known by then to have failed, or has nothing left to use."""
+    if part.same is not None:
+        return reach.has_failed(part.same, by)
+    points = [point for point in reach.contact_points if point.channel == part.channel]
+    return bool(points) and all(reach.has_failed(point.same, by) for point in points)
 
 
 # The judgement ------------------------------------------------------------------------------------
@@ -178,7 +165,7 @@ def judge(attempt: AttemptContext, decision: Decision) -> Judgement:
         # It belongs to a silence that is over; what was next then is not known any more. What
         # holds in every silence still holds.
         broke = _broken(attempt, Phase.LASTING)
-        return Judgement(AttemptStage.EXTRA, None, None, None, tuple(broke), decision)
+        return Judgement(AttemptStage.EXTRA, None, None, None, None, tuple(broke), decision)
     broke = _rules_broken(attempt, decision)
     stage, step, touch = _place(attempt, decision, is_in_order=not broke)
     attempt.takes = stage
@@ -186,8 +173,9 @@ def judge(attempt: AttemptContext, decision: Decision) -> Judgement:
     if counted and decision.touch is None:
         stage, step = AttemptStage.EXTRA, None
     broke = list(dict.fromkeys((*broke, *counted)))
+    gap, gap_from = _gap(attempt)
     objected = tuple(attempt.objections)
-    return Judgement(stage, step, touch, _gap(attempt), tuple(broke), decision, objected)
+    return Judgement(stage, step, touch, gap, gap_from, tuple(broke), decision, objected)
 
 
 def _place(
@@ -221,12 +209,13 @@ def _next_spaced(prospect: Prospect, policy: Policy) -> str:
     return f"spaced#{made + 1}"
 
 
-def _gap(attempt: AttemptContext) -> Gap | None:
-    """The gap to the attempt before it, measured now."""
+def _gap(attempt: AttemptContext) -> tuple[Gap | None, int | None]:
+    """The gap to the attempt before it, measured now, and that attempt's version."""
     before = [one for one in attempt.prospect.silence.attempts if one.at <= attempt.at]
     if not before or attempt.calendar is None:
-        return None
-    return attempt.calendar.gap(before[-1].at, attempt.at, attempt.suspended)
+        return None, None
+    gap = attempt.calendar.gap(before[-1].at, attempt.at, attempt.suspended)
+    return gap, before[-1].version
 
 
 # The rules it breaks ------------------------------------------------------------------------------
@@ -317,7 +306,10 @@ def _guarded(attempt: AttemptContext, decision: Decision) -> list[str]:
     """The guards that would not have let it pass."""
     if not attempt.policy.guards:
         return []
-    asked = tuple(TouchPart(part.channel, part.address or "", "") for part in attempt.parts)
+    asked = tuple(
+        TouchPart(part.channel, part.address or "", "", key=part.same or "")
+        for part in attempt.parts
+    )
     # In its place, on the channels that were used, which may not be those proposed.
     touch = (
         Touch(f"{attempt.prospect.id}:own", attempt.prospect.stage, "own", asked)

@@ -229,6 +229,14 @@ def _engaged(context: DecisionContext) -> Decision:
     if causes is not None:
         facts = {"response": response.kind.value.replace("_", " ")}
         causes.append(Reason(Rule.PLAN, "responded", (response.version,), facts=facts))
+    if prospect.referral is not None:
+        return context.task(
+            TaskKind.FOLLOW_REFERRAL,
+            known,
+            causes,
+            name=prospect.referral.name,
+            source=f"referral by {prospect.id}",
+        )
     return context.task(TaskKind.AGREE_NEXT_STEP, known, causes)
 
 
@@ -432,7 +440,7 @@ class _Walk:
         """Skip a touch for which no channel is left."""
         reach = self.context.prospect.reach
         wanted = [channel for part in planned.parts for channel in part.channels]
-        facts = {"channels": tuple(dict.fromkeys(channel.value for channel in wanted))}
+        facts = {"channels": tuple(dict.fromkeys(wanted))}
         rule, code, events = Rule.CONTACT_POINT, "no_point_for_channels", self._lost_by()
         if any(channel in reach.opted_out for channel in wanted):
             rule, code, events = Rule.OPT_OUT, "opted_out_channels", (reach.opted_out_version,)
@@ -556,8 +564,10 @@ class _Walk:
         if planned is None:
             return self._no_exit()
         exits = prospect.exits()
-        tried = {(part.channel, part.address or "") for one in exits for part in one.parts}
-        parts = exit_parts(prospect, planned, [one for one in points if one not in tried])
+        tried = {(part.channel, part.same) for one in exits for part in one.parts}
+        parts = exit_parts(
+            prospect, planned, [one for one in points if (one.channel, one.same) not in tried]
+        )
         if not parts:
             causes = context.sink()
             if causes is not None:
@@ -583,7 +593,7 @@ class _Walk:
         unused: ContactPoints = contact_points_left(prospect)
         if unused:
             if causes is not None:
-                channels = tuple(dict.fromkeys(channel.value for channel, _ in unused))
+                channels = tuple(dict.fromkeys(point.channel for point in unused))
                 facts = {"channels": channels}
                 causes.append(Reason(Rule.CONTACT_POINT, "only_unused_channels", facts=facts))
             attempts = prospect.silence.attempts
@@ -634,8 +644,9 @@ def _answer(context: DecisionContext) -> Wait | Close | None:
         return None
     attempt, parts = delivered
     given = None if policy.exit_step is None else policy.exit_step.answer_within
-    channels = frozenset(part.channel for part in parts)
-    days = invariants.answer_business_days(given, channels)
+    # One that this policy does not know is answered as quickly as the quickest.
+    known = [policy.traits[part.channel] for part in parts if part.channel in policy.traits]
+    days = invariants.answer_business_days(given, known if len(known) == len(parts) else ())
     deadline = context.calendar.after_business_days(attempt.at, days, context.suspended)
     is_over = context.now >= deadline
     reasons: tuple[Reason, ...] = ()

@@ -10,7 +10,8 @@ from datetime import datetime
 
 import msgspec
 
-from cadence.domain.events import Channel, Disposition, Part
+from cadence.domain.channels import CALL, Channel
+from cadence.domain.events import Disposition, Part
 from cadence.domain.prospect import Prospect
 from cadence.engine.commands import LASTING, delayed_until, why_refused, with_addresses
 from cadence.engine.decision import Decision
@@ -55,7 +56,7 @@ def precheck(
     policies: PolicyRegistry,
     decision: Decision,
     now: datetime,
-    channel: Channel = Channel.CALL,
+    channel: Channel = CALL,
 ) -> Precheck:
     """Return what an unanswered attempt on ``channel`` would break if it were made now.
 

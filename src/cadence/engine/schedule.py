@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from cadence.domain.events import AttemptStage, Channel, Gap
+from cadence.domain.events import AttemptStage, Gap
 from cadence.domain.prospect import Attempt, Prospect
 from cadence.domain.stages import Stage
 from cadence.engine import invariants
@@ -152,7 +152,7 @@ def unmet_requirement(policy: Policy, planned: PlannedTouch, so_far: Counts) -> 
         limits.spaced_calls is not None
         and so_far.spaced_calls >= limits.spaced_calls
         and planned.stage is Stage.SPACED
-        and Channel.CALL in planned.channels
+        and planned.may_be_call
     ):
         facts = {"spaced_calls": so_far.spaced_calls, "limit": limits.spaced_calls}
         return Unmet("limit_spaced_calls", facts)

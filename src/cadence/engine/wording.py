@@ -309,6 +309,9 @@ _TASKS: Final[dict[str, Callable[[Facts], str]]] = {
         "make an attempt, or record the response that agrees to an appointment"
     ),
     "agree_next_step": lambda f: "agree the next step",
+    "follow_referral": lambda f: (
+        f"they named {f['name']}: talk to them, and add them with source {f['source']!r}"
+    ),
     "ask_whether_welcome": lambda f: "find out whether they want to hear from us",
     "end_or_agree": lambda f: "end it, or agree otherwise",
     "keep_appointment": lambda f: "keep the appointment",

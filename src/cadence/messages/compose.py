@@ -64,7 +64,7 @@ def compose(
     parts = tuple(
         msgspec.structs.replace(
             part,
-            text=render(part.script, policy.scripts, {**words, "channel": part.channel.value}),
+            text=render(part.script, policy.scripts, {**words, "channel": part.channel}),
         )
         for part in touch.parts
     )
@@ -80,7 +80,7 @@ def _known_words(touch: Touch, prospect: Prospect) -> dict[str, object]:
         "interest": prospect.interests[-1] if prospect.interests else "",
         "value": "" if value is None else value.text,
         "owner": prospect.identity.owner or "",
-        "channels": tuple(part.channel.value for part in touch.parts),
+        "channels": tuple(part.channel for part in touch.parts),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from cadence.domain.channels import CHANNELS, Channel
 from cadence.domain.events import AttemptStage
 from cadence.worktime.hours import WEEKDAYS, Weekday
 
@@ -20,6 +21,7 @@ __all__ = [
     "Id",
     "OpenHours",
     "OutreachStage",
+    "PolicyChannel",
     "PolicyId",
     "Subdivision",
     "TimeOfDay",
@@ -57,6 +59,15 @@ ClosedDay = Annotated[
 ]
 DayOfHours = Annotated[
     date, Meta(description='a date with its hours, such as 2026-12-24 = ["09:00-13:00"]')
+]
+# Which words there are is up to the policy, which may declare channels; the loader checks them.
+PolicyChannel = Annotated[
+    Channel,
+    Meta(
+        pattern=r"^[a-z][a-z0-9_]*$",
+        max_length=40,
+        description=f"{', '.join(CHANNELS)}, or a channel that [channels.NAME] declares",
+    ),
 ]
 OpenHours = Annotated[str, Meta(description='local hours such as "09:00-17:00"')]
 TimeOfDay = Annotated[str, Meta(description='a local time such as "09:30"')]

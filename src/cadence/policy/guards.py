@@ -17,11 +17,11 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from cadence.domain.events import Channel, Intent, Part
+from cadence.domain.events import Intent, Part
 from cadence.domain.prospect import RECENT_DAYS, Attempt, Prospect, ResponseKind
 from cadence.policy import guard_runner
-from cadence.policy.field_types import Country, Id, OpenHours, Subdivision
-from cadence.policy.touch import GuardDelay, Touch, Veto
+from cadence.policy.field_types import Country, Id, OpenHours, PolicyChannel, Subdivision
+from cadence.policy.touch import GuardDelay, Touch, TouchPart, Veto
 from cadence.worktime.calendar import WorkCalendar, work_calendar
 from cadence.worktime.hours import ALL_DAY, WEEKDAYS, OpenTimes, week_of
 
@@ -61,7 +61,7 @@ class _Guard(
     """
 
     id: Id | None = None
-    channels: tuple[Channel, ...] = ()
+    channels: tuple[PolicyChannel, ...] = ()
 
     @property
     def name(self) -> str:
@@ -193,21 +193,19 @@ class FrequencyCap(_Guard, frozen=True, kw_only=True, tag="frequency_cap"):
         for part in touch.parts:
             if self.channels and part.channel not in self.channels:
                 continue
-            counted = self._counted(prospect, (part.channel, part.address))
+            counted = self._counted(prospect, part)
             answer = self._delay(counted, at, f" to {part.channel} {part.address}")
             if answer is not None:
                 return answer
         return None
 
-    def _counted(
-        self, prospect: Prospect, address: tuple[Channel, str] | None
-    ) -> Iterator[datetime]:
+    def _counted(self, prospect: Prospect, touched: TouchPart | None) -> Iterator[datetime]:
         """Find the times of the attempts that count, at one address or at all."""
         for attempt in _attempts(prospect):
             for part in attempt.parts:
                 if self.channels and part.channel not in self.channels:
                     continue
-                if address is None or _may_have_used(part, address):
+                if touched is None or _may_have_used(part, touched):
                     yield attempt.at
                     break
 
@@ -346,9 +344,12 @@ Guard = ContactWindow | FrequencyCap | CoolDown | HolidayBan | Pause | Custom
 _EVERY_DAY: Final = OpenTimes(ALL_DAY)
 
 
-def _may_have_used(part: Part, address: tuple[Channel, str]) -> bool:
-    # A part without an address may have used any address of its channel.
-    return part.channel is address[0] and part.address in (None, address[1])
+def _may_have_used(part: Part, touched: TouchPart) -> bool:
+    # A part without an address may have used any address of its channel. One number is one, on
+    # whatever channel it rings.
+    if part.same is None:
+        return part.channel == touched.channel
+    return part.same == touched.same
 
 
 def _attempts(prospect: Prospect) -> Iterator[Attempt]:

@@ -16,6 +16,7 @@ from typing import assert_never
 
 import msgspec
 
+from cadence.domain.channels import BUILT_IN, AddressKind, Channel
 from cadence.domain.events import AttemptStage
 from cadence.errors import InputError, PolicyError, did_you_mean
 from cadence.policy.guard_runner import resolve
@@ -31,6 +32,7 @@ from cadence.policy.guards import (
 from cadence.policy.model import (
     MAX_TOUCHES,
     Calendar,
+    ChannelTable,
     Policy,
     Requires,
     Rotate,
@@ -118,8 +120,43 @@ def _check(policy: Policy, file: TomlFile, *, find_guards: bool) -> None:
         )
     for index, place in enumerate(policy.calendar.holidays):
         _check_region(file, f"calendar.holidays[{index}]", place.country, place.subdivision)
+    _check_channels(policy, file)
     _check_steps(policy, file)
     _check_guards(policy, file, find_functions=find_guards)
+
+
+def _check_channels(policy: Policy, file: TomlFile) -> None:
+    """Check the channels that it declares, and that it names no other."""
+    if isinstance(policy.channels, dict):
+        for name, table in policy.channels.items():
+            key = f"channels.{name}"
+            if name in BUILT_IN:
+                if table != ChannelTable(used=table.used):
+                    plain = msgspec.to_builtins(table)
+                    raise file.invalid(key, plain, "only used = false; the rest is built in")
+            elif table.address is None:
+                raise file.missing(f"{key}.address", f"one of {', '.join(AddressKind)}")
+    else:
+        _check_known(policy, file, "channels", policy.channels)
+    for index, step in enumerate(policy.steps):
+        for key, part in step.all_parts(f"steps[{index}]"):
+            _check_known(policy, file, f"{key}.channels", part.channels)
+            if part.along_with is not None and part.along_with not in policy.traits:
+                raise _unknown_channel(policy, file, f"{key}.along_with", part.along_with)
+    for index, guard in enumerate(policy.guards):
+        _check_known(policy, file, f"guards[{index}].channels", guard.channels)
+
+
+def _check_known(policy: Policy, file: TomlFile, key: str, channels: Sequence[Channel]) -> None:
+    for number, channel in enumerate(channels):
+        if channel not in policy.traits:
+            raise _unknown_channel(policy, file, f"{key}[{number}]", channel)
+
+
+def _unknown_channel(policy: Policy, file: TomlFile, key: str, channel: Channel) -> InputError:
+    known = list(policy.traits)
+    allowed = f"{', '.join(known)}, or declare it: [channels.{channel}]"
+    return file.invalid(key, channel, allowed, known)
 
 
 def _check_steps(policy: Policy, file: TomlFile) -> None:

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from cadence.domain.events import AttemptStage, Channel, PolicyRef
+from cadence.domain.channels import BUILT_IN, CALL, AddressKind, Channel, ChannelTraits
+from cadence.domain.events import AttemptStage, PolicyRef
 from cadence.domain.stages import Stage, rank
 from cadence.policy.field_types import (
     ClosedDay,
@@ -25,6 +26,7 @@ from cadence.policy.field_types import (
     Id,
     OpenHours,
     OutreachStage,
+    PolicyChannel,
     PolicyId,
     Subdivision,
     TimeOfDay,
@@ -205,9 +207,9 @@ class StepPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         along_with: made only where a part before it is on this channel.
     """
 
-    channels: Annotated[tuple[Channel, ...], msgspec.Meta(min_length=1)]
+    channels: Annotated[tuple[PolicyChannel, ...], msgspec.Meta(min_length=1)]
     script: _Text
-    along_with: Channel | None = None
+    along_with: PolicyChannel | None = None
 
 
 @lru_cache(maxsize=256)
@@ -280,6 +282,14 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         listed = None if self.after is None else self.after.listed
         return self.times or listed or 1
 
+    def all_parts(self, key: str) -> Iterator[tuple[str, StepPart]]:
+        """Yield every part with its key in the file, under the key of the step."""
+        for number, part in enumerate(self.parts):
+            yield f"{key}.parts[{number}]", part
+        for turn, parts in enumerate(self.rotation):
+            for number, part in enumerate(parts):
+                yield f"{key}.rotation[{turn}][{number}]", part
+
     def parts_of(self, number: int) -> tuple[StepPart, ...]:
         """Return the parts of its touch ``number``, counted from 0."""
         return self.rotation[number % len(self.rotation)] if self.rotation else self.parts
@@ -332,6 +342,23 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     spaced_calls: Annotated[int, msgspec.Meta(ge=0, le=200)] | None = None
 
 
+class ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A channel of the policy's own, or which of the built-in ones the team does not use.
+
+    Attributes:
+        address: what its addresses are: phone, email, post or handle; the built-in channels have
+            theirs already.
+        spoken: whether a touch on it is a call: it counts as a spaced call, and connects.
+        answer_business_days: how many business days an answer to a polite exit takes at least.
+        used: false for a channel that is known and that the team does not use.
+    """
+
+    address: AddressKind | None = None
+    spoken: bool = False
+    answer_business_days: Annotated[int, msgspec.Meta(ge=1, le=60)] = 1
+    used: bool = True
+
+
 class PlannedTouch(msgspec.Struct, frozen=True, dict=True):
     """One touch of the plan.
 
@@ -343,6 +370,7 @@ class PlannedTouch(msgspec.Struct, frozen=True, dict=True):
         index: its place in the plan, counted from 0.
         after: its distance from the attempt before; ``None`` for the appointment's own call.
         parts: what to do.
+        spoken: its channels that are spoken: a touch on one of these is a call.
         backward: whether the file has it behind a touch of a later stage, where it can't be made.
         behind_exit: whether the file has it behind the polite exit, where nothing is made.
     """
@@ -354,6 +382,7 @@ class PlannedTouch(msgspec.Struct, frozen=True, dict=True):
     index: int
     after: Distance | None
     parts: tuple[StepPart, ...]
+    spoken: frozenset[Channel] = frozenset({CALL})
     backward: bool = False
     behind_exit: bool = False
 
@@ -368,6 +397,11 @@ class PlannedTouch(msgspec.Struct, frozen=True, dict=True):
         return frozenset(
             channel for part in self.parts if part.along_with is None for channel in part.channels
         )
+
+    @property
+    def may_be_call(self) -> bool:
+        """Whether it may be made on a spoken channel."""
+        return not self.spoken.isdisjoint(self.channels)
 
 
 def _sorted(plain: dict[str, Any]) -> bytes:
@@ -421,7 +455,8 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
         task_business_days: how many business days an owner has for a task.
         calendar: when the team works.
         steps: the plan, in order.
-        channels: those that the team uses; all, if it names none.
+        channels: a list of the channels that the team uses, or a table of those that it declares
+            (``[channels.whatsapp]``); all built-in ones are used, if it says nothing.
         limits: narrower limits than those of the invariants.
         guards: what may delay or veto a touch; every guard is asked.
         scripts: its own texts by name, beside those that come with cadence.
@@ -435,7 +470,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
     task_business_days: Annotated[int, msgspec.Meta(ge=1, le=60)]
     calendar: Calendar
     steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1, max_length=500)]
-    channels: tuple[Channel, ...] = ()
+    channels: tuple[PolicyChannel, ...] | dict[PolicyChannel, ChannelTable] = ()
     limits: Limits = Limits()
     guards: Annotated[tuple[Guard, ...], msgspec.Meta(max_length=50)] = ()
     scripts: dict[str, _Text] = {}
@@ -451,7 +486,8 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
             **self._calendar_options(),
         }
         plain["steps"] = [canonical_step(step) for step in self.steps]
-        plain["channels"] = sorted(plain["channels"])
+        if not isinstance(self.channels, dict):
+            plain["channels"] = sorted(plain["channels"])
         plain["guards"] = sorted((guard.canonical() for guard in self.guards), key=_sorted)
         canonical = _canonical(plain)
         return hashlib.sha256(msgspec.json.encode(canonical, order="deterministic")).hexdigest()
@@ -519,9 +555,29 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
         return timedelta(days=self.horizon_business_days - 1)
 
     @cached_property
+    def traits(self) -> dict[Channel, ChannelTraits]:
+        """What is to be known of each channel: the built-in ones, then those that it declares."""
+        found = dict(BUILT_IN)
+        if isinstance(self.channels, dict):
+            for channel, table in self.channels.items():
+                if table.address is not None:
+                    found[channel] = ChannelTraits(
+                        table.address, table.spoken, table.answer_business_days
+                    )
+        return found
+
+    @cached_property
     def usable(self) -> frozenset[Channel]:
-        """The channels that the team uses; all, if it names none."""
-        return frozenset(self.channels or Channel)
+        """The channels that the team uses; all that it knows, if it leaves none out."""
+        if isinstance(self.channels, dict):
+            unused = {channel for channel, table in self.channels.items() if not table.used}
+            return frozenset(self.traits) - unused
+        return frozenset(self.channels or self.traits)
+
+    @cached_property
+    def spoken(self) -> frozenset[Channel]:
+        """The channels on which a touch is a call."""
+        return frozenset(channel for channel, traits in self.traits.items() if traits.spoken)
 
     @cached_property
     def planned_touches(self) -> tuple[PlannedTouch, ...]:
@@ -562,7 +618,9 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
             return None
         index = len(self.planned_touches)
         after = None if step.after is None else step.after.distances(1)[0]
-        return PlannedTouch(step, Stage.POLITE_EXIT, step.id, 0, index, after, step.parts_of(0))
+        return PlannedTouch(
+            step, Stage.POLITE_EXIT, step.id, 0, index, after, step.parts_of(0), self.spoken
+        )
 
     @cached_property
     def asks_guidelines(self) -> bool:
@@ -599,6 +657,15 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
                 after = None if gaps is None else gaps[number]
                 parts = step.parts_of(number)
                 yield PlannedTouch(
-                    step, stage, name, position, index, after, parts, backward, behind_exit
+                    step,
+                    stage,
+                    name,
+                    position,
+                    index,
+                    after,
+                    parts,
+                    self.spoken,
+                    backward,
+                    behind_exit,
                 )
                 index += 1

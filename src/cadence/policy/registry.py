@@ -1,4 +1,4 @@
-"""Find the policy of a prospect: the one it adopted, by digest, or the default."""
+"""Find the policy of a prospect: the one that its history names, by digest."""
 
 from __future__ import annotations
 
@@ -15,16 +15,21 @@ __all__ = ["PolicyRegistry", "is_builtin"]
 
 def is_builtin(ref: PolicyRef) -> bool:
     """Tell whether ``ref`` names a policy of the catalogue, as it is in this version."""
-    return ref.digest in _builtin_digests()
+    return ref.name in _names() and builtin(ref.name).digest == ref.digest
 
 
 @lru_cache(maxsize=1)
-def _builtin_digests() -> frozenset[str]:
-    return frozenset(builtin(name).digest for name in builtin_names())
+def _names() -> frozenset[str]:
+    return frozenset(builtin_names())
 
 
 class PolicyRegistry:
-    """The known policies: a default, the catalogue, and those that prospects adopted."""
+    """The known policies: a default, the catalogue, and those that histories name.
+
+    Attributes:
+        default: the policy of prospects that are added from now on.
+        unnamed: the policy of a history from before, which names none.
+    """
 
     def __init__(
         self,
@@ -32,39 +37,68 @@ class PolicyRegistry:
         others: Iterable[Policy] = (),
         *,
         find: Callable[[str], Policy | None] | None = None,
+        unnamed: Policy | None = None,
     ) -> None:
         """Collect policies.
 
         Args:
-            default: the policy of a prospect that adopted none; ``tip8`` if it is not given.
+            default: the policy of new prospects; ``tip8`` if it is not given.
             others: further policies, beside the catalogue.
             find: looks up a policy by its digest, where it is none of these.
+            unnamed: the policy of a history that names none; the default if it is not given.
         """
         self.default = default or builtin()
-        known = [*others, self.default]
+        self.unnamed = unnamed or self.default
+        known = [*others, self.unnamed, self.default]
         self._by_digest = {policy.digest: policy for policy in known}
-        self._catalogue = False
         self._find = find
+        self._first: Policy | None = None
 
-    def under(self, default: Policy) -> PolicyRegistry:
-        """Return the same policies with another default."""
-        return PolicyRegistry(default, self._by_digest.values(), find=self._find)
+    def under(self, policy: Policy) -> PolicyRegistry:
+        """Return the same policies, as if every prospect had been added under ``policy``.
 
-    def of(self, prospect: Prospect) -> Policy | None:
-        """Return the policy of ``prospect``; ``None`` if it adopted an unknown one."""
-        if prospect.policy is None:
-            return self.default
-        # By digest, not by name: an edited policy must not rewrite what was agreed under it.
-        return self.find(prospect.policy.digest)
+        One that adopted another goes on under that.
+        """
+        found = PolicyRegistry(policy, self._by_digest.values(), find=self._find)
+        found._first = policy
+        return found
+
+    def with_default(self, default: Policy) -> PolicyRegistry:
+        """Return the same policies with another default for new prospects."""
+        others = self._by_digest.values()
+        return PolicyRegistry(default, others, find=self._find, unnamed=self.unnamed)
+
+    def with_unnamed(self, policy: Policy | None) -> PolicyRegistry:
+        """Return the same policies with another for histories that name none."""
+        others = self._by_digest.values()
+        return PolicyRegistry(self.default, others, find=self._find, unnamed=policy)
 
     def find(self, digest: str) -> Policy | None:
-        """Return the policy with this digest; ``None`` if it is unknown."""
-        if digest not in self._by_digest and not self._catalogue:
-            # Read only where it is needed: in most stores every prospect has the default.
-            self._catalogue = True
-            self._by_digest.update((p.digest, p) for p in map(builtin, builtin_names()))
-        if digest not in self._by_digest and self._find is not None:
-            found = self._find(digest)
-            if found is not None:
-                self._by_digest[digest] = found
-        return self._by_digest.get(digest)
+        """Return the policy with this digest; ``None`` if it is unknown.
+
+        It may read the whole catalogue: where a name is known, :meth:`by_ref` is quicker.
+        """
+        found = self._by_digest.get(digest)
+        if found is None:
+            found = next((p for p in map(builtin, builtin_names()) if p.digest == digest), None)
+        return found or (None if self._find is None else self._find(digest))
+
+    def of(self, prospect: Prospect) -> Policy | None:
+        """Return the policy of ``prospect``; ``None`` if its history names an unknown one."""
+        if self._first is not None and prospect.policy_version <= 1:
+            return self._first
+        if prospect.policy is None:
+            return self.unnamed
+        # By digest, not by name: an edited policy must not rewrite what was agreed under it.
+        return self.by_ref(prospect.policy)
+
+    def by_ref(self, ref: PolicyRef) -> Policy | None:
+        """Return the policy with this name and digest; ``None`` if it is unknown."""
+        found = self._by_digest.get(ref.digest)
+        if found is None and is_builtin(ref):
+            found = builtin(ref.name)
+        if found is None and self._find is not None:
+            found = self._find(ref.digest)
+        if found is not None:
+            self._by_digest[ref.digest] = found
+        return found

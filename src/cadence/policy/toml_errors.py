@@ -19,6 +19,7 @@ from typing import (
     Final,
     Literal,
     NamedTuple,
+    NewType,
     TypeGuard,
     TypeVar,
     Union,
@@ -231,6 +232,8 @@ def _options(kind: Any) -> list[Any]:
         return _options(get_args(kind)[0])
     if origin in (Union, types.UnionType):
         return [one for part in get_args(kind) for one in _options(part)]
+    if isinstance(kind, NewType):
+        return _options(kind.__supertype__)
     return [] if kind is type(None) else [kind]
 
 
@@ -288,6 +291,8 @@ def _bounded_options(kind: Any, bounds: msgspec.Meta | None = None) -> list[tupl
         return _bounded_options(inner, next(iter(metas), None))
     if get_origin(kind) in (Union, types.UnionType):
         return [one for part in get_args(kind) for one in _bounded_options(part)]
+    if isinstance(kind, NewType):
+        return _bounded_options(kind.__supertype__, bounds)
     return [] if kind is type(None) else [(kind, bounds or msgspec.Meta())]
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from cadence.domain.events import Channel
+from cadence.domain.channels import Channel
 from cadence.domain.stages import Stage
 
 __all__ = ["GuardDelay", "Touch", "TouchPart", "Veto"]
@@ -20,12 +20,19 @@ class TouchPart(msgspec.Struct, frozen=True):
         address: where.
         script: the name of the text to use.
         text: the text itself, which ``cadence.messages`` fills in.
+        key: the key of the address, by which it is compared.
     """
 
     channel: Channel
     address: str
     script: str
     text: str = ""
+    key: str = ""
+
+    @property
+    def same(self) -> str:
+        """What is compared: the key, or the address where a caller gave no key."""
+        return self.key or self.address
 
 
 class Touch(msgspec.Struct, frozen=True):

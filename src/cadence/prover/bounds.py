@@ -16,7 +16,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from cadence.domain.events import Channel
 from cadence.domain.stages import Stage
 from cadence.engine.invariants import CONCERN_DAYS, answer_business_days
 from cadence.policy.model import EXACT, Distance, PlannedTouch
@@ -89,10 +88,11 @@ def bounds(space: StateSpace, exit_point: PlannedTouch, never: AbstractSet[str])
     least = space.least(_business_days)
     to_exit, largest = _longest_to_exit(space, exit_point, least)
     given = exit_point.step.answer_within
-    answer = answer_business_days(given, frozenset())
+    answer = answer_business_days(given, ())
     longest = by_mail = to_exit + answer
-    if Channel.MAIL in policy.usable:
-        by_mail = to_exit + answer_business_days(given, frozenset({Channel.MAIL}))
+    for channel in policy.usable:
+        slowest = answer_business_days(given, (policy.traits[channel],))
+        by_mail = max(by_mail, to_exit + slowest)
     ends = [days for state, days in least.items() if state.next == space.end]
     shortest = min(ends, default=0) + _business_days(exit_point) + answer
     days = BusinessDays(

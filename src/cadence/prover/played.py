@@ -14,7 +14,6 @@ import msgspec
 
 from cadence.domain.events import (
     AutoReplyReceived,
-    Channel,
     ContactPointFailed,
     Event,
     Intent,
@@ -53,7 +52,7 @@ def play_silences(space: StateSpace) -> Iterator[_Fault]:
     yield from _play(policy, Scenario(every, first, agreed), tries_everything=True)
     for beginning in others:
         yield from _play(policy, Scenario(every, beginning, agreed))
-    for channel in Channel:
+    for channel in policy.traits:
         if channel in every and len(every) > 1:
             yield from _play(policy, Scenario(frozenset({channel}), first, agreed))
     if any(isinstance(guard, ContactWindow) for guard in policy.guards):
@@ -107,7 +106,7 @@ def _try_everything(simulation: Simulation, touch: Touch) -> Iterator[_Fault]:
         yield Rule.OPT_OUT, f"{touch.step} is not stopped by an opt-out", events
     for part in touch.parts:
         after = simulation.decide_after(OptOutRequested(part.channel)).touch
-        if after is not None and any(other.channel is part.channel for other in after.parts):
+        if after is not None and any(other.channel == part.channel for other in after.parts):
             yield Rule.OPT_OUT, f"{part.channel} is used after an opt-out from it", events
         after = simulation.decide_after(ContactPointFailed(part.channel, part.address)).touch
         if after is not None and any(other.address == part.address for other in after.parts):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from cadence.domain.events import Channel
+from cadence.domain.channels import Channel
 from cadence.domain.stages import Stage
 from cadence.engine.schedule import unmet_requirement
 from cadence.engine.wording import because

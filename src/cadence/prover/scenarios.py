@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
+from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.events import (
     AppointmentSet,
     AutoReplyReceived,
-    Channel,
     ContactPointFailed,
     Data,
     Disposition,
@@ -27,7 +27,7 @@ from cadence.engine.context import calendar_for
 from cadence.engine.decision import Due
 from cadence.policy.guards import Guard
 from cadence.policy.model import Policy
-from cadence.prover.simulation import ADDRESSES, MONDAY, Scenario, Simulation, beginnings
+from cadence.prover.simulation import EXAMPLES, MONDAY, Scenario, Simulation, beginnings
 from cadence.prover.state_space import Beginning
 from cadence.prover.weekends import countries
 from cadence.worktime.hours import ALL_DAY, OpenTimes
@@ -51,7 +51,9 @@ def scenarios(pair: Pair) -> Iterator[tuple[Policy, Scenario]]:
     """Yield every scenario worth playing for two policies, with its policy; the plainest first."""
     first, second = pair
     both = first.usable | second.usable
-    alone = [frozenset({channel}) for channel in Channel if channel in both]
+    alone = [
+        frozenset({channel}) for channel in {**first.traits, **second.traits} if channel in both
+    ]
     known = (*beginnings(first), *beginnings(second))
     begun = (Beginning.ADDED, *dict.fromkeys(known))
     asks = first.asks_guidelines or second.asks_guidelines
@@ -175,8 +177,8 @@ def _with(made: Simulation, *facts: Data) -> Simulation:
 
 def _facts(made: Simulation) -> Iterator[Data]:
     decision = made.decision
-    yield AutoReplyReceived(Channel.EMAIL)
-    yield ReplyReceived(Channel.EMAIL, Intent.LATER)
+    yield AutoReplyReceived(EMAIL)
+    yield ReplyReceived(EMAIL, Intent.LATER)
     yield PauseRequested((decision.at or made.now) + timedelta(days=10))
     for part in decision.touch.parts if decision.touch is not None else ():
         yield ContactPointFailed(part.channel, part.address)
@@ -220,10 +222,10 @@ def _late(due: Simulation, pair: Pair) -> Iterator[datetime]:
 
 def _spoken_to(made: Simulation) -> Iterator[Simulation]:
     """Yield that they respond, and agree to a time soon after."""
-    part = Part(Channel.CALL, Disposition.CONNECTED, ADDRESSES[Channel.CALL])
+    part = Part(CALL, Disposition.CONNECTED, EXAMPLES[CALL])
     for soon in (timedelta(hours=1), timedelta(days=1)):
         for intent in (Intent.NO, Intent.LATER):
-            said = ReplyReceived(Channel.EMAIL, intent)
+            said = ReplyReceived(EMAIL, intent)
             yield _with(made, said, AppointmentSet(made.now + soon))
         spoken = made.copy()
         spoken.make_attempt((part,))
@@ -246,14 +248,15 @@ def _extras(pair: Pair, guards: list[Guard]) -> int:
 def _off_plan(made: Simulation, most: int, *, everywhere: bool) -> Iterator[Simulation]:
     """Yield attempts off plan, one and more: calls and others, or wherever a cap counts."""
     begun = made.prospect.silence.attempts
+    spoken = made.policy.spoken
     points = [(point.channel, point.address) for point in made.prospect.reach.contact_points]
     if everywhere:
         points += [(channel, "another") for channel, _ in points]
     else:
-        calls = [point for point in points if point[0] is Channel.CALL]
+        calls = [point for point in points if point[0] in spoken]
         points = [*calls[:1], *[point for point in points if point not in calls][:1]]
     for channel, address in points:
-        how = Disposition.NO_ANSWER if channel is Channel.CALL else Disposition.SENT
+        how = Disposition.NO_ANSWER if channel in spoken else Disposition.SENT
         changed = made.copy()
         # Far along the plan one or two are enough: those before it are counted too.
         for _ in range(most if len(begun) < 2 else 2):

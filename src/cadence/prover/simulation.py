@@ -15,10 +15,19 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from cadence.domain.channels import (
+    CALL,
+    EMAIL,
+    MAIL,
+    SMS,
+    VIDEO_EMAIL,
+    AddressKind,
+    Channel,
+    in_order,
+)
 from cadence.domain.events import (
     AppointmentSet,
     AttemptMade,
-    Channel,
     ContactPoint,
     ContactPointAdded,
     ContactPointFailed,
@@ -46,24 +55,30 @@ from cadence.prover.search import ExactPath
 from cadence.prover.state_space import Beginning, Start, Step
 from cadence.worktime.zone_calendar import SEARCH_DAYS, ZoneCalendar
 
-__all__ = ["ADDRESSES", "MONDAY", "Scenario", "Simulation", "beginnings", "replay_path"]
+__all__ = ["EXAMPLES", "MONDAY", "Scenario", "Simulation", "beginnings", "replay_path"]
 
 # A plain week without holidays; the appointment is at the first opening of its first business day.
 MONDAY: Final = datetime(2024, 1, 1, tzinfo=UTC)
 """When a simulation begins, unless it is told otherwise."""
 
-ADDRESSES: Final = {
-    Channel.CALL: "+1 555 0100",
-    Channel.EMAIL: "somebody@example.com",
-    Channel.SMS: "+1 555 0101",
-    Channel.MAIL: "1 Example Street",
-    Channel.VIDEO_EMAIL: "somebody@video.example.com",
+EXAMPLES: Final[dict[Channel, str]] = {
+    CALL: "+1 212 555 0100",
+    EMAIL: "somebody@example.com",
+    SMS: "+1 212 555 0101",
+    MAIL: "1 Example Street",
+    VIDEO_EMAIL: "somebody@video.example.com",
 }
 """The addresses of the imagined prospect, in domains and numbers that are reserved for examples."""
 
+_OF_KIND: Final = {
+    AddressKind.PHONE: "+1 212 555 01{:02}",
+    AddressKind.EMAIL: "somebody@{}.example.com",
+    AddressKind.POST: "{} Example Street",
+    AddressKind.HANDLE: "somebody-{}",
+}
+
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
 _HOUR: Final = timedelta(hours=1)
-_ORDER: Final = tuple(Channel)
 
 
 class Scenario(NamedTuple):
@@ -115,8 +130,9 @@ class Simulation:
         )
         self.first = self.calendar.next_open(scenario.around) or scenario.around
         self._found = 0
-        known = sorted(scenario.channels, key=_ORDER.index)
-        points = tuple(ContactPoint(channel, ADDRESSES[channel]) for channel in known)
+        known = [channel for channel in policy.traits if channel in scenario.channels]
+        known += sorted(scenario.channels - policy.traits.keys())
+        points = tuple(ContactPoint(channel, _example(channel, policy)) for channel in known)
         added = ProspectAdded("Somebody", "UTC", scenario.country, contact_points=points)
         self.now = before = self.first - timedelta(days=1)
         self.events = [Event("somebody", 1, before, before, added)]
@@ -217,9 +233,9 @@ class Simulation:
         touch = decision.touch
         delivered = touch.stage is Stage.POLITE_EXIT
         parts = tuple(
-            _failed(part.channel, part.address)
+            self._failed(part.channel, part.address)
             if part.channel in wrong
-            else _unanswered(part.channel, part.address, delivered=delivered)
+            else self._unanswered(part.channel, part.address, delivered=delivered)
             for part in touch.parts
         )
         self.make_attempt(parts)
@@ -233,8 +249,8 @@ class Simulation:
             channels: each used at its first contact point.
             is_wrong: those contact points turn out to be wrong.
         """
-        part = _failed if is_wrong else _unanswered
-        parts = tuple(part(channel, ADDRESSES[channel]) for channel in channels)
+        part = self._failed if is_wrong else self._unanswered
+        parts = tuple(part(channel, _example(channel, self.policy)) for channel in channels)
         at: datetime | None = self.now
         while at is not None and at - self.now < _SEARCH:
             made = complete_attempt(self.prospect, AttemptMade(parts), self.policy, at)
@@ -251,9 +267,11 @@ class Simulation:
 
     def make_off_plan(self, touch: PlannedTouch) -> tuple[str, ...]:
         """Make ``touch`` as its file has it, whatever stops it; return the rules this breaks."""
-        left = dict(contact_points_left(self.prospect))
+        left = {one.channel: one.address for one in contact_points_left(self.prospect)}
         used = [next((on for on in part.channels if on in left), None) for part in touch.parts]
-        parts = tuple(_unanswered(on, left[on]) for on in dict.fromkeys(used) if on is not None)
+        parts = tuple(
+            self._unanswered(on, left[on]) for on in dict.fromkeys(used) if on is not None
+        )
         if not parts:
             return ()
         if touch.after is not None:
@@ -264,13 +282,35 @@ class Simulation:
     def lose(self, channel: Channel) -> None:
         """Learn that every contact point of ``channel`` is wrong."""
         for point in contact_points_left(self.prospect):
-            if point[0] is channel:
-                self.record(ContactPointFailed(*point), self.now)
+            if point.channel == channel:
+                self.record(ContactPointFailed(channel, point.address), self.now)
 
     def find(self, channel: Channel) -> None:
         """Learn of a new contact point of ``channel``."""
         self._found += 1
         self.record(ContactPointAdded(channel, f"{channel}-{self._found}"), self.now)
+
+    def _unanswered(self, channel: Channel, address: str, *, delivered: bool = False) -> Part:
+        how = Disposition.SENT
+        if channel in self.policy.spoken:
+            how = Disposition.VOICEMAIL_LEFT if delivered else Disposition.NO_ANSWER
+        return Part(channel, how, address)
+
+    def _failed(self, channel: Channel, address: str) -> Part:
+        is_phone = channel in self.policy.spoken
+        how = Disposition.WRONG_NUMBER if is_phone else Disposition.BOUNCED
+        return Part(channel, how, address)
+
+
+def _example(channel: Channel, policy: Policy) -> str:
+    """Return the imagined prospect's address on a channel; each channel has its own."""
+    known = EXAMPLES.get(channel)
+    if known is not None:
+        return known
+    traits = policy.traits.get(channel)
+    kind = AddressKind.HANDLE if traits is None else traits.address
+    number = list(policy.traits).index(channel) if traits is not None else 99
+    return _OF_KIND[kind].format(number)
 
 
 def _folded(before: Prospect | None, event: Event) -> Prospect:
@@ -278,18 +318,6 @@ def _folded(before: Prospect | None, event: Event) -> Prospect:
     if folded is None:
         raise ValueError(f"no prospect after {event}")
     return folded
-
-
-def _unanswered(channel: Channel, address: str, *, delivered: bool = False) -> Part:
-    how = Disposition.SENT
-    if channel is Channel.CALL:
-        how = Disposition.VOICEMAIL_LEFT if delivered else Disposition.NO_ANSWER
-    return Part(channel, how, address)
-
-
-def _failed(channel: Channel, address: str) -> Part:
-    call = channel is Channel.CALL
-    return Part(channel, Disposition.WRONG_NUMBER if call else Disposition.BOUNCED, address)
 
 
 # Paths of the prover ------------------------------------------------------------------------------
@@ -328,7 +356,7 @@ def replay_path(
 
 def _replay_step(simulation: Simulation, step: Step) -> bool:
     """Let ``step`` happen; return whether the engine agrees that it is next."""
-    touch, channels = step.touch, sorted(step.channels, key=_ORDER.index)
+    touch, channels = step.touch, in_order(step.channels)
     if step.kind == "late":
         if isinstance(simulation.leave(), Task):
             # A history ends with an event, and an address more changes nothing.

@@ -26,7 +26,7 @@ from typing import Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from cadence.domain.events import Channel
+from cadence.domain.channels import Channel
 from cadence.domain.stages import Stage, rank
 from cadence.engine import invariants
 from cadence.engine.invariants import CONCERN_ATTEMPTS, SPACED_CAP, Counts
@@ -200,9 +200,9 @@ class StateSpace:
             if self.touches and self.touches[0].step.at is not None:
                 yield Start(Beginning.APPOINTMENT, State(0, nothing))
             yield Start(Beginning.PAUSE, State(first_spaced, nothing))
-            for channel in Channel:
+            for channel in self.policy.traits:
                 if channel in self.policy.usable:
-                    calls = int(channel is Channel.CALL)
+                    calls = int(channel in self.policy.spoken)
                     state = State(behind, Counts(1, calls, False, agreed))
                     yield Start(Beginning.OWN, state, channel)
 
@@ -263,7 +263,7 @@ class StateSpace:
             wrong: those whose contact point turned out to be wrong.
         """
         touch = self.touches[state.next]
-        so_far = _counted(touch, state.counts, is_call=Channel.CALL in on)
+        so_far = _counted(touch, state.counts, is_call=not self.policy.spoken.isdisjoint(on))
         counts = msgspec.structs.replace(
             so_far,
             attempts=min(self.most_attempts, so_far.attempts),
@@ -310,17 +310,18 @@ class StateSpace:
             return (on,) if on else ()
         # What matters of an attempt is whether it is a call.
         left = self._usable[state.next] - state.lost
-        others = (channel for channel in Channel if channel in left - {Channel.CALL})
-        call = Channel.CALL if Channel.CALL in left else None
-        return tuple(frozenset({on}) for on in (call, next(others, None)) if on is not None)
+        spoken, known = self.policy.spoken, [one for one in self.policy.traits if one in left]
+        call = next((channel for channel in known if channel in spoken), None)
+        other = next((channel for channel in known if channel not in spoken), None)
+        return tuple(frozenset({on}) for on in (call, other) if on is not None)
 
     def _distinct_channels(self) -> tuple[Channel, ...]:
         """Return the channels of the plan, and one that no touch uses: all such are alike."""
         exit_point, usable = self.policy.exit_point, self.policy.usable
         touches = [*self.touches, *([exit_point] if exit_point else [])]
         asked = {c for touch in touches for part in touch.parts for c in part.channels} & usable
-        others = [channel for channel in Channel if channel in usable - asked]
-        return (*(channel for channel in Channel if channel in asked), *others[:1])
+        others = [channel for channel in self.policy.traits if channel in usable - asked]
+        return (*(channel for channel in self.policy.traits if channel in asked), *others[:1])
 
     # On plan --------------------------------------------------------------------------------------
 
@@ -401,7 +402,7 @@ class StateSpace:
         transitions = 0
         unstopped: list[UnstoppedTouch] = []
         for touch in self.touches:
-            calls = 1 + (Channel.CALL in touch.channels)
+            calls = 1 + touch.may_be_call
             for counts in every:
                 transitions += 2  # skipped for whatever cause, and an extra in its place
                 answer = self._answer(touch, counts)
@@ -425,7 +426,7 @@ class StateSpace:
         if judged is not False:
             return judged
         broken: tuple[str, ...] = ()
-        for is_call in (True, False) if Channel.CALL in touch.channels else (False,):
+        for is_call in (True, False) if touch.may_be_call else (False,):
             after = _counted(touch, counts, is_call=is_call)
             for rule, breaks in self._breaks:
                 if breaks(touch, counts, after):

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from cadence.domain.events import AttemptMade, Channel, PreferenceStated
+from cadence.domain.channels import Channel
+from cadence.domain.events import AttemptMade, PreferenceStated
 from cadence.domain.stages import Stage
 from cadence.engine.decision import Due
 from cadence.policy.model import Policy
@@ -54,7 +55,7 @@ def timetable(
         guidelines: whether they agreed to be followed up.
     """
     policy = _in_plain_weeks(policy)
-    known = tuple(channel for channel in Channel if channel in policy.usable)
+    known = tuple(channel for channel in policy.traits if channel in policy.usable)
     if channels is not None:
         known = tuple(channels)
     appointed = beginnings(policy)[0] is Beginning.APPOINTMENT
@@ -103,6 +104,6 @@ def _entry(made: AttemptMade, simulation: Simulation) -> Entry:
     if made.gap is not None:
         days = made.gap.business_days
         gap = f"{days} business day{'s' * (days != 1)}" if days else f"{made.gap.minutes} minutes"
-    channels = tuple(part.channel.value for part in made.parts)
+    channels = tuple(part.channel for part in made.parts)
     at = f"{simulation.now:%H:%M}"
     return Entry(simulation.business_day, at, made.step or "", channels, gap)

@@ -141,7 +141,10 @@ def event_data(data: Data, longest: int | None = None) -> str:
     """Return what the data of an event say, in one line; ``longest`` as for :func:`summary`."""
     if isinstance(data, AttemptMade):
         return _attempt(data, longest)
-    fields: dict[str, Any] = data_fields(data)
+    # A key is the address once more; what can't be read says so.
+    fields: dict[str, Any] = {
+        name: value for name, value in data_fields(data).items() if name != "key"
+    }
     return ", ".join(f"{name} {_value(value, longest)}" for name, value in fields.items())
 
 
@@ -159,6 +162,11 @@ def _attempt(data: AttemptMade, longest: int | None) -> str:
 def _value(value: object, longest: int | None) -> str:
     if isinstance(value, list | tuple):
         return " ".join(_value(item, longest) for item in value)
+    if isinstance(value, dict) and "address" in value:
+        unusable = " (unusable)" if value.get("key") == "" else ""
+        return f"{value['channel']}={value['address']}{unusable}"
+    if isinstance(value, dict) and "digest" in value:
+        return f"{value['name']} version {value['version']}"
     if isinstance(value, dict):
         return "=".join(str(item) for item in value.values())
     text = str(value).replace("\n", " ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from cadence.domain.events import Channel
+from cadence.domain.channels import in_order
 from cadence.engine import invariants
 from cadence.policy.model import Policy
 from cadence.prover.policy_text import guard_words
@@ -43,7 +43,7 @@ def policy_page(policy: Policy, entries: Sequence[Entry], proof: Proof) -> str:
 
 
 def _picture(policy: Policy, entries: Sequence[Entry]) -> dict[str, Any]:
-    channels = [c.value for c in Channel if any(c.value in entry.channels for entry in entries)]
+    channels = in_order(one for entry in entries for one in entry.channels)
     names = [*channels, *(entry.step for entry in entries if not entry.channels)]
     last_day = max([1, *(entry.business_day for entry in entries)])
     scale = (_WIDTH - _LEFT - 60) / last_day

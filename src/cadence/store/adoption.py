@@ -18,7 +18,8 @@ from typing import Final
 
 import msgspec
 
-from cadence.domain.events import Channel, Event, PolicyAdopted
+from cadence.domain.channels import Channel
+from cadence.domain.events import Event, PolicyAdopted
 from cadence.domain.fold import evolve, fold
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import ENDED, Stage
@@ -170,7 +171,7 @@ class _Mover:
         event = Event(prospect.id, prospect.version + 1, at, at, data)
         after = evolve(prospect, event)
         decision = next_touch(after, policy, now)
-        left = frozenset([channel for channel, _ in contact_points_left(prospect)])
+        left = frozenset([point.channel for point in contact_points_left(prospect)])
         touches = 0 if old is None else self._ahead(prospect, old, before, left)
         later = self._ahead(after, policy, decision, left)
         return PolicyMove(before, decision, touches, later, event, after)

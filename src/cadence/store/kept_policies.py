@@ -52,6 +52,16 @@ class KeptPolicies:
         found = map(self.find, self._recorder.policy_digests())
         return [policy for policy in found if policy is not None]
 
+    def remember(self, policy: Policy) -> None:
+        """Keep the policy of a prospect that is added, proved or not: its history names it.
+
+        Raises:
+            StoreError: the database can't be written.
+        """
+        if not self.has(policy.digest):
+            self._recorder.save_policy(policy.digest, to_toml(policy))
+            self._seen.add(policy.digest)
+
     def keep(self, policy: Policy) -> None:
         """Keep a policy; one that is kept already stays, another text in its place is replaced.
 

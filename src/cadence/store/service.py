@@ -21,6 +21,7 @@ from typing import Final, NamedTuple, Self
 import msgspec
 from eventsourcing.persistence import IntegrityError
 
+from cadence.domain.channels import BUILT_IN
 from cadence.domain.codec import check_id
 from cadence.domain.events import (
     AppointmentCancelled,
@@ -31,9 +32,11 @@ from cadence.domain.events import (
     FollowUpEnded,
     FollowUpReopened,
     ProspectAdded,
+    ProspectUpdated,
     type_name,
 )
-from cadence.domain.fold import fold
+from cadence.domain.fold import evolve, fold
+from cadence.domain.keys import KeyReader, addresses_read, read_again
 from cadence.domain.prospect import Prospect
 from cadence.engine.commands import (
     CancelAppointment,
@@ -44,6 +47,7 @@ from cadence.engine.commands import (
     SetAppointment,
     decide,
     unchecked_attempt,
+    with_keys,
 )
 from cadence.engine.decision import Close, Decision, Verdict
 from cadence.engine.loop import advance, decision_for, silent_decision_for
@@ -160,7 +164,7 @@ class Cadence:
         address: what the recorder was opened with.
         read_only: refuse to write.
         policies: policies beside the catalogue that a prospect may have adopted.
-        default: the policy of a prospect that adopted none; that of the settings.
+        default: the policy of new prospects; that of the settings.
         team: what the team file gives, by the names of the settings.
 
         Raises:
@@ -173,8 +177,9 @@ class Cadence:
         self.address = address
         self._settings = SettingsTable(recorder, default=default, file=team)
         self._follows_settings = default is None
-        self._default_is_known = True  # to every program that opens the store
-        self.policies = PolicyRegistry(default, policies, find=self._kept.find)
+        known = PolicyRegistry(default, policies, find=self._kept.find)
+        # Histories from before name no policy: they stay under the default of their time.
+        self.policies = known.with_unnamed(_stamped_policy(recorder.due_stamp(), known))
         self.default_policy()
 
     @classmethod
@@ -195,8 +200,8 @@ class Cadence:
                 memory.
             read_only: write nothing; a file that does not exist is an empty store.
             policies: policies beside the catalogue that a prospect may have adopted.
-            default: the policy of a prospect that adopted none. Without it, it is that of the
-                settings, which is ``tip8`` until it is changed.
+            default: the policy of new prospects. Without it, it is that of the settings, which is
+                ``tip8`` until it is changed. A prospect keeps its policy when the default changes.
             use_unproved_policies: take ``policies`` and ``default`` also if the prover refutes
                 them. The invariants still stop what they must.
             lock_timeout_seconds: how long to wait for another writer.
@@ -331,10 +336,7 @@ class Cadence:
             UnknownProspect: it has no history.
         """
         now = _utc(now, "now")
-        loaded = self.load(prospect)
-        if loaded.policy is None:
-            self.default_policy()
-        return self._decision(loaded, now)
+        return self._decision(self.load(prospect), now)
 
     def due(self, now: datetime | None = None, *, everything: bool = False) -> Iterator[Decision]:
         """List who to contact now: decisions that are due or a task, soonest first.
@@ -355,7 +357,6 @@ class Cadence:
         again.
         """
         now = _utc(now, "now")
-        self.default_policy()
         shown = set(Verdict) - {Verdict.STOP} if everything else {Verdict.DUE, Verdict.TASK}
         if self.due_is_stale():
             # The rows were made with other data; until they are rebuilt, ask every prospect.
@@ -514,6 +515,7 @@ class Cadence:
         if first is None:
             return 0
         self._check_writable()
+        self._remember_default()
         try:
             return self._recorder.insert_batches(chain((first,), waiting))
         except IntegrityError:
@@ -531,7 +533,6 @@ class Cadence:
         Returns:
             How many prospects it holds.
         """
-        self.default_policy()
         done = 0
 
         def rows() -> Iterator[DueRow]:
@@ -615,13 +616,10 @@ class Cadence:
         if isinstance(policy, Policy):
             self.keep_policy(policy)
         self._settings.change(checked, by, now)
-        self.default_policy()
-        if self._recorder.due_stamp() != self._stamp():
-            self.rebuild_due()
         return self.settings()
 
     def default_policy(self) -> Policy:
-        """Read the policy of a prospect that is given none, as the settings have it now.
+        """Read the policy of new prospects, as the settings have it now.
 
         Raises:
             InvalidStore: the settings name a policy that can't be read here.
@@ -635,8 +633,7 @@ class Cadence:
                         f"{DEFAULT_POLICY}: unknown policy {ref.name} version {ref.version}",
                         "use a newer cadence, or open the store with default=",
                     )
-                self._default_is_known = self._is_shared(policy)
-                self.policies = self.policies.under(policy)
+                self.policies = self.policies.with_default(policy)
         return self.policies.default
 
     # Inside ---------------------------------------------------------------------------------------
@@ -652,24 +649,63 @@ class Cadence:
         if prospect is None:
             if not isinstance(call.command, ProspectAdded):
                 raise UnknownProspect(call.prospect)
-            data = decide(None, call.command, self.default_policy(), call.occurred_at)
-            new = call.events(0, data)
+            new = self._begin(call, call.command)
         else:
             done = _find_repeated(call, history)
             if done:
                 decision = self._decision(prospect, call.recorded_at)
                 return Outcome(prospect, done, decision, repeated=True)
-            if prospect.policy is None:
-                self.default_policy()
-            policy = self.policies.of(prospect)
-            if policy is None:
-                data = _decide_without_policy(prospect, call.command, call.occurred_at)
-            else:
-                data = decide(prospect, call.command, policy, call.occurred_at)
-            new = call.events(prospect.version, data)
+            new = self._go_on(call, prospect)
         after, decision = advance(prospect, new, self.policies, call.recorded_at)
         self._append(new, (self._row(after, decision),))
         return Outcome(after, new, decision)
+
+    def _begin(self, call: _Call, added: ProspectAdded) -> tuple[Event, ...]:
+        """Decide the first event: it has the address keys, and the policy from here on."""
+        default = self.default_policy()
+        self._remember_default()
+        # Checked first: the country says how national numbers are read.
+        decide(None, added, default, call.occurred_at)
+        reader = KeyReader(default.traits, lambda: added.country or self._region())
+        keyed = reader.data(added)
+        if isinstance(keyed, ProspectAdded) and keyed.policy is None:
+            keyed = msgspec.structs.replace(keyed, policy=default.ref)
+        return call.events(0, (keyed,))
+
+    def _region(self) -> str | None:
+        """The country in which a national number of a prospect without a country is read."""
+        return self.settings().default_region
+
+    def _remember_default(self) -> None:
+        """Keep the default with the store, where a history is about to name it."""
+        if not is_builtin(self.policies.default.ref):
+            self._check_writable()
+            self._kept.remember(self.policies.default)
+
+    def _go_on(self, call: _Call, prospect: Prospect) -> tuple[Event, ...]:
+        """Decide what a command leads to for a prospect that is known."""
+        policy = self.policies.of(prospect)
+        traits = BUILT_IN if policy is None else policy.traits
+        country = prospect.identity.country
+
+        def where() -> str | None:
+            return country or self._region()
+
+        before: tuple[Data, ...] = ()
+        read = addresses_read(prospect, KeyReader(traits, where, is_strict=False))
+        if read is not None:  # a history from before: from here on its addresses have keys
+            before = (read,)
+            (event,) = call.events(prospect.version, before)
+            prospect = evolve(prospect, event)
+        reader = KeyReader(traits, where, prospect.reach.contact_points)
+        command = with_keys(call.command, reader)
+        if policy is None:
+            data = _decide_without_policy(prospect, command, call.occurred_at)
+        else:
+            data = decide(prospect, command, policy, call.occurred_at)
+        if isinstance(command, ProspectUpdated):
+            data += read_again(prospect, command, traits)
+        return call.events(prospect.version - len(before), (*before, *data))
 
     def _append(self, events: Sequence[Event], rows: Sequence[DueRow]) -> None:
         self._check_writable()
@@ -692,10 +728,6 @@ class Cadence:
 
     def _is_known_everywhere(self, prospect: Prospect) -> bool:
         """Return whether every program that opens this store has the policy of ``prospect``."""
-        if prospect.policy is None:
-            return self._default_is_known
-        if is_builtin(prospect.policy):
-            return True
         policy = self.policies.of(prospect)
         return policy is not None and self._is_shared(policy)
 
@@ -707,7 +739,6 @@ class Cadence:
 
     def _to_review(self, now: datetime) -> Iterator[Decision]:
         """Decide at ``now`` for every prospect whose row is to be reviewed."""
-        self.default_policy()
         for page in self._due_pages(to_micros(now), _PAGE):
             for row in page:
                 yield silent_decision_for(self.load(row.prospect), self.policies, now)
@@ -721,8 +752,14 @@ class Cadence:
             size = _PAGE
 
     def _stamp(self) -> str:
-        data = (_ENGINE, self.policies.default.digest, holidays_version(), zones_version())
+        data = (_ENGINE, self.policies.unnamed.digest, holidays_version(), zones_version())
         return " ".join(data)
+
+
+def _stamped_policy(stamp: str | None, policies: PolicyRegistry) -> Policy | None:
+    """Return the default that a due stamp names; ``None``: it names none that is known."""
+    words = (stamp or "").split()
+    return policies.find(words[1]) if len(words) > 1 else None
 
 
 def _decide_without_policy(prospect: Prospect, command: Command, at: datetime) -> tuple[Data, ...]:

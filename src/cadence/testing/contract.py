@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, Verbosity, given, settings
 from hypothesis import strategies as st
 
 from cadence.domain.codec import encode_line
-from cadence.domain.events import Channel, Event
+from cadence.domain.events import Event
 from cadence.engine.decision import Task, Verdict
 from cadence.engine.loop import decision_for
 from cadence.errors import PolicyError
@@ -112,7 +112,7 @@ def _unended(silence: Simulation, lying: int | None = None) -> _Unended | None:
 
 def _shortened(found: _Unended, policy: Policy) -> _Unended:
     """The shortest silence that waits for the same as ``found``, however it began."""
-    channels = [frozenset({channel}) for channel in Channel if channel in policy.usable]
+    channels = [frozenset({channel}) for channel in policy.traits if channel in policy.usable]
     known = [*channels, policy.usable]
     lengths = range(len(found.events))
     for how, some, agreed, lying in product(beginnings(policy), known, (False, True), lengths):

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final, NamedTuple, assert_never
 
+from cadence.domain.channels import Channel
 from cadence.domain.events import (
     AttemptMade,
     AttemptStage,
-    Channel,
     EndReason,
     Event,
     GuidelinesAgreed,
@@ -80,7 +80,7 @@ def breaches(
     past = Past(events, policy)
     found = [*_forgotten(past, prospect.stage, decision), *_ending(past, decision)]
     if decision.touch is not None and decision.at is not None:
-        calls = [(part.channel, part.address) for part in decision.touch.parts]
+        calls = [(part.channel, part.same) for part in decision.touch.parts]
         stage = decision.touch.stage.value
         found += _touch(past, stage, calls, decision.at)
         found += _hours_of(past, stage, decision.at)
@@ -90,12 +90,13 @@ def breaches(
     last = events[-1]
     if isinstance(last.data, AttemptMade) and not last.data.broke:
         before = Past(events[:-1], policy)
-        made = [(part.channel, part.address or "") for part in last.data.parts]
+        made = [(part.channel, part.same or "") for part in last.data.parts]
         stage = "own" if last.data.touch is None else str(last.data.stage)
         found += _touch(before, stage, made, last.occurred_at)
         found += _measured(before, last)
         found += _waking(before, stage, last.occurred_at)
-        touch = Touch("", Stage.SPACED, stage, tuple(TouchPart(*point, "") for point in made))
+        parts = tuple(TouchPart(channel, key, "", key=key) for channel, key in made)
+        touch = Touch("", Stage.SPACED, stage, parts)
         found += _guarded(before, touch, last.occurred_at)
     return found
 
@@ -118,9 +119,8 @@ def _forgotten(past: Past, stage: Stage, decision: Decision) -> Iterator[Breach]
         yield Breach("forgotten", f"a task of kind {decision.kind} says nothing")
     if stage in (*ENDED, Stage.OPTED_OUT) and kind not in (Verdict.STOP, Verdict.TASK):
         yield Breach("opt_out", f"{kind} for a file that is {stage}")
-    refused = (
-        isinstance(past.response.data, ReplyReceived) and past.response.data.intent is Intent.NO
-    )
+    said = past.response.data
+    refused = isinstance(said, ReplyReceived | AttemptMade) and said.intent is Intent.NO
     if refused and decision.touch is not None and stage is Stage.ENGAGED:
         yield Breach("forgotten", "they said no, and are not left to the owner")
 
@@ -143,14 +143,14 @@ def _touch(
     past: Past, stage: str, points: Sequence[tuple[Channel, str]], at: datetime
 ) -> Iterator[Breach]:
     attempts, channels = past.attempts, {channel for channel, _ in points}
-    gone, bad = past.opted_out, past.failed
-    for channel, address in points:
-        if channel in gone:
+    bad = past.failed
+    for channel, key in points:
+        if past.is_opted_out(channel):
             yield Breach("opt_out", f"{channel} is used after an opt-out")
-        if (channel, address) in bad:
-            yield Breach("contact_point", f"{channel} {address} failed, and is used again")
+        if key in bad:
+            yield Breach("contact_point", f"{channel} {key} failed, and is used again")
     calls = sum(1 for event in attempts if _is_spaced_call(event))
-    if stage in ("spaced", "own") and Channel.CALL in channels and calls >= 6:
+    if stage in ("spaced", "own") and channels & past.policy.spoken and calls >= 6:
         yield Breach("spaced_cap", f"a spaced call after {calls}")
     if attempts and stage != "on_time":
         gap, largest = past.gap(attempts[-1].occurred_at, at), _largest_gap(past)
@@ -192,7 +192,7 @@ def _is_spaced_call(event: Event) -> bool:
     return (
         isinstance(data, AttemptMade)
         and data.stage in (AttemptStage.SPACED, AttemptStage.EXTRA)
-        and any(part.channel is Channel.CALL for part in data.parts)
+        and any(part.is_call for part in data.parts)
     )
 
 
@@ -275,21 +275,22 @@ def _forbids(past: Past, guard: Guard, touch: Touch, now: datetime) -> bool:
 
 
 def _capped(past: Past, guard: FrequencyCap, touch: Touch, now: datetime) -> bool:
-    channels = guard.channels or tuple(Channel)
+    def counts(channel: Channel) -> bool:
+        return not guard.channels or channel in guard.channels
+
     window = timedelta(days=guard.days or 0, hours=guard.hours or 0)
     recent = [
         event.data
         for event in past.events
         if isinstance(event.data, AttemptMade) and now - window < event.occurred_at <= now
     ]
-    points = {(p.channel, p.address) for p in touch.parts if p.channel in channels}
     if guard.per == "prospect":
-        used = [d for d in recent if any(p.channel in channels for p in d.parts)]
-        return len(used) >= guard.attempts
+        return sum(any(counts(p.channel) for p in d.parts) for d in recent) >= guard.attempts
+    keys = {part.same for part in touch.parts if counts(part.channel)}
     return any(
-        sum(any((p.channel, p.address) == point for p in data.parts) for data in recent)
+        sum(any(p.same == key and counts(p.channel) for p in d.parts) for d in recent)
         >= guard.attempts
-        for point in points
+        for key in keys
     )
 
 
@@ -300,7 +301,7 @@ def _cooling(past: Past, guard: CoolDown, now: datetime) -> bool:
     if guard.after == "conversation":
         meant = isinstance(data, AttemptMade)
     elif guard.after == "refusal":
-        meant = isinstance(data, ReplyReceived) and data.intent is Intent.NO
+        meant = isinstance(data, ReplyReceived | AttemptMade) and data.intent is Intent.NO
     if not meant:
         return False
     if guard.lasts.hours is not None:

@@ -13,13 +13,17 @@ from typing import Final
 
 import holidays
 
+from cadence.domain.channels import Channel
 from cadence.domain.events import (
+    SOFT_FAILURES,
     AttemptMade,
     AttemptStage,
     AutoReplyReceived,
-    Channel,
+    ContactPoint,
     ContactPointAdded,
     ContactPointFailed,
+    ContactPointRemoved,
+    ContactPointRestored,
     Disposition,
     Event,
     OptedBackIn,
@@ -28,6 +32,7 @@ from cadence.domain.events import (
     PreferenceStated,
     ProspectAdded,
     ProspectUpdated,
+    ReferralGiven,
     ReplyReceived,
 )
 from cadence.policy.model import Policy
@@ -60,7 +65,7 @@ class Past:
         found = self.events[0]
         for event in self.events:
             data = event.data
-            spoke = isinstance(data, ReplyReceived | PauseRequested | OptedBackIn)
+            spoke = isinstance(data, ReplyReceived | PauseRequested | OptedBackIn | ReferralGiven)
             if spoke or (isinstance(data, AttemptMade) and _connected(data)):
                 if event.occurred_at >= found.occurred_at:
                     found = event
@@ -78,48 +83,59 @@ class Past:
             and (event.occurred_at, event.version) > (since.occurred_at, since.version)
         ]
 
-    @property
-    def opted_out(self) -> set[Channel]:
-        """The channels that they want no more of."""
-        gone: set[Channel] = set()
+    def is_opted_out(self, channel: Channel) -> bool:
+        """Return whether they want no more of a channel."""
+        is_out = False
         for event in self.events:
             data = event.data
             if isinstance(data, OptOutRequested):
-                gone |= set(Channel) if data.channel is None else {data.channel}
-            elif isinstance(data, OptedBackIn):
-                gone -= set(Channel) if data.channel is None else {data.channel}
-        return gone
+                is_meant = data.channel is None and channel not in data.except_channels
+                is_out = is_out or is_meant or data.channel == channel
+            elif isinstance(data, OptedBackIn) and data.channel in (None, channel):
+                is_out = False
+        return is_out
 
     @property
-    def known(self) -> list[tuple[Channel, str]]:
+    def known(self) -> list[ContactPoint]:
         """Every contact point, in the order in which they became known."""
-        found = []
+        found: list[ContactPoint] = []
         for event in self.events:
-            if isinstance(event.data, ProspectAdded):
-                found += [(point.channel, point.address) for point in event.data.contact_points]
-            elif isinstance(event.data, ContactPointAdded):
-                found.append((event.data.channel, event.data.address))
+            data = event.data
+            if isinstance(data, ProspectAdded):
+                found += data.contact_points
+            elif isinstance(data, ContactPointAdded):
+                found.append(ContactPoint(data.channel, data.address, data.key))
+            elif isinstance(data, ContactPointRemoved):
+                found = [one for one in found if one.same != key_of(data)]
         return found
 
     @property
-    def failed(self) -> set[tuple[Channel, str]]:
-        """The contact points that failed, by themselves or in an attempt."""
-        found = set()
+    def failed(self) -> set[str]:
+        """The keys that failed, by themselves or in an attempt."""
+        found: set[str] = set()
         for event in self.events:
             data = event.data
-            if isinstance(data, ContactPointFailed):
-                found.add((data.channel, data.address))
+            if isinstance(data, ContactPointFailed) and data.reason not in SOFT_FAILURES:
+                found.add(key_of(data))
+            elif isinstance(data, ContactPointRestored):
+                found.discard(key_of(data))
             elif isinstance(data, AttemptMade):
                 for part in data.parts:
                     if part.disposition in (Disposition.WRONG_NUMBER, Disposition.BOUNCED):
-                        found.add((part.channel, part.address or ""))
+                        found.add(part.same or "")
         return found
 
     @property
-    def left(self) -> list[tuple[Channel, str]]:
+    def left(self) -> list[ContactPoint]:
         """The contact points that may still be used, on channels that the team uses."""
-        gone, bad, usable = self.opted_out, self.failed, self.policy.channels or tuple(Channel)
-        return [p for p in self.known if p[0] not in gone and p not in bad and p[0] in usable]
+        bad, usable = self.failed, self.policy.usable
+        return [
+            point
+            for point in self.known
+            if not self.is_opted_out(point.channel)
+            and point.same not in bad
+            and point.channel in usable
+        ]
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -272,18 +288,27 @@ class Past:
             reached = {
                 part.channel
                 for part in data.parts
-                if part.disposition in _REACHED and (part.channel, part.address or "") not in bad
+                if part.disposition in _REACHED and part.same not in bad
             }
             if reached:
                 exits = [s for s in self.policy.steps if s.stage is AttemptStage.POLITE_EXIT]
                 answer = exits[0].answer_within if exits else None
                 days = max(1, (answer.business_days or 1) if answer else 1)
-                days = max(days, 10) if reached == {Channel.MAIL} else days
+                traits = [self.policy.traits.get(channel) for channel in reached]
+                slow = [1 if one is None else one.answer_business_days for one in traits]
+                days = max(days, *([min(slow)] * 2))
                 return max(
                     self.later(event.occurred_at, days, where, self.suspensions(where))
                     for where in self.zones
                 )
         return None
+
+
+def key_of(
+    data: ContactPointFailed | ContactPointRestored | ContactPointRemoved,
+) -> str:
+    """Return the key of an event about an address, or the address where it has none."""
+    return data.address if data.key is None else data.key
 
 
 def _connected(data: AttemptMade) -> bool:

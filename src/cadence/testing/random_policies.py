@@ -13,7 +13,7 @@ from typing import Any, Final
 from hypothesis import assume, note
 from hypothesis import strategies as st
 
-from cadence.domain.events import Channel
+from cadence.domain.channels import CHANNELS
 from cadence.errors import PolicyError
 from cadence.policy.loader import parse_text
 from cadence.policy.model import Policy
@@ -24,7 +24,7 @@ __all__ = ["policies", "policy_texts", "to_toml"]
 
 Raw = dict[str, Any]
 
-_CHANNELS: Final = [channel.value for channel in Channel]
+_CHANNELS: Final = list(CHANNELS)
 _PLAIN: Final[Raw] = {day: ["09:00-17:00"] for day in WEEKDAYS[:5]}
 _CALENDARS: Final[list[Raw]] = [
     _PLAIN,

@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 
 from hypothesis import strategies as st
 
+from cadence.domain.channels import CALL, CHANNELS, EMAIL, MAIL, SMS, VIDEO_EMAIL, Channel
 from cadence.domain.codec import encode_line
 from cadence.domain.events import (
     AttemptMade,
     AutoReplyReceived,
-    Channel,
     ContactPoint,
     ContactPointAdded,
     ContactPointFailed,
@@ -154,8 +154,22 @@ class History(NamedTuple):
         return "\n".join(encode_line(event).decode() for event in self.events)
 
 
+_ADDRESSES: Final = {
+    CALL: "+1212555{:04}",
+    SMS: "+1312555{:04}",
+    EMAIL: "person{}@example.com",
+    VIDEO_EMAIL: "person{}@video.example.com",
+    MAIL: "{} example street",
+}
+
+
+def _address(channel: Channel, number: int) -> str:
+    """An address that is its own key."""
+    return _ADDRESSES[channel].format(number)
+
+
 @st.composite
-def prospects(draw: st.DrawFn, *, channels: Sequence[Channel] = tuple(Channel)) -> ProspectAdded:
+def prospects(draw: st.DrawFn, *, channels: Sequence[Channel] = CHANNELS) -> ProspectAdded:
     """A prospect with some contact points, in some zone.
 
     Args:
@@ -164,9 +178,9 @@ def prospects(draw: st.DrawFn, *, channels: Sequence[Channel] = tuple(Channel)) 
     """
     some = st.lists(st.sampled_from(channels), unique=True, min_size=1, max_size=len(channels))
     known = draw(st.one_of(st.just(list(channels)), some))
-    points = [ContactPoint(channel, f"{channel}-1") for channel in known]
+    points = [ContactPoint(channel, _address(channel, 1)) for channel in known]
     if draw(st.sampled_from([False, False, True])):
-        points.append(ContactPoint(known[0], f"{known[0]}-2"))
+        points.append(ContactPoint(known[0], _address(known[0], 2)))
     country, subdivision = draw(st.sampled_from(_PLACES))
     zone = draw(st.sampled_from(_ZONES))
     return ProspectAdded("Somebody", zone, country, subdivision, tuple(points))
@@ -290,7 +304,7 @@ class _Drive:
             self._off_policy()
         elif kind == "appoint":
             ahead = self.draw(st.integers(1, 100)) * _HOUR
-            agreed = self.draw(st.sampled_from([None, Channel.EMAIL]))
+            agreed = self.draw(st.sampled_from([None, EMAIL]))
             self.command(SetAppointment(self.now + ahead, agreed))
         elif kind == "wait":
             self.look(self.now + self.draw(st.integers(1, 30)) * 7 * _HOUR)
@@ -317,11 +331,11 @@ class _Drive:
 
     def _fact(self, kind: str) -> Data:
         draw = self.draw
-        channel = draw(st.sampled_from(Channel))
+        channel = draw(st.sampled_from(CHANNELS))
         later = self.now + draw(st.integers(1, 20)) * _DAY
         if kind == "found":
             self.found += 1
-            return ContactPointAdded(channel, f"{channel}-found-{self.found}")
+            return ContactPointAdded(channel, _address(channel, 10 + self.found))
         if kind == "preference":
             return PreferenceStated(channel, draw(st.sampled_from([None, "10:00-12:30"])))
         if kind == "moved":
@@ -343,11 +357,11 @@ class _Drive:
 
 
 _SILENT: Final = {
-    Channel.CALL: [Disposition.NO_ANSWER, Disposition.VOICEMAIL_LEFT, Disposition.BUSY],
-    Channel.EMAIL: [Disposition.SENT, Disposition.SENT, Disposition.BOUNCED],
-    Channel.SMS: [Disposition.SENT, Disposition.UNKNOWN],
-    Channel.MAIL: [Disposition.SENT],
-    Channel.VIDEO_EMAIL: [Disposition.SENT, Disposition.BOUNCED],
+    CALL: [Disposition.NO_ANSWER, Disposition.VOICEMAIL_LEFT, Disposition.BUSY],
+    EMAIL: [Disposition.SENT, Disposition.SENT, Disposition.BOUNCED],
+    SMS: [Disposition.SENT, Disposition.UNKNOWN],
+    MAIL: [Disposition.SENT],
+    VIDEO_EMAIL: [Disposition.SENT, Disposition.BOUNCED],
 }
 
 

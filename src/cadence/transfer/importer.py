@@ -18,12 +18,22 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from cadence.domain.channels import BUILT_IN
 from cadence.domain.codec import Line, data_fields
-from cadence.domain.events import AttemptMade, Data, Event, ProspectAdded, ProspectUpdated
+from cadence.domain.events import (
+    AttemptMade,
+    ContactPoint,
+    Data,
+    Event,
+    ProspectAdded,
+    ProspectUpdated,
+)
 from cadence.domain.fold import evolve, fold
+from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
 from cadence.engine.commands import check_fact, complete_attempt, unchecked_attempt
 from cadence.errors import InputError
+from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry
 from cadence.store.due_list import Prepared
 from cadence.store.service import Cadence, Progress
@@ -71,6 +81,7 @@ class ImportResult(NamedTuple):
         skipped_rows: rows that led to no event, by the reason.
         skipped_prospects: prospects without an event that the mapping needs.
         unknown_columns: columns that the mapping does not mention.
+        unusable_addresses: addresses that can't be read; they are kept, and never used.
     """
 
     prospects: int
@@ -80,6 +91,7 @@ class ImportResult(NamedTuple):
     skipped_rows: dict[str, int] = {}  # noqa: RUF012  (never written to)
     skipped_prospects: int = 0
     unknown_columns: tuple[str, ...] = ()
+    unusable_addresses: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as ``import --json`` prints it."""
@@ -163,6 +175,7 @@ class PreparedImport:
             dict(tally.skipped_rows),
             tally.skipped_prospects,
             tuple(tally.unknown_columns),
+            tally.unusable_addresses,
         )
 
 
@@ -197,6 +210,7 @@ def prepare(app: Cadence, source: Source, *, steps: StepProgress = _no_progress)
         InputError: the file can't be read at all.
         StoreError: the staging area has no space left.
     """
+    app.default_policy()  # new prospects get the one that the settings have now
     source.zone_of = _zone_lookup(app)
     area = StagingArea(by_time=source.by_time)
     try:
@@ -243,12 +257,13 @@ def _stage(source: Source, area: StagingArea, progress: Progress) -> None:
 def _build_histories(app: Cadence, source: Source, area: StagingArea, progress: Progress) -> int:
     """Build each prospect's history and stage its new events; returns how many were stored."""
     skipped = done = 0
+    region = app.settings().default_region
     progress(done, area.lines)
     for group in _groups(area.by_prospect()):
         stored = app.histories_of([prospect for prospect, _ in group])
         for prospect, events in group:
             done += len(events)
-            builder = HistoryBuilder(app.policies, prospect, stored[prospect], source)
+            builder = HistoryBuilder(app.policies, prospect, stored[prospect], source, region)
             for bad in builder.build(events):
                 area.put_bad(bad)
             skipped += builder.skipped
@@ -290,15 +305,22 @@ class HistoryBuilder:
     """
 
     def __init__(
-        self, policies: PolicyRegistry, prospect: str, stored: list[Event], source: Source
+        self,
+        policies: PolicyRegistry,
+        prospect: str,
+        stored: list[Event],
+        source: Source,
+        region: str | None = None,
     ) -> None:
         """Args:
         policies: where the policy is found that completes attempts.
         prospect: the prospect's id.
         stored: its events in the store, in order.
         source: where the new events come from.
+        region: the country in which national numbers are read where the prospect has none.
         """
         self.skipped = 0
+        self._region = region
         self.prospect: Prospect | None = fold(None, stored)
         self._id = prospect
         self._policies = policies
@@ -405,8 +427,11 @@ class HistoryBuilder:
 
     def _append(self, line: Line) -> None:
         prospect, data = self.prospect, line.data
+        policy = self._policies.default if prospect is None else self._policies.of(prospect)
+        data = self._with_keys(data, policy)
+        if isinstance(data, ProspectAdded) and data.policy is None:
+            data = msgspec.structs.replace(data, policy=self._policies.default.ref)
         if isinstance(data, AttemptMade) and prospect is not None:
-            policy = self._policies.of(prospect)
             if policy is not None:
                 data = complete_attempt(prospect, data, policy, line.occurred_at, line.given)
             else:
@@ -426,10 +451,26 @@ class HistoryBuilder:
             line.correlation,
             line.command_id,
             line.uncertain,
+            line.meta,
         )
         self._history.append(event)
         self.prospect = evolve(prospect, event)
         self._index(event)
+
+    def _with_keys(self, data: Data, policy: Policy | None) -> Data:
+        """Fill in the keys of addresses; one that can't be read is kept, and counted."""
+        prospect = self.prospect
+        country = data.country if isinstance(data, ProspectAdded) else None
+        known: tuple[ContactPoint, ...] = ()
+        if prospect is not None:
+            country, known = prospect.identity.country, prospect.reach.contact_points
+            if prospect.reach.unread:
+                return data  # a history from before: the next command reads all its addresses
+        traits = BUILT_IN if policy is None else policy.traits
+        reader = KeyReader(traits, lambda: country or self._region, known, is_strict=False)
+        keyed = reader.data(data)
+        self._source.tally.unusable_addresses += reader.unusable
+        return keyed
 
     def _index(self, event: Event) -> None:
         self._by_time.setdefault((type(event.data), event.occurred_at), []).append(event)
@@ -442,19 +483,31 @@ def _is_same(line: Line, event: Event) -> bool:
     if type(line.data) is not type(event.data) or line.occurred_at != event.occurred_at:
         return False
     ours, theirs = data_fields(line.data), data_fields(event.data)
-    if isinstance(line.data, AttemptMade) and isinstance(event.data, AttemptMade):
-        theirs["parts"] = _given_parts(line.data, event.data)
-        return all(ours.get(name) == theirs.get(name) for name in line.given)
-    return ours == theirs
+    if isinstance(line.data, AttemptMade):
+        # Whatever the line does not give was filled in.
+        theirs = {name: value for name, value in theirs.items() if name in line.given}
+        return _is_filled_in(ours, theirs, _FILLED_IN | {"address"})
+    return _is_filled_in(ours, theirs, _FILLED_IN)
 
 
-def _given_parts(line: AttemptMade, event: AttemptMade) -> list[dict[str, str]]:
-    """The event's parts, without the addresses that the line does not give."""
-    parts: list[dict[str, str]] = msgspec.to_builtins(event.parts)
-    for given, part in zip(line.parts, parts, strict=False):
-        if given.address is None:
-            part.pop("address", None)
-    return parts
+_FILLED_IN: Final = frozenset({"key", "spoken", "policy"})
+"""What an import adds to the data of a line that lacks it."""
+
+
+def _is_filled_in(given: Any, stored: Any, names: frozenset[str]) -> bool:
+    """Whether ``stored`` is ``given`` but for values of these names that ``given`` lacks."""
+    if isinstance(given, dict) and isinstance(stored, dict):
+        more = stored.keys() - given.keys()
+        return (
+            given.keys() <= stored.keys()
+            and more <= names
+            and all(_is_filled_in(one, stored[name], names) for name, one in given.items())
+        )
+    if isinstance(given, list | tuple) and isinstance(stored, list | tuple):
+        return len(given) == len(stored) and all(
+            _is_filled_in(one, other, names) for one, other in zip(given, stored, strict=True)
+        )
+    return bool(given == stored)
 
 
 def _name(event: Event) -> str:

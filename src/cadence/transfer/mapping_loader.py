@@ -12,7 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from cadence.domain.events import Channel, Disposition, EndReason, Intent
+from cadence.domain.channels import CHANNELS
+from cadence.domain.events import Disposition, EndReason, Intent
 from cadence.errors import InputError, did_you_mean
 from cadence.policy.toml_errors import TomlFile, read_file, show_value
 from cadence.transfer.mapping_model import (
@@ -48,8 +49,7 @@ _EVENT_KEYS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 }
 """The keys that a rule for each kind of event must have, and those that it may have."""
 
-_WORDS: Final = {
-    "channel": [one.value for one in Channel],
+_WORDS: Final[dict[str, list[str]]] = {
     "disposition": [one.value for one in Disposition],
     "intent": [one.value for one in Intent],
     "reason": [one.value for one in EndReason],
@@ -216,6 +216,8 @@ def _check_points(
     mapping: Mapping, points: tuple[ContactPointField, ...], path: str, file: TomlFile
 ) -> None:
     for number, point in enumerate(points):
+        where = f"{path}.contact_points[{number}].channel"
+        _check_field(mapping, point.channel, where, file)
         _check_field(mapping, point.address, f"{path}.contact_points[{number}].address", file)
 
 
@@ -223,7 +225,7 @@ def _check_field(mapping: Mapping, field: Field | None, key: str, file: TomlFile
     """Check the constants of a field, and what translates it: a table or a notation."""
     if field == ():
         raise file.invalid(key, [], "at least one text or column")
-    words = _WORDS.get(key.rpartition(".")[2])
+    words = _words(mapping, key)
     for one in fields_of(field):
         if isinstance(one, str):
             if words is not None and one not in words:
@@ -239,6 +241,14 @@ def _check_field(mapping: Mapping, field: Field | None, key: str, file: TomlFile
                 if words is not None and ours not in words:
                     where = f"tables.{one.table}.{show_value(theirs)}"
                     raise file.invalid(where, ours, ", ".join(words), words)
+
+
+def _words(mapping: Mapping, key: str) -> list[str] | None:
+    """The words that a field may give; ``None``: any text."""
+    name = key.rpartition(".")[2]
+    if name == "channel":
+        return [*CHANNELS, *mapping.channels]
+    return _WORDS.get(name)
 
 
 def _check_notation(one: From, key: str, file: TomlFile) -> None:

@@ -10,7 +10,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from cadence.domain.events import Channel
+from cadence.domain.channels import Channel
+from cadence.policy.field_types import PolicyChannel
 
 __all__ = [
     "FORMATS",
@@ -157,6 +158,7 @@ class Mapping(_Table, frozen=True):
         required: columns without which a file is refused.
         tables: by name, words of the other system and ours.
         changed: what to do with a record that was imported before with other content.
+        channels: channels of the team's own that rows may name, beside the built-in ones.
         extends: the mapping that a file completes; the loader merges the two.
     """
 
@@ -173,6 +175,7 @@ class Mapping(_Table, frozen=True):
     delimiter: str = ","
     encoding: str = "utf-8"
     changed: Literal["refuse", "keep"] = "refuse"
+    channels: tuple[PolicyChannel, ...] = ()
     extends: str | None = None
 
 

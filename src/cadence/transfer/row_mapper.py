@@ -6,7 +6,7 @@ and its value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeVar
@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
+from cadence.domain.addresses import key_elsewhere
+from cadence.domain.channels import CHANNELS, Channel, in_order
 from cadence.domain.codec import Line, check_id, to_utc
 from cadence.domain.events import (
     AttemptMade,
-    Channel,
     ContactPoint,
     Data,
     Disposition,
@@ -148,13 +149,13 @@ class RowMapper:
         timezone = about["timezone"]
         if timezone is None:
             raise InputError("timezone: missing", "give one in the mapping, after the column")
-        points = [(channel, read(values)) for channel, read in rule.points]
+        points = [(channel, read(values), key) for channel, read, key in rule.points]
         data = ProspectAdded(
             about["name"] or ids[0],
             timezone,
             about["country"],
             about["subdivision"],
-            tuple(ContactPoint(channel, address) for channel, address in points if address),
+            tuple(ContactPoint(*point) for point in points if point[1]),
             about["source"] or self.name,
             about["owner"],
         )
@@ -243,7 +244,8 @@ class CompiledRule:
         when: the conditions that must hold.
         unless: the conditions of which none may hold.
         ids: where the ids of the prospects stand.
-        points: the contact points, each as its channel and the reader of its address.
+        points: the contact points, each as its channel, the reader of its address, and its key
+            where only the other system knows the address.
     """
 
     def __init__(
@@ -263,8 +265,17 @@ class CompiledRule:
         about = mapping.prospect
         self.ids = fields_of(about.id if rule.id is None else rule.id)
         points = about.contact_points if rule.contact_points is None else rule.contact_points
-        self.points = [(point.channel, fields.compile(point.address)) for point in points]
+        # A text in place of a column says that the other system has the address.
+        self.points = [
+            (
+                point.channel,
+                fields.compile(point.address),
+                key_elsewhere(point.channel) if isinstance(point.address, str) else None,
+            )
+            for point in points
+        ]
         self._event = rule.event
+        self._channels = frozenset((*CHANNELS, *mapping.channels))
         self._read = {
             name: fields.compile(getattr(rule, name), strip=name != "text") for name in _DATA_FIELDS
         }
@@ -292,30 +303,38 @@ class CompiledRule:
         read = self._read
         match self._event:
             case "attempt":
-                channel = self._word("channel", values, Channel)
+                channel = self._channel(values)
                 disposition = self._word("disposition", values, Disposition)
                 return AttemptMade((Part(channel, disposition, read["address"](values) or None),))
             case "reply":
                 intent = self._word("intent", values, Intent) if read["intent"](values) else None
-                return ReplyReceived(self._word("channel", values, Channel), intent)
+                return ReplyReceived(self._channel(values), intent)
             case "end":
                 return FollowUpEnded(self._word("reason", values, EndReason))
             case "opt_out":
                 of_all = not read["channel"](values)
-                return OptOutRequested(None if of_all else self._word("channel", values, Channel))
+                return OptOutRequested(None if of_all else self._channel(values))
             case _:
                 return InterestNoted(read["text"](values))
+
+    def _channel(self, values: _Row) -> Channel:
+        value = self._read["channel"](values)
+        if value not in self._channels:
+            raise _unknown_word("channel", value, in_order(self._channels))
+        return Channel(value)
 
     def _word(self, name: str, values: _Row, kind: type[_Word]) -> _Word:
         value = self._read[name](values)
         try:
             return kind(value)
         except ValueError:
-            what = f"invalid {value!r}" if value else "missing"
-            hint = did_you_mean(value, [one.value for one in kind])
-            raise InputError(
-                f"{name}: {what}", f"{hint}; a table in the mapping can translate it"
-            ) from None
+            raise _unknown_word(name, value, [one.value for one in kind]) from None
+
+
+def _unknown_word(name: str, value: str, known: Iterable[str]) -> InputError:
+    what = f"invalid {value!r}" if value else "missing"
+    hint = did_you_mean(value, known)
+    return InputError(f"{name}: {what}", f"{hint}; a table in the mapping can translate it")
 
 
 def _conditions(columns: Mapping[str, str | tuple[str, ...]]) -> list[_Condition]:

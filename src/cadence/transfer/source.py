@@ -80,6 +80,7 @@ class Tally:
         skipped_rows: rows that lead to no event, by the reason.
         unknown_columns: columns that the mapping does not mention.
         skipped_prospects: prospects without an event that the mapping needs.
+        unusable_addresses: addresses that can't be read; they are kept, and never used.
     """
 
     def __init__(self) -> None:
@@ -87,6 +88,7 @@ class Tally:
         self.skipped_rows: Counter[str] = Counter()
         self.unknown_columns: list[str] = []
         self.skipped_prospects = 0
+        self.unusable_addresses = 0
 
 
 class Source(ABC):

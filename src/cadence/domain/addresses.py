@@ -1,0 +1,142 @@
+"""Read addresses into address keys, so that one address is one, however it is spelled.
+
+``+12125550100``, ``+1 (212) 555-0100`` and ``tel:+1-212-555-0100`` are one number. Events carry
+the key beside the address as it was given. Comparisons, failures, opt-outs, caps and look-ups use
+keys only. A key is computed once, where an address is recorded; the fold never computes one.
+
+A phone number is in E.164 form, with ``;ext=`` for an extension. An email address is in lower
+case. A postal address has case and white space folded. A handle carries its channel, because the
+same name on another platform is another person.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+from cadence.domain.channels import AddressKind, Channel
+from cadence.errors import InputError
+
+__all__ = ["UNUSABLE", "address_key", "covers", "key_elsewhere", "key_or_unusable"]
+
+UNUSABLE: Final = ""
+"""The key of an address that can't be read: it is kept and shown, and never used."""
+
+_ELSEWHERE: Final = "elsewhere:"
+_LONGEST: Final = 500  # characters: no address of any kind is longer
+_EXTENSION: Final = ";ext="
+_PHONE_SCHEME: Final = re.compile(r"(?:tel|sms|callto|whatsapp):", re.IGNORECASE)
+_MAIL_SCHEME: Final = re.compile(r"mailto:", re.IGNORECASE)
+# What a number may be written with: digits of any script, signs between them, an extension. A
+# word or a second number in the same cell is none of these.
+_PHONE: Final = re.compile(
+    r"[\d\s+()./\-\u2010-\u2015\u00ad\uff0b]+(?:(?:;?\s*ext?\.?n?\s*[.:=]?|extension|x|#)\s*\d+)?",
+    re.IGNORECASE,
+)
+
+
+def address_key(kind: AddressKind, channel: Channel, address: str, country: str | None) -> str:
+    """Return the key of ``address``.
+
+    Args:
+        kind: what the addresses of the channel are.
+        channel: the channel, which is part of a handle's key.
+        address: as it was typed.
+        country: ISO 3166 code of the country in which a national number is read.
+
+    Raises:
+        InputError: it can't be an address of this kind.
+    """
+    text = _plain(address)
+    if not text:
+        raise InputError(f"{channel}: missing address", "give one address")
+    if len(text) > _LONGEST:
+        raise InputError(
+            f"{channel}: invalid address {text[:20]!r}…, {len(text)} characters long",
+            "give one address",
+        )
+    if kind is AddressKind.PHONE:
+        return _phone(text, channel, country)
+    if kind is AddressKind.EMAIL:
+        return _email(text, channel)
+    folded = " ".join(text.casefold().split())
+    if kind is AddressKind.HANDLE:
+        return f"{channel}:{folded.removeprefix('@')}"
+    return folded
+
+
+def key_or_unusable(kind: AddressKind, channel: Channel, address: str, country: str | None) -> str:
+    """Return the key of ``address``, or :data:`UNUSABLE` where it can't be one."""
+    try:
+        return address_key(kind, channel, address, country)
+    except InputError:
+        return UNUSABLE
+
+
+def key_elsewhere(channel: Channel) -> str:
+    """Return the key of an address that only another system knows, such as the CRM's dialler.
+
+    It can be used, and it is never the same as an address of another prospect.
+    """
+    return f"{_ELSEWHERE}{channel}"
+
+
+def covers(key: str, other: str) -> bool:
+    """Return whether a word about ``key`` also holds for ``other``.
+
+    A word about a bare number covers its extensions; one about an extension covers only that.
+    """
+    return key == other or other.startswith(f"{key}{_EXTENSION}")
+
+
+def _plain(address: str) -> str:
+    """``address`` without invisible characters, in one Unicode form.
+
+    Marks for right-to-left text come with copied numbers. Full-width letters are the same letters.
+    Letters that only look alike (homoglyphs) stay apart: they are other addresses.
+    """
+    normal = unicodedata.normalize("NFKC", address)
+    return "".join(one for one in normal if unicodedata.category(one) != "Cf").strip()
+
+
+def _phone(text: str, channel: Channel, country: str | None) -> str:
+    # Imported here: it is slow to load, and reading a history needs no number parsed.
+    from phonenumbers import (
+        NumberParseException,
+        PhoneNumberFormat,
+        ValidationResult,
+        format_number,
+        is_possible_number_with_reason,
+        parse,
+    )
+
+    number = _PHONE_SCHEME.sub("", text, count=1).strip() if _PHONE_SCHEME.match(text) else text
+    try:
+        if _PHONE.fullmatch(number) is None:
+            raise NumberParseException(NumberParseException.NOT_A_NUMBER, "")
+        read = parse(number, country)
+    except NumberParseException:
+        read = None
+    if read is None or is_possible_number_with_reason(read) != ValidationResult.IS_POSSIBLE:
+        raise InputError(
+            f"{channel}: invalid phone number {text!r}",
+            "give it with its country code, like +1 212 555 0100",
+        )
+    key = format_number(read, PhoneNumberFormat.E164)
+    return f"{key}{_EXTENSION}{read.extension}" if read.extension else key
+
+
+def _email(text: str, channel: Channel) -> str:
+    # Imported here: it is slow to load, and reading a history needs no address parsed.
+    from email_validator import EmailNotValidError, validate_email
+
+    bare = text
+    if _MAIL_SCHEME.match(text):
+        bare = _MAIL_SCHEME.sub("", text, count=1).partition("?")[0]
+    try:
+        return validate_email(bare, check_deliverability=False).normalized.casefold()
+    except EmailNotValidError:
+        raise InputError(
+            f"{channel}: invalid email address {text!r}", "give one address, like ann@example.com"
+        ) from None
