@@ -47,6 +47,7 @@ from cadence.domain import (
     PauseRequested,
     PolicyAdopted,
     PreferenceStated,
+    Prospect,
     ReplyReceived,
     fold,
 )
@@ -55,7 +56,15 @@ from cadence.engine.decision import TaskKind, to_builtins
 from cadence.engine.invariants import DESIGN
 from cadence.engine.loop import decision_for
 from cadence.engine.reasons import ReasonKind
-from cadence.policy import Policy, PolicyRegistry, Rule, builtin, builtin_names
+from cadence.policy import (
+    GuardDelay,
+    Policy,
+    PolicyRegistry,
+    Rule,
+    Touch,
+    builtin,
+    builtin_names,
+)
 
 POLICIES = [builtin(name) for name in builtin_names()]
 OURS = "a test"
@@ -91,7 +100,21 @@ after = { business_days = 5 }
 parts = [{ channels = ["call"], script = "nurture" }]
 """
 CONCERN = NURTURE.replace("nurture", "concern")
+GUARD = """
+[[guards]]
+kind = "custom"
+id = "ours"
+function = "{}"
+version = 1
+"""
+CLOSED = f"closed = {[str(date(2026, 11, 5) + n * DAY) for n in range(45)]}"
+"""From the Thursday on, for longer than an open time is looked for."""
 CAUSE, DELAY, SKIP = ReasonKind.CAUSE, ReasonKind.DELAY, ReasonKind.SKIP
+
+
+def for_years(prospect: Prospect, touch: Touch, at: datetime) -> GuardDelay:
+    """A guard that never opens."""
+    return GuardDelay(at + 4_000 * DAY, "not in these years")
 
 
 def with_line(line: str) -> Policy:
@@ -400,6 +423,21 @@ SITUATIONS = {
         "spaced#2 finds no open time within 30 days of Tue 2026-11-03 10:00",
         now=MONDAY + 5 * DAY,
         task=TaskKind.FIND_TIME,
+    ),
+    "a late touch that a guard's policy finds no open time for any more": Said(
+        policy(SPACED + GUARD.format("bad_guards:silent"), calendar=CLOSED),
+        [added(), CALLED],
+        *(Rule.FORGOTTEN, CAUSE, (), DESIGN),
+        "spaced#2 finds no open time within 30 days of Tue 2026-11-03 10:00",
+        now=MONDAY + 5 * DAY,
+        task=TaskKind.FIND_TIME,
+    ),
+    "a guard that delays for years": Said(
+        policy(SPACED + GUARD.format("test_decision_content:for_years")),
+        [added(), CALLED],
+        *("ours", DELAY, (), OURS),
+        "not in these years",
+        task=TaskKind.FIND_TIME_DESPITE_GUARDS,
     ),
     "a guard that fails at the exit": Said(
         failing("raises"),
