@@ -230,6 +230,8 @@ def test_a_decision_under_an_unknown_policy_names_the_policy_adopted() -> None:
     decision = decision_for(prospect, PolicyRegistry(), MONDAY)
     assert (decision.prospect, decision.stage) == ("kim", prospect.stage)
     assert decision.policy == prospect.policy
+    assert (decision.reasons[0].rule, decision.reasons[0].events) == (Rule.FORGOTTEN, (2,))
+    assert getattr(decision, "kind", None) is TaskKind.MAKE_POLICY_KNOWN
 
 
 @given(history=histories(), policy=st.sampled_from(POLICIES), minutes=st.integers(0, 60 * 24 * 90))
