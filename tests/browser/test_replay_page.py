@@ -44,7 +44,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 def late(run: Run) -> Run:
     """A prospect with everything: lateness, a breach, a suspension, a reply learnt of late."""
     name = f"Nora {HOSTILE}{AWKWARD}"
-    point = ("--call", "+12125550199", "--email", f'a"{HOSTILE}@example.com')
+    point = ("--call", "+12125550199", "--mail", f'1 "{HOSTILE} Street')
     run(
         *("add", "nora", "--name", name, "--timezone", "America/New_York", "--country", "US"),
         *(*point, "--at", "2026-11-16T15:00:00Z"),
