@@ -25,6 +25,7 @@ __all__ = [
     "UnknownProspect",
     "UnprovedPolicy",
     "did_you_mean",
+    "printable",
 ]
 
 
@@ -44,9 +45,9 @@ class CadenceError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(self, what: str, hint: str) -> None:
-        super().__init__(f"{what}\n{hint}")
-        self.what = what
-        self.hint = hint
+        self.what = printable(what)
+        self.hint = printable(hint)
+        super().__init__(f"{self.what}\n{self.hint}")
 
     def details(self) -> Iterable[str]:
         """List what is wrong, one line each, where there is more than one thing."""
@@ -147,6 +148,17 @@ class InvalidStore(StoreError):
 
     code = "invalid_store"
     exit_code = 2
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with an escape for each character that is not printable.
+
+    It is one line then, and steers no terminal: no escape sequence, no line break, no text that
+    reads backwards.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def did_you_mean(word: str, known: Iterable[str], *, otherwise: str | None = None) -> str:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terminals import WIDTHS, Terminal, bare, shown
 
-from cadence.cli import policy_layout
+from cadence.cli import policy_layout, terminal
 from cadence.cli.policy_layout import wide
 from cadence.policy import builtin, builtin_names
 from cadence.policy.writer import to_toml
@@ -74,7 +74,7 @@ def test_a_policy_is_shown_in_any_window(raw: Cli, name: str, width: int) -> Non
     piped = raw("policy", "show", name)
     drawn = drawn_of(name, width)
     assert "\x1b[" in drawn
-    assert all(wide(line) <= width for line in drawn.splitlines())
+    assert all(wide(line) <= width for line in bare(drawn).splitlines())
     # A picture is drawn to the width; everything else says the same.
     nothing_overflows_and_no_word_is_lost(width, without_picture(drawn), without_picture(piped.out))
 
@@ -103,7 +103,7 @@ def test_the_whole_digest_is_shown_at_any_width(raw: Cli, width: int) -> None:
     assert f"digest: {digest}\n" in raw("policy", "show", "are-you-ok").out
     drawn = bare(drawn_of("are-you-ok", width))
     assert f"digest:{digest}" in squeezed(drawn)
-    assert all(wide(line) <= width for line in drawn.splitlines())
+    assert all(wide(line) <= width for line in bare(drawn).splitlines())
     if width >= 80:
         assert f"digest: {digest}\n" in drawn
 
@@ -127,7 +127,7 @@ def test_long_names_wide_letters_and_many_channels_stay_within_the_window(
     assert piped.code == 0, piped
     _, drawn = shown(monkeypatch, width, "policy", "show", "long.toml")
     nothing_overflows_and_no_word_is_lost(width, without_picture(drawn), without_picture(piped.out))
-    assert all(wide(line) <= width for line in drawn.splitlines())
+    assert all(wide(line) <= width for line in bare(drawn).splitlines())
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -136,7 +136,7 @@ def test_what_is_shown_fits_a_real_terminal(folder: Path, width: int) -> None:
     assert terminal.end() == 0
     assert "\x1b[" in terminal.text
     said = bare(terminal.text)
-    assert all(wide(line) <= width for line in said.splitlines())
+    assert all(wide(line) <= width for line in bare(said).splitlines())
     assert f"digest:{builtin('voicemail-and-email').digest}" in squeezed(said)
     assert "last_opportunity" in said
 
@@ -220,10 +220,10 @@ def test_a_line_is_folded_to_the_width_and_says_the_same(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(policy_layout, "columns", lambda: width)
         found = list(policy_layout.folded([line], indent))
-        painted = list(policy_layout.folded([f"\x1b[1m{line}\x1b[0m"], indent))
+        painted = list(policy_layout.folded([terminal.paint(line, "bold")], indent))
     assert all(wide(one) <= width for one in (*found, *painted))
     assert squeezed("".join(found)) == squeezed(line)
-    assert squeezed(bare("".join(painted))) == squeezed(line)
+    assert squeezed(terminal.bare("".join(painted))) == squeezed(line)
     if all(wide(word) <= width // 2 for word in said):
         assert " ".join(" ".join(found).split()) == " ".join(line.split())
 

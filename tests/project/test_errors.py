@@ -14,6 +14,8 @@ import pytest
 import cadence
 from cadence import errors
 from cadence.errors import CadenceError, Refused, UnknownProspect
+from cadence.transfer.importer import ImportRefused
+from cadence.transfer.source import BadLine
 
 CODES = {
     "CadenceError": ("error", 1, False),
@@ -88,3 +90,22 @@ def test_an_error_of_any_class_is_the_same_in_another_process(kind: type[Cadence
         kind.exit_code,
         kind.retryable,
     )
+
+
+HOSTILE = "a\x1b]0;x\x07\x1b[31m\u202e\u2028\r\nFAKE\x9b"
+
+
+@pytest.mark.parametrize("kind", every_class(), ids=lambda one: one.__name__)
+def test_no_error_holds_a_line_break_or_a_control_character(kind: type[CadenceError]) -> None:
+    if kind is UnknownProspect:
+        error: CadenceError = kind(HOSTILE)
+    elif issubclass(kind, Refused):
+        error = kind(HOSTILE, HOSTILE, rule="gap")
+    elif issubclass(kind, ImportRefused):
+        error = kind([BadLine(1, HOSTILE, HOSTILE)])
+    else:
+        error = kind(HOSTILE, HOSTILE)
+    assert all(map(str.isprintable, error.details()))
+    assert error.what.isprintable()
+    assert error.hint.isprintable()
+    assert str(error) == "\n".join([error.what, *error.details(), error.hint])

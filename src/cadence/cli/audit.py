@@ -10,7 +10,7 @@ import typer
 
 from cadence.cli.policy_files import POLICY_HELP, find_policy, note_if_refuted
 from cadence.cli.session import Session, command, new_app
-from cadence.cli.show import paint, plain
+from cadence.cli.terminal import paint
 from cadence.replay.formatting import plural
 
 if TYPE_CHECKING:  # loaded by the command, so that no other waits for it
@@ -61,7 +61,7 @@ def audit(
         found = _found(pages, summary, hindsight=hindsight)
         shown = _print_json(session, found) if session.json else _print(session, found)
     if session.json:
-        session.write(f'],"prospects":{summary.prospects},"events":{summary.events}}}')
+        session.write_json(f'],"prospects":{summary.prospects},"events":{summary.events}}}')
     else:
         _print_summary(session, summary, hindsight=hindsight)
     if shown:
@@ -80,10 +80,10 @@ def _found(pages: Iterator[AuditPage], summary: Summary, *, hindsight: bool) -> 
 def _print_json(session: Session, found: Iterator[Finding]) -> int:
     """The findings first, because the totals are known last, and nothing is kept until then."""
     shown = 0
-    session.write('{"findings":[')
+    session.write_json('{"findings":[')
     for one in found:
         keys = {name: getattr(one, name) for name in ("prospect", "version", "rule", "because")}
-        session.write(("," if shown else "") + msgspec.json.encode(keys).decode())
+        session.write_json(("," if shown else "") + msgspec.json.encode(keys).decode())
         shown += 1
     return shown
 
@@ -97,7 +97,7 @@ def _print(session: Session, found: Iterator[Finding]) -> int:
             titles = f"{'prospect':20} {'event':>5}  {'rule':14} because"
             session.write(paint(titles, "bold"))
         rule = paint(f"{one.rule:14}", "cyan" if one.noticed is Noticed.HINDSIGHT else "yellow")
-        because = plain(one.because)
+        because = one.because
         session.write(f"{one.prospect:20} {one.version:>5}  {rule} {because}")
         shown += 1
     if shown:
@@ -130,14 +130,14 @@ def _print_summary(session: Session, summary: Summary, *, hindsight: bool) -> No
         )
     for (ref, names), attempts in sorted(summary.own_guards.items(), key=lambda one: -one[1]):
         session.write(
-            f"{plural(attempts, 'attempt')} under {plain(ref.name)} version "
+            f"{plural(attempts, 'attempt')} under {ref.name} version "
             f"{ref.version}: its guard{'' if len(names) == 1 else 's'} {', '.join(names)} "
             f"{'is a function' if len(names) == 1 else 'are functions'} of the team's own, which "
             "can't be asked about the past"
         )
     for ref, attempts in sorted(summary.unknown.items(), key=lambda one: -one[1]):
         session.write(
-            f"{attempts:,} attempts under {plain(ref.name)} version {ref.version} "
-            f"(digest {plain(ref.digest[:12])}…), which is not at hand, were held against the "
+            f"{attempts:,} attempts under {ref.name} version {ref.version} "
+            f"(digest {ref.digest[:12]}…), which is not at hand, were held against the "
             "invariants only; give it with --policy FILE"
         )

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from cadence import __version__
 from cadence.cli.session import global_options, new_app
+from cadence.cli.terminal import write
 from cadence.errors import InputError, did_you_mean
 
 __all__ = ["COMMANDS", "POLICY_COMMANDS", "command_line", "full_command_line"]
@@ -148,5 +149,5 @@ def full_command_line() -> TyperGroup:
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        typer.echo(f"cadence {__version__}")
+        write(f"cadence {__version__}")
         raise typer.Exit

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from cadence.cli.session import Session, command, new_app
-from cadence.cli.show import due_header, due_line, explanation, paint, replay_lines
+from cadence.cli.show import due_header, due_line, explanation, replay_lines
+from cadence.cli.terminal import paint
 from cadence.domain.codec import parse_instant
 from cadence.domain.prospect import Prospect
 from cadence.engine.decision import to_builtins
@@ -112,5 +113,6 @@ def _calls(db: Path, prospect: str, now: datetime) -> Iterator[tuple[str, ...]]:
 
 
 def _title(session: Session, text: str) -> None:
-    session.write("\n" + paint(text, "bold underline"))
+    session.write("")
+    session.write(paint(text, "bold underline"))
     sys.stdout.flush()

@@ -5,6 +5,8 @@ Every command that writes a file goes through here (``tests/test_cli_files.py`` 
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 import tempfile
@@ -12,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Final, cast
+from typing import IO, Any, Final, cast
 
-from cadence.errors import InputError, StoreError
+from cadence.errors import InputError, StoreError, printable
 
 __all__ = ["check_output", "write_text", "writing"]
 
@@ -77,8 +79,8 @@ def writing(
         if getattr(sys.stdout, "name", "") == os.devnull:
             raise StoreError("standard output: closed", "give a file")
         sys.stdout.flush()
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        yield cast("IO[bytes]", _Shown()) if sys.stdout.isatty() else sys.stdout.buffer
+        sys.stdout.flush()
         return
     try:
         check_output(file, db=db, inputs=inputs, new=new)
@@ -100,6 +102,23 @@ def writing(
         raise _there_already(file) from None
     except OSError as error:
         raise _unwritable(file, error.strerror or str(error)) from None
+
+
+class _Shown(io.RawIOBase):
+    """A file that a person sees in a terminal: what could steer it is shown as escapes."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def writable(self) -> bool:
+        """Return that it can be written."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Show these bytes."""
+        text = self._decoder.decode(bytes(data))
+        sys.stdout.write("\n".join(map(printable, text.replace("\r\n", "\n").split("\n"))))
+        return len(data)
 
 
 def write_text(

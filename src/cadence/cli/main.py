@@ -11,6 +11,7 @@ from typing import Any, Final
 import typer
 
 from cadence.cli.commands import command_line
+from cadence.cli.terminal import write_error
 from cadence.errors import CadenceError, InputError, did_you_mean
 
 __all__ = ["main"]
@@ -119,13 +120,7 @@ def _explain(error: Any) -> tuple[str, str]:
 
 
 def _say(what: str, hint: str, details: Iterable[str] = ()) -> None:
-    try:
-        sys.stderr.write(f"cadence: {what}\n")
-        sys.stderr.writelines(f"{line}\n" for line in details)
-        sys.stderr.write(f"{hint}\n")
-        sys.stderr.flush()
-    except (AttributeError, OSError):
-        pass  # stderr is closed; the exit code says it
+    write_error(f"cadence: {what}", *details, hint)
 
 
 def run() -> None:

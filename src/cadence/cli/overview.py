@@ -16,7 +16,7 @@ from cadence.analysis.funnel import (
 )
 from cadence.cli.files import write_text
 from cadence.cli.session import Session
-from cadence.cli.show import paint
+from cadence.cli.terminal import paint
 from cadence.domain.events import Event
 from cadence.replay.steps import end_of_day, until
 

@@ -15,7 +15,7 @@ from cadence.cli.policy_files import PolicyArgument, find_policy, policy_inputs,
 from cadence.cli.policy_layout import columns, folded, table, wide
 from cadence.cli.policy_picture import picture
 from cadence.cli.session import Session, command, new_app
-from cadence.cli.show import paint, plain
+from cadence.cli.terminal import paint
 from cadence.policy.loader import builtin, builtin_names
 from cadence.policy.model import Policy
 from cadence.policy.writer import json_schema
@@ -86,20 +86,18 @@ def schema(session: Session) -> None:
 def _lines(policy: Policy, entries: list[Entry], proof: Proof) -> Iterator[str]:
     from cadence.messages import lint_policy
 
-    title = paint(plain(policy.title), "bold")
+    title = paint(policy.title, "bold")
     yield from folded([f"{title}  ({policy.id} version {policy.version})"])
-    yield from folded([f"source: {plain(policy.source)}"])
+    yield from folded([f"source: {policy.source}"])
     yield from _digest(policy.digest)
     yield ""
     yield from _drawn(entries)
     yield ""
     yield from table(_TITLES, [_cells(entry) for entry in entries], lead=3)
     yield ""
-    yield from folded(plain(f"guard {guard_words(guard)}") for guard in policy.guards)
+    yield from folded(f"guard {guard_words(guard)}" for guard in policy.guards)
     yield from verdict(policy, proof)
-    yield from folded(
-        plain(f"script {finding.script}: {finding.what}") for finding in lint_policy(policy)
-    )
+    yield from folded(f"script {finding.script}: {finding.what}" for finding in lint_policy(policy))
 
 
 def _digest(digest: str) -> Iterator[str]:

@@ -12,7 +12,6 @@ from cadence.cli.policy_files import PolicyArgument, find_policy, summary
 from cadence.cli.policy_layout import folded, table, to_copy
 from cadence.cli.policy_preview import COUNTS, Row, Seen, look
 from cadence.cli.session import Session, command, new_app
-from cadence.cli.show import plain
 from cadence.errors import CadenceError, InputError, UnknownProspect, did_you_mean
 from cadence.policy.loader import builtin_names
 from cadence.policy.model import Policy
@@ -182,7 +181,7 @@ def _cells(row: Row) -> tuple[str, str, str]:
     if row.added:
         change.append(f"{row.added} more ahead")
     return (
-        plain(row.prospect),
+        row.prospect,
         row.before,
         row.after + (f"  ({', '.join(change)})" if change else ""),
     )

@@ -12,7 +12,8 @@ from cadence.cli.files import writing
 from cadence.cli.policy_files import PolicyArgument, find_policy, policy_inputs
 from cadence.cli.policy_layout import columns, folded, to_copy
 from cadence.cli.session import Session, command, new_app
-from cadence.cli.show import paint, plain, replay_lines
+from cadence.cli.show import replay_lines
+from cadence.cli.terminal import paint
 from cadence.domain.codec import encode_line
 from cadence.domain.codec import to_builtins as event_to_builtins
 from cadence.engine import invariants
@@ -115,7 +116,7 @@ def _lines(policy: Policy, proof: Proof) -> list[str]:
             lines += folded([f"{head}  {promise}"], indent)
         else:
             lines += [head.rstrip(), *folded([f"{' ' * indent}{promise}"], indent)]
-        how = plain(one.how) if one.proved else f"but {plain(one.how)}"
+        how = one.how if one.proved else f"but {one.how}"
         style = "dim" if one.proved else "red"
         lines += [paint(line, style) for line in folded([f"{' ' * indent}{how}"], indent)]
     lines += ["", f"{proof.states:,} states and {proof.transitions:,} moves explored", ""]
@@ -131,7 +132,7 @@ def _counterexample(policy: Policy, one: RuleProof) -> list[str]:
     lines = [paint(f"{one.rule} fails on this history, the shortest found:", "bold")]
     lines += [f"  {line}" for line in replay_lines(steps, brief=True)]
     named = [reason for reason in steps[-1].decision.reasons if reason.rule == one.rule]
-    lines += [f"        {reason.rule}: {plain(reason.because)}" for reason in named]
+    lines += [f"        {reason.rule}: {reason.because}" for reason in named]
     return lines
 
 

@@ -9,7 +9,8 @@ import msgspec
 from cadence.cli.policy_files import PolicyArgument, find_policy
 from cadence.cli.policy_layout import columns, folded, wide
 from cadence.cli.session import Session, command, new_app
-from cadence.cli.show import happened, next_line, paint, plain
+from cadence.cli.show import happened, next_line
+from cadence.cli.terminal import paint
 from cadence.domain.codec import to_builtins as event_to_builtins
 from cadence.engine.decision import to_builtins
 from cadence.policy.model import Policy
@@ -63,7 +64,7 @@ def _plain(found: Difference) -> dict[str, Any]:
 def _lines(
     policies: tuple[Policy, Policy], names: list[str], same: bool, found: Difference | None
 ) -> list[str]:
-    both = " and ".join(paint(plain(name), "bold") for name in names)
+    both = " and ".join(paint(name, "bold") for name in names)
     if same:
         return [f"{both} are the same: their plans are equal, so they decide alike always"]
     if found is None:
@@ -81,13 +82,13 @@ def _lines(
     decisions = (found.first, found.second)
     comes = [next_line(prospect, decision) for decision in decisions]
     for name, line, policy, decision in zip(names, comes, policies, decisions, strict=True):
-        lines.append(f"  {paint(f'{plain(name):{width}}', 'bold')}  {line}")
+        lines.append(f"  {paint(f'{name:{width}}', 'bold')}  {line}")
         if comes[0] == comes[1]:  # so they differ in what is said
             from cadence.messages import compose  # loads templates, which few commands need
 
             composed = compose(decision, prospect, PolicyRegistry(policy), found.now)
             parts = composed.touch.parts if composed.touch is not None else ()
-            said = [f"  say ({p.channel}, script {p.script}): {plain(p.text)}" for p in parts]
+            said = [f"  say ({p.channel}, script {p.script}): {p.text}" for p in parts]
             lines += folded([f"  {'':{width}}{line}" for line in said], width + 6)
     return lines
 
@@ -99,12 +100,13 @@ def _places(steps: list[StepDifference]) -> list[str]:
     lines: list[str] = []
     for step in steps:
         place = paint(f"{step.place:{width}}", "bold")
-        one, other = (plain(text) if text else "-" for text in (step.first, step.second))
+        one, other = (text if text else "-" for text in (step.first, step.second))
         line = f"  {place}  {one}  →  {other}"
         if wide(line) <= min(limit, _WIDE):
             lines.append(line)
         elif 3 * width > limit:
-            lines += folded([f"  {place.rstrip()}", f"    {one}", f"    → {other}"])
+            name = paint(step.place, "bold")
+            lines += folded([f"  {name}", f"    {one}", f"    → {other}"])
         else:
             lines += folded([f"  {place}  {one}", f"  {'':{width}}  → {other}"], width + 6)
     return lines

@@ -9,7 +9,6 @@ from typing import Annotated, Final
 import typer
 
 from cadence.cli.session import Session
-from cadence.cli.show import plain
 from cadence.errors import PolicyError, did_you_mean
 from cadence.policy.loader import builtin, builtin_names, parse, unknown_name
 from cadence.policy.model import Policy
@@ -102,7 +101,7 @@ def note_if_refuted(session: Session, policy: Policy, what: str) -> None:
     refuted = () if is_builtin(policy.ref) else prove(policy).refuted
     if refuted:
         rules = ", ".join(one.rule for one in refuted)
-        session.note(f"policy {plain(policy.id)} is refuted ({rules}); {what} all the same")
+        session.note(f"policy {policy.id} is refuted ({rules}); {what} all the same")
 
 
 def summary(policy: Policy) -> dict[str, object]:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from rich.cells import cell_len
 
-from cadence.cli.show import paint
+from cadence.cli.terminal import bare, from_ansi, neutral, paint, to_rich
 
 __all__ = ["columns", "folded", "table", "to_copy", "wide"]
 
 _LEAST: Final = 20
 _USUAL: Final = 80
-_ESCAPE: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def columns() -> int | None:
@@ -36,7 +34,7 @@ def columns() -> int | None:
 
 def wide(text: str) -> int:
     """How many columns ``text`` takes in a terminal."""
-    return cell_len(_ESCAPE.sub("", text))
+    return cell_len(bare(text))
 
 
 def folded(lines: Iterable[str], indent: int | None = None) -> Iterator[str]:
@@ -47,7 +45,7 @@ def folded(lines: Iterable[str], indent: int | None = None) -> Iterator[str]:
         indent: of further lines, in columns; the line's own and two more, if none is given.
     """
     limit = columns()
-    for line in lines:
+    for line in map(neutral, lines):
         if limit is None or wide(line) <= limit:
             yield line
         else:
@@ -68,15 +66,14 @@ def _fold(line: str, limit: int, indent: int) -> Iterator[str]:
     from io import StringIO  # beside rich, which piped output does not wait for
 
     from rich.console import Console
-    from rich.text import Text
 
     console = Console(file=StringIO(), width=limit, force_terminal=True, highlight=False)
-    bare = line.lstrip(" ")
-    margin = min(len(line) - len(bare), indent)
-    for number, part in enumerate(Text.from_ansi(bare).wrap(console, limit - indent)):
+    content = line.lstrip(" ")
+    margin = min(len(line) - len(content), indent)
+    for number, part in enumerate(to_rich(content).wrap(console, limit - indent)):
         with console.capture() as drawn:
             console.print(part, end="", soft_wrap=True)
-        yield " " * (indent if number else margin) + drawn.get()
+        yield " " * (indent if number else margin) + from_ansi(drawn.get())
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, lead: int) -> Iterator[str]:
@@ -88,6 +85,7 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, lead: int) ->
         lead: how many cells stay side by side in any case.
     """
     limit = columns()
+    rows = [[neutral(cell) for cell in row] for row in rows]
     widths = [max(map(wide, cells)) for cells in zip(titles, *rows, strict=True)]
     if limit is None or sum(widths) + 2 * (len(widths) - 1) <= limit:
         yield paint(_row(titles, widths), "bold")

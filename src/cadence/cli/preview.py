@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from cadence.cli.session import Session
-from cadence.cli.show import fact, paint, plain
+from cadence.cli.show import fact
+from cadence.cli.terminal import paint
 from cadence.domain.codec import data_fields
 from cadence.domain.events import type_name
 from cadence.errors import InputError
@@ -25,7 +26,7 @@ def _skipped(reasons: dict[str, int], columns: Iterable[str]) -> Iterator[str]:
         if count:
             yield f"skipped: {plural(count, 'row')} ({why})"
     if columns:
-        yield f"unknown columns, not imported: {', '.join(map(plain, columns))}"
+        yield f"unknown columns, not imported: {', '.join(columns)}"
 
 
 def show_preview(session: Session, source: Source, count: int) -> None:
@@ -60,13 +61,11 @@ def show_preview(session: Session, source: Source, count: int) -> None:
 
 def _line(one: SourceEvent | BadLine) -> str:
     if isinstance(one, BadLine):
-        return f"{one.number:>7}  {paint(plain(f'{one.what} ({one.hint})'), 'red')}"
+        return f"{one.number:>7}  {paint(f'{one.what} ({one.hint})', 'red')}"
     line = one.line
     when = f"{line.occurred_at:%Y-%m-%d %H:%M:%S}"
-    by = f", by {plain(line.by)}" if line.by else ""
-    unsure = (
-        paint(f" (order uncertain: {plain(line.uncertain)})", "yellow") if line.uncertain else ""
-    )
+    by = f", by {line.by}" if line.by else ""
+    unsure = paint(f" (order uncertain: {line.uncertain})", "yellow") if line.uncertain else ""
     name = paint(type_name(line.data), "bold")
     return f"{one.number:>7}  {line.prospect:20} {when:20} {name}  {fact(line.data)}{by}{unsure}"
 

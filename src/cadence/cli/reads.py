@@ -16,6 +16,7 @@ from cadence.cli.files import write_text
 from cadence.cli.policy_files import POLICY_HELP, find_policy, policy_inputs
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import anyway_lines, due_header, due_line, explanation, replay_lines
+from cadence.cli.terminal import write_error
 from cadence.domain.channels import CALL, Channel
 from cadence.domain.codec import parse_instant
 from cadence.domain.events import Event
@@ -50,7 +51,7 @@ def due(
 
                 decision = compose(decision, prospect, store.policies, now)
                 text = msgspec.json.encode(to_builtins(decision)).decode()
-                session.write(("[" if shown == 0 else ",") + text)
+                session.write_json(("[" if shown == 0 else ",") + text)
             else:
                 if shown == 0:
                     session.write(due_header())
@@ -62,13 +63,14 @@ def due(
                 break
         stale = store.due_is_stale()
     if session.json:
-        session.write("]" if shown else "[]")
+        session.write_json("]" if shown else "[]")
     elif shown == 0:
         session.write("no prospect is due")
     if stale:
-        sys.stderr.write(
+        write_error(
             "the due list was made with other holiday, zone or policy data, so every prospect "
-            "was checked\nupdate it with: cadence rebuild\n"
+            "was checked",
+            "update it with: cadence rebuild",
         )
 
 

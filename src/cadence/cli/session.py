@@ -17,6 +17,7 @@ import msgspec
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from cadence.cli import terminal
 from cadence.domain.codec import parse_instant
 from cadence.errors import InputError
 from cadence.store import Cadence
@@ -110,17 +111,19 @@ class Session(typer.Context):
         text = msgspec.json.encode(value)
         if sys.stdout.isatty():
             text = msgspec.json.format(text, indent=2)
-        self.write(text.decode())
+        self.write_json(text.decode())
+
+    def write_json(self, text: str) -> None:
+        """Print a piece of JSON, ended by a line break."""
+        terminal.write_json(text)
 
     def write(self, text: str) -> None:
-        """Print a line as it is."""
-        sys.stdout.write(text + "\n")
+        """Print a line; what could steer a terminal is shown as escapes."""
+        terminal.write(text)
 
     def note(self, text: str) -> None:
         """Print a line on stderr, beside the output."""
-        if sys.stderr is not None:
-            sys.stderr.write(f"note: {text}\n")
-            sys.stderr.flush()
+        terminal.write_error(f"note: {text}")
 
     @contextmanager
     def progress(

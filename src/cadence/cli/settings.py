@@ -10,7 +10,6 @@ import typer
 from cadence.cli.policy_files import find_policy
 from cadence.cli.policy_layout import table
 from cadence.cli.session import Session, command, new_app
-from cadence.cli.show import plain
 from cadence.domain.events import PolicyRef
 from cadence.errors import InputError, InvalidStore
 from cadence.policy.model import Policy
@@ -83,13 +82,13 @@ def _change(session: Session, name: str, value: str | None, by: str | None) -> N
         after = store.change_settings({name: new}, by=who, at=session.now())
     entry = _entry(after, name)
     if entry.source is Origin.FILE:
-        session.note(f"{TEAM_FILE} beside the database takes precedence for {plain(name)}")
+        session.note(f"{TEAM_FILE} beside the database takes precedence for {name}")
     if session.json:
         session.print_json([_to_builtins(entry)])
         return
     old, now = _stored(_entry(before, name)), _stored(entry)
     was = "unchanged" if old == now else f"was {_words(old)}"
-    session.write(f"{plain(name)}: {_words(now)} ({was})")
+    session.write(f"{name}: {_words(now)} ({was})")
 
 
 def _entry(found: Settings, name: str) -> Setting:
@@ -122,8 +121,8 @@ def _show(session: Session, found: Settings, name: str | None) -> None:
 
 def _cells(entry: Setting) -> tuple[str, ...]:
     change = _change_that_counts(entry)
-    by, when = ("", "") if change is None else (plain(change.by), _when(change.at))
-    return plain(entry.name), _words(entry.value), _ORIGINS[entry.source], by, when
+    by, when = ("", "") if change is None else (change.by, _when(change.at))
+    return entry.name, _words(entry.value), _ORIGINS[entry.source], by, when
 
 
 def _change_that_counts(entry: Setting) -> SettingChange | None:
@@ -135,9 +134,9 @@ def _words(value: str | PolicyRef | None) -> str:
         case None:
             return "not set"
         case PolicyRef(name, version, digest):
-            return f"{plain(name)} version {version} ({digest[:12]})"
+            return f"{name} version {version} ({digest[:12]})"
         case text:
-            return plain(text)
+            return text
 
 
 def _when(at: datetime) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable
 
+from cadence.cli.terminal import paint
 from cadence.domain.events import Data, type_name
 from cadence.domain.prospect import Prospect
 from cadence.engine.decision import Decision, Task, Verdict
@@ -34,8 +33,6 @@ __all__ = [
     "fact",
     "happened",
     "next_line",
-    "paint",
-    "plain",
     "replay_lines",
     "stood",
 ]
@@ -47,22 +44,6 @@ _STYLES = {
     Verdict.CLOSE: "magenta",
     Verdict.STOP: "dim",
 }
-
-
-def plain(text: str) -> str:
-    """``text`` without what would steer a terminal: control codes become visible."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
-
-
-def paint(text: str, style: str) -> str:
-    """``text`` in colour in a terminal that wants it, as it is otherwise."""
-    if not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
-        return text
-    from rich.style import Style
-
-    return Style.parse(style).render(text)
 
 
 def due_header() -> str:
@@ -78,7 +59,7 @@ def due_line(prospect: Prospect, decision: Decision) -> str:
         when = f"by {when}"
     late = "overdue" if isinstance(decision, Task) and decision.is_overdue else ""
     late = late or missed_time(prospect, decision)
-    next_ = plain(next_action(decision)) + (f"  ({late})" if late else "")
+    next_ = next_action(decision) + (f"  ({late})" if late else "")
     return f"{verdict} {when:23} {prospect.id:20} {decision.stage:12} {next_}".rstrip()
 
 
@@ -88,16 +69,16 @@ def next_line(prospect: Prospect, decision: Decision) -> str:
     if decision.at is not None:
         words += f" {prospect.identity.zones[0]}"
     painted = paint(words, _STYLES[decision.verdict])
-    return f"{painted}  {plain(next_action(decision))}".rstrip()
+    return f"{painted}  {next_action(decision)}".rstrip()
 
 
 def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
     """A decision in full: what, what to say, and why."""
-    yield f"{paint(prospect.id, 'bold')}  {plain(prospect.identity.name)}  stage {decision.stage}"
+    yield f"{paint(prospect.id, 'bold')}  {prospect.identity.name}  stage {decision.stage}"
     yield f"  {next_line(prospect, decision)}"
     for part in decision.touch.parts if decision.touch is not None else ():
         if part.text:
-            yield f"  say ({part.channel}): {plain(part.text)}"
+            yield f"  say ({part.channel}): {part.text}"
     yield "  why:"
     for reason in decision.reasons:
         yield f"    {_reason(reason)}"
@@ -121,12 +102,12 @@ def anyway_lines(prospect: Prospect, answer: Precheck) -> Iterable[str]:
         yield "    it breaks nothing" + (f"; it counts as {place}" if place != "extra" else "")
     for broken in answer.breaks:
         until = f" (until {clock(prospect, broken.until)})" if broken.until is not None else ""
-        yield plain(f"    it breaks {broken.rule}: {broken.because}{until}")
+        yield f"    it breaks {broken.rule}: {broken.because}{until}"
 
 
 def _reason(reason: Reason) -> str:
     events = f" [event {', '.join(map(str, reason.events))}]" if reason.events else ""
-    text = plain(f"{reason.rule:14} {reason.because}{events} ({reason.source})")
+    text = f"{reason.rule:14} {reason.because}{events} ({reason.source})"
     return paint(text, "dim") if reason.code == "data_versions" else text
 
 
@@ -135,7 +116,7 @@ _LONGEST = 40  # of a value in a line of a replay
 
 def fact(data: Data) -> str:
     """What happened, in a line."""
-    return plain(event_data(data, _LONGEST))
+    return event_data(data, _LONGEST)
 
 
 def happened(step: AnnotatedStep) -> str:
@@ -146,9 +127,9 @@ def happened(step: AnnotatedStep) -> str:
     if event.recorded_at != event.occurred_at:
         late = paint(f" (recorded {clock(prospect, event.recorded_at)})", "dim")
     if event.uncertain is not None:
-        late += paint(f" (order uncertain: {plain(event.uncertain)})", "yellow")
+        late += paint(f" (order uncertain: {event.uncertain})", "yellow")
     head = f"{event.version:>4}  {when}  {paint(type_name(event.data), 'bold')}"
-    return f"{head}  {plain(summary(event, _LONGEST))}{late}"
+    return f"{head}  {summary(event, _LONGEST)}{late}"
 
 
 def stood(step: AnnotatedStep) -> str:
@@ -167,14 +148,14 @@ def details(step: AnnotatedStep) -> Iterable[str]:
             yield f"why: {_reason(reason)}"
     punctual = punctuality_line(step)
     if punctual:
-        yield paint(f"when: {plain(punctual)}", "yellow")
+        yield paint(f"when: {punctual}", "yellow")
     for one in overdue_lines(step):
-        yield paint(f"not done: {plain(one)}", "yellow")
+        yield paint(f"not done: {one}", "yellow")
     measured = measure_line(step)
     if measured:
-        yield f"gap: {plain(measured)}"
+        yield f"gap: {measured}"
     for one in unrecorded_lines(step):
-        yield paint(f"not yet recorded: {plain(one)}", "magenta")
+        yield paint(f"not yet recorded: {one}", "magenta")
 
 
 def replay_lines(steps: Iterable[AnnotatedStep], *, brief: bool = False) -> Iterable[str]:

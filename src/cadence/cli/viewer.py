@@ -21,8 +21,9 @@ from typing import Any, Final, NoReturn
 from rich.console import Console, Group
 from rich.text import Text
 
-from cadence.cli.show import details, happened, plain, stood
+from cadence.cli.show import details, happened, stood
 from cadence.cli.strip import strip
+from cadence.cli.terminal import to_rich
 from cadence.domain.events import Event
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
@@ -112,7 +113,7 @@ class Viewer:
         head = Text.assemble(
             (f"moment {self.position + 1} of {len(self.events)}  ", "bold"),
             (prospect.id, "bold"),
-            f"  {plain(prospect.identity.name)}  {plain(', '.join(prospect.identity.zones))}",
+            to_rich(f"  {prospect.identity.name}  {', '.join(prospect.identity.zones)}"),
         )
         lines = [head, Text()]
         lines += strip(self.events, step, self.policies, width, _SPANS[self.span])
@@ -121,7 +122,7 @@ class Viewer:
         body: list[Text] = []
         for line in self._body(step):
             indent = len(line) - len(line.lstrip())
-            wrapped = Text.from_ansi(line.strip()).wrap(console, max(10, width - indent - 2))
+            wrapped = to_rich(line.strip()).wrap(console, max(10, width - indent - 2))
             for number, one in enumerate(wrapped):
                 body.append(Text(" " * (indent + 2 * (number > 0))) + one)
         room = max(1, height - len(lines) - len(foot))

@@ -11,7 +11,7 @@ from cadence.cli.audit import JobsOption
 from cadence.cli.files import check_output, write_text
 from cadence.cli.policy_files import POLICY_HELP, find_policy, note_if_refuted, policy_inputs
 from cadence.cli.session import Session, command, new_app
-from cadence.cli.show import paint, plain
+from cadence.cli.terminal import paint
 from cadence.errors import InputError
 from cadence.policy.model import Policy
 from cadence.replay.formatting import plural
@@ -62,18 +62,18 @@ def whatif(
     count = 0
     with session.reading() as store, session.progress("comparing") as progress:
         if session.json:
-            session.write('{"answered":[')
+            session.write_json('{"answered":[')
         for part in compare_store(store, other, jobs=jobs, progress=progress):
             total.add(part)
             for one in part.answered:
                 if session.json:
-                    session.write(("," if count else "") + msgspec.json.encode(one).decode())
+                    session.write_json(("," if count else "") + msgspec.json.encode(one).decode())
                 if len(answered) < _SHOWN:
                     answered.append(one)
                 count += 1
     if session.json:
         rest = msgspec.json.encode(_totals(total, other)).decode()
-        session.write(f"],{rest[1:]}")
+        session.write_json(f"],{rest[1:]}")
     else:
         _print(session, total, other, answered, count)
     if html is not None:
@@ -146,7 +146,7 @@ def _print(
     )
     for one in answered:
         session.write(
-            f"  {plain(one.prospect):20} event {one.version}, after attempt {one.number} "
+            f"  {one.prospect:20} event {one.version}, after attempt {one.number} "
             f"(event {one.attempt}); {policy.id} had made {one.made}"
         )
     if count > len(answered):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cadence.cli.session import Session, command, new_app
-from cadence.cli.show import next_line, plain
+from cadence.cli.show import next_line
 from cadence.domain.channels import BUILT_IN, CALL, EMAIL, MAIL, SMS, VIDEO_EMAIL, Channel
 from cadence.domain.codec import channels_in, check_id, parse_instant
 from cadence.domain.events import (
@@ -141,7 +141,7 @@ def _write(
     for event in outcome.events:
         done = "was recorded before" if outcome.repeated else "recorded"
         what_was = f"{type_name(event.data)} {done} as version {event.version}"
-        session.write(f"{plain(prospect)}: {what_was}")
+        session.write(f"{prospect}: {what_was}")
     session.write(f"  {next_line(outcome.prospect, outcome.decision)}")
 
 
@@ -601,7 +601,7 @@ def referral(
         given = [f"--{one.channel} {shlex.quote(one.address)}" for one in points]
         source = shlex.quote(f"referral by {p}")
         words = ["cadence add ID --name", shlex.quote(name), "--timezone ZONE", *given]
-        session.write(f"  add them with: {plain(' '.join(words))} --source {source}")
+        session.write(f"  add them with: {' '.join(words)} --source {source}")
 
 
 @command(app, "end", example="cadence end jerry bought")

@@ -1,7 +1,7 @@
 """Word events, decisions and times: the same in a terminal and on a page.
 
 Text that a person typed stays as it is. The caller makes it harmless for its medium:
-``cli.show.plain`` for a terminal, escaping for a page.
+``cli/terminal.py`` for a terminal, escaping for a page.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
 from cadence.engine.commands import check_fact, complete_attempt, unchecked_attempt
-from cadence.errors import InputError
+from cadence.errors import InputError, printable
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry
 from cadence.store.due_list import Prepared
@@ -120,7 +120,8 @@ class ImportRefused(InputError):
 
     def details(self) -> Iterator[str]:
         """Iterate over the bad lines in order, each as one line of text."""
-        return (f"line {line.number}: {line.what} ({line.hint})" for line in self.lines)
+        for line in self.lines:
+            yield printable(f"line {line.number}: {line.what} ({line.hint})")
 
     def __str__(self) -> str:
         shown = list(islice(self.details(), _MAX_SHOWN))
