@@ -1,5 +1,8 @@
 # The one interface. `make demo` and `make test` need Python 3.11+, make and the package registries.
 
+# Keep what Python compiles, or each process that the tests start compiles everything again.
+export PYTHONDONTWRITEBYTECODE :=
+
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
