@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 import tomllib
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -171,9 +170,21 @@ def nonsense(prospect: object, touch: Any, at: datetime) -> str:
     return "no"
 
 
+class Clock:
+    """Stands in for ``time`` in the contract, so that no test waits for a slow guard."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+CLOCK = Clock()
+
+
 def slow(prospect: object, touch: Any, at: datetime) -> None:
     if touch.stage.value == "spaced":
-        time.sleep(0.06)
+        CLOCK.now += 0.06
 
 
 def backwards(prospect: object, touch: Any, at: datetime) -> GuardDelay:
@@ -213,8 +224,9 @@ def test_a_good_guard_keeps_its_contract() -> None:
     ],
 )
 def test_a_bad_guard_fails_with_one_sentence_and_a_minimal_history(
-    guard: Callable[..., Any], promise: str, says: str
+    guard: Callable[..., Any], promise: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(contract, "time", CLOCK)
     failed = kept(QuickGuard, function=guard)
     sentence, _, title, *lines = failed.pop(promise).splitlines()
     assert says in sentence
