@@ -14,9 +14,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from strategies import data_strategies
 
 import cadence.domain
 import cadence.engine
@@ -80,16 +77,6 @@ def test_there_are_structs_to_look_at() -> None:
 @pytest.mark.parametrize("kind", STRUCTS, ids=lambda kind: kind.__qualname__)
 def test_no_value_of_the_pure_rooms_can_be_changed(kind: type[msgspec.Struct]) -> None:
     assert kind.__struct_config__.frozen
-
-
-@pytest.mark.parametrize("name", sorted(DATA_TYPES))
-@given(draw=st.data())
-def test_no_fact_can_be_changed(name: str, draw: st.DataObject) -> None:
-    kind = DATA_TYPES[name]
-    data = draw.draw(data_strategies()[kind])
-    for field in data.__struct_fields__:
-        with pytest.raises(AttributeError):
-            setattr(data, field, None)
 
 
 READ_OUTSIDE = [
