@@ -7,9 +7,7 @@ from pathlib import Path
 
 import outside
 import pytest
-from hypothesis import settings
-
-NIGHTLY = settings.get_current_profile_name() == "nightly"
+from nightly import NIGHTLY
 
 BY_HAND = {"README.md", "bpic2012.json"}
 FILES = sorted(

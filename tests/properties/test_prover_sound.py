@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
+from nightly import NIGHTLY
 
 from bad_policies import names
 from cadence.domain.channels import CALL, EMAIL, MAIL
@@ -51,13 +52,11 @@ from cadence.transfer import import_jsonl
 from cadence.worktime.hours import OpenTimes
 from cadence.worktime.zone_calendar import ZoneCalendar
 
-NIGHTLY = settings.default is not None and settings.default.max_examples >= 500
-
 
 def many(policies_in_ci: int) -> settings:
-    """How many policies are looked at: some hundreds in all, or more than ten thousand."""
+    """How many policies are looked at: a few hundred in all, or more than ten thousand."""
     return settings(
-        max_examples=policies_in_ci * (34 if NIGHTLY else 1),
+        max_examples=policies_in_ci * (85 if NIGHTLY else 1),
         suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
     )
 
@@ -109,7 +108,7 @@ def check_invariants(history: History) -> None:
 # Proved -------------------------------------------------------------------------------------------
 
 
-@many(150)
+@many(60)
 @given(st.data())
 def test_whatever_a_policy_says_no_history_breaks_an_invariant(data: st.DataObject) -> None:
     """Under a proved policy, under a refuted one, and moved from one to another half-way."""
@@ -117,7 +116,7 @@ def test_whatever_a_policy_says_no_history_breaks_an_invariant(data: st.DataObje
     check_invariants(data.draw(histories(policy, adoptable=ADOPTABLE), label="history"))
 
 
-@many(30)
+@many(12)
 @given(st.data())
 def test_proved_policies_compose_under_adoption(data: st.DataObject) -> None:
     first = data.draw(policies(faults=0), label="policy")
@@ -151,7 +150,7 @@ def _passed_over_anyway(moment: Moment, policy: Policy) -> bool:
     )
 
 
-@many(150)
+@many(60)
 @given(st.data())
 def test_on_plan_no_invariant_has_to_stop_a_proved_policy(data: st.DataObject) -> None:
     policy = data.draw(policies(), label="policy")
@@ -163,7 +162,7 @@ def test_on_plan_no_invariant_has_to_stop_a_proved_policy(data: st.DataObject) -
 # Refuted ------------------------------------------------------------------------------------------
 
 
-@many(100)
+@many(40)
 @given(policy_texts(faults=4))
 def test_refuted_means_that_the_engine_names_the_rule_on_the_counterexample(text: str) -> None:
     try:
@@ -195,7 +194,7 @@ def most_within(times: list[datetime], span: timedelta) -> int:
     return max((sum(1 for t in times if start <= t < start + span) for start in times), default=0)
 
 
-@many(100)
+@many(40)
 @given(st.data())
 def test_no_history_that_follows_a_proved_policy_exceeds_its_bounds(data: st.DataObject) -> None:
     policy = data.draw(policies(faults=1), label="policy")
@@ -275,7 +274,7 @@ def end_of(policy: Policy, start: datetime, points: tuple[ContactPoint, ...], ow
     return calendar.business_days(calendar.day(first), calendar.day(decision.at))
 
 
-@many(100)
+@many(40)
 @given(st.data())
 def test_made_when_due_every_silence_ends_within_its_bounds(data: st.DataObject) -> None:
     policy = data.draw(st.one_of(policies(faults=0), st.sampled_from(CATALOGUE)), label="policy")
@@ -314,7 +313,7 @@ def test_the_longest_way_is_as_long_as_an_evening_makes_it() -> None:
 # Determinism --------------------------------------------------------------------------------------
 
 
-@many(30)
+@many(12)
 @given(st.data())
 def test_the_same_events_policy_and_now_give_the_same_decision(data: st.DataObject) -> None:
     policy = data.draw(policies())

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from nightly import NIGHTLY
 
 from cadence.cli.main import main
 from cadence.errors import StoreError
@@ -25,7 +25,6 @@ from cadence.transfer.importer import prepare
 from cadence.transfer.jsonl import JsonlSource
 from cadence.transfer.staging import StagingArea
 
-NIGHTLY = settings.get_current_profile_name() == "nightly"
 MEGABYTES = 1024 if NIGHTLY else 24
 PROSPECTS = 100_000 if NIGHTLY else 4_000
 
