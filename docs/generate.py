@@ -19,7 +19,7 @@ import msgspec
 
 from cadence.cli.commands import full_command_line
 from cadence.cli.policy_picture import picture
-from cadence.domain import stages
+from cadence.domain import limits, stages
 from cadence.domain.channels import CALL, CHANNELS, EMAIL
 from cadence.domain.events import DATA_TYPES
 from cadence.engine import Verdict
@@ -90,6 +90,20 @@ def events_page() -> str:
         ]
         meaning = (cls.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         lines.append(f"| `{name}` | {', '.join(fields) or 'none'} | {' '.join(meaning.split())} |")
+    lines += [
+        "",
+        "## Limits",
+        "",
+        "A command or a line of an import with a longer text is refused, with the field. Stored",
+        "events are not held against these. A list or a table has at most",
+        f"{limits.ITEMS:,} values.",
+        "",
+        "| characters | fields |",
+        "|---|---|",
+    ]
+    for limit in sorted(set(limits.TEXTS.values())):
+        names = [f"`{name}`" for name, most in limits.TEXTS.items() if most == limit]
+        lines.append(f"| {limit:,} | {', '.join(names)} |")
     return "\n".join(lines) + "\n"
 
 

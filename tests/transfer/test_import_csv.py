@@ -686,11 +686,13 @@ def test_ugly_text_in_any_cell_is_read_as_it_is(texts: list[str]) -> None:
     assert found == [text if text.strip() else "" for text in texts]
 
 
-def test_a_note_of_a_megabyte_is_read() -> None:
+def test_the_longest_note_is_read_and_a_longer_one_is_a_bad_line() -> None:
     app = Cadence.open()
-    text = 'line "one"\n' * 100_000 + "ü"
+    text = 'line "one"\n' * 1_818 + "ü" * 2
     imported(app, table("who,when,what,text", (*ROW[:2], "note", text)), own())
     assert app.history("kim")[1].data.text == text  # type: ignore[union-attr]
+    with pytest.raises(ImportRefused, match=r"line 2: data\.text: invalid, 20,001 characters"):
+        imported(app, table("who,when,what,text", (*ROW[:2], "note", text + "ü")), own())
 
 
 def test_csv_without_a_mapping_is_not_guessed_at(tmp_path: Path) -> None:

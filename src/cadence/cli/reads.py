@@ -226,13 +226,14 @@ def _write_replay(session: Session, lines: Iterable[str]) -> None:
 
 
 _LIMITS = "give a version such as 5, a day like 2026-12-01, or an instant like 2026-12-01T14:00:00Z"
+_VERSION = re.compile("[0-9]{1,10}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SCREEN = 50  # lines after which a reader behind a pipe sees the first
 
 
 def _limit(text: str) -> int | date:
     """Read a version, a day or an instant."""
-    if text.isascii() and text.isdigit():
+    if _VERSION.fullmatch(text):
         return int(text)
     try:
         return date.fromisoformat(text) if _DAY.fullmatch(text) else parse_instant(text, "--until")

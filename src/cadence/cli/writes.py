@@ -38,6 +38,7 @@ from cadence.domain.events import (
     type_name,
 )
 from cadence.domain.keys import KeyReader
+from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
 from cadence.engine.commands import (
     CancelAppointment,
@@ -127,6 +128,7 @@ def _write(
             raise UnknownProspect(prospect)
         check_fact(what)
         check_id(prospect)
+        check_texts(what, "data")
     with session.writing() as store:
         _check_channels(store, prospect, what)
         outcome = store.execute(

@@ -17,6 +17,7 @@ import msgspec
 
 from cadence.domain.channels import Channel, check_channel
 from cadence.domain.events import DATA_TYPES, Aware, Data, Event, type_name
+from cadence.domain.limits import PROSPECT_ID
 from cadence.errors import InputError, did_you_mean
 
 __all__ = [
@@ -35,7 +36,6 @@ __all__ = [
 ]
 
 _YEARS: Final = (1970, 2199)
-_LONGEST_ID: Final = 200
 _LARGEST_VERSION: Final = 1_000_000_000
 
 
@@ -205,11 +205,11 @@ def check_id(prospect: str) -> None:
     Raises:
         InputError: it is empty, longer than 200 characters, or holds what can't be printed.
     """
-    if not prospect.strip() or not prospect.isprintable() or len(prospect) > _LONGEST_ID:
-        shown = repr(prospect) if len(prospect) <= _LONGEST_ID else f"{prospect[:20]!r}…"
+    if not prospect.strip() or not prospect.isprintable() or len(prospect) > PROSPECT_ID:
+        shown = repr(prospect) if len(prospect) <= PROSPECT_ID else f"{prospect[:20]!r}…"
         raise InputError(
             f"prospect: invalid id {shown}",
-            f"use 1 to {_LONGEST_ID} printable characters, not only spaces",
+            f"use 1 to {PROSPECT_ID} printable characters, not only spaces",
         )
 
 

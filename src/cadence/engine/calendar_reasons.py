@@ -11,7 +11,7 @@ attempt and the time decided are others, so most decisions cost a look-up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -28,6 +28,9 @@ __all__ = ["calendar_reasons"]
 
 Decide = Callable[[Prospect, Policy, datetime], Decision]
 
+# Longer than any horizon: after such a silence no time depends on single days. To ask every region
+# about a silence of a century, as a wrong year makes it, takes minutes.
+_LONGEST: Final = timedelta(days=5 * 366)
 _EXACT: Final = frozenset(stage.value for stage in EXACT)
 
 
@@ -44,9 +47,11 @@ def calendar_reasons(
     until = decision.at
     if until is None:
         return ()
-    since = _since(context, until)
-    if since > until:
-        since = until
+    since = min(_since(context, until), until)
+    if until - since > _LONGEST:
+        if context.prospect.silence.attempts:
+            return ()
+        since = until - _LONGEST
     found = context.calendar.peculiarities(since, until)
     if found is None:
         return ()

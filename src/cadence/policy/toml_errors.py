@@ -7,6 +7,7 @@ structs, so that no error suggests a value that they would refuse.
 from __future__ import annotations
 
 import enum
+import io
 import tomllib
 import types
 from collections.abc import Iterator, Sequence
@@ -29,12 +30,10 @@ from typing import (
 
 import msgspec
 
+from cadence.domain.limits import TOML_BYTES
 from cadence.errors import InputError, PolicyError, did_you_mean
 
 __all__ = ["TomlFile", "read_file", "show_value"]
-
-MAX_BYTES: Final = 1_000_000
-"""The largest file that is read; policies and mappings have a few thousand bytes."""
 
 _MAX_SHOWN: Final = 60
 """How many characters of a wrong value an error shows."""
@@ -54,9 +53,11 @@ def read_file(path: Path | str, error: type[InputError] = PolicyError) -> str:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise error(f"{path}: larger than {MAX_BYTES:,} bytes", "use a shorter file")
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:  # a device has no size, and no end
+            content = file.read(TOML_BYTES + 1)
+        if len(content) > TOML_BYTES:
+            raise error(f"{path}: larger than {TOML_BYTES:,} bytes", "use a shorter file")
+        return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()
     except UnicodeDecodeError:
         raise error(f"{path}: not in UTF-8", "save the file as UTF-8") from None
     except (OSError, ValueError) as reason:

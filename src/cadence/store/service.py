@@ -37,6 +37,7 @@ from cadence.domain.events import (
 )
 from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader, addresses_read, read_again
+from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
 from cadence.engine.commands import (
     CancelAppointment,
@@ -423,6 +424,9 @@ class Cadence:
         recorded = _utc(at, "at")
         occurred = recorded if occurred_at is None else _utc(occurred_at, "occurred_at")
         _check(prospect, recorded, occurred)
+        check_texts(command, "data")
+        for field, text in (("by", by), ("correlation", correlation), ("command_id", command_id)):
+            check_texts(text, field)
         call = _Call(prospect, command, occurred, recorded, by, correlation, command_id)
         for attempt in range(_RETRIES):
             if attempt:

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from cadence.domain.events import PolicyRef
+from cadence.domain.limits import check_texts
 from cadence.errors import InputError, did_you_mean
 from cadence.policy.model import Policy
 from cadence.store.due_list import to_micros
@@ -257,6 +258,7 @@ def check_value(name: str, value: SettingValue) -> SettingValue:
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise InputError(f"{name}: invalid {value!r}", "give a text of one line")
     value = value.strip()
+    check_texts(value, name)
     if name == _REGION:
         value = value.upper()
         if value not in country_codes():

@@ -243,10 +243,13 @@ class SQLiteRecorder(SQLRecorder):
         """Fetch how many states there are, and all of them as lines of one text.
 
         Returns:
-            ``None`` if one of them is not UTF-8, so that SQLite can't give it as text.
+            ``None`` if SQLite can't give them as one text: one of them is not UTF-8, or together
+            they are longer than it allows (1 GB).
         """
         try:
             joined: tuple[int, str | None] = self._reader().execute(statement, params).fetchone()
+        except sqlite3.DataError:
+            return None
         except sqlite3.Error as error:
             if "UTF-8" in str(error):
                 return None

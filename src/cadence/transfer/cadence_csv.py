@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import IO, Final
 
@@ -32,6 +33,7 @@ _HEADER: Final = (*_ENVELOPE, "data", *_READABLE)
 _REQUIRED: Final = ("prospect", "type", "occurred_at", "data")
 _TEXTS: Final = ("prospect", "by", "correlation", "command_id", "uncertain")
 """The columns in which an empty text differs from no value."""
+_VERSION: Final = re.compile("[0-9]{1,10}")
 _FORMULA: Final = tuple("=+-@\t\r'")
 
 
@@ -141,5 +143,6 @@ def _value(name: str, cell: str) -> object:
     if not cell:
         return None
     if name == "version":
-        return int(cell) if cell.isascii() and cell.isdigit() else cell
+        # A longer one is no version; the reader of the event says so.
+        return int(cell) if _VERSION.fullmatch(cell) else cell
     return cell.removeprefix("'") if name in _TEXTS else cell

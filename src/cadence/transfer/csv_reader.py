@@ -9,8 +9,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Collection, Iterable, Iterator
 
+from cadence.domain.limits import COLUMNS, LINE_BYTES
 from cadence.errors import InputError
-from cadence.transfer.input_file import LONGEST_LINE
 from cadence.transfer.source import BadLine
 
 __all__ = ["CsvTable"]
@@ -46,6 +46,11 @@ class CsvTable:
             raise InputError(f"{name}: missing header", "give a file with a row of column names")
         if isinstance(header, BadLine):
             raise InputError(f"{name}: line {header.number}: {header.what}", header.hint)
+        if len(header) > COLUMNS:
+            raise InputError(
+                f"{name}: line 1: invalid header, {len(header):,} columns",
+                f"use at most {COLUMNS:,}, and the delimiter of the file",
+            )
         self.columns = [column.strip() for column in header]
         self._index: dict[str, int] = {}
         for number, column in enumerate(self.columns):
@@ -94,10 +99,11 @@ def _read_rows(
     lines: Iterable[bytes], name: str, delimiter: str, encoding: str
 ) -> Iterator[tuple[int, list[str] | BadLine]]:
     text = _Text(lines, name, encoding)
-    csv.field_size_limit(LONGEST_LINE)
+    csv.field_size_limit(LINE_BYTES)
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     while True:
         begins = reader.line_num + 1
+        text.row_bytes = 0
         try:
             row = next(reader, None)
         except csv.Error as error:
@@ -120,13 +126,18 @@ def _read_rows(
 
 
 class _Text:
-    """Lines as text; those in another encoding are remembered until their row is complete."""
+    """Lines as text; those in another encoding are remembered until their row is complete.
+
+    Attributes:
+        row_bytes: how long the row is so far.
+    """
 
     def __init__(self, lines: Iterable[bytes], name: str, encoding: str) -> None:
         self._lines = iter(lines)
         self._name = name
         self._encoding = encoding
         self._number = 0
+        self.row_bytes = 0
         self._bad: list[tuple[int, str]] = []
 
     def __iter__(self) -> _Text:
@@ -135,6 +146,13 @@ class _Text:
     def __next__(self) -> str:
         raw = next(self._lines)
         self._number += 1
+        self.row_bytes += len(raw)
+        if self.row_bytes > 2 * LINE_BYTES:  # several cells, each shorter than the longest
+            raise InputError(
+                f"{self._name}: line {self._number}: invalid, a row of more than "
+                f"{2 * LINE_BYTES // 1024**2} MB",
+                "fix the quotes; nothing was imported",
+            )
         if self._number == 1:
             if raw.startswith(_UTF16_BOMS):
                 raise InputError(f"{self._name}: invalid encoding UTF-16", "use UTF-8")

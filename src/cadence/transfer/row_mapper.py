@@ -31,6 +31,7 @@ from cadence.domain.events import (
     ProspectAdded,
     ReplyReceived,
 )
+from cadence.domain.limits import check_texts
 from cadence.engine.commands import check_fact
 from cadence.errors import InputError, did_you_mean
 from cadence.transfer.mapping_model import At, Field, From, Rule, fields_of
@@ -230,7 +231,10 @@ class RowMapper:
             line = Line(
                 prospect, instant, data, given, by=by, command_id=command_id, uncertain=uncertain
             )
-            yield SourceEvent(number, line, Line(prospect, first, added, frozenset()), once)
+            begins = Line(prospect, first, added, frozenset())
+            check_texts(line)
+            check_texts(begins)
+            yield SourceEvent(number, line, begins, once)
 
 
 class CompiledRule:

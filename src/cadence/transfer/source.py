@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from cadence.domain.codec import Line, decode_line
 from cadence.domain.events import Data, ProspectUpdated
+from cadence.domain.limits import NAME, check_texts
 from cadence.engine.commands import check_fact
 from cadence.errors import InputError
 
@@ -125,9 +126,12 @@ def decode_checked(text: bytes | str) -> Line:
     """Decode an event from its JSON line, and check what it states.
 
     Raises:
-        InputError: the line is not an event, or states something invalid, such as an unknown zone.
+        InputError: the line is not an event, or states something invalid, such as an unknown zone
+            or a text that is too long.
     """
     line = decode_line(text)
+    if len(text) > NAME:  # else no text in it can be too long
+        check_texts(line)
     # An update may rely on a country that an earlier line gives; the importer checks it there.
     if not isinstance(line.data, ProspectUpdated):
         check_fact(line.data)

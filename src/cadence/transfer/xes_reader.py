@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 from xml.parsers import expat
 
+from cadence.domain.limits import DEPTH, LINE_BYTES
 from cadence.errors import InputError
-from cadence.transfer.input_file import LONGEST_LINE
 
 __all__ = ["Case", "read_xes"]
 
-_MAX_DEPTH: Final = 100
-_MAX_BLOCK: Final = LONGEST_LINE // 4
+_MAX_BLOCK: Final = LINE_BYTES // 4
 _LOG, _TRACE, _EVENT = range(1, 4)
 """The depth at which these elements stand."""
 
@@ -52,9 +51,9 @@ def read_xes(blocks: Iterable[bytes], name: str) -> Iterator[Case]:
         reader.feed(bytes(waiting))
         fed += len(waiting)
         waiting.clear()
-        if fed - parser.CurrentByteIndex > LONGEST_LINE:
+        if fed - parser.CurrentByteIndex > LINE_BYTES:
             raise reader.error(
-                f"invalid XES: an element is longer than {LONGEST_LINE // 1024**2} MB",
+                f"invalid XES: an element is longer than {LINE_BYTES // 1024**2} MB",
                 "give an XES log",
             )
         yield from reader.take_cases()
@@ -72,6 +71,7 @@ class _LogReader:
         self._case = Case(0, {}, [])
         self._attributes: dict[str, str] = {}
         self._depth = 0
+        self._case_begins = 0  # its first byte
         self._inside = 0  # the depth of the innermost log, trace or event
         self._trace, self._event = "trace", "event"
         self.parser = expat.ParserCreate()
@@ -97,6 +97,10 @@ class _LogReader:
                 f"(column {error.offset + 1})",
                 "fix it there, or export the log again; nothing was imported",
             ) from None
+        except (LookupError, ValueError):  # of Python's codecs, which know what the parser doesn't
+            raise self.error(
+                "invalid XML: unknown encoding", "use UTF-8; nothing was imported"
+            ) from None
 
     def take_cases(self) -> list[Case]:
         """Give the cases that are complete, once."""
@@ -119,6 +123,11 @@ class _LogReader:
         if depth == inside + 1 and inside >= _TRACE:
             if inside == _TRACE and tag == self._event:
                 self._inside = _EVENT
+                if self.parser.CurrentByteIndex - self._case_begins > LINE_BYTES:
+                    raise self.error(
+                        f"invalid XES: a case is longer than {LINE_BYTES // 1024**2} MB",
+                        "give a log with smaller cases",
+                    )
                 self._attributes = {}
                 self._case.events.append((self.parser.CurrentLineNumber, self._attributes))
             elif len(pairs) == 4 and pairs[0] == "key" and pairs[2] == "value":
@@ -131,11 +140,12 @@ class _LogReader:
             self._inside = _TRACE
             self._attributes = {}
             self._case = Case(self.parser.CurrentLineNumber, self._attributes, [])
+            self._case_begins = self.parser.CurrentByteIndex
         elif depth == _LOG:
             self._start_log(tag)
-        elif depth > _MAX_DEPTH:
+        elif depth > DEPTH:
             raise self.error(
-                f"invalid XES: elements nested more than {_MAX_DEPTH} deep", "give an XES log"
+                f"invalid XES: elements nested more than {DEPTH} deep", "give an XES log"
             )
 
     def _start_log(self, tag: str) -> None:
