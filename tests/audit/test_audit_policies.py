@@ -6,6 +6,7 @@ import paths
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from nightly import NIGHTLY
 
 from cadence.audit import Auditor, Finding, Noticed
 from cadence.domain.events import AttemptMade, FollowUpEnded, PolicyAdopted
@@ -23,6 +24,8 @@ REFUTED = sorted(
 slow = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None
 )
+# Most policies drawn with faults are thrown away, each after its proof.
+slower = settings(slow, max_examples=500 if NIGHTLY else 25)
 
 
 def check(history: History, *known: Policy) -> None:
@@ -54,7 +57,7 @@ def test_under_a_policy_at_random_what_the_engine_did_breaks_nothing(
 
 
 @given(st.data(), policies(faults=2, guarded=True, proved=True))
-@slow
+@slower
 def test_under_a_guarded_policy_what_the_engine_did_breaks_nothing(
     data: st.DataObject, policy: Policy
 ) -> None:
@@ -80,7 +83,7 @@ def test_under_a_refuted_policy_what_the_engine_did_breaks_nothing(
 
 
 @given(st.data(), st.lists(policies(faults=1, proved=True), min_size=2, max_size=2))
-@slow
+@slower
 def test_under_policies_adopted_half_way_what_the_engine_did_breaks_nothing(
     data: st.DataObject, some: list[Policy]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import paths
 import pytest
 from filled_in import as_given
 from hypothesis import given
+from nightly import NIGHTLY
 
 from bad_policies import ALL
 from cadence.domain.channels import CALL, MAIL
@@ -154,7 +156,7 @@ def test_a_silence_that_does_not_end_is_shown_with_no_event_too_many() -> None:
 
 
 class QuickGuard(GuardContract):
-    examples = 30
+    examples = 30 if NIGHTLY else 12
 
 
 def tuesday(prospect: object, touch: Any, at: datetime) -> GuardDelay | None:
@@ -271,18 +273,22 @@ def test_a_guard_may_be_named_as_in_a_file() -> None:
 # As a team would run it ---------------------------------------------------------------------------
 
 
-def run(*names: str) -> subprocess.CompletedProcess[str]:
+FEWER = [] if NIGHTLY else ["-p", "fewer_examples"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-c", "/dev/null", *names],
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-c", "/dev/null", *arguments],
         capture_output=True,
         text=True,
         check=False,
         cwd=EXAMPLE,
+        env={**os.environ, "PYTHONPATH": str(paths.TESTS / "support")},
     )
 
 
 def test_the_good_example_passes_with_three_lines_each() -> None:
-    done = run("test_our_way.py")
+    done = run("test_our_way.py", *FEWER)
     assert done.returncode == 0, done.stdout
     assert "12 passed" in done.stdout
     source = (EXAMPLE / "test_our_way.py").read_text(encoding="utf-8")

@@ -151,7 +151,7 @@ def test_an_import_that_is_killed_leaves_nothing_and_can_be_done_again(tmp_path:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     killed = 0
-    for tenth in range(1, 13):
+    for tenth in range(1, 13) if NIGHTLY else range(2, 13, 2):
         db = tmp_path / f"{tenth}.db"
         command = [sys.executable, "-m", "cadence", "import", str(file), "--db", str(db)]
         environment = {**os.environ, "TMPDIR": str(temporary), "SQLITE_TMPDIR": str(temporary)}
