@@ -20,6 +20,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -974,19 +976,27 @@ def test_an_empty_file_is_a_new_database(tmp_path: Path, cli: Cli) -> None:
 # Locked -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
-def test_a_locked_database_can_be_read_and_refuses_writes(mode: str, db: Path) -> None:
+def test_a_locked_database_can_be_read_and_refuses_writes(db: Path, tmp_path: Path) -> None:
     before = content(db)
-    holder = sqlite3.connect(db, isolation_level=None)
-    try:
-        holder.execute(f"BEGIN {mode}")
-        assert "ann" in command("due", "--db", db).out
-        assert "ann" in command("explain", "ann", "--db", db).out
-        two_lines(command("add", "bob", *ADD, "--db", db), 1, str(db), "locked")
-        holder.execute("ROLLBACK")
-    finally:
-        holder.close()
-    assert content(db) == before
+    other = tmp_path / "other.db"
+    shutil.copy(db, other)
+    with (
+        closing(sqlite3.connect(db, isolation_level=None)) as immediate,
+        closing(sqlite3.connect(other, isolation_level=None)) as exclusive,
+        ThreadPoolExecutor() as threads,
+    ):
+        immediate.execute("BEGIN IMMEDIATE")
+        exclusive.execute("BEGIN EXCLUSIVE")
+        # Each waits five seconds for the lock: let them wait at the same time.
+        writes = {
+            path: threads.submit(command, "add", "bob", *ADD, "--db", path) for path in (db, other)
+        }
+        for path in (db, other):
+            assert "ann" in command("due", "--db", path).out
+            assert "ann" in command("explain", "ann", "--db", path).out
+        for path, write in writes.items():
+            two_lines(write.result(), 1, str(path), "locked")
+    assert content(db) == content(other) == before
 
 
 def test_a_writer_waits_for_another(db: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -134,18 +136,41 @@ def test_a_policy_file_makes_a_policy_known(run: Run, tmp_path: Path) -> None:
     assert json.loads(out)["attempts"]["same"] == 8
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a database that is only read."""
+    folder = tmp_path_factory.mktemp("recorded")
+    store(folder, live(PLACES[0], attempts=4), breach())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def under_tip8(recorded: Path) -> dict[tuple[str, ...], str]:
+    """What each command prints of it under a proved policy."""
+    found = {}
+    for call in (("audit",), ("audit", "--json"), ("whatif",), ("whatif", "--json")):
+        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+            main(["--db", str(recorded / "a.db"), *call, "--policy", str(BUILTIN / "tip8.toml")])
+        assert err.getvalue() == ""
+        found[call] = out.getvalue()
+    return found
+
+
 @pytest.mark.parametrize("command", ["audit", "whatif"])
 @pytest.mark.parametrize("name", REFUTED)
 def test_a_refuted_policy_is_read_and_a_note_says_so(
-    run: Run, tmp_path: Path, command: str, name: str
+    recorded: Path,
+    under_tip8: dict[tuple[str, ...], str],
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    name: str,
 ) -> None:
     refuted = parse(BAD / name)
     rules = ", ".join(one.rule for one in prove(refuted).refuted)
-    store(tmp_path, live(PLACES[0], attempts=4), breach())
     for more in ([], ["--json"]):
-        _, proved, none = run(command, *more, "--policy", str(BUILTIN / "tip8.toml"))
-        assert none == ""
-        done, out, err = run(command, *more, "--policy", str(BAD / name))
+        proved = under_tip8[command, *more]
+        done = main(["--db", str(recorded / "a.db"), command, *more, "--policy", str(BAD / name)])
+        out, err = capsys.readouterr()
         assert done == (1 if command == "audit" else 0)
         assert err.startswith(f"note: policy {refuted.id} is refuted ({rules}); ")
         assert err.count("\n") == 1

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -100,6 +101,7 @@ class Terminal:
         """Press Ctrl-C, as somebody would until it is over: one that comes just before the
         interpreter waits for a line is seen with the next key only.
         """
+        time.sleep(0.2)
         for _ in range(_PRESSES):
             self.type("\x03")
             with suppress(subprocess.TimeoutExpired):
