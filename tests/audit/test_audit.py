@@ -520,7 +520,8 @@ def test_an_appointment_set_again_and_kept_is_in_order() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    sorted((paths.GOLDEN / "histories").glob("*.jsonl")),
+    # One of them shows how a rule is broken.
+    sorted(p for p in (paths.GOLDEN / "histories").glob("*.jsonl") if p.stem != "frequency"),
     ids=lambda p: p.stem,
 )
 def test_histories_made_under_the_catalogue_break_nothing(path: Path) -> None:

@@ -40,6 +40,7 @@ COUNTED = {
     "concern",
     "contact_point",
     "order",
+    "frequency",
     "appointment",
     "suspended",
     "quiet_hours",

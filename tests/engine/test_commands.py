@@ -221,10 +221,10 @@ def test_an_opt_out_that_was_lifted_counts_from_the_next_one() -> None:
 
 def test_an_attempt_at_the_very_time_of_another_comes_after_it() -> None:
     made = fact(after(added(), attempt(MONDAY)), MONDAY)
-    assert place(made) == ("spaced", "spaced#2", ("plan",))
+    assert place(made) == ("spaced", "spaced#2", ("plan", "frequency"))
     assert made.gap == Gap(0, 0)
     ratcheted = after(added(), attempt(MONDAY), attempt(MONDAY + 3 * DAY, gap=THREE))
-    assert fact(ratcheted, MONDAY + 3 * DAY).broke == ("plan", "gap")
+    assert fact(ratcheted, MONDAY + 3 * DAY).broke == ("plan", "gap", "frequency")
 
 
 def test_an_attempt_between_two_others_takes_no_place_and_breaks_no_gap() -> None:
@@ -284,7 +284,7 @@ parts = [{ channels = ["email"], script = "spaced" }]
     extras = [attempt(MONDAY + n * HOUR, EXTRA, gap=Gap(0, 60)) for n in range(1, 7)]
     prospect = after(added(), attempt(MONDAY, parts=SENT), *extras)
     made = fact(prospect, MONDAY + 3 * DAY + 7 * HOUR - MINUTE, under=written)
-    assert place(made) == ("spaced", "written#2", ("plan", "spaced_cap"))
+    assert place(made) == ("spaced", "written#2", ("plan", "spaced_cap", "frequency"))
 
 
 def test_a_call_beyond_the_cap_learnt_of_late_says_so_too() -> None:

@@ -11,6 +11,7 @@ import contextlib
 import importlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -143,6 +144,28 @@ def test_without_the_ratchet_on_gaps(monkeypatch: Patch) -> None:
     monkeypatch.setattr(invariants, "gap_allows_from", lambda *_: None)
     assert "gap" in broken_by(policy)
     assert "gap" in broken_by(builtin(), following=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "frequency_nurture_every_hour",
+        "frequency_two_parts_on_the_first_day",
+        "frequency_evening_and_morning",
+    ],
+)
+def test_without_the_delay_for_frequency(name: str, monkeypatch: Patch) -> None:
+    policy = bad(name)
+    assert broken_by(policy, examples=20) == set()
+    monkeypatch.setattr(invariants, "frequency_allows_from", lambda *_, **__: None)
+    assert "frequency" in broken_by(policy, following=True)
+
+
+def test_without_the_limit_of_two_parts_a_touch(monkeypatch: Patch) -> None:
+    policy = bad("frequency_four_parts_at_once")
+    assert broken_by(policy, examples=20) == set()
+    monkeypatch.setattr(next_touch, "parts_on", partial(channels.parts_on, most=9))
+    assert "frequency" in broken_by(policy, following=True)
 
 
 def _any_point(prospect: Prospect) -> tuple[Any, ...]:

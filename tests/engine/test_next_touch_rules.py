@@ -459,30 +459,45 @@ def test_a_promised_time_is_a_reason_only_where_it_is_later_than_the_plan() -> N
         assert len(reasons(adopted(days))) == 1
 
 
-HOURLY = """
+FIRST_DAY = """
 [[steps]]
-id = "spaced"
-stage = "spaced"
+id = "on_time"
+stage = "on_time"
+at = "appointment"
+parts = [{ channels = ["call"], script = "on_time" }]
+
+[[steps]]
+id = "ten_minutes"
+stage = "ten_minutes"
+after = { minutes = 10 }
+parts = [{ channels = ["call"], script = "ten_minutes" }]
+
+[[steps]]
+id = "half_day"
+stage = "half_day"
 after = { hours = 2 }
-times = 4
-parts = [{ channels = ["call"], script = "spaced" }]
+parts = [{ channels = ["call"], script = "half_day" }]
 """
 
 
 def test_a_gap_is_a_reason_only_where_the_plan_alone_would_shrink_it() -> None:
-    hourly = policy(HOURLY)
+    first_day = policy(FIRST_DAY)
 
-    def third(minutes: int) -> Decision:
-        second = attempt(MONDAY + minutes * MINUTE, gap=Gap(0, minutes))
-        return next_touch(after(added(), attempt(MONDAY), second), hourly, MONDAY + 2 * HOUR)
+    def half_day(minutes: int) -> Decision:
+        made = [
+            (MONDAY, AppointmentSet(MONDAY)),
+            attempt(MONDAY, ON_TIME),
+            attempt(MONDAY + minutes * MINUTE, TEN, gap=Gap(0, minutes)),
+        ]
+        return next_touch(after(added(), *made), first_day, MONDAY + 2 * HOUR)
 
-    assert third(120).at == MONDAY + 4 * HOUR
-    assert len(reasons(third(120))) == 1
-    assert third(121).at == MONDAY + 4 * HOUR + 2 * MINUTE
-    assert reasons(third(121))[1] == (
+    assert half_day(120).at == MONDAY + 4 * HOUR
+    assert len(reasons(half_day(120))) == 1
+    assert half_day(121).at == MONDAY + 4 * HOUR + 2 * MINUTE
+    assert reasons(half_day(121))[1] == (
         "gap",
         "gaps never shrink: the largest so far is 121 minutes: +1 min",
-        (3,),
+        (4,),
     )
 
 

@@ -120,7 +120,7 @@ def test_the_command_says_it_and_leaves_the_decision_as_it_was(
     assert main([*call, "--now-anyway", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert set(answer) == {"prospect", "at", "channel", "address", "stage", "step", "breaks"}
-    assert [one["rule"] for one in answer["breaks"]] == [Rule.PLAN, Rule.GAP]
+    assert [one["rule"] for one in answer["breaks"]] == [Rule.PLAN, Rule.GAP, Rule.FREQUENCY]
     assert main([*call, "--json"]) == 0
     decision = json.loads(capsys.readouterr().out)
     assert set(decision) == {

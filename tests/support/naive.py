@@ -614,6 +614,7 @@ def _touch(history: Sequence[Fact], decision: Decision, now: datetime) -> Iterat
         excused = late and "a gap learnt of late" in TOLERATED
         if before < largest_gap(history) and not excused:
             yield f"gap: {before} after {largest_gap(history)}"
+    yield from _too_many(history, step, len(touch.parts), at)
     for attempt in made:
         # What was sent before the contact was learnt of was sent in another order.
         if attempt["version"] < last_contact(history)["version"]:
@@ -626,6 +627,24 @@ def _touch(history: Sequence[Fact], decision: Decision, now: datetime) -> Iterat
     if waits_for_contact(history) and not moved:
         yield "plan: outreach in a file that was reopened"
     yield from _too_early(history, step, at)
+
+
+def _too_many(history: Sequence[Fact], step: str, parts: int, at: datetime) -> Iterator[str]:
+    """Three parts a day, five a week, twelve in 30 days; a business day between spaced touches."""
+    known = last_contact(history)["version"]
+    made = [one for one in attempts(history) if one["version"] > known]
+    if parts > 2:
+        yield f"frequency: {parts} parts at once"
+    if step in ("on_time", "ten_minutes") or not made:
+        return
+    for days_, most in ((1, 3), (7, 5), (30, 12)):
+        recent = [one for one in made if at - one["occurred"] < timedelta(days=days_)]
+        total = sum(len(one["parts"]) for one in recent) + parts
+        if total > most:
+            yield f"frequency: {total} parts in {days_} days"
+    if OUTREACH.index(step) >= OUTREACH.index("spaced"):
+        if gap(history, made[-1]["occurred"], at)[0] < 1:
+            yield f"frequency: {step} less than a business day after {made[-1]['occurred']}"
 
 
 def agreed_at(history: Sequence[Fact]) -> datetime:

@@ -225,6 +225,14 @@ def attempt_rules(
     ]
     if stage in ("spaced", "extra") and "call" in channels and len(calls) >= 6:
         rules.append("spaced_cap")
+    if stage not in ("on_time", "ten_minutes"):
+        ago = [at - one["at"] for one in tries for _ in one["parts"]] + [timedelta(0)] * len(parts)
+        days = [(1, 3), (7, 5), (30, 12)]
+        crowded = any(sum(one < timedelta(days=n) for one in ago) > most for n, most in days)
+        asleep = any(start <= at < end for start, end, _ in away)
+        soon = RANK.index(stage) > 3 and tries and not asleep
+        if crowded or (soon and not naive_gap(person, tries[-1]["at"], at, away)[0]):
+            rules.append("frequency")
     suspended = any(start <= at < end for start, end, _ in away if agreed is None or start > agreed)
     if suspended:
         rules.append("suspended")

@@ -37,12 +37,19 @@ CONCERN_ATTEMPTS: Final = 5
 """``concern``: after at least five attempts …"""
 CONCERN_WAIT: Final = timedelta(days=21)
 """… and 21 elapsed days since the first of them."""
+FREQUENCY: Final = (
+    ("24 hours", timedelta(hours=24), 3),
+    ("7 days", timedelta(days=7), 5),
+    ("30 days", timedelta(days=30), 12),
+)
+"""``frequency``: at most so many parts in any such time of a silence."""
 QUIET_FROM: Final = 21 * 3600
 QUIET_UNTIL: Final = 8 * 3600
 """``quiet_hours``: 21:00 to 08:00 local in every policy, in seconds after midnight."""
 
 _ON_TIME: Final = RANK[AttemptStage.ON_TIME]
 _TEN_MINUTES: Final = RANK[AttemptStage.TEN_MINUTES]
+_SPACED: Final = RANK[AttemptStage.SPACED]
 _CONCERN: Final = RANK[AttemptStage.CONCERN]
 _EXIT: Final = RANK[AttemptStage.POLITE_EXIT]
 _STAGE: Final = {rank: stage for stage, rank in RANK.items() if stage is not None}
@@ -244,6 +251,7 @@ def check_silence(state: AuditState, attempt: AttemptRecord) -> list[Violation]:
     away = _check_suspended(state, attempt) if state.suspensions else None
     found = (
         _check_spaced_cap(state, attempt),
+        _check_frequency(state, attempt),
         away,
         # Suspended time counts in no gap, so an attempt in it comes too soon in any case.
         None if away is not None else _check_gap(state, attempt),
@@ -260,6 +268,35 @@ def _check_spaced_cap(state: AuditState, attempt: AttemptRecord) -> Violation | 
     if state.spaced_calls >= SPACED_CALLS and attempt.is_spaced_call:
         because = f"spaced call number {state.spaced_calls + 1} of the silence; "
         return Violation(Rule.SPACED_CAP, f"{because}at most {SPACED_CALLS}")
+    return None
+
+
+def _check_frequency(state: AuditState, attempt: AttemptRecord) -> Violation | None:
+    """``frequency``: so many parts in so long a time, and a business day between two attempts.
+
+    The appointment's own steps are exempt: they agreed to that time.
+    """
+    if attempt.rank in (_ON_TIME, _TEN_MINUTES):
+        return None
+    known = state.silence.version
+    earlier = [one for one in state.attempts if one.at <= attempt.at and one.version > known]
+    for words, span, most in FREQUENCY:
+        inside = [one for one in earlier if attempt.at - one.at < span]
+        parts = sum(len(one.parts) for one in (*inside, attempt))
+        if parts > most:
+            since = (
+                f"since {state.show(inside[0].at)} (event {inside[0].version})" if inside else ""
+            )
+            because = f"{parts} parts in {words} {since}".rstrip() + f"; at most {most}"
+            return Violation(Rule.FREQUENCY, because)
+    is_away = _is_inside(attempt.at, state.suspended)  # too soon in any case
+    if attempt.rank >= _SPACED and earlier and not attempt.days and not is_away:
+        before = earlier[-1]
+        because = (
+            f"not a business day after the attempt of {state.show(before.at)} "
+            f"(event {before.version})"
+        )
+        return Violation(Rule.FREQUENCY, because)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -10,7 +11,7 @@ import typer
 
 from cadence.cli.files import writing
 from cadence.cli.policy_files import PolicyArgument, find_policy, policy_inputs
-from cadence.cli.policy_layout import columns, folded, to_copy
+from cadence.cli.policy_layout import columns, folded, table, to_copy
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import replay_lines
 from cadence.cli.terminal import paint
@@ -78,7 +79,19 @@ def verdict(policy: Policy, proof: Proof) -> list[str]:
     for turn in proof.closed_turns:
         because = f"{turn.step} rotates to it, and the calendar has no hours on that day"
         lines.append(paint(f"never on {turn.day}: {because}", "yellow"))
-    return list(folded(lines))
+    most = [] if proof.bounds is None else [*_most_parts(proof.bounds), ""]
+    return [*most, *folded(lines)]
+
+
+def _most_parts(bounds: Bounds) -> Iterator[str]:
+    """The most parts in each span, in all and by channel."""
+    titles = ("at most in", "a silence", "24 hours", "7 days", "30 days")
+    widths = list(map(len, titles[1:]))
+    rows = [
+        (name, *(f"{most:{width}}" for most, width in zip(found, widths, strict=True)))
+        for name, found in bounds.rows[1:]  # attempts stand in the sentence below
+    ]
+    return table(titles, rows, lead=1)
 
 
 def _plain(proof: Proof) -> dict[str, Any]:

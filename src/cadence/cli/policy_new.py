@@ -228,6 +228,12 @@ def _hours(given: str) -> str:
 def _check(policy: Policy, name: str) -> None:
     """Refuse what is not proved, and wishes of which one makes another unreachable."""
     proof = prove(policy)
+    for refuted in proof.refuted:
+        if refuted.rule == Rule.FREQUENCY:
+            raise InputError(
+                f"that is too often: {refuted.how}",
+                "give a larger --gap, fewer --calls, or no --email",
+            )
     if not proof.proved:
         require_proof(policy, name)
     for one in proof.unreachable:

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 from cadence.domain.events import ContactPoint
 from cadence.domain.prospect import Prospect
-from cadence.engine.invariants import allowed_channels, contact_points_left
+from cadence.engine.invariants import (
+    MOST_PARTS_IN_TOUCH,
+    allowed_channels,
+    contact_points_left,
+)
 from cadence.policy.model import PlannedTouch, Policy, StepPart
 from cadence.policy.touch import TouchPart
 
@@ -23,11 +27,21 @@ def points_left(prospect: Prospect, policy: Policy) -> ContactPoints:
 
 
 def parts_on(
-    prospect: Prospect, planned: tuple[StepPart, ...], points: Sequence[ContactPoint]
+    prospect: Prospect,
+    planned: tuple[StepPart, ...],
+    points: Sequence[ContactPoint],
+    *,
+    most: int = MOST_PARTS_IN_TOUCH,
 ) -> tuple[TouchPart, ...]:
     """Return the parts, each on the first of its channels that one of ``points`` has.
 
     A part is one channel's share of a touch: none gets a channel that one before it has.
+
+    Args:
+        prospect: what they opted out of and prefer counts.
+        planned: the parts of the policy.
+        points: the contact points that may be used.
+        most: how many parts a touch has at most; those behind are left out (rule ``frequency``).
     """
     if len(planned) == 1 and planned[0].along_with is None:  # most touches, at less cost
         for channel in allowed_channels(prospect, planned[0].channels):
@@ -46,6 +60,8 @@ def parts_on(
             if point_left is not None:
                 parts.append(_part(point_left, part.script))
                 break
+        if len(parts) == most:
+            break
     return tuple(parts)
 
 

@@ -279,7 +279,7 @@ def complete_attempt(
     if given >= {"stage", "step", "touch", "gap", "policy", "broke"}:
         return data
     data = msgspec.structs.replace(data, parts=with_traits(data.parts, policy))
-    attempt = AttemptContext(prospect, policy, data.parts, at, known_at=at)
+    attempt = AttemptContext(prospect, policy, data.parts, at, at, data.stage)
     judged = judge(attempt, decision_of(attempt))
     changed: dict[str, object] = {
         "parts": with_addresses(prospect, data.parts, judged.decision.touch)

@@ -13,7 +13,7 @@ An invariant binds what we do, never what happened: a fact that breaks one is re
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,8 +23,8 @@ from cadence.domain.addresses import UNUSABLE
 from cadence.domain.channels import Channel, ChannelTraits
 from cadence.domain.events import AttemptStage, ContactPoint, Gap
 from cadence.domain.prospect import Attempt, Prospect
-from cadence.domain.stages import Stage
-from cadence.policy.model import Distance, PlannedTouch
+from cadence.domain.stages import Stage, rank
+from cadence.policy.model import EXACT, Distance, PlannedTouch
 from cadence.policy.rules import Rule
 from cadence.worktime.calendar import WorkCalendar
 from cadence.worktime.suspensions import SuspendedTime
@@ -38,6 +38,8 @@ __all__ = [
     "DESIGN",
     "INVARIANTS",
     "MIN_ANSWER_BUSINESS_DAYS",
+    "MOST_PARTS",
+    "MOST_PARTS_IN_TOUCH",
     "SPACED_CAP",
     "Counts",
     "Effect",
@@ -51,6 +53,7 @@ __all__ = [
     "contact_points_left",
     "counts",
     "find",
+    "frequency_allows_from",
     "gap_allows_from",
     "gap_made_by",
     "in_order",
@@ -69,6 +72,10 @@ CONCERN_DAYS: Final = 21
 """… and 21 elapsed days since the first of them."""
 MIN_ANSWER_BUSINESS_DAYS: Final = 1
 """The polite exit leaves them at least a business day to answer."""
+MOST_PARTS_IN_TOUCH: Final = 2
+"""A touch has at most two parts, on different channels."""
+MOST_PARTS: Final = ((timedelta(hours=24), 3), (timedelta(days=7), 5), (timedelta(days=30), 12))
+"""At most so many parts in any such span of a silence, the shortest span first."""
 
 # Looked up once: to look a member up in its class costs more than to compare it.
 _CONCERN: Final = AttemptStage.CONCERN
@@ -414,6 +421,96 @@ def _goes_back(planned: PlannedTouch, so_far: Counts) -> Facts | None:
     return {} if planned.backward else None
 
 
+# 12: frequency ------------------------------------------------------------------------------------
+#
+# "Persistent, patient, never a pest." Caps on calls alone are no limit on pestering: a nurture step
+# of an hour, by email, passed every other rule, and rang a silent person 93 times where it was a
+# call. So parts are counted, whatever their stage and channel: a call and an email at once are two.
+# From ``spaced`` on there is also a business day between two attempts.
+#
+# It delays and never skips: waiting brings the plan back into order. The appointment's own steps
+# are not delayed, because they agreed to that time; what was made there counts for what follows.
+# A span ends where the touch would be made, and begins behind the instant a span before that: a
+# part made exactly 24 hours ago is not in it.
+
+_NO_FREQUENCY: Final = frozenset({*EXACT})
+_LATER_STAGES: Final = frozenset(
+    stage
+    for stage in AttemptStage
+    if stage is not AttemptStage.EXTRA and rank(Stage(stage.value)) >= rank(Stage.SPACED)
+)
+_ONE_BUSINESS_DAY: Final = Gap(1, 0)
+
+
+def frequency_allows_from(
+    prospect: Prospect,
+    stage: AttemptStage,
+    parts: int,
+    calendar: WorkCalendar,
+    suspended: tuple[SuspendedTime, ...] | None,
+    *,
+    is_days_apart: bool = False,
+) -> tuple[datetime, tuple[int, ...], Facts] | None:
+    """Return from when on a touch keeps to ``frequency``; ``None`` if nothing was tried yet.
+
+    Args:
+        prospect: whose silence is counted.
+        stage: of the touch.
+        parts: how many it has.
+        calendar: the prospect's.
+        suspended: the suspended time of the silence.
+        is_days_apart: it is planned business days after the last attempt anyway.
+
+    Returns:
+        The instant, the attempts that it comes from, and the facts of the limit.
+    """
+    silence = prospect.silence
+    if not silence.attempts or stage in _NO_FREQUENCY:
+        return None
+    # One entry a part: the one that has to be out of a span is found by its number. What was made
+    # before we knew that they had spoken counts for nothing that comes after it.
+    known = silence.version
+    made = [
+        attempt for attempt in silence.attempts if attempt.version > known for _ in attempt.parts
+    ]
+    if not made:
+        return None
+    last = made[-1]
+    from_, facts = last.at, dict[str, Any]()
+    events: tuple[int, ...] = (last.version,)
+    if not is_days_apart and stage in _LATER_STAGES:
+        from_ = calendar.earliest_with_gap(last.at, _ONE_BUSINESS_DAY, suspended)
+        facts = {"business_days": 1}
+    for span, most in MOST_PARTS:
+        too_many = parts + len(made) - most
+        if too_many > 0:
+            until = made[too_many - 1].at + span
+            if until > from_:
+                from_, facts = until, {"span": span, "most": most}
+                events = tuple(dict.fromkeys(one.version for one in made[too_many - 1 :]))
+    return from_, events, facts
+
+
+def _is_too_frequent(attempt: AttemptContext) -> bool:
+    if attempt.takes in _NO_FREQUENCY:
+        return False
+    silence = attempt.prospect.silence
+    before = [
+        one for one in silence.attempts if one.at <= attempt.at and one.version > silence.version
+    ]
+    for span, most in MOST_PARTS:
+        since = attempt.at - span
+        if sum(len(one.parts) for one in before if one.at > since) + len(attempt.parts) > most:
+            return True
+    calendar = attempt.calendar
+    if calendar is None or not before or attempt.takes not in _LATER_STAGES:
+        return False
+    # Suspended time counts in no gap: an attempt in it is too soon in any case.
+    return not attempt.is_suspended and (
+        calendar.gap(before[-1].at, attempt.at, attempt.suspended) < _ONE_BUSINESS_DAY
+    )
+
+
 # The table ----------------------------------------------------------------------------------------
 
 _SEARCHED: Final = (
@@ -523,6 +620,21 @@ INVARIANTS: tuple[Invariant, ...] = (
         refusal="it would come sooner than the largest gap so far of the silence",
         how_proved="no planned gap is smaller than one before it, whatever is skipped, and the "
         "engine takes the larger of plan and ratchet",
+        within_silence=True,
+    ),
+    Invariant(
+        id=Rule.FREQUENCY,
+        number=12,
+        promise="at most 3 parts in 24 hours, 5 in 7 days and 12 in 30 days of a silence; from "
+        "spaced on a business day between two attempts",
+        effect=Effect.DELAY,
+        forbids=_is_too_frequent,
+        phase=Phase.PLACE,
+        refusal="it would be more than 3 parts in 24 hours, 5 in 7 days or 12 in 30 days, or less "
+        "than a business day after the attempt before",
+        how_proved="no touch has more than two parts, from spaced on each is planned a business "
+        "day after the one before, and no path through the plan has more in any span; the engine "
+        "delays what would",
         within_silence=True,
     ),
     Invariant(

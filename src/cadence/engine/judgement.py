@@ -78,6 +78,7 @@ class AttemptContext:
         parts: what was or would be done.
         at: when.
         known_at: the time until which records were known to the caller of the attempt.
+        given: the stage that a record names for it, right or wrong; limits are counted by it.
         takes: the stage whose place it takes; ``extra`` until that is known.
         objections: the guards that object to it, with their answers; empty until they are asked.
     """
@@ -85,6 +86,7 @@ class AttemptContext:
     __slots__ = (
         "_calendar",
         "at",
+        "given",
         "known_at",
         "objections",
         "parts",
@@ -100,12 +102,14 @@ class AttemptContext:
         parts: tuple[Part, ...],
         at: datetime,
         known_at: datetime,
+        given: AttemptStage | None = None,
     ) -> None:
         self.prospect = prospect
         self.policy = policy
         self.parts = parts
         self.at = at
         self.known_at = known_at
+        self.given = given
         self.takes = AttemptStage.EXTRA
         self.objections: list[tuple[str, GuardDelay | Veto]] = []
         self._calendar: WorkCalendar | None = None
@@ -126,6 +130,13 @@ class AttemptContext:
         suspensions = self.prospect.silence.suspensions
         calendar = self.calendar
         return None if calendar is None or not suspensions else calendar.suspended(suspensions)
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether it is made inside suspended time."""
+        return any(
+            start <= self.at < end for one in self.suspended or () for start, end in one.spans
+        )
 
     def has_failed(self, part: Part) -> bool:
         """Return whether ``part`` uses a contact point known to have failed."""
@@ -168,10 +179,12 @@ def judge(attempt: AttemptContext, decision: Decision) -> Judgement:
         return Judgement(AttemptStage.EXTRA, None, None, None, None, tuple(broke), decision)
     broke = _rules_broken(attempt, decision)
     stage, step, touch = _place(attempt, decision, is_in_order=not broke)
-    attempt.takes = stage
+    attempt.takes = attempt.given or stage
     counted = _broken(attempt, Phase.PLACE)
     if counted and decision.touch is None:
         stage, step = AttemptStage.EXTRA, None
+        attempt.takes = attempt.given or stage
+        counted = _broken(attempt, Phase.PLACE)
     broke = list(dict.fromkeys((*broke, *counted)))
     gap, gap_from = _gap(attempt)
     objected = tuple(attempt.objections)
@@ -287,10 +300,7 @@ def _untimely(attempt: AttemptContext, decision: Decision) -> list[str]:
     if calendar is None:
         return []  # what time it is there is not known; the decision is a task that says so
     broke = _broken(attempt, Phase.TIME)
-    suspended = attempt.suspended
-    if suspended is not None and any(
-        start <= at < end for one in suspended for start, end in one.spans
-    ):
+    if attempt.is_suspended:
         broke.append(Rule.SUSPENDED)
     if calendar.next_waking(at) != at:
         broke.append(Rule.QUIET_HOURS)

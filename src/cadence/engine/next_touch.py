@@ -29,7 +29,13 @@ from cadence.engine.calendar_reasons import calendar_reasons
 from cadence.engine.channels import ContactPoints, exit_parts, parts_on, points_left
 from cadence.engine.context import DecisionContext, calendar_for, data_versions, escalation
 from cadence.engine.decision import Close, Decision, Due, Stop, Task, TaskKind, Wait
-from cadence.engine.invariants import DESIGN, Counts, contact_points_left, violation
+from cadence.engine.invariants import (
+    DESIGN,
+    MOST_PARTS_IN_TOUCH,
+    Counts,
+    contact_points_left,
+    violation,
+)
 from cadence.engine.reasons import Reason, ReasonKind, Sink, skip
 from cadence.engine.schedule import (
     NoOpenTime,
@@ -335,7 +341,7 @@ class _Walk:
     def _at_its_time(self, planned: PlannedTouch, parts: tuple[TouchPart, ...]) -> Decision | None:
         """The touch at its time; ``None`` where it is skipped: vetoed, lapsed or too late."""
         context, step = self.context, planned.step
-        delays = context.sink()
+        delays = self._sink(planned, parts)
         touch = context.touch(planned, parts)
         at = plan(context, planned, self.anchor, self.lapsed, delays)
         when = timing(context, planned, touch, at, self.replaced, delays)
@@ -361,6 +367,21 @@ class _Walk:
             self._replace(planned.name, when, Rule.HORIZON, delays)
             return None
         return self._due_or_wait(planned, touch, when, delays)
+
+    def _sink(self, planned: PlannedTouch, parts: tuple[TouchPart, ...]) -> Sink:
+        """Return a list for the reasons of a touch; it says first which parts are left out."""
+        context = self.context
+        reasons = context.sink()
+        if reasons is None or len(planned.parts) <= MOST_PARTS_IN_TOUCH:
+            return reasons
+        prospect = context.prospect
+        points = points_left(prospect, context.policy)
+        every = parts_on(prospect, planned.parts, points, most=len(planned.parts))
+        left_out = tuple(part.channel for part in every[len(parts) :])
+        if left_out:
+            facts = {"step": planned.name, "left_out": left_out, "most": MOST_PARTS_IN_TOUCH}
+            reasons.append(Reason(Rule.FREQUENCY, "parts_left_out", (), DESIGN, facts=facts))
+        return reasons
 
     def _due_or_wait(
         self,
@@ -574,7 +595,7 @@ class _Walk:
                 events = tuple(attempt.version for attempt in exits)
                 causes.append(Reason(Rule.POLITE_EXIT, "exit_undelivered", events))
             return context.task(TaskKind.DELIVER_EXIT, exits[0].at, causes)
-        delays = context.sink()
+        delays = self._sink(planned, parts)
         touch = context.touch(planned, parts)
         at = plan(context, planned, self.anchor, self.lapsed, delays)
         when = timing(context, planned, touch, at, self.replaced, delays)

@@ -340,7 +340,7 @@ def timing(
         replaced: the touch in whose place it comes.
         delays: gets the reasons.
     """
-    since = _delayed(context, planned, at, replaced, delays)
+    since = _delayed(context, planned, touch, at, replaced, delays)
     if not context.policy.guards:
         return _without_guards(context, planned.step, at.at, since, delays)
     settling = _Settling(context, planned.step, touch, delays)
@@ -439,6 +439,7 @@ def _by_guard(context: DecisionContext, guard: str, answer: GuardDelay, at: date
 def _delayed(
     context: DecisionContext,
     planned: PlannedTouch,
+    touch: Touch,
     at: Plan,
     replaced: Replaced | None,
     delays: Sink,
@@ -459,7 +460,7 @@ def _delayed(
         due = _ratcheted(context, step, due, due if replaced is None else replaced.due, delays)
     if step.stage is _CONCERN or step.requires.days:
         due = _after_required_days(context, step, due, delays)
-    # Applied last: the other delays give more specific reasons.
+    # Behind the delays that give more specific reasons.
     if replaced is not None and replaced.due > due:
         if delays is not None:
             replacing: Facts = {"step": replaced.step, "added": replaced.due - due}
@@ -474,7 +475,47 @@ def _delayed(
                 )
             )
         due = replaced.due
-    return due
+    return _spread(context, planned, len(touch.parts), at, due, delays)
+
+
+def _spread(
+    context: DecisionContext,
+    planned: PlannedTouch,
+    parts: int,
+    at: Plan,
+    due: datetime,
+    delays: Sink,
+) -> datetime:
+    """``due``, moved later until no span of the silence has more parts than ``frequency`` allows.
+
+    It comes last: what a policy plans keeps to it, so it has nothing to add there.
+    """
+    prospect, calendar, step = context.prospect, context.calendar, planned.step
+    is_days_apart = (
+        at.is_from_last_attempt and planned.after is not None and planned.elapsed is None
+    )
+    allowed = invariants.frequency_allows_from(
+        prospect,
+        step.stage,
+        parts,
+        calendar,
+        context.suspended,
+        is_days_apart=is_days_apart,
+    )
+    if allowed is None or allowed[0] <= due:
+        return due
+    opened = context.next_open(due, step, None)
+    if opened is None or allowed[0] <= opened:
+        return due  # it is closed until then anyway
+    until, events, facts = allowed
+    if "business_days" in facts:
+        # A day later, at the time of day that was planned.
+        last = prospect.silence.attempts[-1]
+        until = _at_its_hour(calendar, step, Gap(1, 0), due, until, last.at)
+    if delays is not None:
+        facts = {**facts, "added": until - due, "until": context.local(until)}
+        delays.append(_delay(Rule.FREQUENCY, "frequency", until, events, DESIGN, facts))
+    return until
 
 
 def _answered(context: DecisionContext, due: datetime, delays: Sink) -> datetime:

@@ -17,7 +17,7 @@ from cadence.worktime.hours import WEEKDAYS
 from cadence.worktime.zone_calendar import SEARCH_DAYS
 from cadence.worktime.zones import zone
 
-__all__ = ["because", "duration", "plural", "refusal", "task"]
+__all__ = ["because", "duration", "parts_in", "plural", "refusal", "task"]
 
 Facts = Mapping[str, Any]
 
@@ -81,6 +81,20 @@ def _gap(facts: Facts) -> str:
     unit = "business days" if gap.business_days else "minutes"
     largest = gap.business_days or gap.minutes
     return f"gaps never shrink: the largest so far is {largest} {unit}: +{duration(facts['added'])}"
+
+
+def parts_in(facts: Facts) -> str:
+    """Return a limit of rule ``frequency``: ``5 parts in 7 days``."""
+    hours = facts["span"] // timedelta(hours=1)
+    span = plural(hours, "hour") if hours <= 24 else plural(hours // 24, "day")
+    return f"{plural(facts['most'], 'part')} in {span}"
+
+
+def _frequency(facts: Facts) -> str:
+    if "business_days" in facts:
+        days = plural(facts["business_days"], "business day")
+        return f"at least {days} after the attempt before: {_moved(facts)}"
+    return f"at most {parts_in(facts)}: {_moved(facts)}"
 
 
 def _outside_hours(facts: Facts) -> str:
@@ -200,6 +214,10 @@ _BECAUSE: Final[dict[str, Callable[[Facts], str]]] = {
     "promised": lambda f: f"promised for {_clock(f['until'])} when the policy was adopted",
     "time_to_answer": lambda f: f"{f['given']} to answer {f['step']}: until {_clock(f['until'])}",
     "gap": _gap,
+    "frequency": _frequency,
+    "parts_left_out": lambda f: (
+        f"{f['step']} without {', '.join(f['left_out'])}: a touch has at most {f['most']} parts"
+    ),
     "suspended_gap": lambda f: f"suspended time does not count towards the gap: {_moved(f)}",
     "required_days": lambda f: (
         f"{plural(f['days'], 'day')} after the first attempt of the silence: "

@@ -38,7 +38,7 @@ from cadence.policy.model import (
     Rotate,
     Step,
 )
-from cadence.policy.rules import Rule
+from cadence.policy.rules import RESERVED
 from cadence.policy.toml_errors import TomlFile, read_file, show_value
 from cadence.worktime.holidays import check_country
 from cadence.worktime.hours import QUIET_FROM, QUIET_UNTIL, WEEKDAYS, parse_hours
@@ -188,8 +188,8 @@ def _check_guards(policy: Policy, file: TomlFile, *, find_functions: bool) -> No
         if guard.name in seen:
             allowed = f"another id; guards[{seen[guard.name]}] has it"
             raise file.invalid(f"{key}.id", guard.name, allowed)
-        if guard.name in set(Rule):
-            allowed = "another id; an invariant has it"
+        if guard.name in RESERVED:
+            allowed = "another id; a rule of cadence has it"
             raise file.invalid(f"{key}.id", guard.name, allowed)
         seen[guard.name] = index
         _check_guard(guard, key, file)

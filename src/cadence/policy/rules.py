@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
-__all__ = ["Rule"]
+__all__ = ["RESERVED", "Rule"]
 
 
 class Rule(StrEnum):
@@ -22,6 +23,7 @@ class Rule(StrEnum):
     GUARD = "guard"
     DETERMINISTIC = "deterministic"
     ORDER = "order"
+    FREQUENCY = "frequency"
     # How the plan and the calendar arrive at a time.
     APPOINTMENT = "appointment"
     PLAN = "plan"
@@ -30,3 +32,7 @@ class Rule(StrEnum):
     QUIET_HOURS = "quiet_hours"
     SUSPENDED = "suspended"
     LAPSED = "lapsed"
+
+
+RESERVED: Final = frozenset({*Rule, "suppressed", "claimed"})
+"""What no guard may be called: the rule ids, and those of the promises that the store keeps."""

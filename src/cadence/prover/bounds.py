@@ -9,21 +9,28 @@ need be as long.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
 
+from cadence.domain.channels import Channel
 from cadence.domain.stages import Stage
-from cadence.engine.invariants import CONCERN_DAYS, answer_business_days
+from cadence.engine.invariants import CONCERN_DAYS, MOST_PARTS, answer_business_days
 from cadence.policy.model import EXACT, Distance, PlannedTouch
-from cadence.prover.state_space import State, StateSpace
+from cadence.prover.frequency import (
+    least_business_days,
+    most_parts,
+    most_within,
+    touches_made,
+)
+from cadence.prover.state_space import State, StateSpace, Step
 from cadence.prover.weekends import weeks
 from cadence.worktime.hours import QUIET_UNTIL, Week
 
-__all__ = ["Bounds", "BusinessDays", "bounds", "least_days"]
+__all__ = ["Bounds", "BusinessDays", "MostParts", "bounds", "least_days"]
 
 _DAY: Final = 24 * 60  # minutes
 _CLOCK_CHANGE: Final = 60  # minutes
@@ -46,6 +53,15 @@ class BusinessDays(msgspec.Struct, frozen=True):
     longest_undelivered: int
 
 
+class MostParts(msgspec.Struct, frozen=True):
+    """The most parts in one silence, and in any 24 hours, 7 days and 30 days of it."""
+
+    in_silence: int
+    in_24_hours: int
+    in_7_days: int
+    in_30_days: int
+
+
 class Bounds(msgspec.Struct, frozen=True):
     """What a policy proposes in one silence, each touch made when it is due or later.
 
@@ -57,6 +73,8 @@ class Bounds(msgspec.Struct, frozen=True):
     Attributes:
         attempts_in_silence: the most.
         attempts_in_24_hours: the most in any 24 hours of it; so for 7 and 30 days.
+        parts: the same in parts, which ``frequency`` counts: a call and an email at once are two.
+        by_channel: the same for the parts on each channel that the plan uses.
         business_days_to_end: the shortest and the longest path to the close.
     """
 
@@ -64,7 +82,22 @@ class Bounds(msgspec.Struct, frozen=True):
     attempts_in_24_hours: int
     attempts_in_7_days: int
     attempts_in_30_days: int
+    parts: MostParts
+    by_channel: dict[Channel, MostParts]
     business_days_to_end: BusinessDays
+
+    @property
+    def rows(self) -> list[tuple[str, tuple[int, ...]]]:
+        """What is counted, with the most in a silence, in 24 hours, in 7 and in 30 days of it."""
+        attempts = (
+            self.attempts_in_silence,
+            self.attempts_in_24_hours,
+            self.attempts_in_7_days,
+            self.attempts_in_30_days,
+        )
+        counted = [("parts", self.parts), *self.by_channel.items()]
+        parts = [(str(name), msgspec.structs.astuple(most)) for name, most in counted]
+        return [("attempts", attempts), *parts]
 
 
 def bounds(space: StateSpace, exit_point: PlannedTouch, never: AbstractSet[str]) -> Bounds:
@@ -77,14 +110,22 @@ def bounds(space: StateSpace, exit_point: PlannedTouch, never: AbstractSet[str])
     """
     policy = space.policy
     exits = len(policy.usable)
-    most = _most_touches(space) + exits
-    touches = [touch for touch in space.touches if touch.name not in never]
-    touches += [exit_point] * exits
-    if not any(touch.stage is Stage.SPACED for touch in touches):
-        # Then an owner's own attempt, which begins a silence, takes the place of none of them.
-        touches.insert(0, exit_point)
+    touches = [touch for touch in touches_made(space) if touch.name not in never]
     every = weeks(policy)
-    day, week, month = (min(most, _most_within(touches, every, n)) for n in (1, 7, 30))
+
+    def most(parts: Callable[[PlannedTouch], int], exits: int) -> MostParts:
+        in_silence = _most_in_silence(space, parts) + exits * parts(exit_point)
+        made = [*touches, *[exit_point] * exits]
+        # Where the sum is beyond a limit (when clocks go forward it is), the engine delays.
+        spans = [
+            min(in_silence, limit, most_within(made, parts, every, span.days))
+            for span, limit in MOST_PARTS
+        ]
+        return MostParts(in_silence, *spans)
+
+    attempts = most(lambda touch: 1, exits)
+    # On each channel the exit is tried once.
+    on_channel = {channel: most(most_parts(space, channel), 1) for channel in policy.traits}
     least = space.least(_business_days)
     to_exit, largest = _longest_to_exit(space, exit_point, least)
     given = exit_point.step.answer_within
@@ -102,37 +143,26 @@ def bounds(space: StateSpace, exit_point: PlannedTouch, never: AbstractSet[str])
         longest_by_mail=by_mail,
         longest_undelivered=by_mail + (exits - 1) * largest,
     )
-    return Bounds(most, day, week, month, days)
-
-
-def _most_touches(space: StateSpace) -> int:
-    """Return the longest path on plan, in touches made."""
-    most = space.along_plan(
-        lambda state: state.counts.attempts,
-        lambda so_far, state, step: so_far + step.is_attempt,
-        max,
+    return Bounds(
+        attempts_in_silence=attempts.in_silence,
+        attempts_in_24_hours=attempts.in_24_hours,
+        attempts_in_7_days=attempts.in_7_days,
+        attempts_in_30_days=attempts.in_30_days,
+        parts=most(most_parts(space), exits),
+        by_channel={channel: parts for channel, parts in on_channel.items() if parts.in_silence},
+        business_days_to_end=days,
     )
+
+
+def _most_in_silence(space: StateSpace, parts: Callable[[PlannedTouch], int]) -> int:
+    """Return the most parts on a path on plan."""
+
+    def following(so_far: int, state: State, step: Step) -> int:
+        return so_far + (0 if step.touch is None or not step.is_attempt else parts(step.touch))
+
+    # An owner's own attempt begins some silences; it has one part, on whatever channel.
+    most = space.along_plan(lambda state: state.counts.attempts, following, max)
     return max(most.values(), default=0)
-
-
-def _most_within(touches: list[PlannedTouch], every: tuple[Week, ...], days: int) -> int:
-    """Return the most touches in ``days`` times 24 hours, each as close to the last as may be."""
-    best = 1
-    for first in range(len(touches)):
-        business_days = minutes = turns = 0
-        for position in range(first + 1, len(touches)):
-            touch = touches[position]
-            least_gap = (0, 0) if touch.after is None else touch.after.gap
-            business_days, minutes = business_days + least_gap[0], minutes + least_gap[1]
-            if touch.step.rotate is not None and touch.step.rotate.times:
-                turns = _DAY  # the time of day may be another than at the first of them
-            least = minutes
-            if business_days:
-                least += _least_days(every, business_days) * _DAY - max(turns, _CLOCK_CHANGE)
-            if least >= days * _DAY:
-                break
-            best = max(best, position - first + 1)
-    return best
 
 
 def _business_days(touch: PlannedTouch) -> int:
@@ -148,24 +178,11 @@ def least_days(touch: PlannedTouch, every: tuple[Week, ...]) -> int:
     if after is None:
         return 0
     elapsed = after.elapsed
-    return elapsed.days if elapsed is not None else _least_days(every, after.business_days or 1)
-
-
-@lru_cache(maxsize=4096)
-def _least_days(every: tuple[Week, ...], n: int) -> int:
-    """Return how many days there are at least up to the ``n``-th business day after one."""
-    return min(_days_until(week, start, n) for week in every for start in range(7))
-
-
-def _days_until(week: Week, start: int, n: int) -> int:
-    """Return how many days after weekday ``start`` the ``n``-th business day is."""
-    weeks, left = divmod(n - 1, _days_a_week(week))
-    days = 7 * weeks
-    while left >= 0:
-        days += 1
-        if week[(start + days) % 7]:
-            left -= 1
-    return days
+    return (
+        elapsed.days
+        if elapsed is not None
+        else least_business_days(every, after.business_days or 1)
+    )
 
 
 # The longest path ---------------------------------------------------------------------------------

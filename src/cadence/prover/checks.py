@@ -8,10 +8,10 @@ the file*: a polite exit that is missing or leaves no time to answer, a step whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice, product
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from cadence.domain.events import Event
 from cadence.domain.stages import OUTREACH, Signal, Stage, look_up
@@ -19,12 +19,13 @@ from cadence.engine import invariants
 from cadence.engine.decision import Task
 from cadence.engine.invariants import CONCERN_ATTEMPTS, CONCERN_DAYS, Invariant, ProvedBy
 from cadence.engine.schedule import unmet_requirement
-from cadence.policy.model import PlannedTouch, Policy
+from cadence.policy.model import PlannedTouch
 from cadence.policy.rules import Rule
 from cadence.prover.bounds import least_days
+from cadence.prover.frequency import too_frequent
 from cadence.prover.played import fault_of, play_silences, words_of_task
-from cadence.prover.search import ExactPath, exact_paths
-from cadence.prover.simulation import Simulation, replay_path
+from cadence.prover.search import TRIES, exact_paths, paths_to
+from cadence.prover.simulation import Simulation, history_naming, replay_path
 from cadence.prover.state_space import State, StateSpace, Step, UnstoppedTouch
 from cadence.prover.weekends import countries, weeks
 
@@ -47,12 +48,10 @@ _BY_STRUCTURE: Final = frozenset(
         Rule.GUARD,
         Rule.DETERMINISTIC,
         Rule.ORDER,
+        Rule.FREQUENCY,
     }
 )
 """The invariants that the checks below, the stage table and the played silences judge."""
-
-_TRIES: Final = 500
-"""How many paths are replayed before the engine is taken to disagree with the states."""
 
 
 def refutations(space: StateSpace, unstopped: list[UnstoppedTouch]) -> Iterator[Refutation]:
@@ -67,6 +66,7 @@ def refutations(space: StateSpace, unstopped: list[UnstoppedTouch]) -> Iterator[
     yield from _stopped_touches(space)
     yield from _early_concern(space)
     yield from _shrinking_gap(space)
+    yield from too_frequent(space)
     yield from _misplaced_touches(space)
     yield from _unjudged()
     yield from _faulty_exit(space)
@@ -94,9 +94,9 @@ def _stopped_touches(space: StateSpace) -> Iterator[Refutation]:
     for row in invariants.in_order():
         if row.proved_by is not ProvedBy.SEARCH or row.id not in stopped:
             continue
-        for path in _paths_to(space, partial(_is_stopped, space, row.id)):
+        for path in paths_to(space, partial(_is_stopped, space, row.id)):
             touch = space.touches[path.place[0].next]
-            events = _replay(space.policy, path, row.id, touch)
+            events = history_naming(space.policy, path, row.id, touch)
             if events:
                 yield row.id, _words(row, touch, path.place[0]), events
                 break
@@ -138,52 +138,15 @@ def _early_concern(space: StateSpace) -> Iterator[Refutation]:
     if not any(is_early(state, days) for state, days in space.least(length).items()):
         return
     early = (path for path in exact_paths(space, 0, days_after) if is_early(*path.place))
-    for path, country in product(islice(early, _TRIES), (None, *countries(space.policy))):
+    for path, country in product(islice(early, TRIES), (None, *countries(space.policy))):
         state, days = path.place
         touch = space.touches[state.next]
-        events = _replay(space.policy, path, Rule.CONCERN, touch, country)
+        events = history_naming(space.policy, path, Rule.CONCERN, touch, country)
         if events:
             after = days_after(days, state, touch)
             how = f"{touch.name} would be sent {after} days after the first attempt"
             yield Rule.CONCERN, f"{how}, not {CONCERN_DAYS}", events
             return
-
-
-def _paths_to(
-    space: StateSpace, is_goal: Callable[[State], bool], *, may_leave: bool = False
-) -> Iterator[ExactPath[None]]:
-    """Yield the shortest paths to states that are a goal, as many as are worth a try."""
-    paths = exact_paths(space, None, lambda *_: None, may_leave=may_leave)
-    return islice((path for path in paths if is_goal(path.place[0])), _TRIES)
-
-
-def _replay(
-    policy: Policy,
-    path: ExactPath[Any],
-    rule: str,
-    touch: PlannedTouch | None = None,
-    country: str | None = None,
-) -> tuple[Event, ...]:
-    """Follow a path, and look whether the engine names ``rule`` at its end or sooner.
-
-    Args:
-        policy: under which.
-        path: of a silence.
-        rule: looked for all along.
-        touch: the touch that it is about. If it can be made in spite of the rule, the history ends
-            with that attempt, which the engine has marked as breaking it.
-        country: of the prospect, where its weekend matters.
-
-    Returns:
-        The history; empty where the engine names no such rule.
-    """
-    simulation = replay_path(policy, path, rule, country)
-    if simulation is None or not simulation.names(rule):
-        return ()
-    events = tuple(simulation.events)
-    if touch is not None and rule in simulation.make_off_plan(touch):
-        return tuple(simulation.events)
-    return events
 
 
 # Gaps ---------------------------------------------------------------------------------------------
@@ -236,9 +199,9 @@ def _shrinking_gap(space: StateSpace) -> Iterator[Refutation]:
         return
     paths = exact_paths(space, _Gaps(), _Gaps.after)
     shrinking = (path for path in paths if _shrinks(space, *path.place))
-    for path in islice(shrinking, _TRIES):
+    for path in islice(shrinking, TRIES):
         touch = _shrinks(space, *path.place)
-        events = _replay(space.policy, path, Rule.GAP, touch)
+        events = history_naming(space.policy, path, Rule.GAP, touch)
         if touch is not None and events:
             how = f"{touch.name} comes {touch.after} after a gap of {_gap_words(path.place[1])}"
             yield Rule.GAP, how, events
@@ -283,7 +246,7 @@ def _to_the_exit(space: StateSpace) -> tuple[Event, ...]:
     def is_at_the_end(state: State) -> bool:
         return bool(state.have) and state.next == space.end
 
-    for path in _paths_to(space, is_at_the_end, may_leave=True):
+    for path in paths_to(space, is_at_the_end, may_leave=True):
         simulation = replay_path(policy, path, Rule.POLITE_EXIT)
         if simulation is not None and (policy.exit_point is None or _makes_exit(simulation)):
             if simulation.names(Rule.POLITE_EXIT):
@@ -332,7 +295,7 @@ def _to_any_of(space: StateSpace, rule: str, touches: Iterable[PlannedTouch]) ->
             for touch in touches
         )
 
-    replayed = (_replay(space.policy, path, rule) for path in _paths_to(space, is_met))
+    replayed = (history_naming(space.policy, path, rule) for path in paths_to(space, is_met))
     return next((events for events in replayed if events), ())
 
 
@@ -341,7 +304,7 @@ def _to_any_of(space: StateSpace, rule: str, touches: Iterable[PlannedTouch]) ->
 
 def _left_sooner(space: StateSpace, rule: str, events: int) -> Iterator[Refutation]:
     """Yield a silence of fewer than so many ``events`` that is left to its owner by ``rule``."""
-    for path in _paths_to(space, lambda _: True, may_leave=True):
+    for path in paths_to(space, lambda _: True, may_leave=True):
         if path.cost[0] >= events:
             return
         simulation = replay_path(space.policy, path, rule)

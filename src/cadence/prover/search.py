@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from itertools import chain, count
-from typing import Generic, NamedTuple, TypeVar
+from itertools import chain, count, islice
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from cadence.policy.model import PlannedTouch
 from cadence.prover.state_space import Start, State, StateSpace, Step
 
-__all__ = ["Cost", "ExactPath", "Path", "exact_paths", "search"]
+__all__ = ["TRIES", "Cost", "ExactPath", "Path", "exact_paths", "paths_to", "search"]
 
 Place = TypeVar("Place", bound=Hashable)
 Move = TypeVar("Move")
+
+TRIES: Final = 500
+"""How many paths are replayed before the engine is taken to disagree with the states."""
 
 Cost = tuple[int, int, int]
 """Events first; the rest decides between paths of as many events, the plainest first."""
@@ -113,3 +116,11 @@ def exact_paths(
             yield Path((after, kept), cost, step, path)
 
     return search(begun(), extend)
+
+
+def paths_to(
+    space: StateSpace, is_goal: Callable[[State], bool], *, may_leave: bool = False
+) -> Iterator[ExactPath[None]]:
+    """Yield the shortest paths to states that are a goal, as many as are worth a try."""
+    paths = exact_paths(space, None, lambda *_: None, may_leave=may_leave)
+    return islice((path for path in paths if is_goal(path.place[0])), TRIES)

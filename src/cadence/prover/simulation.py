@@ -55,7 +55,15 @@ from cadence.prover.search import ExactPath
 from cadence.prover.state_space import Beginning, Start, Step
 from cadence.worktime.zone_calendar import SEARCH_DAYS, ZoneCalendar
 
-__all__ = ["EXAMPLES", "MONDAY", "Scenario", "Simulation", "beginnings", "replay_path"]
+__all__ = [
+    "EXAMPLES",
+    "MONDAY",
+    "Scenario",
+    "Simulation",
+    "beginnings",
+    "history_naming",
+    "replay_path",
+]
 
 # A plain week without holidays; the appointment is at the first opening of its first business day.
 MONDAY: Final = datetime(2024, 1, 1, tzinfo=UTC)
@@ -385,3 +393,32 @@ def _replay_touch(simulation: Simulation, step: Step, touch: PlannedTouch) -> bo
         return False
     simulation.make(wrong=step.channels if step.kind == "failed" else frozenset())
     return True
+
+
+def history_naming(
+    policy: Policy,
+    path: ExactPath[Any],
+    rule: str,
+    touch: PlannedTouch | None = None,
+    country: str | None = None,
+) -> tuple[Event, ...]:
+    """Follow a path, and look whether the engine names ``rule`` at its end or sooner.
+
+    Args:
+        policy: under which.
+        path: of a silence.
+        rule: looked for all along.
+        touch: the touch that it is about. If it can be made in spite of the rule, the history ends
+            with that attempt, which the engine has marked as breaking it.
+        country: of the prospect, where its weekend matters.
+
+    Returns:
+        The history; empty where the engine names no such rule.
+    """
+    simulation = replay_path(policy, path, rule, country)
+    if simulation is None or not simulation.names(rule):
+        return ()
+    events = tuple(simulation.events)
+    if touch is not None and rule in simulation.make_off_plan(touch):
+        return tuple(simulation.events)
+    return events

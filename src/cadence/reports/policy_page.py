@@ -37,6 +37,7 @@ def policy_page(policy: Policy, entries: Sequence[Entry], proof: Proof) -> str:
         entries=entries,
         proof=proof,
         promises={row.id: row.promise for row in invariants.INVARIANTS},
+        bounds_rows=[] if proof.bounds is None else proof.bounds.rows,
         guard_words=guard_words,
         **_picture(policy, entries),
     )

@@ -156,6 +156,7 @@ def _touch(
         gap, largest = past.gap(attempts[-1].occurred_at, at), _largest_gap(past)
         if gap < largest:
             yield Breach("gap", f"{_said(gap)} after a gap of {_said(largest)}")
+    yield from _frequency(past, stage, len(points), at)
     made = [str(e.data.stage) for e in attempts if isinstance(e.data, AttemptMade)]
     ranks = [_RANKS.index(one) for one in made if one in _RANKS]
     if stage in _RANKS and ranks and max(ranks) > _RANKS.index(stage):
@@ -169,6 +170,25 @@ def _touch(
         if days > past.policy.horizon_business_days:
             yield Breach("bounded", f"{stage} on business day {days} of silence")
     yield from _agreement(past, stage)
+
+
+def _frequency(past: Past, stage: str, parts: int, at: datetime) -> Iterator[Breach]:
+    if parts > 2 and stage != "own":
+        yield Breach("frequency", f"{stage} has {parts} parts")
+    if stage in _EXACT:
+        return
+    made = [
+        event.occurred_at
+        for event in past.attempts
+        if isinstance(event.data, AttemptMade)
+        for _ in event.data.parts
+    ]
+    for days, most in ((1, 3), (7, 5), (30, 12)):
+        recent = [one for one in made if one > at - timedelta(days=days)]
+        if len(recent) + parts > most:
+            yield Breach("frequency", f"{len(recent) + parts} parts in {days} days")
+    if made and stage not in ("half_day", "own") and past.gap(made[-1], at)[0] < 1:
+        yield Breach("frequency", f"{stage} less than a business day after {made[-1]}")
 
 
 def _concern(attempts: Sequence[Event], made: Sequence[str], at: datetime) -> Iterator[Breach]:
