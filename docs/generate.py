@@ -227,6 +227,25 @@ def _first_comment(name: str) -> str:
     return "\n".join(line.removeprefix("#").strip() for line in comment[1:]).strip()
 
 
+_INSTANTS = """\
+An *INSTANT* is one of these. What is not given in full is shown on stderr as it was read, with its
+zone.
+
+| form | means |
+|---|---|
+| `2026-12-01T14:00:00Z`, `2026-12-01 09:00-05:00` | an instant, with `Z` or an offset |
+| `2026-12-01 09:00` | a local time of the prospect's |
+| `today 9:00`, `tomorrow 9:00`, `yesterday 9:00` | on that day of the prospect's |
+| `fri 14:30` | the next Friday; for `--occurred` and `replay --until` the last one |
+| `+2h`, `-10min` | so long after or before now (`--at`) |
+| `+3d`, `+2w` | so many days or weeks later, at the same time of day |
+
+A local time is an error where clocks show it twice or skip it, where it differs between the zones
+that a prospect may be in, and where a weekday is today. The error names the instants to choose
+from. A command without a prospect, such as `due`, has no zone. There `--at` needs `Z` or an
+offset, and a day is 24 hours."""
+
+
 def cli_page() -> str:
     """Return ``reference/cli.md``: every command with its arguments and options."""
     app: Any = full_command_line()
@@ -242,6 +261,8 @@ def cli_page() -> str:
         "| 2 | wrong usage or input; an unknown prospect too |",
         "",
         "An error is two lines on stderr: what is wrong, and how to fix it.",
+        "",
+        *_INSTANTS.splitlines(),
         "",
         "Every command takes these options, before or after its name:",
         "",

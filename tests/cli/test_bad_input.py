@@ -178,12 +178,12 @@ INSTANTS = {
 def test_an_instant_that_is_none_is_refused_everywhere(which: str, db: Path, cli: Cli) -> None:
     before = content(db)
     for text in (
-        "2026-12-01T14:00:00",  # naive
         "2026-12-32",
         "0001-01-01T00:00:00+14:00",
         "9999-12-31T23:59:59-14:00",
         "2026-02-30T10:00:00Z",
         "yesterday",
+        "2026-12-01 24:00",
         "",
         "²",  # a digit that int() does not take
         "-1",
@@ -194,10 +194,10 @@ def test_an_instant_that_is_none_is_refused_everywhere(which: str, db: Path, cli
     assert content(db) == before
 
 
-def test_a_naive_time_says_so(db: Path, cli: Cli) -> None:
+def test_a_local_time_without_a_prospect_says_so(db: Path, cli: Cli) -> None:
     what, hint = two_lines(cli("due", "--db", db, "--at", "2026-12-01T14:00:00"), 2, "--at")
     assert "2026-12-01T14:00:00" in what
-    assert "naive" in what
+    assert "missing zone" in what
     assert "2026-12-01T14:00:00Z" in hint
 
 

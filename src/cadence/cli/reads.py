@@ -18,7 +18,6 @@ from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import anyway_lines, due_header, due_line, explanation, replay_lines
 from cadence.cli.terminal import write_error
 from cadence.domain.channels import CALL, Channel
-from cadence.domain.codec import parse_instant
 from cadence.domain.events import Event
 from cadence.engine.decision import to_builtins
 from cadence.engine.loop import decision_for
@@ -160,7 +159,7 @@ def replay_(
     ] = None,
 ) -> None:
     """Show a history step by step: events, decisions and reasons."""
-    limit = None if until_ is None else _limit(until_)
+    limit = None if until_ is None else _limit(session, until_)
     if (html is not None) + interactive + session.json > 1:
         raise InputError("--html, --interactive and --json exclude each other", "give one of them")
     if (p is None) != everyone:
@@ -225,19 +224,19 @@ def _write_replay(session: Session, lines: Iterable[str]) -> None:
         session.write("nothing had been recorded by then")
 
 
-_LIMITS = "give a version such as 5, a day like 2026-12-01, or an instant like 2026-12-01T14:00:00Z"
+_LIMITS = "give a version such as 5, a day like 2026-12-01, or an instant like '2026-12-01 09:00'"
 _VERSION = re.compile("[0-9]{1,10}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SCREEN = 50  # lines after which a reader behind a pipe sees the first
 
 
-def _limit(text: str) -> int | date:
+def _limit(session: Session, text: str) -> int | date:
     """Read a version, a day or an instant."""
     if _VERSION.fullmatch(text):
         return int(text)
+    if not _DAY.fullmatch(text):
+        return session.instant(text, "--until", is_past=True)
     try:
-        return date.fromisoformat(text) if _DAY.fullmatch(text) else parse_instant(text, "--until")
+        return date.fromisoformat(text)
     except ValueError:
         raise InputError(f"--until: invalid day {text!r}", _LIMITS) from None
-    except InputError as error:
-        raise InputError(error.what, _LIMITS) from None

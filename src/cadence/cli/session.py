@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -18,8 +18,8 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from cadence.cli import terminal
-from cadence.domain.codec import parse_instant
-from cadence.errors import InputError
+from cadence.cli.instants import Reader
+from cadence.errors import InputError, UnknownProspect
 from cadence.store import Cadence
 
 __all__ = ["DEFAULT_DB", "Session", "SessionCommand", "command", "global_options", "new_app"]
@@ -65,9 +65,48 @@ class Session(typer.Context):
         self.now()
 
     def now(self) -> datetime:
-        """Return the instant given with ``--at``, or the clock's."""
+        """Return the instant given with ``--at``, or the clock's; the same all through a call."""
         at: str | None = self.meta.get(_META + "at")
-        return datetime.now(UTC) if at is None else parse_instant(at, "--at")
+        clock: datetime = self.meta.setdefault(_META + "clock", datetime.now(UTC))
+        return clock if at is None else self._read(at, "--at", clock)
+
+    def instant(self, text: str, field: str, *, is_past: bool = False) -> datetime:
+        """Read an instant that was typed; say on stderr which one it is where that is not plain.
+
+        Args:
+            text: with an offset, in the prospect's time, or relative to now.
+            field: the argument or option that holds it.
+            is_past: a weekday is the last one, not the next.
+
+        Raises:
+            InputError: it is invalid, or may mean several instants.
+        """
+        return self._read(text, field, self.now(), is_past=is_past)
+
+    def _read(self, text: str, field: str, now: datetime, *, is_past: bool = False) -> datetime:
+        # Read once, however often it is asked for: what is relative stays, and is said once.
+        key = f"{_META}instant {field} {text}"
+        if key not in self.meta:
+            reader = Reader(now, self._zones)
+            self.meta[key], shown = reader.read(text, field, is_past=is_past)
+            if shown is not None:
+                self.note(f"{field} is {shown}")
+        found: datetime = self.meta[key]
+        return found
+
+    def _zones(self) -> Sequence[str]:
+        """Look up the candidate zones of the prospect; none where the command names no prospect."""
+        prospect: str | None = self.params.get("p")
+        if prospect is None:
+            return ()
+        try:
+            with self.reading() as store:
+                return store.load(prospect).identity.zones
+        except UnknownProspect:
+            given: list[str] | None = self.params.get("timezone")  # of `add`
+            if not given:
+                raise
+            return given
 
     def who(self, by: str | None) -> str:
         """Return who gives this command: what ``--by`` says, CADENCE_BY, or the login name.
@@ -180,7 +219,7 @@ def global_options() -> list[TyperOption]:
             ctx.meta[f"{_META}{option.name}"] = value
 
     db_help = f"A path, or postgresql://…; also CADENCE_DB [default: {DEFAULT_DB}]"
-    at_help = "In place of now, like 2026-12-01T14:00:00Z."
+    at_help = "In place of now, like 2026-12-01T14:00:00Z or -2h."
     return [
         TyperOption(param_decls=["--db"], help=db_help, expose_value=False, callback=keep),
         TyperOption(

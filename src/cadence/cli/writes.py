@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import next_line
 from cadence.domain.channels import BUILT_IN, CALL, EMAIL, MAIL, SMS, VIDEO_EMAIL, Channel
-from cadence.domain.codec import channels_in, check_id, parse_instant
+from cadence.domain.codec import channels_in, check_id
 from cadence.domain.events import (
     AutoReplyReceived,
     ContactPoint,
@@ -62,7 +63,7 @@ app = new_app()
 P = Annotated[str, typer.Argument(metavar="P", help="The prospect's id.")]
 Occurred = Annotated[
     str | None,
-    typer.Option("--occurred", metavar="INSTANT", help="When it happened, if not at --at."),
+    typer.Option("--occurred", metavar="INSTANT", help="When it happened, like -2h; else --at."),
 ]
 By = Annotated[str | None, typer.Option("--by", help="Who did it.")]
 CommandId = Annotated[
@@ -121,7 +122,7 @@ def _write(
     command_id: str | None = None,
 ) -> None:
     at = session.now()
-    occurred_at = at if occurred is None else parse_instant(occurred, "--occurred")
+    occurred_at = _occurred_at(session, occurred)
     if not session.exists():
         # What is refused must not leave an empty database behind.
         if not isinstance(what, ProspectAdded):
@@ -145,6 +146,12 @@ def _write(
         what_was = f"{type_name(event.data)} {done} as version {event.version}"
         session.write(f"{prospect}: {what_was}")
     session.write(f"  {next_line(outcome.prospect, outcome.decision)}")
+
+
+def _occurred_at(session: Session, occurred: str | None) -> datetime:
+    if occurred is None:
+        return session.now()
+    return session.instant(occurred, "--occurred", is_past=True)
 
 
 def _check_channels(store: Cadence, prospect: str, what: Command) -> None:
@@ -252,11 +259,11 @@ def update(
         _write(session, p, added, occurred=occurred, by=by)
 
 
-@command(app, "appoint", example="cadence appoint jerry 2026-12-01T14:00:00Z --agreed-by call")
+@command(app, "appoint", example="cadence appoint jerry tomorrow 9:00 --agreed-by call")
 def appoint(
     session: Session,
     p: P,
-    instant: Annotated[str, typer.Argument(metavar="INSTANT", help="When we will call.")],
+    instant: Annotated[list[str], typer.Argument(metavar="INSTANT", help="When we will call.")],
     agreed_by: Annotated[
         str | None,
         typer.Option(
@@ -269,7 +276,7 @@ def appoint(
 ) -> None:
     """Set an appointment, or move it."""
     agreed = None if agreed_by is None else Channel(agreed_by)
-    what = SetAppointment(parse_instant(instant, "INSTANT"), agreed)
+    what = SetAppointment(session.instant(" ".join(instant), "INSTANT"), agreed)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
@@ -351,20 +358,21 @@ def reply(
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
-@command(app, "pause", example="cadence pause jerry 2027-01-11T14:00:00Z")
+@command(app, "pause", example="cadence pause jerry 2027-01-11 09:00")
 def pause(
     session: Session,
     p: P,
-    until: Annotated[str, typer.Argument(metavar="UNTIL", help="Until when.")],
+    until: Annotated[list[str], typer.Argument(metavar="UNTIL", help="Until when.")],
     occurred: Occurred = None,
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
     """Record that they asked us to wait."""
-    end = parse_instant(until, "UNTIL")
-    if end <= (session.now() if occurred is None else parse_instant(occurred, "--occurred")):
+    given = " ".join(until)
+    end = session.instant(given, "UNTIL")
+    if end <= _occurred_at(session, occurred):
         raise InputError(
-            f"UNTIL: invalid {until}: it is over when they ask for it", "give a later time"
+            f"UNTIL: invalid {given}: it is over when they ask for it", "give a later time"
         )
     what = PauseRequested(end)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
@@ -373,7 +381,7 @@ def pause(
 @command(
     app,
     "auto-reply",
-    example="cadence auto-reply jerry --channel email --until 2026-12-14T14:00:00Z",
+    example="cadence auto-reply jerry --channel email --until +2w",
 )
 def auto_reply(
     session: Session,
@@ -388,7 +396,7 @@ def auto_reply(
     command_id: CommandId = None,
 ) -> None:
     """Record an automatic reply; it suspends, and is not a response."""
-    end = None if until is None else parse_instant(until, "--until")
+    end = None if until is None else session.instant(until, "--until")
     what = AutoReplyReceived(Channel(channel), end)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 

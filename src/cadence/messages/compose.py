@@ -18,6 +18,7 @@ from cadence.messages.scripts import render
 from cadence.policy.registry import PolicyRegistry
 from cadence.policy.touch import Touch
 from cadence.worktime.calendar import WorkCalendar
+from cadence.worktime.hours import WEEKDAY_NAMES
 
 __all__ = ["compose"]
 
@@ -25,7 +26,6 @@ _LATE: Final = timedelta(minutes=1)
 """How much later than agreed a call says that it is late."""
 
 # Not strftime: its names follow the machine's locale, and the scripts are in English.
-_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -142,8 +142,7 @@ def _clock(time: WorkCalendar, said_at: datetime, then: datetime) -> str:
     here, there = time.local(said_at), time.local(then)
     if here.date() == there.date():
         return f"{there:%H:%M}"
-    day = f"{_DAYS[there.weekday()]}, {there.day} {_MONTHS[there.month - 1]}"
-    return f"{there:%H:%M} on {day}"
+    return f"{there:%H:%M} on {_day(there)}"
 
 
 def _when(time: WorkCalendar, said_at: datetime, then: datetime) -> str:
@@ -151,4 +150,8 @@ def _when(time: WorkCalendar, said_at: datetime, then: datetime) -> str:
     here, there = time.local(said_at), time.local(then)
     if here.date() == there.date():
         return f"at {there:%H:%M}"
-    return f"on {_DAYS[there.weekday()]}, {there.day} {_MONTHS[there.month - 1]}, at {there:%H:%M}"
+    return f"on {_day(there)}, at {there:%H:%M}"
+
+
+def _day(there: datetime) -> str:
+    return f"{WEEKDAY_NAMES[there.weekday()]}, {there.day} {_MONTHS[there.month - 1]}"

@@ -20,6 +20,7 @@ __all__ = [
     "QUIET_FROM",
     "QUIET_UNTIL",
     "WEEKDAYS",
+    "WEEKDAY_NAMES",
     "Hours",
     "OpenTimes",
     "Region",
@@ -49,6 +50,12 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 WEEKDAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)
 """The weekdays, Monday first."""
+
+WEEKDAY_NAMES: Final = (
+    *("Monday", "Tuesday", "Wednesday", "Thursday"),
+    *("Friday", "Saturday", "Sunday"),
+)
+"""Their names in full."""
 
 ALL_DAY: Final[Week] = (((0, 24 * 3600),),) * 7
 """A week that is always open."""
