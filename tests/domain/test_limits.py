@@ -61,6 +61,22 @@ def test_every_text_of_every_event_and_command_has_a_limit(kind: Any) -> None:
     assert fields - TEXTS.keys() == set()
 
 
+def unbounded_numbers(kind: inspect.Type, name: str) -> Iterator[str]:
+    if isinstance(kind, inspect.FloatType) or (isinstance(kind, inspect.IntType) and not kind.le):
+        yield name
+    for one in (*getattr(kind, "types", ()), getattr(kind, "item_type", None)):
+        if one is not None:
+            yield from unbounded_numbers(one, name)
+    for field in getattr(kind, "fields", ()):
+        yield from unbounded_numbers(field.type, field.name)
+
+
+@pytest.mark.parametrize("kind", DATA_TYPES.values(), ids=lambda one: one.__name__)
+def test_every_number_of_every_event_has_a_limit(kind: Any) -> None:
+    """JSON has numbers of any size, and the database has not."""
+    assert list(unbounded_numbers(inspect.type_info(kind), kind.__name__)) == []
+
+
 def test_the_table_of_limits_names_no_field_that_there_is_not() -> None:
     fields = {name for kind in COMMANDS for name in text_fields(inspect.type_info(kind), "")}
     assert TEXTS.keys() - fields == set()

@@ -154,10 +154,11 @@ def test_a_history_with_other_values(first: int, changes: list[tuple[str, int, i
         import_and_look("\n".join(map(json.dumps, rows)).encode(), "file.jsonl")
 
 
-def test_a_silence_of_a_century_is_decided_soon() -> None:
+@pytest.mark.parametrize("more", [{}, {"gap": {"business_days": 1_000_000, "minutes": 0}}])
+def test_a_silence_of_a_century_is_decided_soon(more: dict[str, Any]) -> None:
     """Asking the calendar of every region about each of its days took minutes."""
     rows = [{**one, "prospect": "far"} for one in lines()[:1]]
-    attempt = {"parts": [{"channel": "call", "disposition": "no_answer"}]}
+    attempt = {"parts": [{"channel": "call", "disposition": "no_answer"}], **more}
     for year in (2027, 2166):
         at = f"{year}-11-22T15:00:00Z"
         rows.append({"prospect": "far", "type": "AttemptMade", "occurred_at": at, "data": attempt})

@@ -67,7 +67,7 @@ NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 Zones = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 
-PolicyVersion = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+Version = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 
 
 class Disposition(StrEnum):
@@ -207,7 +207,7 @@ class PolicyRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which policy an attempt was made under; ``digest`` is the SHA-256 of its canonical form."""
 
     name: str
-    version: PolicyVersion
+    version: Version
     digest: str
 
 
@@ -384,7 +384,7 @@ class AttemptMade(_Data, frozen=True, tag="AttemptMade.2"):
     policy: PolicyRef | None = None
     broke: tuple[str, ...] = ()
     why: str | None = None
-    gap_from: int | None = None
+    gap_from: Version | None = None
     note: str | None = None
 
     @property
@@ -460,7 +460,7 @@ class PolicyAdopted(_Data, frozen=True):
     """The prospect moved to this policy; ``not_before``: the time already promised."""
 
     name: str
-    version: PolicyVersion
+    version: Version
     digest: str
     not_before: Aware | None = None
 

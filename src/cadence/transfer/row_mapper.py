@@ -440,6 +440,7 @@ class _FieldCompiler:
         """
         for field in fields:
             if isinstance(field, str):
+                check_id(field)
                 return (field,)
             value = row.get(field.source, "").strip()
             if value:

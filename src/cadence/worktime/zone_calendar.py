@@ -29,6 +29,10 @@ SEARCH_DAYS: Final = 30
 """A touch that finds no open time within 30 days becomes a task (rule ``forgotten``)."""
 
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
+_MOST_COUNTED: Final = 60_000
+"""Business days; more than there are between any two events."""
+_FAR: Final = 30 * 366
+"""Days; years further apart are not kept together."""
 
 _Listed = list[tuple[int, str]]
 """Days in order, each with why it is listed."""
@@ -96,7 +100,9 @@ class ZoneCalendar:
         if known is not None:
             if known.first <= first and last <= known.last:
                 return known
-            first, last = min(first, known.first), max(last, known.last)
+            # Years far away are kept alone: no caller asks for the centuries between.
+            if known.first - _FAR < last and first < known.last + _FAR:
+                first, last = min(first, known.first), max(last, known.last)
         years = range(date.fromordinal(first).year, date.fromordinal(last).year + 1)
         first = date(years[0], 1, 1).toordinal()
         last = date(years[-1], 12, 31).toordinal()
@@ -212,25 +218,36 @@ class ZoneCalendar:
         return bool(self.hours_on(day))
 
     def business_days(self, after: int, until: int) -> int:
-        """Count the business days after ``after``, up to and including ``until``."""
+        """Count the business days after ``after``, up to and including ``until``.
+
+        Estimated where :meth:`nth_business_day` is.
+        """
         if until <= after:
             return 0
+        if until - after > _MOST_COUNTED * 7 // 5:
+            return (until - after) * 5 // 7
         years = self._years(after, until)
         return years.counts[until - years.first + 1] - years.counts[after - years.first + 1]
 
     def nth_business_day(self, after: int, n: int) -> int:
         """Return the ``n``-th business day after ``after``; ``n`` is at least 1.
 
+        Beyond any time between two events it is estimated: nothing is due then, and to count the
+        holidays of so many years takes minutes.
+
         Raises:
             InputError: the calendar has so few business days that there is none in ``n`` years.
         """
+        if n > _MOST_COUNTED:
+            return after + n * 7 // 5
         reach = after
         for _ in range(n + 6):  # pragma: no mutate (how long is a matter of patience)
             years = self._years(after, reach)
             position = years.counts[after - years.first + 1] + n - 1
             if position < len(years.days):
                 return years.days[position]
-            reach += 366  # pragma: no mutate (a year, more or less)
+            # Each of the missing days takes a day at least. Year by year would be slow.
+            reach += max(366, position - len(years.days))  # pragma: no mutate
         raise InputError(
             f"calendar: missing {n} business days after {date.fromordinal(after)}",
             "give the calendar more open days of the week",
