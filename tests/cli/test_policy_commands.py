@@ -474,7 +474,8 @@ def test_json_is_as_the_contract_has_it(people: Cli, ours: str, refuted: str, fo
     assert [one["name"] for one in listed] == list(builtin_names())
     assert all(set(one) == identity for one in listed)
     seen = people("--json", "policy", "show", ours).json
-    assert set(seen) == {*identity, "timetable", "bounds"}
+    assert set(seen) == {*identity, "timetable", "bounds", "not_allowed"}
+    assert seen["not_allowed"] == []
     assert set(seen["timetable"][0]) == {"business_day", "at", "step", "channels", "gap"}
     for policy, proved in ((ours, True), (refuted, False)):
         done = people("policy", "check", policy, "--json")

@@ -6,6 +6,12 @@ from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.policy import GuardDelay, Touch, Veto
 
+NAMES = tuple(
+    f"bad_guards:{name}"
+    for name in ("silent", "raises", "seven", "tomorrow", "vetoes_the_exit", "not_there")
+)
+"""As policies name them; the last is missing."""
+
 
 def silent(prospect: Prospect, touch: Touch, at: datetime) -> None:
     """Never objects."""

@@ -46,4 +46,4 @@ parts = [{ channels = ["email"], script = "polite_exit" }]
 
 def guarded(*guards: str) -> Policy:
     text = BASE + "".join(f"\n[[guards]]\n{guard}\n" for guard in guards)
-    return parse_text(text, "guarded.toml")
+    return parse_text(text, "guarded.toml", allow_code=True)

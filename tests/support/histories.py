@@ -156,4 +156,6 @@ task_business_days = 2
 {days}
 {calendar}
 """
-    return parse_text(head + steps + ("" if "polite_exit" in steps else leave), "ours.toml")
+    return parse_text(
+        head + steps + ("" if "polite_exit" in steps else leave), "ours.toml", allow_code=True
+    )

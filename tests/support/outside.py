@@ -35,6 +35,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
+import bad_guards
+
 TESTS = Path(__file__).resolve().parent.parent
 ROOT = TESTS.parent
 SNAPSHOTS = TESTS / "golden" / "outside"
@@ -234,6 +236,9 @@ def workplace() -> Iterator[Path]:
         for path in (*EXAMPLES.glob("*.jsonl"), *GOLDEN.glob("*.jsonl"), *INPUTS.iterdir()):
             shutil.copy(path, folder)
         env = {"COLUMNS": "80", "CADENCE_DB": ""}
+        from cadence.policy import guard_runner  # as late as the commands are loaded
+
+        guard_runner.allow(bad_guards.NAMES)
         with (
             mock.patch.dict(os.environ, env),
             mock.patch.object(sys, "path", [str(BAD_GUARDS), *sys.path]),

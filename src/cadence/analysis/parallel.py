@@ -18,6 +18,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from cadence.domain.events import Event
 from cadence.errors import StoreError
+from cadence.policy import guard_runner
 from cadence.store.service import Cadence, Progress
 
 __all__ = ["PAGE", "batches", "cores", "map_histories", "map_items", "without_collector"]
@@ -150,7 +151,10 @@ def _with_others(
 
     # Spawned, not forked: a fork would share the connections to the database.
     pool = ProcessPoolExecutor(
-        others, mp_context=get_context("spawn"), initializer=_start, initargs=(address, task)
+        others,
+        mp_context=get_context("spawn"),
+        initializer=_start,
+        initargs=(address, task, guard_runner.allowed()),
     )
     waiting: deque[tuple[_Item, Future[Any]]] = deque()
     try:
@@ -182,8 +186,9 @@ _task: Task[Any, Any] | None = None
 _store: Cadence | None = None
 
 
-def _start(address: str, task: Task[Any, Any]) -> None:
+def _start(address: str, task: Task[Any, Any], functions: frozenset[str]) -> None:
     global _address, _task
+    guard_runner.allow(functions)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process stops this one
     _address, _task = address, task
 

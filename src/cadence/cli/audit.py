@@ -52,7 +52,7 @@ def audit(
     from cadence.audit.runner import Summary
     from cadence.audit.runner import audit as audit_store
 
-    others = [find_policy(session, name) for name in policy or ()]
+    others = [find_policy(session, name, as_data=True) for name in policy or ()]
     for one in others:
         note_if_refuted(session, one, "its findings hold")
     summary = Summary()

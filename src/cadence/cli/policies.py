@@ -16,7 +16,8 @@ from cadence.cli.policy_layout import columns, folded, table, wide
 from cadence.cli.policy_picture import picture
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.terminal import paint
-from cadence.policy.loader import builtin, builtin_names
+from cadence.policy.guard_runner import is_allowed
+from cadence.policy.loader import builtin, builtin_names, own_functions, without_code
 from cadence.policy.model import Policy
 from cadence.policy.writer import json_schema
 from cadence.prover.policy_text import guard_words
@@ -54,15 +55,17 @@ def show(
     ] = None,
 ) -> None:
     """Show a policy: its picture, timetable, bounds and verdict."""
-    found = find_policy(session, policy)
-    entries = list(timetable(found))
-    proof = prove(found)
+    found = find_policy(session, policy, as_data=html is None)
+    # A guard whose code is not allowed says nothing here: the timetable is the one without it.
+    shown = without_code(found)
+    entries = list(timetable(shown))
+    proof = prove(found) if shown is found else None
     if html is not None:
         from cadence.reports.policy_page import policy_page
 
         write_text(
             html,
-            policy_page(found, entries, proof),
+            policy_page(found, entries, proof or prove(found)),
             db=session.db,
             inputs=policy_inputs(policy),
         )
@@ -71,7 +74,8 @@ def show(
         return
     if session.json:
         plainly = {**summary(found), "timetable": msgspec.to_builtins(entries)}
-        session.print_json({**plainly, "bounds": msgspec.to_builtins(proof.bounds)})
+        bounds = None if proof is None else msgspec.to_builtins(proof.bounds)
+        session.print_json({**plainly, "bounds": bounds, "not_allowed": _not_allowed(found)})
         return
     for line in _lines(found, entries, proof):
         session.write(line)
@@ -83,7 +87,11 @@ def schema(session: Session) -> None:
     session.print_json(json_schema())
 
 
-def _lines(policy: Policy, entries: list[Entry], proof: Proof) -> Iterator[str]:
+def _not_allowed(policy: Policy) -> list[str]:
+    return [name for name in own_functions(policy) if not is_allowed(name)]
+
+
+def _lines(policy: Policy, entries: list[Entry], proof: Proof | None) -> Iterator[str]:
     from cadence.messages import lint_policy
 
     title = paint(policy.title, "bold")
@@ -96,7 +104,16 @@ def _lines(policy: Policy, entries: list[Entry], proof: Proof) -> Iterator[str]:
     yield from table(_TITLES, [_cells(entry) for entry in entries], lead=3)
     yield ""
     yield from folded(f"guard {guard_words(guard)}" for guard in policy.guards)
-    yield from verdict(policy, proof)
+    if proof is None:
+        names = ", ".join(_not_allowed(policy))
+        yield from folded(
+            [
+                f"{paint('not proved', 'bold yellow')}: the code of {names} is not allowed, and "
+                "the timetable is without it; add --allow-code if you trust it"
+            ]
+        )
+    else:
+        yield from verdict(policy, proof)
     yield from folded(f"script {finding.script}: {finding.what}" for finding in lint_policy(policy))
 
 

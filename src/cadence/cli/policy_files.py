@@ -10,7 +10,7 @@ import typer
 
 from cadence.cli.session import Session
 from cadence.errors import PolicyError, did_you_mean
-from cadence.policy.loader import builtin, builtin_names, parse, unknown_name
+from cadence.policy.loader import builtin, builtin_names, check_code, parse, unknown_name
 from cadence.policy.model import Policy
 from cadence.policy.registry import is_builtin
 from cadence.prover.proof import prove
@@ -31,18 +31,32 @@ PolicyArgument = Annotated[str, typer.Argument(metavar="POLICY", help=POLICY_HEL
 _SHORTEST_DIGEST: Final = 4
 
 
-def find_policy(session: Session, name: str) -> Policy:
+def find_policy(session: Session, name: str, *, as_data: bool = False) -> Policy:
     """Find the policy that a user names, proved or not; every command looks it up here.
 
     In this order: a ``.toml`` file or a path, a name of the catalogue, the name of a policy that
     was adopted and so is kept with the database, the first characters of a digest of either.
 
+    Args:
+        session: of this call.
+        name: what the user gave.
+        as_data: whether it is only looked at, so that guards whose code is not allowed may be in
+            it.
+
     Raises:
-        PolicyError: it is unknown or ambiguous, or the file can't be read.
+        PolicyError: it is unknown or ambiguous, the file can't be read, or the code of a guard is
+            not allowed.
         StoreError: the database can't be read.
     """
+    found = _find(session, name)
+    if not as_data:
+        check_code(found, name)
+    return found
+
+
+def _find(session: Session, name: str) -> Policy:
     if _is_file_name(name):
-        return _read_file(name)
+        return _read_file(session, name)
     names = builtin_names()
     if name in names:
         return builtin(name)
@@ -62,9 +76,9 @@ def find_policy(session: Session, name: str) -> Policy:
     raise unknown_name(name, sorted({*names, *(policy.id for policy in kept)}))
 
 
-def _read_file(name: str) -> Policy:
+def _read_file(session: Session, name: str) -> Policy:
     try:
-        return parse(name)
+        return parse(name, allow_code=session.allow_code)
     except PolicyError as error:
         if os.path.exists(name):
             raise
@@ -98,6 +112,11 @@ def note_if_refuted(session: Session, policy: Policy, what: str) -> None:
         policy: which.
         what: what holds all the same, such as "its findings hold".
     """
+    try:
+        check_code(policy)
+    except PolicyError as error:
+        session.note(f"{error.what}; it is not proved, and {what} all the same")
+        return
     refuted = () if is_builtin(policy.ref) else prove(policy).refuted
     if refuted:
         rules = ", ".join(one.rule for one in refuted)

@@ -177,7 +177,7 @@ def replay_(
     with session.reading() as store:
         events, policies = store.history(p), store.policies
         if policy is not None:
-            policies = policies.under(find_policy(session, policy))
+            policies = policies.under(find_policy(session, policy, as_data=True))
     up_to = _up_to(session, p, events, limit)
     if session.json:
         steps = replay(events, policies, up_to)

@@ -45,6 +45,11 @@ class Session(typer.Context):
         return bool(self.meta.get(_META + "json"))
 
     @property
+    def allow_code(self) -> bool:
+        """Whether functions that policies name as guards may be imported."""
+        return bool(self.meta.get(_META + "allow_code"))
+
+    @property
     def has_at(self) -> bool:
         """Whether ``--at`` was given."""
         return _META + "at" in self.meta
@@ -136,13 +141,13 @@ class Session(typer.Context):
     @contextmanager
     def reading(self) -> Iterator[Cadence]:
         """Open the store without changing it."""
-        with Cadence.open(self.db, read_only=True) as store:
+        with Cadence.open(self.db, read_only=True, allow_code=self.allow_code) as store:
             yield store
 
     @contextmanager
     def writing(self) -> Iterator[Cadence]:
         """Open the store; create it if it does not exist."""
-        with Cadence.open(self.db) as store:
+        with Cadence.open(self.db, allow_code=self.allow_code) as store:
             yield store
 
     def print_json(self, value: object) -> None:
@@ -233,6 +238,13 @@ def global_options() -> list[TyperOption]:
             param_decls=["--json"],
             is_flag=True,
             help="Print JSON.",
+            expose_value=False,
+            callback=keep,
+        ),
+        TyperOption(
+            param_decls=["--allow-code"],
+            is_flag=True,
+            help="Run Python functions that policies name as guards; trust them first.",
             expose_value=False,
             callback=keep,
         ),

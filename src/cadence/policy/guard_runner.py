@@ -1,25 +1,40 @@
 """Call a team's own guard, and turn whatever goes wrong into a held touch.
 
 A custom guard is a function ``(prospect, touch, at) -> GuardDelay | Veto | None`` of the team's.
-It runs in the team's process like the rest of their code, without a sandbox (ADR 0032). Where it
-raises, or returns anything else, :class:`GuardFailed` says so, and the engine holds the touch
-(rule ``guard``: it fails closed). Slow guards, and guards that never return, are found by
+A policy file or a database that names one is data: its module is imported only after
+:func:`allow`, or where an installed package registered it as an entry point (ADR 0041). Then it
+runs in the team's process like the rest of their code, without a sandbox (ADR 0032) and without a
+time limit (ADR 0042), on copies of what it is asked about. Where it raises, or returns anything
+else, :class:`GuardFailed` says so, and the engine holds the touch (rule ``guard``: it fails
+closed). Slow guards, and guards that never return, are found by
 :class:`cadence.testing.GuardContract` in the team's own tests.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from cadence.domain.prospect import Prospect
 from cadence.errors import PolicyError, did_you_mean
 from cadence.policy.touch import GuardDelay, Touch, Veto
 
-__all__ = ["ENTRY_POINTS", "GuardFailed", "GuardFunction", "ask", "call", "resolve"]
+__all__ = [
+    "ENTRY_POINTS",
+    "GuardFailed",
+    "GuardFunction",
+    "allow",
+    "allowed",
+    "ask",
+    "call",
+    "is_allowed",
+    "resolve",
+]
 
 ENTRY_POINTS: Final = "cadence.guards"
 """The group of entry points under which a package registers its guards."""
@@ -28,8 +43,35 @@ GuardFunction = Callable[[Prospect, Touch, datetime], object]
 """A custom guard. It should return ``GuardDelay | Veto | None``; the caller checks that."""
 
 
+# What this process may import. It belongs to the process, because an import does: once a module is
+# imported, its code has run for all.
+_allowed: Final[set[str]] = set()
+
+_MOST_SHOWN: Final = 200
+"""How many characters of what a guard raised are shown."""
+
+
 class GuardFailed(Exception):
     """A guard gave no valid answer; the message says why, in one line."""
+
+
+def allow(functions: Iterable[str]) -> None:
+    """Let this process import these functions, as policies name them.
+
+    Args:
+        functions: ``"package.module:function"``.
+    """
+    _allowed.update(functions)
+
+
+def allowed() -> frozenset[str]:
+    """Return what :func:`allow` was given, for another process."""
+    return frozenset(_allowed)
+
+
+def is_allowed(name: str) -> bool:
+    """Return whether the function may be imported; an installed entry point always may."""
+    return ":" not in name or name in _allowed
 
 
 @lru_cache(maxsize=256)
@@ -43,13 +85,19 @@ def resolve(name: str) -> GuardFunction:
         name: ``"package.module:function"``, or the name of an entry point.
 
     Raises:
-        PolicyError: the function is unknown, can't be imported, or can't be called.
+        PolicyError: the function is not allowed, unknown, can't be imported, or can't be called.
     """
+    if not is_allowed(name):
+        raise PolicyError(
+            f"guard function {name!r}: invalid, its code is not allowed",
+            "allow it where the policy can be trusted (allow_code), or install it as an entry "
+            f"point of {ENTRY_POINTS}",
+        )
     try:
         found = _import(name) if ":" in name else _load_entry_point(name)
-    except PolicyError:
+    except (PolicyError, KeyboardInterrupt):
         raise
-    except Exception as error:  # importing runs the module, which may raise anything
+    except BaseException as error:  # importing runs the module, which may raise anything
         raise PolicyError(
             f"guard function {name!r} can't be loaded: {_first_line(error)}",
             'give one that can be imported, e.g. function = "our_team.guards:no_mondays"',
@@ -95,24 +143,48 @@ def ask(name: str, prospect: Prospect, touch: Touch, at: datetime) -> GuardDelay
     try:
         function = resolve(name)
     except PolicyError as error:
-        raise GuardFailed(error.what) from None
+        how = "" if is_allowed(name) else f"; {error.hint}"
+        raise GuardFailed(f"{error.what}{how}") from None
     return call(function, prospect, touch, at)
 
 
 def call(
     function: GuardFunction, prospect: Prospect, touch: Touch, at: datetime
 ) -> GuardDelay | Veto | None:
-    """Call a guard and check its answer; arguments and errors as for :func:`ask`."""
+    """Call a guard and check its answer; arguments and errors as for :func:`ask`.
+
+    It gets copies, so nothing that it does to them changes the prospect. Whatever it raises holds
+    the touch, ``SystemExit`` too; only Ctrl-C stops the program.
+    """
     try:
-        answer = function(prospect, touch, at)
-    except Exception as error:
+        return _checked(function(_copy(prospect), _copy(touch), at))
+    except (GuardFailed, KeyboardInterrupt):
+        raise
+    except BaseException as error:
         raise GuardFailed(f"it raised {_first_line(error)}") from None
-    return _checked(answer)
 
 
-def _first_line(error: Exception) -> str:
-    """Word an exception in one line."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+def _copy(value: Any) -> Any:
+    """Copy structs, tuples and tables, and what they hold; a third of what ``deepcopy`` takes."""
+    if isinstance(value, msgspec.Struct):
+        fields = value.__struct_fields__
+        return type(value)(**{name: _copy(getattr(value, name)) for name in fields})
+    if type(value) is tuple:
+        return tuple([_copy(one) for one in value])
+    if isinstance(value, dict):
+        return {key: _copy(one) for key, one in value.items()}
+    return value
+
+
+def _first_line(error: BaseException) -> str:
+    """Word an exception in one line; its own words may fail as well."""
+    name = type(error).__name__
+    try:
+        said = str(error)
+    except Exception:
+        said = ""
+    line = (said.splitlines() or [""])[0]
+    return f"{name}: {line[:_MOST_SHOWN]}"
 
 
 def _checked(answer: object) -> GuardDelay | Veto | None:

@@ -19,7 +19,7 @@ import msgspec
 from cadence.domain.channels import BUILT_IN, AddressKind, Channel
 from cadence.domain.events import AttemptStage
 from cadence.errors import InputError, PolicyError, did_you_mean
-from cadence.policy.guard_runner import resolve
+from cadence.policy.guard_runner import allow, is_allowed, resolve
 from cadence.policy.guards import (
     ContactWindow,
     CoolDown,
@@ -47,9 +47,12 @@ __all__ = [
     "DEFAULT_POLICY",
     "builtin",
     "builtin_names",
+    "check_code",
+    "own_functions",
     "parse",
     "parse_text",
     "unknown_name",
+    "without_code",
 ]
 
 DEFAULT_POLICY = "tip8"
@@ -83,31 +86,76 @@ def unknown_name(name: str, known: Sequence[str]) -> PolicyError:
     return PolicyError(f"policy: unknown {name!r}", did_you_mean(name, known, otherwise=every))
 
 
-def parse(path: Path | str) -> Policy:
+def parse(path: Path | str, *, allow_code: bool = False) -> Policy:
     """Read the policy file ``path``, proved or not.
+
+    Args:
+        path: the file.
+        allow_code: whether the functions that it names as guards may be imported and called.
 
     Raises:
         PolicyError: the file can't be read, or is not a policy.
     """
-    return parse_text(read_file(path), Path(path).name)
+    return parse_text(read_file(path), Path(path).name, allow_code=allow_code)
 
 
-def parse_text(text: str, name: str, *, find_guards: bool = True) -> Policy:
+def parse_text(
+    text: str, name: str, *, allow_code: bool = False, find_guards: bool = True
+) -> Policy:
     """Read a policy from TOML, proved or not.
 
     Args:
         text: the file's content.
         name: what to call the file in errors.
-        find_guards: whether functions that it names as guards must be there. Where they are
-            missing when they are asked, the touch is held.
+        allow_code: whether the functions that it names as guards may be imported and called.
+            Without it the policy is data: a touch that such a guard is asked about is held.
+        find_guards: whether functions that may be called must be there. Where they are missing
+            when they are asked, the touch is held.
 
     Raises:
         PolicyError: invalid TOML, a key unknown or missing, a value out of range.
     """
     file = TomlFile(name)
     policy = file.convert(file.parse(text), Policy)
+    if allow_code:
+        allow(own_functions(policy))
     _check(policy, file, find_guards=find_guards)
     return policy
+
+
+def own_functions(policy: Policy) -> list[str]:
+    """List the functions that a policy names as guards."""
+    return [guard.function for guard in policy.guards if isinstance(guard, Custom)]
+
+
+def without_code(policy: Policy) -> Policy:
+    """Return the policy without the guards whose code is not allowed; itself if it has none."""
+    guards = tuple(
+        guard
+        for guard in policy.guards
+        if not isinstance(guard, Custom) or is_allowed(guard.function)
+    )
+    if len(guards) == len(policy.guards):
+        return policy
+    return msgspec.structs.replace(policy, guards=guards)
+
+
+def check_code(policy: Policy, name: str | None = None) -> None:
+    """Refuse a policy with a guard whose code is not allowed: nothing can be said of it.
+
+    Args:
+        policy: which.
+        name: what to call it in the error; its id.
+
+    Raises:
+        PolicyError: it names a function that may not be imported.
+    """
+    for function in own_functions(policy):
+        if not is_allowed(function):
+            try:
+                resolve(function)
+            except PolicyError as error:
+                raise PolicyError(f"{name or policy.id}: {error.what}", error.hint) from None
 
 
 def _check(policy: Policy, file: TomlFile, *, find_guards: bool) -> None:
@@ -193,7 +241,7 @@ def _check_guards(policy: Policy, file: TomlFile, *, find_functions: bool) -> No
             raise file.invalid(f"{key}.id", guard.name, allowed)
         seen[guard.name] = index
         _check_guard(guard, key, file)
-        if find_functions and isinstance(guard, Custom):
+        if find_functions and isinstance(guard, Custom) and is_allowed(guard.function):
             try:
                 resolve(guard.function)
             except PolicyError as error:

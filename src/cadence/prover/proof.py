@@ -19,7 +19,7 @@ import msgspec
 from cadence.domain.events import Event, PolicyRef
 from cadence.engine import invariants
 from cadence.errors import UnprovedPolicy
-from cadence.policy.guards import Custom
+from cadence.policy.loader import check_code, own_functions
 from cadence.policy.model import Policy
 from cadence.policy.registry import is_builtin
 from cadence.prover.bounds import Bounds, bounds
@@ -112,7 +112,7 @@ def _length(events: tuple[Event, ...]) -> float:
 
 
 def require_proof(policy: Policy, name: str | None = None) -> None:
-    """Refuse a policy that the prover refutes; those of the catalogue are known to be proved.
+    """Refuse a policy that is not proved; those of the catalogue are known to be.
 
     Args:
         policy: which.
@@ -120,9 +120,11 @@ def require_proof(policy: Policy, name: str | None = None) -> None:
 
     Raises:
         UnprovedPolicy: it is refuted; names the rules.
+        PolicyError: it has a guard whose code is not allowed, so it can't be proved.
     """
     if is_builtin(policy.ref):
         return
+    check_code(policy, name)
     refuted = prove(policy).refuted
     if refuted:
         rules = ", ".join(one.rule for one in refuted)
@@ -135,7 +137,7 @@ def require_proof(policy: Policy, name: str | None = None) -> None:
 def _facts(space: StateSpace, states: int) -> dict[str, object]:
     """Return what the sentences of the invariants table name: how each is proved."""
     policy, on_plan = space.policy, len(space.on_plan)
-    own = [guard.function for guard in policy.guards if isinstance(guard, Custom)]
+    own = own_functions(policy)
     names = ", ".join(guard.name for guard in policy.guards)
     return {
         "states": states + on_plan,

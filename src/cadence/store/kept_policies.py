@@ -6,7 +6,8 @@ Every program that opens the store then decides under the policy that was adopte
 from __future__ import annotations
 
 from cadence.errors import PolicyError
-from cadence.policy.loader import parse_text
+from cadence.policy.guard_runner import allow
+from cadence.policy.loader import own_functions, parse_text
 from cadence.policy.model import Policy
 from cadence.policy.writer import to_toml
 from cadence.prover.proof import require_proof
@@ -18,11 +19,13 @@ __all__ = ["KeptPolicies"]
 class KeptPolicies:
     """The policies that a recorder keeps."""
 
-    def __init__(self, recorder: DueRecorder) -> None:
+    def __init__(self, recorder: DueRecorder, *, allow_code: bool = False) -> None:
         """Args:
         recorder: where they are kept.
+        allow_code: whether the functions that they name as guards may be imported.
         """
         self._recorder = recorder
+        self._allow_code = allow_code
         # What was kept stays, so one look is enough; a writer asks for each event.
         self._seen: set[str] = set()
 
@@ -39,7 +42,11 @@ class KeptPolicies:
             policy = parse_text(text, f"policy {digest[:12]}…", find_guards=False)
         except PolicyError:
             return None  # not what was kept: its prospects become tasks
-        return policy if policy.digest == digest else None
+        if policy.digest != digest:
+            return None
+        if self._allow_code:
+            allow(own_functions(policy))
+        return policy
 
     def has(self, digest: str) -> bool:
         """Return whether the policy with this digest is kept."""

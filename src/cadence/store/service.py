@@ -159,6 +159,7 @@ class Cadence:
         policies: Iterable[Policy] = (),
         default: Policy | None = None,
         team: Mapping[str, str] = MappingProxyType({}),
+        allow_code: bool = False,
     ) -> None:
         """Args:
         recorder: keeps events, due rows, policies and settings.
@@ -167,13 +168,14 @@ class Cadence:
         policies: policies beside the catalogue that a prospect may have adopted.
         default: the policy of new prospects; that of the settings.
         team: what the team file gives, by the names of the settings.
+        allow_code: whether guard functions that policies of the store name may be imported.
 
         Raises:
             InvalidStore: the default policy of the settings can't be read.
         """
         self._recorder = recorder
         self._mapper = EventMapper()
-        self._kept = KeptPolicies(recorder)
+        self._kept = KeptPolicies(recorder, allow_code=allow_code)
         self._read_only = read_only
         self.address = address
         self._settings = SettingsTable(recorder, default=default, file=team)
@@ -192,6 +194,7 @@ class Cadence:
         policies: Iterable[Policy] = (),
         default: Policy | None = None,
         use_unproved_policies: bool = False,
+        allow_code: bool = False,
         lock_timeout_seconds: int = 5,
     ) -> Cadence:
         """Open a store.
@@ -205,10 +208,14 @@ class Cadence:
                 ``tip8`` until it is changed. A prospect keeps its policy when the default changes.
             use_unproved_policies: take ``policies`` and ``default`` also if the prover refutes
                 them. The invariants still stop what they must.
+            allow_code: import and call the functions that policies of the store name as guards.
+                Without it they are data, and hold each touch that they are asked about. Only
+                for a database whose writers may run code here.
             lock_timeout_seconds: how long to wait for another writer.
 
         Raises:
             UnprovedPolicy: a policy is refuted.
+            PolicyError: ``policies`` or ``default`` name a guard whose code is not allowed.
             InputError: the team file beside the SQLite file is invalid.
             StoreError: the database can't be used.
         """
@@ -226,6 +233,7 @@ class Cadence:
                 policies=policies,
                 default=default,
                 team=team,
+                allow_code=allow_code,
             )
         except BaseException:
             recorder.close()
