@@ -74,6 +74,7 @@ def test_nothing_broken_is_exit_code_0(run: Run, tmp_path: Path) -> None:
 
 
 def test_an_empty_store_holds_nothing_broken(run: Run) -> None:
+    assert run("rebuild")[0] == 0
     assert run("audit") == (0, "0 prospects, 0 events: nothing broken\n", "")
     code, out, _ = run("whatif", "--policy", "tip8")
     assert code == 0

@@ -167,7 +167,7 @@ def test_a_refuted_policy_is_refused_and_no_database_is_made(cli: Cli, db: Path)
         (["team.company", ""], ("team.company: invalid ''", "give a text")),
         (["--unset"], ("--unset: missing NAME", "give the name")),
         (["team.company", "A", "--unset"], ("--unset: invalid with a value 'A'", "give a value")),
-        ([], ("cadence.db: missing", "set a value to make it")),
+        ([], ("cadence.db: missing", "make it with")),
     ],
 )
 def test_bad_input_is_named_and_makes_no_database(

@@ -987,8 +987,12 @@ def test_opened_for_reading_nothing_is_made_and_nothing_written(address):
             "SELECT count(*) FROM pg_namespace WHERE nspname = %s", (pgserver.schema_of(address),)
         )
         assert found.fetchone() == (0,)
+    with Cadence.open(address, read_only=True) as app:
+        assert app.is_missing
     with Cadence.open(address) as app:
         app.execute("p", ADDED, at=NOW)
+    with Cadence.open(address, read_only=True) as app:
+        assert not app.is_missing
     recorder = open_recorder(address, read_only=True)
     try:
         assert recorder.select_prospects(None, 10) == ["p"]

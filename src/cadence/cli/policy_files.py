@@ -89,9 +89,7 @@ def _read_file(session: Session, name: str) -> Policy:
 
 def _kept_policies(session: Session) -> list[Policy]:
     """The policies that were adopted; none where there is no database yet."""
-    if not session.exists():
-        return []
-    with session.reading() as store:
+    with session.reading_if_there() as store:
         return store.kept_policies()
 
 

@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperOption
 
 from cadence.cli import terminal
 from cadence.cli.instants import Reader
-from cadence.errors import InputError, UnknownProspect
+from cadence.errors import InputError, InvalidStore, UnknownProspect
 from cadence.store import Cadence
 
 __all__ = ["DEFAULT_DB", "Session", "SessionCommand", "command", "global_options", "new_app"]
@@ -105,7 +105,7 @@ class Session(typer.Context):
         if prospect is None:
             return ()
         try:
-            with self.reading() as store:
+            with self.reading_if_there() as store:
                 return store.load(prospect).identity.zones
         except UnknownProspect:
             given: list[str] | None = self.params.get("timezone")  # of `add`
@@ -140,7 +140,24 @@ class Session(typer.Context):
 
     @contextmanager
     def reading(self) -> Iterator[Cadence]:
-        """Open the store without changing it."""
+        """Open the store without changing it.
+
+        Raises:
+            InvalidStore: there is none.
+        """
+        with self.reading_if_there() as store:
+            if store.is_missing:
+                # An address may hold a password.
+                where = "at this address" if "://" in self.db else self.db
+                raise InvalidStore(
+                    f"database {where}: missing",
+                    "give the one to read, or make it with: cadence add, or cadence import",
+                )
+            yield store
+
+    @contextmanager
+    def reading_if_there(self) -> Iterator[Cadence]:
+        """Open the store without changing it; one that does not exist is empty."""
         with Cadence.open(self.db, read_only=True, allow_code=self.allow_code) as store:
             yield store
 

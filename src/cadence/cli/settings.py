@@ -11,7 +11,7 @@ from cadence.cli.policy_files import find_policy
 from cadence.cli.policy_layout import table
 from cadence.cli.session import Session, command, new_app
 from cadence.domain.events import PolicyRef
-from cadence.errors import InputError, InvalidStore
+from cadence.errors import InputError
 from cadence.policy.model import Policy
 from cadence.prover.proof import require_proof
 from cadence.store import Origin, Setting, SettingChange, Settings
@@ -57,10 +57,6 @@ def settings(
     if name is not None and (value is not None or unset):
         _change(session, name, value, by)
         return
-    if not session.exists():
-        raise InvalidStore(
-            f"database {session.db}: missing", "give the one to read, or set a value to make it"
-        )
     with session.reading() as store:
         found = store.settings()
     _show(session, found, name)

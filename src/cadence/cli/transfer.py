@@ -147,7 +147,7 @@ def _import(session: Session, source: Source) -> ImportResult:
             return import_all(store, source, steps=steps)
     # A file that is refused must not leave an empty database behind.
     with (
-        session.reading() as empty,  # holds what stands beside the database
+        session.reading_if_there() as empty,  # holds what stands beside the database
         prepare(empty, source, steps=steps) as good,
         session.writing() as store,
     ):

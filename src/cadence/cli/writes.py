@@ -464,8 +464,6 @@ def remove(
 
 def _refuse_failed(session: Session, prospect: str, points: tuple[ContactPoint, ...]) -> None:
     """Refuse to add an address that has failed: it would stay unused."""
-    if not session.exists():
-        return
     with session.reading() as store:
         known = store.load(prospect)
         reader = _reader(store, known)

@@ -68,6 +68,7 @@ from cadence.policy.rules import Rule
 from cadence.prover.proof import require_proof
 from cadence.store.due_list import DueRow, Prepared, due_row, position, to_micros
 from cadence.store.kept_policies import KeptPolicies
+from cadence.store.memory import MemoryRecorder
 from cadence.store.opening import open_recorder, read_team
 from cadence.store.recorder import DueRecorder
 from cadence.store.serializer import EventMapper
@@ -242,6 +243,11 @@ class Cadence:
         if not read_only and recorder.due_stamp() != app._stamp():
             app.rebuild_due()
         return app
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no database yet: it was opened to be read only, and reads as empty."""
+        return self.address is not None and isinstance(self._recorder, MemoryRecorder)
 
     def close(self) -> None:
         """Close the connections to the database."""
