@@ -78,7 +78,7 @@ def run(plan: Plan, folder: Path) -> list[Figure]:
 
     def ours() -> int:
         for prospect, lines, count in stored:
-            fold(None, decode_stream(prospect, lines, count))
+            fold(None, decode_stream(prospect, lines, count) or ())
         return len(stored) * 12
 
     def floor() -> int:

@@ -14,14 +14,12 @@ from typing import Any, ClassVar
 __all__ = [
     "CadenceError",
     "Conflict",
-    "CorruptStream",
     "InputError",
     "InvalidStore",
     "PolicyError",
     "Refused",
     "StoreBusy",
     "StoreError",
-    "UnknownEventType",
     "UnknownProspect",
     "UnprovedPolicy",
     "did_you_mean",
@@ -109,18 +107,6 @@ class UnknownProspect(InputError):
 
     def __init__(self, prospect: str) -> None:
         super().__init__(f"unknown prospect {prospect!r}", "use the id of a stored prospect")
-
-
-class UnknownEventType(InputError):
-    """A stored or imported event whose type this version of cadence does not know."""
-
-    code = "unknown_event_type"
-
-
-class CorruptStream(CadenceError):
-    """A stored history that cadence can't have written: a missing version, broken JSON."""
-
-    code = "corrupt_stream"
 
 
 class Conflict(CadenceError):

@@ -20,8 +20,8 @@ from cadence.analysis import parallel as sweep_module
 from cadence.analysis.parallel import map_histories
 from cadence.analysis.whatif import whatif
 from cadence.audit.runner import Summary, audit
-from cadence.domain.events import Event
-from cadence.errors import CorruptStream, StoreError, UnknownEventType
+from cadence.domain.events import Event, Unreadable
+from cadence.errors import StoreError
 from cadence.policy import builtin
 from cadence.store import Cadence
 
@@ -114,26 +114,41 @@ def test_rows_of_an_old_shape_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize(
-    ("statement", "error"),
+    "statement",
     [
-        ("DELETE FROM stored_events WHERE originator_version = 2", CorruptStream),
-        ("UPDATE stored_events SET state = '{}' WHERE originator_id = 'p003'", CorruptStream),
-        (
-            "UPDATE stored_events SET state = replace(state, 'AttemptMade.2', 'AttemptMade.9')",
-            UnknownEventType,
-        ),
-        ("DROP TABLE stored_events", StoreError),
+        "DELETE FROM stored_events WHERE originator_version = 2",
+        "UPDATE stored_events SET state = '{}' WHERE originator_id = 'p003'",
+        "UPDATE stored_events SET state = replace(state, 'AttemptMade.2', 'AttemptMade.9')",
     ],
 )
-def test_what_is_broken_is_named_whichever_process_meets_it(
-    tmp_path: Path, jobs: int, statement: str, error: type[Exception]
+def test_histories_that_cannot_be_read_are_findings_in_every_process(
+    tmp_path: Path, jobs: int, statement: str
 ) -> None:
     path = tmp_path / "broken.db"
     with Cadence.open(str(path)) as app:
         app.append_histories([(one, 0) for one in histories()])
     with sqlite3.connect(path) as rows:
         rows.execute(statement)
-    with Cadence.open(str(path), read_only=True) as app, pytest.raises(error):
+    with Cadence.open(str(path), read_only=True) as app:
+        broken = {
+            one[0].prospect
+            for one in app.histories()
+            if any(isinstance(event.data, Unreadable) for event in one)
+        }
+        pages = list(audit(app, jobs=jobs))
+    found = [one for page in pages for one in page.findings if one.rule == "forgotten"]
+    assert broken
+    assert [one.prospect for one in found] == sorted(broken)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_missing_table_is_named_whichever_process_meets_it(tmp_path: Path, jobs: int) -> None:
+    path = tmp_path / "broken.db"
+    with Cadence.open(str(path)) as app:
+        app.append_histories([(one, 0) for one in histories()])
+    with sqlite3.connect(path) as rows:
+        rows.execute("DROP TABLE stored_events")
+    with Cadence.open(str(path), read_only=True) as app, pytest.raises(StoreError):
         list(audit(app, jobs=jobs))
 
 

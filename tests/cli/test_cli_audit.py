@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -265,7 +266,7 @@ def test_whatif_tells_totals_days_and_who_answered(run: Run, tmp_path: Path) -> 
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     told: dict[str, Any] = json.loads(run("whatif", "--policy", str(slow), "--json")[1])
     assert set(told) == {
-        *("policy", "prospects", "events", "changed", "attempts", "days", "answered"),
+        *("policy", "prospects", "events", "left_out", "changed", "attempts", "days", "answered"),
     }
     assert told["answered"] == [
         {"prospect": "p0", "version": 10, "attempt": 9, "number": 7, "made": 5}
@@ -289,3 +290,31 @@ def test_the_examples_break_only_what_they_say_they_break(run: Run) -> None:
     assert code == 1  # jamie was written to on channels that the policy did not propose
     assert {one["prospect"] for one in json.loads(out)["findings"]} == {"jamie"}
     assert "unnoticed" not in out
+
+
+def test_a_prospect_that_cannot_be_read_is_named_and_all_others_are_worked_on(
+    run: Run, tmp_path: Path
+) -> None:
+    store(tmp_path, live(PLACES[0]), live(PLACES[0], close=True))
+    with sqlite3.connect(tmp_path / "a.db") as rows:
+        rows.execute(
+            "UPDATE stored_events SET state = replace(state, 'ProspectAdded', 'ProspectAdded.9') "
+            "WHERE originator_id = 'p0'"
+        )
+    code, out, _ = run("audit", "--json")
+    [found] = json.loads(out)["findings"]
+    assert (code, found["prospect"], found["version"], found["rule"]) == (1, "p0", 1, "forgotten")
+    assert "unknown event type 'ProspectAdded.9'" in found["because"]
+    code, out, err = run("export", str(tmp_path / "out.jsonl"))
+    assert (code, out.split()[0]) == (1, "13")
+    assert "p0 left out: event 1 can't be read" in err
+    assert b"p0" not in (tmp_path / "out.jsonl").read_bytes()
+    code, out, _ = run("whatif", "--policy", "are-you-ok")
+    assert code == 0
+    assert "1 prospect left out" in out
+    code, out, _ = run("explain", "p0", "--json")
+    assert (code, json.loads(out)["decision"]) == (0, "task")
+    for command in (["replay", "p0"], ["replay", "--all"], ["rebuild"], ["tick"]):
+        code, out, err = run(*command)
+        assert (code, err) == (0, "")
+    assert "needs a newer version of cadence to read event 1" in run("due")[1]

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 import pgserver
 import pytest
-from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.persistence import IntegrityError
 
 from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.events import (
@@ -33,12 +33,9 @@ from cadence.domain.events import (
 )
 from cadence.engine.commands import EndFollowUp, SetAppointment
 from cadence.errors import (
-    CadenceError,
     Conflict,
-    CorruptStream,
     Refused,
     StoreError,
-    UnknownEventType,
     UnknownProspect,
 )
 from cadence.store import Cadence
@@ -468,9 +465,9 @@ def test_a_replacement_that_fails_leaves_list_and_stamp_as_they_were(store):
 
     def rows():
         yield from some_rows(700)
-        raise CorruptStream("what", "hint")
+        raise StoreError("what", "hint")
 
-    with pytest.raises(CorruptStream):
+    with pytest.raises(StoreError):
         store.replace_due(rows(), "after")
     assert list(store.due_rows()) == [row("p", 1)]
     assert store.due_stamp() == "before"
@@ -671,82 +668,6 @@ def test_what_was_written_is_there_when_the_store_is_opened_again(tmp_path):
             kept = app.due_rows(), [app.history(prospect) for prospect in app.prospects()]
         with Cadence.open(address) as app:
             assert (app.due_rows(), [app.history(one) for one in app.prospects()]) == kept
-
-
-# Damage -----------------------------------------------------------------------------------------
-
-
-def raw(version, state, topic="InterestNoted"):
-    return StoredEvent("kramer", version, topic, state)
-
-
-def check_damage(app, error, *words):
-    for ask in (app.history, app.load, app.explain):
-        with pytest.raises(error) as caught:
-            ask("kramer")
-        for word in ("kramer", *words):
-            assert word in caught.value.what
-        assert "\n" not in caught.value.what
-        assert caught.value.hint
-    with pytest.raises(CadenceError):
-        app.execute("kramer", InterestNoted("x"), at=NOW)
-
-
-def test_a_version_hole_is_a_corrupt_stream(app, store):
-    store.insert_events(stored(noted("kramer", 1), noted("kramer", 2), noted("kramer", 4)))
-    check_damage(app, CorruptStream, "version 3")
-
-
-def test_a_stream_without_its_beginning_is_a_corrupt_stream(app, store):
-    store.insert_events(stored(noted("kramer", 2)))
-    check_damage(app, CorruptStream, "version 1")
-
-
-def test_an_unknown_event_type_is_named_with_its_place(app, store):
-    [good] = stored(noted("kramer", 1))
-    [bad] = stored(noted("kramer", 2))
-    state = bad.state.replace(b"InterestNoted", b"HologramSent")
-    store.insert_events([good, raw(2, state, "HologramSent")])
-    check_damage(app, UnknownEventType, "HologramSent", "2")
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        b"{",
-        b"null",
-        b"[]",
-        b"not json at all",
-        b'{"prospect": "kramer", "version": 2}',
-        b'{"a": 1}\n{"b": 2}',
-        b"\x00",
-        b"",
-        b"\xff\xfe",
-    ],
-)
-def test_broken_json_is_a_corrupt_stream(app, store, state):
-    [good] = stored(noted("kramer", 1))
-    store.insert_events([good, raw(2, state)])
-    check_damage(app, CorruptStream, "2")
-
-
-def test_a_stream_of_which_nothing_can_be_read_is_corrupt_and_not_unknown(app, store):
-    store.insert_events([raw(1, b"")])
-    check_damage(app, CorruptStream, "1")
-
-
-def test_an_event_of_another_prospect_in_its_place_is_a_corrupt_stream(app, store):
-    [good, other] = stored(noted("kramer", 1), noted("newman", 2))
-    store.insert_events([good, raw(2, other.state)])
-    check_damage(app, CorruptStream, "version 2", "newman")
-
-
-def test_damage_of_one_prospect_leaves_the_others_readable(app, store):
-    app.execute("jerry", ADDED, at=NOW)
-    store.insert_events([raw(1, b"{")])
-    assert app.load("jerry").id == "jerry"
-    with pytest.raises(CorruptStream):
-        app.load("kramer")
 
 
 # Postgres alone ---------------------------------------------------------------------------------

@@ -20,7 +20,6 @@ from cadence.transfer.source import BadLine
 CODES = {
     "CadenceError": ("error", 1, False),
     "Conflict": ("conflict", 1, True),
-    "CorruptStream": ("corrupt_stream", 1, False),
     "ImportRefused": ("import_refused", 2, False),
     "InputError": ("invalid_input", 2, False),
     "InvalidJson": ("invalid_json", 2, False),
@@ -30,7 +29,6 @@ CODES = {
     "Refused": ("refused", 1, False),
     "StoreBusy": ("store_busy", 1, True),
     "StoreError": ("store_failed", 1, False),
-    "UnknownEventType": ("unknown_event_type", 2, False),
     "UnknownProspect": ("unknown_prospect", 2, False),
     "UnprovedPolicy": ("unproved_policy", 1, False),
 }

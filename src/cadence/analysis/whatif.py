@@ -31,6 +31,7 @@ from cadence.domain.events import (
     InterestNoted,
     Noted,
     PolicyAdopted,
+    Unreadable,
     ValueNoted,
 )
 from cadence.policy.model import Policy
@@ -74,6 +75,7 @@ class Compared(msgspec.Struct):
 
     Attributes:
         prospects, events: how many were looked at.
+        left_out: prospects with an event that can't be read; they are not compared.
         changed: prospects with any attempt that differs.
         recorded, under: attempts as recorded, and under the other policy.
         same, sooner, later: pairs on the same local day, or on an earlier or later one.
@@ -85,6 +87,7 @@ class Compared(msgspec.Struct):
 
     prospects: int = 0
     events: int = 0
+    left_out: int = 0
     changed: int = 0
     recorded: int = 0
     under: int = 0
@@ -133,6 +136,7 @@ class Bar(NamedTuple):
 _NUMBERS: Final = (
     "prospects",
     "events",
+    "left_out",
     "changed",
     "recorded",
     "under",
@@ -183,6 +187,9 @@ def compare(history: Sequence[Event], policy: Policy, total: Compared | None = N
         total: counted on, if given.
     """
     total = Compared() if total is None else total
+    if any(type(event.data) is Unreadable for event in history):
+        total.left_out += 1
+        return total
     total.prospects += 1
     total.events += len(history)
     before = (total.sooner, total.later, total.dropped, total.added)

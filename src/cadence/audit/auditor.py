@@ -56,12 +56,18 @@ from cadence.domain.events import (
     ProspectUpdated,
     ReferralGiven,
     ReplyReceived,
+    Unreadable,
 )
 from cadence.domain.prospect import Suspension
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 
 __all__ = ["Auditor"]
+
+
+def _unjudged(event: Event, data: Unreadable) -> Finding:
+    because = f"the history can't be judged: {data.what}"
+    return Finding(event.prospect, event.version, Rule.FORGOTTEN, because, Noticed.UNDECLARED)
 
 
 class Auditor:
@@ -103,6 +109,12 @@ class Auditor:
         """
         if not events:
             return []
+        self.prospects += 1
+        self.events += len(events)
+        for event in events:
+            if isinstance(event.data, Unreadable):
+                # It may be the response, opt-out or end that every event after it is judged by.
+                return [_unjudged(event, event.data)]
         state = AuditState(events[0], self._default, self._policies)
         history = FoldedHistory(events)
         found = self._findings = []
@@ -114,8 +126,6 @@ class Auditor:
                 handler = _HANDLERS.get(type(data))
                 if handler is not None:
                     handler(self, state, event, data)
-        self.prospects += 1
-        self.events += len(events)
         if len(found) > 1:
             found.sort(key=lambda one: one.version)
         return found

@@ -191,4 +191,5 @@ _WHY = {
     SkipReason.HAS_IT: "under it already",
     SkipReason.ENDED: "ended",
     SkipReason.OTHER: "under another policy",
+    SkipReason.UNREADABLE: "with events that can't be read",
 }

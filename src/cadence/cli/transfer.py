@@ -13,6 +13,7 @@ import typer
 
 from cadence.cli.files import writing
 from cadence.cli.session import Session, SessionCommand, command, new_app
+from cadence.domain.events import Unreadable
 from cadence.errors import InputError
 from cadence.store.service import Progress
 
@@ -115,7 +116,10 @@ def export(
     ],
     format_: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.JSONL,
 ) -> None:
-    """Export every history."""
+    """Export every history.
+
+    A prospect with an event that can't be read is left out and named; the exit code is then 1.
+    """
     from cadence.transfer.formats import EXPORTS
 
     with (
@@ -125,12 +129,16 @@ def export(
         _packed(out, file) as packed,
     ):
         written = EXPORTS[format_](store, packed, progress=progress)
-    if file == "-":
-        return
-    if session.json:
-        session.print_json({"events": written})
-        return
-    session.write(f"{written} events exported to {file}")
+    if file != "-" and session.json:
+        left_out = [event.prospect for event in written.left_out]
+        session.print_json({"events": written.events, "left_out": left_out})
+    elif file != "-":
+        session.write(f"{written.events} events exported to {file}")
+    for event in written.left_out:
+        what = event.data.what if isinstance(event.data, Unreadable) else ""
+        session.note(f"{event.prospect} left out: event {event.version} can't be read ({what})")
+    if written.left_out:
+        raise typer.Exit(1)
 
 
 # Import -------------------------------------------------------------------------------------------

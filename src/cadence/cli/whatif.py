@@ -90,6 +90,7 @@ def _totals(total: Compared, policy: Policy) -> dict[str, object]:
         "policy": policy.ref,
         "prospects": total.prospects,
         "events": total.events,
+        "left_out": total.left_out,
         "changed": total.changed,
         "attempts": {
             "recorded": total.recorded,
@@ -117,6 +118,8 @@ def _print(
         f"{total.prospects:,} recorded histories ({total.events:,} events) under "
         f"{paint(name, 'bold')}: {total.changed:,} would differ"
     )
+    if total.left_out:
+        session.write(f"{plural(total.left_out, 'prospect')} left out: events that can't be read")
     most = max(total.recorded, total.under, 1)
     session.write("")
     for words, number, style in (

@@ -40,6 +40,7 @@ from cadence.domain.events import (
     ProspectUpdated,
     ReferralGiven,
     ReplyReceived,
+    Unreadable,
     ValueKind,
     ValueNoted,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "Signal",
     "Silence",
     "Stage",
+    "Unreadable",
     "ValueKind",
     "ValueNoted",
     "decode_line",

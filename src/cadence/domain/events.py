@@ -55,6 +55,7 @@ __all__ = [
     "ProspectUpdated",
     "ReferralGiven",
     "ReplyReceived",
+    "Unreadable",
     "ValueKind",
     "ValueNoted",
     "type_name",
@@ -477,6 +478,18 @@ class FollowUpReopened(_Data, frozen=True):
     why: str
 
 
+class Unreadable(_Data, frozen=True):
+    """Stands where an event can't be read; it is made when a row is read, and never stored.
+
+    Attributes:
+        what: why it can't be read.
+        is_damaged: the row is broken or missing; otherwise a newer version wrote it.
+    """
+
+    what: str
+    is_damaged: bool = False
+
+
 Data = (
     ProspectAdded
     | ProspectUpdated
@@ -502,10 +515,13 @@ Data = (
     | PolicyAdopted
     | FollowUpEnded
     | FollowUpReopened
+    | Unreadable
 )
 """The data of an event: what happened."""
 
-DATA_TYPES: Final[dict[str, type[Data]]] = {cls.__name__: cls for cls in Data.__args__}
+DATA_TYPES: Final[dict[str, type[Data]]] = {
+    cls.__name__: cls for cls in Data.__args__ if cls is not Unreadable
+}
 """The event types by their names in JSON and in the database."""
 
 

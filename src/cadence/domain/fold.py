@@ -54,6 +54,7 @@ from cadence.domain.events import (
     ProspectUpdated,
     ReferralGiven,
     ReplyReceived,
+    Unreadable,
     ValueNoted,
 )
 from cadence.domain.prospect import (
@@ -70,6 +71,7 @@ from cadence.domain.prospect import (
     ResponseKind,
     Silence,
     Suspension,
+    UnreadableEvent,
 )
 from cadence.domain.stages import Signal, Stage, follow
 
@@ -670,6 +672,14 @@ def _reopened(prospect: Prospect, event: Event, data: FollowUpReopened) -> Chang
 
 
 # Keyed by exact type: each handler takes the data type it is filed under.
+def _unreadable(prospect: Prospect, event: Event, data: Unreadable) -> Changes:
+    # What can be read still counts, an opt-out behind it above all.
+    if prospect.unreadable is not None:
+        return {}
+    found = UnreadableEvent(event.version, event.recorded_at, data.what, data.is_damaged)
+    return {"unreadable": found}
+
+
 _HANDLERS: Final[dict[type, Callable[[Prospect, Event, Any], Changes]]] = {
     ProspectAdded: _added,
     ProspectUpdated: _updated,
@@ -695,4 +705,5 @@ _HANDLERS: Final[dict[type, Callable[[Prospect, Event, Any], Changes]]] = {
     PolicyAdopted: _adopted,
     FollowUpEnded: _ended,
     FollowUpReopened: _reopened,
+    Unreadable: _unreadable,
 }

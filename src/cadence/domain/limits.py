@@ -41,6 +41,7 @@ TEXTS: Final[dict[str, int]] = {
     **dict.fromkeys(("name", "given_name", "family_name", "salutation", "language"), NAME),
     **dict.fromkeys(("company", "source", "owner", "by", "uncertain", "hours", "kind"), NAME),
     **dict.fromkeys(("timezone", "country", "subdivision"), NAME),
+    "what": NAME,
     # Ids, of ours and of other programs.
     **dict.fromkeys(("id", "correlation", "command_id", "digest", "step", "touch", "value"), NAME),
     **dict.fromkeys(("broke", "channel", "except_channels", "agreed_by"), NAME),

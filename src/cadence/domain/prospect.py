@@ -44,6 +44,7 @@ __all__ = [
     "ResponseKind",
     "Silence",
     "Suspension",
+    "UnreadableEvent",
 ]
 
 NO_GAP: Final = Gap(0, 0)
@@ -292,6 +293,22 @@ class Ending(msgspec.Struct, frozen=True):
     reopened_at: datetime | None = None
 
 
+class UnreadableEvent(msgspec.Struct, frozen=True):
+    """An event that this version can't read; until it can, nothing is decided.
+
+    Attributes:
+        version: the event's.
+        recorded_at: when it was recorded, as far as that is known.
+        what: why it can't be read.
+        is_damaged: its row is broken or missing; otherwise a newer version wrote it.
+    """
+
+    version: int
+    recorded_at: datetime
+    what: str
+    is_damaged: bool
+
+
 class Prospect(msgspec.Struct, frozen=True):
     """One prospect after ``version`` events.
 
@@ -319,6 +336,7 @@ class Prospect(msgspec.Struct, frozen=True):
         used_values: ids of the values that were used.
         recent: attempts that are not of the running silence (of earlier ones, and conversations),
             in their order, as far as they are at most :data:`RECENT_DAYS` older than the newest.
+        unreadable: the first event that can't be read.
     """
 
     id: str
@@ -343,6 +361,7 @@ class Prospect(msgspec.Struct, frozen=True):
     values: tuple[ValueNoted, ...] = ()
     used_values: frozenset[str] = frozenset()
     recent: tuple[Attempt, ...] = ()
+    unreadable: UnreadableEvent | None = None
 
     @property
     def response(self) -> Response:

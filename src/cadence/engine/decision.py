@@ -50,6 +50,8 @@ class TaskKind(StrEnum):
     FIX_GUARD = "fix_guard"
     FIX_PLACE = "fix_place"
     MAKE_POLICY_KNOWN = "make_policy_known"
+    USE_NEWER_VERSION = "use_newer_version"
+    REPAIR_HISTORY = "repair_history"
     LEAVE_EXIT = "leave_exit"
     LEAVE_EXIT_YOURSELF = "leave_exit_yourself"
     LEAVE_EXIT_OTHERWISE = "leave_exit_otherwise"

@@ -21,8 +21,8 @@ from typing import Any, Final
 
 import msgspec
 
-from cadence.domain.events import AttemptStage, EndReason, Intent
-from cadence.domain.prospect import Prospect, ResponseKind
+from cadence.domain.events import AttemptStage, EndReason, Intent, PolicyRef
+from cadence.domain.prospect import Prospect, ResponseKind, UnreadableEvent
 from cadence.domain.stages import ENDED, OUTREACH, Stage, rank
 from cadence.engine import invariants
 from cadence.engine.calendar_reasons import calendar_reasons
@@ -83,6 +83,8 @@ def decide_silently(prospect: Prospect, policy: Policy, now: datetime) -> Decisi
 
 
 def _decide(prospect: Prospect, policy: Policy, now: datetime, *, explains: bool) -> Decision:
+    if prospect.unreadable is not None:
+        return _unreadable(prospect, prospect.unreadable, policy.ref)
     stage = prospect.stage
     if stage in _ENDED:
         return _after_the_end(prospect, policy, now, explains=explains)
@@ -130,6 +132,21 @@ def _unknown_place(prospect: Prospect, policy: Policy, what: str) -> Task:
     )
 
 
+def _unreadable(prospect: Prospect, event: UnreadableEvent, policy: PolicyRef) -> Task:
+    """The task for a history that can't be read, also after the end: it may not be the end."""
+    reason = Reason(Rule.FORGOTTEN, "unreadable", (event.version,), facts={"what": event.what})
+    kind = TaskKind.REPAIR_HISTORY if event.is_damaged else TaskKind.USE_NEWER_VERSION
+    return Task(
+        prospect=prospect.id,
+        stage=prospect.stage,
+        policy=policy,
+        reasons=(reason, data_versions()),
+        at=event.recorded_at + timedelta(days=1),
+        kind=kind,
+        facts={"version": event.version},
+    )
+
+
 def unknown_policy(prospect: Prospect, other: Policy, now: datetime) -> Decision:
     """Return the task for a prospect whose adopted policy is not at hand: nothing is guessed.
 
@@ -139,6 +156,8 @@ def unknown_policy(prospect: Prospect, other: Policy, now: datetime) -> Decision
         now: seen when.
     """
     ref = prospect.policy or other.ref
+    if prospect.unreadable is not None:
+        return _unreadable(prospect, prospect.unreadable, ref)
     if prospect.stage in _ENDED:
         after_end = _after_the_end(prospect, other, now, explains=True)
         return msgspec.structs.replace(after_end, policy=ref)

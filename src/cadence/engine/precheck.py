@@ -62,14 +62,14 @@ def precheck(
 
     Args:
         prospect: the prospect of the attempt.
-        policies: where its policy is looked up; under one that is not at hand nothing can be
-            checked, and the answer says so.
+        policies: where its policy is looked up; under one that is not at hand, or where an
+            event can't be read, nothing can be checked, and the answer says so.
         decision: what comes next for the prospect now, with its reasons.
         now: when.
         channel: by what.
     """
     policy = policies.of(prospect)
-    if policy is None:
+    if policy is None or prospect.unreadable is not None:
         reason = decision.reasons[0]
         unchecked = BrokenRule(reason.rule, f"nothing can be checked: {reason.because}", None)
         return Precheck(prospect.id, now, channel, None, "extra", None, (unchecked,))

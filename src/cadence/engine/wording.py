@@ -257,6 +257,7 @@ _BECAUSE: Final[dict[str, Callable[[Facts], str]]] = {
     # Why there is a task, a close or a stop.
     "unknown_place": lambda f: f["what"],
     "unknown_policy": _unknown_policy,
+    "unreadable": lambda f: f["what"],
     "not_tried": lambda f: "no attempt was made yet",
     "no_response_yet": lambda f: "there was no response yet",
     "responded": lambda f: f"a response ended the silence ({f['response']})",
@@ -347,6 +348,10 @@ _TASKS: Final[dict[str, Callable[[Facts], str]]] = {
     "find_time_despite_guards": lambda f: f"find a time for {f['step']}: guards never let it pass",
     "fix_guard": lambda f: f"fix the guard {f['guard']}, or decide on {f['step']} yourself",
     "fix_place": lambda f: f"fix {f['what']}",
+    "use_newer_version": lambda f: f"needs a newer version of cadence to read event {f['version']}",
+    "repair_history": lambda f: (
+        f"its history is damaged at event {f['version']}: use a backup of the database"
+    ),
     "make_policy_known": lambda f: f"make the policy {f['name']} known, or adopt another",
     "leave_exit": lambda f: "leave them a polite way out, or end the follow-up",
     "leave_exit_yourself": lambda f: "leave them a polite way out yourself, or end the follow-up",

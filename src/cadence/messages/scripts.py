@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 
-from jinja2 import StrictUndefined, Template, TemplateError
+from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from cadence.errors import PolicyError, did_you_mean
@@ -69,7 +69,7 @@ def render(name: str, own: Mapping[str, str], words: Mapping[str, object]) -> st
         return _compiled(script_text(name, own)).render(words)
     except PolicyError as error:
         return f"[{error.what}]"
-    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except Exception as error:  # a template can raise anything that an expression can
         return f"[script {name} can't be rendered: {error}]"
 
 

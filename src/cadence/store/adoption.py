@@ -45,6 +45,7 @@ class SkipReason(StrEnum):
     HAS_IT = "has it already"
     ENDED = "has ended"
     OTHER = "is under another policy"
+    UNREADABLE = "has events that can't be read"
 
 
 class PolicyMove(msgspec.Struct, frozen=True):
@@ -158,6 +159,8 @@ class _Mover:
 
     def _move(self, prospect: Prospect) -> PolicyMove | SkipReason:
         policies, policy, now = self.app.policies, self.policy, self.now
+        if prospect.unreadable is not None:
+            return SkipReason.UNREADABLE
         if self.under is not None and policy_name(self.app, prospect) != self.under:
             return SkipReason.OTHER
         if prospect.stage in ENDED or prospect.stage is Stage.OPTED_OUT:

@@ -64,7 +64,7 @@ class MemoryRecorder(DueRecorder):
         if prospect not in self._ids:
             return []  # the package's recorder would keep an entry for every id it is asked for
         rows = sorted(self.select_events(prospect), key=lambda row: row.originator_version)
-        return decode_rows(prospect, [row.state for row in rows])
+        return decode_rows(prospect, [(row.originator_version, row.state) for row in rows])
 
     def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
         return {prospect: self.select_stream(prospect) for prospect in prospects}

@@ -91,6 +91,10 @@ _SELECT_STREAMS: Final = (
     "SELECT originator_id, count(*), string_agg(state, '\\x0a'::bytea ORDER BY originator_version) "
     "FROM {schema}.stored_events WHERE originator_id = ANY(?) GROUP BY originator_id"
 )
+_SELECT_ROWS: Final = (
+    "SELECT originator_version, state FROM {schema}.stored_events WHERE originator_id = ? "
+    "ORDER BY originator_version"
+)
 # A page of prospects at once, for readers of everything.
 _SELECT_PAGE: Final = (
     "SELECT count(*), string_agg(state, '\\x0a'::bytea ORDER BY originator_id, originator_version) "
@@ -361,20 +365,23 @@ class PostgresRecorder(SQLRecorder):
 
     def select_stream(self, prospect: str) -> list[Event]:
         [(count, lines)] = self._fetch(_SELECT_STREAM, (prospect,))
-        return _decode(prospect, lines, count)
+        return self._decode(prospect, lines, count)
 
     def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
         streams: dict[str, list[Event]] = {prospect: [] for prospect in prospects}
         for prospect, count, lines in self._fetch(_SELECT_STREAMS, (list(prospects),)):
-            streams[prospect] = _decode(prospect, lines, count)
+            streams[prospect] = self._decode(prospect, lines, count)
         return streams
 
     def select_page(self, first: str, last: str) -> list[list[Event]] | None:
         [(count, lines)] = self._fetch(_SELECT_PAGE, (first, last))
-        try:
-            return decode_page(None if lines is None else lines.decode(), count)
-        except UnicodeDecodeError:
-            return None
+        return decode_page(_text(lines), count)
+
+    def _decode(self, prospect: str, lines: bytes | None, count: int) -> list[Event]:
+        events = decode_stream(prospect, _text(lines), count)
+        if events is None:
+            events = decode_rows(prospect, self._fetch(_SELECT_ROWS, (prospect,)))
+        return events
 
     def _fetch(self, statement: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         def fetch() -> list[tuple[Any, ...]]:
@@ -437,10 +444,9 @@ class PostgresRecorder(SQLRecorder):
         )
 
 
-def _decode(prospect: str, lines: bytes | None, count: int) -> list[Event]:
-    if lines is None:
-        return decode_stream(prospect, None, count)
+def _text(lines: bytes | None) -> str | None:
+    """Joined states as text; ``None`` also where they are no UTF-8, which shows in their number."""
     try:
-        return decode_stream(prospect, lines.decode(), count)
+        return None if lines is None else lines.decode()
     except UnicodeDecodeError:
-        return decode_rows(prospect, lines.split(b"\n"))
+        return None

@@ -134,19 +134,12 @@ class DueRecorder(ApplicationRecorder):
     def select_stream(self, prospect: str) -> list[Event]:
         """Read all events of one prospect, in order of version; empty if there are none.
 
-        Raises:
-            CorruptStream: they can't have been written by cadence.
-            UnknownEventType: one was written by a newer cadence.
+        One that can't be read comes with ``Unreadable`` data (``serializer.decode_rows``).
         """
 
     @abstractmethod
     def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
-        """Read all events of several prospects; an empty list where there are none.
-
-        Raises:
-            CorruptStream: they can't have been written by cadence.
-            UnknownEventType: one was written by a newer cadence.
-        """
+        """Read all events of several prospects; an empty list where there are none."""
 
     @abstractmethod
     def select_page(self, first: str, last: str) -> list[list[Event]] | None:

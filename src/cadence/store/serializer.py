@@ -5,19 +5,22 @@ of the event under a stable type name, so code can move and rows stay readable (
 stored type is the event's name, followed by ``.2``, ``.3`` … once its shape has changed. It is the
 ``topic`` of the row and the ``type`` inside the stored data. An upcaster takes the plain JSON of
 one shape to the next shape; stored rows are never rewritten.
+
+A row that can't be read stops nothing: it is read as an event with ``Unreadable`` data, which the
+fold marks the prospect with (ADR 0044).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Mapper, StoredEvent
 
-from cadence.domain.events import DATA_TYPES, Event
-from cadence.errors import CorruptStream, UnknownEventType
+from cadence.domain.events import DATA_TYPES, Aware, Event, Unreadable
 
 __all__ = [
     "UPCASTERS",
@@ -54,11 +57,22 @@ def upcast(data: Plain) -> Plain:
     return data
 
 
-_BACKUP: Final = "use a backup of the database; nothing was changed"
 _DECODER: Final = msgspec.json.Decoder(Event)
 _ENCODER: Final = msgspec.json.Encoder()
 _STORED_TYPES: Final = {cls: cls.__struct_config__.tag for cls in DATA_TYPES.values()}
 _KNOWN: Final = frozenset(str(tag) for tag in _STORED_TYPES.values()) | frozenset(UPCASTERS)
+# What a broken row can raise: bad syntax, bad UTF-8, endless nesting, a shape no upcaster expects.
+_BROKEN: Final = (
+    msgspec.MsgspecError,
+    UnicodeError,
+    RecursionError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ValueError,
+)
+_LONGEST_WHAT: Final = 200  # characters
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def stored_type(event: Event) -> str:
@@ -91,76 +105,95 @@ class EventMapper(Mapper[str]):
     def to_domain_event(self, stored_event: StoredEvent) -> Event:
         """Return the event of a row, whatever shape it was stored in.
 
-        Raises:
-            UnknownEventType: written by a newer cadence.
-            CorruptStream: the row holds no event.
+        One that can't be read has :class:`~cadence.domain.events.Unreadable` data, so a reader of
+        many rows goes on.
         """
-        where = f"{stored_event.originator_id} version {stored_event.originator_version}"
-        return _decode(stored_event.state, where)
+        prospect, version = str(stored_event.originator_id), stored_event.originator_version
+        return _decode(prospect, version, stored_event.state, _EPOCH)
 
 
-def _decode(state: bytes | str, where: str) -> Event:
+class _Outline(msgspec.Struct, frozen=True):
+    """What can be read of an event whose data a newer version wrote."""
+
+    prospect: str
+    version: int
+    occurred_at: Aware
+    recorded_at: Aware
+    data: msgspec.Raw
+    by: str | None = None
+    correlation: str | None = None
+    command_id: str | None = None
+
+
+_OUTLINE: Final = msgspec.json.Decoder(_Outline)
+
+
+def _decode(prospect: str, version: int, state: bytes | str, before: datetime) -> Event:
+    """Read one row; ``before``: when the row above it was recorded."""
+    what = ""
+    outline: _Outline | Event
     try:
-        return _DECODER.decode(state)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _decode_old(state, where)
+        outline = _DECODER.decode(state)
+    except _BROKEN:
+        try:
+            outline = _OUTLINE.decode(state)
+            try:
+                outline = _decode_old(state)
+            except _BROKEN as error:
+                what = _one_line(error)
+        except _BROKEN as error:
+            return _damaged(prospect, version, before, f"invalid stored event: {_one_line(error)}")
+    if (outline.prospect, outline.version) != (prospect, version):
+        other = f"version {outline.version} of {outline.prospect} stands in its place"
+        return _damaged(prospect, version, before, other)
+    if isinstance(outline, Event):
+        return outline
+    return Event(
+        prospect,
+        version,
+        outline.occurred_at,
+        outline.recorded_at,
+        Unreadable(what),
+        outline.by,
+        outline.correlation,
+        outline.command_id,
+    )
 
 
-def _decode_old(state: bytes | str, where: str) -> Event:
-    try:
-        plain: dict[str, Any] = msgspec.json.decode(state)
-        kind = plain["data"]["type"]
-        if kind not in _KNOWN:
-            raise UnknownEventType(
-                f"{where}: unknown event type {kind!r}",
-                "use a newer cadence: this event was written by one",
-            )
-        return msgspec.convert({**plain, "data": upcast(plain["data"])}, type=Event)
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise CorruptStream(f"{where}: invalid stored event: {error}", _BACKUP) from None
+def _decode_old(state: bytes | str) -> Event:
+    plain: dict[str, Any] = msgspec.json.decode(state)
+    kind = plain["data"]["type"]
+    if kind not in _KNOWN:
+        raise ValueError(f"unknown event type {kind!r}")
+    return msgspec.convert({**plain, "data": upcast(plain["data"])}, type=Event)
 
 
-def decode_stream(prospect: str, lines: str | None, count: int) -> list[Event]:
+def _damaged(prospect: str, version: int, at: datetime, what: str) -> Event:
+    return Event(prospect, version, at, at, Unreadable(what, is_damaged=True))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:_LONGEST_WHAT] or type(error).__name__
+
+
+def decode_stream(prospect: str, lines: str | None, count: int) -> list[Event] | None:
     """Read the events of one prospect from their stored JSON, one a line, in order of version.
 
     Args:
-        prospect: the prospect's id, for errors.
+        prospect: the prospect's id.
         lines: the stored states, joined by line breaks (JSON itself holds none).
         count: how many there are.
 
-    Raises:
-        UnknownEventType: one was written by a newer cadence.
-        CorruptStream: one holds no event, or the versions are not 1, 2, … without a hole.
+    Returns:
+        ``None`` if something in there must be looked at row by row (:func:`decode_rows`): an old
+        shape, a broken row, a version that is missing.
     """
-    if not count:
+    histories = decode_page(lines, count)
+    if histories is not None and not histories:
         return []
-    lines = lines or ""
-    try:
-        events = _DECODER.decode_lines(lines)
-    except msgspec.DecodeError:
-        events = [
-            _decode(line, f"{prospect}, row {number}")
-            for number, line in enumerate(lines.split("\n"), 1)
-        ]
-    return check_stream(prospect, events, count)
-
-
-def check_stream(prospect: str, events: list[Event], count: int) -> list[Event]:
-    """Return ``events`` if they are the versions 1 to ``count`` in order.
-
-    Raises:
-        CorruptStream: a version is missing, doubled, or out of place.
-    """
-    for number, event in enumerate(events, 1):
-        if event.version != number or event.prospect != prospect:
-            raise CorruptStream(
-                f"{prospect}: missing version {number}; version {event.version} of "
-                f"{event.prospect} stands in its place",
-                _BACKUP,
-            )
-    if len(events) != count:
-        raise CorruptStream(f"{prospect}: {count} rows hold {len(events)} events", _BACKUP)
-    return events
+    if histories is None or len(histories) > 1 or histories[0][0].prospect != prospect:
+        return None
+    return histories[0]
 
 
 def decode_page(lines: str | None, count: int) -> list[list[Event]] | None:
@@ -195,12 +228,27 @@ def decode_page(lines: str | None, count: int) -> list[list[Event]] | None:
     return histories
 
 
-def decode_rows(prospect: str, states: Sequence[bytes]) -> list[Event]:
-    """Read the events of one prospect from rows that were fetched one by one.
+def decode_rows(prospect: str, rows: Iterable[tuple[int, bytes | str | None]]) -> list[Event]:
+    """Read the events of one prospect row by row; the only place where damage is met.
 
-    Raises:
-        UnknownEventType: one was written by a newer cadence.
-        CorruptStream: one holds no event, or a version is missing.
+    Args:
+        prospect: the prospect's id.
+        rows: version and state of each, in order of version.
+
+    Returns:
+        One event for each row. One that can't be read has
+        :class:`~cadence.domain.events.Unreadable` data, and so has the first version of a hole.
     """
-    events = [_decode(state, f"{prospect}, row {number}") for number, state in enumerate(states, 1)]
-    return check_stream(prospect, events, len(states))
+    events: list[Event] = []
+    following = 1
+    at = _EPOCH
+    for version, state in rows:
+        if version > following:
+            missing = f"version {following} is missing"
+            if version > following + 1:
+                missing = f"versions {following} to {version - 1} are missing"
+            events.append(_damaged(prospect, following, at, missing))
+        event = _decode(prospect, version, state or b"", at)
+        events.append(event)
+        following, at = version + 1, event.recorded_at
+    return events

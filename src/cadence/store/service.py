@@ -33,6 +33,7 @@ from cadence.domain.events import (
     FollowUpReopened,
     ProspectAdded,
     ProspectUpdated,
+    Unreadable,
     type_name,
 )
 from cadence.domain.fold import evolve, fold
@@ -269,9 +270,11 @@ class Cadence:
     def history(self, prospect: str) -> list[Event]:
         """Read the history of ``prospect``, in order of version.
 
+        An event that can't be read (a newer version wrote it, or its row is broken or missing) has
+        :class:`~cadence.domain.Unreadable` data.
+
         Raises:
             UnknownProspect: it has none.
-            CorruptStream: it can't have been written by cadence.
         """
         events = self._recorder.select_stream(prospect)
         if not events:
@@ -299,15 +302,11 @@ class Cadence:
             yield page[0], page[-1], len(page)
 
     def page(self, first: str, last: str) -> list[list[Event]]:
-        """Read the histories of the prospects from one id to another, in order of their ids.
-
-        Raises:
-            CorruptStream: one of them can't have been written by cadence.
-        """
+        """Read the histories of the prospects from one id to another, in order of their ids."""
         histories = self._recorder.select_page(first, last)
         if histories is not None:
             return histories
-        # One of them has an old shape or is broken: read one by one, so that it is named.
+        # One of them has an old shape or is broken: read one by one.
         histories = [self._recorder.select_stream(first)]
         after = first
         while after < last:
@@ -439,6 +438,8 @@ class Cadence:
         occurred = recorded if occurred_at is None else _utc(occurred_at, "occurred_at")
         _check(prospect, recorded, occurred)
         check_texts(command, "data")
+        if isinstance(command, Unreadable):
+            raise InputError("Unreadable: invalid; it is never stored", "give what happened")
         for field, text in (("by", by), ("correlation", correlation), ("command_id", command_id)):
             check_texts(text, field)
         call = _Call(prospect, command, occurred, recorded, by, correlation, command_id)
@@ -717,8 +718,8 @@ class Cadence:
             prospect = evolve(prospect, event)
         reader = KeyReader(traits, where, prospect.reach.contact_points)
         command = with_keys(call.command, reader)
-        if policy is None:
-            data = _decide_without_policy(prospect, command, call.occurred_at)
+        if policy is None or prospect.unreadable is not None:
+            data = _decide_unjudged(prospect, command, call.occurred_at)
         else:
             data = decide(prospect, command, policy, call.occurred_at)
         if isinstance(command, ProspectUpdated):
@@ -738,8 +739,8 @@ class Cadence:
 
     def _row(self, prospect: Prospect, decision: Decision | None = None) -> DueRow:
         """Compute the due row, from the decision when the last event was recorded."""
-        if not self._is_known_everywhere(prospect):
-            # A reader may or may not have the policy that it is under: always review it.
+        if prospect.unreadable is not None or not self._is_known_everywhere(prospect):
+            # A reader may or may not have its policy, or read all its events: always review it.
             return DueRow(prospect.id, Verdict.TASK.value, 0, 0)
         seen = prospect.recorded_at
         return due_row(decision or silent_decision_for(prospect, self.policies, seen))
@@ -780,19 +781,25 @@ def _stamped_policy(stamp: str | None, policies: PolicyRegistry) -> Policy | Non
     return policies.find(words[1]) if len(words) > 1 else None
 
 
-def _decide_without_policy(prospect: Prospect, command: Command, at: datetime) -> tuple[Data, ...]:
-    """Decide where the adopted policy is unknown: facts are kept, nothing is judged."""
+def _decide_unjudged(prospect: Prospect, command: Command, at: datetime) -> tuple[Data, ...]:
+    """Decide where the policy is unknown or an event unreadable: facts are kept, unjudged."""
     if isinstance(command, AttemptMade):
         return (unchecked_attempt(prospect, command),)
     if isinstance(command, MakeAttempt | SetAppointment | EndFollowUp):
-        ref = prospect.policy
-        adopted = "" if ref is None else f" {ref.name} version {ref.version}"
-        raise Refused(
-            f"{prospect.id}: unknown policy{adopted}, which it adopted; nothing can be judged",
-            "open the store with that policy: Cadence.open(…, policies=[load(path)])",
-            rule=Rule.FORGOTTEN,
-        )
+        raise _cannot_judge(prospect)
     return decide(prospect, command, builtin(), at)
+
+
+def _cannot_judge(prospect: Prospect) -> Refused:
+    event, ref = prospect.unreadable, prospect.policy
+    if event is not None:
+        what = f"event {event.version} can't be read ({event.what})"
+        hint = "use a newer cadence" if not event.is_damaged else "use a backup of the database"
+    else:
+        adopted = "" if ref is None else f" {ref.name} version {ref.version}"
+        what = f"unknown policy{adopted}, which it adopted"
+        hint = "open the store with that policy: Cadence.open(…, policies=[load(path)])"
+    return Refused(f"{prospect.id}: {what}; nothing can be judged", hint, rule=Rule.FORGOTTEN)
 
 
 _LEADS_TO: Final[dict[type, type]] = {

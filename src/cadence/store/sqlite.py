@@ -60,8 +60,9 @@ _MANY: Final = "originator_id, originator_version"
 # A page of prospects at once, for readers of everything; and those that are named.
 _SELECT_PAGE: Final = _LINES_OF.format("BETWEEN ? AND ?", _MANY)
 _SELECT_STREAMS: Final = _LINES_OF.format("IN (SELECT value FROM json_each(?))", _MANY)
-_SELECT_STATES: Final = (
-    "SELECT state FROM {schema}.stored_events WHERE originator_id = ? ORDER BY originator_version"
+_SELECT_ROWS: Final = (
+    "SELECT originator_version, state FROM {schema}.stored_events WHERE originator_id = ? "
+    "ORDER BY originator_version"
 )
 _SELECT_TABLE: Final = "SELECT 1 FROM {schema}.sqlite_master WHERE type = 'table' AND name = ?"
 _INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
@@ -211,18 +212,17 @@ class SQLiteRecorder(SQLRecorder):
 
     def select_stream(self, prospect: str) -> list[Event]:
         joined = self._join(_SELECT_STREAM, (prospect,))
-        if joined is None:
-            rows = self._fetch(_SELECT_STATES, (prospect,))
-            return decode_rows(prospect, [row[0] for row in rows])
-        count, lines = joined
-        return decode_stream(prospect, lines, count)
+        events = None if joined is None else decode_stream(prospect, joined[1], joined[0])
+        if events is None:
+            events = decode_rows(prospect, self._fetch(_SELECT_ROWS, (prospect,)))
+        return events
 
     def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
         streams: dict[str, list[Event]] = {prospect: [] for prospect in prospects}
         ids = msgspec.json.encode(list(streams)).decode()
         histories = self._select_many(_SELECT_STREAMS, (ids,))
         if histories is None or any(one[0].prospect not in streams for one in histories):
-            # Row by row, so that a broken history is named.
+            # Row by row: one has an old shape, or is broken.
             return {prospect: self.select_stream(prospect) for prospect in streams}
         for history in histories:
             streams[history[0].prospect] = history

@@ -19,7 +19,7 @@ from cadence.domain.events import AttemptMade, Data, Event
 from cadence.errors import InputError
 from cadence.store.service import Cadence, Progress
 from cadence.transfer.csv_reader import CsvTable
-from cadence.transfer.exporter import write_histories
+from cadence.transfer.exporter import Exported, write_histories
 from cadence.transfer.source import BadLine, Position, Source, SourceEvent, decode_checked
 
 __all__ = ["CadenceCsvSource", "export_csv", "is_cadence_header"]
@@ -37,8 +37,8 @@ _VERSION: Final = re.compile("[0-9]{1,10}")
 _FORMULA: Final = tuple("=+-@\t\r'")
 
 
-def export_csv(app: Cadence, out: IO[bytes], *, progress: Progress | None = None) -> int:
-    """Write every history as CSV; returns the number of events."""
+def export_csv(app: Cadence, out: IO[bytes], *, progress: Progress | None = None) -> Exported:
+    """Write every history as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(_HEADER)

@@ -15,7 +15,7 @@ from cadence.domain.codec import Line, encode_line
 from cadence.domain.events import AttemptMade, Event, type_name
 from cadence.errors import InputError
 from cadence.store.service import Cadence, Progress
-from cadence.transfer.exporter import write_histories
+from cadence.transfer.exporter import Exported, write_histories
 from cadence.transfer.source import BadLine, Position, Source, SourceEvent, decode_checked
 from cadence.transfer.xes_reader import read_xes
 
@@ -53,8 +53,8 @@ _HEAD: Final = """<?xml version="1.0" encoding="UTF-8"?>
 _FOOT: Final = "</log>\n"
 
 
-def export_xes(app: Cadence, out: IO[bytes], *, progress: Progress | None = None) -> int:
-    """Write every history as one XES log; returns the number of events."""
+def export_xes(app: Cadence, out: IO[bytes], *, progress: Progress | None = None) -> Exported:
+    """Write every history as one XES log."""
     out.write(_HEAD.encode())
     written = write_histories(app, out, _encode_case, progress)
     out.write(_FOOT.encode())

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import IO
+from typing import IO, NamedTuple
 
-from cadence.domain.events import Event
+from cadence.domain.events import Event, Unreadable
 from cadence.store.service import Cadence, Progress
 
-__all__ = ["write_histories"]
+__all__ = ["Exported", "write_histories"]
+
+
+class Exported(NamedTuple):
+    """What an export wrote.
+
+    Attributes:
+        events: how many events.
+        left_out: of each prospect that was left out, the first event that can't be read.
+    """
+
+    events: int
+    left_out: tuple[Event, ...]
 
 
 def write_histories(
@@ -16,23 +28,28 @@ def write_histories(
     out: IO[bytes],
     encode: Callable[[str, list[Event]], bytes],
     progress: Progress | None = None,
-) -> int:
+) -> Exported:
     """Write every history, prospect by prospect, in order of version.
+
+    A prospect with an event that can't be read is left out whole: a file with a hole in one
+    history can't be imported.
 
     Args:
         app: the store to read.
         out: the file to write.
         encode: turns a prospect's id and events into bytes.
         progress: told how many prospects are written.
-
-    Returns:
-        The number of events written.
     """
     written = 0
+    left_out: list[Event] = []
     for number, prospect in enumerate(app.prospects(), 1):
         events = app.history(prospect)
-        out.write(encode(prospect, events))
-        written += len(events)
+        unreadable = next((one for one in events if type(one.data) is Unreadable), None)
+        if unreadable is None:
+            out.write(encode(prospect, events))
+            written += len(events)
+        else:
+            left_out.append(unreadable)
         if progress is not None:
             progress(number, None)
-    return written
+    return Exported(written, tuple(left_out))

@@ -11,6 +11,7 @@ from cadence.errors import InputError
 from cadence.store.service import Cadence
 from cadence.transfer.cadence_csv import CadenceCsvSource, export_csv, is_cadence_header
 from cadence.transfer.cadence_xes import CadenceXesSource, export_xes
+from cadence.transfer.exporter import Exported
 from cadence.transfer.importer import ImportResult, import_all
 from cadence.transfer.input_file import Input, open_input
 from cadence.transfer.jsonl import JsonlSource, export_jsonl
@@ -22,7 +23,7 @@ from cadence.transfer.source import Source
 
 __all__ = ["EXPORTS", "choose_source", "import_file", "mapping_for"]
 
-EXPORTS: Final[dict[str, Callable[..., int]]] = {
+EXPORTS: Final[dict[str, Callable[..., Exported]]] = {
     "jsonl": export_jsonl,
     "csv": export_csv,
     "xes": export_xes,

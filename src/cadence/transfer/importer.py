@@ -8,6 +8,7 @@ nothing, and a second import of the same file changes nothing (ADR 0023).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
@@ -27,6 +28,7 @@ from cadence.domain.events import (
     Event,
     ProspectAdded,
     ProspectUpdated,
+    Unreadable,
 )
 from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader
@@ -399,20 +401,30 @@ class HistoryBuilder:
         if line.version is None:
             same = self._by_time.get((type(line.data), line.occurred_at), ())
             return any(_is_same(line, event) for event in same)
-        if line.version <= len(self._history):
-            event = self._history[line.version - 1]
-            if not _is_same(line, event):
+        last = self._last
+        if line.version <= last:
+            event = self._at(line.version)
+            if type(event.data) is not Unreadable and not _is_same(line, event):
                 raise _Taken(
                     f"version: invalid {line.version}; {self._id!r} has {_name(event)} there",
                     "give a new event at the end; stored events never change",
                 )
             return True
-        if line.version > len(self._history) + 1:
+        if line.version > last + 1:
             raise InputError(
-                f"version: invalid {line.version}; {self._id!r} has {len(self._history)} events",
-                f"use {len(self._history) + 1}, the next version",
+                f"version: invalid {line.version}; {self._id!r} has {last} events",
+                f"use {last + 1}, the next version",
             )
         return False
+
+    @property
+    def _last(self) -> int:
+        """The last version; that of a damaged history may be larger than its number of events."""
+        return self._history[-1].version if self._history else 0
+
+    def _at(self, version: int) -> Event:
+        """Return the event of this version; in a hole, what stands for it."""
+        return self._history[bisect_right(self._history, version, key=_version) - 1]
 
     def _is_stored_record(self, line: Line, record: str) -> bool:
         event = self._by_record.get(record)
@@ -433,7 +445,7 @@ class HistoryBuilder:
         if isinstance(data, ProspectAdded) and data.policy is None:
             data = msgspec.structs.replace(data, policy=self._policies.default.ref)
         if isinstance(data, AttemptMade) and prospect is not None:
-            if policy is not None:
+            if policy is not None and prospect.unreadable is None:
                 data = complete_attempt(prospect, data, policy, line.occurred_at, line.given)
             else:
                 data = unchecked_attempt(prospect, data)
@@ -444,7 +456,7 @@ class HistoryBuilder:
             recorded = max(before, line.occurred_at)
         event = Event(
             self._id,
-            len(self._history) + 1,
+            self._last + 1,
             line.occurred_at,
             recorded,
             data,
@@ -477,6 +489,10 @@ class HistoryBuilder:
         self._by_time.setdefault((type(event.data), event.occurred_at), []).append(event)
         if event.command_id is not None:
             self._by_record[event.command_id] = event
+
+
+def _version(event: Event) -> int:
+    return event.version
 
 
 def _is_same(line: Line, event: Event) -> bool:

@@ -9,7 +9,7 @@ from typing import IO
 from cadence.domain.codec import encode_line
 from cadence.errors import InputError
 from cadence.store.service import Cadence, Progress
-from cadence.transfer.exporter import write_histories
+from cadence.transfer.exporter import Exported, write_histories
 from cadence.transfer.importer import ImportResult, import_all
 from cadence.transfer.source import BadLine, Position, Source, SourceEvent, decode_checked
 
@@ -60,8 +60,8 @@ def import_jsonl(
     return import_all(app, JsonlSource(lines), steps=lambda step: nullcontext(report))
 
 
-def export_jsonl(app: Cadence, out: IO[bytes], *, progress: Progress | None = None) -> int:
-    """Write every history as JSONL; returns the number of events."""
+def export_jsonl(app: Cadence, out: IO[bytes], *, progress: Progress | None = None) -> Exported:
+    """Write every history as JSONL."""
     return write_histories(
         app,
         out,
