@@ -31,9 +31,10 @@ from cadence.domain.events import (
     ProspectAdded,
     ReplyReceived,
 )
-from cadence.engine.commands import EndFollowUp, SetAppointment
+from cadence.engine.commands import EndFollowUp, NoteValue, SetAppointment
 from cadence.errors import (
     Conflict,
+    InputError,
     Refused,
     StoreError,
     UnknownProspect,
@@ -612,12 +613,31 @@ def test_two_processes_that_share_a_new_store_lose_and_double_nothing(place):
 def test_a_repeated_command_id_has_no_second_effect(app):
     app.execute("p", ADDED, at=NOW)
     first = app.execute("p", InterestNoted("once"), at=NOW, command_id="c1")
-    again = app.execute("p", InterestNoted("twice?"), at=NOW, command_id="c1")
-    assert (first.repeated, again.repeated) == (False, True)
+    again = app.execute("p", InterestNoted("once"), at=NOW + timedelta(hours=1), command_id="c1")
+    assert not first.repeated
+    assert again.repeated
     assert again.events == first.events
+    with pytest.raises(InputError, match=r"'c1' was used for another InterestNoted \(version 2"):
+        app.execute("p", InterestNoted("twice?"), at=NOW, command_id="c1")
     assert texts(app.history("p")[1:]) == ["once"]
     other = app.execute("p", InterestNoted("other"), at=NOW, command_id="c2")
     assert not other.repeated
+
+
+def test_values_noted_by_several_writers_at_once_have_ids_of_their_own(place, app):
+    app.execute("p", ADDED, at=NOW)
+    writers = [app] if place.address is None else [app, Cadence.open(place.address)]
+
+    def note(number):
+        return writers[number % len(writers)].execute("p", NoteValue(f"reason {number}"), at=NOW)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(note, range(12)))
+    for other in writers[1:]:
+        other.close()
+    values = app.load("p").values
+    assert sorted(one.id for one in values) == sorted(f"value-{n}" for n in range(1, 13))
+    assert len({one.text for one in values}) == 12
 
 
 def test_a_command_id_repeated_by_several_at_once_has_one_effect(app):

@@ -35,7 +35,6 @@ from cadence.domain.events import (
     ReferralGiven,
     ReplyReceived,
     ValueKind,
-    ValueNoted,
     type_name,
 )
 from cadence.domain.keys import KeyReader
@@ -46,6 +45,7 @@ from cadence.engine.commands import (
     Command,
     EndFollowUp,
     MakeAttempt,
+    NoteValue,
     ReopenFollowUp,
     SetAppointment,
     check_fact,
@@ -148,9 +148,10 @@ def _write(
     session.write(f"  {next_line(outcome.prospect, outcome.decision)}")
 
 
-def _occurred_at(session: Session, occurred: str | None) -> datetime:
+def _occurred_at(session: Session, occurred: str | None) -> datetime | None:
+    """Read ``--occurred``; without it, it occurred when it is recorded."""
     if occurred is None:
-        return session.now()
+        return None
     return session.instant(occurred, "--occurred", is_past=True)
 
 
@@ -370,7 +371,7 @@ def pause(
     """Record that they asked us to wait."""
     given = " ".join(until)
     end = session.instant(given, "UNTIL")
-    if end <= _occurred_at(session, occurred):
+    if end <= (_occurred_at(session, occurred) or session.now()):
         raise InputError(
             f"UNTIL: invalid {given}: it is over when they ask for it", "give a later time"
         )
@@ -566,10 +567,7 @@ def note(
     if interest is not None:
         found.append(InterestNoted(interest))
     if value is not None:
-        with session.reading() as store:
-            known = {one.id for one in store.load(p).values}
-        free = next(f"value-{n}" for n in range(1, len(known) + 2) if f"value-{n}" not in known)
-        found.append(ValueNoted(free, value, kind))
+        found.append(NoteValue(value, kind))
     if prefers is not None or hours is not None:
         found.append(PreferenceStated(None if prefers is None else Channel(prefers), hours))
     if guidelines:

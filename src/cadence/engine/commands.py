@@ -32,6 +32,8 @@ from cadence.domain.events import (
     ProspectAdded,
     ProspectUpdated,
     ReplyReceived,
+    ValueKind,
+    ValueNoted,
 )
 from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
@@ -64,6 +66,7 @@ __all__ = [
     "Command",
     "EndFollowUp",
     "MakeAttempt",
+    "NoteValue",
     "ReopenFollowUp",
     "SetAppointment",
     "check_fact",
@@ -115,7 +118,22 @@ class ReopenFollowUp(msgspec.Struct, frozen=True):
     why: str
 
 
-Command = MakeAttempt | SetAppointment | CancelAppointment | EndFollowUp | ReopenFollowUp | Data
+class NoteValue(msgspec.Struct, frozen=True):
+    """Note a reason worth a call; its id is the next that is free."""
+
+    text: str
+    kind: ValueKind = ValueKind.PROFESSIONAL
+
+
+Command = (
+    MakeAttempt
+    | SetAppointment
+    | CancelAppointment
+    | EndFollowUp
+    | ReopenFollowUp
+    | NoteValue
+    | Data
+)
 """A command, or a fact as event data."""
 
 LASTING: Final = frozenset({Rule.OPT_OUT, Rule.CONTACT_POINT, Rule.POLITE_EXIT})
@@ -160,6 +178,8 @@ def decide(
         return (_end(prospect, command, policy, at),)
     if isinstance(command, ReopenFollowUp):
         return (_reopen(prospect, command),)
+    if isinstance(command, NoteValue):
+        return (_value(prospect, command),)
     if isinstance(command, AttemptMade):
         return (complete_attempt(prospect, command, policy, at),)
     check_fact(command, prospect.identity.country)
@@ -216,7 +236,9 @@ def with_keys(command: Command, reader: KeyReader) -> Command:
     """
     if isinstance(command, MakeAttempt):
         return msgspec.structs.replace(command, parts=reader.each(command.parts))
-    if isinstance(command, SetAppointment | CancelAppointment | EndFollowUp | ReopenFollowUp):
+    if isinstance(
+        command, SetAppointment | CancelAppointment | EndFollowUp | ReopenFollowUp | NoteValue
+    ):
         return command
     return reader.data(command)
 
@@ -543,3 +565,9 @@ def _reopen(prospect: Prospect, command: ReopenFollowUp) -> FollowUpReopened:
             rule=Rule.PLAN,
         )
     return FollowUpReopened(command.why)
+
+
+def _value(prospect: Prospect, command: NoteValue) -> ValueNoted:
+    known = {value.id for value in prospect.values}
+    free = next(f"value-{n}" for n in range(1, len(known) + 2) if f"value-{n}" not in known)
+    return ValueNoted(free, command.text, command.kind)

@@ -24,13 +24,9 @@ from eventsourcing.persistence import IntegrityError
 from cadence.domain.channels import BUILT_IN
 from cadence.domain.codec import check_id
 from cadence.domain.events import (
-    AppointmentCancelled,
-    AppointmentSet,
     AttemptMade,
     Data,
     Event,
-    FollowUpEnded,
-    FollowUpReopened,
     ProspectAdded,
     ProspectUpdated,
     Unreadable,
@@ -41,11 +37,9 @@ from cadence.domain.keys import KeyReader, addresses_read, read_again
 from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
 from cadence.engine.commands import (
-    CancelAppointment,
     Command,
     EndFollowUp,
     MakeAttempt,
-    ReopenFollowUp,
     SetAppointment,
     decide,
     unchecked_attempt,
@@ -53,6 +47,7 @@ from cadence.engine.commands import (
 )
 from cadence.engine.decision import Close, Decision, Verdict
 from cadence.engine.loop import advance, decision_for, silent_decision_for
+from cadence.engine.repeats import led_to
 from cadence.errors import (
     Conflict,
     InputError,
@@ -117,6 +112,7 @@ class _Call(NamedTuple):
     prospect: str
     command: Command
     occurred_at: datetime
+    is_dated: bool  # the caller says when it occurred
     recorded_at: datetime
     by: str | None
     correlation: str | None
@@ -425,12 +421,13 @@ class Cadence:
             occurred_at: when it happened; by default when it is recorded.
             by: who did it.
             correlation: what it belongs to.
-            command_id: an id of the caller's; the same id again has no second effect.
+            command_id: an id of the caller's; the same command with the same id has no second
+                effect.
 
         Raises:
             Refused: a rule forbids the command; nothing was recorded.
             UnknownProspect: it has no history, and this command does not add it.
-            InputError: a value is invalid.
+            InputError: a value is invalid, or another command had this ``command_id``.
             Conflict: other writers kept winning; nothing was recorded.
             StoreError: the database can't be written; nothing was recorded.
         """
@@ -442,7 +439,8 @@ class Cadence:
             raise InputError("Unreadable: invalid; it is never stored", "give what happened")
         for field, text in (("by", by), ("correlation", correlation), ("command_id", command_id)):
             check_texts(text, field)
-        call = _Call(prospect, command, occurred, recorded, by, correlation, command_id)
+        is_dated = occurred_at is not None
+        call = _Call(prospect, command, occurred, is_dated, recorded, by, correlation, command_id)
         for attempt in range(_RETRIES):
             if attempt:
                 # At random times, or a writer in a loop would win every single time.
@@ -802,26 +800,23 @@ def _cannot_judge(prospect: Prospect) -> Refused:
     return Refused(f"{prospect.id}: {what}; nothing can be judged", hint, rule=Rule.FORGOTTEN)
 
 
-_LEADS_TO: Final[dict[type, type]] = {
-    MakeAttempt: AttemptMade,
-    SetAppointment: AppointmentSet,
-    CancelAppointment: AppointmentCancelled,
-    EndFollowUp: FollowUpEnded,
-    ReopenFollowUp: FollowUpReopened,
-}
-
-
 def _find_repeated(call: _Call, history: Sequence[Event]) -> tuple[Event, ...]:
-    """Return the events that this command id recorded before."""
+    """Return the events that this command recorded before, under its id.
+
+    Raises:
+        InputError: another command has this id.
+    """
     if call.command_id is None:
         return ()
     done = tuple([event for event in history if event.command_id == call.command_id])
-    kind = _LEADS_TO.get(type(call.command), type(call.command))
-    if done and not any(isinstance(event.data, kind) for event in done):
+    if not done or any(isinstance(event.data, Unreadable) for event in done):
+        return done
+    is_dated = call.is_dated and any(one.occurred_at != call.occurred_at for one in done)
+    if is_dated or not led_to(call.command, [event.data for event in done]):
         raise InputError(
-            f"command_id: {call.command_id!r} was used for {type_name(done[0].data)} "
+            f"command_id: {call.command_id!r} was used for another {type_name(done[0].data)} "
             f"(version {done[0].version} of {done[0].prospect})",
-            "give every command an id of its own",
+            "give every command an id of its own, and repeat one with the same content",
         )
     return done
 

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from cadence.domain.channels import BUILT_IN
-from cadence.domain.codec import Line, data_fields
+from cadence.domain.codec import Line
 from cadence.domain.events import (
     AttemptMade,
     ContactPoint,
@@ -33,6 +33,7 @@ from cadence.domain.events import (
 from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
+from cadence.domain.repeats import is_repeated
 from cadence.engine.commands import check_fact, complete_attempt, unchecked_attempt
 from cadence.errors import InputError, printable
 from cadence.policy.model import Policy
@@ -497,34 +498,9 @@ def _version(event: Event) -> int:
 
 def _is_same(line: Line, event: Event) -> bool:
     """Whether ``line`` is ``event``, except for recorded_at and what an import completes."""
-    if type(line.data) is not type(event.data) or line.occurred_at != event.occurred_at:
+    if line.occurred_at != event.occurred_at:
         return False
-    ours, theirs = data_fields(line.data), data_fields(event.data)
-    if isinstance(line.data, AttemptMade):
-        # Whatever the line does not give was filled in.
-        theirs = {name: value for name, value in theirs.items() if name in line.given}
-        return _is_filled_in(ours, theirs, _FILLED_IN | {"address"})
-    return _is_filled_in(ours, theirs, _FILLED_IN)
-
-
-_FILLED_IN: Final = frozenset({"key", "spoken", "policy"})
-"""What an import adds to the data of a line that lacks it."""
-
-
-def _is_filled_in(given: Any, stored: Any, names: frozenset[str]) -> bool:
-    """Whether ``stored`` is ``given`` but for values of these names that ``given`` lacks."""
-    if isinstance(given, dict) and isinstance(stored, dict):
-        more = stored.keys() - given.keys()
-        return (
-            given.keys() <= stored.keys()
-            and more <= names
-            and all(_is_filled_in(one, stored[name], names) for name, one in given.items())
-        )
-    if isinstance(given, list | tuple) and isinstance(stored, list | tuple):
-        return len(given) == len(stored) and all(
-            _is_filled_in(one, other, names) for one, other in zip(given, stored, strict=True)
-        )
-    return bool(given == stored)
+    return is_repeated(line.data, event.data, line.given)
 
 
 def _name(event: Event) -> str:
