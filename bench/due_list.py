@@ -1,8 +1,9 @@
 """``cadence due`` on many prospects: time to the first line, time in all, peak memory.
 
 From the start of the process, as a person at a terminal meets it. Two instants over one database:
-one at which a hundred prospects are due, one at which everybody is overdue. Beside it the floors:
-an interpreter that does nothing, and one that selects twenty rows.
+one at which a hundred prospects are due, one at which everybody is overdue; there also the first
+page of one of two hundred owners. Beside it the floors: an interpreter that does nothing, and one
+that selects twenty rows.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ NAME = "due"
 
 _CHUNK: Final = 1_000
 _DUE: Final = 100
+_OWNERS: Final = 200
 _PLACES: Final = tuple(
     place
     for place in PLACES
@@ -109,7 +111,10 @@ def _people(
     for number in range(count):
         few = number % max(1, count // _DUE) == 0 and number // max(1, count // _DUE) < _DUE
         group = soon if few else kinds
-        yield renamed(group[number % len(group)], f"p{number:07}"), 0
+        history = renamed(group[number % len(group)], f"p{number:07}")
+        added = msgspec.structs.replace(history[0].data, owner=f"owner-{number % _OWNERS}")
+        history[0] = msgspec.structs.replace(history[0], data=added)
+        yield history, 0
 
 
 def _child(arguments: list[str]) -> Seen:
@@ -134,14 +139,15 @@ def run(plan: Plan, folder: Path) -> list[Figure]:
     )
     python = sys.executable
 
-    def listing(at: datetime) -> list[str]:
+    def listing(at: datetime, *options: str) -> list[str]:
         instant = f"{at:%Y-%m-%dT%H:%M:%SZ}"
-        return [python, "-m", "cadence", "--db", str(path), "--at", instant, "due"]
+        return [python, "-m", "cadence", "--db", str(path), "--at", instant, "due", *options]
 
     commands = {
         "python -c pass": [python, "-c", "pass"],
         "SELECT … LIMIT 20": [python, "-c", select, str(path)],
         "100 due": listing(few),
+        "one owner's page": listing(everyone, "--owner", "owner-7", "--limit", "20"),
         "all overdue": listing(everyone),
     }
     seen: dict[str, list[Seen]] = {name: [] for name in commands}
@@ -157,7 +163,7 @@ def run(plan: Plan, folder: Path) -> list[Figure]:
             done(turn + 1)
     people = f"of {plan.due_prospects:,}"
     figures: list[Figure] = []
-    for name in ("100 due", "all overdue"):
+    for name in ("100 due", "one owner's page", "all overdue"):
         runs = seen[name]
         lines = {"lines": f"{runs[0].lines:,}"}
         what = f"{name} {people}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import ADDED, CADENCE, INSTANT, Cli, Done
+from command_line import ADDED, CADENCE, INSTANT, Cli, Done, two_lines
 
 CHANNELS = {"call", "email", "sms", "mail", "video_email"}
 STAGES = {
@@ -552,6 +552,39 @@ def test_due_is_in_order_of_time(cli: Cli) -> None:
     assert len(found) == 5
     limited = cli("due", "--limit", "2", "--at", "2026-12-08T12:00:00Z", "--json").json
     assert limited == found[:2]
+
+
+def test_due_names_owner_number_and_lateness(cli: Cli) -> None:
+    new = ("add", "zoe", "--name", "Zoe Lane", "--timezone", "UTC", "--call", "+12125550100")
+    assert cli(*new, "--owner", "ann", "--at", ADDED).code == 0
+    assert cli("appoint", "zoe", "2026-12-01", "9:00", "--at", ADDED).code == 0
+    late = ("--at", "2026-12-01T11:05:00Z")
+    title, line = cli("due", *late).out.splitlines()
+    assert title.split() == ["what", "their", "time", "late", "name", "prospect", "owner", "next"]
+    for words in ("due ", "Tue 12-01 09:00", "2 h 5 min", "Zoe Lane", " zoe ", " ann "):
+        assert words in line
+    assert line.endswith("call +12125550100")
+
+
+def test_due_is_asked_for_by_owner_channel_and_page(cli: Cli) -> None:
+    for number in range(4):
+        owner = ("--owner", "ann") if number % 2 else ()
+        new = ("add", f"p{number}", "--name", f"P{number}", "--timezone", "UTC", *owner)
+        assert cli(*new, "--email", f"p{number}@example.com", "--at", ADDED).code == 0
+    at = ("--at", ADDED)
+
+    def ids(*options: str) -> list[str]:
+        return [one["prospect"] for one in cli("due", "--json", *options, *at).json]
+
+    assert ids("--owner", "ann") == ["p1", "p3"]
+    assert ids("--owner", "bob") == []
+    assert ids("--channel", "call") == []
+    done = cli("due", "--limit", "3", *at)
+    *_, place = done.err.split()
+    assert done.err == f"note: there are more: --after {place}\n"
+    assert ids("--after", place) == ["p3"]
+    assert cli("due", "--limit", "4", *at).err == ""
+    two_lines(cli("due", "--after", "p3", *at), 2, "after: invalid")
 
 
 def test_due_leaves_out_what_stopped(silent: Cli) -> None:

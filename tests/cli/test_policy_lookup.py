@@ -127,8 +127,8 @@ def look_up(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch) -> Seen:
     """Call a command with a policy; what it says, and the digests of what it looked up."""
     seen: list[str] = []
 
-    def spy(*arguments: Any) -> Policy:
-        found = policy_files.find_policy(*arguments)
+    def spy(*arguments: Any, **options: Any) -> Policy:
+        found = policy_files.find_policy(*arguments, **options)
         seen.append(found.digest)
         return found
 

@@ -40,7 +40,7 @@ from cadence.errors import (
     UnknownProspect,
 )
 from cadence.store import Cadence
-from cadence.store.due_list import DueRow
+from cadence.store.due_list import DueQuery, DueRow
 from cadence.store.opening import open_recorder
 from cadence.store.postgres import PostgresRecorder
 from cadence.store.postgres_connection import without_password
@@ -217,6 +217,33 @@ def test_a_store_of_an_older_cadence_has_no_settings_until_it_is_opened_to_write
         assert reader.settings().default_region == "DE"
 
 
+@pytest.mark.parametrize("kind", SHARED)
+def test_the_due_list_of_an_older_cadence_is_completed_when_it_is_opened_to_write(kind, tmp_path):
+    place = new_place(kind, tmp_path)
+    added = ProspectAdded("Ann", "UTC", owner="kim")
+    with Cadence.open(place.address) as app:
+        app.execute("p", added, at=NOW)
+        rows = app.due_rows()
+    drop = "DROP INDEX {0}due_owner", "UPDATE {0}meta SET value = 'old' WHERE key = 'due'"
+    drop += tuple(
+        f"ALTER TABLE {{0}}due DROP COLUMN {one}" for one in ("owner", "name", "channels")
+    )
+    if kind == "sqlite":
+        with closing(sqlite3.connect(place.address)) as connection, connection:
+            for statement in drop:
+                connection.execute(statement.format(""))
+    else:
+        with pgserver.connect(place.address) as connection:
+            for statement in drop:
+                connection.execute(statement.format(f"{pgserver.schema_of(place.address)}."))
+    with Cadence.open(place.address, read_only=True) as reader:
+        assert [one.prospect for one in reader.due(NOW, owner="kim")] == ["p"]
+        assert reader.due(NOW, owner="nobody").items == []
+    with Cadence.open(place.address) as app:
+        assert app.due_rows() == rows
+        assert [one.prospect for one in app.due(NOW, owner="kim")] == ["p"]
+
+
 def test_a_version_that_is_taken_is_refused_and_nothing_of_the_write_stays(store):
     store.insert_events(stored(noted("p", 1, "first")), due=[row("p", 1)])
     for late in ([1, 2], [2, 1], [2, 3, 3]):
@@ -263,7 +290,7 @@ def test_events_and_due_row_appear_together(store):
     def watch():
         while not done.is_set():
             # A row says how many events there were; the events are read after it.
-            for found in store.select_due(None, None, 10):
+            for found in store.select_due(DueQuery(), None, 10):
                 if len(store.select_stream(found.prospect)) < found.at:
                     parted.append(found)
 
@@ -426,7 +453,7 @@ def test_the_due_list_comes_in_pages_by_time_and_id_with_no_row_lost_or_doubled(
     store.replace_due(rows, "stamp")
     for wake in (None, 0, 4, 9):
         found, after = [], None
-        while page := store.select_due(wake, after, limit):
+        while page := store.select_due(DueQuery(wake), after, limit):
             assert len(page) <= limit
             found += page
             after = (page[-1].at, page[-1].prospect)
@@ -434,10 +461,31 @@ def test_the_due_list_comes_in_pages_by_time_and_id_with_no_row_lost_or_doubled(
         assert found == sorted(wanted, key=lambda r: (r.at, r.prospect))
 
 
+def test_the_due_list_is_read_by_owner_and_by_channel(store):
+    rows = [
+        row("p", 5)._replace(owner="ann", name="P", channels=",call,email,"),
+        row("q", 4)._replace(owner="bob", name="Q", channels=",call,"),
+        row("r", 3)._replace(owner="ann", name="R", channels=",video_email,"),
+        row("s", 2)._replace(name="S"),
+    ]
+    store.replace_due(rows, "stamp")
+    assert store.due_rows() == rows
+
+    def found(**query):
+        return [one.prospect for one in store.select_due(DueQuery(**query), None, 9)]
+
+    assert found(owner="ann") == ["r", "p"]
+    assert found(owner="an") == []
+    assert found(channel="call") == ["q", "p"]
+    assert found(channel="email") == ["p"]
+    assert found(owner="ann", channel="video_email", review_until=0) == ["r"]
+    assert [one.prospect for one in store.select_due(DueQuery(owner="ann"), (3, "r"), 9)] == ["p"]
+
+
 def test_a_row_that_never_wakes_is_in_the_whole_list_only(store):
     store.replace_due([row("p", 5, None), row("q", 5, 0)], "stamp")
-    assert store.select_due(10, None, 5) == [row("q", 5, 0)]
-    assert store.select_due(None, None, 5) == [row("p", 5, None), row("q", 5, 0)]
+    assert store.select_due(DueQuery(10), None, 5) == [row("q", 5, 0)]
+    assert store.select_due(DueQuery(), None, 5) == [row("p", 5, None), row("q", 5, 0)]
 
 
 def test_a_page_begins_after_any_place_whether_or_not_a_row_stands_there(store):
@@ -449,8 +497,8 @@ def test_a_page_begins_after_any_place_whether_or_not_a_row_stands_there(store):
         ((5, "z"), "a"),
         ((4, "z"), "b"),
     ):
-        assert store.select_due(None, after, 1)[0].prospect == first
-    assert store.select_due(None, (6, "a"), 1) == []
+        assert store.select_due(DueQuery(), after, 1)[0].prospect == first
+    assert store.select_due(DueQuery(), (6, "a"), 1) == []
 
 
 def test_replace_due_gives_exactly_the_same_content(store):

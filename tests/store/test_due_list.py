@@ -58,7 +58,7 @@ def test_no_later_decision_comes_before_its_row_or_is_due_before_the_row_is_revi
     prospect = fold(None, life.events[: 1 + cut % len(life.events)])
     assert prospect is not None
     seen = prospect.recorded_at
-    row = due_row(silent_decision_for(prospect, life.policies, seen))
+    row = due_row(prospect, silent_decision_for(prospect, life.policies, seen))
     for later in minutes:
         now = seen + timedelta(minutes=later)
         decision = silent_decision_for(prospect, life.policies, now)

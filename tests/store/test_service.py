@@ -63,7 +63,7 @@ def test_the_service_has_these_public_methods_and_inherits_nothing() -> None:
     assert Cadence.__bases__ == (object,)
     with Cadence.open() as app:
         public = {name for name in dir(app) if not name.startswith("_")}
-    assert public == METHODS | {"address", "policies"}
+    assert public == METHODS | {"address", "is_missing", "policies"}
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))

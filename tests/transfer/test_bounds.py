@@ -168,7 +168,7 @@ def test_histories_longer_than_one_text_of_sqlite_are_read(
             "c": 21,
         }
         assert [len(one) for one in app.histories()] == [21, 21, 21]
-        assert len(list(app.listing(NOW, everything=True))) == 3
+        assert len(list(app.due(NOW, everything=True).items)) == 3
 
 
 def test_more_prospects_than_sqlite_has_variables_are_read_at_once(tmp_path: Path) -> None:

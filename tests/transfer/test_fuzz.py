@@ -111,8 +111,8 @@ def import_and_look(content: bytes, name: str, mapping: Mapping | None = None) -
 
 
 def _look(app: Cadence) -> None:
-    for prospect, _ in list(app.listing(NOW, everything=True))[:3]:
-        list(replay_lines(annotate(app.history(prospect.id), app.policies)))
+    for one in app.due(NOW, limit=3, everything=True):
+        list(replay_lines(annotate(app.history(one.prospect), app.policies)))
     for page in audit(app, jobs=1):
         assert page
     out, again = io.BytesIO(), io.BytesIO()

@@ -89,7 +89,7 @@ def _list_due(session: Session, store: Cadence, now: datetime) -> Prospect | Non
     session.write(due_header())
     first = None
     for prospect, decision in store.listing(now):
-        session.write(due_line(prospect, decision))
+        session.write(due_line(prospect, decision, now))
         if first is None and decision.touch is not None:
             first = prospect
     return first

@@ -15,62 +15,103 @@ import typer
 from cadence.cli.files import write_text
 from cadence.cli.policy_files import POLICY_HELP, find_policy, policy_inputs
 from cadence.cli.session import Session, command, new_app
-from cadence.cli.show import anyway_lines, due_header, due_line, explanation, replay_lines
+from cadence.cli.show import (
+    anyway_lines,
+    due_entry,
+    due_header,
+    due_line,
+    explanation,
+    replay_lines,
+)
 from cadence.cli.terminal import write_error
 from cadence.domain.channels import CALL, Channel
 from cadence.domain.events import Event
-from cadence.engine.decision import to_builtins
+from cadence.domain.prospect import Prospect
+from cadence.engine.decision import Decision, to_builtins
 from cadence.engine.loop import decision_for
 from cadence.engine.precheck import precheck
 from cadence.engine.precheck import to_builtins as anyway_to_builtins
 from cadence.errors import InputError
 from cadence.replay.steps import annotate, end_of_day, replay, until
 from cadence.replay.steps import to_builtins as replay_to_builtins
+from cadence.store import Cadence
+from cadence.store.due_page import DueFilter, page_end, parse_page_end
 
 __all__ = ["app"]
 
 app = new_app()
 
 
-@command(app, "due", example="cadence due --at 2026-12-04T18:10:00Z --json")
+@command(app, "due", example="cadence due --owner ann --limit 20")
 def due(
     session: Session,
     everything: Annotated[
         bool, typer.Option("--all", help="Also those that wait or close.")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="No more than so many lines.")] = None,
+    owner: Annotated[
+        str | None, typer.Option(metavar="OWNER", help="Only prospects of this owner.")
+    ] = None,
+    channel: Annotated[
+        str | None, typer.Option(metavar="CHANNEL", help="Only touches on this channel.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="No more than so many.")] = None,
+    after: Annotated[
+        str | None,
+        typer.Option(metavar="PLACE", help="Those behind; a list with --limit names the place."),
+    ] = None,
 ) -> None:
-    """List who to contact now, soonest first."""
-    now = session.now()
-    shown = 0
-    with session.reading() as store:
-        for prospect, decision in store.listing(now, everything=everything):
-            if session.json:
-                from cadence.messages import compose
+    """List who to contact now, soonest first.
 
-                decision = compose(decision, prospect, store.policies, now)
-                text = msgspec.json.encode(to_builtins(decision)).decode()
-                session.write_json(("[" if shown == 0 else ",") + text)
-            else:
-                if shown == 0:
-                    session.write(due_header())
-                session.write(due_line(prospect, decision))
-            shown += 1
-            if shown in (1, limit):
-                sys.stdout.flush()
+    A task stands with its deadline, a touch with the time since when it is due. PLACE is time and
+    id of the last one before, like 2026-12-04T18:10:00Z/jerry.
+    """
+    now = session.now()
+    beyond = None if after is None else parse_page_end(after)
+    which = DueFilter(owner, channel, beyond, everything)
+    shown = 0
+    last: Decision | None = None
+    has_more = False
+    with session.reading() as store:
+        for prospect, decision in store.listing(now, which):
             if shown == limit:
+                has_more = True
                 break
+            _show_due(session, store, prospect, decision, is_first=shown == 0)
+            last = decision
+            shown += 1
+            if shown == 1:
+                sys.stdout.flush()
         stale = store.due_is_stale()
     if session.json:
         session.write_json("]" if shown else "[]")
     elif shown == 0:
         session.write("no prospect is due")
+    elif has_more and last is not None:
+        session.note(f"there are more: --after {shlex.quote(page_end(last))}")
     if stale:
         write_error(
             "the due list was made with other holiday, zone or policy data, so every prospect "
             "was checked",
             "update it with: cadence rebuild",
         )
+
+
+def _show_due(
+    session: Session, store: Cadence, prospect: Prospect, decision: Decision, *, is_first: bool
+) -> None:
+    now = session.now()
+    if session.json:
+        from cadence.messages import compose
+
+        shown = to_builtins(compose(decision, prospect, store.policies, now))
+        session.write_json(("[" if is_first else ",") + msgspec.json.encode(shown).decode())
+    elif session.is_terminal:
+        for line in due_entry(prospect, decision, now):
+            session.write(line)
+    else:
+        if is_first:
+            session.write(due_header())
+        session.write(due_line(prospect, decision, now))
 
 
 @command(app, "explain", example="cadence explain jerry --at 2026-12-04T18:10:00Z")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
 
 from cadence.cli.terminal import paint
 from cadence.domain.events import Data, type_name
 from cadence.domain.prospect import Prospect
-from cadence.engine.decision import Decision, Task, Verdict
+from cadence.engine.decision import Decision, Verdict, Wait
 from cadence.engine.precheck import Precheck
 from cadence.engine.reasons import Reason
+from cadence.engine.wording import duration
 from cadence.replay.formatting import (
     clock,
     due_time,
@@ -19,6 +22,7 @@ from cadence.replay.formatting import (
     next_action,
     overdue_lines,
     punctuality_line,
+    short_clock,
     summary,
     unrecorded_lines,
 )
@@ -27,6 +31,7 @@ from cadence.replay.steps import AnnotatedStep
 __all__ = [
     "anyway_lines",
     "details",
+    "due_entry",
     "due_header",
     "due_line",
     "explanation",
@@ -37,6 +42,7 @@ __all__ = [
     "stood",
 ]
 
+_MINUTE: Final = timedelta(minutes=1)
 _STYLES = {
     Verdict.DUE: "bold green",
     Verdict.TASK: "bold yellow",
@@ -46,21 +52,45 @@ _STYLES = {
 }
 
 
+_DUE_COLUMNS: Final = "{:5}  {:15}  {:11}  {:18}  {:16}  {:8}  {}"
+
+
 def due_header() -> str:
     """The column titles of :func:`due_line`."""
-    return paint(f"{'what':6} {'when (their time)':23} {'prospect':20} {'stage':12} next", "bold")
+    titles = ("what", "their time", "late", "name", "prospect", "owner", "next")
+    return paint(_DUE_COLUMNS.format(*titles), "bold")
 
 
-def due_line(prospect: Prospect, decision: Decision) -> str:
-    """One decision as a line of the due list."""
-    verdict = paint(f"{decision.verdict:6}", _STYLES[decision.verdict])
-    when = clock(prospect, decision.at)
-    if decision.verdict is Verdict.TASK:
-        when = f"by {when}"
-    late = "overdue" if isinstance(decision, Task) and decision.is_overdue else ""
-    late = late or missed_time(prospect, decision)
-    next_ = next_action(decision) + (f"  ({late})" if late else "")
-    return f"{verdict} {when:23} {prospect.id:20} {decision.stage:12} {next_}".rstrip()
+def due_line(prospect: Prospect, decision: Decision, now: datetime) -> str:
+    """One decision as a line of the due list, for a file or another program."""
+    who = (prospect.identity.name, prospect.id, prospect.identity.owner or "-")
+    when, late = short_clock(prospect, decision.at), _lateness(decision, now) or "-"
+    return _DUE_COLUMNS.format(decision.verdict, when, late, *who, _next(prospect, decision))
+
+
+def due_entry(prospect: Prospect, decision: Decision, now: datetime) -> Iterable[str]:
+    """One decision in the lines that a terminal shows: who and when, then what to do."""
+    verdict = paint(f"{decision.verdict:5}", _STYLES[decision.verdict])
+    when = short_clock(prospect, decision.at)
+    late = _lateness(decision, now)
+    late = paint(f"{late:11}", "yellow") if late else " " * 11
+    owner = prospect.identity.owner
+    who = paint(prospect.identity.name, "bold") + (f"  ({owner})" if owner else "")
+    yield f"{verdict} {when:15}  {late}  {who}"
+    yield f"      {paint(f'{prospect.id:28}', 'dim')} {_next(prospect, decision)}"
+
+
+def _next(prospect: Prospect, decision: Decision) -> str:
+    missed = missed_time(prospect, decision)
+    return next_action(decision) + (f"  ({missed})" if missed else "")
+
+
+def _lateness(decision: Decision, now: datetime) -> str:
+    """Return how late a decision is: ``7 d 8 h``; empty if it is not."""
+    since = decision.due_since if isinstance(decision, Wait) else decision.at
+    if since is None or now - since < _MINUTE:
+        return ""
+    return " ".join(duration(now - since).split(" ")[:4])  # the two largest units
 
 
 def next_line(prospect: Prospect, decision: Decision) -> str:

@@ -34,6 +34,7 @@ __all__ = [
     "overdue_lines",
     "plural",
     "punctuality_line",
+    "short_clock",
     "summary",
     "unrecorded_lines",
     "weekday",
@@ -81,6 +82,14 @@ def clock(prospect: Prospect, instant: datetime | None) -> str:
         return "-"
     local = instant.astimezone(local_zone(prospect))
     return f"{weekday(local)} {local:%Y-%m-%d %H:%M}"
+
+
+def short_clock(prospect: Prospect, instant: datetime | None) -> str:
+    """Return an instant on the prospect's clock, for a narrow column: ``Fri 12-04 13:10``."""
+    if instant is None:
+        return "-"
+    local = instant.astimezone(local_zone(prospect))
+    return f"{weekday(local)} {local:%m-%d %H:%M}"
 
 
 def gap_text(distance: Gap) -> str:

@@ -16,9 +16,10 @@ from typing import Final, NamedTuple
 
 from eventsourcing.persistence import StoredEvent
 
-from cadence.engine.decision import Decision, Task, Wait
+from cadence.domain.prospect import Prospect
+from cadence.engine.decision import Decision, Task, Verdict, Wait
 
-__all__ = ["DueRow", "Prepared", "due_row", "position", "to_micros"]
+__all__ = ["DueQuery", "DueRow", "Prepared", "due_row", "position", "to_micros", "unknown_row"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -33,17 +34,38 @@ class DueRow(NamedTuple):
         at: what the list is ordered by; ``None`` for stop.
         review_from: from when on the prospect must be reviewed; ``None``: only after another
             event. The column of the table is called ``wake``.
+        owner: who follows up.
+        name: of the prospect.
+        channels: every channel on which the prospect has a contact point, each between commas; no
+            touch is on another.
     """
 
     prospect: str
     verdict: str
     at: int | None
     review_from: int | None
+    owner: str | None = None
+    name: str = ""
+    channels: str = ""
 
     @property
     def position(self) -> tuple[int, str]:
         """The place of the row in the list."""
         return (self.at or 0, self.prospect)
+
+
+class DueQuery(NamedTuple):
+    """Which rows of the due list to read.
+
+    Attributes:
+        review_until: those to review up to this instant, in microseconds; ``None``: all.
+        owner: those of this owner; ``None``: everybody's.
+        channel: those with a contact point on this channel; ``None``: all.
+    """
+
+    review_until: int | None = None
+    owner: str | None = None
+    channel: str | None = None
 
 
 class Prepared(NamedTuple):
@@ -63,7 +85,7 @@ def position(decision: Decision) -> tuple[int, str]:
     return (0 if decision.at is None else to_micros(decision.at), decision.prospect)
 
 
-def due_row(decision: Decision) -> DueRow:
+def due_row(prospect: Prospect, decision: Decision) -> DueRow:
     """Compute the row of a prospect from the decision of when its last event was recorded."""
     at = None if decision.at is None else to_micros(decision.at)
     # A task is there at once, whatever its deadline.
@@ -71,4 +93,23 @@ def due_row(decision: Decision) -> DueRow:
     if isinstance(decision, Wait) and decision.due_since is not None:
         # It waits for an hour that opens again; then it is due since it was due at first.
         at = to_micros(decision.due_since)
-    return DueRow(decision.prospect, decision.verdict.value, at, review_from)
+    return _row(prospect, decision.verdict, at, review_from)
+
+
+def unknown_row(prospect: Prospect) -> DueRow:
+    """Return the row of a prospect whose policy a reader may not have: always to be reviewed."""
+    return _row(prospect, Verdict.TASK, 0, 0)
+
+
+def _row(prospect: Prospect, verdict: Verdict, at: int | None, review_from: int | None) -> DueRow:
+    identity = prospect.identity
+    channels = sorted({point.channel for point in prospect.reach.contact_points})
+    return DueRow(
+        prospect.id,
+        verdict.value,
+        at,
+        review_from,
+        identity.owner,
+        identity.name,
+        f",{','.join(channels)}," if channels else "",
+    )

@@ -11,7 +11,7 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
 from cadence.domain.events import Event
-from cadence.store.due_list import DueRow, Prepared
+from cadence.store.due_list import DueQuery, DueRow, Prepared
 from cadence.store.recorder import DueRecorder, SettingRow
 from cadence.store.serializer import decode_rows
 
@@ -84,17 +84,17 @@ class MemoryRecorder(DueRecorder):
             return sorted(self._ids)
 
     def select_due(
-        self, review_until: int | None, after: tuple[int, str] | None, limit: int
+        self, query: DueQuery, after: tuple[int, str] | None, limit: int
     ) -> list[DueRow]:
+        until, owner, channel = query
         with self._lock:
             rows = sorted(
                 (row.at, row.prospect, row)
                 for row in self._due.values()
                 if row.at is not None
-                and (
-                    review_until is None
-                    or (row.review_from is not None and row.review_from <= review_until)
-                )
+                and (until is None or (row.review_from is not None and row.review_from <= until))
+                and owner in (None, row.owner)
+                and (channel is None or f",{channel}," in row.channels)
             )
         start = 0 if after is None else bisect.bisect_right([row[:2] for row in rows], after)
         return [row for _, _, row in rows[start : start + limit]]

@@ -31,7 +31,15 @@ from cadence.store.due_list import DueRow, Prepared
 from cadence.store.postgres_connection import Datastore, connect, explain_postgres_error, first_line
 from cadence.store.recorder import SettingRow
 from cadence.store.serializer import decode_page, decode_rows, decode_stream
-from cadence.store.sql import DELETE_DUE, INSERT_SETTING, UPSERT_META, SQLRecorder
+from cadence.store.sql import (
+    ADDED_COLUMNS,
+    DELETE_DUE,
+    DUE_COLUMNS,
+    INSERT_SETTING,
+    UPDATE_DUE,
+    UPSERT_META,
+    SQLRecorder,
+)
 
 __all__ = ["PostgresRecorder"]
 
@@ -44,6 +52,11 @@ _PIPELINE_EVENTS: Final = 500
 _PIPELINE_BYTES: Final = 32 * 1024
 _CHUNK: Final = 500
 
+# One owner's page reads one owner's rows.
+_CREATE_OWNER_INDEX: Final = (
+    "CREATE INDEX IF NOT EXISTS due_owner ON {schema}.due (owner, at, prospect, wake) "
+    "WHERE at IS NOT NULL"
+)
 _CREATE: Final = (
     # As the package makes it, but ids sort by code point, as in SQLite and in Python.
     'CREATE TABLE {schema}.stored_events (originator_id text COLLATE "C" NOT NULL, '
@@ -53,9 +66,10 @@ _CREATE: Final = (
     "autovacuum_analyze_threshold = 1000, autovacuum_analyze_scale_factor = 0.01)",
     "CREATE UNIQUE INDEX {events_index} ON {schema}.stored_events (notification_id)",
     'CREATE TABLE {schema}.due (prospect text COLLATE "C" PRIMARY KEY, verdict text NOT NULL, '
-    "at bigint, wake bigint)",
-    # Covers the listing; stops, which have no time, stay out of it.
+    "at bigint, wake bigint, owner text, name text, channels text)",
+    # Stops, which have no time, stay out of it.
     "CREATE INDEX due_order ON {schema}.due (at, prospect, wake, verdict) WHERE at IS NOT NULL",
+    _CREATE_OWNER_INDEX,
     "CREATE TABLE {schema}.meta (key text PRIMARY KEY, value text)",
     f"INSERT INTO {{schema}}.meta (key, value) VALUES ('cadence', '{_SCHEMA}')",
 )
@@ -77,10 +91,16 @@ _INSERT: Final = (
     "RETURNING notification_id"
 )
 _UPSERT_DUE: Final = (
-    "INSERT INTO {schema}.due (prospect, verdict, at, wake) "
-    "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[]) "
-    "ON CONFLICT (prospect) DO UPDATE "
-    "SET verdict = excluded.verdict, at = excluded.at, wake = excluded.wake"
+    f"INSERT INTO {{schema}}.due ({', '.join(DUE_COLUMNS)}) "
+    "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], "
+    f"%s::text[], %s::text[], %s::text[]) {UPDATE_DUE}"
+)
+_ADD_COLUMNS: Final = "ALTER TABLE {schema}.due " + ", ".join(
+    f"ADD COLUMN IF NOT EXISTS {column} text" for column in ADDED_COLUMNS
+)
+_COUNT_ADDED_COLUMNS: Final = (
+    "SELECT count(*) AS n FROM information_schema.columns WHERE table_schema = %s "
+    "AND table_name = 'due' AND column_name = ANY(%s)"
 )
 # Postgres joins the rows itself, so Python handles one value instead of a row object an event.
 _SELECT_STREAM: Final = (
@@ -167,7 +187,7 @@ class PostgresRecorder(SQLRecorder):
             StoreError: the tables can't be made.
         """
         # Looked at first without a lock, so that a user who may not create anything can open it.
-        if self._tables() == _TABLES:
+        if self._twice(self._is_complete):
             return
 
         def create() -> None:
@@ -181,6 +201,9 @@ class PostgresRecorder(SQLRecorder):
                 if tables == _FIRST_TABLES:  # made by an older cadence
                     curs.execute(self._compose(_CREATE_SETTINGS), prepare=False)
                 if tables:
+                    if not self._has_all_columns(curs):
+                        curs.execute(self._compose(_ADD_COLUMNS), prepare=False)
+                        curs.execute(self._compose(_CREATE_OWNER_INDEX), prepare=False)
                     return
                 schemas = curs.execute(
                     "SELECT oid FROM pg_namespace WHERE nspname = %s", (self._datastore.schema,)
@@ -228,6 +251,16 @@ class PostgresRecorder(SQLRecorder):
                 "use a newer cadence; nothing was changed",
             )
         return names
+
+    def _is_complete(self) -> bool:
+        with self._datastore.transaction() as curs:
+            return self._tables_of(curs) == _TABLES and self._has_all_columns(curs)
+
+    def _has_all_columns(self, curs: Cursor[DictRow]) -> bool:
+        """Return whether the due list has the columns that were added later."""
+        params = (self._datastore.schema, list(ADDED_COLUMNS))
+        row = curs.execute(_COUNT_ADDED_COLUMNS, params).fetchone()
+        return row is not None and row["n"] == len(ADDED_COLUMNS)
 
     def _stored_version(self, curs: Cursor[DictRow]) -> str | None:
         """Read the version of our tables; ``None`` if they are another program's."""
@@ -340,7 +373,7 @@ class PostgresRecorder(SQLRecorder):
         while chunk := list(islice(remaining, _CHUNK)):
             # One statement can't write the same row twice; the last one holds.
             rows = list({row.prospect: row for row in chunk}.values())
-            columns = [[row[number] for row in rows] for number in range(4)]
+            columns = [[row[number] for row in rows] for number in range(len(DUE_COLUMNS))]
             curs.execute(self._sql(_UPSERT_DUE), columns)
 
     def replace_due(self, rows: Iterable[DueRow], stamp: str) -> None:

@@ -20,7 +20,7 @@ from eventsourcing.persistence import (
 )
 
 from cadence.domain.events import Event
-from cadence.store.due_list import DueRow, Prepared
+from cadence.store.due_list import DueQuery, DueRow, Prepared
 
 __all__ = ["DueRecorder", "SettingRow"]
 
@@ -155,12 +155,12 @@ class DueRecorder(ApplicationRecorder):
 
     @abstractmethod
     def select_due(
-        self, review_until: int | None, after: tuple[int, str] | None, limit: int
+        self, query: DueQuery, after: tuple[int, str] | None, limit: int
     ) -> list[DueRow]:
         """Read a page of the due list, in order of time and id; stops are left out.
 
         Args:
-            review_until: only rows to review up to this instant, in microseconds since 1970.
+            query: which rows.
             after: the position of the last row of the page before.
             limit: how many rows a page has at most.
         """

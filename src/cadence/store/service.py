@@ -45,7 +45,7 @@ from cadence.engine.commands import (
     unchecked_attempt,
     with_keys,
 )
-from cadence.engine.decision import Close, Decision, Verdict
+from cadence.engine.decision import Close, Decision
 from cadence.engine.loop import advance, decision_for, silent_decision_for
 from cadence.engine.repeats import led_to
 from cadence.errors import (
@@ -62,7 +62,16 @@ from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry, is_builtin
 from cadence.policy.rules import Rule
 from cadence.prover.proof import require_proof
-from cadence.store.due_list import DueRow, Prepared, due_row, position, to_micros
+from cadence.store.due_list import (
+    DueQuery,
+    DueRow,
+    Prepared,
+    due_row,
+    position,
+    to_micros,
+    unknown_row,
+)
+from cadence.store.due_page import DueFilter, DuePage, parse_page_end
 from cadence.store.kept_policies import KeptPolicies
 from cadence.store.memory import MemoryRecorder
 from cadence.store.opening import open_recorder, read_team
@@ -84,7 +93,7 @@ _RETRIES: Final = 100
 _LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256  # prospects
 _FIRST_PAGE: Final = 32  # prospects: a reader waits for the first lines
-_ENGINE: Final = "3"  # raised when the same events would give other due rows
+_ENGINE: Final = "4"  # raised when the same events would give other due rows
 
 Progress = Callable[[int, int | None], None]
 """Called with how many are done, and how many there are if that is known."""
@@ -348,35 +357,58 @@ class Cadence:
         now = _utc(now, "now")
         return self._decision(self.load(prospect), now)
 
-    def due(self, now: datetime | None = None, *, everything: bool = False) -> Iterator[Decision]:
+    def due(
+        self,
+        now: datetime | None = None,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        owner: str | None = None,
+        channel: str | None = None,
+        everything: bool = False,
+    ) -> DuePage:
         """List who to contact now: decisions that are due or a task, soonest first.
 
         Args:
             now: as seen when; the clock's time.
+            limit: how many at most; ``None``: all.
+            after: the ``after`` of the page before.
+            owner: only prospects of this owner.
+            channel: only touches that use this channel.
             everything: also those that wait or close.
+
+        Raises:
+            InputError: ``limit`` or ``after`` is invalid.
         """
-        for _, decision in self.listing(now, everything=everything):
-            yield decision
+        if limit is not None and limit < 1:
+            raise InputError(f"limit: invalid {limit}", "give 1 or more, or None for all")
+        beyond = None if after is None else parse_page_end(after)
+        which = DueFilter(owner, channel, beyond, everything)
+        return DuePage((one for _, one in self.listing(now, which)), limit)
 
     def listing(
-        self, now: datetime | None = None, *, everything: bool = False
+        self, now: datetime | None = None, which: DueFilter | None = None
     ) -> Iterator[tuple[Prospect, Decision]]:
         """List who to contact now, like :meth:`due`, each decision with its prospect.
 
         Only prospects whose row is to be reviewed are loaded, a page at a time; each is decided
         again.
+
+        Args:
+            now: as seen when; the clock's time.
+            which: only these.
         """
-        now = _utc(now, "now")
-        shown = set(Verdict) - {Verdict.STOP} if everything else {Verdict.DUE, Verdict.TASK}
+        now, which = _utc(now, "now"), which or DueFilter()
         if self.due_is_stale():
             # The rows were made with other data; until they are rebuilt, ask every prospect.
             pairs = ((one, self._decision(one, now)) for one in map(self.load, self.prospects()))
-            current = [pair for pair in pairs if pair[1].verdict in shown]
+            current = [pair for pair in pairs if which.has(*pair)]
             yield from sorted(current, key=lambda pair: position(pair[1]))
             return
         ready: list[tuple[tuple[int, str], Prospect, Decision]] = []
-        until = None if everything else to_micros(now)
-        for page in self._due_pages(until, _FIRST_PAGE):
+        until = None if which.everything else to_micros(now)
+        # Rows before the page are read too: what they decide may come later than they stand.
+        for page in self._due_pages(DueQuery(until, which.owner, which.channel), _FIRST_PAGE):
             streams = self._recorder.select_streams([row.prospect for row in page])
             for row in page:
                 # A row's time is never later than that of its decision, so whatever sorts before
@@ -386,7 +418,7 @@ class Cadence:
                 prospect = fold(None, streams[row.prospect])
                 if prospect is not None:
                     decision = self._decision(prospect, now)
-                    if decision.verdict in shown:
+                    if which.has(prospect, decision):
                         heapq.heappush(ready, (position(decision), prospect, decision))
         while ready:
             yield heapq.heappop(ready)[1:]
@@ -739,9 +771,10 @@ class Cadence:
         """Compute the due row, from the decision when the last event was recorded."""
         if prospect.unreadable is not None or not self._is_known_everywhere(prospect):
             # A reader may or may not have its policy, or read all its events: always review it.
-            return DueRow(prospect.id, Verdict.TASK.value, 0, 0)
+            return unknown_row(prospect)
         seen = prospect.recorded_at
-        return due_row(decision or silent_decision_for(prospect, self.policies, seen))
+        decision = decision or silent_decision_for(prospect, self.policies, seen)
+        return due_row(prospect, decision)
 
     def _is_known_everywhere(self, prospect: Prospect) -> bool:
         """Return whether every program that opens this store has the policy of ``prospect``."""
@@ -756,14 +789,14 @@ class Cadence:
 
     def _to_review(self, now: datetime) -> Iterator[Decision]:
         """Decide at ``now`` for every prospect whose row is to be reviewed."""
-        for page in self._due_pages(to_micros(now), _PAGE):
+        for page in self._due_pages(DueQuery(to_micros(now)), _PAGE):
             for row in page:
                 yield silent_decision_for(self.load(row.prospect), self.policies, now)
 
-    def _due_pages(self, review_until: int | None, size: int) -> Iterator[list[DueRow]]:
+    def _due_pages(self, query: DueQuery, size: int) -> Iterator[list[DueRow]]:
         """Read the due list page by page; the first has ``size`` rows."""
         after: tuple[int, str] | None = None
-        while page := self._recorder.select_due(review_until, after, size):
+        while page := self._recorder.select_due(query, after, size):
             after = page[-1].position
             yield page
             size = _PAGE

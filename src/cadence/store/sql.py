@@ -10,10 +10,18 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final
 
-from cadence.store.due_list import DueRow
+from cadence.store.due_list import DueQuery, DueRow
 from cadence.store.recorder import DueRecorder, SettingRow
 
-__all__ = ["DELETE_DUE", "INSERT_SETTING", "UPSERT_META", "SQLRecorder"]
+__all__ = [
+    "ADDED_COLUMNS",
+    "DELETE_DUE",
+    "DUE_COLUMNS",
+    "INSERT_SETTING",
+    "UPDATE_DUE",
+    "UPSERT_META",
+    "SQLRecorder",
+]
 
 DELETE_DUE: Final = "DELETE FROM {schema}.due"
 UPSERT_META: Final = (
@@ -34,13 +42,16 @@ _SELECT_PROSPECTS: Final = (
     "SELECT DISTINCT originator_id FROM {schema}.stored_events "
     "WHERE originator_id > ? ORDER BY originator_id LIMIT ?"
 )
-_SELECT_DUE: Final = (
-    "SELECT prospect, verdict, at, wake FROM {schema}.due WHERE at IS NOT NULL",
-    " AND wake <= ?",
-    " AND (at, prospect) > (?, ?)",
-    " ORDER BY at, prospect LIMIT ?",
+DUE_COLUMNS: Final = ("prospect", "verdict", "at", "wake", "owner", "name", "channels")
+"""The columns of the due list, in the order of the fields of :class:`DueRow`."""
+ADDED_COLUMNS: Final = DUE_COLUMNS[4:]
+"""Those that the list of an older cadence lacks; it is rebuilt when it is opened to write."""
+_DUE: Final = ", ".join(DUE_COLUMNS)
+UPDATE_DUE: Final = "ON CONFLICT (prospect) DO UPDATE SET " + ", ".join(
+    f"{column} = excluded.{column}" for column in DUE_COLUMNS[1:]
 )
-_SELECT_ROWS: Final = "SELECT prospect, verdict, at, wake FROM {schema}.due ORDER BY prospect"
+_SELECT_DUE: Final = f"SELECT {_DUE} FROM {{schema}}.due WHERE at IS NOT NULL"
+_SELECT_ROWS: Final = f"SELECT {_DUE} FROM {{schema}}.due ORDER BY prospect"
 _COUNT_DUE: Final = "SELECT count(*) FROM {schema}.due"
 
 
@@ -61,17 +72,24 @@ class SQLRecorder(DueRecorder):
         return [row[0] for row in self._fetch(_SELECT_PROSPECTS, (after or "", limit))]
 
     def select_due(
-        self, review_until: int | None, after: tuple[int, str] | None, limit: int
+        self, query: DueQuery, after: tuple[int, str] | None, limit: int
     ) -> list[DueRow]:
-        statement, only_until, only_after, in_order = _SELECT_DUE
+        statement = _SELECT_DUE
         params: list[object] = []
-        if review_until is not None:
-            statement += only_until
-            params.append(review_until)
+        if query.owner is not None:
+            statement += " AND owner = ?"
+            params.append(query.owner)
+        if query.review_until is not None:
+            statement += " AND wake <= ?"
+            params.append(query.review_until)
+        if query.channel is not None:
+            # An underscore stands for any character here: a row too many, which is decided anyway.
+            statement += " AND channels LIKE ?"
+            params.append(f"%,{query.channel},%")
         if after is not None:
-            statement += only_after
+            statement += " AND (at, prospect) > (?, ?)"
             params.extend(after)
-        rows = self._fetch(statement + in_order, (*params, limit))
+        rows = self._fetch(f"{statement} ORDER BY at, prospect LIMIT ?", (*params, limit))
         return [DueRow(*row) for row in rows]
 
     def due_rows(self) -> list[DueRow]:

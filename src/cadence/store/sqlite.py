@@ -24,7 +24,15 @@ from cadence.errors import StoreBusy
 from cadence.store.due_list import DueRow, Prepared
 from cadence.store.recorder import SettingRow
 from cadence.store.serializer import decode_page, decode_rows, decode_stream
-from cadence.store.sql import DELETE_DUE, INSERT_SETTING, UPSERT_META, SQLRecorder
+from cadence.store.sql import (
+    ADDED_COLUMNS,
+    DELETE_DUE,
+    DUE_COLUMNS,
+    INSERT_SETTING,
+    UPDATE_DUE,
+    UPSERT_META,
+    SQLRecorder,
+)
 from cadence.store.sqlite_file import (
     APPLICATION_ID,
     SCHEMA,
@@ -38,9 +46,9 @@ __all__ = ["SQLiteRecorder"]
 
 _CREATE: Final = (
     "CREATE TABLE IF NOT EXISTS due ("
-    "prospect TEXT PRIMARY KEY, verdict TEXT NOT NULL, at INTEGER, wake INTEGER"
-    ") WITHOUT ROWID",
-    # Covers the listing; stops, which have no time, stay out of it.
+    "prospect TEXT PRIMARY KEY, verdict TEXT NOT NULL, at INTEGER, wake INTEGER, "
+    "owner TEXT, name TEXT, channels TEXT) WITHOUT ROWID",
+    # Stops, which have no time, stay out of it.
     "CREATE INDEX IF NOT EXISTS due_order ON due (at, prospect, wake, verdict) "
     "WHERE at IS NOT NULL",
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
@@ -66,13 +74,15 @@ _SELECT_ROWS: Final = (
 )
 _SELECT_TABLE: Final = "SELECT 1 FROM {schema}.sqlite_master WHERE type = 'table' AND name = ?"
 _INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
+_CREATE_OWNER_INDEX: Final = (
+    # One owner's page reads one owner's rows.
+    "CREATE INDEX IF NOT EXISTS due_owner ON due (owner, at, prospect, wake) WHERE at IS NOT NULL"
+)
 _UPSERT_DUE: Final = (
-    "INSERT INTO due (prospect, verdict, at, wake) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (prospect) DO UPDATE "
-    "SET verdict = excluded.verdict, at = excluded.at, wake = excluded.wake "
+    f"INSERT INTO due ({', '.join(DUE_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?) {UPDATE_DUE} "
     # A note changes nothing that is due: then no page of the list need be written.
-    "WHERE (due.verdict, due.at, due.wake) "
-    "IS NOT (excluded.verdict, excluded.at, excluded.wake)"
+    f"WHERE ({', '.join(f'due.{column}' for column in DUE_COLUMNS[1:])}) "
+    f"IS NOT ({', '.join(f'excluded.{column}' for column in DUE_COLUMNS[1:])})"
 )
 
 
@@ -124,6 +134,11 @@ class SQLiteRecorder(SQLRecorder):
             with self._write() as connection:
                 for statement in (*self._create_events, *_CREATE):
                     connection.execute(statement)
+                there = {row[1] for row in connection.execute("PRAGMA table_info(due)")}
+                for column in ADDED_COLUMNS:
+                    if column not in there:  # made by an older cadence
+                        connection.execute(f"ALTER TABLE due ADD COLUMN {column} TEXT")
+                connection.execute(_CREATE_OWNER_INDEX)
 
         self._patiently(create)
 
