@@ -101,11 +101,16 @@ class UnprovedPolicy(PolicyError):
 
 
 class UnknownProspect(InputError):
-    """The store holds no prospect with this id."""
+    """The store holds no prospect with this id.
+
+    Attributes:
+        prospect: the id.
+    """
 
     code = "unknown_prospect"
 
     def __init__(self, prospect: str) -> None:
+        self.prospect = prospect
         super().__init__(f"unknown prospect {prospect!r}", "use the id of a stored prospect")
 
 

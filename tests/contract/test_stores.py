@@ -482,6 +482,16 @@ def test_the_due_list_is_read_by_owner_and_by_channel(store):
     assert [one.prospect for one in store.select_due(DueQuery(owner="ann"), (3, "r"), 9)] == ["p"]
 
 
+def test_a_text_is_found_in_whatever_event_holds_it(store):
+    store.insert_events(
+        stored(noted("q", 1, "+12125550100"), noted("q", 2, "x")), due=[row("q", 1)]
+    )
+    store.insert_events(stored(noted("p", 1, "ring 2125550100 José")), due=[row("p", 1)])
+    assert store.select_mentioning("2125550100") == ["p", "q"]
+    assert store.select_mentioning("José") == ["p"]
+    assert store.select_mentioning("3125550100") == []
+
+
 def test_a_row_that_never_wakes_is_in_the_whole_list_only(store):
     store.replace_due([row("p", 5, None), row("q", 5, 0)], "stamp")
     assert store.select_due(DueQuery(10), None, 5) == [row("q", 5, 0)]

@@ -324,6 +324,11 @@ def group_reads(group: Group) -> None:
                 is_plain = at == instants[2]
                 group.ask("--db", db, "explain", prospect, "--at", at, plain=is_plain)
             group.ask("--db", db, "due", "--limit", "2", "--at", instants[2])
+            group.ask("--db", db, "due", "--owner", "rosa", "--at", instants[2])
+            group.ask("--db", db, "list", "--at", instants[2])
+            group.ask("--db", db, "find", "jerry", "--at", instants[2])
+            group.ask("--db", db, "show", "show-05", "--at", instants[2])
+            group.ask("--db", db, "show", "jerry-opts-out", "--at", instants[2])
             group.ask("--db", db, "replay", "--all", "--until", instants[1])
         group.ask("--db", db, "replay", "--all")
         for policy in CATALOGUE:

@@ -35,6 +35,7 @@ _MODULES: Final = {
             "rebuild",
         ),
     ),
+    "people": ("list", "find", "show"),
     "reads": ("due", "explain", "replay"),
     "audit": ("audit",),
     "whatif": ("whatif",),

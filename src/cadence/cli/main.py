@@ -21,7 +21,6 @@ _BAD_USAGE: Final = 2
 
 # What the command line offers beside the library's own hint, by the code of the error.
 _COMMANDS: Final = {
-    "unknown_prospect": "cadence due --all lists them",
     "invalid_store": "--db names the database",
 }
 

@@ -11,6 +11,7 @@ import typer
 from cadence.cli.policy_files import PolicyArgument, find_policy, summary
 from cadence.cli.policy_layout import folded, table, to_copy
 from cadence.cli.policy_preview import COUNTS, Row, Seen, look
+from cadence.cli.prospects import complete
 from cadence.cli.session import Session, command, new_app
 from cadence.errors import CadenceError, InputError, UnknownProspect, did_you_mean
 from cadence.policy.loader import builtin_names
@@ -31,7 +32,8 @@ def adopt_(
     session: Session,
     policy: PolicyArgument,
     prospects: Annotated[
-        list[str] | None, typer.Argument(metavar="[P]...", help="The prospects' ids.")
+        list[str] | None,
+        typer.Argument(metavar="[P]...", help="The prospects' ids.", autocompletion=complete),
     ] = None,
     everybody: Annotated[bool, typer.Option("--all", help="Every prospect.")] = False,
     from_: Annotated[

@@ -14,6 +14,8 @@ import typer
 
 from cadence.cli.files import write_text
 from cadence.cli.policy_files import POLICY_HELP, find_policy, policy_inputs
+from cadence.cli.policy_layout import folded
+from cadence.cli.prospects import P, complete
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import (
     anyway_lines,
@@ -106,7 +108,7 @@ def _show_due(
         shown = to_builtins(compose(decision, prospect, store.policies, now))
         session.write_json(("[" if is_first else ",") + msgspec.json.encode(shown).decode())
     elif session.is_terminal:
-        for line in due_entry(prospect, decision, now):
+        for line in folded(due_entry(prospect, decision, now)):
             session.write(line)
     else:
         if is_first:
@@ -117,7 +119,7 @@ def _show_due(
 @command(app, "explain", example="cadence explain jerry --at 2026-12-04T18:10:00Z")
 def explain(
     session: Session,
-    p: Annotated[str, typer.Argument(metavar="P", help="The prospect's id.")],
+    p: P,
     now_anyway: Annotated[
         bool,
         typer.Option("--now-anyway", help="Only say which rules an attempt now would break."),
@@ -169,7 +171,10 @@ def _note_later_events(session: Session, p: str, now: datetime) -> None:
 def replay_(
     session: Session,
     p: Annotated[
-        str | None, typer.Argument(metavar="P", help="The prospect's id.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="P", help="The prospect's id.", show_default=False, autocompletion=complete
+        ),
     ] = None,
     everyone: Annotated[
         bool,

@@ -19,6 +19,7 @@ from typer.core import TyperCommand, TyperOption
 
 from cadence.cli import terminal
 from cadence.cli.instants import Reader
+from cadence.cli.prospects import suggest
 from cadence.errors import InputError, InvalidStore, UnknownProspect
 from cadence.store import Cadence
 
@@ -222,10 +223,12 @@ class SessionCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        ctx.check()
         try:
+            ctx.check()
             result = super().invoke(ctx)
             sys.stdout.flush()
+        except UnknownProspect as error:
+            raise suggest(ctx, error) from None
         except BrokenPipeError:
             # The reader has seen enough. The option parser would exit with 1, but all is done.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

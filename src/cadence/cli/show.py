@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from cadence.cli.terminal import paint
-from cadence.domain.events import Data, type_name
+from cadence.domain.events import Data, Event, type_name
 from cadence.domain.prospect import Prospect
 from cadence.engine.decision import Decision, Verdict, Wait
 from cadence.engine.precheck import Precheck
@@ -36,7 +36,10 @@ __all__ = [
     "due_line",
     "explanation",
     "fact",
+    "glance",
     "happened",
+    "list_header",
+    "list_line",
     "next_line",
     "replay_lines",
     "stood",
@@ -91,6 +94,63 @@ def _lateness(decision: Decision, now: datetime) -> str:
     if since is None or now - since < _MINUTE:
         return ""
     return " ".join(duration(now - since).split(" ")[:4])  # the two largest units
+
+
+_LIST_COLUMNS: Final = "{:16}  {:16}  {:8}  {:11}  {}"
+
+
+def list_header() -> str:
+    """The column titles of :func:`list_line`."""
+    return paint(_LIST_COLUMNS.format("prospect", "name", "owner", "stage", "next"), "bold")
+
+
+def list_line(prospect: Prospect, decision: Decision) -> str:
+    """One prospect as a line of a list."""
+    next_ = f"{decision.verdict:5} {short_clock(prospect, decision.at)}" if decision.at else "stop"
+    when = paint(next_, _STYLES[decision.verdict])
+    who = (prospect.id, prospect.identity.name, prospect.identity.owner or "-")
+    return _LIST_COLUMNS.format(*who, prospect.stage, when)
+
+
+def glance(
+    prospect: Prospect, decision: Decision, events: Sequence[Event], now: datetime
+) -> Iterable[str]:
+    """One prospect at a glance: who, how to reach, what comes next and why, the last events."""
+    identity, reach = prospect.identity, prospect.reach
+    yield f"{paint(prospect.id, 'bold')}  {identity.name}  stage {prospect.stage}"
+    for title, text in (
+        ("owner", identity.owner),
+        ("company", identity.company),
+        ("source", identity.source),
+        ("their time", f"{clock(prospect, now)} {', '.join(identity.zones)}"),
+    ):
+        if text:
+            yield f"  {title:10}  {text}"
+    for point in reach.contact_points:
+        state = "  (failed)" if reach.has_failed(point.same) else ""
+        state = "  (opted out)" if point.channel in reach.opted_out else state
+        yield f"  {point.channel:10}  {point.address}{paint(state, 'yellow') if state else ''}"
+    if reach.preferred_channel is not None or reach.preferred_hours is not None:
+        yield f"  {'prefers':10}  {reach.preferred_channel or ''} {reach.preferred_hours or ''}"
+    for interest in prospect.interests:
+        yield f"  {'interest':10}  {interest}"
+    for value in prospect.values:
+        used = "  (used)" if value.id in prospect.used_values else ""
+        yield f"  {'value':10}  {value.text}{used}"
+    yield f"  {'next':10}  {next_line(prospect, decision)}"
+    for part in decision.touch.parts if decision.touch is not None else ():
+        if part.text and decision.verdict is Verdict.DUE:
+            yield f"  {f'say ({part.channel})':10}  {part.text}"
+    for reason in decision.reasons:
+        if reason.code != "data_versions":
+            yield f"  {'why':10}  {_reason(reason)}"
+    for event in events:
+        when = clock(prospect, event.occurred_at)
+        yield f"  {f'event {event.version}':10}  {when}  {_happened(event)}"
+
+
+def _happened(event: Event) -> str:
+    return f"{paint(type_name(event.data), 'bold')}  {summary(event, _LONGEST)}".rstrip()
 
 
 def next_line(prospect: Prospect, decision: Decision) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cadence.cli.prospects import P
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import next_line
 from cadence.domain.channels import BUILT_IN, CALL, EMAIL, MAIL, SMS, VIDEO_EMAIL, Channel
@@ -60,7 +61,6 @@ __all__ = ["app"]
 
 app = new_app()
 
-P = Annotated[str, typer.Argument(metavar="P", help="The prospect's id.")]
 Occurred = Annotated[
     str | None,
     typer.Option("--occurred", metavar="INSTANT", help="When it happened, like -2h; else --at."),
@@ -184,7 +184,7 @@ def _check_channels(store: Cadence, prospect: str, what: Command) -> None:
 )
 def add(
     session: Session,
-    p: P,
+    p: Annotated[str, typer.Argument(metavar="P", help="A new id for the prospect.")],
     name: Annotated[str, typer.Option(help="Their name.")],
     timezone: Annotated[
         list[str], typer.Option(help="IANA zone; repeat it for several candidates.")

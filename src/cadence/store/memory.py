@@ -83,6 +83,14 @@ class MemoryRecorder(DueRecorder):
         with self._lock:
             return sorted(self._ids)
 
+    def select_mentioning(self, text: str) -> list[str]:
+        sought = text.encode()
+        return [
+            one
+            for one in self._sorted_ids()
+            if any(sought in row.state for row in self.select_events(one))
+        ]
+
     def select_due(
         self, query: DueQuery, after: tuple[int, str] | None, limit: int
     ) -> list[DueRow]:

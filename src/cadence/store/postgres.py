@@ -121,6 +121,11 @@ _SELECT_PAGE: Final = (
     "FROM {schema}.stored_events WHERE originator_id BETWEEN ? AND ?"
 )
 
+_SELECT_MENTIONING: Final = (
+    "SELECT DISTINCT originator_id FROM {schema}.stored_events "
+    "WHERE position(?::bytea in state) > 0 ORDER BY originator_id"
+)
+
 _T = TypeVar("_T")
 
 
@@ -409,6 +414,9 @@ class PostgresRecorder(SQLRecorder):
     def select_page(self, first: str, last: str) -> list[list[Event]] | None:
         [(count, lines)] = self._fetch(_SELECT_PAGE, (first, last))
         return decode_page(_text(lines), count)
+
+    def select_mentioning(self, text: str) -> list[str]:
+        return [str(row[0]) for row in self._fetch(_SELECT_MENTIONING, (text.encode(),))]
 
     def _decode(self, prospect: str, lines: bytes | None, count: int) -> list[Event]:
         events = decode_stream(prospect, _text(lines), count)

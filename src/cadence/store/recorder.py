@@ -154,6 +154,10 @@ class DueRecorder(ApplicationRecorder):
         """Read a page of the ids of all prospects that have events, in order."""
 
     @abstractmethod
+    def select_mentioning(self, text: str) -> list[str]:
+        """Read the ids of prospects with an event whose stored JSON holds ``text``, in order."""
+
+    @abstractmethod
     def select_due(
         self, query: DueQuery, after: tuple[int, str] | None, limit: int
     ) -> list[DueRow]:

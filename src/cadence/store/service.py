@@ -62,6 +62,7 @@ from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry, is_builtin
 from cadence.policy.rules import Rule
 from cadence.prover.proof import require_proof
+from cadence.store.directory import DirectoryEntry
 from cadence.store.due_list import (
     DueQuery,
     DueRow,
@@ -333,12 +334,28 @@ class Cadence:
             raise UnknownProspect(prospect)
         return folded
 
-    def prospects(self) -> Iterator[str]:
-        """List the ids of all prospects, in order."""
-        after: str | None = None
+    def prospects(self, after: str | None = None) -> Iterator[str]:
+        """List the ids of all prospects, in order.
+
+        Args:
+            after: only those behind this id.
+        """
         while page := self._recorder.select_prospects(after, _PAGE):
             yield from page
             after = page[-1]
+
+    def directory(self) -> Iterator[DirectoryEntry]:
+        """List id, name and owner of every prospect, also of those that ended, by id."""
+        if self.due_is_stale():
+            for prospect in map(self.load, self.prospects()):
+                yield DirectoryEntry(prospect.id, prospect.identity.name, prospect.identity.owner)
+            return
+        for row in self._recorder.due_rows():
+            yield DirectoryEntry(row.prospect, row.name, row.owner)
+
+    def mentioning(self, text: str) -> list[str]:
+        """List the ids of prospects with an event that holds ``text`` as it was stored."""
+        return self._recorder.select_mentioning(text)
 
     def count(self) -> int:
         """Count the prospects, as the due list has them."""

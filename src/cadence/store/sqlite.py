@@ -72,6 +72,10 @@ _SELECT_ROWS: Final = (
     "SELECT originator_version, state FROM {schema}.stored_events WHERE originator_id = ? "
     "ORDER BY originator_version"
 )
+_SELECT_MENTIONING: Final = (
+    "SELECT DISTINCT originator_id FROM {schema}.stored_events "
+    "WHERE instr(state, ?) > 0 ORDER BY originator_id"
+)
 _SELECT_TABLE: Final = "SELECT 1 FROM {schema}.sqlite_master WHERE type = 'table' AND name = ?"
 _INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
 _CREATE_OWNER_INDEX: Final = (
@@ -245,6 +249,9 @@ class SQLiteRecorder(SQLRecorder):
 
     def select_page(self, first: str, last: str) -> list[list[Event]] | None:
         return self._select_many(_SELECT_PAGE, (first, last))
+
+    def select_mentioning(self, text: str) -> list[str]:
+        return [str(row[0]) for row in self._fetch(_SELECT_MENTIONING, (text.encode(),))]
 
     def _select_many(self, statement: str, params: tuple[str, ...]) -> list[list[Event]] | None:
         """Read the histories that a statement gives; ``None`` if they must be read row by row."""
