@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import ADDED, CADENCE, Cli, two_lines
+
+from cadence.cli.commands import full_command_line
 
 PEOPLE = (
     ("jerry", "Jerry Doe", "ann", "--call", "+1 212 555 0100"),
@@ -138,6 +141,27 @@ def two_lines_of(cli: Cli, *arguments: str) -> list[str]:
     done = cli(*arguments)
     two_lines(done, 2, "unknown prospect")
     return done.err.splitlines()
+
+
+@pytest.mark.parametrize("path", [(), ("policy",)])
+def test_help_names_every_command_with_its_whole_summary(path: tuple[str, ...], raw: Cli) -> None:
+    """Also in the narrowest window that help is written for."""
+    parser: Any = full_command_line()
+    for name in path:
+        parser = parser.commands[name]
+    done = raw(*path, "-h")
+    assert done == raw(*path, "--help")
+    shown = " ".join(done.out.split())
+    for name, command in parser.commands.items():
+        summary = " ".join((command.help or "").split("\n\n")[0].split())
+        assert f"{name} {summary}" in shown
+
+
+def test_help_groups_the_commands(raw: Cli) -> None:
+    out = raw("--help").out
+    titles = [line for line in out.splitlines() if line.endswith(":") and line[0].isupper()]
+    assert titles[:3] == ["Options:", "Who and why:", "Before and after a contact:"]
+    assert "Commands:" not in titles
 
 
 def completed(db: Path, *words: str) -> list[str]:

@@ -298,7 +298,9 @@ def group_help(group: Group) -> None:
     def visit(path: tuple[str, ...]) -> None:
         done = group.say(*path, "--help")
         options = re.findall(r"^ +.*?(--[a-z][a-z-]*)", done.out, re.M)
-        commands = re.findall(r"^  ([a-z][a-z-]*)", done.out.partition("\nCommands:\n")[2], re.M)
+        # They stand in groups, behind the options.
+        behind = done.out.partition("Show this message and exit.")[2]
+        commands = re.findall(r"^  ([a-z][a-z-]*)  ", behind, re.M)
         name = " ".join(("cadence", *path))
         group.facts[name] = {
             "exit": done.exit,

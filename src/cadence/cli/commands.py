@@ -59,6 +59,22 @@ POLICY_COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
 """The module of each command of ``policy``."""
 
 
+_GROUPS: Final = {
+    "Who and why": ("due", "list", "find", "show", "explain", "replay"),
+    "Before and after a contact": (
+        *("claim", "release", "may", "log", "attempt", "reply", "auto-reply", "pause", "appoint"),
+        *("cancel", "opt-out", "opt-in"),
+    ),
+    "About a prospect": (
+        *("add", "update", "note", "referral", "failed", "restore", "remove", "merge"),
+        *("end", "reopen"),
+    ),
+    "When it was wrong": ("undo", "correct"),
+    "For the team": ("audit", "whatif", "policy", "settings", "import", "export"),
+}
+"""The commands as the help groups them; the others stand in a last group."""
+
+
 class _LazyGroup(TyperGroup):
     """Commands that are loaded when they are called for."""
 
@@ -106,6 +122,22 @@ class _Cadence(_LazyGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names, without loading any; the groups stand last."""
         return [*self.modules, *self.commands.keys() - self.modules.keys()]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands in groups, each with its whole summary."""
+        names = self.list_commands(ctx)
+        grouped = {name for group in _GROUPS.values() for name in group}
+        others = tuple(name for name in names if name not in grouped)
+        width = formatter.width - max(map(len, names)) - 6
+        for title, group in {**_GROUPS, "Other commands": others}.items():
+            rows = [
+                (name, self.get_command(ctx, name).get_short_help_str(limit=width))
+                for name in group
+                if name in names
+            ]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows, col_max=30)
 
 
 def command_line() -> typer.Typer:
