@@ -160,7 +160,7 @@ def test_help_names_every_command_with_its_whole_summary(path: tuple[str, ...], 
 def test_help_groups_the_commands(raw: Cli) -> None:
     out = raw("--help").out
     titles = [line for line in out.splitlines() if line.endswith(":") and line[0].isupper()]
-    assert titles[:3] == ["Options:", "Who and why:", "Before and after a contact:"]
+    assert titles[:3] == ["Options:", "Who and why:", "Attempts and responses:"]
     assert "Commands:" not in titles
 
 

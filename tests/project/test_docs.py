@@ -23,7 +23,7 @@ FOLLOWED = {
     "docs/how-to/developer.md": 2,
     "docs/how-to/sales-lead.md": 2,
     "docs/reference/policy-files.md": 3,
-    "docs/tutorials/a-reps-day.md": 7,
+    "docs/tutorials/a-reps-day.md": 8,
     "docs/tutorials/change-the-cadence.md": 13,
     "docs/tutorials/embed.md": 4,
 }

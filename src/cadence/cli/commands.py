@@ -61,7 +61,7 @@ POLICY_COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
 
 _GROUPS: Final = {
     "Who and why": ("due", "list", "find", "show", "explain", "replay"),
-    "Before and after a contact": (
+    "Attempts and responses": (
         *("claim", "release", "may", "log", "attempt", "reply", "auto-reply", "pause", "appoint"),
         *("cancel", "opt-out", "opt-in"),
     ),
