@@ -131,6 +131,9 @@ def test_no_parameter_of_a_command_steers_the_terminal(path: tuple[str, ...], ev
 
 LOOKS = [
     ("due", "--all"),
+    ("list",),
+    ("find", "eve"),
+    ("show", "eve"),
     ("explain", "eve"),
     ("replay", "eve"),
     ("replay", "--all"),

@@ -42,11 +42,13 @@ def list_(
 ) -> None:
     """List every prospect by id, also those that ended."""
     with session.reading() as store:
-        ids = (
-            one.prospect
-            for one in store.directory()
-            if owner in (None, one.owner) and (after is None or one.prospect > after)
-        )
+        ids = store.prospects(after)
+        if owner is not None:
+            ids = (
+                one.prospect
+                for one in store.directory()
+                if one.owner == owner and (after is None or one.prospect > after)
+            )
         last = _write_list(session, store, islice(ids, limit), none="no prospect is listed")
         if not session.json and last is not None and next(ids, None) is not None:
             session.note(f"there are more: --after {shlex.quote(last)}")

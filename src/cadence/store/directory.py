@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cadence.domain.fold import fold
-from cadence.domain.prospect import Prospect
 
 if TYPE_CHECKING:
     from cadence.store.service import Cadence
@@ -16,6 +16,7 @@ __all__ = ["DirectoryEntry", "find"]
 
 _PHONE: Final = re.compile(r"[0-9 +()./-]+")
 _FEWEST_DIGITS: Final = 5
+_PAGE: Final = 256
 
 
 class DirectoryEntry(NamedTuple):
@@ -51,11 +52,10 @@ def _by_address(app: Cadence, text: str) -> Iterator[str]:
             return
     elif "@" not in sought:
         return
-    for one in app.mentioning(sought):
-        prospect = fold(None, app.history(one))
-        if prospect is not None and any(sought in key for key in _keys(prospect)):
-            yield one
-
-
-def _keys(prospect: Prospect) -> list[str]:
-    return [point.same for point in prospect.reach.contact_points]
+    mentioning = iter(app.mentioning(sought))
+    while page := list(islice(mentioning, _PAGE)):
+        for one, history in app.histories_of(page).items():
+            prospect = fold(None, history)
+            points = () if prospect is None else prospect.reach.contact_points
+            if any(sought in point.same for point in points):
+                yield one
