@@ -30,7 +30,7 @@ def main() -> None:
 
             outcome = app.execute(
                 "ann",
-                MakeAttempt((Part(CALL, Disposition.NO_ANSWER),)),
+                MakeAttempt((Part(CALL, Disposition.NO_ANSWER),), is_strict=True),
                 at=nine,
                 command_id="dialler-4711",  # sent twice, it still has one effect
             )

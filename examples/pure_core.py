@@ -47,10 +47,10 @@ def main() -> None:
 
     handle(ProspectAdded("Jerry Doe", "America/New_York", "US", None, (phone,)), friday)
     handle(SetAppointment(nine), friday)
-    handle(MakeAttempt(no_answer), nine)
+    handle(MakeAttempt(no_answer, is_strict=True), nine)
 
-    try:  # five minutes later is too soon: we said ten
-        handle(MakeAttempt(no_answer), nine.replace(minute=5))
+    try:  # four minutes later is too soon: we said ten
+        handle(MakeAttempt(no_answer, is_strict=True), nine.replace(minute=4))
     except Refused as refused:
         print(f"refused by {refused.rule} until {refused.until:%H:%M}")
 

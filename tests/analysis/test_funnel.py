@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,7 +93,9 @@ def test_an_attempt_whose_outcome_nobody_knows_is_in_no_share() -> None:
 
 
 def test_an_attempt_learnt_of_after_its_silence_has_no_number() -> None:
-    found = overview([history((5, REPLY), (3, call("spaced")))])
+    *told, late = history((5, REPLY), (3, call("spaced")))
+    learnt = msgspec.structs.replace(late, recorded_at=T0 + 6 * HOUR)
+    found = overview([[*told, learnt]])
     assert found.attempts == ()
     assert found.late == 1
 

@@ -247,11 +247,6 @@ def too_early(place: Place) -> list[Event]:
     return plant(history, attempt(step="spaced#1"), later(place, history, 2))
 
 
-def at_another_time_of_day(place: Place) -> list[Event]:
-    history = live(place, attempts=4)
-    return plant(history, attempt(step="spaced#2"), later(place, history, 3) - HOUR)
-
-
 def by_another_channel(place: Place) -> list[Event]:
     history = live(place, attempts=4)
     made = attempt(step="spaced#2", channel=Channel("email"))
@@ -316,7 +311,6 @@ PLANTED: dict[Callable[[Place], list[Event]], str] = {
     while_away: Rule.SUSPENDED,
     on_a_sunday: Rule.BUSINESS_HOURS,
     too_early: Rule.PLAN,
-    at_another_time_of_day: Rule.PLAN,
     by_another_channel: Rule.PLAN,
     with_steps_left_out: Rule.PLAN,
     after_they_said_no: Rule.PLAN,

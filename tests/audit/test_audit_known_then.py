@@ -152,6 +152,8 @@ def disturbed(draw: st.DrawFn) -> tuple[str, list[Event]]:
     if draw(st.booleans()):
         position = draw(st.integers(1, len(history)))
         at = history[position - 1].occurred_at + HOUR
+        # What is recorded before an earlier record's event has happened counts as following it.
+        at = min([at, *(one.recorded_at for one in history[position : position + 1])])
         history.insert(position, Event("jo", 0, at, at + draw(lateness), draw(facts(at))))
     numbered = enumerate(history, 1)
     return name, [msgspec.structs.replace(event, version=version) for version, event in numbered]

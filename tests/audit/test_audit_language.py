@@ -185,12 +185,6 @@ def left_out_although_they_agreed(place: Place) -> tuple[Policy, list[Event]]:
     return ours, plant(history, bye, later(place, history, 6))
 
 
-def at_the_same_time_of_day_again(place: Place) -> tuple[Policy, list[Event]]:
-    ours = policy(steps=TURNS)
-    history = live(place, policy=ours, attempts=1)  # at noon, so 14:00 is next
-    return ours, plant(history, call(ours, 1), later(place, history, 2))
-
-
 def on_another_weekday_than_that_in_turn(place: Place) -> tuple[Policy, list[Event]]:
     ours = policy(steps=MONDAYS)
     history = live(place, policy=ours, attempts=1)  # on a Tuesday, so Monday is next
@@ -222,7 +216,6 @@ PLANTED: dict[Planted, str] = {
     before_the_answer_time_is_over: Rule.PLAN,
     without_the_guidelines_it_needs: Rule.PLAN,
     left_out_although_they_agreed: Rule.PLAN,
-    at_the_same_time_of_day_again: Rule.PLAN,
     on_another_weekday_than_that_in_turn: Rule.PLAN,
     by_what_goes_along_with_a_call_alone: Rule.PLAN,
 }

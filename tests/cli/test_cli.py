@@ -90,7 +90,18 @@ def is_instant(value: Any) -> bool:
 def check_decision(decision: dict[str, Any]) -> None:
     """Exactly the keys of section 8, with the right types."""
     assert set(decision) == {
-        *("prospect", "stage", "decision", "at", "due_since", "touch", "task", "reasons", "policy")
+        *(
+            "prospect",
+            "stage",
+            "decision",
+            "at",
+            "from",
+            "due_since",
+            "touch",
+            "task",
+            "reasons",
+            "policy",
+        )
     }
     verdict = decision["decision"]
     assert isinstance(decision["prospect"], str)
@@ -345,15 +356,32 @@ def test_a_refused_attempt_says_which_rule_and_until_when(
     at: str, rule: str, until: str, silent: Cli
 ) -> None:
     before = events(silent)
-    what, hint = refused(call(silent, at), "jerry", rule)
+    what, hint = refused(call(silent, at, "--strict"), "jerry", rule)
     assert until in what + hint
-    assert "--off-policy" in hint
+    assert "--strict" in hint
+    assert events(silent) == before
+    # What was done is logged, and names what it broke.
+    done = call(silent, at)
+    assert done.code == 0
+    assert rule in last(silent)[1]["broke"]
+    assert rule in done.err.split("\n")[0]
+    assert "cadence may jerry --channel call" in done.err
+
+
+def test_an_attempt_is_asked_for_before_it_is_made(silent: Cli) -> None:
+    before = events(silent)
+    asked = silent("may", "jerry", "--channel", "call", "--at", "2026-12-02T18:10:00Z")
+    assert asked.code == 1
+    assert "it breaks plan" in asked.out
+    asked = silent("may", "jerry", "--channel", "call", "--at", FIRST_SPACED)
+    assert asked.code == 0
+    assert "it breaks nothing" in asked.out
     assert events(silent) == before
 
 
 def test_an_attempt_before_the_appointment_is_refused(jerry: Cli) -> None:
     assert jerry("appoint", "jerry", APPOINTED, "--at", ADDED).code == 0
-    _, hint = refused(call(jerry, "2026-12-01T13:30:00Z"), "jerry", "appointment")
+    _, hint = refused(call(jerry, "2026-12-01T13:30:00Z", "--strict"), "jerry", "appointment")
     assert APPOINTED in hint
     assert len(events(jerry)) == 2
 
@@ -361,7 +389,7 @@ def test_an_attempt_before_the_appointment_is_refused(jerry: Cli) -> None:
 def test_an_attempt_after_an_opt_out_is_refused_for_good(silent: Cli) -> None:
     assert silent("opt-out", "jerry", "--at", HALF_DAY).code == 0
     before = events(silent)
-    _, hint = refused(call(silent, FIRST_SPACED), "jerry", "opt_out")
+    _, hint = refused(call(silent, FIRST_SPACED, "--strict"), "jerry", "opt_out")
     assert "until" not in hint
     assert events(silent) == before
 
@@ -821,7 +849,7 @@ def test_no_line_of_the_list_of_commands_is_cut_off(
     raw: Cli, monkeypatch: pytest.MonkeyPatch, group: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    listed = raw(*group, "-h").out.partition("Commands:")[2]
+    listed = raw(*group, "-h").out.partition("Commands:" if group else "Who and why:")[2]
     assert len(listed.splitlines()) > 5
     assert "..." not in listed
 
@@ -845,7 +873,7 @@ def test_demo_touches_nothing(
     ]
     assert len(calls) == 3
     for call in calls:
-        assert raw(*call[1:]).code == 0, call
+        assert raw(*call[1:]).code == ("may" in call), call  # it is asked and answered no
     for decision in raw("demo", "--json").json:
         check_decision(decision)
     assert list(tmp_path.iterdir()) == []
@@ -916,7 +944,7 @@ def test_every_command_is_listed_and_tested(raw: Cli) -> None:
     for group in ("", "policy"):
         done = raw(*group.split(), "--help")
         assert (done.code, done.err) == (0, "")
-        _, _, text = done.out.partition("Commands:\n")
+        _, _, text = done.out.partition("Commands:\n" if group else "Who and why:\n")
         names = re.findall(r"^  ([a-z-]+)  ", text, re.MULTILINE)
         found += [f"{group} {name}".strip() for name in names]
     found.remove("policy")

@@ -131,5 +131,6 @@ def test_who_opts_back_in_to_a_file_that_has_ended_waits_for_nothing(
 
 def test_an_automatic_reply_of_the_same_instant_as_another_keeps_both() -> None:
     away = AutoReplyReceived(EMAIL, MONDAY + 2 * DAY)
-    prospect = after(added(), (MONDAY + DAY, away), (MONDAY + DAY, away), (MONDAY + HOUR, away))
+    late = (MONDAY + HOUR, MONDAY + DAY, away)
+    prospect = after(added(), (MONDAY + DAY, away), (MONDAY + DAY, away), late)
     assert [one.version for one in prospect.silence.suspensions] == [4, 2, 3]

@@ -280,9 +280,9 @@ def test_without_the_suspensions(monkeypatch: Patch) -> None:
 
 
 def test_with_a_later_touch_due_at_once(monkeypatch: Patch) -> None:
-    def due(self: Any, planned: Any, parts: Any, when: Any, delays: Any) -> Any:
+    def due(self: Any, planned: Any, touch: Any, at: Any, when: Any, delays: Any) -> Any:
         now = self.context.now
-        return whole(self, planned, parts, schedule.Timing(now, now), delays)
+        return whole(self, planned, touch, at, schedule.Timing(now, now), delays)
 
     whole = next_touch._Walk._due_or_wait
     monkeypatch.setattr(next_touch._Walk, "_due_or_wait", due)

@@ -113,11 +113,14 @@ class File:
 
     def attempt(self, at: datetime, channel: Channel = CALL) -> None:
         """By the book, unanswered."""
-        self.do(at, MakeAttempt((Part(channel, NO_ANSWER if channel == CALL else SENT),)))
+        self.do(
+            at,
+            MakeAttempt((Part(channel, NO_ANSWER if channel == CALL else SENT),), is_strict=True),
+        )
 
     def off_policy(self, at: datetime, channel: Channel = CALL) -> None:
         parts = (Part(channel, NO_ANSWER if channel == CALL else SENT),)
-        self.do(at, MakeAttempt(parts, off_policy="felt like it"))
+        self.do(at, MakeAttempt(parts, why="felt like it"))
 
     def at(self, now: datetime) -> Decision:
         return next_touch(self.prospect, self.policy, now)
@@ -185,7 +188,7 @@ def test_a_contact_leads_to_engaged_and_a_task_with_a_deadline():
 
 def test_a_connected_attempt_is_a_contact():
     file = File()
-    file.do(MEETING, MakeAttempt((Part(CALL, CONNECTED),)))
+    file.do(MEETING, MakeAttempt((Part(CALL, CONNECTED),), is_strict=True))
     assert (file.stage, file.prospect.silence.attempts) == ("engaged", ())
 
 
@@ -260,7 +263,10 @@ def test_a_reopened_file_gives_its_owner_a_task_and_no_outreach_until_a_contact(
     for later in (t("11-03 10:00"), t("11-20 10:00"), t("12-20 10:00")):
         assert file.at(later).verdict is Verdict.TASK
     assert file.refused(t("11-03 11:00"), SetAppointment(t("11-04 10:00"))) == "plan"
-    assert file.refused(t("11-03 11:00"), MakeAttempt((Part(CALL, NO_ANSWER),))) == "plan"
+    assert (
+        file.refused(t("11-03 11:00"), MakeAttempt((Part(CALL, NO_ANSWER),), is_strict=True))
+        == "plan"
+    )
     file.fact(t("11-03 12:00"), ReplyReceived(EMAIL))
     file.do(t("11-03 13:00"), SetAppointment(t("11-04 10:00")))
     assert file.stage == "scheduled"
@@ -314,7 +320,10 @@ def test_an_owners_own_unanswered_attempt_is_the_first_spaced():
 
 def test_an_attempt_before_an_appointment_is_an_extra_and_moves_no_stage():
     file = File()
-    assert file.refused(t("11-02 10:00"), MakeAttempt((Part(CALL, NO_ANSWER),))) == "appointment"
+    assert (
+        file.refused(t("11-02 10:00"), MakeAttempt((Part(CALL, NO_ANSWER),), is_strict=True))
+        == "appointment"
+    )
     file.off_policy(t("11-02 10:00"))
     assert file.last().stage is AttemptStage.EXTRA
     assert file.last().broke == ("appointment",)
@@ -501,7 +510,10 @@ def test_nothing_is_proposed_after_an_opt_out_from_everything():
     file = File().silent(5)
     file.fact(t("11-10 12:00"), OptOutRequested())
     assert file.next().verdict is Verdict.STOP
-    assert file.refused(t("11-16 12:00"), MakeAttempt((Part(CALL, NO_ANSWER),))) == "opt_out"
+    assert (
+        file.refused(t("11-16 12:00"), MakeAttempt((Part(CALL, NO_ANSWER),), is_strict=True))
+        == "opt_out"
+    )
 
 
 def test_nothing_is_proposed_on_a_channel_after_an_opt_out_from_it():
@@ -543,7 +555,7 @@ def test_a_spaced_call_beyond_the_cap_is_recorded_and_says_what_it_broke():
         file.attempt(file.prospect.recorded_at if decision.touch is None else decision.at or ADDED)
     now = file.prospect.recorded_at + timedelta(hours=1)
     parts = (Part(CALL, NO_ANSWER),)
-    assert file.refused(now, MakeAttempt(parts)) in {"spaced_cap", "plan", "gap"}
+    assert file.refused(now, MakeAttempt(parts, is_strict=True)) in {"spaced_cap", "plan", "gap"}
     file.off_policy(now)
     assert "spaced_cap" in file.last().broke
 
@@ -590,14 +602,14 @@ def test_mail_alone_needs_ten_business_days():
     assert decision.touch is not None
     assert decision.at is not None
     at = decision.at
-    file.do(at, MakeAttempt((Part(MAIL, SENT),)))
+    file.do(at, MakeAttempt((Part(MAIL, SENT),), is_strict=True))
     assert file.next().at == at + timedelta(days=14)
 
 
 def test_nothing_comes_after_the_polite_exit():
     file = whole()
     now = file.prospect.recorded_at + timedelta(hours=2)
-    assert file.refused(now, MakeAttempt((Part(CALL, NO_ANSWER),))) == "polite_exit"
+    assert file.refused(now, MakeAttempt((Part(CALL, NO_ANSWER),), is_strict=True)) == "polite_exit"
 
 
 def test_in_silence_the_history_ends():
@@ -634,11 +646,13 @@ def test_a_failed_contact_point_is_never_used_again():
     file = File(PHONE, second, INBOX).silent(4)
     now = file.next().at
     assert now is not None
-    file.do(now, MakeAttempt((Part(CALL, Disposition.WRONG_NUMBER),)))
+    file.do(now, MakeAttempt((Part(CALL, Disposition.WRONG_NUMBER),), is_strict=True))
     decision = file.next()
     assert decision.touch is not None
     assert [part.address for part in decision.touch.parts] == ["+2"]
-    rule = file.refused(decision.at or now, MakeAttempt((Part(CALL, NO_ANSWER, "+1"),)))
+    rule = file.refused(
+        decision.at or now, MakeAttempt((Part(CALL, NO_ANSWER, "+1"),), is_strict=True)
+    )
     assert rule == "contact_point"
 
 

@@ -97,9 +97,9 @@ def test_a_new_row_refuses_the_attempt_and_is_recorded_as_broken() -> None:
     prospect, now = after_a_pause(), MONDAY + timedelta(days=1)
     parts = (Part(SMS, Disposition.SENT, "+1"),)
     with pytest.raises(Refused) as refused:
-        decide(prospect, MakeAttempt(parts), TEXT_FIRST, now)
+        decide(prospect, MakeAttempt(parts, is_strict=True), TEXT_FIRST, now)
     assert TOY.id in refused.value.what
-    (made,) = decide(prospect, MakeAttempt(parts, off_policy="they asked"), TEXT_FIRST, now)
+    (made,) = decide(prospect, MakeAttempt(parts, why="they asked"), TEXT_FIRST, now)
     broke: tuple[str, ...] = made.broke  # type: ignore[union-attr]  # an attempt comes of it
     assert TOY.id in broke
 

@@ -68,8 +68,8 @@ def test_it_names_exactly_the_rules_that_the_attempt_would_record_as_broken(
         parts = (Part(channel, MADE),)
         if answer.breaks:
             with pytest.raises(Refused):
-                store.execute("jo", MakeAttempt(parts), at=now)
-        done = store.execute("jo", MakeAttempt(parts, off_policy="I wanted to know"), at=now)
+                store.execute("jo", MakeAttempt(parts, is_strict=True), at=now)
+        done = store.execute("jo", MakeAttempt(parts, why="I wanted to know"), at=now)
         made = done.events[0].data
         assert isinstance(made, AttemptMade)
         assert tuple(one.rule for one in answer.breaks) == made.broke
@@ -111,24 +111,25 @@ def test_the_command_says_it_and_leaves_the_decision_as_it_was(
     capsys.readouterr()
     at = f"{HISTORY[7].recorded_at + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
     call = ["--db", db, "--at", at, "explain", "jo"]
+    ask = ["--db", db, "--at", at, "may", "jo"]
     assert main(call) == 0
     text = capsys.readouterr().out
     assert "why:" in text
     assert "not earlier: plan until" in text
-    assert "if you tried by call now anyway:" in text
+    assert "if you tried by call now:" in text
     assert f"it breaks {Rule.GAP}:" in text
-    assert main([*call, "--now-anyway", "--json"]) == 0
+    assert main([*ask, "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert set(answer) == {"prospect", "at", "channel", "address", "stage", "step", "breaks"}
     assert [one["rule"] for one in answer["breaks"]] == [Rule.PLAN, Rule.GAP, Rule.FREQUENCY]
     assert main([*call, "--json"]) == 0
     decision = json.loads(capsys.readouterr().out)
     assert set(decision) == {
-        *("prospect", "stage", "decision", "at", "due_since", "touch", "task", "reasons"),
+        *("prospect", "stage", "decision", "at", "from", "due_since", "touch", "task", "reasons"),
         "policy",
     }
-    assert main([*call, "--now-anyway", "--channel", "email"]) == 0
-    assert "if you tried by email now anyway:" in capsys.readouterr().out
+    assert main([*ask, "--channel", "email"]) == 1
+    assert "if you tried by email now:" in capsys.readouterr().out
 
 
 def test_explain_decides_once_and_once_ahead(
@@ -186,4 +187,6 @@ def test_a_guard_says_its_own_reason_whether_or_not_a_touch_is_next(appointed: b
     assert broken.until is not None
     assert broken.until >= datetime(2026, 11, 7, tzinfo=UTC)
     with pytest.raises(Refused, match="refused by fair: paused"):
-        decide(prospect, MakeAttempt((Part(Channel("call"), MADE),)), policy, monday)
+        decide(
+            prospect, MakeAttempt((Part(Channel("call"), MADE),), is_strict=True), policy, monday
+        )

@@ -124,7 +124,9 @@ def test_what_was_made_on_it_is_recorded_refused_and_audited() -> None:
     added = ProspectAdded("Jo", "America/New_York", "US", contact_points=points)
     with Cadence.open(default=policy, use_unproved_policies=True) as app:
         app.execute("jo", added, at=MONDAY)
-        app.execute("jo", MakeAttempt((Part(WHATSAPP, Disposition.SENT),)), at=MONDAY)
+        app.execute(
+            "jo", MakeAttempt((Part(WHATSAPP, Disposition.SENT),), is_strict=True), at=MONDAY
+        )
         later = MONDAY + timedelta(days=3)
         decision = app.explain("jo", later)
         assert isinstance(decision, Due)

@@ -96,7 +96,7 @@ def test_a_diallers_calls_are_recorded_once_with_the_rules_they_broke(tmp_path: 
         ("jerry-answers", Stage.SCHEDULED),
         ("jerry-never-answers", Stage.CLOSED),
         ("jerry-opts-out", Stage.OPTED_OUT),
-        ("jamie", Stage.POLITE_EXIT),
+        ("jamie", Stage.SPACED),
         ("jamie-are-you-ok", Stage.ENGAGED),
     ],
 )
@@ -136,7 +136,7 @@ def test_the_trade_show_has_ten_people_a_referral_and_a_buyer() -> None:
 def test_jamies_touches_under_tip8_broke_the_plan_and_the_history_says_so() -> None:
     history = imported("jamie.jsonl").history("jamie")
     broke = [event.data.broke for event in history if hasattr(event.data, "broke")]
-    assert broke.count(("plan",)) >= 5
+    assert sum("plan" in one for one in broke) >= 7
 
 
 def test_jamie_is_asked_whether_she_is_ok_by_voicemail_and_text_after_three_weeks() -> None:

@@ -176,7 +176,9 @@ def test_a_silence_goes_on_in_order_after_a_move(
                 Part(part.channel, how.get(part.channel, Disposition.SENT), part.address)
                 for part in decision.touch.parts
             )
-            *_, event = app.execute(name, MakeAttempt(parts), at=now).events  # it is not refused
+            *_, event = app.execute(
+                name, MakeAttempt(parts, is_strict=True), at=now
+            ).events  # it is not refused
             assert isinstance(event.data, AttemptMade)
             assert not event.data.broke
 
@@ -219,7 +221,7 @@ def test_an_answer_time_is_promised_too(app: Cadence) -> None:
         assert due.touch is not None
         assert due.at is not None
         parts = tuple(Part(p.channel, Disposition.SENT, p.address) for p in due.touch.parts)
-        app.execute("kim", MakeAttempt(parts), at=due.at)
+        app.execute("kim", MakeAttempt(parts, is_strict=True), at=due.at)
     waits = app.explain("kim", due.at)
     assert (waits.verdict, waits.touch) == (Verdict.WAIT, None)
     adopt(app, OURS, ["kim"], due.at)
@@ -361,7 +363,9 @@ def test_a_kept_policy_that_is_not_what_was_adopted_is_not_used(address: str, te
         assert decision.verdict is Verdict.TASK
         assert decision.reasons[0].rule == Rule.FORGOTTEN
         with pytest.raises(Refused, match="unknown policy ours version 1"):
-            other.execute("kim", MakeAttempt(NO_ANSWER), at=NOW + timedelta(minutes=10))
+            other.execute(
+                "kim", MakeAttempt(NO_ANSWER, is_strict=True), at=NOW + timedelta(minutes=10)
+            )
         other.execute("kim", InterestNoted("x"), at=NOW)
         rows_are_right(other)
         assert [one.prospect for one in other.due(NOW) if one.verdict is Verdict.TASK] == ["kim"]

@@ -29,7 +29,7 @@ def test_what_was_due_before_a_closed_hour_keeps_its_place_in_the_list() -> None
             store.execute(name, person, at=added)
         store.execute("p2", SetAppointment(datetime(2026, 11, 16, 14, 59, tzinfo=UTC)), at=added)
         call = (Part(CALL, Disposition.NO_ANSWER, "+1 212 555 0101"),)
-        store.execute("p2", MakeAttempt(call, off_policy="rang too early"), at=night)
+        store.execute("p2", MakeAttempt(call, why="rang too early"), at=night)
         listed = list(store.due(datetime(2026, 11, 19, 13, 9, tzinfo=UTC)))
     ats = [decision.at for decision in listed]
     assert len(ats) == 2

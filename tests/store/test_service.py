@@ -40,6 +40,7 @@ METHODS = {
     "directory",
     "explain",
     "histories",
+    "is_missing",
     "histories_of",
     "history",
     "keep_policy",

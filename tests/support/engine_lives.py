@@ -88,7 +88,7 @@ def live(
                 now = max(now, decision.at)
                 way = reach[0].channel
                 went = answers if way == Channel("call") else Disposition.SENT
-                app.execute(prospect, MakeAttempt((Part(way, went),)), at=now)
+                app.execute(prospect, MakeAttempt((Part(way, went),), is_strict=True), at=now)
                 made += 1
                 continue
             if decision.stage is until or decision.touch is None or decision.at is None:
@@ -123,5 +123,6 @@ def carried_out(decision: Decision, answers: Disposition = Disposition.NO_ANSWER
                 part.address,
             )
             for part in decision.touch.parts
-        )
+        ),
+        is_strict=True,
     )

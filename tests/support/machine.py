@@ -336,7 +336,7 @@ class Machine(RuleBasedStateMachine):
                 Part(part.channel, data.draw(st.sampled_from(silent[part.channel])), part.address)
                 for part in touch.parts
             )
-            answer = self.do(prospect, MakeAttempt(made), by="command")
+            answer = self.do(prospect, MakeAttempt(made, is_strict=True), by="command")
             assert isinstance(answer, Outcome), f"what was due was refused: {answer}"
             (event,) = answer.events
             attempt = event.data
@@ -355,7 +355,7 @@ class Machine(RuleBasedStateMachine):
         prospect = self.pick(index)
         then = self.memory.explain(prospect, self.now - ago)
         past = self.now - ago < naive.last_contact(self.facts(prospect))["occurred"]
-        answer = self.do(prospect, MakeAttempt(made), by="command", ago=ago)
+        answer = self.do(prospect, MakeAttempt(made, is_strict=True), by="command", ago=ago)
         if past:  # it belongs to a silence that is over
             return
         if then.verdict is Verdict.DUE:
@@ -369,7 +369,7 @@ class Machine(RuleBasedStateMachine):
     @rule(index=whom, made=parts(), ago=lateness)
     def attempt_off_policy(self, index: int, made: tuple[Part, ...], ago: timedelta) -> None:
         prospect = self.pick(index)
-        self.do(prospect, MakeAttempt(made, off_policy="I felt like it"), by="command", ago=ago)
+        self.do(prospect, MakeAttempt(made, why="I felt like it"), by="command", ago=ago)
 
     @rule(index=whom, made=parts(), ago=lateness, stage=st.none() | st.sampled_from(AttemptStage))
     def attempt_as_a_fact(
@@ -497,7 +497,7 @@ class Machine(RuleBasedStateMachine):
         command_id = f"c{self.commands}"
         first = self.do(prospect, ReplyReceived(channel), command_id=command_id)
         self.now += MINUTE
-        second = self.do(prospect, ReplyReceived(channel), command_id=command_id)
+        second = self.do(prospect, ReplyReceived(channel), command_id=command_id, ago=MINUTE)
         assert isinstance(first, Outcome)
         assert isinstance(second, Outcome)
         assert second.repeated

@@ -58,7 +58,8 @@ TOLERATED: set[str] = set()
 
 def facts(history: Sequence[Event]) -> list[Fact]:
     """The events as dicts; ``type`` and the data are on one level."""
-    found = []
+    found: list[Fact] = []
+    newest = None
     for event in history:
         plain = msgspec.to_builtins(event, builtin_types=(datetime,))
         data = dict(plain.pop("data"))
@@ -73,6 +74,10 @@ def facts(history: Sequence[Event]) -> list[Fact]:
                 "recorded": plain["recorded_at"],
             }
         )
+        # Recorded before what an earlier record tells of: it follows that at once.
+        if newest is not None and newest - plain["recorded_at"] > timedelta(minutes=5):
+            found[-1]["occurred"] = max(newest, plain["occurred_at"])
+        newest = max(newest or found[-1]["occurred"], found[-1]["occurred"])
     return found
 
 
@@ -462,10 +467,16 @@ def largest_gap(history: Sequence[Fact]) -> tuple[int, int]:
                 first["occurred"],
                 second["occurred"],
             )
-            for first, second in pairwise(since_on_time(history))
+            for first, second in pairwise(known_tries(history))
         ),
         default=(0, 0),
     )
+
+
+def known_tries(history: Sequence[Fact]) -> list[Fact]:
+    """Those since the on-time attempt, without those made before we knew that they had spoken."""
+    known = last_contact(history)["version"]
+    return [one for one in since_on_time(history) if one["version"] > known]
 
 
 def business_days_of_silence(history: Sequence[Fact], until: datetime) -> int:
@@ -504,7 +515,7 @@ def delivered_parts(history: Sequence[Fact], attempt: Fact) -> list[str]:
     return [
         part["channel"]
         for part in attempt["parts"]
-        if part["disposition"] in DELIVERED and key_of(part) not in bad
+        if part["disposition"] in DELIVERED and key_of(part) and key_of(part) not in bad
     ]
 
 
@@ -608,8 +619,9 @@ def _touch(history: Sequence[Fact], decision: Decision, now: datetime) -> Iterat
     if step == "spaced" and calls and spaced_calls(history) >= CAP:
         yield f"spaced_cap: {spaced_calls(history)} already"
     made = attempts(history)
-    if step != "on_time" and made:
-        before = gap(history, made[-1]["occurred"], at)
+    known = [one for one in made if one["version"] > last_contact(history)["version"]]
+    if step != "on_time" and known:
+        before = gap(history, known[-1]["occurred"], at)
         late = any(b["version"] < a["version"] for a, b in pairwise(made))
         excused = late and "a gap learnt of late" in TOLERATED
         if before < largest_gap(history) and not excused:

@@ -418,7 +418,7 @@ class Asked:
         if stage != "polite_exit" and not (channels == {"call"} and self.call_left):
             return ["plan"]
         wrong = []
-        if self.at < self.earliest(meant):
+        if self.at < self.allowed_from(meant):
             wrong.append("plan")
         if stage == "ten_minutes" and self.at > self.planned(meant) + timedelta(minutes=15):
             wrong.append("lapsed")
@@ -484,8 +484,26 @@ class Asked:
             until = min(until, morning)
         return max(found, until)
 
+    def allowed_from(self, name: str) -> datetime:
+        """Five minutes early; what is days apart at any open time of its day."""
+        due, early = self.earliest(name), timedelta(minutes=5)
+        days, minutes = largest_gap(self.person, self.tries, self.away)
+        if name.split("#")[0] in ("spaced", "polite_exit") and self.pause is None:
+            opens = datetime.combine(due.astimezone(self.zone).date(), time(9), self.zone)
+            return min(due, opens) - early if due - opens > -early else due
+        if days or self.pause is not None:
+            return due
+        floor = (
+            self.without_absences(self.tries[-1]["at"], timedelta(minutes=minutes))
+            if minutes
+            else due - early
+        )
+        return min(due, max(due - early, floor))
+
     def open(self) -> bool:
-        local = self.at.astimezone(self.zone)
+        local = self.at.astimezone(self.zone) + timedelta(minutes=5)
+        if local.time() > time(9, 5):
+            local -= timedelta(minutes=5)
         country = self.person.get("country")
         if country and local.date() in free_days(
             country, self.person.get("subdivision"), local.year

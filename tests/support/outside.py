@@ -345,14 +345,14 @@ def group_attempts(group: Group) -> None:
         prospects = fill(db)
         chosen = (*instants[1:3], instants[-1]) if db == "examples.db" else instants[1:2]
         for prospect, at in itertools.product(prospects, chosen):
-            group.ask("--db", db, "explain", prospect, "--now-anyway", "--at", at, plain=False)
+            group.ask("--db", db, "may", prospect, "--at", at, plain=False)
             if db == "broken.db":  # `attempt` asks the same
                 continue
             shutil.copy(db, "copy.db")
             tried = ("attempt", prospect, "--channel", "call", "--disposition", "no_answer")
             group.judge("--db", "copy.db", *tried, "--at", at)
             at = at.replace("T15:00", "T04:30").replace("T18:1", "T03:1")  # at night
-            asked = ("explain", prospect, "--now-anyway", "--channel", "email", "--at", at)
+            asked = ("may", prospect, "--channel", "email", "--at", at)
             group.ask("--db", db, *asked, plain=False)
 
 

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import tomli_w
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from cadence.domain.channels import CHANNELS
@@ -15,6 +16,7 @@ from cadence.policy import builtin
 from cadence.policy.loader import parse_text
 from cadence.policy.model import Policy
 from cadence.policy.writer import to_toml
+from cadence.prover import prove
 from cadence.worktime.hours import WEEKDAYS
 
 Raw = dict[str, Any]
@@ -534,4 +536,6 @@ def variants(draw: st.DrawFn) -> Policy:
     raw["horizon_business_days"] = draw(st.integers(60, 200))
     opens = draw(st.sampled_from(["08:00", "10:30"]))
     raw["calendar"] = {day: [f"{opens}-18:00"] for day in _DAYS[: draw(st.integers(2, 6))]}
-    return made(raw)
+    policy = made(raw)
+    assume(prove(policy).proved)  # some have too many touches in a week
+    return policy

@@ -8,8 +8,10 @@ alone (``invariants.py``). Then the engine is asked about the guards and the pla
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
+
+import msgspec
 
 from cadence.audit.contact_record import RecordedFact
 from cadence.audit.findings import Finding, Noticed
@@ -18,6 +20,7 @@ from cadence.audit.invariants import (
     check_appointment_stands,
     check_close,
     check_ended,
+    check_part,
     check_reach,
     check_silence,
     measure_gap,
@@ -63,6 +66,9 @@ from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 
 __all__ = ["Auditor"]
+
+_CLOCK_GRACE: Final = timedelta(minutes=5)
+"""How far clocks may be apart before one is taken to have been wrong."""
 
 
 def _unjudged(event: Event, data: Unreadable) -> Finding:
@@ -118,8 +124,13 @@ class Auditor:
         state = AuditState(events[0], self._default, self._policies)
         history = FoldedHistory(events)
         found = self._findings = []
+        newest = events[0].occurred_at
         for position, event in enumerate(events):
             data = event.data
+            if newest - event.recorded_at > _CLOCK_GRACE:
+                # Recorded before what an earlier record tells of: it follows that at once.
+                event = msgspec.structs.replace(event, occurred_at=max(event.occurred_at, newest))
+            newest = max(newest, event.occurred_at)
             if type(data) is AttemptMade:
                 self._attempt(state, history, position, event, data)
             else:
@@ -151,6 +162,10 @@ class Auditor:
             _fail(state, event, data)
             return
         made = AttemptRecord(event, data.stage, data.parts, state.time, state.calendar)
+        joined = None if state.phase == Phase.OPTED_OUT else state.joined(made)
+        if joined is not None and not made.is_answered:
+            self._join(state, event, data, made, joined)
+            return
         measure_gap(state, made, data.gap)
         past = None
         if rules is not None and state.time is not None and position:
@@ -172,6 +187,23 @@ class Auditor:
             state.pending_response = 0
         else:
             state.add_attempt(made)
+
+    def _join(
+        self,
+        state: AuditState,
+        event: Event,
+        data: AttemptMade,
+        made: AttemptRecord,
+        joined: AttemptRecord,
+    ) -> None:
+        """Judge a part of the touch just made that was logged alone: the same attempt goes on."""
+        violations = [*check_reach(state, data.parts, made.at), *check_part(state, made)]
+        if violations or data.broke:
+            self._report(state, event, data, violations)
+        if made.has_failed:
+            _fail(state, event, data)
+        joined.join(made)
+        state.recount()
 
     def _rules_of(self, state: AuditState) -> PlanRules | None:
         """The rules of the policy that the prospect is under, if it is at hand; counts attempts."""

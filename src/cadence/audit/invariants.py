@@ -26,6 +26,7 @@ __all__ = [
     "check_appointment_stands",
     "check_close",
     "check_ended",
+    "check_part",
     "check_reach",
     "check_silence",
     "measure_gap",
@@ -197,11 +198,10 @@ def measure_gap(state: AuditState, attempt: AttemptRecord, recorded: Gap | None)
     A recorded gap counts, because holiday data may have been corrected since (section 7,
     ``deterministic``). One that no holidays could make true does not.
     """
-    for before in reversed(state.attempts):
-        if before.at <= attempt.at:
-            break
-    else:
+    earlier = _earlier(state, attempt)
+    if not earlier:
         return
+    before = earlier[-1]
     attempt.measured_from = before.version
     said = None if recorded is None else (recorded.business_days, recorded.minutes)
     attempt.days, attempt.minutes = state.gap(before, attempt)
@@ -263,6 +263,24 @@ def check_silence(state: AuditState, attempt: AttemptRecord) -> list[Violation]:
     return [one for one in found if one is not None]
 
 
+def check_part(state: AuditState, attempt: AttemptRecord) -> list[Violation]:
+    """Check a part of the touch just made that was logged alone.
+
+    It keeps the gap of the touch, and its place. What it is made at, and how many parts that makes,
+    is its own.
+
+    Args:
+        state: with the touch that it joins.
+        attempt: the part.
+    """
+    found = (
+        _check_crowd(state, attempt),
+        _check_suspended(state, attempt) if state.suspensions else None,
+        _check_quiet_hours(state, attempt),
+    )
+    return [one for one in found if one is not None]
+
+
 def _check_spaced_cap(state: AuditState, attempt: AttemptRecord) -> Violation | None:
     """``spaced_cap``: at most six spaced calls in a silence; extras by phone count."""
     if state.spaced_calls >= SPACED_CALLS and attempt.is_spaced_call:
@@ -278,8 +296,32 @@ def _check_frequency(state: AuditState, attempt: AttemptRecord) -> Violation | N
     """
     if attempt.rank in (_ON_TIME, _TEN_MINUTES):
         return None
+    crowd = _check_crowd(state, attempt)
+    if crowd is not None:
+        return crowd
+    earlier = _earlier(state, attempt)
+    is_away = _is_inside(attempt.at, state.suspended)  # too soon in any case
+    if attempt.rank >= _SPACED and earlier and not attempt.days and not is_away:
+        before = earlier[-1]
+        because = (
+            f"not a business day after the attempt of {state.show(before.at)} "
+            f"(event {before.version})"
+        )
+        return Violation(Rule.FREQUENCY, because)
+    return None
+
+
+def _earlier(state: AuditState, attempt: AttemptRecord) -> list[AttemptRecord]:
+    """The attempts of the silence before it, without those made before a response was known."""
     known = state.silence.version
-    earlier = [one for one in state.attempts if one.at <= attempt.at and one.version > known]
+    return [one for one in state.attempts if one.at <= attempt.at and one.version > known]
+
+
+def _check_crowd(state: AuditState, attempt: AttemptRecord) -> Violation | None:
+    """``frequency``: so many parts in so long a time."""
+    if attempt.rank in (_ON_TIME, _TEN_MINUTES):
+        return None
+    earlier = _earlier(state, attempt)
     for words, span, most in FREQUENCY:
         inside = [one for one in earlier if attempt.at - one.at < span]
         parts = sum(len(one.parts) for one in (*inside, attempt))
@@ -289,14 +331,6 @@ def _check_frequency(state: AuditState, attempt: AttemptRecord) -> Violation | N
             )
             because = f"{parts} parts in {words} {since}".rstrip() + f"; at most {most}"
             return Violation(Rule.FREQUENCY, because)
-    is_away = _is_inside(attempt.at, state.suspended)  # too soon in any case
-    if attempt.rank >= _SPACED and earlier and not attempt.days and not is_away:
-        before = earlier[-1]
-        because = (
-            f"not a business day after the attempt of {state.show(before.at)} "
-            f"(event {before.version})"
-        )
-        return Violation(Rule.FREQUENCY, because)
     return None
 
 

@@ -30,7 +30,7 @@ from cadence.engine.context import preferred_hours
 from cadence.engine.decision import Decision, Due, Stop, Task
 from cadence.engine.next_touch import decide_silently, next_touch
 from cadence.engine.reasons import ReasonKind
-from cadence.engine.schedule import progress
+from cadence.engine.schedule import TOLERANCE, progress
 from cadence.policy.guards import Answer, Custom
 from cadence.policy.model import EXACT, PlannedTouch, Policy
 from cadence.policy.rules import Rule
@@ -289,7 +289,10 @@ def _deviations(moment: _Moment) -> list[Violation]:
     if decision.touch is None:
         return [Violation(Rule.PLAN, f"no touch was next: {decision.reasons[0].because}")]
     if data.stage in _EXTRA:
-        return [Violation(Rule.PLAN, f"it took no touch's place; {moment.next_up} was next")]
+        used = " and ".join(part.channel for part in data.parts)
+        meant = " and ".join(part.channel for part in decision.touch.parts)
+        because = f"{used} took no touch's place; {moment.next_up} by {meant} was next"
+        return [Violation(Rule.PLAN, because)]
     made = _planned_touch(moment.prospect, moment.policy, data)
     if made is None:
         return [_unplanned(moment)]
@@ -300,7 +303,8 @@ def _deviations(moment: _Moment) -> list[Violation]:
         return _out_of_turn(moment, made)
     if isinstance(decision, Due):
         return []
-    return [*_too_early(moment, made), *_closed(moment, made)]
+    is_early = decision.from_ is None or moment.attempt.at < decision.from_
+    return [*(_too_early(moment, made) if is_early else []), *_closed(moment, made)]
 
 
 def _own_attempt(moment: _Moment) -> list[Violation]:
@@ -442,7 +446,8 @@ def _closed(moment: _Moment, made: PlannedTouch) -> list[Violation]:
     The appointment's own steps may be: they agreed to that time.
     """
     attempt, hours = moment.attempt, preferred_hours(moment.prospect)
-    if made.step.stage in EXACT or attempt.time.next_open(attempt.at, hours) == attempt.at:
+    opens = attempt.time.next_open(attempt.at, hours)
+    if made.step.stage in EXACT or (opens is not None and opens - attempt.at <= TOLERANCE):
         return []
     what = "business hours"
     if hours is not None:

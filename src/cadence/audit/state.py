@@ -19,6 +19,7 @@ from cadence.audit.contact_record import ContactRecord, RecordedFact
 from cadence.domain.channels import Channel
 from cadence.domain.events import (
     DELIVERED,
+    AttemptMade,
     AttemptStage,
     ContactPoint,
     Disposition,
@@ -139,6 +140,7 @@ class AttemptRecord:
         "rank",
         "second",
         "time",
+        "touch",
         "version",
         "was_measured_otherwise",
     )
@@ -152,7 +154,14 @@ class AttemptRecord:
         calendar: ZoneCalendar | None,
     ) -> None:
         self.at = event.occurred_at
+        self.time = time
+        self.day = self.second = 0
+        if calendar is not None:
+            local = self.at.astimezone(calendar.tz)
+            self.day = local.toordinal()
+            self.second = local.hour * 3600 + local.minute * 60 + local.second
         self.version = event.version
+        self.touch = event.data.touch if isinstance(event.data, AttemptMade) else None
         self.rank = RANK[stage]
         self.parts = parts
         self.has_call = self.is_answered = self.has_failed = False
@@ -163,17 +172,17 @@ class AttemptRecord:
                 self.is_answered = True
             elif part.disposition in FAILING:
                 self.has_failed = True
-        self.time = time
-        self.day = self.second = 0
-        if calendar is not None:
-            local = self.at.astimezone(calendar.tz)
-            self.day = local.toordinal()
-            self.second = local.hour * 3600 + local.minute * 60 + local.second
         self.days = 0
         self.minutes = 0
         self.measured_from = 0
         self.doubt = ""
         self.was_measured_otherwise = False
+
+    def join(self, other: AttemptRecord) -> None:
+        """Take over the parts of another record of the same touch."""
+        self.parts = (*self.parts, *other.parts)
+        self.has_call |= other.has_call
+        self.has_failed |= other.has_failed
 
     @property
     def is_spaced_call(self) -> bool:
@@ -330,6 +339,13 @@ class AuditState:
         gap = self.time.gap(before.at, attempt.at, self.suspended)
         return gap.business_days, gap.minutes
 
+    def joined(self, attempt: AttemptRecord) -> AttemptRecord | None:
+        """Return the last attempt, if this is another part of its touch."""
+        last = self.attempts[-1] if self.attempts else None
+        if last is None or last.touch is None or last.touch != attempt.touch:
+            return None
+        return last if last.at <= attempt.at else None
+
     # The polite exit ------------------------------------------------------------------------------
 
     def exits(self) -> list[AttemptRecord]:
@@ -351,14 +367,9 @@ class AuditState:
         return None
 
     def _is_delivered(self, part: Part) -> bool:
-        if part.disposition not in DELIVERED:
+        if part.disposition not in DELIVERED or not part.same:
             return False
-        if part.same is not None:
-            return self.contact.failure(part.same) is None
-        # The address was not recorded, so any failure on that channel may be of this one.
-        points = self.contact.points
-        theirs = [point.same for point in points if point.channel == part.channel]
-        return all(self.contact.failure(key) is None for key in theirs)
+        return self.contact.failure(part.same) is None
 
     def points_left(self) -> list[ContactPoint]:
         """The contact points that may still be used."""
@@ -429,6 +440,8 @@ class AuditState:
         largest = (0, 0)
         before: AttemptRecord | None = None
         for attempt in attempts:
+            if attempt.version < self.silence.version:
+                continue  # made before we knew of the response: no gap is kept from there
             if attempt.rank == _ON_TIME:
                 largest = (0, 0)
             elif before is not None:

@@ -36,7 +36,7 @@ _MODULES: Final = {
         ),
     ),
     "people": ("list", "find", "show"),
-    "reads": ("due", "explain", "replay"),
+    "reads": ("due", "explain", "may", "replay"),
     "audit": ("audit",),
     "whatif": ("whatif",),
     "transfer": ("import", "export"),

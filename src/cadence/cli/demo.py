@@ -107,7 +107,7 @@ def _explain(session: Session, store: Cadence, prospect: Prospect, now: datetime
 def _calls(db: Path, prospect: str, now: datetime) -> Iterator[tuple[str, ...]]:
     at = f"{now:%Y-%m-%dT%H:%M:%SZ}"
     start = ("cadence", "--db", str(db))
-    yield (*start, "explain", prospect, "--now-anyway", "--at", at)
+    yield (*start, "may", prospect, "--at", at)
     yield (*start, "replay", prospect)
     yield (*start, "replay", "--all")
 

@@ -18,11 +18,11 @@ from cadence.cli.policy_layout import folded
 from cadence.cli.prospects import P, complete
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import (
-    anyway_lines,
     due_entry,
     due_header,
     due_line,
     explanation,
+    precheck_lines,
     replay_lines,
 )
 from cadence.cli.terminal import write_error
@@ -32,7 +32,7 @@ from cadence.domain.prospect import Prospect
 from cadence.engine.decision import Decision, to_builtins
 from cadence.engine.loop import decision_for
 from cadence.engine.precheck import precheck
-from cadence.engine.precheck import to_builtins as anyway_to_builtins
+from cadence.engine.precheck import to_builtins as precheck_to_builtins
 from cadence.errors import InputError
 from cadence.replay.steps import annotate, end_of_day, replay, until
 from cadence.replay.steps import to_builtins as replay_to_builtins
@@ -120,13 +120,6 @@ def _show_due(
 def explain(
     session: Session,
     p: P,
-    now_anyway: Annotated[
-        bool,
-        typer.Option("--now-anyway", help="Only say which rules an attempt now would break."),
-    ] = False,
-    channel: Annotated[
-        str, typer.Option(metavar="CHANNEL", help="The channel of that attempt.")
-    ] = CALL,
 ) -> None:
     """Explain what comes next for a prospect, and why not earlier.
 
@@ -143,20 +136,38 @@ def explain(
             # What was known then is the replay's to show; a decision counts everything recorded.
             _note_later_events(session, p, now)
         decision = decision_for(prospect, store.policies, now)
-        answer = precheck(prospect, store.policies, decision, now, Channel(channel))
-        if now_anyway:
-            if session.json:
-                session.print_json(anyway_to_builtins(answer))
-            else:
-                for line in anyway_lines(prospect, answer):
-                    session.write(line)
-            return
+        answer = precheck(prospect, store.policies, decision, now)
         decision = compose(decision, prospect, store.policies, now)
     if session.json:
         session.print_json(to_builtins(decision))
         return
-    for line in (*explanation(prospect, decision), *anyway_lines(prospect, answer)):
+    for line in (*explanation(prospect, decision), *precheck_lines(prospect, answer)):
         session.write(line)
+
+
+@command(app, "may", example="cadence may jerry --channel call")
+def may(
+    session: Session,
+    p: P,
+    channel: Annotated[str, typer.Option(metavar="CHANNEL", help="By what.")] = CALL,
+) -> None:
+    """Ask whether an attempt may be made now.
+
+    It exits with 1 where a rule forbids it. Nothing is recorded. Everything recorded counts, also
+    what was recorded after --at.
+    """
+    now = session.now()
+    with session.reading() as store:
+        prospect = store.load(p)
+        decision = decision_for(prospect, store.policies, now)
+        answer = precheck(prospect, store.policies, decision, now, Channel(channel))
+    if session.json:
+        session.print_json(precheck_to_builtins(answer))
+    else:
+        for line in precheck_lines(prospect, answer):
+            session.write(line)
+    if answer.breaks:
+        raise typer.Exit(1)
 
 
 def _note_later_events(session: Session, p: str, now: datetime) -> None:

@@ -29,7 +29,6 @@ from cadence.replay.formatting import (
 from cadence.replay.steps import AnnotatedStep
 
 __all__ = [
-    "anyway_lines",
     "details",
     "due_entry",
     "due_header",
@@ -41,6 +40,7 @@ __all__ = [
     "list_header",
     "list_line",
     "next_line",
+    "precheck_lines",
     "replay_lines",
     "stood",
 ]
@@ -182,9 +182,9 @@ def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
     yield paint(f"  policy {ref.name} version {ref.version}, digest {ref.digest[:12]}…", "dim")
 
 
-def anyway_lines(prospect: Prospect, answer: Precheck) -> Iterable[str]:
+def precheck_lines(prospect: Prospect, answer: Precheck) -> Iterable[str]:
     """What an attempt made now would break."""
-    yield f"  if you tried by {answer.channel} now anyway:"
+    yield f"  if you tried by {answer.channel} now:"
     if answer.address is None:
         yield f"    no {answer.channel} contact point is left"
     if not answer.breaks:

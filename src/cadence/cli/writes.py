@@ -11,9 +11,11 @@ import typer
 from cadence.cli.prospects import P
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import next_line
+from cadence.cli.terminal import write_error
 from cadence.domain.channels import BUILT_IN, CALL, EMAIL, MAIL, SMS, VIDEO_EMAIL, Channel
 from cadence.domain.codec import channels_in, check_id
 from cadence.domain.events import (
+    AttemptMade,
     AutoReplyReceived,
     ContactPoint,
     ContactPointAdded,
@@ -22,6 +24,7 @@ from cadence.domain.events import (
     ContactPointRestored,
     Disposition,
     EndReason,
+    Event,
     FailureReason,
     GuidelinesAgreed,
     Intent,
@@ -140,11 +143,14 @@ def _write(
 
             decision = compose(outcome.decision, outcome.prospect, store.policies, at)
             session.print_json(to_builtins(decision))
+            for event in outcome.events:
+                _warn(event)
             return
     for event in outcome.events:
         done = "was recorded before" if outcome.repeated else "recorded"
         what_was = f"{type_name(event.data)} {done} as version {event.version}"
         session.write(f"{prospect}: {what_was}")
+        _warn(event)
     session.write(f"  {next_line(outcome.prospect, outcome.decision)}")
 
 
@@ -153,6 +159,17 @@ def _occurred_at(session: Session, occurred: str | None) -> datetime | None:
     if occurred is None:
         return None
     return session.instant(occurred, "--occurred", is_past=True)
+
+
+def _warn(event: Event) -> None:
+    """Name the rules that an attempt broke: it is recorded all the same."""
+    if isinstance(event.data, AttemptMade) and event.data.broke:
+        rules = ", ".join(event.data.broke)
+        write_error(
+            f"{event.prospect}: the attempt of version {event.version} broke {rules}",
+            f"ask before you act: cadence may {event.prospect} --channel "
+            f"{event.data.parts[0].channel}",
+        )
 
 
 def _check_channels(store: Cadence, prospect: str, what: Command) -> None:
@@ -312,13 +329,19 @@ def attempt(
     note: Annotated[str | None, typer.Option(help="Private; no message uses it.")] = None,
     off_policy: Annotated[
         str | None,
-        typer.Option(metavar="WHY", help="It was made although a rule forbids it."),
+        typer.Option(metavar="WHY", help="Why it was made although a rule forbids it."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse it where a rule forbids it.")
+    ] = False,
     occurred: Occurred = None,
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
-    """Record an attempt; refused if a rule forbids it now."""
+    """Log an attempt that was made, and say which rules it broke.
+
+    To ask beforehand use "cadence may".
+    """
     if len(channel) != len(disposition):
         raise InputError(
             f"attempt: {len(channel)} --channel but {len(disposition)} --disposition",
@@ -340,7 +363,7 @@ def attempt(
         Part(Channel(on), how, where, intent=intent if how is connected else None)
         for on, how, where in zip(channel, disposition, addresses, strict=True)
     )
-    what = MakeAttempt(parts, off_policy, note)
+    what = MakeAttempt(parts, off_policy, note, strict)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 

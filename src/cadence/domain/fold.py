@@ -75,7 +75,7 @@ from cadence.domain.prospect import (
 )
 from cadence.domain.stages import Signal, Stage, follow
 
-__all__ = ["evolve", "fold"]
+__all__ = ["CLOCK_GRACE", "evolve", "fold", "taken_at"]
 
 Changes = dict[str, Any]
 """New values of fields of the prospect, by name."""
@@ -101,6 +101,8 @@ _WON_REASONS: Final = frozenset({EndReason.BOUGHT})
 _CLOSED_REASONS: Final = frozenset({EndReason.NO_RESPONSE, EndReason.UNREACHABLE})
 _ATTEMPT_SIGNAL: Final = {stage: Signal(f"attempt_{stage}") for stage in AttemptStage}
 _RECENT: Final = timedelta(days=RECENT_DAYS)
+CLOCK_GRACE: Final = timedelta(minutes=5)
+"""How far clocks may be apart before one is taken to have been wrong."""
 _FAILING: Final = frozenset({Disposition.WRONG_NUMBER, Disposition.BOUNCED})
 
 
@@ -108,10 +110,15 @@ def evolve(prospect: Prospect | None, event: Event) -> Prospect:
     """Return the prospect after ``event``; ``None`` stands before the first."""
     if prospect is None:
         prospect = _begin(event)
+    elif prospect.newest - event.recorded_at > CLOCK_GRACE:
+        at = taken_at(prospect, event.occurred_at, event.recorded_at)
+        event = replace(event, occurred_at=at)
     data = event.data
     changes = _HANDLERS[type(data)](prospect, event, data)
     if changes.get("stage", prospect.stage) is not prospect.stage:
         changes["stage_at"] = event.recorded_at
+    if event.occurred_at > prospect.newest:
+        changes["newest"] = event.occurred_at
     return replace(prospect, version=event.version, recorded_at=event.recorded_at, **changes)
 
 
@@ -122,11 +129,30 @@ def fold(prospect: Prospect | None, events: Iterable[Event]) -> Prospect | None:
     return prospect
 
 
+def taken_at(prospect: Prospect, occurred_at: datetime, recorded_at: datetime) -> datetime:
+    """Return when something counts as having occurred, given all that was recorded before it.
+
+    Nothing is recorded before what an earlier record tells of has happened. Where the times say so,
+    one of two clocks was wrong, and it can't be told which. Then it counts as following at once:
+    left as it is, a response dated next month would make every attempt until then one of a silence
+    that is over, which no limit counts.
+    """
+    if prospect.newest - recorded_at > CLOCK_GRACE:
+        return max(occurred_at, prospect.newest)
+    return occurred_at
+
+
 def _begin(event: Event) -> Prospect:
     """The first silence begins with the first event, whatever that is."""
     response = Response(ResponseKind.ADDED, event.occurred_at, event.recorded_at, event.version)
     return Prospect(
-        event.prospect, 0, event.recorded_at, Stage.NEW, event.recorded_at, Silence(response)
+        event.prospect,
+        0,
+        event.recorded_at,
+        Stage.NEW,
+        event.recorded_at,
+        Silence(response),
+        event.occurred_at,
     )
 
 
@@ -408,14 +434,37 @@ def _with_attempt(
 ) -> Silence:
     """``silence`` with one attempt more, in the order in which they occurred."""
     at, attempts = event.occurred_at, silence.attempts
+    last = attempts[-1] if attempts else None
+    if last is not None and last.touch is not None and last.touch == data.touch and last.at <= at:
+        # A part of the same touch that was logged alone: one attempt, and one spaced call.
+        joined = replace(
+            last,
+            parts=(*last.parts, *data.parts),
+            is_spaced_call=last.is_spaced_call or is_spaced_call,
+        )
+        return replace(
+            silence,
+            attempts=(*attempts[:-1], joined),
+            spaced_calls=silence.spaced_calls + joined.is_spaced_call - last.is_spaced_call,
+        )
     position = len(attempts)
     while position and attempts[position - 1].at > at:
         position -= 1
     before = attempts[position - 1].version if position else 0
+    if before < silence.version:
+        before = 0  # made before we knew of the response: no gap is kept from there
     gap = data.gap
     measured_from = before if data.gap_from is None else data.gap_from
     attempt = Attempt(
-        at, event.version, stage, data.step, gap, data.parts, is_spaced_call, measured_from
+        at,
+        event.version,
+        stage,
+        data.step,
+        gap,
+        data.parts,
+        is_spaced_call,
+        measured_from,
+        data.touch,
     )
     if position < len(attempts):  # learnt of late
         attempts = (*attempts[:position], attempt, *attempts[position:])
@@ -442,13 +491,16 @@ def _silence(
 ) -> Silence:
     """Count a silence afresh, after a late fact has changed its attempts."""
     # The ratchet starts again at the on-time attempt, and the first attempt of a silence has no
-    # gap within it (its recorded one, if any, reaches back into the silence before).
+    # gap within it (its recorded one, if any, reaches back into the silence before). Those made
+    # before we knew of the response have none to keep either.
     largest, spaced_calls = NO_GAP, 0
     unmeasured: list[int] = []
     before = 0
     for position, attempt in enumerate(attempts):
         spaced_calls += attempt.is_spaced_call
         gap = attempt.gap
+        if attempt.version < response.version:
+            continue
         if attempt.stage is _ON_TIME:
             largest = NO_GAP
             unmeasured.clear()

@@ -157,6 +157,7 @@ class Attempt(msgspec.Struct, frozen=True):
         is_spaced_call: an attempt at stage ``spaced``, or an extra, with a call among its parts.
         gap_from: version of the attempt that ``gap`` was measured from, or 0: a late fact can come
             between the two.
+        touch: the touch that it carries out; a part that is logged alone joins it.
     """
 
     at: datetime
@@ -167,6 +168,7 @@ class Attempt(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...]
     is_spaced_call: bool = False
     gap_from: int = 0
+    touch: str | None = None
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -319,6 +321,7 @@ class Prospect(msgspec.Struct, frozen=True):
         stage: where the prospect stands.
         stage_at: when what brought the prospect to its stage was recorded.
         silence: the running silence.
+        newest: when the newest of the events occurred.
         identity: who and where they are.
         reach: how they can be reached.
         ending: how the follow-up ended.
@@ -345,6 +348,7 @@ class Prospect(msgspec.Struct, frozen=True):
     stage: Stage
     stage_at: datetime
     silence: Silence
+    newest: datetime
     identity: Identity = Identity()
     reach: Reachability = Reachability()
     ending: Ending = Ending()
@@ -383,7 +387,7 @@ class Prospect(msgspec.Struct, frozen=True):
     def exit_delivered(self) -> tuple[Attempt, tuple[Part, ...]] | None:
         """Return the last delivered polite exit and its delivered parts; ``None`` if there is none.
 
-        A part counts when it was sent, left or connected and its contact point has not failed
+        A part counts when it was sent, left or connected at a known address that has not failed
         since (rule ``polite_exit``).
         """
         for attempt in self.exits():
@@ -391,23 +395,14 @@ class Prospect(msgspec.Struct, frozen=True):
                 [
                     part
                     for part in attempt.parts
-                    if part.disposition in DELIVERED and not self._has_failed(part)
+                    if part.disposition in DELIVERED
+                    and part.same
+                    and not self.reach.has_failed(part.same)
                 ]
             )
             if parts:
                 return attempt, parts
         return None
-
-    def _has_failed(self, part: Part) -> bool:
-        key = part.same
-        if key is not None:
-            return self.reach.has_failed(key)
-        # The address was not recorded, so a failure of any on the channel may be of this one.
-        return any(
-            self.reach.has_failed(point.same)
-            for point in self.reach.contact_points
-            if point.channel == part.channel
-        )
 
     def exits(self) -> list[Attempt]:
         """Return the polite exits since any other outreach, the last first."""

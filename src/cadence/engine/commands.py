@@ -35,6 +35,7 @@ from cadence.domain.events import (
     ValueKind,
     ValueNoted,
 )
+from cadence.domain.fold import taken_at
 from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import ENDED, Stage
@@ -82,17 +83,19 @@ __all__ = [
 
 
 class MakeAttempt(msgspec.Struct, frozen=True):
-    """Try them, or have tried.
+    """Log an attempt that was made; it is recorded also where a rule forbids it.
 
     Attributes:
         parts: what was done, one part a channel.
-        off_policy: why it was made although a rule forbids it.
+        why: why it was made although a rule forbids it, if one does.
         note: private; no script may use it.
+        is_strict: refuse it where a rule forbids it, for programs that ask before they act.
     """
 
     parts: Annotated[tuple[Part, ...], msgspec.Meta(min_length=1)]
-    off_policy: str | None = None
+    why: str | None = None
     note: str | None = None
+    is_strict: bool = False
 
 
 class SetAppointment(msgspec.Struct, frozen=True):
@@ -141,7 +144,11 @@ LASTING: Final = frozenset({Rule.OPT_OUT, Rule.CONTACT_POINT, Rule.POLITE_EXIT})
 
 
 def decide(
-    prospect: Prospect | None, command: Command, policy: Policy, at: datetime
+    prospect: Prospect | None,
+    command: Command,
+    policy: Policy,
+    at: datetime,
+    recorded_at: datetime | None = None,
 ) -> tuple[Data, ...]:
     """Return the event data that ``command`` leads to.
 
@@ -151,6 +158,8 @@ def decide(
         command: what is to be done, or what happened.
         policy: the policy the prospect is under.
         at: when it happens or happened.
+        recorded_at: when we learn of it. What is logged at once is judged by everything recorded;
+            what is logged later, or where this is left out, by what was recorded at ``at``.
 
     Raises:
         Refused: a command that a rule forbids; carries the rule and until when.
@@ -168,6 +177,8 @@ def decide(
         return (command,)
     if prospect is None:
         raise InputError(f"{type(command).__name__}: unknown prospect", "add the prospect first")
+    if isinstance(command, MakeAttempt | AttemptMade) and recorded_at is not None:
+        at = taken_at(prospect, at, recorded_at)
     if isinstance(command, MakeAttempt):
         return (make_attempt(prospect, command, policy, at),)
     if isinstance(command, SetAppointment):
@@ -181,7 +192,8 @@ def decide(
     if isinstance(command, NoteValue):
         return (_value(prospect, command),)
     if isinstance(command, AttemptMade):
-        return (complete_attempt(prospect, command, policy, at),)
+        known_at = ALWAYS if recorded_at is not None and recorded_at <= at else at
+        return (complete_attempt(prospect, command, policy, at, known_at=known_at),)
     check_fact(command, prospect.identity.country)
     return (command,)
 
@@ -252,13 +264,13 @@ def make_attempt(
     """Return the attempt that ``command`` leads to, with its place and the rules it broke.
 
     Raises:
-        Refused: it breaks a rule, and no reason for going off policy was given.
+        Refused: it breaks a rule, and the command is strict.
     """
     parts = with_traits(command.parts, policy)
     # Also one that is dated back is only asked for now: whatever we know by now counts.
     attempt = AttemptContext(prospect, policy, parts, at, ALWAYS)
     judged = judge(attempt, decision_of(attempt))
-    if judged.broke and command.off_policy is None:
+    if judged.broke and command.is_strict:
         raise _refusal(prospect, judged, at)
     value = None
     if judged.stage in (AttemptStage.SPACED, AttemptStage.NURTURE):
@@ -272,7 +284,7 @@ def make_attempt(
         value=None if value is None else value.id,
         policy=policy.ref,
         broke=judged.broke,
-        why=command.off_policy if judged.broke else None,
+        why=command.why if judged.broke else None,
         gap_from=judged.gap_from,
         note=command.note,
     )
@@ -284,6 +296,7 @@ def complete_attempt(
     policy: Policy,
     at: datetime,
     given: frozenset[str] | None = None,
+    known_at: datetime | None = None,
 ) -> AttemptMade:
     """Fill in what is missing of an attempt that was recorded elsewhere.
 
@@ -293,6 +306,8 @@ def complete_attempt(
         policy: the policy to fill in under.
         at: when it was made.
         given: names of the fields to keep as they are; by default those that are set.
+        known_at: the time until which records were known when it was made; by default its own. One
+            that is logged at once knows everything, whatever clock recorded it (:data:`ALWAYS`).
     """
     if given is None:
         given = frozenset(
@@ -301,7 +316,7 @@ def complete_attempt(
     if given >= {"stage", "step", "touch", "gap", "policy", "broke"}:
         return data
     data = msgspec.structs.replace(data, parts=with_traits(data.parts, policy))
-    attempt = AttemptContext(prospect, policy, data.parts, at, at, data.stage)
+    attempt = AttemptContext(prospect, policy, data.parts, at, known_at or at, data.stage)
     judged = judge(attempt, decision_of(attempt))
     changed: dict[str, object] = {
         "parts": with_addresses(prospect, data.parts, judged.decision.touch)
@@ -375,7 +390,7 @@ def _refusal(prospect: Prospect, judged: Judgement, at: datetime) -> Refused:
     when = f"wait until {until:%Y-%m-%dT%H:%M:%SZ}, or if" if until is not None else "if"
     return Refused(
         f"{prospect.id}: attempt refused by {rule}{others}: {why}",
-        f"{when} it was made already, record it with --off-policy WHY",
+        f"{when} it was made already, log it without --strict",
         rule=rule,
         until=until,
     )

@@ -81,10 +81,17 @@ class _Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="verdict"):
 
 
 class Due(_Decision, frozen=True, kw_only=True, tag="due"):
-    """A touch is due. ``at``: since when."""
+    """A touch is due.
+
+    Attributes:
+        at: since when.
+        touch: what to do.
+        from_: from when on it could be made; ``None`` where no reasons were asked for.
+    """
 
     at: datetime
     touch: Touch
+    from_: datetime | None = None
     verdict: ClassVar[Verdict] = Verdict.DUE
 
 
@@ -96,11 +103,15 @@ class Wait(_Decision, frozen=True, kw_only=True, tag="wait"):
         touch: what it waits for; ``None`` while an answer is awaited.
         due_since: since when the touch was due and not made, where it waits for the next time at
             which it may be made; ``None`` for a touch that was not due before.
+        from_: from when on the touch may be made: one that is planned in business days at any open
+            time of its day, one that is exact five minutes early. ``None`` without a touch, or
+            where no reasons were asked for.
     """
 
     at: datetime
     touch: Touch | None = None
     due_since: datetime | None = None
+    from_: datetime | None = None
     verdict: ClassVar[Verdict] = Verdict.WAIT
 
 
@@ -161,6 +172,7 @@ def to_builtins(decision: Decision, texts: Mapping[int, str] | None = None) -> d
         "stage": decision.stage.value,
         "decision": decision.verdict.value,
         "at": _instant(decision.at),
+        "from": _instant(decision.from_ if isinstance(decision, Due | Wait) else None),
         "due_since": _instant(decision.due_since if isinstance(decision, Wait) else None),
         "touch": None if touch is None else _touch(touch, texts or {}),
         "task": decision.task if isinstance(decision, Task) else None,

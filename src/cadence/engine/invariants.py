@@ -324,13 +324,15 @@ def gap_allows_from(
     No attempt comes sooner after the last one than the largest gap so far of the silence, whether
     lateness, a holiday or a guard made it so large. ``None`` if there is nothing to keep.
     """
-    attempts = prospect.silence.attempts
-    if not attempts:
+    silence = prospect.silence
+    if not silence.attempts:
         return None
     largest = largest_gap(prospect, calendar, suspended)
     if not (largest.business_days or largest.minutes):
         return None
-    return calendar.earliest_with_gap(attempts[-1].at, largest, suspended), largest
+    # What was made before we knew that they had spoken has no gap to keep.
+    last = next(one for one in reversed(silence.attempts) if one.version > silence.version)
+    return calendar.earliest_with_gap(last.at, largest, suspended), largest
 
 
 def gap_made_by(prospect: Prospect, largest: Gap) -> tuple[int, ...]:
@@ -345,12 +347,13 @@ def gap_made_by(prospect: Prospect, largest: Gap) -> tuple[int, ...]:
 
 
 def _shrinks_the_gap(attempt: AttemptContext) -> bool:
-    prospect, calendar = attempt.prospect, attempt.calendar
-    attempts = prospect.silence.attempts
-    if calendar is None or not attempts or attempts[-1].at > attempt.at:
+    prospect, calendar, before = attempt.prospect, attempt.calendar, attempt.before
+    if calendar is None or not before or attempt.joins is not None:
+        return False
+    if prospect.silence.attempts[-1].at > attempt.at:
         return False
     largest = largest_gap(prospect, calendar, attempt.suspended)
-    return calendar.gap(attempts[-1].at, attempt.at, attempt.suspended) < largest
+    return calendar.gap(before[-1].at, attempt.at, attempt.suspended) < largest
 
 
 # 4: polite_exit -----------------------------------------------------------------------------------
@@ -494,16 +497,15 @@ def frequency_allows_from(
 def _is_too_frequent(attempt: AttemptContext) -> bool:
     if attempt.takes in _NO_FREQUENCY:
         return False
-    silence = attempt.prospect.silence
-    before = [
-        one for one in silence.attempts if one.at <= attempt.at and one.version > silence.version
-    ]
+    before = attempt.before
     for span, most in MOST_PARTS:
         since = attempt.at - span
         if sum(len(one.parts) for one in before if one.at > since) + len(attempt.parts) > most:
             return True
     calendar = attempt.calendar
     if calendar is None or not before or attempt.takes not in _LATER_STAGES:
+        return False
+    if attempt.joins is not None:
         return False
     # Suspended time counts in no gap: an attempt in it is too soon in any case.
     return not attempt.is_suspended and (

@@ -1,7 +1,6 @@
 """Judge an attempt: whose place it takes, and which rules it breaks.
 
-One judgement serves a command that may be refused, an attempt that is only recorded, ``explain
---now-anyway`` and the audit's question whether an attempt was the plan's.
+One judgement serves a strict command, an attempt that is only recorded, ``may`` and ``explain``.
 """
 
 from __future__ import annotations
@@ -12,14 +11,15 @@ from typing import Final
 import msgspec
 
 from cadence.domain.events import AttemptStage, Gap, Intent, Part
-from cadence.domain.prospect import Prospect, Reachability
-from cadence.domain.stages import Stage
+from cadence.domain.prospect import Attempt, Prospect, Reachability
+from cadence.domain.stages import OUTREACH, Stage
 from cadence.engine import invariants
+from cadence.engine.channels import parts_on, points_left
 from cadence.engine.context import calendar_for, preferred_hours
 from cadence.engine.decision import Close, Decision, Due, Stop, Task, Wait
 from cadence.engine.invariants import Phase
 from cadence.engine.next_touch import decide_silently, next_touch
-from cadence.engine.schedule import progress
+from cadence.engine.schedule import TOLERANCE, progress
 from cadence.errors import InputError
 from cadence.policy.guard_runner import GuardFailed
 from cadence.policy.model import EXACT, Policy
@@ -80,6 +80,7 @@ class AttemptContext:
         known_at: the time until which records were known to the caller of the attempt.
         given: the stage that a record names for it, right or wrong; limits are counted by it.
         takes: the stage whose place it takes; ``extra`` until that is known.
+        joins: the attempt just made that it is another part of; ``None`` for most.
         objections: the guards that object to it, with their answers; empty until they are asked.
     """
 
@@ -87,6 +88,7 @@ class AttemptContext:
         "_calendar",
         "at",
         "given",
+        "joins",
         "known_at",
         "objections",
         "parts",
@@ -113,6 +115,19 @@ class AttemptContext:
         self.takes = AttemptStage.EXTRA
         self.objections: list[tuple[str, GuardDelay | Veto]] = []
         self._calendar: WorkCalendar | None = None
+        self.joins = _joined(self)
+
+    @property
+    def before(self) -> list[Attempt]:
+        """The attempts of the silence that count for it, in order: made by then, and with it.
+
+        What was made before we knew that they had spoken broke nothing, and counts for nothing that
+        comes after it.
+        """
+        silence = self.prospect.silence
+        return [
+            one for one in silence.attempts if one.at <= self.at and one.version > silence.version
+        ]
 
     @property
     def calendar(self) -> WorkCalendar | None:
@@ -159,6 +174,31 @@ def _uses_failed(reach: Reachability, part: Part, by: datetime) -> bool:
     return bool(points) and all(reach.has_failed(point.same, by) for point in points)
 
 
+def _joined(attempt: AttemptContext) -> Attempt | None:
+    """Return the attempt just made, if this is an open part of the same touch, on the same day.
+
+    A voicemail now and its email four minutes later are one touch, logged in two pieces.
+    """
+    prospect, at = attempt.prospect, attempt.at
+    attempts = prospect.silence.attempts
+    last = attempts[-1] if attempts else None
+    if last is None or last.touch is None or last.at > at or attempt.calendar is None:
+        return None
+    policy = attempt.policy
+    planned = policy.by_name.get(last.step or "")
+    if last.stage is AttemptStage.POLITE_EXIT:
+        planned = policy.exit_point
+    if planned is None or len(planned.parts) == 1 or planned.stage.value != last.stage.value:
+        return None
+    made = {part.channel for part in last.parts}
+    touch = parts_on(prospect, planned.parts, points_left(prospect, policy))
+    left = {part.channel for part in touch} - made
+    calendar = attempt.calendar
+    same_day = calendar.start_of_day(last.at) == calendar.start_of_day(at)
+    is_open = all(part.channel in left for part in attempt.parts)
+    return last if is_open and same_day and len(made) < len(touch) else None
+
+
 # The judgement ------------------------------------------------------------------------------------
 
 
@@ -199,19 +239,42 @@ def _place(
     attempts = prospect.silence.attempts
     # What was next at its time is known only if nothing was tried since; and before an appointment
     # there is no place to take.
-    is_placeless = (bool(attempts) and attempts[-1].at > at) or (
-        prospect.appointment is not None and at < prospect.appointment.at
+    if attempt.joins is not None:
+        return attempt.joins.stage, attempt.joins.step, attempt.joins.touch
+    is_on_plan = _is_on_plan(attempt, decision)
+    is_placeless = (
+        (bool(attempts) and attempts[-1].at > at)
+        or (prospect.appointment is not None and at < prospect.appointment.at and not is_on_plan)
+        or _is_again(attempt)
     )
     if is_placeless:
         return AttemptStage.EXTRA, None, None
-    if touch is not None and (
-        touch.stage in _REPLACEABLE or (isinstance(decision, Due) and is_in_order)
-    ):
-        return AttemptStage(touch.stage.value), touch.step, touch.id
+    if touch is not None and (touch.stage in _REPLACEABLE or (is_on_plan and is_in_order)):
+        # On another channel it rings another bell: the touch is still to be made.
+        planned = {part.channel for part in touch.parts}
+        if touch.stage is Stage.POLITE_EXIT or any(p.channel in planned for p in attempt.parts):
+            return AttemptStage(touch.stage.value), touch.step, touch.id
+        return AttemptStage.EXTRA, None, None
     if isinstance(decision, Task) and is_in_order and prospect.stage in _OWNERS:
         # An owner's own attempt; unanswered, it is the first spaced one.
         return AttemptStage.SPACED, _next_spaced(prospect, attempt.policy), None
     return AttemptStage.EXTRA, None, None
+
+
+def _is_on_plan(attempt: AttemptContext, decision: Decision) -> bool:
+    """Whether it is made when the touch that is next is due, or may be made already."""
+    if isinstance(decision, Wait) and decision.touch is not None and decision.from_ is not None:
+        return attempt.at >= decision.from_
+    return isinstance(decision, Due)
+
+
+def _is_again(attempt: AttemptContext) -> bool:
+    """Whether it follows within minutes after an attempt on the same channel."""
+    channels = {part.channel for part in attempt.parts}
+    return any(
+        attempt.at - one.at < TOLERANCE and not channels.isdisjoint(p.channel for p in one.parts)
+        for one in attempt.before
+    )
 
 
 def _next_spaced(prospect: Prospect, policy: Policy) -> str:
@@ -224,8 +287,8 @@ def _next_spaced(prospect: Prospect, policy: Policy) -> str:
 
 def _gap(attempt: AttemptContext) -> tuple[Gap | None, int | None]:
     """The gap to the attempt before it, measured now, and that attempt's version."""
-    before = [one for one in attempt.prospect.silence.attempts if one.at <= attempt.at]
-    if not before or attempt.calendar is None:
+    before = attempt.before
+    if not before or attempt.calendar is None or attempt.joins is not None:
         return None, None
     gap = attempt.calendar.gap(before[-1].at, attempt.at, attempt.suspended)
     return gap, before[-1].version
@@ -250,13 +313,16 @@ def _rules_broken(attempt: AttemptContext, decision: Decision) -> list[str]:
     planned = {part.channel for part in touch.parts} if touch is not None else set()
     others = [part for part in attempt.parts if part.channel not in planned]
     is_due = isinstance(decision, Due)
-    broke = [*_broken(attempt, Phase.LASTING), *_off_plan(attempt, decision, others)]
+    broke = _broken(attempt, Phase.LASTING)
+    if attempt.joins is None:
+        broke += _off_plan(attempt, decision, others)
     if not is_due:
         broke += _untimely(attempt, decision)
     # What is due has passed the guards, but on its own channels.
     if not is_due or others:
         broke += _guarded(attempt, decision)
-    if isinstance(decision, Wait) and not broke:
+    is_in_time = attempt.joins is not None or _is_on_plan(attempt, decision)
+    if isinstance(decision, Wait) and not broke and not is_in_time:
         broke.append(Rule.PLAN)  # a wait is never in order, whatever delay it is for
     if prospect.response.recorded_at > attempt.known_at:
         # They had spoken, and it was not known: it carried out what was next before that.
@@ -267,7 +333,9 @@ def _rules_broken(attempt: AttemptContext, decision: Decision) -> list[str]:
 def _off_plan(attempt: AttemptContext, decision: Decision, others: list[Part]) -> list[str]:
     """The rules of the plan that it breaks, given the parts on ``others`` than its channels."""
     prospect = attempt.prospect
-    if isinstance(decision, Due):
+    if _is_again(attempt) and prospect.stage in OUTREACH:
+        return [Rule.PLAN]
+    if _is_on_plan(attempt, decision) and decision.touch is not None:
         # What was lost since is not planned any more; when it was used it may have been.
         is_other = not all(attempt.was_lost_since(part) for part in others)
         return [Rule.PLAN] if is_other and decision.touch.stage is not Stage.POLITE_EXIT else []
@@ -307,7 +375,8 @@ def _untimely(attempt: AttemptContext, decision: Decision) -> list[str]:
     touch = decision.touch
     if touch is not None and touch.stage not in _EXACT:
         is_delayed = any(r.code == "outside_hours" for r in decision.reasons)
-        if is_delayed and calendar.next_open(at, preferred_hours(attempt.prospect)) != at:
+        opened = calendar.next_open(at, preferred_hours(attempt.prospect)) if is_delayed else at
+        if opened is None or opened - at > TOLERANCE:
             broke.append(Rule.BUSINESS_HOURS)
     return broke
 

@@ -39,10 +39,13 @@ from cadence.engine.invariants import (
 from cadence.engine.reasons import Reason, ReasonKind, Sink, skip
 from cadence.engine.schedule import (
     NoOpenTime,
+    Plan,
     Replaced,
     Stopped,
     Timing,
     is_behind_horizon,
+    made_from,
+    own_attempt_from,
     plan,
     progress,
     timing,
@@ -226,7 +229,20 @@ def _new(context: DecisionContext) -> Task:
         events = (prospect.silence.version,)
         causes.append(Reason(Rule.PLAN, code, events, context.policy.source))
     kind = TaskKind.BEGIN_AGAIN if is_tried else TaskKind.BEGIN
-    return context.task(kind, prospect.stage_at, causes)
+    return _owners_task(context, kind, prospect.stage_at, causes)
+
+
+def _owners_task(
+    context: DecisionContext, kind: TaskKind, since: datetime, causes: Sink, **facts: Any
+) -> Task:
+    """A task to try them: its deadline is not before the first time at which that is allowed."""
+    delays = context.sink()
+    first = own_attempt_from(context, since, delays)
+    task = context.task(kind, since, causes, **facts)
+    if first <= task.at:
+        return task
+    held = None if causes is None else [*causes, *(delays or ())]
+    return context.task(kind, since, held, by=first, **facts)
 
 
 def _engaged(context: DecisionContext) -> Decision:
@@ -255,14 +271,15 @@ def _engaged(context: DecisionContext) -> Decision:
         facts = {"response": response.kind.value.replace("_", " ")}
         causes.append(Reason(Rule.PLAN, "responded", (response.version,), facts=facts))
     if prospect.referral is not None:
-        return context.task(
+        return _owners_task(
+            context,
             TaskKind.FOLLOW_REFERRAL,
             known,
             causes,
             name=prospect.referral.name,
             source=f"referral by {prospect.id}",
         )
-    return context.task(TaskKind.AGREE_NEXT_STEP, known, causes)
+    return _owners_task(context, TaskKind.AGREE_NEXT_STEP, known, causes)
 
 
 def _scheduled(context: DecisionContext) -> Decision:
@@ -385,7 +402,7 @@ class _Walk:
             self.late_step = step
             self._replace(planned.name, when, Rule.HORIZON, delays)
             return None
-        return self._due_or_wait(planned, touch, when, delays)
+        return self._due_or_wait(planned, touch, at, when, delays)
 
     def _sink(self, planned: PlannedTouch, parts: tuple[TouchPart, ...]) -> Sink:
         """Return a list for the reasons of a touch; it says first which parts are left out."""
@@ -406,6 +423,7 @@ class _Walk:
         self,
         planned: PlannedTouch,
         touch: Touch,
+        at: Plan,
         when: Timing,
         delays: Sink,
     ) -> Due | Wait:
@@ -414,7 +432,9 @@ class _Walk:
         due, possible = when.due, when.possible
         is_due = due <= now and possible <= now
         reasons: tuple[Reason, ...] = ()
+        from_: datetime | None = None
         if delays is not None:
+            from_ = made_from(context, planned, touch, at, self.replaced, max(due, possible))
             if is_due:
                 delays += self._late(planned.stage, now - due)
             reasons = (*delays, *(self.skips or ()), data_versions())
@@ -427,6 +447,7 @@ class _Walk:
                 reasons=reasons,
                 at=due,
                 touch=touch,
+                from_=min(due, from_) if from_ is not None else None,
             )
         return Wait(
             prospect=prospect.id,
@@ -436,6 +457,7 @@ class _Walk:
             at=max(due, possible),
             touch=touch,
             due_since=due if due < now else None,
+            from_=from_,
         )
 
     def _late(self, stage: Stage, late: timedelta) -> list[Reason]:
@@ -624,7 +646,7 @@ class _Walk:
             if when.has_failed:
                 return self._held(planned.name, when, at.at)
             return self._vetoed_exit(planned.name, when, at.at)
-        return self._due_or_wait(planned, touch, when, delays)
+        return self._due_or_wait(planned, touch, at, when, delays)
 
     def _no_point_left(self) -> Task | Close:
         """What comes where no contact point is left on a channel that the team uses."""
@@ -707,7 +729,22 @@ def _answer(context: DecisionContext) -> Wait | Close | None:
             None if is_over else deadline,
             facts=facts,
         )
-        reasons = (awaited, data_versions())
+        plain = context.calendar.after_business_days(attempt.at, days, None)
+        away: tuple[Reason, ...] = ()
+        if deadline > plain and not is_over:
+            added: dict[str, Any] = {"added": deadline - plain, "until": context.local(deadline)}
+            away = (
+                Reason(
+                    Rule.SUSPENDED,
+                    "suspended_answer",
+                    context.suspended_by(),
+                    DESIGN,
+                    ReasonKind.DELAY,
+                    deadline,
+                    facts=added,
+                ),
+            )
+        reasons = (awaited, *away, data_versions())
     if is_over:
         return Close(
             prospect=prospect.id,

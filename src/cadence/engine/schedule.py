@@ -22,12 +22,13 @@ from cadence.engine.reasons import Reason, ReasonKind, Sink
 from cadence.policy.guard_runner import GuardFailed
 from cadence.policy.model import EXACT, PlannedTouch, Policy, Rotate, Step
 from cadence.policy.rules import Rule
-from cadence.policy.touch import GuardDelay, Touch, Veto
+from cadence.policy.touch import GuardDelay, Touch, TouchPart, Veto
 from cadence.worktime.calendar import WorkCalendar
 from cadence.worktime.suspensions import SuspendedTime
 from cadence.worktime.zone_calendar import SEARCH_DAYS
 
 __all__ = [
+    "TOLERANCE",
     "NoOpenTime",
     "Plan",
     "Replaced",
@@ -35,12 +36,17 @@ __all__ = [
     "Timing",
     "Unmet",
     "is_behind_horizon",
+    "made_from",
     "next_turn",
+    "own_attempt_from",
     "plan",
     "progress",
     "timing",
     "unmet_requirement",
 ]
+
+TOLERANCE: Final = timedelta(minutes=5)
+"""How long before its time a touch may be made: a call at 8:59 for 9:00 is in order."""
 
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
 _LONG: Final = timedelta(days=3650)
@@ -370,6 +376,93 @@ def _without_guards(
         return Timing(due, due)
     possible = context.next_open(context.now, step, delays)
     return NoOpenTime(due, False) if possible is None else Timing(due, possible)
+
+
+def made_from(
+    context: DecisionContext,
+    planned: PlannedTouch,
+    touch: Touch,
+    at: Plan,
+    replaced: Replaced | None,
+    due: datetime,
+) -> datetime:
+    """Return from when on a touch may be made that is due at ``due``.
+
+    One that is planned in business days may be made at any open time of the local day that this
+    leads to, and each five minutes early. Both only where every rule but the plan's hour permits.
+    """
+    calendar, step = context.calendar, planned.step
+    first = due
+    if planned.after is not None and planned.elapsed is None and step.stage not in EXACT:
+        that_day = Plan(calendar.start_of_day(at.at), at.events, at.is_from_last_attempt)
+        since = _delayed(context, planned, touch, that_day, replaced, None)
+        opened = _Settling(context, step, touch, None).first_time(since)
+        if isinstance(opened, datetime) and opened < due:
+            first = opened
+    return _a_little_early(context, planned, touch, first)
+
+
+def _a_little_early(
+    context: DecisionContext, planned: PlannedTouch, touch: Touch, first: datetime
+) -> datetime:
+    """``first``, or up to five minutes before it, as far as the invariants permit."""
+    prospect, calendar, suspended = context.prospect, context.calendar, context.suspended
+    stage = planned.step.stage
+    early = first - TOLERANCE
+    if stage is not _ON_TIME:
+        gap = invariants.gap_allows_from(prospect, calendar, suspended)
+        early = early if gap is None else max(early, gap[0])
+        limit = invariants.frequency_allows_from(
+            prospect, stage, len(touch.parts), calendar, suspended
+        )
+        early = early if limit is None else max(early, limit[0])
+    is_awake = calendar.next_waking(early) == early
+    is_free = context.blocked_until(early, pauses_since=None) == early
+    return early if early < first and is_awake and is_free else first
+
+
+_OWN: Final = Step("own", AttemptStage.SPACED)
+
+
+def own_attempt_from(context: DecisionContext, since: datetime, delays: Sink) -> datetime:
+    """Return the first time from ``since`` on at which the owner may try them, on any channel.
+
+    Args:
+        context: the prospect, the policy and the time.
+        since: from when on.
+        delays: gets the reasons of what stands in the way until then.
+    """
+    prospect, calendar, policy = context.prospect, context.calendar, context.policy
+    if not policy.guards and not prospect.silence.attempts:
+        return since
+    first = since
+    gap = invariants.gap_allows_from(prospect, calendar, context.suspended)
+    if gap is not None and gap[0] > first:
+        if delays is not None:
+            events = invariants.gap_made_by(prospect, gap[1])
+            facts: Facts = {"gap": gap[1], "added": gap[0] - first}
+            delays.append(_delay(Rule.GAP, "gap", gap[0], events, DESIGN, facts))
+        first = gap[0]
+    limit = invariants.frequency_allows_from(prospect, _OWN.stage, 1, calendar, context.suspended)
+    if limit is not None and limit[0] > first:
+        if delays is not None:
+            facts = {**limit[2], "added": limit[0] - first, "until": context.local(limit[0])}
+            delays.append(_delay(Rule.FREQUENCY, "frequency", limit[0], limit[1], DESIGN, facts))
+        first = limit[0]
+    best: datetime | None = None
+    reasons: Sink = None
+    for point in invariants.contact_points_left(prospect):
+        part = TouchPart(point.channel, point.address, "", key=point.same)
+        touch = Touch(f"{prospect.id}:own", prospect.stage, "own", (part,))
+        found = context.sink()
+        opened = _Settling(context, _OWN, touch, found).first_time(first)
+        if isinstance(opened, datetime) and (best is None or opened < best):
+            best, reasons = opened, found
+    if best is None:
+        return first  # no time is found on any channel: nothing to wait for
+    if delays is not None:
+        delays += reasons or ()
+    return best
 
 
 class _Settling:

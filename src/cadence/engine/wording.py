@@ -219,6 +219,9 @@ _BECAUSE: Final[dict[str, Callable[[Facts], str]]] = {
         f"{f['step']} without {', '.join(f['left_out'])}: a touch has at most {f['most']} parts"
     ),
     "suspended_gap": lambda f: f"suspended time does not count towards the gap: {_moved(f)}",
+    "suspended_answer": lambda f: (
+        f"suspended time does not count towards the time to answer: {_moved(f)}"
+    ),
     "required_days": lambda f: (
         f"{plural(f['days'], 'day')} after the first attempt of the silence: "
         f"+{duration(f['added'])}"

@@ -768,7 +768,7 @@ class Cadence:
         if policy is None or prospect.unreadable is not None:
             data = _decide_unjudged(prospect, command, call.occurred_at)
         else:
-            data = decide(prospect, command, policy, call.occurred_at)
+            data = decide(prospect, command, policy, call.occurred_at, call.recorded_at)
         if isinstance(command, ProspectUpdated):
             data += read_again(prospect, command, traits)
         return call.events(prospect.version - len(before), (*before, *data))

@@ -288,7 +288,7 @@ class Past:
             reached = {
                 part.channel
                 for part in data.parts
-                if part.disposition in _REACHED and part.same not in bad
+                if part.disposition in _REACHED and part.same and part.same not in bad
             }
             if reached:
                 exits = [s for s in self.policy.steps if s.stage is AttemptStage.POLITE_EXIT]

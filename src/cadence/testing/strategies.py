@@ -265,7 +265,9 @@ class _Drive:
             for part in touch.parts
         )
         try:
-            (data,) = decide(self.prospect, MakeAttempt(parts), self.policy, self.now)
+            (data,) = decide(
+                self.prospect, MakeAttempt(parts, is_strict=True), self.policy, self.now
+            )
         except Refused as error:
             self.refused = error
             return
@@ -289,7 +291,9 @@ class _Drive:
         point = self.draw(st.sampled_from(points))
         disposition = self.draw(st.sampled_from(_SILENT[point.channel]))
         for _ in range(14 * 24 // 5):
-            if self.command(MakeAttempt((Part(point.channel, disposition, point.address),))):
+            if self.command(
+                MakeAttempt((Part(point.channel, disposition, point.address),), is_strict=True)
+            ):
                 return True
             self.now += 5 * _HOUR
         self.look(self.now)

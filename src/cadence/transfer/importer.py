@@ -30,7 +30,7 @@ from cadence.domain.events import (
     ProspectUpdated,
     Unreadable,
 )
-from cadence.domain.fold import evolve, fold
+from cadence.domain.fold import evolve, fold, taken_at
 from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
 from cadence.domain.repeats import is_repeated
@@ -445,16 +445,17 @@ class HistoryBuilder:
         data = self._with_keys(data, policy)
         if isinstance(data, ProspectAdded) and data.policy is None:
             data = msgspec.structs.replace(data, policy=self._policies.default.ref)
-        if isinstance(data, AttemptMade) and prospect is not None:
-            if policy is not None and prospect.unreadable is None:
-                data = complete_attempt(prospect, data, policy, line.occurred_at, line.given)
-            else:
-                data = unchecked_attempt(prospect, data)
         recorded = line.recorded_at
         if recorded is None:
             # Not before it happened, and not before the event above it was recorded.
             before = prospect.recorded_at if prospect is not None else line.occurred_at
             recorded = max(before, line.occurred_at)
+        if isinstance(data, AttemptMade) and prospect is not None:
+            if policy is not None and prospect.unreadable is None:
+                at = taken_at(prospect, line.occurred_at, recorded)
+                data = complete_attempt(prospect, data, policy, at, line.given)
+            else:
+                data = unchecked_attempt(prospect, data)
         event = Event(
             self._id,
             self._last + 1,

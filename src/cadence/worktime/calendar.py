@@ -169,6 +169,10 @@ class WorkCalendar:
             return self._first.turn(instant, second, weekday)
         return max(calendar.turn(instant, second, weekday) for calendar in self.calendars)
 
+    def start_of_day(self, instant: datetime) -> datetime:
+        """Return when the local day of ``instant`` began; of several zones the latest."""
+        return max(calendar.at(calendar.day(instant), 0) for calendar in self.calendars)
+
     def next_waking(self, instant: datetime) -> datetime | None:
         """Return ``instant``, or the next time outside the quiet hours of every zone.
 
