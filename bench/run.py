@@ -30,6 +30,7 @@ import load_one
 import msgspec
 import one_command
 import proving
+import rebuild
 import sweeps
 import transition_checks
 from measure import Figure, Plan, say
@@ -47,6 +48,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan, Path], list[Figure]]]] = {
     one_command.NAME: one_command.run,
     decisions.NAME: lambda plan, folder: decisions.run(plan),
     due_list.NAME: due_list.run,
+    rebuild.NAME: rebuild.run,
     proving.NAME: lambda plan, folder: proving.run(plan),
     adopting.NAME: adopting.run,
     imports.NAME: imports.run,

@@ -1083,7 +1083,7 @@ def test_a_read_only_database_can_be_read(locked_folder: Path) -> None:
         done = command(*arguments, "--db", path, preexec_fn=_mortal)
         assert (done.code, done.err) == (0, ""), done
         assert "ann" in done.out.lower()
-    for arguments in (["add", "bob", *ADD], ["tick"], ["opt-out", "ann"]):
+    for arguments in (["add", "bob", *ADD], ["rebuild"], ["opt-out", "ann"]):
         done = command(*arguments, "--db", path, preexec_fn=_mortal)
         two_lines(done, 1, str(path), "read-only")
     assert digest(path) == before

@@ -46,6 +46,7 @@ from cadence.store.postgres import PostgresRecorder
 from cadence.store.postgres_connection import without_password
 from cadence.store.recorder import SettingRow
 from cadence.store.serializer import EventMapper
+from cadence.store.sql import ADDED_COLUMNS
 
 STORES = ["memory", "sqlite", "postgres"]
 SHARED = ["sqlite", "postgres"]  # by several processes
@@ -224,10 +225,8 @@ def test_the_due_list_of_an_older_cadence_is_completed_when_it_is_opened_to_writ
     with Cadence.open(place.address) as app:
         app.execute("p", added, at=NOW)
         rows = app.due_rows()
-    drop = "DROP INDEX {0}due_owner", "UPDATE {0}meta SET value = 'old' WHERE key = 'due'"
-    drop += tuple(
-        f"ALTER TABLE {{0}}due DROP COLUMN {one}" for one in ("owner", "name", "channels")
-    )
+    drop = "DROP INDEX {0}due_owner", "DROP INDEX {0}due_stamp"
+    drop += tuple(f"ALTER TABLE {{0}}due DROP COLUMN {one}" for one in ADDED_COLUMNS)
     if kind == "sqlite":
         with closing(sqlite3.connect(place.address)) as connection, connection:
             for statement in drop:
@@ -240,8 +239,11 @@ def test_the_due_list_of_an_older_cadence_is_completed_when_it_is_opened_to_writ
         assert [one.prospect for one in reader.due(NOW, owner="kim")] == ["p"]
         assert reader.due(NOW, owner="nobody").items == []
     with Cadence.open(place.address) as app:
+        for is_stale in (True, False):
+            assert app.due_is_stale() is is_stale
+            assert [one.prospect for one in app.due(NOW, owner="kim")] == ["p"]
+            app.rebuild_due()
         assert app.due_rows() == rows
-        assert [one.prospect for one in app.due(NOW, owner="kim")] == ["p"]
 
 
 def test_a_version_that_is_taken_is_refused_and_nothing_of_the_write_stays(store):
@@ -450,7 +452,7 @@ def some_rows(count):
 @pytest.mark.parametrize("limit", [1, 2, 7, 64, 1000])
 def test_the_due_list_comes_in_pages_by_time_and_id_with_no_row_lost_or_doubled(store, limit):
     rows = some_rows(150)
-    store.replace_due(rows, "stamp")
+    store.insert_events([], due=rows)
     for wake in (None, 0, 4, 9):
         found, after = [], None
         while page := store.select_due(DueQuery(wake), after, limit):
@@ -468,7 +470,7 @@ def test_the_due_list_is_read_by_owner_and_by_channel(store):
         row("r", 3)._replace(owner="ann", name="R", channels=",video_email,"),
         row("s", 2)._replace(name="S"),
     ]
-    store.replace_due(rows, "stamp")
+    store.insert_events([], due=rows)
     assert store.due_rows() == rows
 
     def found(**query):
@@ -493,13 +495,13 @@ def test_a_text_is_found_in_whatever_event_holds_it(store):
 
 
 def test_a_row_that_never_wakes_is_in_the_whole_list_only(store):
-    store.replace_due([row("p", 5, None), row("q", 5, 0)], "stamp")
+    store.insert_events([], due=[row("p", 5, None), row("q", 5, 0)])
     assert store.select_due(DueQuery(10), None, 5) == [row("q", 5, 0)]
     assert store.select_due(DueQuery(), None, 5) == [row("p", 5, None), row("q", 5, 0)]
 
 
 def test_a_page_begins_after_any_place_whether_or_not_a_row_stands_there(store):
-    store.replace_due([row("b", 5), row("d", 5), row("a", 6)], "stamp")
+    store.insert_events([], due=[row("b", 5), row("d", 5), row("a", 6)])
     for after, first in (
         ((5, "a"), "b"),
         ((5, "b"), "d"),
@@ -511,42 +513,45 @@ def test_a_page_begins_after_any_place_whether_or_not_a_row_stands_there(store):
     assert store.select_due(DueQuery(), (6, "a"), 1) == []
 
 
-def test_replace_due_gives_exactly_the_same_content(store):
-    store.insert_events(stored(noted("old", 1)), due=[row("old", 1)])
-    for rows in (some_rows(1200), some_rows(3), []):
-        store.replace_due(iter(rows), f"stamp {len(rows)}")
-        assert list(store.due_rows()) == sorted(rows, key=lambda r: r.prospect)
-        assert store.due_stamp() == f"stamp {len(rows)}"
+def test_refreshed_rows_replace_those_of_the_same_version_and_no_newer_one(store):
+    for prospect in "pqr":
+        store.insert_events(stored(noted(prospect, 1)), due=[row(prospect, 1)])
+    store.insert_events(stored(noted("q", 2)), due=[row("q", 2)])
+    rows = [(row(prospect, 9), 1) for prospect in "pqr"]
+    store.refresh_due(rows, None, "r", "up to r")
+    assert store.due_rows() == [row("p", 9), row("q", 2), row("r", 9)]
+    assert store.due_mark() == "up to r"
+    assert store.due_stamp() is None or store.due_stamp() != "up to r"
 
 
-def test_a_replacement_that_fails_leaves_list_and_stamp_as_they_were(store):
-    store.replace_due([row("p", 1)], "before")
-
-    def rows():
-        yield from some_rows(700)
-        raise StoreError("what", "hint")
-
-    with pytest.raises(StoreError):
-        store.replace_due(rows(), "after")
-    assert list(store.due_rows()) == [row("p", 1)]
-    assert store.due_stamp() == "before"
+def test_a_refresh_adds_missing_rows_and_deletes_those_of_nobody(store):
+    store.insert_events(stored(noted("b", 1), noted("d", 1)), due=[row("b", 1)])
+    store.insert_events([], due=[row("a", 1), row("c", 1), row("e", 1)])
+    store.refresh_due([(row("b", 1), 1), (row("d", 2), 1)], "a", "d", "mark")
+    assert [one.prospect for one in store.due_rows()] == ["a", "b", "d", "e"]
+    store.finish_due("d", "whole")
+    assert [one.prospect for one in store.due_rows("a")] == ["b", "d"]
+    assert [one.prospect for one in store.due_rows("a", "c")] == ["b"]
+    assert (store.due_stamp(), store.due_mark()) == ("whole", None)
 
 
-def test_a_write_during_a_replacement_is_not_undone_by_it(store):
-    store.insert_events(stored(noted("p", 1)), due=[row("p", 1)])
-    writer = threading.Thread(
-        target=lambda: store.insert_events(stored(noted("p", 2)), due=[row("p", 2)])
-    )
-
-    def rows():
-        writer.start()
-        writer.join(0.3)  # it waits until the replacement is there
-        yield row("p", 1)
-
-    store.replace_due(rows(), "stamp")
-    writer.join(30)
-    assert list(store.due_rows()) == [row("p", 2)]
-    assert len(store.select_stream("p")) == 2
+@pytest.mark.parametrize("limit", [1, 2, 7, 100])
+def test_stale_rows_are_those_of_other_stamps_in_pages(store, limit):
+    stamps = ["", "3", "4", "4 aa", "4 ab", "5", "5 aa", "5 ab", "6", "50"]
+    rows = [
+        row(f"{name}{number}", None if number % 3 else 5)._replace(stamp=stamp)
+        for number, stamp in enumerate(stamps)
+        for name in "pq"
+    ]
+    store.insert_events([], due=rows)
+    for mine in (("5", "5 aa"), ("4", "4 zz"), ("7", "7 aa"), ("0", "0 aa")):
+        found = []
+        while page := store.select_stale(mine, found[-1] if found else None, limit):
+            assert len(page) <= limit
+            found += page
+        wanted = [(one.stamp, one.prospect) for one in rows if one.stamp not in mine]
+        assert sorted(found) == sorted(wanted)
+        assert len(found) == len(wanted)
 
 
 def carry_on(app):
@@ -576,7 +581,7 @@ def test_the_list_that_was_kept_is_the_list_made_anew(app):
     assert len({one.verdict for one in kept}) > 2
     assert app.rebuild_due() == 12
     assert app.due_rows() == kept
-    app._recorder.replace_due([row("p1", None), row("nobody", 1)], "another")
+    app._recorder.insert_events([], due=[row("p1", None), row("nobody", 1)])
     assert app.due_is_stale()
     app.rebuild_due()
     assert app.due_rows() == kept
@@ -964,7 +969,7 @@ def test_a_lock_of_another_program_is_waited_for_so_long_and_then_named(address)
             for write in (
                 lambda: recorder.insert_events(stored(noted("p", 2))),
                 lambda: recorder.insert_events(stored(*(noted("q", v) for v in range(1, 600)))),
-                lambda: recorder.replace_due([], "stamp"),
+                lambda: recorder.finish_due(None, "stamp"),
             ):
                 started = time.monotonic()
                 with pytest.raises(StoreError, match="locked"):
@@ -998,7 +1003,7 @@ def test_opened_for_reading_nothing_is_made_and_nothing_written(address):
         with pytest.raises(StoreError, match="read-only"):
             recorder.insert_events(stored(noted("p", 2)))
         with pytest.raises(StoreError, match="read-only"):
-            recorder.replace_due([], "stamp")
+            recorder.finish_due(None, "stamp")
     finally:
         recorder.close()
 

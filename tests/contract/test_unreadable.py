@@ -202,6 +202,7 @@ def test_one_unreadable_event_never_stands_in_the_way_of_others(app, store):
     later = NOW + DAY
     assert sorted(one.prospect for one in app.due(later)) == sorted([*others, "kramer"])
     assert app.tick(later) == []
+    app.rebuild_due()  # the row was written when all could be read
     assert len(list(app.histories())) == 4
     assert len(app.histories_of([*others, "kramer"])["kramer"]) == 3
     pages = list(audit(app, jobs=1))
@@ -220,7 +221,6 @@ def test_one_unreadable_event_never_stands_in_the_way_of_others(app, store):
     assert overview(app.histories()).prospects == 4
     moves = preview(app, builtin("are-you-ok"), [*others, "kramer"], later)
     assert [one for one in moves if isinstance(one, SkipReason)] == [SkipReason.UNREADABLE]
-    app.rebuild_due()
     assert len(app.due_rows()) == 4
     lines = [
         b'{"prospect":"%s","type":"InterestNoted","occurred_at":"2026-11-02T10:00:00Z",'

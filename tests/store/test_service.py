@@ -35,6 +35,7 @@ METHODS = {
     "default_policy",
     "due",
     "due_is_stale",
+    "due_row_is_wrong",
     "due_rows",
     "execute",
     "directory",

@@ -14,14 +14,23 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from cadence.domain.events import Event
 from cadence.errors import StoreError
 from cadence.policy import guard_runner
 from cadence.store.service import Cadence, Progress
 
-__all__ = ["PAGE", "batches", "cores", "map_histories", "map_items", "without_collector"]
+__all__ = [
+    "PAGE",
+    "PageOfIds",
+    "batches",
+    "cores",
+    "map_histories",
+    "map_items",
+    "map_pages",
+    "without_collector",
+]
 
 PAGE: Final = 64
 """How many prospects are read at a time: their events fit into a core's cache together."""
@@ -39,7 +48,21 @@ Task = Callable[[Cadence, _Item], _T]
 """Work on one item, with the store at hand; it is sent to other processes, so it pickles."""
 Work = Callable[[Sequence[Sequence[Event]]], _T]
 """Work on the histories of one page; it pickles too."""
-_Page = tuple[str, str, int]
+
+
+class PageOfIds(NamedTuple):
+    """Prospects whose ids follow one another.
+
+    Attributes:
+        after: the last id before the page; ``None``: it is the first page.
+        first, last: the ids of its ends.
+        size: how many there are.
+    """
+
+    after: str | None
+    first: str
+    last: str
+    size: int
 
 
 def cores() -> int:
@@ -68,18 +91,36 @@ def map_histories(
     Raises:
         CadenceError: a history is broken, or the store can't be read.
     """
-    pages = store.pages(PAGE)
+    yield from map_pages(store, _OnPage(work), jobs=jobs, progress=progress)
+
+
+def map_pages(
+    store: Cadence,
+    task: Task[PageOfIds, _T],
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[_T]:
+    """Do ``task`` on every page of prospects, with the store at hand; see :func:`map_histories`."""
+    pages = _with_the_one_before(store.pages(PAGE))
     first = list(islice(pages, _WORTH_A_PROCESS))
     many = len(first) == _WORTH_A_PROCESS
     wanted = cores() if jobs is None else jobs
     total = store.count() if progress is not None else None
     done = 0
     each = 1 if jobs is None and not many else wanted
-    for page, result in map_items(store, _OnPage(work), chain(first, pages), jobs=each):
-        done += page[2]
+    for page, result in map_items(store, task, chain(first, pages), jobs=each):
+        done += page.size
         if progress is not None:
             progress(done, total)
         yield result
+
+
+def _with_the_one_before(pages: Iterable[tuple[str, str, int]]) -> Iterator[PageOfIds]:
+    after: str | None = None
+    for first, last, size in pages:
+        yield PageOfIds(after, first, last, size)
+        after = last
 
 
 def batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
@@ -95,9 +136,8 @@ class _OnPage(Generic[_T]):
     def __init__(self, work: Work[_T]) -> None:
         self.work = work
 
-    def __call__(self, store: Cadence, page: _Page) -> _T:
-        first, last, _ = page
-        return self.work(store.page(first, last))
+    def __call__(self, store: Cadence, page: PageOfIds) -> _T:
+        return self.work(store.page(page.first, page.last))
 
 
 def map_items(

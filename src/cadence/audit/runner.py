@@ -1,4 +1,4 @@
-"""Audit a whole store, page by page, and sum up what was found."""
+"""Audit a whole store, its histories and its due list, page by page, and sum up what was found."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from cadence.analysis.parallel import map_histories
+from cadence.analysis.parallel import PageOfIds, map_pages
 from cadence.audit import Auditor, Finding, Noticed
-from cadence.domain.events import Event, PolicyRef
+from cadence.audit.due_list import check_due_list, rows_of_nobody
+from cadence.domain.events import PolicyRef
 from cadence.policy.loader import builtin, builtin_names
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry
@@ -28,6 +29,7 @@ class AuditPage(msgspec.Struct):
             against the invariants only.
         own_guards: policies with guards that are functions of the team's own, the names of those,
             and the attempts under each; the functions were not asked.
+        last: the id of the last prospect.
     """
 
     prospects: int
@@ -36,6 +38,7 @@ class AuditPage(msgspec.Struct):
     hindsight: list[Finding]
     unknown: list[tuple[PolicyRef, int]]
     own_guards: list[tuple[PolicyRef, tuple[str, ...], int]]
+    last: str | None = None
 
 
 class _PageAuditor:
@@ -46,7 +49,8 @@ class _PageAuditor:
         self.others = others
         self._auditor: Auditor | None = None  # made in the process that needs it
 
-    def __call__(self, histories: Sequence[Sequence[Event]]) -> AuditPage:
+    def __call__(self, store: Cadence, page: PageOfIds) -> AuditPage:
+        histories = store.page(page.first, page.last)
         auditor = self._auditor = self._auditor or Auditor(self.default, self.others)
         auditor.reset_counts()
         findings: list[Finding] = []
@@ -54,9 +58,14 @@ class _PageAuditor:
         for history in histories:
             for one in auditor.audit(history):
                 (hindsight if one.noticed is Noticed.HINDSIGHT else findings).append(one)
+        missed = list(check_due_list(store, histories, page.after, page.last))
+        if missed:
+            findings = sorted((*findings, *missed), key=lambda one: (one.prospect, one.version))
         unknown = list(auditor.unknown.items())
         own = [(ref, names, count) for (ref, names), count in auditor.own_guards.items()]
-        return AuditPage(auditor.prospects, auditor.events, findings, hindsight, unknown, own)
+        return AuditPage(
+            auditor.prospects, auditor.events, findings, hindsight, unknown, own, page.last
+        )
 
 
 def auditor(policies: PolicyRegistry | None = None, others: Iterable[Policy] = ()) -> Auditor:
@@ -77,7 +86,7 @@ def audit(
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[AuditPage]:
-    """Audit every history of a store, page by page, in order of the prospects' ids.
+    """Audit every history of a store, and its due list, page by page, in order of the ids.
 
     Args:
         store: whose histories.
@@ -91,7 +100,13 @@ def audit(
     """
     known = (*map(builtin, builtin_names()), *store.kept_policies(), *others)
     work = _PageAuditor(store.policies.unnamed, known)
-    return map_histories(store, work, jobs=jobs, progress=progress)
+    last: str | None = None
+    for page in map_pages(store, work, jobs=jobs, progress=progress):
+        last = page.last
+        yield page
+    behind = rows_of_nobody(store, last)
+    if behind:
+        yield AuditPage(0, 0, behind, [], [], [])
 
 
 class Summary:

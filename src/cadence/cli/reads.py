@@ -92,8 +92,8 @@ def due(
         session.note(f"there are more: --after {shlex.quote(page_end(last))}")
     if stale:
         write_error(
-            "the due list was made with other holiday, zone or policy data, so every prospect "
-            "was checked",
+            "rows of the due list are missing or of another version of cadence, so all of these "
+            "prospects were checked",
             "update it with: cadence rebuild",
         )
 

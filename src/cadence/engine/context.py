@@ -33,6 +33,9 @@ def calendar_for(prospect: Prospect, policy: Policy) -> WorkCalendar:
     Raises:
         InputError: its zone, country or subdivision is unknown.
     """
+    everywhere = policy.calendar_everywhere
+    if everywhere is not None:
+        return everywhere
     identity = prospect.identity
     return work_calendar(policy.open_times, identity.zones, identity.country, identity.subdivision)
 

@@ -33,6 +33,7 @@ from cadence.policy.field_types import (
     WeekdayName,
 )
 from cadence.policy.guards import Guard
+from cadence.worktime.calendar import WorkCalendar, unhindered
 from cadence.worktime.hours import (
     WEEKDAYS,
     Hours,
@@ -443,6 +444,9 @@ def canonical_step(step: Step) -> dict[str, Any]:
     return canonical
 
 
+_NO_HORIZON: Final = 100_000  # business days; longer than any silence
+
+
 class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     """A whole policy. Immutable; two with the same meaning have the same :attr:`digest`.
 
@@ -547,6 +551,27 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
         """The same policy with its weekdays as written, wherever the prospect lives."""
         calendar = msgspec.structs.replace(self.calendar, weekend="policy")
         return msgspec.structs.replace(self, calendar=calendar)
+
+    @cached_property
+    def undelayed(self) -> Policy:
+        """The same plan without what delays its touches, or skips them for being late.
+
+        It has no guards, horizon and rotation, and the calendar of :func:`unhindered`. It keeps
+        its name, version and digest.
+        """
+        steps = tuple([msgspec.structs.replace(step, rotate=None) for step in self.steps])
+        plain = msgspec.structs.replace(
+            self, guards=(), steps=steps, horizon_business_days=_NO_HORIZON
+        )
+        # Not of any file, so they are not among the fields.
+        vars(plain)["calendar_everywhere"] = unhindered(sum(map(bool, self.week)))
+        vars(plain)["ref"] = self.ref
+        return plain
+
+    @cached_property
+    def calendar_everywhere(self) -> WorkCalendar | None:
+        """The calendar of every prospect, wherever they live; ``None``: each has their own."""
+        return None
 
     @cached_property
     def horizon(self) -> timedelta:

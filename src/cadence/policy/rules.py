@@ -32,6 +32,8 @@ class Rule(StrEnum):
     QUIET_HOURS = "quiet_hours"
     SUSPENDED = "suspended"
     LAPSED = "lapsed"
+    # What the audit finds in the store rather than in a history.
+    DUE_LIST = "due_list"
 
 
 RESERVED: Final = frozenset({*Rule, "suppressed", "claimed"})

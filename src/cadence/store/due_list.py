@@ -1,11 +1,12 @@
 """Compute the due list: one row a prospect that says from when on it must be reviewed.
 
-A row is a function of the prospect's events alone: it comes from the decision at the moment its
-last event was recorded. So the list is kept in the same transaction as the events, and can be
-rebuilt to exactly the same content. It stays right when only time passes. A row does not say what
-is due; it says from when on (``review_from``) the decision may be due or a task, and a reader
-decides again. Time alone never moves a decision to an earlier instant, so the order of the rows is
-the order of the list.
+A row is a function of the prospect's events alone, so the list is kept in the same transaction as
+the events, and can be rebuilt. It does not say what is due; it says from when on (``review_from``)
+the decision may be due or a task, and a reader decides again. Time alone never moves a decision to
+an earlier instant, and other holidays, zone data or guards than those of the writer can't undercut
+a row, because it is made without them, less a day (ADR 0045). So a row holds for every program that
+shares the store, whatever data it has. Only another engine, or another policy of a history that
+names none, makes a row stale; its ``stamp`` says which made it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,18 @@ from eventsourcing.persistence import StoredEvent
 
 from cadence.domain.prospect import Prospect
 from cadence.engine.decision import Decision, Task, Verdict, Wait
+from cadence.engine.lower_bound import MARGIN
 
-__all__ = ["DueQuery", "DueRow", "Prepared", "due_row", "position", "to_micros", "unknown_row"]
+__all__ = [
+    "DueQuery",
+    "DueRow",
+    "Prepared",
+    "due_row",
+    "is_missed",
+    "position",
+    "to_micros",
+    "unknown_row",
+]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -31,13 +42,14 @@ class DueRow(NamedTuple):
     Attributes:
         prospect: its id.
         verdict: of the decision when its last event was recorded.
-        at: what the list is ordered by; ``None`` for stop.
+        at: what the list is ordered by, a lower bound; ``None`` for stop.
         review_from: from when on the prospect must be reviewed; ``None``: only after another
             event. The column of the table is called ``wake``.
         owner: who follows up.
         name: of the prospect.
         channels: every channel on which the prospect has a contact point, each between commas; no
             touch is on another.
+        stamp: the engine that made the row, and the policy if the history names none.
     """
 
     prospect: str
@@ -47,6 +59,7 @@ class DueRow(NamedTuple):
     owner: str | None = None
     name: str = ""
     channels: str = ""
+    stamp: str = ""
 
     @property
     def position(self) -> tuple[int, str]:
@@ -85,23 +98,57 @@ def position(decision: Decision) -> tuple[int, str]:
     return (0 if decision.at is None else to_micros(decision.at), decision.prospect)
 
 
-def due_row(prospect: Prospect, decision: Decision) -> DueRow:
-    """Compute the row of a prospect from the decision of when its last event was recorded."""
-    at = None if decision.at is None else to_micros(decision.at)
+def due_row(prospect: Prospect, decision: Decision, early: Decision, stamp: str) -> DueRow:
+    """Compute the row of a prospect.
+
+    Args:
+        prospect: the fold of its events.
+        decision: what was decided when its last event was recorded.
+        early: the same without what other data may move (``engine/lower_bound.py``).
+        stamp: the engine, and the policy of a history that names none.
+    """
+    instants = [instant for one in (decision, early) if (instant := _since(one)) is not None]
+    at = to_micros(min(instants) - MARGIN) if instants else None
     # A task is there at once, whatever its deadline.
-    review_from = 0 if isinstance(decision, Task) else at
-    if isinstance(decision, Wait) and decision.due_since is not None:
-        # It waits for an hour that opens again; then it is due since it was due at first.
-        at = to_micros(decision.due_since)
-    return _row(prospect, decision.verdict, at, review_from)
+    is_task = isinstance(decision, Task) or isinstance(early, Task)
+    return _row(prospect, decision.verdict, at, 0 if is_task else at, stamp)
 
 
-def unknown_row(prospect: Prospect) -> DueRow:
-    """Return the row of a prospect whose policy a reader may not have: always to be reviewed."""
-    return _row(prospect, Verdict.TASK, 0, 0)
+def _since(decision: Decision) -> datetime | None:
+    # A touch that waits for an hour that opens again is then due since it was due at first.
+    return (decision.due_since if isinstance(decision, Wait) else None) or decision.at
 
 
-def _row(prospect: Prospect, verdict: Verdict, at: int | None, review_from: int | None) -> DueRow:
+def is_missed(row: DueRow, made: DueRow, early: Decision | None) -> bool:
+    """Return whether a row keeps a prospect from being listed when they should be.
+
+    A row may have been made with other holiday and zone data, so it need not be the row made now.
+
+    Args:
+        row: the stored one.
+        made: the one made now from the same events.
+        early: the decision without such data; ``None`` where every reader has to decide.
+    """
+    if made.at is None or made.review_from is None:
+        return False
+    at, review_from = made.at, made.review_from
+    if early is not None and early.at is not None:
+        bound = to_micros(early.at - MARGIN)
+        at = max(at, bound)
+        review_from = max(review_from, 0 if isinstance(early, Task) else bound)
+    if row.at is None or row.review_from is None:
+        return True
+    return row.at > at or row.review_from > review_from or row[4:7] != made[4:7]
+
+
+def unknown_row(prospect: Prospect, stamp: str) -> DueRow:
+    """Return the row of a prospect that a reader may decide otherwise: always to be reviewed."""
+    return _row(prospect, Verdict.TASK, 0, 0, stamp)
+
+
+def _row(
+    prospect: Prospect, verdict: Verdict, at: int | None, review_from: int | None, stamp: str
+) -> DueRow:
     identity = prospect.identity
     channels = sorted({point.channel for point in prospect.reach.contact_points})
     return DueRow(
@@ -112,4 +159,5 @@ def _row(prospect: Prospect, verdict: Verdict, at: int | None, review_from: int 
         identity.owner,
         identity.name,
         f",{','.join(channels)}," if channels else "",
+        stamp,
     )

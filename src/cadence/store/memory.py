@@ -24,11 +24,12 @@ class MemoryRecorder(DueRecorder):
     def __init__(self) -> None:
         self._events = POPOApplicationRecorder()
         super().__init__(self._events)
-        # Reentrant, because the rows of a replacement are computed from what is read meanwhile.
+        # Reentrant, because the list is refreshed by what is read meanwhile.
         self._lock = RLock()
         self._ids: set[str] = set()
         self._due: dict[str, DueRow] = {}
         self._stamp: str | None = None
+        self._mark: str | None = None
         self._policies: dict[str, str] = {}
         self._settings: list[SettingRow] = []
 
@@ -48,10 +49,26 @@ class MemoryRecorder(DueRecorder):
         self.insert_events(events, due=[one.row for one in prepared])
         return len(events)
 
-    def replace_due(self, rows: Iterable[DueRow], stamp: str) -> None:
+    def refresh_due(
+        self, rows: Sequence[tuple[DueRow, int]], after: str | None, last: str, mark: str
+    ) -> None:
         with self._lock:
-            # No thread appends while the rows are computed, so none replaces a newer one.
-            self._due, self._stamp = {row.prospect: row for row in rows}, stamp
+            self._drop_orphans(after, last)
+            for row, version in rows:
+                newest = self.select_events(row.prospect, desc=True, limit=1)
+                if newest and newest[0].originator_version == version:
+                    self._due[row.prospect] = row
+            self._mark = mark
+
+    def finish_due(self, after: str | None, stamp: str) -> None:
+        with self._lock:
+            self._drop_orphans(after, None)
+            self._stamp, self._mark = stamp, None
+
+    def _drop_orphans(self, after: str | None, last: str | None) -> None:
+        for row in self.due_rows(after, last):
+            if row.prospect not in self._ids:
+                del self._due[row.prospect]
 
     def save_policy(self, digest: str, text: str) -> None:
         self._policies[digest] = text
@@ -107,15 +124,33 @@ class MemoryRecorder(DueRecorder):
         start = 0 if after is None else bisect.bisect_right([row[:2] for row in rows], after)
         return [row for _, _, row in rows[start : start + limit]]
 
-    def due_rows(self) -> list[DueRow]:
+    def select_stale(
+        self, stamps: Sequence[str], after: tuple[str, str] | None, limit: int
+    ) -> list[tuple[str, str]]:
         with self._lock:
-            return sorted(self._due.values())
+            rows = sorted((row.stamp, row.prospect) for row in self._due.values())
+        stale = [row for row in rows if row[0] not in stamps and (after is None or row > after)]
+        return stale[:limit]
+
+    def due_rows(self, after: str | None = None, last: str | None = None) -> list[DueRow]:
+        with self._lock:
+            return sorted(
+                (
+                    row
+                    for row in self._due.values()
+                    if row.prospect > (after or "") and (last is None or row.prospect <= last)
+                ),
+                key=lambda row: row.prospect,
+            )
 
     def count_due(self) -> int:
         return len(self._due)
 
     def due_stamp(self) -> str | None:
         return self._stamp
+
+    def due_mark(self) -> str | None:
+        return self._mark
 
     def policy_text(self, digest: str) -> str | None:
         return self._policies.get(digest)

@@ -35,12 +35,14 @@ def open_recorder(
     if db.startswith(_POSTGRES):
         return _open_postgres(db, read_only, lock_timeout_seconds)
     path = Path(db)
-    if not check_file(path) and read_only:
+    is_there = check_file(path)
+    if not is_there and read_only:
         return MemoryRecorder()
     sqlite = SQLiteRecorder(path, name=db, lock_timeout_seconds=lock_timeout_seconds)
     if not read_only:
         try:
-            sqlite.create_tables()
+            if not (is_there and sqlite.is_complete()):
+                sqlite.create_tables()
         except BaseException:
             sqlite.close()
             raise

@@ -33,9 +33,12 @@ from cadence.store.recorder import SettingRow
 from cadence.store.serializer import decode_page, decode_rows, decode_stream
 from cadence.store.sql import (
     ADDED_COLUMNS,
-    DELETE_DUE,
+    DELETE_BEHIND,
+    DELETE_META,
+    DELETE_ORPHANS,
     DUE_COLUMNS,
     INSERT_SETTING,
+    MARK,
     UPDATE_DUE,
     UPSERT_META,
     SQLRecorder,
@@ -52,10 +55,12 @@ _PIPELINE_EVENTS: Final = 500
 _PIPELINE_BYTES: Final = 32 * 1024
 _CHUNK: Final = 500
 
-# One owner's page reads one owner's rows.
-_CREATE_OWNER_INDEX: Final = (
+_CREATE_INDEXES: Final = (
+    # One owner's page reads one owner's rows.
     "CREATE INDEX IF NOT EXISTS due_owner ON {schema}.due (owner, at, prospect, wake) "
-    "WHERE at IS NOT NULL"
+    "WHERE at IS NOT NULL",
+    # Whether rows are stale is asked by every listing.
+    "CREATE INDEX IF NOT EXISTS due_stamp ON {schema}.due (stamp, prospect)",
 )
 _CREATE: Final = (
     # As the package makes it, but ids sort by code point, as in SQLite and in Python.
@@ -66,10 +71,11 @@ _CREATE: Final = (
     "autovacuum_analyze_threshold = 1000, autovacuum_analyze_scale_factor = 0.01)",
     "CREATE UNIQUE INDEX {events_index} ON {schema}.stored_events (notification_id)",
     'CREATE TABLE {schema}.due (prospect text COLLATE "C" PRIMARY KEY, verdict text NOT NULL, '
-    "at bigint, wake bigint, owner text, name text, channels text)",
+    "at bigint, wake bigint, owner text, name text, channels text, "
+    "stamp text COLLATE \"C\" NOT NULL DEFAULT '')",
     # Stops, which have no time, stay out of it.
     "CREATE INDEX due_order ON {schema}.due (at, prospect, wake, verdict) WHERE at IS NOT NULL",
-    _CREATE_OWNER_INDEX,
+    *_CREATE_INDEXES,
     "CREATE TABLE {schema}.meta (key text PRIMARY KEY, value text)",
     f"INSERT INTO {{schema}}.meta (key, value) VALUES ('cadence', '{_SCHEMA}')",
 )
@@ -90,13 +96,26 @@ _INSERT: Final = (
     "SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %b::bytea[]) "
     "RETURNING notification_id"
 )
-_UPSERT_DUE: Final = (
-    f"INSERT INTO {{schema}}.due ({', '.join(DUE_COLUMNS)}) "
-    "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], "
-    f"%s::text[], %s::text[], %s::text[]) {UPDATE_DUE}"
+_ARRAYS: Final = (
+    "%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], "
+    "%s::text[]"
+)
+_INSERT_DUE: Final = f"INSERT INTO {{schema}}.due ({', '.join(DUE_COLUMNS)}) "
+_UPSERT_DUE: Final = f"{_INSERT_DUE} SELECT * FROM unnest({_ARRAYS}) {UPDATE_DUE}"
+_REFRESH_DUE: Final = (
+    f"{_INSERT_DUE} SELECT {', '.join(DUE_COLUMNS)} FROM unnest({_ARRAYS}, %s::bigint[]) "
+    f"AS given ({', '.join(DUE_COLUMNS)}, version) WHERE version = (SELECT "
+    "max(originator_version) FROM {schema}.stored_events WHERE originator_id = given.prospect) "
+    f"{UPDATE_DUE}"
 )
 _ADD_COLUMNS: Final = "ALTER TABLE {schema}.due " + ", ".join(
-    f"ADD COLUMN IF NOT EXISTS {column} text" for column in ADDED_COLUMNS
+    f"ADD COLUMN IF NOT EXISTS {column} "
+    + ("text COLLATE \"C\" NOT NULL DEFAULT ''" if column == "stamp" else "text")
+    for column in ADDED_COLUMNS
+)
+_SELECT_COLUMN: Final = (
+    "SELECT 1 FROM information_schema.columns WHERE table_schema = ? AND table_name = ? "
+    "AND column_name = ?"
 )
 _COUNT_ADDED_COLUMNS: Final = (
     "SELECT count(*) AS n FROM information_schema.columns WHERE table_schema = %s "
@@ -207,8 +226,8 @@ class PostgresRecorder(SQLRecorder):
                     curs.execute(self._compose(_CREATE_SETTINGS), prepare=False)
                 if tables:
                     if not self._has_all_columns(curs):
-                        curs.execute(self._compose(_ADD_COLUMNS), prepare=False)
-                        curs.execute(self._compose(_CREATE_OWNER_INDEX), prepare=False)
+                        for statement in (_ADD_COLUMNS, *_CREATE_INDEXES):
+                            curs.execute(self._compose(statement), prepare=False)
                     return
                 schemas = curs.execute(
                     "SELECT oid FROM pg_namespace WHERE nspname = %s", (self._datastore.schema,)
@@ -381,12 +400,24 @@ class PostgresRecorder(SQLRecorder):
             columns = [[row[number] for row in rows] for number in range(len(DUE_COLUMNS))]
             curs.execute(self._sql(_UPSERT_DUE), columns)
 
-    def replace_due(self, rows: Iterable[DueRow], stamp: str) -> None:
+    def refresh_due(
+        self, rows: Sequence[tuple[DueRow, int]], after: str | None, last: str, mark: str
+    ) -> None:
+        columns: list[list[object]] = [
+            [row[number] for row, _ in rows] for number in range(len(DUE_COLUMNS))
+        ]
         with self._final(), self._datastore.transaction(commit=True) as curs:
             # No program appends meanwhile, so no row replaces a newer one.
             self._lock(curs)
-            curs.execute(self._sql(DELETE_DUE))
-            self._upsert_due(curs, rows)
+            curs.execute(self._sql(DELETE_ORPHANS), (after or "", last))
+            curs.execute(self._sql(_REFRESH_DUE), [*columns, [version for _, version in rows]])
+            curs.execute(self._sql(UPSERT_META), (MARK, mark))
+
+    def finish_due(self, after: str | None, stamp: str) -> None:
+        with self._final(), self._datastore.transaction(commit=True) as curs:
+            self._lock(curs)
+            curs.execute(self._sql(DELETE_BEHIND), (after or "",))
+            curs.execute(self._sql(DELETE_META), (MARK,))
             curs.execute(self._sql(UPSERT_META), ("due", stamp))
 
     def save_policy(self, digest: str, text: str) -> None:
@@ -436,6 +467,9 @@ class PostgresRecorder(SQLRecorder):
 
     def _has_table(self, name: str) -> bool:
         return name in self._tables()
+
+    def _has_column(self, table: str, column: str) -> bool:
+        return bool(self._fetch(_SELECT_COLUMN, (self._datastore.schema, table, column)))
 
     # Lost connections ---------------------------------------------------------------------------
 

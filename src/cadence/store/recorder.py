@@ -117,8 +117,27 @@ class DueRecorder(ApplicationRecorder):
         """
 
     @abstractmethod
-    def replace_due(self, rows: Iterable[DueRow], stamp: str) -> None:
-        """Replace the whole list and its stamp in one transaction."""
+    def refresh_due(
+        self, rows: Sequence[tuple[DueRow, int]], after: str | None, last: str, mark: str
+    ) -> None:
+        """Write the rows of some prospects again in one short transaction, beside writers.
+
+        Args:
+            rows: each with the last version that it was computed from. Where the prospect has a
+                newer one, its writer wrote the row, and it stays.
+            after: rows behind this id …
+            last: … up to this one, of prospects without events, are deleted.
+            mark: kept in the same transaction, so that a rebuild goes on from there.
+        """
+
+    @abstractmethod
+    def finish_due(self, after: str | None, stamp: str) -> None:
+        """Delete the rows behind ``after``, drop the mark, and say that the list is whole.
+
+        Args:
+            after: the id of the last prospect.
+            stamp: says with which engine, and which default of histories that name no policy.
+        """
 
     @abstractmethod
     def save_policy(self, digest: str, text: str) -> None:
@@ -170,8 +189,25 @@ class DueRecorder(ApplicationRecorder):
         """
 
     @abstractmethod
-    def due_rows(self) -> list[DueRow]:
-        """Read every row of the due list, in order of the prospect's id."""
+    def select_stale(
+        self, stamps: Sequence[str], after: tuple[str, str] | None, limit: int
+    ) -> list[tuple[str, str]]:
+        """Read a page of the rows that have none of these stamps: stamp and id, in their order.
+
+        Args:
+            stamps: those of rows that hold.
+            after: the last of the page before.
+            limit: how many a page has at most.
+        """
+
+    @abstractmethod
+    def due_rows(self, after: str | None = None, last: str | None = None) -> list[DueRow]:
+        """Read the rows of the due list, in order of the prospect's id.
+
+        Args:
+            after: only those behind this id.
+            last: only those up to this id.
+        """
 
     @abstractmethod
     def count_due(self) -> int:
@@ -179,7 +215,11 @@ class DueRecorder(ApplicationRecorder):
 
     @abstractmethod
     def due_stamp(self) -> str | None:
-        """Read which rules and data the list was made with; ``None`` if it never was."""
+        """Read the stamp of the list; ``None``: it was never whole."""
+
+    @abstractmethod
+    def due_mark(self) -> str | None:
+        """Read how far a rebuild that was interrupted had come; ``None``: there was none."""
 
     @abstractmethod
     def policy_text(self, digest: str) -> str | None:

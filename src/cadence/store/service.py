@@ -47,6 +47,7 @@ from cadence.engine.commands import (
 )
 from cadence.engine.decision import Close, Decision
 from cadence.engine.loop import advance, decision_for, silent_decision_for
+from cadence.engine.lower_bound import decide_early
 from cadence.engine.repeats import led_to
 from cadence.errors import (
     Conflict,
@@ -68,6 +69,7 @@ from cadence.store.due_list import (
     DueRow,
     Prepared,
     due_row,
+    is_missed,
     position,
     to_micros,
     unknown_row,
@@ -85,16 +87,15 @@ from cadence.store.settings import (
     SettingValue,
     check_value,
 )
-from cadence.worktime.holidays import holidays_version
-from cadence.worktime.zones import zones_version
 
 __all__ = ["Cadence", "Outcome", "Progress"]
 
 _RETRIES: Final = 100
 _LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256  # prospects
+_BATCH: Final = 64  # prospects of a rebuild that are written at once
 _FIRST_PAGE: Final = 32  # prospects: a reader waits for the first lines
-_ENGINE: Final = "4"  # raised when the same events would give other due rows
+_ENGINE: Final = "5"  # raised when the same events would give other due rows
 
 Progress = Callable[[int, int | None], None]
 """Called with how many are done, and how many there are if that is known."""
@@ -122,7 +123,6 @@ class _Call(NamedTuple):
     prospect: str
     command: Command
     occurred_at: datetime
-    is_dated: bool  # the caller says when it occurred
     recorded_at: datetime
     by: str | None
     correlation: str | None
@@ -246,9 +246,9 @@ class Cadence:
         except BaseException:
             recorder.close()
             raise
-        # Rows that were made under other data must not be mixed with ours.
-        if not read_only and recorder.due_stamp() != app._stamp():
-            app.rebuild_due()
+        is_new = recorder.due_stamp() is None and not recorder.select_prospects(None, 1)
+        if is_new and not read_only:
+            recorder.finish_due(None, app._stamp())  # the list of no prospects is whole
         return app
 
     @property
@@ -416,18 +416,21 @@ class Cadence:
             which: only these.
         """
         now, which = _utc(now, "now"), which or DueFilter()
-        if self.due_is_stale():
-            # The rows were made with other data; until they are rebuilt, ask every prospect.
-            pairs = ((one, self._decision(one, now)) for one in map(self.load, self.prospects()))
-            current = [pair for pair in pairs if which.has(*pair)]
-            yield from sorted(current, key=lambda pair: position(pair[1]))
-            return
         ready: list[tuple[tuple[int, str], Prospect, Decision]] = []
+        decided: set[str] = set()
+        # Rows of another engine say nothing: those prospects are decided before the first is shown.
+        for unlisted in self._unlisted():
+            decided.add(unlisted.id)
+            decision = self._decision(unlisted, now)
+            if which.has(unlisted, decision):
+                ready.append((position(decision), unlisted, decision))
+        heapq.heapify(ready)
         until = None if which.everything else to_micros(now)
         # Rows before the page are read too: what they decide may come later than they stand.
         for page in self._due_pages(DueQuery(until, which.owner, which.channel), _FIRST_PAGE):
-            streams = self._recorder.select_streams([row.prospect for row in page])
-            for row in page:
+            rows = [row for row in page if row.prospect not in decided]
+            streams = self._recorder.select_streams([row.prospect for row in rows])
+            for row in rows:
                 # A row's time is never later than that of its decision, so whatever sorts before
                 # the next row may go out.
                 while ready and ready[0][0] <= row.position:
@@ -440,13 +443,34 @@ class Cadence:
         while ready:
             yield heapq.heappop(ready)[1:]
 
-    def due_rows(self) -> list[DueRow]:
-        """Read the due list as it is stored, in order of the prospect's id."""
-        return self._recorder.due_rows()
+    def due_rows(self, after: str | None = None, last: str | None = None) -> list[DueRow]:
+        """Read the due list as it is stored, in order of the prospect's id.
+
+        Args:
+            after: only rows behind this id.
+            last: only rows up to this id.
+        """
+        return self._recorder.due_rows(after, last)
+
+    def due_row_is_wrong(self, prospect: Prospect, row: DueRow | None) -> bool:
+        """Return whether a stored row is missing, or keeps ``prospect`` from being listed in time.
+
+        A row of another engine never does: every reader decides such prospects again.
+        """
+        if self._recorder.due_stamp() is None:
+            return False  # the list was never whole, so nothing is read from it
+        if row is None:
+            return True
+        if row.stamp not in (_ENGINE, self._stamp()):
+            return False
+        return is_missed(row, self._row(prospect), self._early(prospect))
 
     def due_is_stale(self) -> bool:
-        """Return whether the list was made with another policy, engine, holiday or zone data."""
-        return self._recorder.due_stamp() not in (None, self._stamp())
+        """Return whether rows were made by another engine, or are missing.
+
+        Listings are right all the same; :meth:`rebuild_due` makes them as quick as they can be.
+        """
+        return next(self._stale_pages(1), None) is not None
 
     # Writing --------------------------------------------------------------------------------------
 
@@ -488,8 +512,7 @@ class Cadence:
             raise InputError("Unreadable: invalid; it is never stored", "give what happened")
         for field, text in (("by", by), ("correlation", correlation), ("command_id", command_id)):
             check_texts(text, field)
-        is_dated = occurred_at is not None
-        call = _Call(prospect, command, occurred, is_dated, recorded, by, correlation, command_id)
+        call = _Call(prospect, command, occurred, recorded, by, correlation, command_id)
         for attempt in range(_RETRIES):
             if attempt:
                 # At random times, or a writer in a loop would win every single time.
@@ -591,25 +614,36 @@ class Cadence:
             ) from None
 
     def rebuild_due(self, *, progress: Progress | None = None) -> int:
-        """Compute the due list again from the events, in one transaction.
+        """Compute the due list again from the events, a few prospects at a time, beside writers.
+
+        Interrupted, it goes on where it stopped when it is called again. No transaction is open
+        while rows are computed.
 
         Args:
             progress: told how many prospects are done.
 
         Returns:
-            How many prospects it holds.
+            How many prospects it computed.
         """
-        done = 0
-
-        def rows() -> Iterator[DueRow]:
-            nonlocal done
-            for one in self.prospects():
-                yield self._row(self.load(one))
-                done += 1
-                if progress is not None:
-                    progress(done, None)
-
-        self._recorder.replace_due(rows(), self._stamp())
+        self._check_writable()
+        done, stamp = 0, self._stamp()
+        made_by, _, after = (self._recorder.due_mark() or "").partition("\n")
+        last = after if made_by == stamp and after else None
+        while page := self._recorder.select_prospects(last, _BATCH):
+            rows = []
+            for history in self.page(page[0], page[-1]):
+                prospect = fold(None, history)
+                if prospect is not None:
+                    rows.append((self._row(prospect), prospect.version))
+            started = time.monotonic()
+            self._recorder.refresh_due(rows, last, page[-1], f"{stamp}\n{page[-1]}")
+            # Writers that wait look again from time to time: leave them as much time as was taken.
+            time.sleep(min(_LONGEST_WAIT, time.monotonic() - started))
+            last = page[-1]
+            done += len(rows)
+            if progress is not None:
+                progress(done, None)
+        self._recorder.finish_due(last, stamp)
         return done
 
     # Policies -------------------------------------------------------------------------------------
@@ -786,17 +820,20 @@ class Cadence:
 
     def _row(self, prospect: Prospect, decision: Decision | None = None) -> DueRow:
         """Compute the due row, from the decision when the last event was recorded."""
-        if prospect.unreadable is not None or not self._is_known_everywhere(prospect):
-            # A reader may or may not have its policy, or read all its events: always review it.
-            return unknown_row(prospect)
-        seen = prospect.recorded_at
-        decision = decision or silent_decision_for(prospect, self.policies, seen)
-        return due_row(prospect, decision)
+        stamp = self._stamp() if prospect.policy is None else _ENGINE
+        early = self._early(prospect)
+        if early is None:
+            return unknown_row(prospect, stamp)
+        decision = decision or silent_decision_for(prospect, self.policies, prospect.recorded_at)
+        return due_row(prospect, decision, early, stamp)
 
-    def _is_known_everywhere(self, prospect: Prospect) -> bool:
-        """Return whether every program that opens this store has the policy of ``prospect``."""
+    def _early(self, prospect: Prospect) -> Decision | None:
+        """Decide without what other programs may know otherwise; ``None``: always review it."""
         policy = self.policies.of(prospect)
-        return policy is not None and self._is_shared(policy)
+        # A reader may or may not have its policy, or read all its events.
+        if policy is None or prospect.unreadable is not None or not self._is_shared(policy):
+            return None
+        return decide_early(prospect, policy, prospect.recorded_at)
 
     def _is_shared(self, policy: Policy) -> bool:
         """Return whether every program that opens this store can read ``policy`` from it."""
@@ -806,12 +843,41 @@ class Cadence:
 
     def _to_review(self, now: datetime) -> Iterator[Decision]:
         """Decide at ``now`` for every prospect whose row is to be reviewed."""
+        decided: set[str] = set()
+        for prospect in self._unlisted():
+            decided.add(prospect.id)
+            yield silent_decision_for(prospect, self.policies, now)
         for page in self._due_pages(DueQuery(to_micros(now)), _PAGE):
             for row in page:
-                yield silent_decision_for(self.load(row.prospect), self.policies, now)
+                if row.prospect not in decided:
+                    yield silent_decision_for(self.load(row.prospect), self.policies, now)
+
+    def _unlisted(self) -> Iterator[Prospect]:
+        """Load the prospects whose row is missing, or was made by another engine."""
+        for page in self._stale_pages(_PAGE):
+            for history in self._recorder.select_streams(page).values():
+                prospect = fold(None, history)
+                if prospect is not None:
+                    yield prospect
+
+    def _stale_pages(self, size: int) -> Iterator[list[str]]:
+        """List the prospects whose row is missing, or was made by another engine, by pages."""
+        if self._recorder.due_stamp() is None:
+            after: str | None = None
+            while page := self._recorder.select_prospects(after, size):
+                after = page[-1]
+                yield page
+            return
+        behind: tuple[str, str] | None = None
+        stamps = (_ENGINE, self._stamp())
+        while rows := self._recorder.select_stale(stamps, behind, size):
+            behind = rows[-1]
+            yield [prospect for _, prospect in rows]
 
     def _due_pages(self, query: DueQuery, size: int) -> Iterator[list[DueRow]]:
         """Read the due list page by page; the first has ``size`` rows."""
+        if self._recorder.due_stamp() is None:
+            return  # it was never whole: every prospect is decided as if it had no row
         after: tuple[int, str] | None = None
         while page := self._recorder.select_due(query, after, size):
             after = page[-1].position
@@ -819,8 +885,8 @@ class Cadence:
             size = _PAGE
 
     def _stamp(self) -> str:
-        data = (_ENGINE, self.policies.unnamed.digest, holidays_version(), zones_version())
-        return " ".join(data)
+        """What makes a row of a history that names no policy; the engine alone makes the others."""
+        return f"{_ENGINE} {self.policies.unnamed.digest}"
 
 
 def _stamped_policy(stamp: str | None, policies: PolicyRegistry) -> Policy | None:
@@ -861,8 +927,8 @@ def _find_repeated(call: _Call, history: Sequence[Event]) -> tuple[Event, ...]:
     done = tuple([event for event in history if event.command_id == call.command_id])
     if not done or any(isinstance(event.data, Unreadable) for event in done):
         return done
-    is_dated = call.is_dated and any(one.occurred_at != call.occurred_at for one in done)
-    if is_dated or not led_to(call.command, [event.data for event in done]):
+    # Not when it occurred: who tries again may stamp it again.
+    if not led_to(call.command, [event.data for event in done]):
         raise InputError(
             f"command_id: {call.command_id!r} was used for another {type_name(done[0].data)} "
             f"(version {done[0].version} of {done[0].prospect})",

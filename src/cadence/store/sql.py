@@ -15,15 +15,17 @@ from cadence.store.recorder import DueRecorder, SettingRow
 
 __all__ = [
     "ADDED_COLUMNS",
-    "DELETE_DUE",
+    "DELETE_BEHIND",
+    "DELETE_META",
+    "DELETE_ORPHANS",
     "DUE_COLUMNS",
     "INSERT_SETTING",
+    "MARK",
     "UPDATE_DUE",
     "UPSERT_META",
     "SQLRecorder",
 ]
 
-DELETE_DUE: Final = "DELETE FROM {schema}.due"
 UPSERT_META: Final = (
     "INSERT INTO {schema}.meta (key, value) VALUES (?, ?) "
     "ON CONFLICT (key) DO UPDATE SET value = excluded.value"
@@ -42,16 +44,32 @@ _SELECT_PROSPECTS: Final = (
     "SELECT DISTINCT originator_id FROM {schema}.stored_events "
     "WHERE originator_id > ? ORDER BY originator_id LIMIT ?"
 )
-DUE_COLUMNS: Final = ("prospect", "verdict", "at", "wake", "owner", "name", "channels")
+DUE_COLUMNS: Final = ("prospect", "verdict", "at", "wake", "owner", "name", "channels", "stamp")
 """The columns of the due list, in the order of the fields of :class:`DueRow`."""
 ADDED_COLUMNS: Final = DUE_COLUMNS[4:]
-"""Those that the list of an older cadence lacks; it is rebuilt when it is opened to write."""
+"""Those that the list of an older cadence lacks; its rows are stale until they are made again."""
 _DUE: Final = ", ".join(DUE_COLUMNS)
 UPDATE_DUE: Final = "ON CONFLICT (prospect) DO UPDATE SET " + ", ".join(
     f"{column} = excluded.{column}" for column in DUE_COLUMNS[1:]
 )
 _SELECT_DUE: Final = f"SELECT {_DUE} FROM {{schema}}.due WHERE at IS NOT NULL"
-_SELECT_ROWS: Final = f"SELECT {_DUE} FROM {{schema}}.due ORDER BY prospect"
+_SELECT_ROWS: Final = f"SELECT {_DUE} FROM {{schema}}.due WHERE prospect > ?"
+_SELECT_STALE: Final = (
+    "SELECT stamp, prospect FROM {schema}.due WHERE stamp >= ? AND (stamp, prospect) > (?, ?)",
+    " AND stamp < ?",
+    " ORDER BY stamp, prospect LIMIT ?",
+)
+DELETE_ORPHANS: Final = (
+    "DELETE FROM {schema}.due WHERE prospect > ? AND prospect <= ? AND NOT EXISTS "
+    "(SELECT 1 FROM {schema}.stored_events WHERE originator_id = prospect)"
+)
+DELETE_BEHIND: Final = (
+    "DELETE FROM {schema}.due WHERE prospect > ? AND NOT EXISTS "
+    "(SELECT 1 FROM {schema}.stored_events WHERE originator_id = prospect)"
+)
+DELETE_META: Final = "DELETE FROM {schema}.meta WHERE key = ?"
+MARK: Final = "due rebuild"
+"""The key under which a rebuild keeps how far it is."""
 _COUNT_DUE: Final = "SELECT count(*) FROM {schema}.due"
 
 
@@ -59,6 +77,7 @@ class SQLRecorder(DueRecorder):
     """Reads due list, policies, settings and ids by the shared statements."""
 
     _has_settings = False
+    _has_stamps = False
 
     @abstractmethod
     def _fetch(self, statement: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -92,14 +111,42 @@ class SQLRecorder(DueRecorder):
         rows = self._fetch(f"{statement} ORDER BY at, prospect LIMIT ?", (*params, limit))
         return [DueRow(*row) for row in rows]
 
-    def due_rows(self) -> list[DueRow]:
-        return [DueRow(*row) for row in self._fetch(_SELECT_ROWS)]
+    def select_stale(
+        self, stamps: Sequence[str], after: tuple[str, str] | None, limit: int
+    ) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        statement, below, in_order = _SELECT_STALE
+        # The stamps that lie between those that hold, one range after the other: so an index finds
+        # in no time that there are none.
+        ordered = sorted(stamps)
+        for low, high in zip(
+            ["", *(f"{one}\x01" for one in ordered)], [*ordered, None], strict=True
+        ):
+            if len(found) < limit and (after is None or high is None or after[0] < high):
+                params: list[object] = [low, *(after or ("", ""))]
+                bound = "" if high is None else below
+                params += [] if high is None else [high]
+                params.append(limit - len(found))
+                found += self._fetch(statement + bound + in_order, params)
+        return found
+
+    def due_rows(self, after: str | None = None, last: str | None = None) -> list[DueRow]:
+        statement, params = _SELECT_ROWS, [after or ""]
+        if last is not None:
+            statement += " AND prospect <= ?"
+            params.append(last)
+        return [DueRow(*row) for row in self._fetch(f"{statement} ORDER BY prospect", params)]
 
     def count_due(self) -> int:
         return int(self._fetch(_COUNT_DUE)[0][0])
 
     def due_stamp(self) -> str | None:
-        return self._meta("due")
+        # The rows of an older cadence have no stamp, and say nothing of owners.
+        self._has_stamps = self._has_stamps or self._has_column("due", "stamp")
+        return self._meta("due") if self._has_stamps else None
+
+    def due_mark(self) -> str | None:
+        return self._meta(MARK)
 
     def policy_text(self, digest: str) -> str | None:
         return self._meta(f"policy {digest}")
@@ -121,6 +168,10 @@ class SQLRecorder(DueRecorder):
     @abstractmethod
     def _has_table(self, name: str) -> bool:
         """Return whether the database has one of our tables."""
+
+    @abstractmethod
+    def _has_column(self, table: str, column: str) -> bool:
+        """Return whether one of our tables has a column."""
 
     def _meta(self, key: str) -> str | None:
         rows = self._fetch(_SELECT_META, (key,))

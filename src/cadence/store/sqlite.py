@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -26,15 +26,19 @@ from cadence.store.recorder import SettingRow
 from cadence.store.serializer import decode_page, decode_rows, decode_stream
 from cadence.store.sql import (
     ADDED_COLUMNS,
-    DELETE_DUE,
+    DELETE_BEHIND,
+    DELETE_META,
+    DELETE_ORPHANS,
     DUE_COLUMNS,
     INSERT_SETTING,
+    MARK,
     UPDATE_DUE,
     UPSERT_META,
     SQLRecorder,
 )
 from cadence.store.sqlite_file import (
     APPLICATION_ID,
+    DEFAULT_TIMEOUT,
     SCHEMA,
     connect_to_read,
     connect_to_write,
@@ -47,7 +51,7 @@ __all__ = ["SQLiteRecorder"]
 _CREATE: Final = (
     "CREATE TABLE IF NOT EXISTS due ("
     "prospect TEXT PRIMARY KEY, verdict TEXT NOT NULL, at INTEGER, wake INTEGER, "
-    "owner TEXT, name TEXT, channels TEXT) WITHOUT ROWID",
+    "owner TEXT, name TEXT, channels TEXT, stamp TEXT NOT NULL DEFAULT '') WITHOUT ROWID",
     # Stops, which have no time, stay out of it.
     "CREATE INDEX IF NOT EXISTS due_order ON due (at, prospect, wake, verdict) "
     "WHERE at IS NOT NULL",
@@ -77,16 +81,28 @@ _SELECT_MENTIONING: Final = (
     "WHERE instr(state, ?) > 0 ORDER BY originator_id"
 )
 _SELECT_TABLE: Final = "SELECT 1 FROM {schema}.sqlite_master WHERE type = 'table' AND name = ?"
+_SELECT_COLUMN: Final = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
+_SELECT_NAMES: Final = "SELECT name FROM {schema}.sqlite_master"
+_LOOK_AGAIN_MS: Final = 4
 _INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
-_CREATE_OWNER_INDEX: Final = (
+_NAMES: Final = {"stored_events", "due", "due_order", "due_owner", "due_stamp", "meta", "settings"}
+_CREATE_INDEXES: Final = (
     # One owner's page reads one owner's rows.
-    "CREATE INDEX IF NOT EXISTS due_owner ON due (owner, at, prospect, wake) WHERE at IS NOT NULL"
+    "CREATE INDEX IF NOT EXISTS due_owner ON due (owner, at, prospect, wake) WHERE at IS NOT NULL",
+    # Whether rows are stale is asked by every listing.
+    "CREATE INDEX IF NOT EXISTS due_stamp ON due (stamp, prospect)",
 )
-_UPSERT_DUE: Final = (
-    f"INSERT INTO due ({', '.join(DUE_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?) {UPDATE_DUE} "
+_VALUES: Final = ", ".join("?" * len(DUE_COLUMNS))
+_IF_CHANGED: Final = (
     # A note changes nothing that is due: then no page of the list need be written.
-    f"WHERE ({', '.join(f'due.{column}' for column in DUE_COLUMNS[1:])}) "
+    f"{UPDATE_DUE} WHERE ({', '.join(f'due.{column}' for column in DUE_COLUMNS[1:])}) "
     f"IS NOT ({', '.join(f'excluded.{column}' for column in DUE_COLUMNS[1:])})"
+)
+_INSERT_DUE: Final = f"INSERT INTO due ({', '.join(DUE_COLUMNS)})"
+_UPSERT_DUE: Final = f"{_INSERT_DUE} VALUES ({_VALUES}) {_IF_CHANGED}"
+_REFRESH_DUE: Final = (
+    f"{_INSERT_DUE} SELECT {_VALUES} WHERE (SELECT max(originator_version) FROM stored_events "
+    f"WHERE originator_id = ?) = ? {_IF_CHANGED}"
 )
 
 
@@ -141,10 +157,22 @@ class SQLiteRecorder(SQLRecorder):
                 there = {row[1] for row in connection.execute("PRAGMA table_info(due)")}
                 for column in ADDED_COLUMNS:
                     if column not in there:  # made by an older cadence
-                        connection.execute(f"ALTER TABLE due ADD COLUMN {column} TEXT")
-                connection.execute(_CREATE_OWNER_INDEX)
+                        kind = "TEXT NOT NULL DEFAULT ''" if column == "stamp" else "TEXT"
+                        connection.execute(f"ALTER TABLE due ADD COLUMN {column} {kind}")
+                for statement in _CREATE_INDEXES:
+                    connection.execute(statement)
 
         self._patiently(create)
+
+    def is_complete(self) -> bool:
+        """Return whether a file of ours has every table, so that it is opened without a lock."""
+        try:
+            with closing(connect_to_read(self._path)) as connection:
+                names = {str(row[0]) for row in connection.execute(_sql(_SELECT_NAMES))}
+                columns = {str(row[1]) for row in connection.execute("PRAGMA table_info(due)")}
+        except sqlite3.Error as error:
+            raise explain_sqlite_error(error, self._name) from None
+        return names >= _NAMES and columns >= set(DUE_COLUMNS)
 
     def _patiently(self, function: Callable[[], None]) -> None:
         """Call ``function`` until the file is not locked.
@@ -187,10 +215,20 @@ class SQLiteRecorder(SQLRecorder):
                 done += len(events)
         return done
 
-    def replace_due(self, rows: Iterable[DueRow], stamp: str) -> None:
+    def refresh_due(
+        self, rows: Sequence[tuple[DueRow, int]], after: str | None, last: str, mark: str
+    ) -> None:
         with self._write() as connection:
-            connection.execute(_sql(DELETE_DUE))
-            connection.executemany(_UPSERT_DUE, rows)
+            connection.execute(_sql(DELETE_ORPHANS), (after or "", last))
+            connection.executemany(
+                _REFRESH_DUE, [(*row, row.prospect, version) for row, version in rows]
+            )
+            connection.execute(_sql(UPSERT_META), (MARK, mark))
+
+    def finish_due(self, after: str | None, stamp: str) -> None:
+        with self._write() as connection:
+            connection.execute(_sql(DELETE_BEHIND), (after or "",))
+            connection.execute(_sql(DELETE_META), (MARK,))
             connection.execute(_sql(UPSERT_META), ("due", stamp))
 
     def save_policy(self, digest: str, text: str) -> None:
@@ -214,8 +252,9 @@ class SQLiteRecorder(SQLRecorder):
                 connection = self._writer
                 if connection is None:
                     connection = connect_to_write(self._path, self._lock_timeout)
+                    connection.execute(f"PRAGMA busy_timeout = {_LOOK_AGAIN_MS}")
                     self._writer = connection
-                connection.execute("BEGIN IMMEDIATE")
+                self._begin(connection)
                 try:
                     yield connection
                     connection.commit()
@@ -226,6 +265,23 @@ class SQLiteRecorder(SQLRecorder):
                 raise IntegrityError(error) from error
             except sqlite3.Error as error:
                 raise explain_sqlite_error(error, self._name) from None
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Begin a transaction as soon as other programs let us.
+
+        SQLite's own waiting looks only every tenth of a second after a while, and misses the short
+        moments between the transactions of a rebuild.
+        """
+        last = time.monotonic() + (self._lock_timeout or DEFAULT_TIMEOUT)
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not is_busy or time.monotonic() > last:
+                    raise
+            else:
+                return
 
     # Reading ------------------------------------------------------------------------------------
 
@@ -286,6 +342,9 @@ class SQLiteRecorder(SQLRecorder):
 
     def _has_table(self, name: str) -> bool:
         return bool(self._fetch(_SELECT_TABLE, (name,)))
+
+    def _has_column(self, table: str, column: str) -> bool:
+        return bool(self._fetch(_SELECT_COLUMN, (table, column)))
 
     def _reader(self) -> sqlite3.Connection:
         """Return this thread's connection for reading."""

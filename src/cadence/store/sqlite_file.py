@@ -15,6 +15,7 @@ from cadence.errors import InvalidStore, StoreBusy, StoreError
 
 __all__ = [
     "APPLICATION_ID",
+    "DEFAULT_TIMEOUT",
     "SCHEMA",
     "check_file",
     "connect_to_read",
@@ -28,7 +29,7 @@ APPLICATION_ID: Final = 0x43444E43
 SCHEMA: Final = 1
 """The version of our tables."""
 
-_DEFAULT_TIMEOUT: Final = 5  # seconds
+DEFAULT_TIMEOUT: Final = 5  # seconds
 _MAGIC: Final = b"SQLite format 3\x00"
 
 
@@ -166,7 +167,7 @@ def connect_to_write(path: Path, lock_timeout_seconds: int) -> sqlite3.Connectio
     Raises:
         sqlite3.Error: the file can't be opened, or another program is turning it to WAL.
     """
-    connection = _connect(path, "mode=rwc", lock_timeout_seconds or _DEFAULT_TIMEOUT)
+    connection = _connect(path, "mode=rwc", lock_timeout_seconds or DEFAULT_TIMEOUT)
     try:
         if connection.execute("PRAGMA journal_mode").fetchone()[0].lower() != "wal":
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -178,7 +179,7 @@ def connect_to_write(path: Path, lock_timeout_seconds: int) -> sqlite3.Connectio
 
 
 def _connect(
-    path: Path, query: str, lock_timeout_seconds: int = _DEFAULT_TIMEOUT
+    path: Path, query: str, lock_timeout_seconds: int = DEFAULT_TIMEOUT
 ) -> sqlite3.Connection:
     return sqlite3.connect(
         file_uri(path, query),

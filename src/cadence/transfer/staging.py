@@ -38,7 +38,7 @@ CREATE TABLE lines (prospect TEXT, at INTEGER, number INTEGER, line BLOB);
 CREATE TABLE bad (number INTEGER, what TEXT, hint TEXT);
 CREATE TABLE events (prospect TEXT, version INTEGER, topic TEXT, state BLOB);
 CREATE TABLE due (prospect TEXT, verdict TEXT, at INTEGER, review_from INTEGER, owner TEXT,
-name TEXT, channels TEXT);
+name TEXT, channels TEXT, stamp TEXT);
 """
 _BAD_IN_ORDER: Final = "SELECT number, what, hint FROM bad ORDER BY number, rowid"
 
@@ -105,7 +105,7 @@ class StagingArea:
             self._db.executemany("INSERT INTO lines VALUES (?, ?, ?, ?)", self._new_lines)
             self._db.executemany("INSERT INTO bad VALUES (?, ?, ?)", self._new_bad)
             self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", self._new_events)
-            self._db.executemany("INSERT INTO due VALUES (?, ?, ?, ?, ?, ?, ?)", self._new_due)
+            self._db.executemany("INSERT INTO due VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._new_due)
         for rows in (self._new_lines, self._new_bad, self._new_events, self._new_due):
             rows.clear()
 

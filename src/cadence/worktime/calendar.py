@@ -23,7 +23,7 @@ from cadence.worktime.hours import Hours, OpenTimes, Weekend
 from cadence.worktime.suspensions import SuspendedTime, suspended_time
 from cadence.worktime.zone_calendar import SEARCH_DAYS, ZoneCalendar
 
-__all__ = ["Peculiarities", "WorkCalendar", "work_calendar"]
+__all__ = ["Peculiarities", "WorkCalendar", "unhindered", "work_calendar"]
 
 _SEARCH: Final = timedelta(days=SEARCH_DAYS)
 _MOST_SPANS: Final = 4096
@@ -363,6 +363,58 @@ def _earliest_with_gap(
         return elapsed
     # Any number of minutes is less than one business day.
     return min(elapsed, calendar.at(days.nth_business_day(first, 1), 0))
+
+
+class _Unhindered(WorkCalendar):
+    """A calendar that has no time later than any calendar with so many open days a week.
+
+    It knows no holidays, weekends, hours or clocks: of seven days in a row any may be open, but
+    only so many of them.
+    """
+
+    def __init__(self, open_days: int) -> None:
+        super().__init__((ZoneCalendar("UTC", OpenTimes((((0, 24 * 3600),),) * 7)),))
+        self._open_days = open_days
+
+    def after_business_days(
+        self, anchor: datetime, n: int, suspended: tuple[SuspendedTime, ...] | None = None
+    ) -> datetime:
+        found = super().after_business_days(anchor, self._days(n))
+        if suspended is None:
+            return found
+        # Suspended time may be that of weekends, so it is left out of days without any.
+        return max(found, super().after_business_days(anchor, n, suspended))
+
+    def earliest_with_gap(
+        self, start: datetime, gap: Gap, suspended: tuple[SuspendedTime, ...] | None = None
+    ) -> datetime:
+        days = Gap(self._days(gap.business_days), gap.minutes)
+        found = super().earliest_with_gap(start, days)
+        if suspended is None:
+            return found
+        return max(found, super().earliest_with_gap(start, gap, suspended))
+
+    def _days(self, n: int) -> int:
+        """Return how many days ``n`` business days take at least."""
+        return n + max(0, n - 1) // self._open_days * (7 - self._open_days)
+
+    def next_waking(self, instant: datetime) -> datetime | None:
+        return instant
+
+    def next_open(self, instant: datetime, hours: Hours | None = None) -> datetime | None:
+        return instant
+
+
+@lru_cache(maxsize=7)
+def unhindered(open_days: int) -> WorkCalendar:
+    """Return a calendar under which no time is later than it may be for any prospect anywhere.
+
+    Less a day, because clocks differ: a lower bound whatever the data on holidays and zones says.
+
+    Args:
+        open_days: how many days of a week have hours.
+    """
+    return _Unhindered(open_days)
 
 
 @lru_cache(maxsize=16_384)

@@ -1,0 +1,119 @@
+"""The due list is rebuilt beside writers, in steps that go on after an interruption."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pgserver
+import pytest
+
+from cadence.domain.channels import CALL
+from cadence.domain.events import ContactPoint, Event, InterestNoted, ProspectAdded
+from cadence.domain.prospect import Prospect
+from cadence.engine.commands import SetAppointment
+from cadence.engine.decision import Decision
+from cadence.errors import StoreError
+from cadence.store import Cadence, service
+from cadence.store.due_list import DueRow
+
+NOW = datetime(2026, 11, 2, 15, tzinfo=UTC)
+DAY = timedelta(days=1)
+ADDED = ProspectAdded(
+    "Ann", "America/New_York", contact_points=(ContactPoint(CALL, "+1 212 555 0101"),)
+)
+NAMES = [f"p{number:03}" for number in range(40)]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    found = str(tmp_path / "a.db") if request.param == "sqlite" else pgserver.new_address()
+    with Cadence.open(found) as app:
+        for name in NAMES:
+            app.execute(name, ADDED, at=NOW)
+            app.execute(name, SetAppointment(NOW + DAY), at=NOW)
+    return found
+
+
+@pytest.fixture
+def app(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cadence]:
+    monkeypatch.setattr(service, "_BATCH", 8)
+    with Cadence.open(address) as opened:
+        yield opened
+
+
+def spoil(app: Cadence) -> None:
+    """Give every prospect the row of another engine, which never wakes."""
+    rows = [row._replace(stamp="999", review_from=None, at=None) for row in app.due_rows()]
+    app._recorder.insert_events([], due=rows)
+
+
+def test_a_rebuild_that_was_interrupted_goes_on_where_it_stopped(app: Cadence) -> None:
+    rows = app.due_rows()
+    spoil(app)
+
+    def stop(done: int, total: int | None) -> None:
+        if done == 16:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        app.rebuild_due(progress=stop)
+    assert app.due_rows()[:16] == rows[:16]
+    assert app.due_is_stale()
+    assert app.rebuild_due() == 24
+    assert app.due_rows() == rows
+    assert not app.due_is_stale()
+    assert app.rebuild_due() == 40
+
+
+def test_what_is_written_while_rows_are_computed_waits_for_nothing_and_stays(
+    app: Cadence, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(app)
+    written: list[str] = []
+    compute = Cadence._row
+
+    with Cadence.open(address, lock_timeout_seconds=1) as other:
+
+        def write_first(
+            self: Cadence, prospect: Prospect, decision: Decision | None = None
+        ) -> DueRow:
+            row = compute(self, prospect, decision)
+            if self is app and prospect.version == 2:
+                other.execute(prospect.id, InterestNoted("x"), at=NOW + DAY)
+                written.append(prospect.id)
+            return row
+
+        monkeypatch.setattr(Cadence, "_row", write_first)
+        app.rebuild_due()
+    assert written == NAMES
+    kept = app.due_rows()
+    app.rebuild_due()
+    assert app.due_rows() == kept
+
+
+def test_with_stale_rows_and_a_writer_a_store_opens_at_once_and_lists_right(
+    app: Cadence, address: str
+) -> None:
+    spoil(app)
+    stale = app.due_rows()
+
+    def hold() -> Iterator[tuple[list[Event], int]]:
+        for number in range(600):  # PostgreSQL takes hundreds before it locks the table
+            yield [Event(f"q{number:03}", 1, NOW, NOW, ADDED)], 0
+        started = time.monotonic()
+        with Cadence.open(address, lock_timeout_seconds=1) as other:
+            with pytest.raises(StoreError):
+                other.execute("p000", InterestNoted("x"), at=NOW)
+            waited = time.monotonic() - started
+            assert [one.prospect for one in other.due(NOW + DAY)] == NAMES
+            assert other.tick(NOW + DAY) == []
+            assert other.due_is_stale()
+        assert time.monotonic() - started - waited < 1
+
+    app.append_histories(hold())
+    assert [row for row in app.due_rows() if row.prospect in NAMES] == stale
+    with Cadence.open(address, read_only=True) as reader:
+        assert [one.prospect for one in reader.due(NOW + DAY)][:40] == NAMES
