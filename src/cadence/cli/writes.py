@@ -136,7 +136,12 @@ def _write(
     with session.writing() as store:
         _check_channels(store, prospect, what)
         outcome = store.execute(
-            prospect, what, at=at, occurred_at=occurred_at, by=by, command_id=command_id
+            prospect,
+            what,
+            at=at if session.has_at else None,  # the machine's clock has five minutes of grace
+            occurred_at=occurred_at,
+            by=by,
+            command_id=command_id,
         )
         if session.json:
             from cadence.messages import compose  # loads the templates; not for plain output

@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from types import MappingProxyType, TracebackType
 from typing import Final, NamedTuple, Self
@@ -94,11 +94,16 @@ _RETRIES: Final = 100
 _LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256  # prospects
 _BATCH: Final = 64  # prospects of a rebuild that are written at once
+_GRACE: Final = timedelta(minutes=5)
 _FIRST_PAGE: Final = 32  # prospects: a reader waits for the first lines
 _ENGINE: Final = "5"  # raised when the same events would give other due rows
 
 Progress = Callable[[int, int | None], None]
 """Called with how many are done, and how many there are if that is known."""
+
+
+def _machine_clock() -> datetime:
+    return datetime.now(UTC)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -185,6 +190,7 @@ class Cadence:
         self._mapper = EventMapper()
         self._kept = KeptPolicies(recorder, allow_code=allow_code)
         self._read_only = read_only
+        self._clock: Callable[[], datetime] = _machine_clock
         self.address = address
         self._settings = SettingsTable(recorder, default=default, file=team)
         self._follows_settings = default is None
@@ -194,7 +200,7 @@ class Cadence:
         self.default_policy()
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913  (each may be left out)
         cls,
         db: str | None = None,
         *,
@@ -204,6 +210,7 @@ class Cadence:
         use_unproved_policies: bool = False,
         allow_code: bool = False,
         lock_timeout_seconds: int = 5,
+        clock: Callable[[], datetime] = _machine_clock,
     ) -> Cadence:
         """Open a store.
 
@@ -220,6 +227,7 @@ class Cadence:
                 Without it they are data, and hold each touch that they are asked about. Only
                 for a database whose writers may run code here.
             lock_timeout_seconds: how long to wait for another writer.
+            clock: the machine's clock, for calls that give no time; aware.
 
         Raises:
             UnprovedPolicy: a policy is refuted.
@@ -243,6 +251,7 @@ class Cadence:
                 team=team,
                 allow_code=allow_code,
             )
+            app._clock = clock
         except BaseException:
             recorder.close()
             raise
@@ -371,7 +380,7 @@ class Cadence:
         Raises:
             UnknownProspect: it has no history.
         """
-        now = _utc(now, "now")
+        now = self._time(now, "now")
         return self._decision(self.load(prospect), now)
 
     def due(
@@ -415,7 +424,7 @@ class Cadence:
             now: as seen when; the clock's time.
             which: only these.
         """
-        now, which = _utc(now, "now"), which or DueFilter()
+        now, which = self._time(now, "now"), which or DueFilter()
         ready: list[tuple[tuple[int, str], Prospect, Decision]] = []
         decided: set[str] = set()
         # Rows of another engine say nothing: those prospects are decided before the first is shown.
@@ -491,7 +500,8 @@ class Cadence:
             prospect: the prospect's id.
             command: what to do, or (as event data) what happened.
             at: when it is recorded; the clock's time.
-            occurred_at: when it happened; by default when it is recorded.
+            occurred_at: when it happened; by default when it is recorded. It may not lie after
+                ``at``; where that is left out, it may lie five minutes after the machine's clock.
             by: who did it.
             correlation: what it belongs to.
             command_id: an id of the caller's; the same command with the same id has no second
@@ -504,8 +514,10 @@ class Cadence:
             Conflict: other writers kept winning; nothing was recorded.
             StoreError: the database can't be written; nothing was recorded.
         """
-        recorded = _utc(at, "at")
+        recorded = self._time(at, "at")
         occurred = recorded if occurred_at is None else _utc(occurred_at, "occurred_at")
+        if at is None and recorded < occurred <= recorded + _GRACE:
+            recorded = occurred  # the clock of the program that saw it is ahead of ours
         _check(prospect, recorded, occurred)
         check_texts(command, "data")
         if isinstance(command, Unreadable):
@@ -534,7 +546,7 @@ class Cadence:
             now: as seen when; the clock's time.
             progress: told how many are closed, of how many.
         """
-        now = _utc(now, "now")
+        now = self._time(now, "now")
         closing = [
             (one.prospect, one.end)
             for one in self._to_review(now)
@@ -710,7 +722,7 @@ class Cadence:
         checked = {name: check_value(name, value) for name, value in changes.items()}
         if not by.strip() or not by.isprintable():
             raise InputError(f"by: invalid {by!r}", "give who changes the settings")
-        now = _utc(at, "at")
+        now = self._time(at, "at")
         self._check_writable()
         policy = checked.get(DEFAULT_POLICY)
         if isinstance(policy, Policy):
@@ -884,6 +896,10 @@ class Cadence:
             yield page
             size = _PAGE
 
+    def _time(self, instant: datetime | None, name: str) -> datetime:
+        """Return an instant that a caller gives, or what the machine's clock shows."""
+        return _utc(self._clock(), "clock") if instant is None else _utc(instant, name)
+
     def _stamp(self) -> str:
         """What makes a row of a history that names no policy; the engine alone makes the others."""
         return f"{_ENGINE} {self.policies.unnamed.digest}"
@@ -947,9 +963,7 @@ def _check_prepared(prepared: Prepared) -> Prepared:
     return prepared
 
 
-def _utc(instant: datetime | None, name: str) -> datetime:
-    if instant is None:
-        return datetime.now(UTC)
+def _utc(instant: datetime, name: str) -> datetime:
     if instant.tzinfo is None:
         raise InputError(
             f"{name}: missing time zone in {instant.isoformat()}",
