@@ -379,6 +379,18 @@ def test_an_attempt_is_asked_for_before_it_is_made(silent: Cli) -> None:
     assert events(silent) == before
 
 
+def test_an_outcome_is_logged_in_one_word(silent: Cli) -> None:
+    done = silent("log", "jerry", "vm", "--note", "sounded busy", "--at", FIRST_SPACED)
+    assert (done.code, done.err) == (0, "")
+    _, data = last(silent)
+    assert data["parts"][0]["disposition"] == "voicemail_left"
+    assert (data["step"], data["note"]) == ("spaced#1", "sounded busy")
+    wrong = silent("log", "jerry", "sent", "--at", FIRST_SPACED)
+    assert wrong.code == 2
+    assert "cadence attempt jerry --channel CHANNEL --disposition sent" in wrong.err
+    assert silent("log", "jerry", "na", "--intent", "no", "--at", FIRST_SPACED).code == 2
+
+
 def test_an_attempt_before_the_appointment_is_refused(jerry: Cli) -> None:
     assert jerry("appoint", "jerry", APPOINTED, "--at", ADDED).code == 0
     _, hint = refused(call(jerry, "2026-12-01T13:30:00Z", "--strict"), "jerry", "appointment")

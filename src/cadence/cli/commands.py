@@ -20,7 +20,7 @@ __all__ = ["COMMANDS", "POLICY_COMMANDS", "command_line", "full_command_line"]
 _MODULES: Final = {
     "demo": ("demo",),
     "writes": (
-        *("add", "update", "appoint", "cancel", "attempt", "reply", "pause", "auto-reply"),
+        *("add", "update", "appoint", "cancel", "attempt", "log", "reply", "pause", "auto-reply"),
         *(
             "failed",
             "restore",

@@ -55,6 +55,7 @@ from cadence.engine.commands import (
     check_fact,
 )
 from cadence.engine.decision import to_builtins
+from cadence.engine.outcomes import OutcomeWord, parts_of
 from cadence.errors import InputError, Refused, UnknownProspect, did_you_mean
 from cadence.policy.rules import Rule
 from cadence.replay.formatting import plural
@@ -63,6 +64,8 @@ from cadence.store import Cadence, Outcome
 __all__ = ["app"]
 
 app = new_app()
+
+_OUTCOMES = "How it went: na (no answer), vm (voicemail left), busy, talked, wrong, sent."
 
 Occurred = Annotated[
     str | None,
@@ -369,6 +372,35 @@ def attempt(
         for on, how, where in zip(channel, disposition, addresses, strict=True)
     )
     what = MakeAttempt(parts, off_policy, note, strict)
+    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+
+
+@command(app, "log", example="cadence log jerry vm")
+def log(
+    session: Session,
+    p: P,
+    outcome: Annotated[OutcomeWord, typer.Argument(metavar="OUTCOME", help=_OUTCOMES)],
+    intent: Annotated[Intent | None, typer.Option(help="What they want, where you talked.")] = None,
+    note: Annotated[str | None, typer.Option(help="Private; no message uses it.")] = None,
+    occurred: Occurred = None,
+    by: By = None,
+    command_id: CommandId = None,
+) -> None:
+    """Log how the touch that is due went.
+
+    A touch with a call and an email is logged in two words: vm for the call, sent for the email.
+    """
+    if intent is not None and outcome is not OutcomeWord.TALKED:
+        raise InputError(
+            f"--intent: invalid {intent} without a conversation", "give it with talked"
+        )
+    at = _occurred_at(session, occurred) or session.now()
+    with session.reading() as store:
+        prospect = store.load(p)
+        policy = store.policies.of(prospect) or store.default_policy()
+        decision = store.explain(p, at)
+        parts = parts_of(prospect, policy, decision, outcome, at, intent)
+    what = MakeAttempt(parts, note=note)
     _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 

@@ -28,7 +28,15 @@ from cadence.policy.touch import GuardDelay, Touch, TouchPart, Veto
 from cadence.worktime.calendar import WorkCalendar
 from cadence.worktime.suspensions import SuspendedTime
 
-__all__ = ["ALWAYS", "AttemptContext", "Judgement", "decision_of", "judge", "objections"]
+__all__ = [
+    "ALWAYS",
+    "AttemptContext",
+    "Judgement",
+    "decision_of",
+    "judge",
+    "objections",
+    "open_parts",
+]
 
 ALWAYS: Final = datetime.max.replace(tzinfo=UTC)
 """Everything recorded is known, also what a clock recorded that was ahead and was set back."""
@@ -179,24 +187,43 @@ def _joined(attempt: AttemptContext) -> Attempt | None:
 
     A voicemail now and its email four minutes later are one touch, logged in two pieces.
     """
-    prospect, at = attempt.prospect, attempt.at
+    if attempt.calendar is None:
+        return None
+    left = {
+        part.channel
+        for part in open_parts(attempt.prospect, attempt.policy, attempt.at, attempt.calendar)
+    }
+    is_open = bool(left) and all(part.channel in left for part in attempt.parts)
+    return attempt.prospect.silence.attempts[-1] if is_open else None
+
+
+def open_parts(
+    prospect: Prospect, policy: Policy, at: datetime, calendar: WorkCalendar
+) -> tuple[TouchPart, ...]:
+    """Return the parts of the touch just made that were not logged yet, while its day lasts.
+
+    Args:
+        prospect: the prospect.
+        policy: the policy it is under.
+        at: when.
+        calendar: the prospect's.
+    """
     attempts = prospect.silence.attempts
     last = attempts[-1] if attempts else None
-    if last is None or last.touch is None or last.at > at or attempt.calendar is None:
-        return None
-    policy = attempt.policy
+    if last is None or last.touch is None or last.at > at:
+        return ()
     planned = policy.by_name.get(last.step or "")
     if last.stage is AttemptStage.POLITE_EXIT:
         planned = policy.exit_point
     if planned is None or len(planned.parts) == 1 or planned.stage.value != last.stage.value:
-        return None
+        return ()
+    if calendar.start_of_day(last.at) != calendar.start_of_day(at):
+        return ()
     made = {part.channel for part in last.parts}
     touch = parts_on(prospect, planned.parts, points_left(prospect, policy))
-    left = {part.channel for part in touch} - made
-    calendar = attempt.calendar
-    same_day = calendar.start_of_day(last.at) == calendar.start_of_day(at)
-    is_open = all(part.channel in left for part in attempt.parts)
-    return last if is_open and same_day and len(made) < len(touch) else None
+    if len(made) >= len(touch):
+        return ()
+    return tuple(part for part in touch if part.channel not in made)
 
 
 # The judgement ------------------------------------------------------------------------------------

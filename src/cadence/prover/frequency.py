@@ -45,7 +45,15 @@ _Refutation = tuple[str, str, tuple[Event, ...]]
 def too_frequent(space: StateSpace) -> Iterator[_Refutation]:
     """Yield where the engine has to delay what the plan proposes, for its frequency."""
     shortest = math.inf
-    for is_wrong in (_comes_too_soon, _has_too_many_parts):
+    exit_point = space.policy.exit_point
+    touches = [*space.touches, *([] if exit_point is None else [exit_point])]
+    for may_be, is_wrong in (
+        (_is_close, _comes_too_soon),
+        (_has_many_parts, _has_too_many_parts),
+    ):
+        # The exact states are many: they are searched only where a touch of the file is suspect.
+        if not any(map(may_be, touches)):
+            continue
         paths = paths_to(space, partial(_is_wrong_next, space, is_wrong))
         for refutation in islice(_replayed(space, islice(paths, _PATHS)), 1):
             yield refutation
@@ -100,10 +108,17 @@ def _is_wrong_next(
     return exit_point is not None and is_left and is_wrong(space, exit_point, state)
 
 
+def _is_close(touch: PlannedTouch) -> bool:
+    """Whether a touch from ``spaced`` on is planned less than a business day after another."""
+    return rank(touch.stage) >= _SPACED and touch.after is not None and not touch.after.gap[0]
+
+
 def _comes_too_soon(space: StateSpace, touch: PlannedTouch, state: State) -> bool:
-    if rank(touch.stage) < _SPACED or touch.after is None or not state.counts.attempts:
-        return False
-    return not touch.after.gap[0]
+    return bool(state.counts.attempts) and _is_close(touch)
+
+
+def _has_many_parts(touch: PlannedTouch) -> bool:
+    return len(touch.parts) > MOST_PARTS_IN_TOUCH
 
 
 def _has_too_many_parts(space: StateSpace, touch: PlannedTouch, state: State) -> bool:
