@@ -85,6 +85,7 @@ class Auditor:
             were held against the invariants only.
         own_guards: policies with guards that are functions of the team's own, the names of those,
             and how many attempts were made under each; the functions were not asked.
+        folded: the last history that was audited, folded as far as that needed.
     """
 
     def __init__(self, default: Policy, others: Iterable[Policy] = ()) -> None:
@@ -98,6 +99,7 @@ class Auditor:
         self._policies = {policy.digest: policy for policy in (*others, default)}
         self._rules: dict[str, PlanRules] = {}
         self._findings: list[Finding] = []
+        self.folded: FoldedHistory | None = None
         self.reset_counts()
 
     def reset_counts(self) -> None:
@@ -119,10 +121,11 @@ class Auditor:
         self.events += len(events)
         for event in events:
             if isinstance(event.data, Unreadable):
+                self.folded = FoldedHistory(events)
                 # It may be the response, opt-out or end that every event after it is judged by.
                 return [_unjudged(event, event.data)]
         state = AuditState(events[0], self._default, self._policies)
-        history = FoldedHistory(events)
+        history = self.folded = FoldedHistory(events)
         found = self._findings = []
         newest = events[0].occurred_at
         for position, event in enumerate(events):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from cadence.audit.findings import Finding, Noticed
-from cadence.domain.events import Event
-from cadence.domain.fold import fold
 from cadence.domain.prospect import Prospect
 from cadence.policy.rules import Rule
 from cadence.store.due_list import DueRow
@@ -20,21 +18,18 @@ _TRIES: Final = 3
 
 
 def check_due_list(
-    store: Cadence, histories: Sequence[Sequence[Event]], after: str | None, last: str
+    store: Cadence, prospects: Iterable[Prospect], after: str | None, last: str
 ) -> Iterator[Finding]:
     """Find the prospects whose due row is missing or would list them too late.
 
     Args:
         store: whose list.
-        histories: of every prospect behind ``after`` up to ``last``.
+        prospects: every one behind ``after`` up to ``last``.
         after: the id before the first; ``None``: there is none.
         last: the last id.
     """
     rows = {row.prospect: row for row in store.due_rows(after, last)}
-    for history in histories:
-        prospect = fold(None, history)
-        if prospect is None:
-            continue
+    for prospect in prospects:
         row = rows.pop(prospect.id, None)
         if store.due_row_is_wrong(prospect, row) and _is_still_wrong(store, after, prospect.id):
             yield _finding(prospect.id, prospect.version, _why(prospect, row))

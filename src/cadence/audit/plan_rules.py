@@ -71,6 +71,10 @@ class FoldedHistory:
         self._prospect, self._folded = prospect, position
         return prospect
 
+    def whole(self) -> Prospect:
+        """The prospect after all events; nothing can be asked after it."""
+        return self.before(len(self._events))
+
     def known_at(self, position: int, at: datetime) -> tuple[Prospect, datetime | None]:
         """What of the events before ``position`` had been recorded by ``at``.
 

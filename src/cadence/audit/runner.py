@@ -10,6 +10,7 @@ from cadence.analysis.parallel import PageOfIds, map_pages
 from cadence.audit import Auditor, Finding, Noticed
 from cadence.audit.due_list import check_due_list, rows_of_nobody
 from cadence.domain.events import PolicyRef
+from cadence.domain.prospect import Prospect
 from cadence.policy.loader import builtin, builtin_names
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry
@@ -55,10 +56,13 @@ class _PageAuditor:
         auditor.reset_counts()
         findings: list[Finding] = []
         hindsight: list[Finding] = []
+        prospects: list[Prospect] = []
         for history in histories:
             for one in auditor.audit(history):
                 (hindsight if one.noticed is Noticed.HINDSIGHT else findings).append(one)
-        missed = list(check_due_list(store, histories, page.after, page.last))
+            if auditor.folded is not None:
+                prospects.append(auditor.folded.whole())
+        missed = list(check_due_list(store, prospects, page.after, page.last))
         if missed:
             findings = sorted((*findings, *missed), key=lambda one: (one.prospect, one.version))
         unknown = list(auditor.unknown.items())

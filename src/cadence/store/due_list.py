@@ -119,26 +119,13 @@ def _since(decision: Decision) -> datetime | None:
     return (decision.due_since if isinstance(decision, Wait) else None) or decision.at
 
 
-def is_missed(row: DueRow, made: DueRow, early: Decision | None) -> bool:
-    """Return whether a row keeps a prospect from being listed when they should be.
-
-    A row may have been made with other holiday and zone data, so it need not be the row made now.
-
-    Args:
-        row: the stored one.
-        made: the one made now from the same events.
-        early: the decision without such data; ``None`` where every reader has to decide.
-    """
+def is_missed(row: DueRow, made: DueRow) -> bool:
+    """Return whether a row would list a prospect later than the row made now, or elsewhere."""
     if made.at is None or made.review_from is None:
         return False
-    at, review_from = made.at, made.review_from
-    if early is not None and early.at is not None:
-        bound = to_micros(early.at - MARGIN)
-        at = max(at, bound)
-        review_from = max(review_from, 0 if isinstance(early, Task) else bound)
     if row.at is None or row.review_from is None:
         return True
-    return row.at > at or row.review_from > review_from or row[4:7] != made[4:7]
+    return row.at > made.at or row.review_from > made.review_from or row[4:7] != made[4:7]
 
 
 def unknown_row(prospect: Prospect, stamp: str) -> DueRow:

@@ -472,7 +472,10 @@ class Cadence:
             return True
         if row.stamp not in (_ENGINE, self._stamp()):
             return False
-        return is_missed(row, self._row(prospect), self._early(prospect))
+        early = self._early(prospect)
+        # It may have been made with other data, which can't move the early decision.
+        made = due_row(prospect, early, early, "") if early is not None else self._row(prospect)
+        return is_missed(row, made)
 
     def due_is_stale(self) -> bool:
         """Return whether rows were made by another engine, or are missing.
