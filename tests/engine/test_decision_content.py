@@ -148,7 +148,7 @@ def test_the_json_of_a_decision_is_the_object_of_section_8() -> None:
         "stage": "spaced",
         "decision": "due",
         "at": "2026-11-03T10:00:00Z",
-        "from": "2026-11-03T08:55:00Z",
+        "from": "2026-11-03T10:00:00Z",
         "due_since": None,
         "touch": {
             "id": "kim:1:2:spaced#2",

@@ -26,7 +26,7 @@ POLICIES = [builtin(name) for name in builtin_names()]
 
 def without_reasons(decision: Decision) -> Decision:
     # From when on a touch may be made is asked only where reasons are.
-    early = {"from_": None} if isinstance(decision, Due | Wait) else {}
+    early = {"from_": None} if isinstance(decision, Wait) else {}
     return msgspec.structs.replace(decision, reasons=(), **early)
 
 

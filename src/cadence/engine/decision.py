@@ -81,17 +81,10 @@ class _Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="verdict"):
 
 
 class Due(_Decision, frozen=True, kw_only=True, tag="due"):
-    """A touch is due.
-
-    Attributes:
-        at: since when.
-        touch: what to do.
-        from_: from when on it could be made; ``None`` where no reasons were asked for.
-    """
+    """A touch is due. ``at``: since when."""
 
     at: datetime
     touch: Touch
-    from_: datetime | None = None
     verdict: ClassVar[Verdict] = Verdict.DUE
 
 
@@ -172,7 +165,7 @@ def to_builtins(decision: Decision, texts: Mapping[int, str] | None = None) -> d
         "stage": decision.stage.value,
         "decision": decision.verdict.value,
         "at": _instant(decision.at),
-        "from": _instant(decision.from_ if isinstance(decision, Due | Wait) else None),
+        "from": _instant(_from(decision)),
         "due_since": _instant(decision.due_since if isinstance(decision, Wait) else None),
         "touch": None if touch is None else _touch(touch, texts or {}),
         "task": decision.task if isinstance(decision, Task) else None,
@@ -188,6 +181,13 @@ def to_builtins(decision: Decision, texts: Mapping[int, str] | None = None) -> d
         ],
         "policy": msgspec.to_builtins(decision.policy),
     }
+
+
+def _from(decision: Decision) -> datetime | None:
+    """From when on the touch may be made."""
+    if isinstance(decision, Wait):
+        return decision.from_
+    return decision.at if isinstance(decision, Due) else None
 
 
 def _instant(instant: datetime | None) -> Any:

@@ -479,7 +479,8 @@ def frequency_allows_from(
     if not made:
         return None
     last = made[-1]
-    from_, facts = last.at, dict[str, Any]()
+    from_ = last.at
+    facts: Facts = {}
     events: tuple[int, ...] = (last.version,)
     if not is_days_apart and stage in _LATER_STAGES:
         from_ = calendar.earliest_with_gap(last.at, _ONE_BUSINESS_DAY, suspended)

@@ -432,9 +432,7 @@ class _Walk:
         due, possible = when.due, when.possible
         is_due = due <= now and possible <= now
         reasons: tuple[Reason, ...] = ()
-        from_: datetime | None = None
         if delays is not None:
-            from_ = made_from(context, planned, touch, at, self.replaced, max(due, possible))
             if is_due:
                 delays += self._late(planned.stage, now - due)
             reasons = (*delays, *(self.skips or ()), data_versions())
@@ -447,8 +445,10 @@ class _Walk:
                 reasons=reasons,
                 at=due,
                 touch=touch,
-                from_=min(due, from_) if from_ is not None else None,
             )
+        from_: datetime | None = None
+        if delays is not None:
+            from_ = made_from(context, planned, touch, at, self.replaced, max(due, possible))
         return Wait(
             prospect=prospect.id,
             stage=prospect.stage,

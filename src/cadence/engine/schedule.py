@@ -391,29 +391,43 @@ def made_from(
     One that is planned in business days may be made at any open time of the local day that this
     leads to, and each five minutes early. Both only where every rule but the plan's hour permits.
     """
-    calendar, step = context.calendar, planned.step
+    prospect, calendar, step = context.prospect, context.calendar, planned.step
     first = due
+    keeps_gap = _surely_keeps(prospect, planned, at)
     if planned.after is not None and planned.elapsed is None and step.stage not in EXACT:
-        that_day = Plan(calendar.start_of_day(at.at), at.events, at.is_from_last_attempt)
-        since = _delayed(context, planned, touch, that_day, replaced, None)
-        opened = _Settling(context, step, touch, None).first_time(since)
+        since = calendar.start_of_day(at.at)
+        is_plain = keeps_gap and replaced is None and prospect.not_before is None
+        if not is_plain or context.policy.answers or step.requires.days or step.stage is _CONCERN:
+            that_day = Plan(since, at.events, at.is_from_last_attempt)
+            since = _delayed(context, planned, touch, that_day, replaced, None)
+        opened: datetime | Stopped | None
+        if context.policy.guards:
+            opened = _Settling(context, step, touch, None).first_time(since)
+        else:
+            opened = context.next_open(since, step, None)
         if isinstance(opened, datetime) and opened < due:
             first = opened
-    return _a_little_early(context, planned, touch, first)
+    return _a_little_early(context, planned, touch, first, keeps_gap=keeps_gap)
 
 
 def _a_little_early(
-    context: DecisionContext, planned: PlannedTouch, touch: Touch, first: datetime
+    context: DecisionContext,
+    planned: PlannedTouch,
+    touch: Touch,
+    first: datetime,
+    *,
+    keeps_gap: bool,
 ) -> datetime:
     """``first``, or up to five minutes before it, as far as the invariants permit."""
     prospect, calendar, suspended = context.prospect, context.calendar, context.suspended
     stage = planned.step.stage
     early = first - TOLERANCE
     if stage is not _ON_TIME:
-        gap = invariants.gap_allows_from(prospect, calendar, suspended)
-        early = early if gap is None else max(early, gap[0])
+        if not keeps_gap:
+            gap = invariants.gap_allows_from(prospect, calendar, suspended)
+            early = early if gap is None else max(early, gap[0])
         limit = invariants.frequency_allows_from(
-            prospect, stage, len(touch.parts), calendar, suspended
+            prospect, stage, len(touch.parts), calendar, suspended, is_days_apart=keeps_gap
         )
         early = early if limit is None else max(early, limit[0])
     is_awake = calendar.next_waking(early) == early
