@@ -117,6 +117,16 @@ def test_a_case_without_an_attempt_is_passed_over(tmp_path: Path) -> None:
     assert list(app.prospects()) == []
 
 
+def test_an_event_outside_any_case_is_passed_over_and_counted(tmp_path: Path) -> None:
+    app = Cadence.open()
+    whole = log(trace("7", SUBMITTED, called("2011-10-04T09:00:00.000+02:00")))
+    outside = called("2011-10-05T09:00:00.000+02:00").encode() + b"</log>"
+    done = imported(app, whole.replace(b"</log>", outside), tmp_path)
+    assert done.skipped_rows["an event outside any case"] == 1
+    assert list(app.prospects()) == [one for one in app.prospects() if "7" in one]
+    assert len([e for e in app.history(next(app.prospects())) if hasattr(e.data, "parts")]) == 1
+
+
 def test_the_first_end_counts_and_later_facts_are_recorded(tmp_path: Path) -> None:
     app = Cadence.open()
     at = "2011-10-08T10:00:00.000+02:00"

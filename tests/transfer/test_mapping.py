@@ -263,3 +263,13 @@ def test_an_address_that_only_the_other_program_has_can_be_used(tmp_path: Path) 
     assert done.unusable_addresses == 1
     left = contact_points_left(app.load("L1"))
     assert [(point.channel, point.address) for point in left] == [("call", "number in our CRM")]
+
+
+def test_a_star_stands_only_alone_so_that_no_rule_silently_never_fits() -> None:
+    text = SMALL.replace(
+        'event = "attempt"', 'when = { Result = ["yes", "st*p"] }\nevent = "attempt"'
+    )
+    error = error_of(text)
+    assert error.what.endswith('rules[0].when.Result: invalid "st*p"')
+    assert "* stands only alone" in error.hint
+    assert read_mapping(text.replace("st*p", "*"), "ours.toml").rules[0].when

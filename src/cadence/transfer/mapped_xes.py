@@ -17,6 +17,7 @@ __all__ = ["MappedXesSource"]
 
 _NO_RULE: Final = "no rule names it"
 _NO_PERSON: Final = "the case has no id"
+_NO_CASE: Final = "an event outside any case"
 
 
 class MappedXesSource(Source):
@@ -49,6 +50,9 @@ class MappedXesSource(Source):
         rule_for, tally = self._mapper.rule_for, self.tally
         for case in self._cases:
             tally.rows += len(case.events)
+            if case.is_outside:
+                tally.skipped_rows[_NO_CASE] += 1
+                continue
             rows = [
                 MappedRow(line, values, rule)
                 for line, values in case.events

@@ -207,6 +207,13 @@ def _check_rule(mapping: Mapping, rule: Rule, key: str, file: TomlFile) -> None:
             raise file.invalid(
                 f"{key}.{name}", getattr(rule, name), f"{every} for an event {rule.event!r}"
             )
+    for table in ("when", "unless"):
+        for column, texts in getattr(rule, table).items():
+            for text in [texts] if isinstance(texts, str) else texts:
+                # A rule that silently never fits is the worst kind: it may be for opt-outs.
+                if "*" in text and text != "*":
+                    meant = "a whole text; * stands only alone, for any value"
+                    raise file.invalid(f"{key}.{table}.{column}", text, meant)
     for name in (*_RULE_FIELDS, "id"):
         _check_field(mapping, getattr(rule, name), f"{key}.{name}", file)
     _check_points(mapping, rule.contact_points or (), key, file)

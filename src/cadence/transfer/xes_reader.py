@@ -21,11 +21,15 @@ _LOG, _TRACE, _EVENT = range(1, 4)
 
 
 class Case(NamedTuple):
-    """One case of a log: its attributes, and its events with the lines in which they begin."""
+    """One case of a log: its attributes, and its events with the lines in which they begin.
+
+    An event that stands outside any case, which XES allows, comes as ``is_outside`` with no values.
+    """
 
     line: int
     attributes: dict[str, str]
     events: list[tuple[int, dict[str, str]]]
+    is_outside: bool = False
 
 
 def read_xes(blocks: Iterable[bytes], name: str) -> Iterator[Case]:
@@ -141,6 +145,9 @@ class _LogReader:
             self._attributes = {}
             self._case = Case(self.parser.CurrentLineNumber, self._attributes, [])
             self._case_begins = self.parser.CurrentByteIndex
+        elif depth == _TRACE and inside == _LOG and tag == self._event:
+            line = self.parser.CurrentLineNumber
+            self._cases.append(Case(line, {}, [(line, {})], is_outside=True))
         elif depth == _LOG:
             self._start_log(tag)
         elif depth > DEPTH:
