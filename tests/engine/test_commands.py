@@ -380,6 +380,20 @@ def test_an_attempt_on_another_channel_than_the_touch_takes_no_place() -> None:
     assert place(fact(prospect, MONDAY + 3 * DAY, SENT)) == ("extra", None, ("plan",))
 
 
+def test_a_gap_is_kept_across_an_attempt_made_before_we_knew_of_the_response() -> None:
+    late = (MONDAY, MONDAY + 5 * HOUR, ReplyReceived(Channel("email")))
+    ignorant = attempt(MONDAY + 3 * HOUR, EXTRA)
+    own = (MONDAY + HOUR, MONDAY + 5 * HOUR, AttemptMade(NO_ANSWER, EXTRA))
+    first = (MONDAY - HOUR, added()[1])
+    known = after(first, ignorant, late, own)
+    assert [one.version for one in known.silence.attempts] == [4, 2]
+    second = fact(known, MONDAY + 6 * HOUR)
+    assert (second.gap, second.gap_from) == (Gap(0, 300), 4)
+    both = after(first, ignorant, late, own, (MONDAY + 6 * HOUR, second))
+    assert both.silence.largest_gap == Gap(0, 300)
+    assert "gap" in fact(both, MONDAY + 7 * HOUR).broke
+
+
 def test_what_is_dated_after_now_is_followed_by_what_is_recorded_now() -> None:
     """A clock that was ahead: each call counts, and is judged by every rule."""
     ahead = (MONDAY + 30 * DAY, ReplyReceived(Channel("email")))

@@ -342,7 +342,9 @@ class AuditState:
     def joined(self, attempt: AttemptRecord) -> AttemptRecord | None:
         """Return the last attempt, if this is another part of its touch."""
         last = self.attempts[-1] if self.attempts else None
-        if last is None or last.touch is None or last.touch != attempt.touch:
+        if last is None or last.touch is None:
+            return None
+        if (last.touch, last.rank) != (attempt.touch, attempt.rank):
             return None
         return last if last.at <= attempt.at else None
 

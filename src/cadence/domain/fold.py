@@ -429,13 +429,17 @@ def _conversation(
     return changes
 
 
+def _is_one_touch(attempt: Attempt, data: AttemptMade, stage: AttemptStage) -> bool:
+    return attempt.touch is not None and (attempt.touch, attempt.stage) == (data.touch, stage)
+
+
 def _with_attempt(
     silence: Silence, event: Event, data: AttemptMade, stage: AttemptStage, is_spaced_call: bool
 ) -> Silence:
     """``silence`` with one attempt more, in the order in which they occurred."""
     at, attempts = event.occurred_at, silence.attempts
     last = attempts[-1] if attempts else None
-    if last is not None and last.touch is not None and last.touch == data.touch and last.at <= at:
+    if last is not None and _is_one_touch(last, data, stage) and last.at <= at:
         # A part of the same touch that was logged alone: one attempt, and one spaced call.
         joined = replace(
             last,
@@ -452,7 +456,9 @@ def _with_attempt(
         position -= 1
     before = attempts[position - 1].version if position else 0
     if before < silence.version:
-        before = 0  # made before we knew of the response: no gap is kept from there
+        # Made before we knew of the response: no gap is kept from there.
+        known = (one.version for one in reversed(attempts[:position]))
+        before = next((version for version in known if version > silence.version), 0)
     gap = data.gap
     measured_from = before if data.gap_from is None else data.gap_from
     attempt = Attempt(

@@ -311,7 +311,9 @@ def largest_gap(
     silence = prospect.silence
     largest = silence.largest_gap
     for position in silence.unmeasured:
-        before, after = silence.attempts[position - 1], silence.attempts[position]
+        after = silence.attempts[position]
+        earlier = reversed(silence.attempts[:position])
+        before = next(one for one in earlier if one.version > silence.version)
         largest = max(largest, calendar.gap(before.at, after.at, suspended))
     return largest
 
