@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cadence.domain.channels import Channel
@@ -274,6 +274,7 @@ def test_a_missing_region_that_would_move_the_time_is_named():
     st.integers(0, 700),
     st.integers(9, 16),
 )
+@example("US", 81, 9)  # two regions that are closed alike until then, and not after it
 def test_the_region_is_missing_exactly_where_another_one_moves_the_time(country, after, hour):
     start = utc(2026, 1, 5, hour) + timedelta(days=after)
     decision = following(country, [start])

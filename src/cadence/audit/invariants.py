@@ -314,7 +314,7 @@ def _check_frequency(state: AuditState, attempt: AttemptRecord) -> Violation | N
 def _earlier(state: AuditState, attempt: AttemptRecord) -> list[AttemptRecord]:
     """The attempts of the silence before it, without those made before a response was known."""
     known = state.silence.version
-    return [one for one in state.attempts if one.at <= attempt.at and one.version > known]
+    return [one for one in state.attempts if one.at <= attempt.at and one.version >= known]
 
 
 def _check_crowd(state: AuditState, attempt: AttemptRecord) -> Violation | None:
@@ -366,7 +366,7 @@ def _check_order(state: AuditState, attempt: AttemptRecord) -> Violation | None:
     earlier = [
         one
         for one in reversed(state.attempts)
-        if one.at <= attempt.at and one.version > state.silence.version
+        if one.at <= attempt.at and one.version >= state.silence.version
     ]
     further = max(earlier, key=lambda one: one.rank, default=None)
     if further is not None and further.rank > attempt.rank:

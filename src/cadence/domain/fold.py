@@ -458,7 +458,7 @@ def _with_attempt(
     if before < silence.version:
         # Made before we knew of the response: no gap is kept from there.
         known = (one.version for one in reversed(attempts[:position]))
-        before = next((version for version in known if version > silence.version), 0)
+        before = next((version for version in known if version >= silence.version), 0)
     gap = data.gap
     measured_from = before if data.gap_from is None else data.gap_from
     attempt = Attempt(

@@ -105,13 +105,20 @@ def _missing_region(
 ) -> list[Reason]:
     prospect = context.prospect
     found: dict[datetime, tuple[str, ...]] = {}
-    for regions in differing:
-        # Regions with the same hours all that time decide alike.
-        there = msgspec.structs.replace(prospect.identity, subdivision=regions[0])
+
+    def decided(region: str) -> datetime | None:
+        there = msgspec.structs.replace(prospect.identity, subdivision=region)
         moved = msgspec.structs.replace(prospect, identity=there)
-        at = decide(moved, context.policy, context.now).at
-        if at is not None and at != decision.at:
-            found[at] = (*found.get(at, ()), *regions)
+        return decide(moved, context.policy, context.now).at
+
+    for regions in differing:
+        # Regions with the same hours up to the decision decide alike, if none decides for later.
+        at = decided(regions[0])
+        is_later = at is not None and decision.at is not None and at > decision.at
+        for group in [(one,) for one in regions] if is_later else [regions]:
+            at = decided(group[0])
+            if at is not None and at != decision.at:
+                found[at] = (*found.get(at, ()), *group)
     if not found:
         return []
     otherwise = tuple((regions, context.local(at)) for at, regions in found.items())

@@ -313,7 +313,7 @@ def largest_gap(
     for position in silence.unmeasured:
         after = silence.attempts[position]
         earlier = reversed(silence.attempts[:position])
-        before = next(one for one in earlier if one.version > silence.version)
+        before = next(one for one in earlier if one.version >= silence.version)
         largest = max(largest, calendar.gap(before.at, after.at, suspended))
     return largest
 
@@ -333,7 +333,7 @@ def gap_allows_from(
     if not (largest.business_days or largest.minutes):
         return None
     # What was made before we knew that they had spoken has no gap to keep.
-    last = next(one for one in reversed(silence.attempts) if one.version > silence.version)
+    last = next(one for one in reversed(silence.attempts) if one.version >= silence.version)
     return calendar.earliest_with_gap(last.at, largest, suspended), largest
 
 
@@ -476,7 +476,7 @@ def frequency_allows_from(
     # before we knew that they had spoken counts for nothing that comes after it.
     known = silence.version
     made = [
-        attempt for attempt in silence.attempts if attempt.version > known for _ in attempt.parts
+        attempt for attempt in silence.attempts if attempt.version >= known for _ in attempt.parts
     ]
     if not made:
         return None

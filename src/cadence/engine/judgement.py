@@ -134,7 +134,7 @@ class AttemptContext:
         """
         silence = self.prospect.silence
         return [
-            one for one in silence.attempts if one.at <= self.at and one.version > silence.version
+            one for one in silence.attempts if one.at <= self.at and one.version >= silence.version
         ]
 
     @property
