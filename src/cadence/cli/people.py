@@ -126,7 +126,8 @@ def show(session: Session, p: P) -> None:
     now = session.now()
     with session.reading() as store:
         history = store.history(p)
-        prospect = store.load(p)
+        prospect = fold(None, history)
+        assert prospect is not None, "a history has events"
         decision = decision_for(prospect, store.policies, now)
         decision = compose(decision, prospect, store.policies, now)
     events = history[-_LAST_EVENTS:]

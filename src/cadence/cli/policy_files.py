@@ -88,7 +88,7 @@ def _read_file(session: Session, name: str) -> Policy:
 
 
 def _kept_policies(session: Session) -> list[Policy]:
-    """The policies that were adopted; none where there is no database yet."""
+    """The policies that were adopted; none before the database exists."""
     with session.reading_if_there() as store:
         return store.kept_policies()
 

@@ -18,7 +18,7 @@ _MOST: Final = 100  # ids that a shell lists
 
 
 def complete(ctx: Any, incomplete: str) -> list[str]:
-    """List the ids that begin like ``incomplete``; none where there is no database."""
+    """List the ids that begin like ``incomplete``; none before the database exists."""
     session: Session = ctx
     try:
         with session.reading_if_there() as store:

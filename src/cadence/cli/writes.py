@@ -175,7 +175,7 @@ def _warn(event: Event) -> None:
         rules = ", ".join(event.data.broke)
         write_error(
             f"{event.prospect}: the attempt of version {event.version} broke {rules}",
-            f"ask before you act: cadence may {event.prospect} --channel "
+            f"ask before you act: cadence may {shlex.quote(event.prospect)} --channel "
             f"{event.data.parts[0].channel}",
         )
 

@@ -110,9 +110,10 @@ def evolve(prospect: Prospect | None, event: Event) -> Prospect:
     """Return the prospect after ``event``; ``None`` stands before the first."""
     if prospect is None:
         prospect = _begin(event)
-    elif prospect.newest - event.recorded_at > CLOCK_GRACE:
+    else:
         at = taken_at(prospect, event.occurred_at, event.recorded_at)
-        event = replace(event, occurred_at=at)
+        if at is not event.occurred_at:
+            event = replace(event, occurred_at=at)
     data = event.data
     changes = _HANDLERS[type(data)](prospect, event, data)
     if changes.get("stage", prospect.stage) is not prospect.stage:
@@ -457,8 +458,8 @@ def _with_attempt(
     before = attempts[position - 1].version if position else 0
     if before < silence.version:
         # Made before we knew of the response: no gap is kept from there.
-        known = (one.version for one in reversed(attempts[:position]))
-        before = next((version for version in known if version >= silence.version), 0)
+        known = [one.version for one in silence.known if one.at <= at]
+        before = known[-1] if known else 0
     gap = data.gap
     measured_from = before if data.gap_from is None else data.gap_from
     attempt = Attempt(
@@ -729,7 +730,6 @@ def _reopened(prospect: Prospect, event: Event, data: FollowUpReopened) -> Chang
     }
 
 
-# Keyed by exact type: each handler takes the data type it is filed under.
 def _unreadable(prospect: Prospect, event: Event, data: Unreadable) -> Changes:
     # What can be read still counts, an opt-out behind it above all.
     if prospect.unreadable is not None:
@@ -738,6 +738,7 @@ def _unreadable(prospect: Prospect, event: Event, data: Unreadable) -> Changes:
     return {"unreadable": found}
 
 
+# Keyed by exact type: each handler takes the data type it is filed under.
 _HANDLERS: Final[dict[type, Callable[[Prospect, Event, Any], Changes]]] = {
     ProspectAdded: _added,
     ProspectUpdated: _updated,

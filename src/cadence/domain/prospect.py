@@ -203,6 +203,15 @@ class Silence(msgspec.Struct, frozen=True):
         """The event that began it."""
         return self.response.version
 
+    @property
+    def known(self) -> tuple[Attempt, ...]:
+        """The attempts made since we knew of the response, in the order in which they occurred.
+
+        What was made before that broke nothing, and no gap and no frequency counts from it.
+        """
+        version = self.response.version
+        return tuple([one for one in self.attempts if one.version >= version])
+
 
 class Identity(msgspec.Struct, frozen=True):
     """Who and where they are.

@@ -62,7 +62,7 @@ def calendar_reasons(
     if found.has_moved_days:
         reasons += _moved_weekend(context, decision, decide)
     if found.regions:
-        reasons += _missing_region(context, decision, decide, found.regions)
+        reasons += _missing_region(context, decision, decide, found.regions, since)
     if found.skipped:
         facts: Facts = {"days": found.skipped, "zone": context.prospect.identity.zones[0]}
         reasons.append(_reason(Rule.BUSINESS_HOURS, "day_skipped", facts))
@@ -102,23 +102,34 @@ def _missing_region(
     decision: Decision,
     decide: Decide,
     differing: tuple[tuple[str, ...], ...],
+    since: datetime,
 ) -> list[Reason]:
-    prospect = context.prospect
-    found: dict[datetime, tuple[str, ...]] = {}
+    prospect, until = context.prospect, decision.at
+    known: dict[str, datetime | None] = {}
 
     def decided(region: str) -> datetime | None:
-        there = msgspec.structs.replace(prospect.identity, subdivision=region)
-        moved = msgspec.structs.replace(prospect, identity=there)
-        return decide(moved, context.policy, context.now).at
+        if region not in known:
+            there = msgspec.structs.replace(prospect.identity, subdivision=region)
+            moved = msgspec.structs.replace(prospect, identity=there)
+            known[region] = decide(moved, context.policy, context.now).at
+        return known[region]
 
+    groups = differing
+    while True:
+        # Regions with the same hours all that time decide alike.
+        times = {region: decided(regions[0]) for regions in groups for region in regions}
+        latest = max((at for at in times.values() if at is not None), default=until)
+        if until is None or latest is None or latest <= until:
+            break
+        until = latest  # what is alike up to the decision may not be alike up to then
+        wider = context.calendar.peculiarities(since, until)
+        groups = groups if wider is None else wider.regions
+    found: dict[datetime, tuple[str, ...]] = {}
     for regions in differing:
-        # Regions with the same hours up to the decision decide alike, if none decides for later.
-        at = decided(regions[0])
-        is_later = at is not None and decision.at is not None and at > decision.at
-        for group in [(one,) for one in regions] if is_later else [regions]:
-            at = decided(group[0])
+        for region in regions:
+            at = times[region]
             if at is not None and at != decision.at:
-                found[at] = (*found.get(at, ()), *group)
+                found[at] = (*found.get(at, ()), region)
     if not found:
         return []
     otherwise = tuple((regions, context.local(at)) for at, regions in found.items())

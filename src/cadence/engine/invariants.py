@@ -311,9 +311,8 @@ def largest_gap(
     silence = prospect.silence
     largest = silence.largest_gap
     for position in silence.unmeasured:
-        after = silence.attempts[position]
-        earlier = reversed(silence.attempts[:position])
-        before = next(one for one in earlier if one.version >= silence.version)
+        after, known = silence.attempts[position], silence.known
+        before = known[known.index(after) - 1]
         largest = max(largest, calendar.gap(before.at, after.at, suspended))
     return largest
 
@@ -332,9 +331,7 @@ def gap_allows_from(
     largest = largest_gap(prospect, calendar, suspended)
     if not (largest.business_days or largest.minutes):
         return None
-    # What was made before we knew that they had spoken has no gap to keep.
-    last = next(one for one in reversed(silence.attempts) if one.version >= silence.version)
-    return calendar.earliest_with_gap(last.at, largest, suspended), largest
+    return calendar.earliest_with_gap(silence.known[-1].at, largest, suspended), largest
 
 
 def gap_made_by(prospect: Prospect, largest: Gap) -> tuple[int, ...]:
@@ -438,7 +435,6 @@ def _goes_back(planned: PlannedTouch, so_far: Counts) -> Facts | None:
 # A span ends where the touch would be made, and begins behind the instant a span before that: a
 # part made exactly 24 hours ago is not in it.
 
-_NO_FREQUENCY: Final = frozenset({*EXACT})
 _LATER_STAGES: Final = frozenset(
     stage
     for stage in AttemptStage
@@ -470,14 +466,10 @@ def frequency_allows_from(
         The instant, the attempts that it comes from, and the facts of the limit.
     """
     silence = prospect.silence
-    if not silence.attempts or stage in _NO_FREQUENCY:
+    if not silence.attempts or stage in EXACT:
         return None
-    # One entry a part: the one that has to be out of a span is found by its number. What was made
-    # before we knew that they had spoken counts for nothing that comes after it.
-    known = silence.version
-    made = [
-        attempt for attempt in silence.attempts if attempt.version >= known for _ in attempt.parts
-    ]
+    # One entry a part: the one that has to be out of a span is found by its number.
+    made = [attempt for attempt in silence.known for _ in attempt.parts]
     if not made:
         return None
     last = made[-1]
@@ -498,7 +490,7 @@ def frequency_allows_from(
 
 
 def _is_too_frequent(attempt: AttemptContext) -> bool:
-    if attempt.takes in _NO_FREQUENCY:
+    if attempt.takes in EXACT:
         return False
     before = attempt.before
     for span, most in MOST_PARTS:
@@ -506,9 +498,9 @@ def _is_too_frequent(attempt: AttemptContext) -> bool:
         if sum(len(one.parts) for one in before if one.at > since) + len(attempt.parts) > most:
             return True
     calendar = attempt.calendar
-    if calendar is None or not before or attempt.takes not in _LATER_STAGES:
+    if calendar is None or not before or attempt.joins is not None:
         return False
-    if attempt.joins is not None:
+    if attempt.takes not in _LATER_STAGES:
         return False
     # Suspended time counts in no gap: an attempt in it is too soon in any case.
     return not attempt.is_suspended and (

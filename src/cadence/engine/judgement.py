@@ -127,15 +127,8 @@ class AttemptContext:
 
     @property
     def before(self) -> list[Attempt]:
-        """The attempts of the silence that count for it, in order: made by then, and with it.
-
-        What was made before we knew that they had spoken broke nothing, and counts for nothing that
-        comes after it.
-        """
-        silence = self.prospect.silence
-        return [
-            one for one in silence.attempts if one.at <= self.at and one.version >= silence.version
-        ]
+        """The attempts of the silence that count for it, in order: those made by then."""
+        return [one for one in self.prospect.silence.known if one.at <= self.at]
 
     @property
     def calendar(self) -> WorkCalendar | None:

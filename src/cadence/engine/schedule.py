@@ -459,10 +459,10 @@ def own_attempt_from(context: DecisionContext, since: datetime, delays: Sink) ->
         first = gap[0]
     limit = invariants.frequency_allows_from(prospect, _OWN.stage, 1, calendar, context.suspended)
     if limit is not None and limit[0] > first:
+        until, events, limited = limit
         if delays is not None:
-            facts = {**limit[2], "added": limit[0] - first, "until": context.local(limit[0])}
-            delays.append(_delay(Rule.FREQUENCY, "frequency", limit[0], limit[1], DESIGN, facts))
-        first = limit[0]
+            delays.append(_too_often(context, first, until, events, limited))
+        first = until
     best: datetime | None = None
     reasons: Sink = None
     for point in invariants.contact_points_left(prospect):
@@ -620,9 +620,19 @@ def _spread(
         last = prospect.silence.attempts[-1]
         until = _at_its_hour(calendar, step, Gap(1, 0), due, until, last.at)
     if delays is not None:
-        facts = {**facts, "added": until - due, "until": context.local(until)}
-        delays.append(_delay(Rule.FREQUENCY, "frequency", until, events, DESIGN, facts))
+        delays.append(_too_often(context, due, until, events, facts))
     return until
+
+
+def _too_often(
+    context: DecisionContext,
+    before: datetime,
+    until: datetime,
+    events: tuple[int, ...],
+    limit: Facts,
+) -> Reason:
+    facts = {**limit, "added": until - before, "until": context.local(until)}
+    return _delay(Rule.FREQUENCY, "frequency", until, events, DESIGN, facts)
 
 
 def _answered(context: DecisionContext, due: datetime, delays: Sink) -> datetime:

@@ -33,7 +33,6 @@ from cadence.worktime.hours import QUIET_UNTIL, Week
 __all__ = ["Bounds", "BusinessDays", "MostParts", "bounds", "least_days"]
 
 _DAY: Final = 24 * 60  # minutes
-_CLOCK_CHANGE: Final = 60  # minutes
 _WAKING_MINUTE: Final = QUIET_UNTIL // 60
 
 

@@ -76,16 +76,16 @@ def _replayed(
         if not named or decision.touch is None:
             continue
         touch = policy.by_name.get(decision.touch.step) or policy.exit_point
+        if touch is None:
+            continue
         events = tuple(simulation.events)
-        if touch is not None and Rule.FREQUENCY in simulation.make_off_plan(touch):
+        if Rule.FREQUENCY in simulation.make_off_plan(touch):
             events = tuple(simulation.events)
         yield Rule.FREQUENCY, _words(touch, named[0].facts), events
 
 
-def _words(touch: PlannedTouch | None, facts: Mapping[str, Any]) -> str:
+def _words(touch: PlannedTouch, facts: Mapping[str, Any]) -> str:
     """Say what is wrong with a touch, from the facts of the engine's reason."""
-    if touch is None:
-        return "an exit comes too often"
     if "left_out" in facts:
         return f"{touch.name} has {len(touch.parts)} parts; at most {facts['most']}"
     if "business_days" in facts:

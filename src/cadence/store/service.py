@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import chain
 from types import MappingProxyType, TracebackType
 from typing import Final, NamedTuple, Self
@@ -32,7 +32,7 @@ from cadence.domain.events import (
     Unreadable,
     type_name,
 )
-from cadence.domain.fold import evolve, fold
+from cadence.domain.fold import CLOCK_GRACE, evolve, fold
 from cadence.domain.keys import KeyReader, addresses_read, read_again
 from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
@@ -94,7 +94,6 @@ _RETRIES: Final = 100
 _LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256  # prospects
 _BATCH: Final = 64  # prospects of a rebuild that are written at once
-_GRACE: Final = timedelta(minutes=5)
 _FIRST_PAGE: Final = 32  # prospects: a reader waits for the first lines
 _ENGINE: Final = "5"  # raised when the same events would give other due rows
 
@@ -262,7 +261,7 @@ class Cadence:
 
     @property
     def is_missing(self) -> bool:
-        """Whether there is no database yet: it was opened to be read only, and reads as empty."""
+        """Whether the database does not exist yet: opened to be read only, it reads as empty."""
         return self.address is not None and isinstance(self._recorder, MemoryRecorder)
 
     def close(self) -> None:
@@ -519,7 +518,7 @@ class Cadence:
         """
         recorded = self._time(at, "at")
         occurred = recorded if occurred_at is None else _utc(occurred_at, "occurred_at")
-        if at is None and recorded < occurred <= recorded + _GRACE:
+        if at is None and recorded < occurred <= recorded + CLOCK_GRACE:
             recorded = occurred  # the clock of the program that saw it is ahead of ours
         _check(prospect, recorded, occurred)
         check_texts(command, "data")

@@ -143,6 +143,6 @@ def _value(name: str, cell: str) -> object:
     if not cell:
         return None
     if name == "version":
-        # A longer one is no version; the reader of the event says so.
+        # A longer one is not a version; the reader of the event says so.
         return int(cell) if _VERSION.fullmatch(cell) else cell
     return cell.removeprefix("'") if name in _TEXTS else cell
