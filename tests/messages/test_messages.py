@@ -242,7 +242,40 @@ def test_an_unknown_script_names_the_nearest() -> None:
     assert "polite_exit" in caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["{{ name", "{{ naem }}", "{{ 1 / 0 }}", "{{ name.__class__() }}"])
+EVIL = (
+    "{{ 1 / 0 }}",
+    "{{ name.__class__() }}",
+    "{{ 'x' * 999999999 }}",
+    "{{ 9 ** 9 ** 9 ** 9 }}",
+    "{{ name.ljust(999999999) }}",
+    "{{ '%999999999d' % 1 }}",
+    "{{ name | center(999999999) }}",
+    "{{ name | join(name) }}",
+    "{{ name[::2] }}",
+    "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}",
+    "{% set a = 'xx' %}{% set a = a ~ a %}{{ a }}",
+    "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+    "{% include 'spaced' %}",
+    "{% if name %}" * 200 + "x" + "{% endif %}" * 200,
+    "{{ " + "(" * 5000 + "name" + ")" * 5000 + " }}",
+    "{{ " + "not " * 3000 + "name }}",
+    "{{ name ~ " * 2000 + "name" + " }}" * 2000,
+    "{{ " + "name ~ " * 2000 + "name }}",
+    "x" * 20_001,
+    "{{ name }}" * 1500,
+)
+"""Templates that would take too much time, memory or stack."""
+
+
+@pytest.mark.parametrize("text", EVIL, ids=lambda text: text[:30])
+def test_a_script_that_would_not_end_is_refused_and_says_so_in_its_place(text: str) -> None:
+    words = {"name": "Jerry " * 80}
+    assert "ours can't be rendered: invalid" in render("ours", {"ours": text}, words)
+    with pytest.raises(PolicyError):
+        check_scripts(_rotating("ours", {"ours": text}), "ours.toml")
+
+
+@pytest.mark.parametrize("text", ["{{ name", "{{ naem }}"])
 def test_a_script_that_cannot_be_rendered_says_so_and_holds_no_touch(
     text: str,
 ) -> None:
@@ -256,10 +289,16 @@ def test_a_script_that_cannot_be_rendered_says_so_and_holds_no_touch(
         (
             "mine",
             {"mine": "Hello {{ nam }}"},
-            "steps[3].parts[0].script: unknown placeholder 'nam' in 'mine'",
+            "steps[3].parts[0].script: script 'mine': unknown placeholder 'nam'",
             "use name",
         ),
-        ("mine", {"mine": "Hello {{ name"}, "invalid 'mine': line 1: ", "fix it under [scripts]"),
+        ("mine", {"mine": "Hello {{ name"}, "script 'mine': invalid: line 1: ", "use placeholders"),
+        (
+            "mine",
+            {"mine": "Hello {{ name < 3 }}"},
+            "script 'mine': invalid: '<' not supported",
+            "use placeholders",
+        ),
     ],
 )
 def test_a_policy_whose_script_cannot_be_rendered_is_refused(
@@ -273,7 +312,7 @@ def test_a_policy_whose_script_cannot_be_rendered_is_refused(
         check_scripts(msgspec.structs.replace(tip8, steps=steps, scripts=scripts), "ours.toml")
     assert error.value.what.startswith("ours.toml: steps[3]")
     assert what in error.value.what
-    assert error.value.hint == hint
+    assert error.value.hint.startswith(hint)
 
 
 def test_every_script_of_the_catalogue_can_be_rendered() -> None:

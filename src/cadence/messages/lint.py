@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from jinja2 import meta
-from jinja2.exceptions import TemplateSyntaxError
-
 from cadence.domain.events import AttemptStage
+from cadence.domain.limits import NAME
 from cadence.errors import PolicyError, did_you_mean
-from cadence.messages.scripts import ENVIRONMENT, script_text
+from cadence.messages.scripts import script_text
+from cadence.messages.templates import placeholders, render_template
 from cadence.policy.model import Policy, Step, StepPart
 
 __all__ = ["Finding", "check_scripts", "lint_policy", "lint_script"]
@@ -88,9 +87,9 @@ def lint_script(name: str, text: str, stage: AttemptStage) -> list[Finding]:
     """
     found: list[Finding] = []
     try:
-        used = _placeholders(text)
-    except TemplateSyntaxError as error:
-        return [Finding(name, f"line {error.lineno}: {error.message}")]
+        used = placeholders(text)
+    except PolicyError as error:
+        return [Finding(name, error.what)]
     for placeholder in sorted(used - _ANYTHING):
         found.append(Finding(name, f"unknown placeholder {placeholder!r}"))
     may = _MAY.get(stage, _ANYTHING)
@@ -126,15 +125,17 @@ def check_scripts(policy: Policy, file: str) -> None:
         except PolicyError as error:
             raise PolicyError(f"{path}: unknown {part.script!r}", error.hint) from None
         try:
-            used = _placeholders(text)
-        except TemplateSyntaxError as error:
-            what = f"{path}: invalid {part.script!r}: line {error.lineno}: {error.message}"
-            raise PolicyError(what, "fix it under [scripts]") from None
-        for placeholder in sorted(used - _ANYTHING):
-            raise PolicyError(
-                f"{path}: unknown placeholder {placeholder!r} in {part.script!r}",
-                did_you_mean(placeholder, sorted(_ANYTHING)),
-            )
+            used = placeholders(text)
+            for placeholder in sorted(used - _ANYTHING):
+                raise PolicyError(
+                    f"unknown placeholder {placeholder!r}",
+                    did_you_mean(placeholder, sorted(_ANYTHING)),
+                )
+            for words in _samples(part.channels):
+                render_template(text, words)
+        except PolicyError as error:
+            what = f"{path}: script {part.script!r}: {error.what}"
+            raise PolicyError(what, error.hint) from None
 
 
 def lint_policy(policy: Policy) -> list[Finding]:
@@ -167,10 +168,10 @@ def _parts(policy: Policy) -> Iterator[tuple[Step, str, StepPart]]:
                 yield step, f"steps[{number}].rotation[{turn}][{n}]", part
 
 
-def _placeholders(text: str) -> set[str]:
-    """The placeholders of a script.
-
-    Raises:
-        TemplateSyntaxError: it is not a template.
-    """
-    return meta.find_undeclared_variables(ENVIRONMENT.parse(text))
+def _samples(channels: Sequence[str]) -> Iterator[dict[str, object]]:
+    """Yield values for every placeholder: all known, nothing known, and long ones."""
+    flags = {"late": True, "channel": channels[0], "channels": tuple(channels)}
+    texts = sorted(_ANYTHING - flags.keys())
+    yield {**flags, **{name: f"their {name}" for name in texts}}
+    yield {**flags, "late": False, **dict.fromkeys(texts, "")}
+    yield {**flags, **dict.fromkeys(texts, "x" * NAME)}

@@ -1,4 +1,4 @@
-"""Find and render scripts: named templates in a sandbox, with every placeholder defined."""
+"""Find scripts by their names, and render them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 
-from jinja2 import StrictUndefined, Template
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from cadence.errors import PolicyError, did_you_mean
+from cadence.messages.templates import render_template
 from cadence.policy.toml_errors import TomlFile
 
-__all__ = ["ENVIRONMENT", "render", "script_names", "script_text"]
-
-ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
-"""Keeps templates away from Python, and makes a placeholder without a value an error."""
+__all__ = ["render", "script_names", "script_text"]
 
 _NONE: Mapping[str, str] = {}
 
@@ -66,13 +61,10 @@ def render(name: str, own: Mapping[str, str], words: Mapping[str, object]) -> st
         words: a value for each placeholder.
     """
     try:
-        return _compiled(script_text(name, own)).render(words)
+        text = script_text(name, own)
     except PolicyError as error:
         return f"[{error.what}]"
-    except Exception as error:  # a template can raise anything that an expression can
-        return f"[script {name} can't be rendered: {error}]"
-
-
-@lru_cache(maxsize=256)
-def _compiled(text: str) -> Template:
-    return ENVIRONMENT.from_string(text)
+    try:
+        return render_template(text, words)
+    except PolicyError as error:
+        return f"[script {name} can't be rendered: {error.what}]"
