@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from lives import PLACES, chunks, life, mondays, renamed
+from lives import LATER, PLACES, chunks, life, mondays, renamed
 from measure import Figure, Plan, figure, progress
 
 from cadence.domain.events import Event
@@ -70,7 +70,7 @@ def make_database(path: Path, count: int) -> tuple[datetime, datetime]:
     ):
         made = 0
         for chunk in chunks(_people(kinds, soon, count), _CHUNK):
-            store.append_histories(chunk)
+            store.append_histories(chunk, at=LATER)
             made += len(chunk)
             done(made)
     return few, everyone

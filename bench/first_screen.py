@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from lives import PLACES, mondays
+from lives import LATER, PLACES, mondays
 from measure import Figure, Plan, figure, progress
 
 from cadence.domain.channels import CALL, EMAIL
@@ -129,7 +129,7 @@ def _wait(pid: int, terminal: int) -> None:
 def run(plan: Plan, folder: Path) -> list[Figure]:
     path = folder / "long.db"
     with Cadence.open(str(path)) as app:
-        app.append_histories([(long_history("jo", _EVENTS), 0)])
+        app.append_histories([(long_history("jo", _EVENTS), 0)], at=LATER)
     python = sys.executable
     replay = [python, "-m", "cadence", "--db", str(path), "replay", "jo"]
     sides: dict[str, Callable[[], tuple[float, float]]] = {

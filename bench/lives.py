@@ -35,6 +35,7 @@ from cadence.store import Cadence
 from cadence.worktime.calendar import work_calendar
 
 __all__ = [
+    "LATER",
     "PLACES",
     "Place",
     "attempt_for",
@@ -46,6 +47,10 @@ __all__ = [
     "renamed",
     "twelve_events",
 ]
+
+
+LATER: Final = datetime(2199, 1, 1, tzinfo=UTC)
+"""The time of an import: after all lives."""
 
 
 class Place(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from lives import copies, twelve_events
+from lives import LATER, copies, twelve_events
 from measure import Figure, Plan, Side, interleave, ratio, repeated
 from stock import open_leads
 
@@ -28,7 +28,7 @@ def run(plan: Plan, folder: Path) -> list[Figure]:
     ids = [f"p{number:05}" for number in range(plan.prospects)]
     leads = open_leads(folder / "load-stock.db")
     with Cadence.open(str(path)) as app:
-        app.append_histories(copies(history, ids))
+        app.append_histories(copies(history, ids), at=LATER)
         lead_ids = [leads.add(history) for _ in ids]
         bare = sqlite3.connect(path)
         assert all(len(bare.execute(SELECT, (one,)).fetchall()) == 12 for one in ids)

@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 from decode_fold import least
-from lives import PLACES, chunks, life, mondays, renamed
+from lives import LATER, PLACES, chunks, life, mondays, renamed
 from measure import Figure, Plan, Side, figure, interleave, progress, ratio
 
 from cadence.analysis.parallel import cores
@@ -63,7 +63,7 @@ def make_store(path: Path, prospects: int, kinds: list[list[Event]]) -> int:
     made = 0
     with Cadence.open(str(path)) as store, progress(f"{NAME}: {path.name}", prospects) as done:
         for number, chunk in enumerate(chunks(people, _CHUNK), 1):
-            made += store.append_histories(chunk)
+            made += store.append_histories(chunk, at=LATER)
             done(number * _CHUNK)
     return made
 

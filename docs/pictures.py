@@ -68,7 +68,7 @@ def main() -> None:
         nora(db)
         run(db, "replay", "nora", "--html", str(one))
         for history in sorted((ROOT / "examples" / "histories").glob("*.jsonl")):
-            run(db, "import", str(history))
+            run(db, "import", str(history), "--at", "2027-01-06T00:00:00Z")
         run(db, "replay", "--all", "--html", str(everyone))
         shoot(browser, one, "replay-wide", 1180, 1010)
         shoot(browser, one, "replay-narrow-dark", 390, 844, dark=True)

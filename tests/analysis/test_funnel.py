@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from clocks import ahead
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import histories
@@ -184,7 +185,8 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
                 ),
                 (history((1, call("on_time", "connected")), name="b"), 0),
                 (history((50, call("spaced")), name="c"), 0),
-            ]
+            ],
+            at=ahead(),
         )
 
     def run(*arguments: object) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pgserver
 import pytest
+from clocks import ahead
 from engine_lives import PLACES, live
 from filled_in import as_given
 
@@ -40,7 +41,7 @@ def histories(ids: Sequence[str] = IDS) -> list[list[Event]]:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cadence]:
     places = {"memory": lambda: None, "sqlite": lambda: str(tmp_path / "s.db")}
     with Cadence.open(places.get(request.param, pgserver.new_address)()) as app:
-        app.append_histories([(one, 0) for one in histories()])
+        app.append_histories([(one, 0) for one in histories()], at=ahead())
         yield app
 
 
@@ -92,7 +93,7 @@ def test_audit_and_whatif_say_the_same_on_several_processes(
 def test_rows_of_an_old_shape_are_read(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     with Cadence.open(str(path)) as app:
-        app.append_histories([(one, 0) for one in histories(["a", "b", "c"])])
+        app.append_histories([(one, 0) for one in histories(["a", "b", "c"])], at=ahead())
         new = list(app.histories())
     with sqlite3.connect(path) as rows:
         [(state,)] = rows.execute(
@@ -126,7 +127,7 @@ def test_histories_that_cannot_be_read_are_findings_in_every_process(
 ) -> None:
     path = tmp_path / "broken.db"
     with Cadence.open(str(path)) as app:
-        app.append_histories([(one, 0) for one in histories()])
+        app.append_histories([(one, 0) for one in histories()], at=ahead())
     with sqlite3.connect(path) as rows:
         rows.execute(statement)
     with Cadence.open(str(path), read_only=True) as app:
@@ -145,7 +146,7 @@ def test_histories_that_cannot_be_read_are_findings_in_every_process(
 def test_a_missing_table_is_named_whichever_process_meets_it(tmp_path: Path, jobs: int) -> None:
     path = tmp_path / "broken.db"
     with Cadence.open(str(path)) as app:
-        app.append_histories([(one, 0) for one in histories()])
+        app.append_histories([(one, 0) for one in histories()], at=ahead())
     with sqlite3.connect(path) as rows:
         rows.execute("DROP TABLE stored_events")
     with Cadence.open(str(path), read_only=True) as app, pytest.raises(StoreError):
@@ -163,6 +164,6 @@ def test_a_process_that_is_killed_is_told_in_two_lines(
     monkeypatch.setattr(sweep_module, "PAGE", 4)
     path = tmp_path / "killed.db"
     with Cadence.open(str(path)) as app:
-        app.append_histories([(one, 0) for one in histories()])
+        app.append_histories([(one, 0) for one in histories()], at=ahead())
         with pytest.raises(StoreError, match="ended from outside\ntry again"):
             list(map_histories(app, ended, jobs=2))

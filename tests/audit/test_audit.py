@@ -10,6 +10,7 @@ import msgspec
 import paths
 import pytest
 from audit_cases import CARING, SHORT, TIP8, attempt, found, later, places, plant, rules
+from clocks import ahead
 from engine_lives import CALL, DAY, EMAIL, HOUR, MAIL, PLACES, Place, live
 
 from cadence.audit import Auditor, Noticed
@@ -520,7 +521,7 @@ def test_an_appointment_set_again_and_kept_is_in_order() -> None:
 )
 def test_histories_made_under_the_catalogue_break_nothing(path: Path) -> None:
     with Cadence.open() as store:
-        import_jsonl(store, path.read_bytes().splitlines(keepends=True))
+        import_jsonl(store, path.read_bytes().splitlines(keepends=True), at=ahead())
         for name in store.prospects():
             if name != "nora":  # what was recorded of her is every shape of event, in no order
                 assert auditor().audit(store.history(name)) == []

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import paths
 import pytest
+from clocks import ahead
 from naive_audit import RANK, naive_breaches
 
 from cadence.audit import Auditor, Noticed
@@ -155,21 +156,21 @@ def something(
 @pytest.mark.parametrize("seed", range(3))
 def test_every_count_agrees_with_a_naive_one_on_something_like_a_log(seed: int) -> None:
     with Cadence.open(None) as store:
-        import_jsonl(store, log_like(seed, 400))
+        import_jsonl(store, log_like(seed, 400), at=ahead())
         counts = check_counts(store.histories())
     assert set(counts) >= COUNTED, "the log has something to count for every rule"
 
 
 def test_every_count_agrees_with_a_naive_one_where_everything_is_slow() -> None:
     with Cadence.open(None) as store:
-        import_jsonl(store, log_like(11, 400, pace=9))
+        import_jsonl(store, log_like(11, 400, pace=9), at=ahead())
         counts = check_counts(store.histories())
     assert set(counts) >= {"horizon", "gap", "plan", "business_hours"}
 
 
 def test_what_the_engine_recorded_as_a_breach_the_audit_finds(tmp_path: object) -> None:
     with Cadence.open(None) as store:
-        import_jsonl(store, log_like(99, 60))
+        import_jsonl(store, log_like(99, 60), at=ahead())
         auditor = Auditor(builtin())
         for history in store.histories():
             versions = {one.version for one in auditor.audit(history)}
@@ -184,7 +185,7 @@ def test_every_count_agrees_with_a_naive_one_on_the_bpi_log(tmp_path: Path) -> N
         pytest.skip(f"the BPI log is not here ({BPI}); it is DOI 10.4121/uuid:{DOI}")
     with Cadence.open(str(tmp_path / "bpi.db")) as store:
         with open_input(str(BPI)) as file:
-            import_all(store, choose_source(file, mapping_for("bpic2012")))
+            import_all(store, choose_source(file, mapping_for("bpic2012")), at=ahead())
         counts = check_counts(store.histories())
     told = re.findall(r"^\| `(\w+)` \| ([\d,]+) \|$", DOCS.read_text(encoding="utf-8"), re.M)
     assert {rule: int(count.replace(",", "")) for rule, count in told} == counts

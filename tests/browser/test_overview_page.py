@@ -8,6 +8,7 @@ from pathlib import Path
 import paths
 import pytest
 from chromium import Browser
+from clocks import AFTER
 from contrast import contrast
 
 from cadence.cli.main import main
@@ -18,7 +19,7 @@ EXAMPLES = paths.ROOT / "examples" / "histories"
 @pytest.fixture
 def db(tmp_path: Path) -> str:
     for path in sorted(EXAMPLES.glob("*.jsonl")):
-        assert main(["--db", str(tmp_path / "one.db"), "import", str(path)]) == 0
+        assert main(["--db", str(tmp_path / "one.db"), "import", str(path), "--at", AFTER]) == 0
     return str(tmp_path / "one.db")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import paths
 import pytest
 from chromium import Browser, Tab
+from clocks import AFTER
 from contrast import contrast
 
 from cadence.cli.main import main
@@ -170,7 +171,7 @@ def test_the_panel_tells_what_was_missed_and_not_yet_known(
 
 def test_every_example_history_opens(run: Run, browser: Browser, tmp_path: Path) -> None:
     for path in sorted(EXAMPLES.glob("*.jsonl")):
-        run("import", path)
+        run("import", "--at", AFTER, path)
     for path in sorted(EXAMPLES.glob("*.jsonl")):
         prospect = json.loads(path.read_text(encoding="utf-8").partition("\n")[0])["prospect"]
         found = steps(run, prospect)
@@ -420,7 +421,7 @@ def test_a_long_history_opens_and_steps(browser: Browser, run: Run, tmp_path: Pa
         )
     file = tmp_path / "long.jsonl"
     file.write_text("\n".join(lines), encoding="utf-8")
-    run("import", file)
+    run("import", "--at", AFTER, file)
     with browser.tab() as tab:
         tab.open(page(run, "long", tmp_path))
         assert version(tab) == count

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from clocks import AFTER
 
 from cadence.cli.main import main
 
@@ -210,7 +211,7 @@ def test_nothing_is_recorded_that_can_not_be_imported_again(
     cli("pause", "ann", "1970-01-01T00:00:00+14:00", *AT, "--db", db)
     cli("opt-out", "ann", "--at", "2199-12-31T23:59:59-14:00", "--db", db)
     assert cli("export", tmp_path / "all.jsonl", "--db", db).code == 0
-    done = cli("import", tmp_path / "all.jsonl", "--db", tmp_path / "other.db")
+    done = cli("import", "--at", AFTER, tmp_path / "all.jsonl", "--db", tmp_path / "other.db")
     assert (done.code, done.err) == (0, "")
 
 
@@ -485,7 +486,7 @@ def test_odd_text_is_refused_or_kept_whole(
         assert (shown.code, shown.err) == (0, "")
     other = tmp_path / "other.db"
     assert cli("export", tmp_path / "all.jsonl", "--db", ready).code == 0
-    again = cli("import", tmp_path / "all.jsonl", "--db", other)
+    again = cli("import", "--at", AFTER, tmp_path / "all.jsonl", "--db", other)
     assert (again.code, again.err) == (0, "")
     assert cli("export", "-", "--db", other).out == (tmp_path / "all.jsonl").read_text()
 
@@ -657,7 +658,7 @@ def test_a_bad_file_changes_nothing_and_names_every_bad_line(
     text, bad = BAD_FILES[which]
     file = tmp_path / "bad.jsonl"
     file.write_bytes(text)
-    done = cli("import", file, "--db", db)
+    done = cli("import", "--at", AFTER, file, "--db", db)
     assert done.code == 2, done
     assert done.out == ""
     first, *shown, hint = done.err.rstrip("\n").split("\n")
@@ -677,17 +678,17 @@ def test_garbage_by_the_megabyte_is_refused(db: Path, cli: Cli, tmp_path: Path) 
     before = content(db)
     file = tmp_path / "garbage"
     file.write_bytes(b"x" * 10_000_000)
-    done = cli("import", file, "--db", db)
+    done = cli("import", "--at", AFTER, file, "--db", db)
     assert done.code == 2
     assert "line 1: " in done.err
     assert len(done.err) < 1000
     file.write_bytes(b"garbage in, nothing in\n" * 100_000)
-    done = cli("import", file, "--db", db)
+    done = cli("import", "--at", AFTER, file, "--db", db)
     assert done.code == 2
     assert "100000 bad lines" in done.err
     assert done.err.count("\nline ") == 100_000
     file.write_bytes(random.Random(1).randbytes(300_000))
-    done = cli("import", file, "--db", db)
+    done = cli("import", "--at", AFTER, file, "--db", db)
     assert done.code == 2
     assert content(db) == before
 
@@ -717,15 +718,16 @@ def test_an_odd_file_works_and_works_twice(
 ) -> None:
     file = tmp_path / "odd.jsonl"
     file.write_bytes(text)
-    done = cli("import", file, "--db", db, "--json")
+    done = cli("import", "--at", AFTER, file, "--db", db, "--json")
     assert (done.code, done.err) == (0, "")
     assert json.loads(done.out)["events"] == events
     before = content(db)
-    again = cli("import", file, "--db", db, "--json")
+    again = cli("import", "--at", AFTER, file, "--db", db, "--json")
     assert json.loads(again.out)["events"] == 0
     assert content(db) == before
     assert cli("export", tmp_path / "all.jsonl", "--db", db).code == 0
-    assert cli("import", tmp_path / "all.jsonl", "--db", tmp_path / "other.db").code == 0
+    file, other = tmp_path / "all.jsonl", tmp_path / "other.db"
+    assert cli("import", "--at", AFTER, file, "--db", other).code == 0
     assert (tmp_path / "all.jsonl").read_text() == cli(
         "export", "-", "--db", tmp_path / "other.db"
     ).out
@@ -734,7 +736,7 @@ def test_an_odd_file_works_and_works_twice(
 def test_the_longest_note_can_be_looked_at(db: Path, cli: Cli, tmp_path: Path) -> None:
     text = "ü" * 20_000
     (tmp_path / "big.jsonl").write_bytes(lines(GOOD, event("InterestNoted", data={"text": text})))
-    assert cli("import", tmp_path / "big.jsonl", "--db", db).code == 0
+    assert cli("import", "--at", AFTER, tmp_path / "big.jsonl", "--db", db).code == 0
     for arguments in (["explain", "bob"], ["replay", "bob"], ["due"], ["due", "--json"]):
         assert cli(*arguments, "--db", db).code == 0
     found = json.loads(cli("replay", "bob", "--json", "--db", db).out)
@@ -743,12 +745,12 @@ def test_the_longest_note_can_be_looked_at(db: Path, cli: Cli, tmp_path: Path) -
 
 def test_a_file_that_is_none(db: Path, cli: Cli, tmp_path: Path) -> None:
     before = content(db)
-    two_lines(cli("import", tmp_path, "--db", db), 2, str(tmp_path))
-    two_lines(cli("import", tmp_path / "none", "--db", db), 2, "none")
-    two_lines(cli("import", db / "under", "--db", db), 2, "under")
-    two_lines(cli("import", "a" * 5000, "--db", db), 2)
-    assert cli("import", os.devnull, "--db", db).code == 0
-    done = cli("import", db, "--db", db)  # the database itself
+    two_lines(cli("import", "--at", AFTER, tmp_path, "--db", db), 2, str(tmp_path))
+    two_lines(cli("import", "--at", AFTER, tmp_path / "none", "--db", db), 2, "none")
+    two_lines(cli("import", "--at", AFTER, db / "under", "--db", db), 2, "under")
+    two_lines(cli("import", "--at", AFTER, "a" * 5000, "--db", db), 2)
+    assert cli("import", "--at", AFTER, os.devnull, "--db", db).code == 0
+    done = cli("import", "--at", AFTER, db, "--db", db)  # the database itself
     assert done.code == 2
     assert content(db) == before
 
@@ -1116,7 +1118,12 @@ def test_a_file_or_folder_that_must_not_be_read(locked_folder: Path) -> None:
     path = locked_folder / "cadence.db"
     path.chmod(0)
     two_lines(command("due", "--db", path, preexec_fn=_mortal), 1, str(path))
-    two_lines(command("import", path, "--db", path.parent.parent / "x.db", preexec_fn=_mortal), 2)
+    two_lines(
+        command(
+            "import", "--at", AFTER, path, "--db", path.parent.parent / "x.db", preexec_fn=_mortal
+        ),
+        2,
+    )
     locked_folder.chmod(0)
     for arguments in (["due"], ["add", "bob", *ADD]):
         done = command(*arguments, "--db", path, preexec_fn=_mortal)
@@ -1169,7 +1176,7 @@ def test_an_import_onto_a_full_disk_imports_nothing(db: Path, tmp_path: Path) ->
     file = tmp_path / "many.jsonl"
     file.write_bytes(lines(*(event(prospect=f"p{number}") for number in range(2000))))
     before = content(db)
-    done = command("import", file, "--db", db, preexec_fn=_small(200_000))
+    done = command("import", "--at", AFTER, file, "--db", db, preexec_fn=_small(200_000))
     two_lines(done, 1, str(db))
     assert content(db) == before
 
@@ -1182,7 +1189,7 @@ def crowd(tmp_path: Path, cli: Cli) -> Path:
     """A database whose output does not fit into a pipe."""
     file, db = tmp_path / "many.jsonl", tmp_path / "crowd.db"
     file.write_bytes(lines(*(event(prospect=f"p{number}") for number in range(1500))))
-    assert cli("import", file, "--db", db).code == 0
+    assert cli("import", "--at", AFTER, file, "--db", db).code == 0
     return db
 
 
@@ -1242,7 +1249,7 @@ def test_standard_input_is_closed(db: Path) -> None:
     closed: dict[str, Any] = {"stdin": None, "preexec_fn": lambda: os.close(0)}
     assert command("due", "--db", db, **closed).code == 0
     assert command("add", "bob", *ADD, "--db", db, **closed).code == 0
-    done = command("import", "-", "--db", db, **closed)
+    done = command("import", "--at", AFTER, "-", "--db", db, **closed)
     two_lines(done, 2)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import AFTER
 from command_line import ADDED, CADENCE, INSTANT, Cli, Done, two_lines
 
 CHANNELS = {"call", "email", "sms", "mail", "video_email"}
@@ -729,14 +730,14 @@ def test_export_and_import_are_inverse(silent: Cli, raw: Cli, tmp_path: Path) ->
     assert silent("export", "-").out == text
     for line in text.splitlines():
         check_event(json.loads(line))
-    first = raw("import", file, "--db", other)
+    first = raw("import", "--at", AFTER, file, "--db", other)
     assert (first.code, first.err) == (0, "")
     assert raw("export", "-", "--db", other).out == text
     at = ("--at", FIRST_SPACED, "--json")
     assert raw("due", "--all", "--db", other, *at).json == silent("due", "--all", *at).json
     # Importing again changes nothing, nor does importing into the first.
     for place in (other, tmp_path / "cadence.db"):
-        assert raw("import", file, "--db", place).code == 0
+        assert raw("import", "--at", AFTER, file, "--db", place).code == 0
         assert raw("export", "-", "--db", place).out == text
 
 
@@ -767,7 +768,7 @@ def test_import_fills_in_what_an_attempt_lacks(cli: Cli, tmp_path: Path) -> None
         )
     )
     for imported in (3, 0):
-        assert cli("import", file, "--json").json["events"] == imported
+        assert cli("import", "--at", AFTER, file, "--json").json["events"] == imported
     found = events(cli)
     assert [one["version"] for one in found] == [1, 2, 3]
     assert [one["recorded_at"] for one in found] == [ADDED, ADDED, APPOINTED]
@@ -781,7 +782,7 @@ def test_import_fills_in_what_an_attempt_lacks(cli: Cli, tmp_path: Path) -> None
 def test_import_reads_standard_input(silent: Cli, tmp_path: Path) -> None:
     text = silent("export", "-").out
     done = subprocess.run(
-        [CADENCE, "import", "-", "--db", tmp_path / "other.db", "--json"],
+        [CADENCE, "import", "-", "--at", AFTER, "--db", tmp_path / "other.db", "--json"],
         input=text.encode(),
         capture_output=True,
         check=False,

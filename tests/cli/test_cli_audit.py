@@ -14,6 +14,7 @@ import msgspec
 import paths
 import pytest
 from audit_cases import attempt, later, plant
+from clocks import AFTER, ahead
 from engine_lives import HOUR, PLACES, live
 
 from cadence.cli.main import main
@@ -52,7 +53,7 @@ def store(tmp_path: Path, *histories: Sequence[Event]) -> None:
             [msgspec.structs.replace(event, prospect=f"p{number}") for event in history]
             for number, history in enumerate(histories)
         ]
-        app.append_histories([(history, 0) for history in named])
+        app.append_histories([(history, 0) for history in named], at=ahead())
 
 
 def breach() -> list[Event]:
@@ -285,7 +286,7 @@ def test_a_page_that_can_not_be_written_is_said(run: Run, tmp_path: Path) -> Non
 
 def test_the_examples_break_only_what_they_say_they_break(run: Run) -> None:
     for path in EXAMPLES:
-        assert run("import", str(path))[0] == 0
+        assert run("import", "--at", AFTER, str(path))[0] == 0
     code, out, _ = run("audit", "--json")
     assert code == 1  # jamie was written to on channels that the policy did not propose
     assert {one["prospect"] for one in json.loads(out)["findings"]} == {"jamie"}

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import typer
+from clocks import AFTER
 from command_line import Cli
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,7 +77,7 @@ def history() -> str:
 def eve(cli: Cli, folder: Path) -> Cli:
     """A database that holds hostile text."""
     (folder / "eve.jsonl").write_text(history())
-    done = cli("import", "eve.jsonl")
+    done = cli("import", "--at", AFTER, "eve.jsonl")
     assert (done.code, done.err) == (0, ""), done.err
     (folder / f"{HOSTILE}.toml").write_text(f"{json.dumps(HOSTILE)} = 1\n")
     return cli

@@ -13,6 +13,7 @@ import paths
 import policies
 import pytest
 from adoption_cases import AT, NO_ANSWER, NOW, OURS, REFUTED, in_silence
+from clocks import AFTER
 from command_line import INSTANT, Cli, two_lines
 from terminals import Terminal, talk
 
@@ -247,7 +248,7 @@ def test_the_same_is_never_said_of_two_that_differ_and_the_history_shows_it(
     at = found["history"]["at"]
     for name, decided in zip(("one", "other"), found["history"]["decisions"], strict=True):
         db = ("--db", f"{name}.db")
-        assert raw("import", "history.jsonl", *db).code == 0
+        assert raw("import", "--at", AFTER, "history.jsonl", *db).code == 0
         prospect = decided["prospect"]
         steps = raw("replay", prospect, "--policy", f"{name}.toml", "--json", *db).json
         assert len(steps) == len(lines)
@@ -494,7 +495,9 @@ def test_json_is_as_the_contract_has_it(people: Cli, ours: str, refuted: str, fo
         (folder / "shortest.jsonl").write_text(
             "".join(json.dumps(event) + "\n" for event in shortest), encoding="utf-8"
         )
-        imported = people("import", "shortest.jsonl", "--db", "trial.db", "--json").json
+        imported = people(
+            "import", "--at", AFTER, "shortest.jsonl", "--db", "trial.db", "--json"
+        ).json
         assert imported["events"] == len(shortest)
         assert bool(shortest) is not proved
     found = people("policy", "diff", "tip8", ours, "--json").json

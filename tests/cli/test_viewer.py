@@ -18,6 +18,7 @@ from pathlib import Path
 
 import paths
 import pytest
+from clocks import ahead
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -35,7 +36,7 @@ JERRY = "jerry-never-answers"
 
 def jerry() -> list[Event]:
     with Cadence.open() as app, (EXAMPLES / f"{JERRY}.jsonl").open("rb") as lines:
-        import_jsonl(app, lines)
+        import_jsonl(app, lines, at=ahead())
         return app.history(JERRY)
 
 
@@ -218,7 +219,7 @@ def terminal(tmp_path: Path, *arguments: str) -> Iterator[Terminal]:
     db = tmp_path / "one.db"
     if not db.exists():
         with Cadence.open(str(db)) as app:
-            app.append_histories([(jerry(), 0)])
+            app.append_histories([(jerry(), 0)], at=ahead())
     ours, theirs = pty.openpty()
     fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     pid = os.fork()

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from clocks import ahead
 from msgspec import inspect
 
 from cadence.domain.codec import Line, encode_line
@@ -115,7 +116,7 @@ def test_a_command_and_a_line_with_a_text_that_is_too_long_name_its_field(
         stored = [encode_line(event) for event in app.history("jo")] if app.count() else []
         bad = encode_line(Event("jo", len(stored) + 1, NOW, NOW, data))
         with pytest.raises(ImportRefused) as caught:
-            import_jsonl(app, [*stored, bad, bad])
+            import_jsonl(app, [*stored, bad, bad], at=ahead())
         if stored:
             assert len(app.history("jo")) == len(stored)
         else:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import AFTER, ahead
 from engine_lives import PLACES, live
 from guarded_policy import guarded
 from histories import HOUR, MONDAY, SENT, added, after, attempt
@@ -61,7 +62,7 @@ def test_it_names_exactly_the_rules_that_the_attempt_would_record_as_broken(
 ) -> None:
     now = HISTORY[version - 1].recorded_at + timedelta(minutes=minutes)
     with Cadence.open(None) as store:
-        store.append_histories([(HISTORY[:version], 0)])
+        store.append_histories([(HISTORY[:version], 0)], at=ahead())
         prospect = store.load("jo")
         decision = decision_for(prospect, store.policies, now)
         answer = precheck(prospect, store.policies, decision, now, channel)
@@ -107,7 +108,7 @@ def test_the_command_says_it_and_leaves_the_decision_as_it_was(
 ) -> None:
     db = str(tmp_path / "a.db")
     (tmp_path / "h.jsonl").write_bytes(b"\n".join(map(encode_line, HISTORY[:8])))
-    assert main(["--db", db, "import", str(tmp_path / "h.jsonl")]) == 0
+    assert main(["--db", db, "import", "--at", AFTER, str(tmp_path / "h.jsonl")]) == 0
     capsys.readouterr()
     at = f"{HISTORY[7].recorded_at + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
     call = ["--db", db, "--at", at, "explain", "jo"]
@@ -146,7 +147,7 @@ def test_explain_decides_once_and_once_ahead(
 
     db = str(tmp_path / "a.db")
     (tmp_path / "h.jsonl").write_bytes(b"\n".join(map(encode_line, HISTORY[:8])))
-    assert main(["--db", db, "import", str(tmp_path / "h.jsonl")]) == 0
+    assert main(["--db", db, "import", "--at", AFTER, str(tmp_path / "h.jsonl")]) == 0
     monkeypatch.setattr(module, "_decide", counted)
     at = f"{HISTORY[7].recorded_at + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
     assert main(["--db", db, "--at", at, "explain", "jo"]) == 0
@@ -160,7 +161,7 @@ def test_explain_of_a_past_instant_says_that_later_events_count(
 ) -> None:
     db = str(tmp_path / "a.db")
     (tmp_path / "h.jsonl").write_bytes(b"\n".join(map(encode_line, HISTORY)))
-    assert main(["--db", db, "import", str(tmp_path / "h.jsonl")]) == 0
+    assert main(["--db", db, "import", "--at", AFTER, str(tmp_path / "h.jsonl")]) == 0
     capsys.readouterr()
     at = f"{HISTORY[3].recorded_at:%Y-%m-%dT%H:%M:%SZ}"
     assert main(["--db", db, "--at", at, "explain", "jo"]) == 0

@@ -12,6 +12,7 @@ from typing import Any
 
 import paths
 import pytest
+from clocks import ahead
 
 from cadence.domain import encode_line
 from cadence.policy import Rule
@@ -33,7 +34,7 @@ def replayed(name: str) -> list[dict[str, object]]:
     """Each event as stored, and what was decided after it, without the data versions."""
     app = Cadence.open()
     with HISTORIES[name].open("rb") as lines:
-        import_jsonl(app, lines)
+        import_jsonl(app, lines, at=ahead())
     found: list[dict[str, object]] = []
     for prospect in app.prospects():
         for step in replay(app.history(prospect), app.policies):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import paths
 import pytest
+from clocks import ahead
 
 import cadence.policy
 from cadence.domain import AttemptStage, Channel
@@ -391,7 +392,7 @@ def test_every_golden_history_adopts_a_policy_that_is_in_the_catalogue(path: Pat
     assert second["data"]["digest"] == builtin(second["data"]["name"]).digest
     app = Cadence.open()
     with path.open("rb") as lines:
-        import_jsonl(app, lines)
+        import_jsonl(app, lines, at=ahead())
     prospect = app.load(path.stem)
     assert PolicyRegistry().of(prospect) == builtin(second["data"]["name"])
     made = [event.data for event in app.history(path.stem) if hasattr(event.data, "broke")]

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from clocks import ahead
 from command_line import Cli, Done
 from guarded_policy import BASE
 
@@ -80,7 +81,7 @@ def cli(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
 def begin(app: Cadence) -> None:
     """A prospect whose first call was not answered, as a machine that allows the code has it."""
     (added,) = app.execute("jo", ADDED, at=NOW).events
-    app.append_histories([([added, Event("jo", 2, NOW, NOW, TRIED)], 1)])
+    app.append_histories([([added, Event("jo", 2, NOW, NOW, TRIED)], 1)], at=ahead())
 
 
 def fill(path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import paths
 import pytest
 import unmeasured
+from clocks import ahead
 
 from cadence.cli.main import main
 from cadence.domain import Stage
@@ -33,7 +34,7 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def imported(name: str) -> Cadence:
     app = Cadence.open()
     with (EXAMPLES / "histories" / name).open("rb") as lines:
-        import_jsonl(app, lines)
+        import_jsonl(app, lines, at=ahead())
     return app
 
 
@@ -74,8 +75,8 @@ def test_a_diallers_calls_are_recorded_once_with_the_rules_they_broke(tmp_path: 
     db = str(tmp_path / "followups.db")
     with Cadence.open(db) as app, (EXAMPLES / "histories/jerry-rings-back.jsonl").open("rb") as f:
         lines = [line.replace(b"jerry-rings-back", b"jerry") for line in f]
-        import_jsonl(app, lines[:4])
-        import_jsonl(app, [line.replace(b"jerry", b"ada") for line in lines[:1]])
+        import_jsonl(app, lines[:4], at=ahead())
+        import_jsonl(app, [line.replace(b"jerry", b"ada") for line in lines[:1]], at=ahead())
     calls = shutil.copy(EXAMPLES / "dialler_calls.csv", tmp_path)
     first = run("from_dialler.py", calls, db)
     assert first.returncode == 0, first.stderr

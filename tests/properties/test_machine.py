@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import naive
+from clocks import ahead
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
@@ -60,10 +61,10 @@ class CheckedMachine(Machine):
     def histories_import_into_another_store(self) -> None:
         self.touched = set()
         other = Cadence.open()
-        other.append_histories([(one, 0) for one in self.histories.values()])
+        other.append_histories([(one, 0) for one in self.histories.values()], at=ahead())
         assert other.due_rows() == self.memory.due_rows()
         stored = [(one, len(one)) for one in self.histories.values()]
-        assert other.append_histories(stored) == 0
+        assert other.append_histories(stored, at=ahead()) == 0
         other.close()
 
     def check_one(self, prospect: str) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from clocks import ahead
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 from nightly import NIGHTLY
@@ -178,7 +179,7 @@ def test_refuted_means_that_the_engine_names_the_rule_on_the_counterexample(text
             assert one.rule in (Rule.POLITE_EXIT, Rule.ORDER), one.how
             continue
         app = Cadence.open(default=policy, use_unproved_policies=True)
-        import_jsonl(app, [encode_line(event) for event in one.counterexample])
+        import_jsonl(app, [encode_line(event) for event in one.counterexample], at=ahead())
         steps = list(replay(app.history("somebody"), PolicyRegistry(policy)))
         last = steps[-1].event.data
         broke = isinstance(last, AttemptMade) and one.rule in last.broke

@@ -17,6 +17,7 @@ from itertools import combinations, product
 
 import msgspec
 import pytest
+from clocks import ahead
 from filled_in import as_given
 
 from bad_policies import ALL, FOLDER, Bad, counterexample, names
@@ -75,7 +76,7 @@ def proof_of(bad: Bad) -> tuple[Policy, Proof]:
 
 def stored(policy: Policy, lines: list[bytes]) -> list[Event]:
     app = Cadence.open(default=policy, use_unproved_policies=True)
-    assert import_jsonl(app, lines).events == len(lines)
+    assert import_jsonl(app, lines, at=ahead()).events == len(lines)
     return app.history("somebody")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import paths
 import pytest
+from clocks import ahead
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import histories
@@ -99,7 +100,7 @@ def test_the_state_at_a_version_is_the_fold_of_the_events_so_far(history: list[E
         Cadence.open(str(Path(folder) / "one.db")) as sqlite,
     ):
         for app in (memory, sqlite):
-            app.append_histories([(history, 0)])
+            app.append_histories([(history, 0)], at=ahead())
         kept = {
             "memory": memory.histories_of(["p"])["p"],
             "SQLite": sqlite.histories_of(["p"])["p"],
@@ -454,10 +455,10 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], late: list[Event]) -
     """The command line, on a database that knows nora and the examples."""
     db = tmp_path / "one.db"
     with Cadence.open(str(db)) as app:
-        app.append_histories([(late, 0)])
+        app.append_histories([(late, 0)], at=ahead())
         for path in sorted(EXAMPLES.glob("*.jsonl")):
             with path.open("rb") as lines:
-                import_jsonl(app, lines)
+                import_jsonl(app, lines, at=ahead())
 
     def run(*arguments: object) -> tuple[int, str, str]:
         code = main(["--db", str(db), *map(str, arguments)])

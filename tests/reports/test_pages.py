@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import paths
 import pytest
+from clocks import AFTER
 
 from cadence.cli.main import main
 
@@ -44,7 +45,7 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("pages")
     db, file = str(folder / "one.db"), folder / "page.html"
     for path in sorted((paths.EXAMPLES / "histories").glob("*.jsonl")):
-        assert main(["--db", db, "import", str(path)]) == 0
+        assert main(["--db", db, "import", "--at", AFTER, str(path)]) == 0
     call = [str(file) if word in ("-", "page.html") else word for word in PAGES[request.param]]
     assert main(["--db", db, *call]) == 0
     return file.read_text(encoding="utf-8")

@@ -19,6 +19,7 @@ import policies
 import pytest
 import strategies
 from adoption_cases import ADDED, NO_ANSWER, NOW, OURS, REFUTED, TIP8, in_silence
+from clocks import ahead
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from random_steps import STEPS, take_step
@@ -120,7 +121,7 @@ def test_nobody_is_contacted_sooner_than_promised(
     assert prove(new).proved
     name = history[0].prospect
     with Cadence.open(None, default=old, policies=[new], use_unproved_policies=True) as app:
-        app.append_histories([(history, 0)])
+        app.append_histories([(history, 0)], at=ahead())
         prospect = app.load(name)
         before = decision_for(prospect, app.policies, now)
         [seen] = preview(app, new, [name], now)
@@ -154,7 +155,7 @@ def test_a_silence_goes_on_in_order_after_a_move(
     old, new, history, now = given_
     name = history[0].prospect
     with Cadence.open(None, default=old, use_unproved_policies=True) as app:
-        app.append_histories([(history, 0)])
+        app.append_histories([(history, 0)], at=ahead())
         before = app.explain(name, now)
         if not adopt(app, new, [name], now):
             return
@@ -481,7 +482,7 @@ def test_a_move_killed_again_and_again_goes_on_where_it_stopped(
             [Event(name, one.version, one.occurred_at, one.recorded_at, one.data) for one in first]
             for name in names[1:]
         ]
-        app.append_histories((history, 0) for history in histories)
+        app.append_histories(((history, 0) for history in histories), at=ahead())
     half_way = 0
     turn = random.Random("kill")
     for number in range(KILLS):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
 from cadence.domain.channels import EMAIL
-from cadence.domain.events import ContactPoint, ProspectAdded, ReplyReceived
+from cadence.domain.events import ContactPoint, Event, ProspectAdded, ReplyReceived
 from cadence.errors import InputError
+from cadence.policy.loader import builtin
 from cadence.store import Cadence
+from cadence.store.adoption import adopt
+from cadence.store.clock import year_after
 
 NOW = datetime(2026, 12, 1, 14, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -64,6 +68,74 @@ def test_a_given_time_is_the_clock_without_grace() -> None:
         app.execute("ann", REPLY, at=later, occurred_at=later)
         with pytest.raises(InputError, match="occurred_at"):
             app.execute("ann", REPLY, at=later, occurred_at=later + MINUTE)
+
+
+def added(prospect: str, at: datetime) -> Event:
+    return Event(prospect, 1, at, at, ADDED)
+
+
+def test_histories_that_lie_after_the_clock_are_refused() -> None:
+    later = NOW + 6 * MINUTE
+    with Cadence.open(None, clock=Clock()) as app:
+        with pytest.raises(InputError, match=r"ann: version 1: occurred_at: .* after the clock"):
+            app.append_histories([([added("ann", later)], 0)])
+        assert app.count() == 0
+        assert app.append_histories([([added("ann", later)], 0)], at=later) == 1
+        assert app.append_histories([([added("bob", NOW + 5 * MINUTE)], 0)]) == 1
+
+
+YEAR_ON = NOW.replace(year=2027)
+BEYOND = YEAR_ON + MINUTE
+
+
+def test_a_write_over_a_year_after_everything_known_is_refused_unless_forced() -> None:
+    with Cadence.open(None, clock=Clock()) as app:
+        app.execute("ann", ADDED, at=NOW)
+        app.execute("ann", REPLY, at=YEAR_ON)
+        far = BEYOND.replace(year=2028)
+        with pytest.raises(InputError, match=r"recorded_at: .* over a year after"):
+            app.execute("ann", REPLY, at=far)
+        with pytest.raises(InputError, match="over a year after"):
+            app.append_histories([([added("bob", far)], 0)], at=far)
+        assert len(app.history("ann")) == 2
+        assert app.append_histories([([added("bob", far)], 0)], at=far, force=True) == 1
+        # From there on it is what is known.
+        app.execute("ann", REPLY, at=far.replace(year=2029))
+        # An old event is recorded whatever the clock shows.
+        assert app.append_histories([([added("eve", NOW)], 0)], at=far.replace(year=2040)) == 1
+
+
+def test_an_empty_store_takes_any_time() -> None:
+    with Cadence.open(None, clock=Clock()) as app:
+        app.execute("ann", ADDED, at=BEYOND)
+        app.execute("ann", REPLY, at=BEYOND + 999 * MINUTE)
+
+
+def test_the_newest_event_need_not_be_the_last_one_written(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.db")
+    with Cadence.open(path, clock=Clock()) as app:
+        app.execute("ann", ADDED, at=BEYOND)
+        app.execute("bob", ADDED, at=NOW)
+    with Cadence.open(path, clock=Clock()) as app:
+        app.execute("ann", REPLY, at=BEYOND + 999 * MINUTE)
+
+
+def test_a_policy_is_adopted_far_in_the_future_only_if_forced() -> None:
+    far, policy = BEYOND.replace(year=2029), builtin("polite-persistence")
+    with Cadence.open(None, clock=Clock()) as app:
+        app.execute("ann", ADDED, at=NOW)
+        with pytest.raises(InputError, match="over a year after"):
+            adopt(app, policy, ["ann"], far)
+        assert adopt(app, policy, ["ann"], far, force=True) == 1
+
+
+@pytest.mark.parametrize(
+    ("day", "after"), [((2028, 2, 29), (2029, 3, 1)), ((2026, 5, 4), (2027, 5, 4))]
+)
+def test_a_year_after_is_the_same_day(
+    day: tuple[int, int, int], after: tuple[int, int, int]
+) -> None:
+    assert year_after(datetime(*day, 9, tzinfo=UTC)) == datetime(*after, 9, tzinfo=UTC)
 
 
 def test_a_clock_without_a_zone_is_refused() -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from clocks import ahead
 from nightly import NIGHTLY
 
 from cadence.domain.channels import CALL, EMAIL
@@ -103,7 +104,7 @@ def _write(path: Path, number: int, acknowledge: int) -> None:
             at += timedelta(seconds=1)
             if random.random() < 0.1:
                 prefix = f"i{number}-{count}"
-                import_jsonl(app, _lines(prefix, at))
+                import_jsonl(app, _lines(prefix, at), at=ahead())
                 events = [one for k in range(GROUP) for one in app.history(f"{prefix}-{k}")]
             else:
                 prospect = random.choice(PROSPECTS)

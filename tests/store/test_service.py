@@ -57,6 +57,7 @@ METHODS = {
     "rebuild_due",
     "settings",
     "tick",
+    "write_clock",
 }
 """Every public method. Whatever is added here is documented, and keeps the due rows right."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import paths
 import pgserver
 import pytest
+from clocks import ahead
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -285,14 +286,14 @@ def test_an_open_service_adds_and_imports_under_a_changed_default(db: str, tmp_p
         other.change_settings({"default_policy": OTHER}, by="kim", at=NOW)
         assert service.execute("kai", ADDED, at=NOW).decision.policy == OTHER.ref
         other.change_settings({"default_policy": None}, by="kim", at=NOW)
-        import_file(service, str(tmp_path / "lee.jsonl"))
+        import_file(service, str(tmp_path / "lee.jsonl"), at=ahead())
         assert service.explain("lee", NOW).policy == builtin().ref
         assert not service.due_is_stale()
 
 
 def test_a_history_that_names_no_policy_goes_on_under_the_default_of_its_time(db: str) -> None:
     with Cadence.open(db) as app:
-        app.append_histories([([Event("old", 1, NOW, NOW, ADDED)], 0)])
+        app.append_histories([([Event("old", 1, NOW, NOW, ADDED)], 0)], at=ahead())
     with Cadence.open(db, default=OTHER) as app:
         assert app.explain("old", NOW).policy == builtin().ref
         assert app.execute("new", ADDED, at=NOW).decision.policy == OTHER.ref

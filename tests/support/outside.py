@@ -54,7 +54,7 @@ CATALOGUE = (
     "until-they-buy-or-say-stop",
     "voicemail-and-email",
 )
-IMPORTED = "2027-12-01T12:00:00Z"
+IMPORTED = "2029-01-01T00:00:00Z"
 INSTANTS = {
     "examples.db": (
         "2026-11-27T15:00:00Z",

@@ -16,6 +16,7 @@ from typing import Any
 import bad_guards
 import paths
 import pytest
+from clocks import ahead
 from filled_in import as_given
 from hypothesis import given
 from nightly import NIGHTLY
@@ -72,7 +73,9 @@ def test_a_prospect_has_contact_points_on_the_channels_asked_for(added: Prospect
 @given(histories(builtin()))
 def test_a_history_can_be_imported_as_it_is_shown(history: History) -> None:
     app = Cadence.open()
-    assert import_jsonl(app, repr(history).encode().splitlines()).events == len(history.events)
+    assert import_jsonl(app, repr(history).encode().splitlines(), at=ahead()).events == len(
+        history.events
+    )
     assert as_given(app.history("somebody")) == as_given(history.events)
     assert fold(None, history.events) == history.moments[-1].prospect
 
@@ -139,7 +142,11 @@ def test_a_bad_policy_fails_with_one_sentence_and_a_history(
     if promise == "test_it_is_proved":
         lines = [line for line in shown if line.startswith("{")]
         app = Cadence.open(default=policy, use_unproved_policies=True)
-        assert import_jsonl(app, [line.encode() for line in lines]).events == len(lines) > 0
+        assert (
+            import_jsonl(app, [line.encode() for line in lines], at=ahead()).events
+            == len(lines)
+            > 0
+        )
 
 
 def test_a_silence_that_does_not_end_is_shown_with_no_event_too_many() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import ahead
 
 from cadence.domain import limits
 from cadence.domain.events import InterestNoted, ProspectAdded
@@ -33,7 +34,7 @@ KB = 1024
 
 def refused(content: bytes, name: str = "file", mapping: str | None = None) -> InputError:
     """The error of an import; nothing was imported."""
-    with Cadence.open(None) as app:
+    with Cadence.open(None, clock=ahead) as app:
         chosen = None if mapping is None else load_mapping(mapping)
         with pytest.raises(InputError) as caught:
             import_all(app, choose_source(Input(io.BytesIO(content), name), chosen))
@@ -71,7 +72,7 @@ def test_a_gzip_file_of_real_histories_is_taken(monkeypatch: pytest.MonkeyPatch)
         )
         for n in range(500)
     ]
-    with Cadence.open(None) as app:
+    with Cadence.open(None, clock=ahead) as app:
         import_all(
             app, choose_source(Input(io.BytesIO(gzip.compress("\n".join(lines).encode())), "f"))
         )
@@ -188,5 +189,5 @@ def test_the_limits_of_files_leave_room_for_real_ones(tmp_path: Path) -> None:
         "Record ID,Call outcome,Activity date,Associated Contact IDs,timezone,Call notes\n"
         f'1,Busy,2026-12-01T14:00:00Z,7,UTC,"{"x" * KB * KB}"\n'
     )
-    with Cadence.open(None) as app:
+    with Cadence.open(None, clock=ahead) as app:
         assert import_file(app, str(file), "hubspot_calls").events == 2

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import paths
 import pytest
+from clocks import AFTER, ahead
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import data_strategies, instants, prospect_ids, texts
@@ -85,7 +86,7 @@ def stores(draw: st.DrawFn) -> dict[str, list[Event]]:
 @pytest.mark.parametrize("form", FORMATS)
 @given(histories=stores())
 def test_every_format_comes_back_as_it_was(form: str, histories: dict[str, list[Event]]) -> None:
-    app, other = Cadence.open(), Cadence.open()
+    app, other = Cadence.open(clock=ahead), Cadence.open(clock=ahead)
     # First as an import leaves them: with all that it fills in.
     lines = b"".join(encode_line(one) + b"\n" for events in histories.values() for one in events)
     imported(app, lines)
@@ -100,7 +101,7 @@ def test_every_format_comes_back_as_it_was(form: str, histories: dict[str, list[
 
 
 def one_of_everything() -> Cadence:
-    app = Cadence.open()
+    app = Cadence.open(clock=ahead)
     folder = paths.EXAMPLES / "histories"
     for file in sorted(folder.glob("*.jsonl")):
         imported(app, file.read_bytes())
@@ -180,7 +181,7 @@ def test_an_export_that_was_edited_by_halves_is_refused_with_line_and_field(
 ) -> None:
     content = exported(one_of_everything(), form)
     assert old in content
-    app = Cadence.open()
+    app = Cadence.open(clock=ahead)
     with pytest.raises(ImportRefused) as caught:
         imported(app, content.replace(old, new))
     fields = {bad.what.split(": ")[0] for bad in caught.value.lines}
@@ -190,7 +191,7 @@ def test_an_export_that_was_edited_by_halves_is_refused_with_line_and_field(
 
 
 def test_a_table_that_somebody_made_needs_only_four_columns() -> None:
-    app = Cadence.open()
+    app = Cadence.open(clock=ahead)
     header = "type,prospect,occurred_at,data,colour"
     row = 'ProspectAdded,kim,2026-12-01T14:00:00Z,"{""name"":""Kim"",""timezone"":""UTC""}",red'
     done = imported(app, f"\ufeff{header}\r\n{row}\r\n".encode())
@@ -202,7 +203,7 @@ def test_a_packed_export_is_the_same_and_packs_to_the_same_bytes(form: str, tmp_
     db, plain = str(tmp_path / "x.db"), tmp_path / f"a.{form}"
     source = tmp_path / "all.jsonl"
     source.write_bytes(exported(one_of_everything(), "jsonl"))
-    assert main(["import", str(source), "--db", db]) == 0
+    assert main(["import", str(source), "--db", db, "--at", AFTER]) == 0
     assert main(["export", "--format", form, str(plain), "--db", db]) == 0
     packed = []
     for name in ("a", "b"):
@@ -211,7 +212,7 @@ def test_a_packed_export_is_the_same_and_packs_to_the_same_bytes(form: str, tmp_
         packed.append(file.read_bytes())
         assert gzip.decompress(file.read_bytes()) == plain.read_bytes()
         other = str(tmp_path / f"{name}.db")
-        assert main(["import", str(file), "--db", other]) == 0
+        assert main(["import", str(file), "--db", other, "--at", AFTER]) == 0
         with Cadence.open(other) as app:
             assert exported(app, "jsonl") == source.read_bytes()
     assert packed[0] == packed[1]
@@ -222,12 +223,12 @@ def test_an_export_goes_through_a_pipe_into_an_import(form: str, tmp_path: Path)
     db, other = str(tmp_path / "x.db"), str(tmp_path / "y.db")
     source = tmp_path / "all.jsonl"
     source.write_bytes(exported(one_of_everything(), "jsonl"))
-    assert main(["import", str(source), "--db", db]) == 0
+    assert main(["import", str(source), "--db", db, "--at", AFTER]) == 0
     cadence = [sys.executable, "-m", "cadence"]
     with subprocess.Popen(
         [*cadence, "export", "--format", form, "-", "--db", db], stdout=subprocess.PIPE
     ) as export:
-        command = [*cadence, "import", "-", "--db", other]
+        command = [*cadence, "import", "-", "--db", other, "--at", AFTER]
         done = subprocess.run(command, stdin=export.stdout, check=False)
     assert (export.returncode, done.returncode) == (0, 0)
     with Cadence.open(db) as app, Cadence.open(other) as copy:
@@ -236,8 +237,8 @@ def test_an_export_goes_through_a_pipe_into_an_import(form: str, tmp_path: Path)
 
 def test_an_empty_store_is_exported_and_imported(tmp_path: Path) -> None:
     for form in FORMATS:
-        content = exported(Cadence.open(), form)
-        assert imported(Cadence.open(), content).events == 0
+        content = exported(Cadence.open(clock=ahead), form)
+        assert imported(Cadence.open(clock=ahead), content).events == 0
 
 
 def test_the_longest_note_comes_back_in_every_format() -> None:
@@ -246,6 +247,6 @@ def test_the_longest_note_comes_back_in_every_format() -> None:
     line = {"prospect": "=1+1", "type": "InterestNoted", "occurred_at": "2026-12-02T14:00:00Z"}
     imported(app, msgspec.json.encode({**line, "data": data}))
     for form in FORMATS:
-        other = Cadence.open()
+        other = Cadence.open(clock=ahead)
         imported(other, exported(app, form))
         assert exported(other, "jsonl") == exported(app, "jsonl")

@@ -24,6 +24,7 @@ from typing import Any
 import policies
 import pytest
 import tomli_w
+from clocks import ahead
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from mutations import BYTES, CHANGES, changed, edited
@@ -92,7 +93,7 @@ def lines() -> list[dict[str, Any]]:
 
 @cache
 def exported(kind: str) -> bytes:
-    with Cadence.open(None) as app:
+    with Cadence.open(None, clock=ahead) as app:
         import_jsonl(app, [json.dumps(one).encode() for one in lines()[:30]])
         out = io.BytesIO()
         {"jsonl": export_jsonl, "csv": export_csv, "xes": export_xes}[kind](app, out)
@@ -101,7 +102,7 @@ def exported(kind: str) -> bytes:
 
 def import_and_look(content: bytes, name: str, mapping: Mapping | None = None) -> None:
     """Import a file; if that succeeds, do all that can be done with what is stored then."""
-    with Cadence.open(None) as app:
+    with Cadence.open(None, clock=ahead) as app:
         import_all(app, choose_source(Input(io.BytesIO(content), name), mapping))
         # From here on an error of ours is a fault too: what was accepted can be worked with.
         try:
@@ -117,7 +118,7 @@ def _look(app: Cadence) -> None:
         assert page
     out, again = io.BytesIO(), io.BytesIO()
     export_jsonl(app, out)
-    with Cadence.open(None) as other:
+    with Cadence.open(None, clock=ahead) as other:
         import_jsonl(other, out.getvalue().splitlines(keepends=True))
         export_jsonl(other, again)
     assert again.getvalue() == out.getvalue()

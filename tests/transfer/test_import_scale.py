@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from clocks import AFTER, ahead
 from nightly import NIGHTLY
 
 from cadence.cli.main import main
@@ -121,7 +122,7 @@ def test_bad_lines_without_end_are_all_reported_in_bounded_memory(tmp_path: Path
     file = tmp_path / "bad.jsonl"
     file.write_bytes(b"garbage\n" * 50_000)
     with file.open("rb") as lines, pytest.raises(ImportRefused) as caught:
-        import_jsonl(Cadence.open(), lines)
+        import_jsonl(Cadence.open(), lines, at=ahead())
     bad = caught.value.lines
     assert len(bad) == 50_000
     assert [one.number for one in bad] == list(range(1, 50_001))
@@ -144,7 +145,7 @@ def test_an_import_that_is_killed_leaves_nothing_and_can_be_done_again(tmp_path:
     file.write_bytes(b"".join(lives(PROSPECTS)))
     whole = tmp_path / "whole.db"
     began = time.monotonic()
-    assert main(["import", str(file), "--db", str(whole)]) == 0
+    assert main(["import", "--at", AFTER, str(file), "--db", str(whole)]) == 0
     took = time.monotonic() - began
     with Cadence.open(str(whole)) as app:
         wanted = app.due_rows()
@@ -164,7 +165,7 @@ def test_an_import_that_is_killed_leaves_nothing_and_can_be_done_again(tmp_path:
         assert found in (0, PROSPECTS)
         if process.returncode == 0:
             assert found == PROSPECTS
-        assert main(["import", str(file), "--db", str(db)]) == 0
+        assert main(["import", "--at", AFTER, str(file), "--db", str(db)]) == 0
         with Cadence.open(str(db)) as app:
             assert app.due_rows() == wanted
         connection = sqlite3.connect(db)

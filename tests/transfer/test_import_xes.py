@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import paths
 import pytest
+from clocks import ahead
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,7 +68,7 @@ def imported(
     file = folder / name
     file.write_bytes(content)
     with open_input(str(file)) as found:
-        return import_all(app, choose_source(found, mapping_for(mapping)))
+        return import_all(app, choose_source(found, mapping_for(mapping)), at=ahead())
 
 
 def exported(app: Cadence) -> bytes:
@@ -298,7 +299,7 @@ def test_every_bad_event_is_reported_with_line_and_field(tmp_path: Path) -> None
 def test_a_log_of_another_program_needs_a_mapping(tmp_path: Path) -> None:
     (tmp_path / "log.xes").write_bytes(log(GOOD))
     with open_input(str(tmp_path / "log.xes")) as file, pytest.raises(InputError) as caught:
-        import_all(Cadence.open(), choose_source(file))
+        import_all(Cadence.open(), choose_source(file), at=ahead())
     assert "--mapping" in caught.value.hint
 
 
@@ -396,11 +397,11 @@ def test_every_count_of_the_bpi_log_agrees_with_a_naive_one(tmp_path: Path) -> N
     db = str(tmp_path / "bpi.db")
     with Cadence.open(db) as app:
         with open_input(str(BPI)) as found:
-            done = import_all(app, choose_source(found, mapping_for("bpic2012")))
+            done = import_all(app, choose_source(found, mapping_for("bpic2012")), at=ahead())
         assert done.rows == 262_200
         assert counted(app) == wanted
         assert wanted["prospects"] == done.prospects
         with open_input(str(BPI)) as found:
-            again = import_all(app, choose_source(found, mapping_for("bpic2012")))
+            again = import_all(app, choose_source(found, mapping_for("bpic2012")), at=ahead())
         assert again.events == 0
         assert counted(app) == wanted

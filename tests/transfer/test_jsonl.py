@@ -4,6 +4,7 @@ import io
 import json
 
 import pytest
+from clocks import ahead
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,7 +46,7 @@ def exported(app: Cadence) -> bytes:
 
 
 def test_an_attempt_with_parts_alone_is_filled_in_under_the_policy() -> None:
-    app = Cadence.open()
+    app = Cadence.open(clock=ahead)
     import_jsonl(
         app,
         lines(ADDED, APPOINTED, called("2026-12-01T14:00:00Z"), called("2026-12-01T14:10:00Z")),
@@ -57,7 +58,7 @@ def test_an_attempt_with_parts_alone_is_filled_in_under_the_policy() -> None:
 
 
 def test_what_an_attempt_carries_is_kept() -> None:
-    app = Cadence.open()
+    app = Cadence.open(clock=ahead)
     given_gap = {"business_days": 9, "minutes": 0}
     import_jsonl(
         app, lines(ADDED, called("2026-12-01T15:00:00Z", stage="spaced", step="x", gap=given_gap))
@@ -67,7 +68,7 @@ def test_what_an_attempt_carries_is_kept() -> None:
 
 
 def test_importing_twice_changes_nothing() -> None:
-    app = Cadence.open()
+    app = Cadence.open(clock=ahead)
     file = lines(ADDED, APPOINTED, called("2026-12-01T14:00:00Z"))
     assert import_jsonl(app, file).events == 3
     before, rows = exported(app), app.due_rows()
@@ -78,7 +79,7 @@ def test_importing_twice_changes_nothing() -> None:
 
 
 def test_a_longer_file_adds_only_what_is_new() -> None:
-    app = Cadence.open()
+    app = Cadence.open(clock=ahead)
     import_jsonl(app, lines(ADDED, APPOINTED))
     done = import_jsonl(app, lines(ADDED, APPOINTED, called("2026-12-01T14:00:00Z")))
     assert (done.events, done.skipped) == (1, 2)
@@ -86,7 +87,7 @@ def test_a_longer_file_adds_only_what_is_new() -> None:
 
 
 def test_an_export_imports_into_the_same_histories_and_the_same_due_list() -> None:
-    app, other = Cadence.open(), Cadence.open()
+    app, other = Cadence.open(clock=ahead), Cadence.open(clock=ahead)
     import_jsonl(app, lines(ADDED, APPOINTED, called("2026-12-01T14:00:00Z")))
     import_jsonl(other, exported(app).splitlines(keepends=True))
     assert exported(other) == exported(app)
@@ -95,7 +96,7 @@ def test_an_export_imports_into_the_same_histories_and_the_same_due_list() -> No
 
 @given(text=st.text(max_size=300), by=st.text(max_size=20))
 def test_any_text_comes_back_as_it_was(text: str, by: str) -> None:
-    app, other = Cadence.open(), Cadence.open()
+    app, other = Cadence.open(clock=ahead), Cadence.open(clock=ahead)
     noted = line("InterestNoted", "2026-11-30T16:00:00Z", data={"text": text}, by=by)
     import_jsonl(app, lines(ADDED, noted))
     import_jsonl(other, exported(app).splitlines(keepends=True))
@@ -104,7 +105,7 @@ def test_any_text_comes_back_as_it_was(text: str, by: str) -> None:
 
 
 def test_recorded_at_missing_is_never_before_what_stands_above() -> None:
-    app = Cadence.open()
+    app = Cadence.open(clock=ahead)
     late = line("ReplyReceived", "2026-11-29T10:00:00Z", data={"channel": "email"})
     import_jsonl(app, lines(ADDED, APPOINTED, late))
     recorded = [event.recorded_at for event in app.history("kim")]
@@ -121,7 +122,7 @@ def refused(app: Cadence, *objects: dict[str, object]) -> ImportRefused:
 
 
 def test_different_content_at_a_version_that_is_taken_refuses_the_whole_file() -> None:
-    app = Cadence.open()
+    app = Cadence.open(clock=ahead)
     import_jsonl(app, lines(ADDED, APPOINTED))
     other = {**called("2026-12-01T14:00:00Z"), "version": 2}
     new = {**ADDED, "prospect": "lou"}
@@ -131,12 +132,12 @@ def test_different_content_at_a_version_that_is_taken_refuses_the_whole_file() -
 
 
 def test_a_version_hole_is_named_with_the_version_that_is_missing() -> None:
-    error = refused(Cadence.open(), ADDED, {**APPOINTED, "version": 3})
+    error = refused(Cadence.open(clock=ahead), ADDED, {**APPOINTED, "version": 3})
     assert "use 2, the next version" in error.lines[0].hint
 
 
 def test_every_bad_line_is_reported_with_number_and_field() -> None:
-    app = Cadence.open()
+    app = Cadence.open(clock=ahead)
     error = refused(
         app,
         ADDED,
@@ -155,7 +156,7 @@ def test_every_bad_line_is_reported_with_number_and_field() -> None:
 
 
 def test_a_history_begins_with_the_person_and_adds_them_once() -> None:
-    app = Cadence.open()
+    app = Cadence.open(clock=ahead)
     assert "missing ProspectAdded" in refused(app, APPOINTED).lines[0].what
     import_jsonl(app, lines(ADDED))
     again = line("ProspectAdded", "2026-12-02T15:00:00Z", data={"name": "K", "timezone": "UTC"})

@@ -27,6 +27,7 @@ __all__ = ["app"]
 app = new_app()
 
 _AT: Final = "2026-12-14T18:15:00Z"
+_RECORDED: Final = "2027-01-06T00:00:00Z"  # when all of the histories has happened
 _REPLAYED: Final = "jerry-never-answers"
 
 
@@ -44,7 +45,7 @@ def demo(session: Session) -> None:
     _title(session, "1. Import example histories")
     db = Path(tempfile.mkdtemp(prefix="cadence-demo-")) / "demo.db"
     with Cadence.open(str(db)) as store:
-        for name, prospects, events in _import(store):
+        for name, prospects, events in _import(store, now):
             counts = f"{plural(prospects, 'prospect'):>12} {plural(events, 'event'):>10}"
             session.write(f"{name:26}{counts}")
             sys.stdout.flush()
@@ -63,7 +64,7 @@ def _print_json(session: Session, db: Path, now: datetime) -> None:
     from cadence.messages import compose
 
     with Cadence.open(str(db)) as store:
-        list(_import(store))
+        list(_import(store, now))
         session.print_json(
             [
                 to_builtins(compose(decision, prospect, store.policies, now))
@@ -72,14 +73,14 @@ def _print_json(session: Session, db: Path, now: datetime) -> None:
         )
 
 
-def _import(store: Cadence) -> Iterator[tuple[str, int, int]]:
+def _import(store: Cadence, now: datetime) -> Iterator[tuple[str, int, int]]:
     from cadence.transfer import import_jsonl
 
     folder = resources.files("cadence.cli").joinpath("histories")
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".jsonl"):
             with entry.open("rb") as lines:
-                done = import_jsonl(store, lines)
+                done = import_jsonl(store, lines, at=max(now, parse_instant(_RECORDED, "--at")))
             yield entry.name, done.prospects, done.events
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -64,7 +63,7 @@ def adopt_(
         if apply:
             moved, names = 0, named or list(store.prospects())
             if names:
-                moved = _adopt(store, found, names, now, from_, progress)
+                moved = _adopt(session, store, found, names, from_, progress)
             if from_ is not None and not moved:
                 _check_followed(store, from_, names)
         else:
@@ -113,10 +112,10 @@ class _Interrupted(CadenceError):
 
 
 def _adopt(
+    session: Session,
     store: Cadence,
     policy: Policy,
     names: list[str],
-    now: datetime,
     under: str | None,
     progress: Progress,
 ) -> int:
@@ -124,7 +123,8 @@ def _adopt(
         progress(looked, len(names))
 
     try:
-        return adopt(store, policy, names, now, under=under, progress=done)
+        now, force = session.now(), session.force
+        return adopt(store, policy, names, now, under=under, force=force, progress=done)
     except KeyboardInterrupt:
         raise _Interrupted(
             "interrupted: some prospects have been moved, the others are unchanged",

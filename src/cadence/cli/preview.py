@@ -15,6 +15,7 @@ from cadence.domain.codec import data_fields
 from cadence.domain.events import type_name
 from cadence.errors import InputError
 from cadence.replay.formatting import plural
+from cadence.store.clock import WriteClock
 from cadence.transfer.importer import ImportResult
 from cadence.transfer.source import BadLine, Source, SourceEvent
 
@@ -31,7 +32,7 @@ def _skipped(reasons: dict[str, int], columns: Iterable[str]) -> Iterator[str]:
 
 def show_preview(session: Session, source: Source, count: int) -> None:
     """Show the first events, as the file gives them, and what is wrong up to there."""
-    shown: list[SourceEvent | BadLine] = list(islice(source, count))
+    shown = [_checked(one, source.clock) for one in islice(source, count)]
     tally = source.tally
     if session.json:
         session.print_json(
@@ -57,6 +58,15 @@ def show_preview(session: Session, source: Source, count: int) -> None:
             f"{bad} of the first {len(shown)} can't be imported",
             "fix these lines, or the mapping; nothing was written",
         )
+
+
+def _checked(one: SourceEvent | BadLine, clock: WriteClock) -> SourceEvent | BadLine:
+    if isinstance(one, SourceEvent):
+        try:
+            one.check(clock)
+        except InputError as error:
+            return BadLine.of(one.number, error)
+    return one
 
 
 def _line(one: SourceEvent | BadLine) -> str:

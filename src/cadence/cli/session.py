@@ -56,6 +56,11 @@ class Session(typer.Context):
         return _META + "at" in self.meta
 
     @property
+    def force(self) -> bool:
+        """Whether to record what lies over a year after everything known."""
+        return bool(self.meta.get(_META + "force"))
+
+    @property
     def is_terminal(self) -> bool:
         """Whether a person reads the output, and not as JSON."""
         return sys.stdout.isatty() and not self.json
@@ -75,6 +80,10 @@ class Session(typer.Context):
         at: str | None = self.meta.get(_META + "at")
         clock: datetime = self.meta.setdefault(_META + "clock", datetime.now(UTC))
         return clock if at is None else self._read(at, "--at", clock)
+
+    def given_at(self) -> datetime | None:
+        """Return the instant given with ``--at``; without one the store reads the clock."""
+        return self.now() if self.has_at else None
 
     def instant(self, text: str, field: str, *, is_past: bool = False) -> datetime:
         """Read an instant that was typed; say on stderr which one it is where that is not plain.
@@ -258,6 +267,13 @@ def global_options() -> list[TyperOption]:
             param_decls=["--json"],
             is_flag=True,
             help="Print JSON.",
+            expose_value=False,
+            callback=keep,
+        ),
+        TyperOption(
+            param_decls=["--force"],
+            is_flag=True,
+            help="Record also what lies over a year after everything known.",
             expose_value=False,
             callback=keep,
         ),

@@ -85,6 +85,7 @@ def import_(
     Importing a file twice changes nothing.
     """
     from cadence.cli.preview import show_preview, summary
+    from cadence.store.clock import WriteClock
     from cadence.transfer.formats import choose_source, mapping_for
     from cadence.transfer.input_file import open_input
 
@@ -98,6 +99,8 @@ def import_(
     with open_input(file) as found:
         source = choose_source(found, chosen)
         if preview is not None:
+            now = session.now()
+            source.clock = WriteClock.given(now) if session.has_at else WriteClock.of_machine(now)
             show_preview(session, source, preview)
             return
         done = _import(session, source)
@@ -150,13 +153,14 @@ def _import(session: Session, source: Source) -> ImportResult:
     def steps(step: str) -> AbstractContextManager[Progress]:
         return session.progress(step, in_bytes=step == READING)
 
+    at = session.given_at()
     if session.exists():
         with session.writing() as store:
-            return import_all(store, source, steps=steps)
+            return import_all(store, source, at=at, force=session.force, steps=steps)
     # A file that is refused must not leave an empty database behind.
     with (
         session.reading_if_there() as empty,  # holds what stands beside the database
-        prepare(empty, source, steps=steps) as good,
+        prepare(empty, source, at=at, steps=steps) as good,  # an empty store takes any time
         session.writing() as store,
     ):
         return good.write(store, steps=steps)

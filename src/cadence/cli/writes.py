@@ -141,10 +141,11 @@ def _write(
         outcome = store.execute(
             prospect,
             what,
-            at=at if session.has_at else None,  # the machine's clock has five minutes of grace
+            at=session.given_at(),  # the machine's clock has five minutes of grace
             occurred_at=occurred_at,
             by=by,
             command_id=command_id,
+            force=session.force,
         )
         if session.json:
             from cadence.messages import compose  # loads the templates; not for plain output
@@ -709,7 +710,7 @@ def tick(session: Session) -> None:
     outcomes: list[Outcome] = []
     if session.exists():
         with session.writing() as store, session.progress("closing") as progress:
-            outcomes = store.tick(now, progress=progress)
+            outcomes = store.tick(now, force=session.force, progress=progress)
     if session.json:
         session.print_json([to_builtins(one.decision) for one in outcomes])
         return

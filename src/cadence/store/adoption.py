@@ -30,6 +30,7 @@ from cadence.engine.next_touch import next_touch
 from cadence.engine.schedule import progress
 from cadence.errors import Conflict, UnknownProspect
 from cadence.policy.model import Policy
+from cadence.store.due_list import Prepared
 from cadence.store.service import Cadence, Progress
 
 __all__ = ["PolicyMove", "SkipReason", "adopt", "policy_name", "preview"]
@@ -133,8 +134,11 @@ Positions = list[int]
 class _Mover:
     """Computes what moving prospects to one policy changes."""
 
-    def __init__(self, app: Cadence, policy: Policy, now: datetime, under: str | None) -> None:
+    def __init__(
+        self, app: Cadence, policy: Policy, now: datetime, under: str | None, force: bool = False
+    ) -> None:
         self.app = app
+        self.clock = app.write_clock(now, force=force)
         self.policy = policy
         self.now = now
         self.under = under
@@ -154,8 +158,12 @@ class _Mover:
     def move(self, prospects: list[str]) -> int:
         """Move prospects in one transaction; return how many were moved."""
         moves = [move for move in self.preview(prospects) if isinstance(move, PolicyMove)]
-        self.app.append_prepared(self.app.prepare(move.prospect, (move.event,)) for move in moves)
+        self.app.append_prepared(self._prepare(move) for move in moves)
         return len(moves)
+
+    def _prepare(self, move: PolicyMove) -> Prepared:
+        # Not before what is recorded, which may lie after the clock.
+        return self.app.prepare(move.prospect, (move.event,), self.clock.behind(move.event))
 
     def _move(self, prospect: Prospect) -> PolicyMove | SkipReason:
         policies, policy, now = self.app.policies, self.policy, self.now
@@ -229,6 +237,7 @@ def adopt(
     now: datetime,
     *,
     under: str | None = None,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> int:
     """Move ``prospects`` to ``policy``; skip those that have ended or have it already.
@@ -241,6 +250,7 @@ def adopt(
         prospects: their ids.
         now: when.
         under: skip prospects that are not under the policy of this name.
+        force: move them also over a year after both the machine's clock and the newest event.
         progress: told how many have been looked at.
 
     Returns:
@@ -252,7 +262,7 @@ def adopt(
         Conflict: other writers kept winning on one of them; those before it have been moved.
     """
     app.keep_policy(policy)
-    mover = _Mover(app, policy, now, under)
+    mover = _Mover(app, policy, now, under, force)
     moved = looked = 0
     names = iter(prospects)
     while batch := list(islice(names, _BATCH)):

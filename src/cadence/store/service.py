@@ -32,7 +32,7 @@ from cadence.domain.events import (
     Unreadable,
     type_name,
 )
-from cadence.domain.fold import CLOCK_GRACE, evolve, fold
+from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader, addresses_read, read_again
 from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
@@ -63,6 +63,7 @@ from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry, is_builtin
 from cadence.policy.rules import Rule
 from cadence.prover.proof import require_proof
+from cadence.store.clock import WriteClock, year_after
 from cadence.store.directory import DirectoryEntry
 from cadence.store.due_list import (
     DueQuery,
@@ -190,6 +191,7 @@ class Cadence:
         self._kept = KeptPolicies(recorder, allow_code=allow_code)
         self._read_only = read_only
         self._clock: Callable[[], datetime] = _machine_clock
+        self._newest: datetime | None = None  # recorded_at of an event that is stored
         self.address = address
         self._settings = SettingsTable(recorder, default=default, file=team)
         self._follows_settings = default is None
@@ -485,7 +487,7 @@ class Cadence:
 
     # Writing --------------------------------------------------------------------------------------
 
-    def execute(
+    def execute(  # noqa: PLR0913  (each may be left out)
         self,
         prospect: str,
         command: Command,
@@ -495,6 +497,7 @@ class Cadence:
         by: str | None = None,
         correlation: str | None = None,
         command_id: str | None = None,
+        force: bool = False,
     ) -> Outcome:
         """Carry out a command, or record a fact.
 
@@ -508,6 +511,7 @@ class Cadence:
             correlation: what it belongs to.
             command_id: an id of the caller's; the same command with the same id has no second
                 effect.
+            force: record it also over a year after both the machine's clock and the newest event.
 
         Raises:
             Refused: a rule forbids the command; nothing was recorded.
@@ -516,11 +520,13 @@ class Cadence:
             Conflict: other writers kept winning; nothing was recorded.
             StoreError: the database can't be written; nothing was recorded.
         """
-        recorded = self._time(at, "at")
+        clock = self.write_clock(at, force=force)
+        recorded = clock.now
         occurred = recorded if occurred_at is None else _utc(occurred_at, "occurred_at")
-        if at is None and recorded < occurred <= recorded + CLOCK_GRACE:
+        if recorded < occurred <= clock.latest:
             recorded = occurred  # the clock of the program that saw it is ahead of ours
         _check(prospect, recorded, occurred)
+        clock.check_distance(recorded)
         check_texts(command, "data")
         if isinstance(command, Unreadable):
             raise InputError("Unreadable: invalid; it is never stored", "give what happened")
@@ -540,12 +546,17 @@ class Cadence:
         )
 
     def tick(
-        self, now: datetime | None = None, *, progress: Progress | None = None
+        self,
+        now: datetime | None = None,
+        *,
+        force: bool = False,
+        progress: Progress | None = None,
     ) -> list[Outcome]:
         """Close the follow-ups whose answer time has passed; record nothing else.
 
         Args:
             now: as seen when; the clock's time.
+            force: as of :meth:`execute`.
             progress: told how many are closed, of how many.
         """
         now = self._time(now, "now")
@@ -557,7 +568,7 @@ class Cadence:
         outcomes = []
         for number, (prospect, end) in enumerate(closing, 1):
             with suppress(Refused):  # they may have answered in the meantime
-                outcomes.append(self.execute(prospect, EndFollowUp(end), at=now))
+                outcomes.append(self.execute(prospect, EndFollowUp(end), at=now, force=force))
             if progress is not None:
                 progress(number, len(closing))
         return outcomes
@@ -566,6 +577,8 @@ class Cadence:
         self,
         histories: Iterable[tuple[Sequence[Event], int]],
         *,
+        at: datetime | None = None,
+        force: bool = False,
         progress: Progress | None = None,
     ) -> int:
         """Append complete events of many prospects in one transaction.
@@ -575,32 +588,46 @@ class Cadence:
 
         Args:
             histories: for each prospect its whole history, and how much of it is stored already.
+            at: no event may lie after it; the clock's time, and five minutes.
+            force: as of :meth:`execute`.
             progress: told how many prospects are done.
 
         Returns:
             How many events were appended.
 
         Raises:
+            InputError: an event lies after the clock; nothing was recorded.
             Conflict: another writer wrote to one of the prospects; nothing was recorded.
         """
+        clock = self.write_clock(at, force=force)
 
         def prepared() -> Iterator[Prepared]:
             for number, (history, stored) in enumerate(histories, 1):
                 prospect = fold(None, history)
                 if prospect is not None and len(history) > stored:
-                    yield self.prepare(prospect, history[stored:])
+                    before = history[stored - 1] if stored else None
+                    yield self.prepare(prospect, history[stored:], clock.behind(before))
                 if progress is not None:
                     progress(number, None)
 
         return self.append_prepared(prepared())
 
-    def prepare(self, prospect: Prospect, new: Sequence[Event]) -> Prepared:
+    def prepare(
+        self, prospect: Prospect, new: Sequence[Event], clock: WriteClock | None = None
+    ) -> Prepared:
         """Compute what :meth:`append_prepared` writes for one prospect; write nothing yet.
 
         Args:
             prospect: the fold of its whole history, the new events included.
             new: the events that are not stored yet.
+            clock: no event may lie after it; that of the machine.
+
+        Raises:
+            InputError: an event lies after the clock.
         """
+        clock = clock or self.write_clock()
+        for event in new:
+            clock.check_event(event)
         return Prepared(list(map(self._mapper.to_stored_event, new)), self._row(prospect))
 
     def append_prepared(self, batches: Iterable[Prepared]) -> int:
@@ -749,6 +776,50 @@ class Cadence:
                     )
                 self.policies = self.policies.with_default(policy)
         return self.policies.default
+
+    # The clock ------------------------------------------------------------------------------------
+
+    def write_clock(self, at: datetime | None = None, *, force: bool = False) -> WriteClock:
+        """Return what the times of a write are held against.
+
+        Args:
+            at: the time of the write; the machine's clock, with five minutes of grace.
+            force: let it be recorded however far beyond the newest event.
+        """
+        machine = _utc(self._clock(), "clock")
+        if at is None:
+            return WriteClock.of_machine(machine)
+        clock = WriteClock.given(_utc(at, "at"))
+        farthest = year_after(machine)
+        if force or clock.now <= farthest:
+            return clock
+        newest = self._newest_event(clock.now)
+        if newest is None:
+            return clock  # an empty store takes any time
+        return WriteClock(clock.now, clock.latest, year_after(max(machine, newest)))
+
+    def _newest_event(self, wanted: datetime) -> datetime | None:
+        """Read when the newest event was recorded, or one within a year before ``wanted``.
+
+        It is asked only for writes far in the future. All events are read only where the last one
+        that was written does not do.
+        """
+
+        def is_near() -> bool:
+            return self._newest is not None and wanted <= year_after(self._newest)
+
+        last = None if is_near() else self._recorder.max_notification_id()
+        if last is not None:
+            for one in self._recorder.select_notifications(last, 1):
+                self._see([self._mapper.to_domain_event(one)])
+            if not is_near():
+                for history in self.histories():
+                    self._see(history)
+        return self._newest
+
+    def _see(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._newest = max(self._newest or event.recorded_at, event.recorded_at)
 
     # Inside ---------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from msgspec.structs import replace
@@ -53,7 +54,14 @@ def mapping_for(name: str, *, timezone: str | None = None, country: str | None =
     return replace(mapping, prospect=about)
 
 
-def import_file(app: Cadence, file: str, mapping: Mapping | str | None = None) -> ImportResult:
+def import_file(
+    app: Cadence,
+    file: str,
+    mapping: Mapping | str | None = None,
+    *,
+    at: datetime | None = None,
+    force: bool = False,
+) -> ImportResult:
     """Import a file, all of it or nothing; importing it again changes nothing.
 
     Args:
@@ -61,6 +69,8 @@ def import_file(app: Cadence, file: str, mapping: Mapping | str | None = None) -
         file: its path, plain or gzip; ``-`` is standard input.
         mapping: what its rows stand for: a mapping, or the name or path of one; none for a file
             that cadence exported.
+        at: the time of the import, after which nothing may lie; the machine's clock.
+        force: record it also over a year after both the machine's clock and the newest event.
 
     Raises:
         ImportRefused: lines are bad; names each with its number and field.
@@ -70,7 +80,7 @@ def import_file(app: Cadence, file: str, mapping: Mapping | str | None = None) -
     """
     chosen = load_mapping(mapping) if isinstance(mapping, str) else mapping
     with open_input(file) as opened:
-        return import_all(app, choose_source(opened, chosen))
+        return import_all(app, choose_source(opened, chosen), at=at, force=force)
 
 
 def choose_source(file: Input, mapping: Mapping | None = None) -> Source:

@@ -183,12 +183,21 @@ class PreparedImport:
         )
 
 
-def import_all(app: Cadence, source: Source, *, steps: StepProgress = _no_progress) -> ImportResult:
+def import_all(
+    app: Cadence,
+    source: Source,
+    *,
+    at: datetime | None = None,
+    force: bool = False,
+    steps: StepProgress = _no_progress,
+) -> ImportResult:
     """Import a source, all of it or nothing: :func:`prepare` and write.
 
     Args:
         app: the store to import into.
         source: the file.
+        at: the time of the import, after which nothing may lie; the machine's clock.
+        force: record it also over a year after both the machine's clock and the newest event.
         steps: opens the progress report of each step.
 
     Raises:
@@ -197,16 +206,24 @@ def import_all(app: Cadence, source: Source, *, steps: StepProgress = _no_progre
         Conflict: another writer changed one of the prospects meanwhile.
         StoreError: the database can't be written.
     """
-    with prepare(app, source, steps=steps) as prepared:
+    with prepare(app, source, at=at, force=force, steps=steps) as prepared:
         return prepared.write(app, steps=steps)
 
 
-def prepare(app: Cadence, source: Source, *, steps: StepProgress = _no_progress) -> PreparedImport:
+def prepare(
+    app: Cadence,
+    source: Source,
+    *,
+    at: datetime | None = None,
+    force: bool = False,
+    steps: StepProgress = _no_progress,
+) -> PreparedImport:
     """Read a source and build the histories that it leads to; write nothing yet.
 
     Args:
         app: the store to import into.
         source: the file.
+        at, force: as of :func:`import_all`.
         steps: opens the progress report of each step.
 
     Raises:
@@ -216,6 +233,7 @@ def prepare(app: Cadence, source: Source, *, steps: StepProgress = _no_progress)
     """
     app.default_policy()  # new prospects get the one that the settings have now
     source.zone_of = _zone_lookup(app)
+    source.clock = app.write_clock(at, force=force)
     area = StagingArea(by_time=source.by_time)
     try:
         with steps(READING) as progress:
@@ -271,8 +289,10 @@ def _build_histories(app: Cadence, source: Source, area: StagingArea, progress: 
             for bad in builder.build(events):
                 area.put_bad(bad)
             skipped += builder.skipped
-            if builder.new_events and builder.prospect is not None:
-                area.keep(app.prepare(builder.prospect, builder.new_events))
+            if builder.new_events and builder.prospect is not None and not area.bad_count:
+                before = stored[prospect][-1] if stored[prospect] else None
+                clock = source.clock.behind(before)
+                area.keep(app.prepare(builder.prospect, builder.new_events, clock))
         progress(done, area.lines)
     return skipped
 
@@ -350,21 +370,33 @@ class HistoryBuilder:
             return
         if self._stored and any(event.added is not None for event in events):
             self.skipped += 1  # the prospect itself
-        for number, line, added, once in events:
+        for event in events:
+            once = event.once
             if once is not None:
                 if once in self._once:
                     source.tally.skipped_rows["not the first of its day"] += 1
                     continue
                 self._once.add(once)
             try:
-                if added is not None and self.prospect is None:
-                    self._append(added)
-                self._add(line)
+                if self._is_stored(event):
+                    self.skipped += 1
+                    continue
+                yield from self._late(event)
+                if event.added is not None and self.prospect is None:
+                    self._append(event.added)
+                self._add(event.line)
             except _Taken as error:
-                yield BadLine.of(number, error)
+                yield BadLine.of(event.number, error)
             except InputError as error:
-                yield BadLine.of(number, error)
+                yield BadLine.of(event.number, error)
                 return  # the lines after it would only be measured against the gap that it leaves
+
+    def _late(self, event: SourceEvent) -> Iterator[BadLine]:
+        """Give what lies after the clock; the lines after it are checked as if it did not."""
+        try:
+            event.check(self._source.clock)
+        except InputError as error:
+            yield BadLine.of(event.number, error)
 
     def _has(self, kind: type[Data], events: Sequence[SourceEvent]) -> bool:
         return any(isinstance(event.line.data, kind) for event in events) or any(
@@ -372,15 +404,11 @@ class HistoryBuilder:
         )
 
     def _add(self, line: Line) -> None:
-        """Add one event, unless it is stored already.
+        """Add one event that is not stored yet.
 
         Raises:
-            InputError: its version is taken or leaves a gap, or the history would not begin with
-                ``ProspectAdded``.
+            InputError: the history would not begin with ``ProspectAdded``, or would have two.
         """
-        if self._is_stored(line):
-            self.skipped += 1
-            return
         if isinstance(line.data, ProspectUpdated) and self.prospect is not None:
             check_fact(line.data, self.prospect.identity.country)
         begins = isinstance(line.data, ProspectAdded)
@@ -396,9 +424,15 @@ class HistoryBuilder:
             )
         self._append(line)
 
-    def _is_stored(self, line: Line) -> bool:
+    def _is_stored(self, source_event: SourceEvent) -> bool:
+        """Return whether an event is stored already.
+
+        Raises:
+            InputError: its version or record is taken by another, or its version leaves a gap.
+        """
+        line = source_event.line
         if self._source.by_record and line.command_id is not None:
-            return self._is_stored_record(line, line.command_id)
+            return self._is_stored_record(source_event, line.command_id)
         if line.version is None:
             same = self._by_time.get((type(line.data), line.occurred_at), ())
             return any(_is_same(line, event) for event in same)
@@ -427,10 +461,14 @@ class HistoryBuilder:
         """Return the event of this version; in a hole, what stands for it."""
         return self._history[bisect_right(self._history, version, key=_version) - 1]
 
-    def _is_stored_record(self, line: Line, record: str) -> bool:
+    def _is_stored_record(self, source_event: SourceEvent, record: str) -> bool:
         event = self._by_record.get(record)
         if event is None:
             return False
+        line = source_event.line
+        if source_event.named is not None:
+            at = source_event.happened_at(event)
+            line = msgspec.structs.replace(line, occurred_at=at)
         if not _is_same(line, event) and not self._source.keep_changed:
             raise _Taken(
                 f"record: invalid {record!r}; {self._id!r} has it with other content as version "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from datetime import datetime
 from typing import IO
 
 from cadence.domain.codec import encode_line
@@ -42,13 +43,20 @@ class JsonlSource(Source):
 
 
 def import_jsonl(
-    app: Cadence, lines: Iterable[bytes], *, progress: Progress | None = None
+    app: Cadence,
+    lines: Iterable[bytes],
+    *,
+    at: datetime | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
 ) -> ImportResult:
     """Import a JSONL file, all of it or nothing.
 
     Args:
         app: the store to import into.
         lines: the file's lines.
+        at: the time of the import, after which nothing may lie; the machine's clock.
+        force: record it also over a year after both the machine's clock and the newest event.
         progress: told how far each step of the work is.
 
     Raises:
@@ -57,7 +65,8 @@ def import_jsonl(
         StoreError: the database can't be written.
     """
     report = progress or (lambda done, total: None)
-    return import_all(app, JsonlSource(lines), steps=lambda step: nullcontext(report))
+    source = JsonlSource(lines)
+    return import_all(app, source, at=at, force=force, steps=lambda step: nullcontext(report))
 
 
 def export_jsonl(app: Cadence, out: IO[bytes], *, progress: Progress | None = None) -> Exported:

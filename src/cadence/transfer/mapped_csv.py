@@ -62,7 +62,8 @@ class MappedCsvSource(Source):
                 if person is None:
                     tally.skipped_rows[_NO_PERSON] += 1
                     continue
-                yield from mapper.events(MappedRow(number, values, rule), person, self.zone_of)
+                row = MappedRow(number, values, rule)
+                yield from mapper.events(row, person, self.zone_of, self.clock)
             except InputError as error:
                 yield BadLine.of(number, error)
 

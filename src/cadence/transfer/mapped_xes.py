@@ -85,7 +85,7 @@ class MappedXesSource(Source):
                 record = f"{record} #{equal[record]}"
             try:
                 yield from self._mapper.events(
-                    row, person, self.zone_of, added_at=added_at, record=record
+                    row, person, self.zone_of, self.clock, added_at=added_at, record=record
                 )
             except InputError as error:
                 yield BadLine.of(row.number, error)
@@ -93,7 +93,7 @@ class MappedXesSource(Source):
     def _begin(self, case: Case, person: Person) -> datetime | None:
         """The time of the case's first event; ``None`` if it has none."""
         try:
-            return self._mapper.time(case.events[0][1], person.zone)[0]
+            return self._mapper.time(case.events[0][1], person.zone, self.clock).at
         except InputError:
             return None
 

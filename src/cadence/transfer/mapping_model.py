@@ -66,12 +66,15 @@ class At(_Table, frozen=True, rename={"source": "from"}):
         formats: tried in order: one of :data:`FORMATS`, or a pattern such as ``%d.%m.%Y %H:%M``.
         zone: the IANA zone of times without one; ``prospect`` for the person's own.
         uncertain: why the time is not that of the event itself.
+        planned: it is when it was to be done. What was done before is taken at the time of the
+            import at the latest.
     """
 
     source: str
     formats: tuple[str, ...] = ("iso",)
     zone: str | None = None
     uncertain: str | None = None
+    planned: bool = False
 
 
 class ContactPointField(_Table, frozen=True):

@@ -34,10 +34,11 @@ from cadence.domain.events import (
 from cadence.domain.limits import check_texts
 from cadence.engine.commands import check_fact
 from cadence.errors import InputError, did_you_mean
+from cadence.store.clock import WriteClock
 from cadence.transfer.mapping_model import At, Field, From, Rule, fields_of
 from cadence.transfer.mapping_model import Mapping as MappingModel
 from cadence.transfer.notations import NOTATIONS
-from cadence.transfer.source import SourceEvent, ZoneLookup
+from cadence.transfer.source import NAMED_AT, SourceEvent, ZoneLookup, format_instant
 from cadence.worktime.zones import from_local, zone
 
 __all__ = ["CompiledRule", "MappedRow", "Person", "RowMapper"]
@@ -87,6 +88,22 @@ class Person(NamedTuple):
     ids: tuple[str, ...]
     zone: ZoneInfo
     data: ProspectAdded
+
+
+class MappedTime(NamedTuple):
+    """When a row says that something happened.
+
+    Attributes:
+        at: when; in UTC.
+        uncertain: why that is uncertain.
+        field: the column that says so.
+        named: what the column names, where it may have happened before that.
+    """
+
+    at: datetime
+    uncertain: str | None
+    field: str
+    named: datetime | None = None
 
 
 class RowMapper:
@@ -173,12 +190,13 @@ class RowMapper:
             f"give its meaning in {self.name}, or in a mapping that extends it",
         )
 
-    def time(self, values: _Row, zone: ZoneInfo) -> tuple[datetime, str | None]:
-        """Read when it happened (UTC), and why that is uncertain.
+    def time(self, values: _Row, zone: ZoneInfo, clock: WriteClock) -> MappedTime:
+        """Read when it happened.
 
         Args:
             values: the columns that say so.
             zone: of times that name none.
+            clock: what was planned for later was done by then.
 
         Raises:
             InputError: the columns are empty, or hold no time.
@@ -187,9 +205,19 @@ class RowMapper:
             value = values.get(at.source, "").strip()
             if value:
                 label = self._fields.label(at.source)
-                instant, is_day = _parse_time(value, at, zone, label)
+                read, is_day = _parse_time(value, at, zone, label)
+                instant = to_utc(read, label)
                 uncertain = at.uncertain or ("only the day is known" if is_day else None)
-                return to_utc(instant, label), uncertain
+                if not (at.planned or is_day):
+                    return MappedTime(instant, uncertain, label)
+                is_over = instant <= clock.now
+                if at.planned and not is_over:
+                    uncertain = (
+                        f"{label} names {value}, after the import; this is the import's time"
+                    )
+                has_begun = clock.now.astimezone(zone).date() >= read.astimezone(zone).date()
+                is_taken = not is_over and (at.planned or has_begun)
+                return MappedTime(clock.now if is_taken else instant, uncertain, label, instant)
         names = ", ".join(self._fields.label(at.source) for at in self._times)
         raise InputError(f"{names}: missing", "give each row a time")
 
@@ -198,6 +226,7 @@ class RowMapper:
         row: MappedRow,
         person: Person,
         zone_of: ZoneLookup,
+        clock: WriteClock,
         *,
         added_at: datetime | None = None,
         record: str | None = None,
@@ -208,6 +237,7 @@ class RowMapper:
             row: whose rule makes an event.
             person: who it is about.
             zone_of: finds the zone of a known prospect; it takes precedence over the row's.
+            clock: the time of the import.
             added_at: when a new prospect was added, if before the row.
             record: the row's id, where the mapping names no column for it.
 
@@ -222,19 +252,31 @@ class RowMapper:
         by = self._by(values) or None
         for prospect in person.ids:
             zone = zone_of(prospect) or person.zone
-            instant, uncertain = self.time(values, zone)
+            instant, uncertain, label, named = self.time(values, zone, clock)
+            # By the time that it names, the row is known again when it is imported another time.
+            meta = None
+            if named is not None and named > instant:
+                meta = {NAMED_AT: format_instant(named)}
             once = None
             if rule.first_of_day:
                 once = f"{rule.number} {instant.astimezone(zone).date()}"
             first = instant if added_at is None else min(added_at, instant)
             added = person.data if len(person.ids) == 1 else replace(person.data, name=prospect)
             line = Line(
-                prospect, instant, data, given, by=by, command_id=command_id, uncertain=uncertain
+                prospect,
+                instant,
+                data,
+                given,
+                by=by,
+                command_id=command_id,
+                uncertain=uncertain,
+                meta=meta,
             )
             begins = Line(prospect, first, added, frozenset())
             check_texts(line)
             check_texts(begins)
-            yield SourceEvent(number, line, begins, once)
+            field = label if instant > clock.latest else None
+            yield SourceEvent(number, line, begins, once, named, field)
 
 
 class CompiledRule:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from cadence.domain.codec import Line, decode_line
-from cadence.domain.events import Data, ProspectUpdated
+from cadence.domain.events import Data, Event, ProspectUpdated
 from cadence.domain.limits import NAME, check_texts
 from cadence.engine.commands import check_fact
 from cadence.errors import InputError
+from cadence.store.clock import WriteClock
 
 __all__ = [
+    "NAMED_AT",
     "BadLine",
     "Position",
     "Source",
@@ -22,6 +25,7 @@ __all__ = [
     "Tally",
     "ZoneLookup",
     "decode_checked",
+    "format_instant",
 ]
 
 Position = Callable[[], tuple[int, int | None]]
@@ -32,6 +36,11 @@ ZoneLookup = Callable[[str], ZoneInfo | None]
 
 _MAX_LENGTH: Final = 500
 """How many characters of an error's text are kept; a cell may hold a megabyte."""
+
+
+def format_instant(instant: datetime) -> str:
+    """Format an instant in UTC."""
+    return f"{instant:%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 class BadLine(NamedTuple):
@@ -57,6 +66,10 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…"
 
 
+NAMED_AT: Final = "named_at"
+"""The entry of ``meta`` that keeps the time a row names, where the event has another."""
+
+
 class SourceEvent(NamedTuple):
     """An event as a file gives it.
 
@@ -65,12 +78,33 @@ class SourceEvent(NamedTuple):
         line: the event.
         added: how to add the prospect if the store has none; ``None``: it must be there.
         once: of the prospect's events with the same text here, only the first counts.
+        named: the time that the row names, where it may have happened before: the row says when it
+            was planned, or the day alone. In an import before it ``line`` has the import's time.
+        field: where a time after the clock stands; ``None`` elsewhere, and in cadence's own files.
     """
 
     number: int
     line: Line
     added: Line | None = None
     once: str | None = None
+    named: datetime | None = None
+    field: str | None = None
+
+    def happened_at(self, event: Event) -> datetime:
+        """Return when the row says that it happened, if it is that of a stored ``event``."""
+        if self.named is None:
+            return self.line.occurred_at
+        is_taken = (event.meta or {}).get(NAMED_AT) == format_instant(self.named)
+        return event.occurred_at if is_taken else self.named
+
+    def check(self, clock: WriteClock) -> None:
+        """Check that neither the event nor its recording lies after the clock.
+
+        Raises:
+            InputError: one does; ``what`` begins with the field.
+        """
+        line = self.line
+        clock.check(line.occurred_at, line.recorded_at or line.occurred_at, self.field)
 
 
 class Tally:
@@ -101,6 +135,7 @@ class Source(ABC):
         by_record: an event is recognised by its ``command_id``, which names its record.
         keep_changed: a record that was imported before with other content is skipped, not refused.
         needs: prospects without an event of this type are skipped.
+        clock: nothing may lie after it.
         zone_of: finds the zone of a known prospect, on whose calendar a bare date is a day.
     """
 
@@ -108,6 +143,8 @@ class Source(ABC):
     by_record = False
     keep_changed = False
     needs: type[Data] | None = None
+
+    clock: WriteClock
 
     def __init__(self, position: Position | None = None) -> None:
         """Args:

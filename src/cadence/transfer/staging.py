@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import groupby
 from typing import Final, overload
 
@@ -31,7 +32,9 @@ _FEW_BAD_LINES: Final = 1_000
 """Up to so many bad lines are given as a list; more are read when they are asked for."""
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
-_DECODE: Final = msgspec.msgpack.Decoder(tuple[Line, Line | None, str | None]).decode
+_DECODE: Final = msgspec.msgpack.Decoder(
+    tuple[Line, Line | None, str | None, datetime | None, str | None]
+).decode
 
 _TABLES: Final = """
 CREATE TABLE lines (prospect TEXT, at INTEGER, number INTEGER, line BLOB);
