@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 import pgserver
 import pytest
+from adoption_cases import OURS
 from eventsourcing.persistence import IntegrityError
 
 from cadence.domain.channels import CALL, EMAIL
@@ -979,6 +980,24 @@ def test_a_lock_of_another_program_is_waited_for_so_long_and_then_named(address)
         recorder.insert_events(stored(noted("p", 2)))
     finally:
         recorder.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_reader_that_opened_first_sees_the_store_once_it_is_there(kind, tmp_path):
+    place = str(tmp_path / "late.db") if kind == "sqlite" else pgserver.new_address()
+    with Cadence.open(place, read_only=True) as reader:
+        assert (reader.is_missing, reader.count(), list(reader.due(NOW))) == (True, 0, [])
+        assert reader.settings().default_region is None
+        with pytest.raises(StoreError, match="read only"):
+            reader.execute("p", ADDED, at=NOW)
+        with Cadence.open(place, default=OURS) as writer:
+            writer.execute("p", ADDED, at=NOW)
+            writer.change_settings({"default_region": "DE"}, by="kim", at=NOW)
+            assert not reader.is_missing
+            assert reader.count() == 1
+            assert list(reader.due(NOW)) == list(writer.due(NOW)) != []
+            assert reader.kept_policies() == [OURS]
+            assert reader.settings().default_region == "DE"
 
 
 def test_opened_for_reading_nothing_is_made_and_nothing_written(address):

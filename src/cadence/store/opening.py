@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
+from cadence.store.awaited import AwaitedRecorder
 from cadence.store.memory import MemoryRecorder
 from cadence.store.recorder import DueRecorder
 from cadence.store.sqlite import SQLiteRecorder
@@ -23,7 +24,8 @@ def open_recorder(
 
     Args:
         db: a path, a ``postgresql://`` address, or ``None`` for memory.
-        read_only: write nothing; where there are no tables, the recorder is empty.
+        read_only: write nothing; where there are no tables, the recorder is empty until another
+            program makes them.
         lock_timeout_seconds: how long to wait for another writer.
 
     Raises:
@@ -32,12 +34,19 @@ def open_recorder(
     """
     if db is None:
         return MemoryRecorder()
-    if db.startswith(_POSTGRES):
-        return _open_postgres(db, read_only, lock_timeout_seconds)
+    find = _open_postgres if db.startswith(_POSTGRES) else _open_sqlite
+    found = find(db, read_only, lock_timeout_seconds)
+    if found is None:
+        awaited = AwaitedRecorder(lambda: find(db, read_only, lock_timeout_seconds))
+        return cast("DueRecorder", awaited)  # it passes each call on
+    return found
+
+
+def _open_sqlite(db: str, read_only: bool, lock_timeout_seconds: int) -> DueRecorder | None:
     path = Path(db)
     is_there = check_file(path)
     if not is_there and read_only:
-        return MemoryRecorder()
+        return None
     sqlite = SQLiteRecorder(path, name=db, lock_timeout_seconds=lock_timeout_seconds)
     if not read_only:
         try:
@@ -64,7 +73,7 @@ def read_team(db: str | None) -> dict[str, str]:
     return {} if db is None or db.startswith(_POSTGRES) else read_team_file(db)
 
 
-def _open_postgres(url: str, read_only: bool, lock_timeout_seconds: int) -> DueRecorder:
+def _open_postgres(url: str, read_only: bool, lock_timeout_seconds: int) -> DueRecorder | None:
     # Imported here: only the extra brings psycopg.
     from cadence.store.postgres import PostgresRecorder
 
@@ -76,7 +85,7 @@ def _open_postgres(url: str, read_only: bool, lock_timeout_seconds: int) -> DueR
             postgres.create_tables()
         elif not postgres.has_tables():
             postgres.close()
-            return MemoryRecorder()
+            return None
     except BaseException:
         postgres.close()
         raise

@@ -63,6 +63,7 @@ from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry, is_builtin
 from cadence.policy.rules import Rule
 from cadence.prover.proof import require_proof
+from cadence.store.awaited import AwaitedRecorder
 from cadence.store.clock import WriteClock, year_after
 from cadence.store.directory import DirectoryEntry
 from cadence.store.due_list import (
@@ -77,7 +78,6 @@ from cadence.store.due_list import (
 )
 from cadence.store.due_page import DueFilter, DuePage, parse_page_end
 from cadence.store.kept_policies import KeptPolicies
-from cadence.store.memory import MemoryRecorder
 from cadence.store.opening import open_recorder, read_team
 from cadence.store.recorder import DueRecorder
 from cadence.store.serializer import EventMapper
@@ -195,9 +195,10 @@ class Cadence:
         self.address = address
         self._settings = SettingsTable(recorder, default=default, file=team)
         self._follows_settings = default is None
-        known = PolicyRegistry(default, policies, find=self._kept.find)
-        # Histories from before name no policy: they stay under the default of their time.
-        self.policies = known.with_unnamed(_stamped_policy(recorder.due_stamp(), known))
+        self.policies = PolicyRegistry(default, policies, find=self._kept.find)
+        self._find_unnamed()
+        if isinstance(recorder, AwaitedRecorder):
+            recorder.when_found(self._find_unnamed)
         self.default_policy()
 
     @classmethod
@@ -218,7 +219,8 @@ class Cadence:
         Args:
             db: a path (made if it does not exist), a ``postgresql://`` address, or ``None`` for
                 memory.
-            read_only: write nothing; a file that does not exist is an empty store.
+            read_only: write nothing; a database that does not exist reads as empty until another
+                program makes it.
             policies: policies beside the catalogue that a prospect may have adopted.
             default: the policy of new prospects. Without it, it is that of the settings, which is
                 ``tip8`` until it is changed. A prospect keeps its policy when the default changes.
@@ -263,8 +265,8 @@ class Cadence:
 
     @property
     def is_missing(self) -> bool:
-        """Whether the database does not exist yet: opened to be read only, it reads as empty."""
-        return self.address is not None and isinstance(self._recorder, MemoryRecorder)
+        """Whether the database does not exist yet; opened to be read only, it reads as empty."""
+        return isinstance(self._recorder, AwaitedRecorder) and self._recorder.is_missing()
 
     def close(self) -> None:
         """Close the connections to the database."""
@@ -972,6 +974,11 @@ class Cadence:
     def _time(self, instant: datetime | None, name: str) -> datetime:
         """Return an instant that a caller gives, or what the machine's clock shows."""
         return _utc(self._clock(), "clock") if instant is None else _utc(instant, name)
+
+    def _find_unnamed(self) -> None:
+        """Find the policy of histories from before: they stay under the default of their time."""
+        stamped = _stamped_policy(self._recorder.due_stamp(), self.policies)
+        self.policies = self.policies.with_unnamed(stamped)
 
     def _stamp(self) -> str:
         """What makes a row of a history that names no policy; the engine alone makes the others."""
