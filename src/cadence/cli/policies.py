@@ -14,6 +14,7 @@ from cadence.cli.policy_check import verdict
 from cadence.cli.policy_files import PolicyArgument, find_policy, policy_inputs, summary
 from cadence.cli.policy_layout import columns, folded, table, wide
 from cadence.cli.policy_picture import picture
+from cadence.cli.policy_use import policies_in_use
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.terminal import paint
 from cadence.policy.guard_runner import is_allowed
@@ -31,10 +32,13 @@ app = new_app()
 
 @command(app, "list", example="cadence policy list")
 def list_(session: Session) -> None:
-    """List the catalogue."""
+    """List the catalogue and the policies in use."""
     policies = [builtin(name) for name in builtin_names()]
+    in_use = policies_in_use(session)
     if session.json:
-        session.print_json([summary(policy) for policy in policies])
+        counts = {one.ref.digest: one.prospects for one in in_use}
+        plain = [{**summary(one), "prospects": counts.get(one.digest, 0)} for one in policies]
+        session.print_json([*plain, *(one.to_dict() for one in in_use if not one.is_builtin)])
         return
     width = max(len(policy.id) for policy in policies)
     said = [f"version {policy.version}  {policy.title}" for policy in policies]
@@ -42,6 +46,13 @@ def list_(session: Session) -> None:
     for policy, more in zip(policies, said, strict=True):
         name = paint(f"{policy.id:{width if beside else 0}}", "bold")
         for line in [f"{name}  {more}"] if beside else folded([name, f"  {more}"]):
+            session.write(line)
+    if not in_use:
+        return
+    session.write("")
+    session.write("prospects of this database are under:")
+    for used in in_use:
+        for line in folded([used.words()], 2):
             session.write(line)
 
 

@@ -106,6 +106,9 @@ def summary(done: ImportResult) -> Iterator[str]:
         f"{plural(done.prospects, 'prospect')}: {done.events:,} events imported, "
         f"{done.skipped:,} were there already"
     )
+    if done.policies:
+        what = "1 policy" if done.policies == 1 else f"{done.policies:,} policies"
+        yield f"kept: {what} that these events name"
     if done.skipped_prospects:
         count = plural(done.skipped_prospects, "prospect")
         yield f"skipped: {count} (without an event that the mapping needs)"

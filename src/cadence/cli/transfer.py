@@ -140,6 +140,9 @@ def export(
     for event in written.left_out:
         what = event.data.what if isinstance(event.data, Unreadable) else ""
         session.note(f"{event.prospect} left out: event {event.version} can't be read ({what})")
+    if format_ is not Format.JSONL and written.policies:
+        names = ", ".join(f"{ref.name} version {ref.version}" for ref in written.policies)
+        session.note(f"{names}: the texts of policies are not in {format_}, only in jsonl")
     if written.left_out:
         raise typer.Exit(1)
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-from cadence.domain.events import PolicyRef
+from cadence.domain.events import AttemptMade, Data, PolicyAdopted, PolicyRef, ProspectAdded
 from cadence.domain.prospect import Prospect
 from cadence.policy.loader import builtin, builtin_names
 from cadence.policy.model import Policy
 
-__all__ = ["PolicyRegistry", "is_builtin"]
+__all__ = ["PolicyRegistry", "is_builtin", "policy_named_by"]
+
+
+def policy_named_by(data: Data) -> PolicyRef | None:
+    """Return the policy that an event names; ``None``: it names none."""
+    if isinstance(data, PolicyAdopted):
+        return PolicyRef(data.name, data.version, data.digest)
+    return data.policy if isinstance(data, ProspectAdded | AttemptMade) else None
 
 
 def is_builtin(ref: PolicyRef) -> bool:
@@ -53,6 +60,7 @@ class PolicyRegistry:
         self._by_digest = {policy.digest: policy for policy in known}
         self._find = find
         self._first: Policy | None = None
+        self._arriving: frozenset[str] = frozenset()
 
     def under(self, policy: Policy) -> PolicyRegistry:
         """Return the same policies, as if every prospect had been added under ``policy``.
@@ -72,6 +80,18 @@ class PolicyRegistry:
         """Return the same policies with another for histories that name none."""
         others = self._by_digest.values()
         return PolicyRegistry(self.default, others, find=self._find, unnamed=policy)
+
+    def with_arriving(self, policies: Iterable[Policy]) -> PolicyRegistry:
+        """Return the same policies, and those that are kept together with what is written next."""
+        arriving = {policy.digest: policy for policy in policies}
+        others = (*self._by_digest.values(), *arriving.values())
+        found = PolicyRegistry(self.default, others, find=self._find, unnamed=self.unnamed)
+        found._arriving = frozenset(arriving)
+        return found
+
+    def is_arriving(self, digest: str) -> bool:
+        """Return whether the policy with this digest is kept with what is written next."""
+        return digest in self._arriving
 
     def find(self, digest: str) -> Policy | None:
         """Return the policy with this digest; ``None`` if it is unknown.

@@ -44,9 +44,13 @@ class KeptPolicies:
             return None  # not what was kept: its prospects become tasks
         if policy.digest != digest:
             return None
+        self.allow(policy)
+        return policy
+
+    def allow(self, policy: Policy) -> None:
+        """Let the functions that a policy names as guards be imported, if the store allows it."""
         if self._allow_code:
             allow(own_functions(policy))
-        return policy
 
     def has(self, digest: str) -> bool:
         """Return whether the policy with this digest is kept."""

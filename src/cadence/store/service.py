@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ from cadence.domain.events import (
     AttemptMade,
     Data,
     Event,
+    PolicyAdopted,
+    PolicyRef,
     ProspectAdded,
     ProspectUpdated,
     Unreadable,
@@ -60,7 +63,7 @@ from cadence.errors import (
 from cadence.policy.guards import Custom
 from cadence.policy.loader import builtin
 from cadence.policy.model import Policy
-from cadence.policy.registry import PolicyRegistry, is_builtin
+from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
 from cadence.policy.rules import Rule
 from cadence.prover.proof import require_proof
 from cadence.store.awaited import AwaitedRecorder
@@ -94,6 +97,7 @@ __all__ = ["Cadence", "Outcome", "Progress"]
 _RETRIES: Final = 100
 _LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256  # prospects
+_NOTIFICATIONS: Final = 10_000  # events that are read at once
 _BATCH: Final = 64  # prospects of a rebuild that are written at once
 _FIRST_PAGE: Final = 32  # prospects: a reader waits for the first lines
 _ENGINE: Final = "5"  # raised when the same events would give other due rows
@@ -475,7 +479,7 @@ class Cadence:
             return True
         if row.stamp not in (_ENGINE, self._stamp()):
             return False
-        early = self._early(prospect)
+        early = self._early(prospect, self.policies)
         # It may have been made with other data, which can't move the early decision.
         made = due_row(prospect, early, early, "") if early is not None else self._row(prospect)
         return is_missed(row, made)
@@ -615,7 +619,11 @@ class Cadence:
         return self.append_prepared(prepared())
 
     def prepare(
-        self, prospect: Prospect, new: Sequence[Event], clock: WriteClock | None = None
+        self,
+        prospect: Prospect,
+        new: Sequence[Event],
+        clock: WriteClock | None = None,
+        policies: PolicyRegistry | None = None,
     ) -> Prepared:
         """Compute what :meth:`append_prepared` writes for one prospect; write nothing yet.
 
@@ -623,6 +631,8 @@ class Cadence:
             prospect: the fold of its whole history, the new events included.
             new: the events that are not stored yet.
             clock: no event may lie after it; that of the machine.
+            policies: where its policy is found, if :meth:`remember_policies` keeps some before this
+                is written; those of the service.
 
         Raises:
             InputError: an event lies after the clock.
@@ -630,7 +640,8 @@ class Cadence:
         clock = clock or self.write_clock()
         for event in new:
             clock.check_event(event)
-        return Prepared(list(map(self._mapper.to_stored_event, new)), self._row(prospect))
+        row = self._row(prospect, policies=policies)
+        return Prepared(list(map(self._mapper.to_stored_event, new)), row)
 
     def append_prepared(self, batches: Iterable[Prepared]) -> int:
         """Append what was prepared, of many prospects, in one transaction, as it comes.
@@ -710,6 +721,54 @@ class Cadence:
         require_proof(policy)
         self._check_writable()
         self._kept.keep(policy)
+
+    def policies_with(self, arriving: Iterable[Policy]) -> PolicyRegistry:
+        """Return the policies, with those that :meth:`remember_policies` keeps before a write.
+
+        Functions that they name as guards are imported only if the store was opened with
+        ``allow_code``.
+        """
+        arriving = tuple(arriving)
+        for policy in arriving:
+            self._kept.allow(policy)
+        return self.policies.with_arriving(arriving)
+
+    def remember_policies(self, policies: Iterable[Policy]) -> int:
+        """Keep policies that histories name, proved or not; return how many are new.
+
+        They are kept for these histories. Whoever adopts one, or makes it the default, needs its
+        proof.
+
+        Raises:
+            StoreError: the database can't be written.
+        """
+        new = [
+            one for one in policies if not is_builtin(one.ref) and not self._kept.has(one.digest)
+        ]
+        for policy in new:
+            self._check_writable()
+            self._kept.remember(policy)
+        return len(new)
+
+    def policies_in_use(self) -> dict[PolicyRef, int]:
+        """Count the prospects under each policy, also those that ended, by name and version.
+
+        Only the events that name a policy are read, not whole histories.
+        """
+        under: dict[str, PolicyRef] = {}
+        start: int | None = None
+        topics = (ProspectAdded.__name__, PolicyAdopted.__name__)
+        while page := self._recorder.select_notifications(start, _NOTIFICATIONS, topics=topics):
+            for one in page:
+                event = self._mapper.to_domain_event(one)
+                if not isinstance(event.data, Unreadable):
+                    named = policy_named_by(event.data)
+                    under[event.prospect] = named or self.policies.unnamed.ref
+            start = page[-1].id + 1
+        counted = Counter(under.values())
+        return {
+            ref: counted[ref] for ref in sorted(counted, key=lambda ref: (ref.name, ref.version))
+        }
 
     # Settings -------------------------------------------------------------------------------------
 
@@ -896,6 +955,11 @@ class Cadence:
 
     def _append(self, events: Sequence[Event], rows: Sequence[DueRow]) -> None:
         self._check_writable()
+        for event in events:
+            ref = policy_named_by(event.data)
+            if ref is not None and not is_builtin(ref):
+                policy = self.policies.by_ref(ref)
+                self.remember_policies([] if policy is None else [policy])
         self._recorder.insert_events(list(map(self._mapper.to_stored_event, events)), due=rows)
 
     def _check_writable(self) -> None:
@@ -905,28 +969,38 @@ class Cadence:
     def _decision(self, prospect: Prospect, now: datetime) -> Decision:
         return decision_for(prospect, self.policies, now)
 
-    def _row(self, prospect: Prospect, decision: Decision | None = None) -> DueRow:
+    def _row(
+        self,
+        prospect: Prospect,
+        decision: Decision | None = None,
+        policies: PolicyRegistry | None = None,
+    ) -> DueRow:
         """Compute the due row, from the decision when the last event was recorded."""
+        policies = policies or self.policies
         stamp = self._stamp() if prospect.policy is None else _ENGINE
-        early = self._early(prospect)
+        early = self._early(prospect, policies)
         if early is None:
             return unknown_row(prospect, stamp)
-        decision = decision or silent_decision_for(prospect, self.policies, prospect.recorded_at)
+        decision = decision or silent_decision_for(prospect, policies, prospect.recorded_at)
         return due_row(prospect, decision, early, stamp)
 
-    def _early(self, prospect: Prospect) -> Decision | None:
+    def _early(self, prospect: Prospect, policies: PolicyRegistry) -> Decision | None:
         """Decide without what other programs may know otherwise; ``None``: always review it."""
-        policy = self.policies.of(prospect)
+        policy = policies.of(prospect)
         # A reader may or may not have its policy, or read all its events.
-        if policy is None or prospect.unreadable is not None or not self._is_shared(policy):
+        if policy is None or prospect.unreadable is not None:
+            return None
+        if not self._is_shared(policy, policies.is_arriving(policy.digest)):
             return None
         return decide_early(prospect, policy, prospect.recorded_at)
 
-    def _is_shared(self, policy: Policy) -> bool:
+    def _is_shared(self, policy: Policy, is_arriving: bool) -> bool:
         """Return whether every program that opens this store can read ``policy`` from it."""
         # A team's own functions may be missing elsewhere.
         has_own_guards = any(isinstance(guard, Custom) for guard in policy.guards)
-        return is_builtin(policy.ref) or (not has_own_guards and self._kept.has(policy.digest))
+        if has_own_guards or is_builtin(policy.ref):
+            return not has_own_guards
+        return is_arriving or self._kept.has(policy.digest)
 
     def _to_review(self, now: datetime) -> Iterator[Decision]:
         """Decide at ``now`` for every prospect whose row is to be reviewed."""

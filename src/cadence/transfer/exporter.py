@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import IO, NamedTuple
 
-from cadence.domain.events import Event, Unreadable
+from cadence.domain.events import Event, PolicyRef, Unreadable
+from cadence.policy.registry import is_builtin, policy_named_by
 from cadence.store.service import Cadence, Progress
 
 __all__ = ["Exported", "write_histories"]
@@ -17,10 +18,12 @@ class Exported(NamedTuple):
     Attributes:
         events: how many events.
         left_out: of each prospect that was left out, the first event that can't be read.
+        policies: outside the catalogue, that the events name.
     """
 
     events: int
     left_out: tuple[Event, ...]
+    policies: tuple[PolicyRef, ...] = ()
 
 
 def write_histories(
@@ -42,14 +45,19 @@ def write_histories(
     """
     written = 0
     left_out: list[Event] = []
+    policies: dict[str, PolicyRef] = {}
     for number, prospect in enumerate(app.prospects(), 1):
         events = app.history(prospect)
         unreadable = next((one for one in events if type(one.data) is Unreadable), None)
         if unreadable is None:
             out.write(encode(prospect, events))
             written += len(events)
+            for event in events:
+                ref = policy_named_by(event.data)
+                if ref is not None and ref.digest not in policies and not is_builtin(ref):
+                    policies[ref.digest] = ref
         else:
             left_out.append(unreadable)
         if progress is not None:
             progress(number, None)
-    return Exported(written, tuple(left_out))
+    return Exported(written, tuple(left_out), tuple(policies.values()))

@@ -37,7 +37,7 @@ from cadence.domain.repeats import is_repeated
 from cadence.engine.commands import check_fact, complete_attempt, unchecked_attempt
 from cadence.errors import InputError, printable
 from cadence.policy.model import Policy
-from cadence.policy.registry import PolicyRegistry
+from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
 from cadence.store.due_list import Prepared
 from cadence.store.service import Cadence, Progress
 from cadence.transfer.source import BadLine, Source, SourceEvent, ZoneLookup
@@ -85,6 +85,7 @@ class ImportResult(NamedTuple):
         skipped_prospects: prospects without an event that the mapping needs.
         unknown_columns: columns that the mapping does not mention.
         unusable_addresses: addresses that can't be read; they are kept, and never used.
+        policies: policies that were kept, because events of the file name them.
     """
 
     prospects: int
@@ -95,6 +96,7 @@ class ImportResult(NamedTuple):
     skipped_prospects: int = 0
     unknown_columns: tuple[str, ...] = ()
     unusable_addresses: int = 0
+    policies: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as ``import --json`` prints it."""
@@ -135,10 +137,13 @@ class ImportRefused(InputError):
 class PreparedImport:
     """An import without bad lines that waits to be written. Use it in a ``with`` block."""
 
-    def __init__(self, area: StagingArea, source: Source, skipped: int) -> None:
+    def __init__(
+        self, area: StagingArea, source: Source, skipped: int, policies: Sequence[Policy]
+    ) -> None:
         self._area = area
         self._tally = source.tally
         self._skipped = skipped
+        self._policies = policies
 
     def __enter__(self) -> PreparedImport:
         return self
@@ -169,6 +174,7 @@ class PreparedImport:
                 if not number % _REPORT_EVERY:
                     progress(number, area.changed)
 
+        policies = app.remember_policies(self._policies)
         with steps("writing") as progress:
             events = app.append_prepared(reported())
         return ImportResult(
@@ -180,6 +186,7 @@ class PreparedImport:
             tally.skipped_prospects,
             tuple(tally.unknown_columns),
             tally.unusable_addresses,
+            policies,
         )
 
 
@@ -239,13 +246,13 @@ def prepare(
         with steps(READING) as progress:
             _stage(source, area, progress)
         with steps("deciding") as progress:
-            skipped = _build_histories(app, source, area, progress)
+            skipped, policies = _build_histories(app, source, area, progress)
     except BaseException:
         area.close()
         raise
     if area.bad_count:
         raise ImportRefused(area.take_bad_lines())
-    return PreparedImport(area, source, skipped)
+    return PreparedImport(area, source, skipped, policies)
 
 
 def _zone_lookup(app: Cadence) -> ZoneLookup:
@@ -276,25 +283,34 @@ def _stage(source: Source, area: StagingArea, progress: Progress) -> None:
             progress(*source.position())
 
 
-def _build_histories(app: Cadence, source: Source, area: StagingArea, progress: Progress) -> int:
-    """Build each prospect's history and stage its new events; returns how many were stored."""
+def _build_histories(
+    app: Cadence, source: Source, area: StagingArea, progress: Progress
+) -> tuple[int, list[Policy]]:
+    """Build each prospect's history and stage its new events.
+
+    Returns:
+        How many events were stored already, and the policies that events of the file name.
+    """
     skipped = done = 0
+    policies = app.policies_with(source.policies.values())
+    named: dict[str, Policy] = {}
     region = app.settings().default_region
     progress(done, area.lines)
     for group in _groups(area.by_prospect()):
         stored = app.histories_of([prospect for prospect, _ in group])
         for prospect, events in group:
             done += len(events)
-            builder = HistoryBuilder(app.policies, prospect, stored[prospect], source, region)
+            builder = HistoryBuilder(policies, prospect, stored[prospect], source, region)
             for bad in builder.build(events):
                 area.put_bad(bad)
             skipped += builder.skipped
+            named |= builder.policies_named()
             if builder.new_events and builder.prospect is not None and not area.bad_count:
                 before = stored[prospect][-1] if stored[prospect] else None
                 clock = source.clock.behind(before)
-                area.keep(app.prepare(builder.prospect, builder.new_events, clock))
+                area.keep(app.prepare(builder.prospect, builder.new_events, clock, policies))
         progress(done, area.lines)
-    return skipped
+    return skipped, list(named.values())
 
 
 def _groups(
@@ -361,6 +377,15 @@ class HistoryBuilder:
     def new_events(self) -> list[Event]:
         """The events that are not stored yet."""
         return self._history[self._stored :]
+
+    def policies_named(self) -> dict[str, Policy]:
+        """Return the policies that its events name, stored or not, the catalogue apart."""
+        refs = {ref.digest: ref for event in self._history if (ref := policy_named_by(event.data))}
+        return {
+            ref.digest: policy
+            for ref in refs.values()
+            if not is_builtin(ref) and (policy := self._policies.by_ref(ref)) is not None
+        }
 
     def build(self, events: Sequence[SourceEvent]) -> Iterator[BadLine]:
         """Add the events in order; gives those that are refused."""

@@ -8,10 +8,13 @@ from datetime import datetime
 from typing import IO
 
 from cadence.domain.codec import encode_line
+from cadence.domain.events import Event
 from cadence.errors import InputError
+from cadence.policy.registry import is_builtin, policy_named_by
 from cadence.store.service import Cadence, Progress
 from cadence.transfer.exporter import Exported, write_histories
 from cadence.transfer.importer import ImportResult, import_all
+from cadence.transfer.policy_lines import decode_policy, encode_policy, is_policy_line
 from cadence.transfer.source import BadLine, Position, Source, SourceEvent, decode_checked
 
 __all__ = ["JsonlSource", "export_jsonl", "import_jsonl"]
@@ -37,6 +40,10 @@ class JsonlSource(Source):
                 continue
             self.tally.rows += 1
             try:
+                if is_policy_line(text):
+                    policy = decode_policy(text)
+                    self.policies[policy.digest] = policy
+                    continue
                 yield SourceEvent(number, decode_checked(text))
             except InputError as error:
                 yield BadLine.of(number, error)
@@ -70,10 +77,22 @@ def import_jsonl(
 
 
 def export_jsonl(app: Cadence, out: IO[bytes], *, progress: Progress | None = None) -> Exported:
-    """Write every history as JSONL."""
-    return write_histories(
-        app,
-        out,
-        lambda prospect, events: b"".join(encode_line(event) + b"\n" for event in events),
-        progress,
-    )
+    """Write every history as JSONL, and each policy before the first event that names it.
+
+    The catalogue is left out: every cadence has it.
+    """
+    written: set[str] = set()
+
+    def encode(prospect: str, events: list[Event]) -> bytes:
+        return b"".join(line + b"\n" for event in events for line in lines(event))
+
+    def lines(event: Event) -> Iterator[bytes]:
+        ref = policy_named_by(event.data)
+        if ref is not None and ref.digest not in written and not is_builtin(ref):
+            written.add(ref.digest)
+            policy = app.policies.by_ref(ref)
+            if policy is not None:  # else its text was never here
+                yield encode_policy(policy)
+        yield encode_line(event)
+
+    return write_histories(app, out, encode, progress)

@@ -14,6 +14,7 @@ from cadence.domain.events import Data, Event, ProspectUpdated
 from cadence.domain.limits import NAME, check_texts
 from cadence.engine.commands import check_fact
 from cadence.errors import InputError
+from cadence.policy.model import Policy
 from cadence.store.clock import WriteClock
 
 __all__ = [
@@ -136,6 +137,7 @@ class Source(ABC):
         keep_changed: a record that was imported before with other content is skipped, not refused.
         needs: prospects without an event of this type are skipped.
         clock: nothing may lie after it.
+        policies: those whose text the file brings, by digest; complete once it has been read.
         zone_of: finds the zone of a known prospect, on whose calendar a bare date is a day.
     """
 
@@ -151,6 +153,7 @@ class Source(ABC):
         position: says how far the file has been read; by default in rows.
         """
         self.tally = Tally()
+        self.policies: dict[str, Policy] = {}
         self.zone_of: ZoneLookup = lambda prospect: None
         self.position = position or (lambda: (self.tally.rows, None))
 
