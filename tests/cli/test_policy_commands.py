@@ -31,7 +31,7 @@ from cadence.prover.timetable import timetable
 from cadence.reports.policy_page import policy_page
 from cadence.store import Cadence, adoption
 
-PROMISES = {row.id: row.promise for row in invariants.in_order()}
+PROMISES = {row.id: row.promise for row in invariants.of_policies()}
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ def test_there_are_many_bad_policies_and_each_kind_among_them() -> None:
     assert len(ERRORS) >= 15
     # The others hold whatever a file says.
     by_the_engine = {Rule.OPT_OUT, Rule.BOUNDED, Rule.DETERMINISTIC}
-    refutable = {row.id for row in invariants.INVARIANTS} - by_the_engine
+    refutable = {row.id for row in invariants.of_policies()} - by_the_engine
     assert {bad.about for bad in REFUTED} >= refutable
 
 
@@ -108,7 +108,7 @@ def test_the_rule_is_named_and_the_policy_refused(bad: Bad) -> None:
     _, proof = proof_of(bad)
     assert not proof.proved
     assert bad.about in [one.rule for one in proof.refuted]
-    assert [one.rule for one in proof.rules] == [row.id for row in invariants.in_order()]
+    assert [one.rule for one in proof.rules] == [row.id for row in invariants.of_policies()]
     assert proof.bounds is None
     with pytest.raises(PolicyError, match="is refuted: ") as caught:
         loads(bad.text, bad.name)

@@ -236,11 +236,16 @@ class Auditor:
             else:
                 noticed = declared if one.rule in data.broke else Noticed.UNDECLARED
                 self._add(state, event.version, one, noticed, data.why)
-        if all(one.rule in learnt_later for one in violations):
-            for rule in dict.fromkeys(data.broke):
-                if rule not in learnt_later:
-                    because = "the attempt says so itself; nothing else in the history does"
-                    self._add(state, event.version, Violation(rule, because), declared, data.why)
+        is_in_order = all(one.rule in learnt_later for one in violations)
+        for rule in dict.fromkeys(data.broke):
+            # Claims are no part of a history, so nothing else can tell of them.
+            if rule not in learnt_later and (is_in_order or rule == Rule.CLAIMED):
+                because = (
+                    "another held the claim"
+                    if rule == Rule.CLAIMED
+                    else "the attempt says so itself; nothing else in the history does"
+                )
+                self._add(state, event.version, Violation(rule, because), declared, data.why)
 
     def _add(
         self,

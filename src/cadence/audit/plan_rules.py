@@ -251,6 +251,8 @@ def _check_as_known(prospect: Prospect, attempt: PastAttempt) -> Violation | Non
     rules, data, at = attempt.rules, attempt.data, attempt.at
     if rules.own_guards and data.stage in _EXTRA:
         return None  # a guard of the team's own may have left it to the owner
+    if Rule.CLAIMED in data.broke:
+        return None  # the touch that was next was another's
     attempts = prospect.silence.attempts
     if attempts and attempts[-1].at > at:
         return None  # recorded after later ones: what was next was decided without it

@@ -35,6 +35,7 @@ _MODULES: Final = {
             "rebuild",
         ),
     ),
+    "claims": ("claim", "release"),
     "people": ("list", "find", "show"),
     "reads": ("due", "explain", "may", "replay"),
     "audit": ("audit",),

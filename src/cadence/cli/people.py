@@ -128,8 +128,7 @@ def show(session: Session, p: P) -> None:
         history = store.history(p)
         prospect = fold(None, history)
         assert prospect is not None, "a history has events"
-        decision = decision_for(prospect, store.policies, now)
-        decision = compose(decision, prospect, store.policies, now)
+        decision = compose(store.explain(p, now), prospect, store.policies, now)
     events = history[-_LAST_EVENTS:]
     if session.json:
         session.print_json(

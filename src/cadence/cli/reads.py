@@ -135,8 +135,10 @@ def explain(
         if prospect.recorded_at > now:
             # What was known then is the replay's to show; a decision counts everything recorded.
             _note_later_events(session, p, now)
-        decision = decision_for(prospect, store.policies, now)
-        answer = precheck(prospect, store.policies, decision, now)
+        decision = store.explain(p, now)
+        answer = precheck(
+            prospect, store.policies, decision, now, claimed=store.claimed_for(p, None)
+        )
         decision = compose(decision, prospect, store.policies, now)
     if session.json:
         session.print_json(to_builtins(decision))
@@ -150,17 +152,19 @@ def may(
     session: Session,
     p: P,
     channel: Annotated[str, typer.Option(metavar="CHANNEL", help="By what.")] = CALL,
+    by: Annotated[str | None, typer.Option("--by", help="Who would make it.")] = None,
 ) -> None:
     """Ask whether an attempt may be made now.
 
-    It exits with 1 where a rule forbids it. Nothing is recorded. Everything recorded counts, also
-    what was recorded after --at.
+    It exits with 1 where a rule forbids it, or another holds the claim. Nothing is recorded.
+    Everything recorded counts, also what was recorded after --at.
     """
     now = session.now()
     with session.reading() as store:
         prospect = store.load(p)
         decision = decision_for(prospect, store.policies, now)
-        answer = precheck(prospect, store.policies, decision, now, Channel(channel))
+        claimed = store.claimed_for(p, session.who_if_known(by))
+        answer = precheck(prospect, store.policies, decision, now, Channel(channel), claimed)
     if session.json:
         session.print_json(precheck_to_builtins(answer))
     else:

@@ -139,6 +139,13 @@ class Session(typer.Context):
             raise InputError("--by: missing", "give who does this with --by or CADENCE_BY")
         return given
 
+    def who_if_known(self, by: str | None) -> str | None:
+        """Return who gives this command, as :meth:`who` does; ``None``: nothing says."""
+        try:
+            return self.who(by)
+        except InputError:
+            return None
+
     def exists(self) -> bool:
         """Return whether the database exists; a server's is taken to."""
         if "://" in self.db:

@@ -9,6 +9,7 @@ from typing import Final
 from cadence.cli.terminal import paint
 from cadence.domain.events import Data, Event, type_name
 from cadence.domain.prospect import Prospect
+from cadence.engine.claims import ClaimState
 from cadence.engine.decision import Decision, Verdict, Wait
 from cadence.engine.precheck import Precheck
 from cadence.engine.reasons import Reason
@@ -29,6 +30,7 @@ from cadence.replay.formatting import (
 from cadence.replay.steps import AnnotatedStep
 
 __all__ = [
+    "claim_words",
     "details",
     "due_entry",
     "due_header",
@@ -84,8 +86,19 @@ def due_entry(prospect: Prospect, decision: Decision, now: datetime) -> Iterable
 
 
 def _next(prospect: Prospect, decision: Decision) -> str:
-    missed = missed_time(prospect, decision)
-    return next_action(decision) + (f"  ({missed})" if missed else "")
+    missed, claim = missed_time(prospect, decision), claim_words(prospect, decision)
+    return "".join((next_action(decision), *(f"  ({one})" for one in (missed, claim) if one)))
+
+
+def claim_words(prospect: Prospect, decision: Decision) -> str:
+    """Return who has the touch, or had it last, and until when; empty without a claim."""
+    claim = decision.claim
+    if claim is None:
+        return ""
+    until = short_clock(prospect, claim.until)
+    if claim.state is ClaimState.UNKNOWN:
+        return f"{claim.by} had it until {until} and may have made it: cadence tick records it"
+    return f"{claim.by} {'has' if claim.state is ClaimState.HELD else 'had'} it until {until}"
 
 
 def _lateness(decision: Decision, now: datetime) -> str:
@@ -138,6 +151,8 @@ def glance(
         used = "  (used)" if value.id in prospect.used_values else ""
         yield f"  {'value':10}  {value.text}{used}"
     yield f"  {'next':10}  {next_line(prospect, decision)}"
+    if decision.claim is not None:
+        yield f"  {'claim':10}  {paint(claim_words(prospect, decision), 'yellow')}"
     for part in decision.touch.parts if decision.touch is not None else ():
         if part.text and decision.verdict is Verdict.DUE:
             yield f"  {f'say ({part.channel})':10}  {part.text}"
@@ -166,6 +181,8 @@ def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
     """A decision in full: what, what to say, and why."""
     yield f"{paint(prospect.id, 'bold')}  {prospect.identity.name}  stage {decision.stage}"
     yield f"  {next_line(prospect, decision)}"
+    if decision.claim is not None:
+        yield f"  {paint(claim_words(prospect, decision), 'yellow')}"
     for part in decision.touch.parts if decision.touch is not None else ():
         if part.text:
             yield f"  say ({part.channel}): {part.text}"

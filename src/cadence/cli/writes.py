@@ -143,7 +143,7 @@ def _write(
             what,
             at=session.given_at(),  # the machine's clock has five minutes of grace
             occurred_at=occurred_at,
-            by=by,
+            by=session.who_if_known(by),
             command_id=command_id,
             force=session.force,
         )
@@ -704,7 +704,8 @@ def reopen(
 def tick(session: Session) -> None:
     """Close the follow-ups whose time to answer has passed.
 
-    It also closes those with no contact point left: no answer can be awaited there.
+    It also closes those with no contact point left: no answer can be awaited there. Where the lease
+    of a claim with --assume-made ran out, it records the attempt.
     """
     now = session.now()
     outcomes: list[Outcome] = []
@@ -714,9 +715,15 @@ def tick(session: Session) -> None:
     if session.json:
         session.print_json([to_builtins(one.decision) for one in outcomes])
         return
+    closed = 0
     for outcome in outcomes:
-        session.write(f"{outcome.prospect.id}: closed ({outcome.prospect.ending.reason})")
-    session.write(f"{plural(len(outcomes), 'follow-up')} closed")
+        event = outcome.events[-1]
+        if isinstance(event.data, AttemptMade):
+            what = f"assumed made by {event.by}, recorded as version {event.version}"
+        else:
+            what, closed = f"closed ({outcome.prospect.ending.reason})", closed + 1
+        session.write(f"{outcome.prospect.id}: {what}")
+    session.write(f"{plural(closed, 'follow-up')} closed")
 
 
 @command(app, "rebuild", example="cadence rebuild")

@@ -39,6 +39,7 @@ from cadence.domain.fold import taken_at
 from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import ENDED, Stage
+from cadence.engine.claims import Claimed
 from cadence.engine.context import calendar_for
 from cadence.engine.decision import Close, Decision, Due, Wait
 from cadence.engine.invariants import contact_points_left
@@ -149,6 +150,7 @@ def decide(
     policy: Policy,
     at: datetime,
     recorded_at: datetime | None = None,
+    claimed: Claimed | None = None,
 ) -> tuple[Data, ...]:
     """Return the event data that ``command`` leads to.
 
@@ -160,6 +162,7 @@ def decide(
         at: when it happens or happened.
         recorded_at: when we learn of it. What is logged at once is judged by everything recorded;
             what is logged later, or where this is left out, by what was recorded at ``at``.
+        claimed: the claim on the prospect that stands, for an attempt.
 
     Raises:
         Refused: a command that a rule forbids; carries the rule and until when.
@@ -180,7 +183,7 @@ def decide(
     if isinstance(command, MakeAttempt | AttemptMade) and recorded_at is not None:
         at = taken_at(prospect, at, recorded_at)
     if isinstance(command, MakeAttempt):
-        return (make_attempt(prospect, command, policy, at),)
+        return (make_attempt(prospect, command, policy, at, claimed),)
     if isinstance(command, SetAppointment):
         return _appoint(prospect, command, policy, at)
     if isinstance(command, CancelAppointment):
@@ -193,7 +196,9 @@ def decide(
         return (_value(prospect, command),)
     if isinstance(command, AttemptMade):
         known_at = ALWAYS if recorded_at is not None and recorded_at <= at else at
-        return (complete_attempt(prospect, command, policy, at, known_at=known_at),)
+        return (
+            complete_attempt(prospect, command, policy, at, known_at=known_at, claimed=claimed),
+        )
     check_fact(command, prospect.identity.country)
     return (command,)
 
@@ -259,7 +264,11 @@ def with_keys(command: Command, reader: KeyReader) -> Command:
 
 
 def make_attempt(
-    prospect: Prospect, command: MakeAttempt, policy: Policy, at: datetime
+    prospect: Prospect,
+    command: MakeAttempt,
+    policy: Policy,
+    at: datetime,
+    claimed: Claimed | None = None,
 ) -> AttemptMade:
     """Return the attempt that ``command`` leads to, with its place and the rules it broke.
 
@@ -268,7 +277,7 @@ def make_attempt(
     """
     parts = with_traits(command.parts, policy)
     # Also one that is dated back is only asked for now: whatever we know by now counts.
-    attempt = AttemptContext(prospect, policy, parts, at, ALWAYS)
+    attempt = AttemptContext(prospect, policy, parts, at, ALWAYS, claimed=claimed)
     judged = judge(attempt, decision_of(attempt))
     if judged.broke and command.is_strict:
         raise _refusal(prospect, judged, at)
@@ -297,6 +306,7 @@ def complete_attempt(
     at: datetime,
     given: frozenset[str] | None = None,
     known_at: datetime | None = None,
+    claimed: Claimed | None = None,
 ) -> AttemptMade:
     """Fill in what is missing of an attempt that was recorded elsewhere.
 
@@ -308,6 +318,7 @@ def complete_attempt(
         given: names of the fields to keep as they are; by default those that are set.
         known_at: the time until which records were known when it was made; by default its own. One
             that is logged at once knows everything, whatever clock recorded it (:data:`ALWAYS`).
+        claimed: the claim on the prospect that stands.
     """
     if given is None:
         given = frozenset(
@@ -316,7 +327,7 @@ def complete_attempt(
     if given >= {"stage", "step", "touch", "gap", "policy", "broke"}:
         return data
     data = msgspec.structs.replace(data, parts=with_traits(data.parts, policy))
-    attempt = AttemptContext(prospect, policy, data.parts, at, known_at or at, data.stage)
+    attempt = AttemptContext(prospect, policy, data.parts, at, known_at or at, data.stage, claimed)
     judged = judge(attempt, decision_of(attempt))
     changed: dict[str, object] = {
         "parts": with_addresses(prospect, data.parts, judged.decision.touch)
@@ -385,6 +396,8 @@ def _refusal(prospect: Prospect, judged: Judgement, at: datetime) -> Refused:
     until = decision.at if isinstance(decision, Wait) and decision.touch is not None else None
     if rule in LASTING:
         until = None
+    if rule == Rule.CLAIMED and judged.held is not None:
+        until = judged.held.until
     others = f" (also {', '.join(more)})" if more else ""
     why = why_refused(rule, judged, at)
     when = f"wait until {until:%Y-%m-%dT%H:%M:%SZ}, or if" if until is not None else "if"
@@ -403,6 +416,8 @@ def why_refused(rule: str, judged: Judgement, at: datetime) -> str:
     no touch was next, a guard's own answer says it.
     """
     decision = judged.decision
+    if rule == Rule.CLAIMED and judged.held is not None:
+        return f"{judged.held.by} holds it until {judged.held.until:%Y-%m-%dT%H:%M:%SZ}"
     if rule == Rule.PLAN and isinstance(decision, Due):
         channels = " and ".join(part.channel for part in decision.touch.parts)
         return f"the policy proposes {decision.touch.step} by {channels} now"
@@ -415,6 +430,8 @@ def why_refused(rule: str, judged: Judgement, at: datetime) -> str:
 
 def delayed_until(rule: str, judged: Judgement, at: datetime) -> datetime | None:
     """Return until when ``rule`` delays an attempt, seen at ``at``; ``None`` if it does not."""
+    if rule == Rule.CLAIMED and judged.held is not None:
+        return judged.held.until
     delay = _delay(rule, judged.decision, at)
     if delay is not None:
         return delay.until

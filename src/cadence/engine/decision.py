@@ -12,6 +12,7 @@ import msgspec
 from cadence.domain.events import EndReason, PolicyRef
 from cadence.domain.stages import Stage
 from cadence.engine import wording
+from cadence.engine.claims import ClaimShown
 from cadence.engine.invariants import Facts
 from cadence.engine.reasons import Reason
 from cadence.policy.touch import Touch
@@ -67,12 +68,14 @@ class _Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="verdict"):
         reasons: why; for a wait, one for each delay that was added. Empty where they were not
             asked for.
         policy: the policy it was decided under.
+        claim: the claim on it, where a store knows of one; it is no part of what is decided.
     """
 
     prospect: str
     stage: Stage
     policy: PolicyRef
     reasons: tuple[Reason, ...] = ()
+    claim: ClaimShown | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object of section 8 of the design."""
@@ -160,6 +163,7 @@ def to_builtins(decision: Decision, texts: Mapping[int, str] | None = None) -> d
         texts: the text of each part of the touch by its position, as ``cadence.messages`` made it.
     """
     touch = decision.touch
+    claim = {} if decision.claim is None else {"claim": msgspec.to_builtins(decision.claim)}
     return {
         "prospect": decision.prospect,
         "stage": decision.stage.value,
@@ -180,6 +184,7 @@ def to_builtins(decision: Decision, texts: Mapping[int, str] | None = None) -> d
             for reason in decision.reasons
         ],
         "policy": msgspec.to_builtins(decision.policy),
+        **claim,
     }
 
 

@@ -58,6 +58,7 @@ __all__ = [
     "gap_made_by",
     "in_order",
     "largest_gap",
+    "of_policies",
     "violation",
 ]
 
@@ -123,6 +124,8 @@ class ProvedBy(StrEnum):
     touch that ``breaks`` the row."""
     STRUCTURE = "structure"
     """By the policy file, the stage table and silences played through the engine."""
+    STORE = "store"
+    """By the tests of the store, which keeps it: no policy can break it."""
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -508,6 +511,17 @@ def _is_too_frequent(attempt: AttemptContext) -> bool:
     )
 
 
+# 14: claimed --------------------------------------------------------------------------------------
+#
+# Two workers who read one list at the same moment both dial. So a worker takes a claim before
+# acting. It is kept by the store in one transaction with what it was judged by, and is no part of
+# the fold: a decision never depends on who works on it.
+
+
+def _is_held_by_another(attempt: AttemptContext) -> bool:
+    return attempt.held is not None
+
+
 # The table ----------------------------------------------------------------------------------------
 
 _SEARCHED: Final = (
@@ -666,6 +680,18 @@ INVARIANTS: tuple[Invariant, ...] = (
         effect=Effect.NONE,
         how_proved="next_touch is a function of events, policy and now{functions}",
     ),
+    Invariant(
+        id=Rule.CLAIMED,
+        number=14,
+        promise="one touch is carried out by one worker: while one holds a claim, the others are "
+        "refused",
+        effect=Effect.NONE,
+        forbids=_is_held_by_another,
+        phase=Phase.LASTING,
+        refusal="another holds the claim",
+        proved_by=ProvedBy.STORE,
+        how_proved="the store takes a claim in one transaction, whatever the policy",
+    ),
 )
 """Every invariant. The engine, the prover, the audit and the docs read it when they need it."""
 
@@ -700,3 +726,8 @@ def find(rule: str) -> Invariant | None:
 def in_order() -> tuple[Invariant, ...]:
     """Return the rows in the order of the design."""
     return tuple(sorted(INVARIANTS, key=lambda row: row.number))
+
+
+def of_policies() -> tuple[Invariant, ...]:
+    """Return the rows that are proved of a policy, in that order; the store keeps the others."""
+    return tuple(row for row in in_order() if row.proved_by is not ProvedBy.STORE)

@@ -15,6 +15,7 @@ from cadence.domain.prospect import Attempt, Prospect, Reachability
 from cadence.domain.stages import OUTREACH, Stage
 from cadence.engine import invariants
 from cadence.engine.channels import parts_on, points_left
+from cadence.engine.claims import Claim, Claimed
 from cadence.engine.context import calendar_for, preferred_hours
 from cadence.engine.decision import Close, Decision, Due, Stop, Task, Wait
 from cadence.engine.invariants import Phase
@@ -65,6 +66,7 @@ class Judgement(msgspec.Struct, frozen=True):
         broke: the rules it breaks, each once, in the order in which they are checked.
         decision: what came next at its moment.
         objections: the guards that object to it, by name, with their answers.
+        held: the claim that another holds on the prospect.
     """
 
     stage: AttemptStage
@@ -75,6 +77,7 @@ class Judgement(msgspec.Struct, frozen=True):
     broke: tuple[str, ...]
     decision: Decision
     objections: tuple[tuple[str, GuardDelay | Veto], ...] = ()
+    held: Claim | None = None
 
 
 class AttemptContext:
@@ -90,15 +93,19 @@ class AttemptContext:
         takes: the stage whose place it takes; ``extra`` until that is known.
         joins: the attempt just made that it is another part of; ``None`` for most.
         objections: the guards that object to it, with their answers; empty until they are asked.
+        held: the claim that another holds on the prospect.
+        own: the claim that it carries out.
     """
 
     __slots__ = (
         "_calendar",
         "at",
         "given",
+        "held",
         "joins",
         "known_at",
         "objections",
+        "own",
         "parts",
         "policy",
         "prospect",
@@ -113,6 +120,7 @@ class AttemptContext:
         at: datetime,
         known_at: datetime,
         given: AttemptStage | None = None,
+        claimed: Claimed | None = None,
     ) -> None:
         self.prospect = prospect
         self.policy = policy
@@ -123,6 +131,10 @@ class AttemptContext:
         self.takes = AttemptStage.EXTRA
         self.objections: list[tuple[str, GuardDelay | Veto]] = []
         self._calendar: WorkCalendar | None = None
+        claim = None if claimed is None else claimed.claim
+        is_own = claimed is not None and claimed.is_own
+        self.held = None if is_own else claim
+        self.own = claim if is_own and claim is not None and claim.is_about(parts) else None
         self.joins = _joined(self)
 
     @property
@@ -236,19 +248,30 @@ def judge(attempt: AttemptContext, decision: Decision) -> Judgement:
         # It belongs to a silence that is over; what was next then is not known any more. What
         # holds in every silence still holds.
         broke = _broken(attempt, Phase.LASTING)
-        return Judgement(AttemptStage.EXTRA, None, None, None, None, tuple(broke), decision)
+        stage = AttemptStage.EXTRA
+        return Judgement(stage, None, None, None, None, tuple(broke), decision, held=attempt.held)
     broke = _rules_broken(attempt, decision)
     stage, step, touch = _place(attempt, decision, is_in_order=not broke)
     attempt.takes = attempt.given or stage
     counted = _broken(attempt, Phase.PLACE)
-    if counted and decision.touch is None:
+    if counted and decision.touch is None and not _keeps_its_place(attempt):
         stage, step = AttemptStage.EXTRA, None
         attempt.takes = attempt.given or stage
         counted = _broken(attempt, Phase.PLACE)
     broke = list(dict.fromkeys((*broke, *counted)))
     gap, gap_from = _gap(attempt)
     objected = tuple(attempt.objections)
-    return Judgement(stage, step, touch, gap, gap_from, tuple(broke), decision, objected)
+    return Judgement(
+        stage, step, touch, gap, gap_from, tuple(broke), decision, objected, attempt.held
+    )
+
+
+def _keeps_its_place(attempt: AttemptContext) -> bool:
+    """Whether it carries out a touch that was claimed: that was in order when it was taken.
+
+    What others have done since without a claim takes no place of it, or it would be made again.
+    """
+    return attempt.own is not None and attempt.own.touch is not None
 
 
 def _place(
@@ -261,6 +284,11 @@ def _place(
     # there is no place to take.
     if attempt.joins is not None:
         return attempt.joins.stage, attempt.joins.step, attempt.joins.touch
+    if attempt.held is not None:
+        return AttemptStage.EXTRA, None, None
+    own = attempt.own
+    if own is not None and own.touch is not None:
+        return own.stage, own.step, own.touch
     is_on_plan = _is_on_plan(attempt, decision)
     is_placeless = (
         (bool(attempts) and attempts[-1].at > at)
@@ -289,7 +317,12 @@ def _is_on_plan(attempt: AttemptContext, decision: Decision) -> bool:
 
 
 def _is_again(attempt: AttemptContext) -> bool:
-    """Whether it follows within minutes after an attempt on the same channel."""
+    """Whether it follows within minutes after an attempt on the same channel.
+
+    Not where it was claimed before that: the other one came between.
+    """
+    if attempt.own is not None:
+        return False
     channels = {part.channel for part in attempt.parts}
     return any(
         attempt.at - one.at < TOLERANCE and not channels.isdisjoint(p.channel for p in one.parts)

@@ -14,6 +14,7 @@ from cadence.domain.channels import CALL, Channel
 from cadence.domain.events import Disposition, Part
 from cadence.domain.fold import taken_at
 from cadence.domain.prospect import Prospect
+from cadence.engine.claims import Claimed
 from cadence.engine.commands import LASTING, delayed_until, why_refused, with_addresses
 from cadence.engine.decision import Decision
 from cadence.engine.judgement import ALWAYS, AttemptContext, Judgement, decision_of, judge
@@ -58,6 +59,7 @@ def precheck(
     decision: Decision,
     now: datetime,
     channel: Channel = CALL,
+    claimed: Claimed | None = None,
 ) -> Precheck:
     """Return what an unanswered attempt on ``channel`` would break if it were made now.
 
@@ -68,6 +70,7 @@ def precheck(
         decision: what comes next for the prospect now, with its reasons.
         now: when.
         channel: by what.
+        claimed: the claim on the prospect that stands.
     """
     policy = policies.of(prospect)
     if policy is None or prospect.unreadable is not None:
@@ -76,7 +79,7 @@ def precheck(
         return Precheck(prospect.id, now, channel, None, "extra", None, (unchecked,))
     parts = (Part(channel, Disposition.UNKNOWN),)
     at = taken_at(prospect, now, now)
-    attempt = AttemptContext(prospect, policy, parts, at, ALWAYS)
+    attempt = AttemptContext(prospect, policy, parts, at, ALWAYS, claimed=claimed)
     judged = judge(attempt, decision if at == now else decision_of(attempt))
     (part,) = with_addresses(prospect, parts, decision.touch)
     return Precheck(

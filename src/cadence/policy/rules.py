@@ -24,6 +24,7 @@ class Rule(StrEnum):
     DETERMINISTIC = "deterministic"
     ORDER = "order"
     FREQUENCY = "frequency"
+    CLAIMED = "claimed"
     # How the plan and the calendar arrive at a time.
     APPOINTMENT = "appointment"
     PLAN = "plan"
@@ -36,5 +37,5 @@ class Rule(StrEnum):
     DUE_LIST = "due_list"
 
 
-RESERVED: Final = frozenset({*Rule, "suppressed", "claimed"})
-"""What no guard may be called: the rule ids, and those of the promises that the store keeps."""
+RESERVED: Final = frozenset({*Rule, "suppressed"})
+"""What no guard may be called: the rule ids, and that of a promise that the store keeps."""

@@ -79,7 +79,7 @@ def refutations(space: StateSpace, unstopped: list[UnstoppedTouch]) -> Iterator[
 
 def _unjudged() -> Iterator[Refutation]:
     """Yield the rows of the table that no check judges: what is not looked at is not proved."""
-    for row in invariants.in_order():
+    for row in invariants.of_policies():
         searched = row.proved_by is ProvedBy.SEARCH
         if (row.stops is None) if searched else (row.id not in _BY_STRUCTURE):
             yield row.id, "no check of the prover judges it", ()
@@ -91,7 +91,7 @@ def _unjudged() -> Iterator[Refutation]:
 def _stopped_touches(space: StateSpace) -> Iterator[Refutation]:
     """Yield where an invariant has to stop what the plan proposes."""
     stopped = {space.violation(state) for state in space.open_states}
-    for row in invariants.in_order():
+    for row in invariants.of_policies():
         if row.proved_by is not ProvedBy.SEARCH or row.id not in stopped:
             continue
         for path in paths_to(space, partial(_is_stopped, space, row.id)):

@@ -52,7 +52,7 @@ class Proof(msgspec.Struct, frozen=True):
 
     Attributes:
         policy: which.
-        rules: each invariant, in the order of the design.
+        rules: each invariant that a policy can break, in the order of the design.
         bounds: what a silence under it can come to; ``None`` where it is refuted.
         unreachable: touches that are never made; no fault, but hardly meant.
         closed_turns: weekdays to rotate to on which nothing is open; no fault either.
@@ -89,7 +89,7 @@ def prove(policy: Policy) -> Proof:
         if known is None or _length(events) < _length(known.counterexample):
             refuted[rule] = RuleProof(rule, False, how, events)
     facts = _facts(space, states)
-    rows = {row.id: row.how_proved.format(**facts) for row in invariants.in_order()}
+    rows = {row.id: row.how_proved.format(**facts) for row in invariants.of_policies()}
     never = tuple(unreachable(space))
     exit_point = policy.exit_point
     found = None

@@ -1,4 +1,4 @@
-"""Keep events, due rows, policies and settings in memory, for tests and trials."""
+"""Keep events, due rows, claims, policies and settings in memory, for tests and trials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eventsourcing.popo import POPOApplicationRecorder
 
 from cadence.domain.events import Event
 from cadence.store.due_list import DueQuery, DueRow, Prepared
-from cadence.store.recorder import DueRecorder, SettingRow
+from cadence.store.recorder import ClaimChange, ClaimChanged, ClaimRow, DueRecorder, SettingRow
 from cadence.store.serializer import decode_rows
 
 __all__ = ["MemoryRecorder"]
@@ -32,16 +32,54 @@ class MemoryRecorder(DueRecorder):
         self._mark: str | None = None
         self._policies: dict[str, str] = {}
         self._settings: list[SettingRow] = []
+        self._claims: dict[str, ClaimRow] = {}
 
     def insert_events(
-        self, stored_events: Sequence[StoredEvent], due: Iterable[DueRow] = (), **kwargs: Any
+        self,
+        stored_events: Sequence[StoredEvent],
+        due: Iterable[DueRow] = (),
+        claim: ClaimChange | None = None,
+        **kwargs: Any,
     ) -> Sequence[int] | None:
         rows = {row.prospect: row for row in due}  # may raise, so before anything is written
         with self._lock:
+            if claim is not None:
+                self._check_claim(claim)
             ids = self._events.insert_events(stored_events, **kwargs)
             self._ids.update(str(event.originator_id) for event in stored_events)
             self._due.update(rows)
+            if claim is not None:
+                self._change_claim(claim)
         return ids
+
+    def _check_claim(self, claim: ClaimChange) -> None:
+        if [row.token for row in self.open_claims(claim.prospect)] != (
+            [] if claim.seen is None else [claim.seen]
+        ):
+            raise ClaimChanged
+        if claim.version is not None and self._newest_version(claim.prospect) != claim.version:
+            raise ClaimChanged
+
+    def _change_claim(self, claim: ClaimChange) -> None:
+        if claim.ended is not None and claim.seen is not None:
+            token, prospect, taken, _ = self._claims[claim.seen]
+            self._claims[token] = ClaimRow(token, prospect, taken, claim.ended)
+        if claim.taken is not None:
+            self._claims[claim.taken.token] = claim.taken
+
+    def _newest_version(self, prospect: str) -> int | None:
+        newest = self.select_events(prospect, desc=True, limit=1)
+        return newest[0].originator_version if newest else None
+
+    def open_claims(self, prospect: str | None = None) -> list[ClaimRow]:
+        with self._lock:
+            rows = [row for row in self._claims.values() if row.ended is None]
+        return sorted(
+            (row for row in rows if prospect in (None, row.prospect)), key=lambda row: row.prospect
+        )
+
+    def find_claim(self, token: str) -> ClaimRow | None:
+        return self._claims.get(token)
 
     def insert_batches(self, batches: Iterable[Prepared]) -> int:
         prepared = list(batches)  # may raise, so before anything is written
@@ -55,8 +93,7 @@ class MemoryRecorder(DueRecorder):
         with self._lock:
             self._drop_orphans(after, last)
             for row, version in rows:
-                newest = self.select_events(row.prospect, desc=True, limit=1)
-                if newest and newest[0].originator_version == version:
+                if self._newest_version(row.prospect) == version:
                     self._due[row.prospect] = row
             self._mark = mark
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -29,7 +29,7 @@ from cadence.domain.events import Event
 from cadence.errors import InvalidStore, StoreError
 from cadence.store.due_list import DueRow, Prepared
 from cadence.store.postgres_connection import Datastore, connect, explain_postgres_error, first_line
-from cadence.store.recorder import SettingRow
+from cadence.store.recorder import ClaimChange, SettingRow
 from cadence.store.serializer import decode_page, decode_rows, decode_stream
 from cadence.store.sql import (
     ADDED_COLUMNS,
@@ -37,18 +37,23 @@ from cadence.store.sql import (
     DELETE_META,
     DELETE_ORPHANS,
     DUE_COLUMNS,
+    END_CLAIM,
     INSERT_SETTING,
     MARK,
+    NEWEST_VERSION,
+    OPEN_TOKENS,
     UPDATE_DUE,
+    UPSERT_CLAIM,
     UPSERT_META,
     SQLRecorder,
+    check_claim,
 )
 
 __all__ = ["PostgresRecorder"]
 
 _SCHEMA: Final = 1
 _FIRST_TABLES: Final = {"due", "meta", "stored_events"}
-_TABLES: Final = {*_FIRST_TABLES, "settings"}
+_TABLES: Final = {*_FIRST_TABLES, "settings", "claims"}
 # In pipeline mode what is sent must fit the socket's buffer (some 200 kB on Linux, and psycopg
 # sends state as hex); beyond that both sides may wait for each other for ever.
 _PIPELINE_EVENTS: Final = 500
@@ -83,6 +88,13 @@ _CREATE_SETTINGS: Final = (
     "CREATE TABLE {schema}.settings (number bigserial PRIMARY KEY, name text NOT NULL, "
     "value text, changed_by text NOT NULL, changed_at bigint NOT NULL)"
 )
+_CREATE_CLAIMS: Final = (
+    'CREATE TABLE {schema}.claims (token text PRIMARY KEY, prospect text COLLATE "C" NOT NULL, '
+    "claim text NOT NULL, ended text)",
+    # At most one of a prospect is open.
+    "CREATE UNIQUE INDEX claims_open ON {schema}.claims (prospect) WHERE ended IS NULL",
+)
+_ADDED_TABLES: Final = {"settings": (_CREATE_SETTINGS,), "claims": _CREATE_CLAIMS}
 _SELECT_TABLES: Final = (
     "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
     "WHERE nspname = %s AND relname = ANY(%s)"
@@ -144,6 +156,8 @@ _SELECT_MENTIONING: Final = (
     "SELECT DISTINCT originator_id FROM {schema}.stored_events "
     "WHERE position(?::bytea in state) > 0 ORDER BY originator_id"
 )
+
+_SELECT_CLAIMED: Final = f"SELECT array({OPEN_TOKENS}), ({NEWEST_VERSION})"
 
 _T = TypeVar("_T")
 
@@ -222,9 +236,10 @@ class PostgresRecorder(SQLRecorder):
                     (self._datastore.schema,),
                 )
                 tables = self._tables_of(curs)
-                if tables == _FIRST_TABLES:  # made by an older cadence
-                    curs.execute(self._compose(_CREATE_SETTINGS), prepare=False)
-                if tables:
+                if tables:  # perhaps made by an older cadence
+                    for name in _ADDED_TABLES.keys() - tables:
+                        for statement in _ADDED_TABLES[name]:
+                            curs.execute(self._compose(statement), prepare=False)
                     if not self._has_all_columns(curs):
                         for statement in (_ADD_COLUMNS, *_CREATE_INDEXES):
                             curs.execute(self._compose(statement), prepare=False)
@@ -234,7 +249,7 @@ class PostgresRecorder(SQLRecorder):
                 )
                 if schemas.fetchone() is None:
                     curs.execute(self._sql("CREATE SCHEMA {schema}"))
-                for statement in (*_CREATE, _CREATE_SETTINGS):
+                for statement in (*_CREATE, *chain(*_ADDED_TABLES.values())):
                     curs.execute(self._compose(statement), prepare=False)
 
         self._twice(create)
@@ -298,7 +313,11 @@ class PostgresRecorder(SQLRecorder):
     # Writing ------------------------------------------------------------------------------------
 
     def insert_events(
-        self, stored_events: Sequence[StoredEvent], due: Iterable[DueRow] = (), **kwargs: Any
+        self,
+        stored_events: Sequence[StoredEvent],
+        due: Iterable[DueRow] = (),
+        claim: ClaimChange | None = None,
+        **kwargs: Any,
     ) -> Sequence[int]:
         rows = list(due)
         weight = sum(len(str(event.originator_id)) + len(event.state) for event in stored_events)
@@ -308,10 +327,13 @@ class PostgresRecorder(SQLRecorder):
             and weight <= _PIPELINE_BYTES
         )
         insert = self._insert_pipelined if is_small else self._insert_in_chunks
-        return self._twice(lambda: insert(stored_events, rows))
+        return self._twice(lambda: insert(stored_events, rows, claim))
 
     def _insert_pipelined(
-        self, stored_events: Sequence[StoredEvent], due: Sequence[DueRow]
+        self,
+        stored_events: Sequence[StoredEvent],
+        due: Sequence[DueRow],
+        claim: ClaimChange | None,
     ) -> list[int]:
         """Send everything, then the commit: two round trips."""
         with (
@@ -320,12 +342,15 @@ class PostgresRecorder(SQLRecorder):
             connection.pipeline() as pipeline,
             connection.transaction(),
         ):
-            ids = self._insert_all(connection, stored_events, due, pipeline)
+            ids = self._insert_all(connection, stored_events, due, pipeline, claim)
             begin_commit()
         return ids
 
     def _insert_in_chunks(
-        self, stored_events: Sequence[StoredEvent], due: Sequence[DueRow]
+        self,
+        stored_events: Sequence[StoredEvent],
+        due: Sequence[DueRow],
+        claim: ClaimChange | None,
     ) -> list[int]:
         """Send chunks, one after the other; there is no bound on their size."""
         with (
@@ -333,7 +358,7 @@ class PostgresRecorder(SQLRecorder):
             self._datastore.get_connection() as connection,
             connection.transaction(),
         ):
-            ids = self._insert_all(connection, stored_events, due)
+            ids = self._insert_all(connection, stored_events, due, claim=claim)
             begin_commit()
         return ids
 
@@ -362,11 +387,21 @@ class PostgresRecorder(SQLRecorder):
         stored_events: Sequence[StoredEvent],
         due: Sequence[DueRow],
         pipeline: Pipeline | None = None,
+        claim: ClaimChange | None = None,
     ) -> list[int]:
         ids: list[int] = []
-        with connection.cursor() as curs, connection.cursor() as inserting:
+        with (
+            connection.cursor() as curs,
+            connection.cursor() as inserting,
+            connection.cursor(row_factory=tuple_row) as claims,
+        ):
             # The lock comes before any row of the due list, so that writers wait in one place only.
             self._lock(curs)
+            if claim is not None:
+                # Sent now, and looked at with the rest.
+                asked = (claim.prospect, claim.prospect)
+                claims.execute(self._sql(_SELECT_CLAIMED), asked)
+                self._change_claim(curs, claim)
             curs.execute(self._notify)
             self._upsert_due(curs, due)
             for start in range(0, len(stored_events), _CHUNK):
@@ -377,7 +412,16 @@ class PostgresRecorder(SQLRecorder):
                 ids += [row["notification_id"] for row in inserting.fetchall()]
             if pipeline is not None:
                 pipeline.sync()
+            if claim is not None:
+                [(tokens, version)] = claims.fetchall()
+                check_claim(claim, tokens, None if claim.version is None else version)
         return ids
+
+    def _change_claim(self, curs: Cursor[DictRow], claim: ClaimChange) -> None:
+        if claim.ended is not None:
+            curs.execute(self._sql(END_CLAIM), (claim.ended, claim.seen))
+        if claim.taken is not None:
+            curs.execute(self._sql(UPSERT_CLAIM), claim.taken)
 
     def _lock(self, curs: Cursor[DictRow]) -> None:
         curs.execute(self._set_lock_timeout, prepare=True)

@@ -1,4 +1,4 @@
-"""Define what a store offers the service: events, due rows, policies, settings in one place.
+"""Define what a store offers the service: events, due rows, claims, policies and settings.
 
 The interface is that of the ``eventsourcing`` package's recorders, with a due list in the same
 transactions. The package's own recorder is held, not inherited: it reads notifications and serves
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import (
     ApplicationRecorder,
+    IntegrityError,
     Notification,
     StoredEvent,
     Subscription,
@@ -22,7 +23,7 @@ from eventsourcing.persistence import (
 from cadence.domain.events import Event
 from cadence.store.due_list import DueQuery, DueRow, Prepared
 
-__all__ = ["DueRecorder", "SettingRow"]
+__all__ = ["ClaimChange", "ClaimChanged", "ClaimRow", "DueRecorder", "SettingRow"]
 
 
 class SettingRow(NamedTuple):
@@ -39,6 +40,44 @@ class SettingRow(NamedTuple):
     value: str | None
     by: str
     at: int
+
+
+class ClaimRow(NamedTuple):
+    """A claim as it is stored. At most one of a prospect is open.
+
+    Attributes:
+        token: names it.
+        prospect: the prospect's id.
+        claim: the claim as JSON.
+        ended: how it ended, in a word; ``None``: it is open, also when its lease ran out.
+    """
+
+    token: str
+    prospect: str
+    claim: str
+    ended: str | None = None
+
+
+class ClaimChange(NamedTuple):
+    """What a transaction asks and changes of the claims on one prospect.
+
+    Attributes:
+        prospect: the prospect's id.
+        seen: the token of the open claim that the writer read; ``None``: there was none.
+        ended: how that one ends, in a word; ``None``: it stays open.
+        taken: the claim to write: a new one, or the open one with another lease.
+        version: the last event that ``taken`` was judged by.
+    """
+
+    prospect: str
+    seen: str | None = None
+    ended: str | None = None
+    taken: ClaimRow | None = None
+    version: int | None = None
+
+
+class ClaimChanged(IntegrityError):
+    """The open claim on a prospect, or its history, is another; nothing was written."""
 
 
 class DueRecorder(ApplicationRecorder):
@@ -94,14 +133,19 @@ class DueRecorder(ApplicationRecorder):
 
     @abstractmethod
     def insert_events(
-        self, stored_events: Sequence[StoredEvent], due: Iterable[DueRow] = (), **kwargs: Any
+        self,
+        stored_events: Sequence[StoredEvent],
+        due: Iterable[DueRow] = (),
+        claim: ClaimChange | None = None,
+        **kwargs: Any,
     ) -> Sequence[int] | None:
-        """Write events and due rows in one transaction.
+        """Write events, due rows and a change of a claim in one transaction.
 
         Returns:
             The notification ids of the events.
 
         Raises:
+            ClaimChanged: the open claim, or the version it was judged by, is another.
             IntegrityError: one of the versions is taken; nothing was written.
         """
 
@@ -212,6 +256,14 @@ class DueRecorder(ApplicationRecorder):
     @abstractmethod
     def count_due(self) -> int:
         """Count the rows of the due list: one for each prospect."""
+
+    @abstractmethod
+    def open_claims(self, prospect: str | None = None) -> list[ClaimRow]:
+        """Read the claims that have not ended, by prospect; all, or that on one prospect."""
+
+    @abstractmethod
+    def find_claim(self, token: str) -> ClaimRow | None:
+        """Read the claim with this token, also one that has ended; ``None``: it is unknown."""
 
     @abstractmethod
     def due_stamp(self) -> str | None:

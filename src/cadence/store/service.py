@@ -9,12 +9,11 @@ and due list together (ADR 0030).
 from __future__ import annotations
 
 import heapq
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from types import MappingProxyType, TracebackType
 from typing import Final, NamedTuple, Self
@@ -22,12 +21,13 @@ from typing import Final, NamedTuple, Self
 import msgspec
 from eventsourcing.persistence import IntegrityError
 
-from cadence.domain.channels import BUILT_IN
+from cadence.domain.channels import BUILT_IN, Channel
 from cadence.domain.codec import check_id
 from cadence.domain.events import (
     AttemptMade,
     Data,
     Event,
+    Part,
     PolicyAdopted,
     PolicyRef,
     ProspectAdded,
@@ -39,6 +39,7 @@ from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader, addresses_read, read_again
 from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
+from cadence.engine.claims import Claim, Claimed, OnExpiry
 from cadence.engine.commands import (
     Command,
     EndFollowUp,
@@ -67,6 +68,7 @@ from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
 from cadence.policy.rules import Rule
 from cadence.prover.proof import require_proof
 from cadence.store.awaited import AwaitedRecorder
+from cadence.store.claims import ClaimRequest, Claims, change_of, retried
 from cadence.store.clock import WriteClock, year_after
 from cadence.store.directory import DirectoryEntry
 from cadence.store.due_list import (
@@ -82,7 +84,7 @@ from cadence.store.due_list import (
 from cadence.store.due_page import DueFilter, DuePage, parse_page_end
 from cadence.store.kept_policies import KeptPolicies
 from cadence.store.opening import open_recorder, read_team
-from cadence.store.recorder import DueRecorder
+from cadence.store.recorder import ClaimChange, ClaimChanged, DueRecorder
 from cadence.store.serializer import EventMapper
 from cadence.store.settings import (
     DEFAULT_POLICY,
@@ -94,7 +96,6 @@ from cadence.store.settings import (
 
 __all__ = ["Cadence", "Outcome", "Progress"]
 
-_RETRIES: Final = 100
 _LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256  # prospects
 _NOTIFICATIONS: Final = 10_000  # events that are read at once
@@ -118,12 +119,14 @@ class Outcome(msgspec.Struct, frozen=True):
         events: the events that it recorded.
         decision: what comes next.
         repeated: the ``command_id`` had been seen before; nothing was recorded now.
+        overtaken_by: of a claim that was completed: what had ended it before.
     """
 
     prospect: Prospect
     events: tuple[Event, ...]
     decision: Decision
     repeated: bool = False
+    overtaken_by: Event | None = None
 
 
 class _Call(NamedTuple):
@@ -193,6 +196,7 @@ class Cadence:
         self._recorder = recorder
         self._mapper = EventMapper()
         self._kept = KeptPolicies(recorder, allow_code=allow_code)
+        self._claims = Claims(self, recorder, lambda: self._time(None, "clock"))
         self._read_only = read_only
         self._clock: Callable[[], datetime] = _machine_clock
         self._newest: datetime | None = None  # recorded_at of an event that is stored
@@ -388,7 +392,8 @@ class Cadence:
             UnknownProspect: it has no history.
         """
         now = self._time(now, "now")
-        return self._decision(self.load(prospect), now)
+        decision = self._decision(self.load(prospect), now)
+        return self._claims.show(decision, self._claims.open(prospect))
 
     def due(
         self,
@@ -432,12 +437,13 @@ class Cadence:
             which: only these.
         """
         now, which = self._time(now, "now"), which or DueFilter()
+        claims = self._claims.every_open()
         ready: list[tuple[tuple[int, str], Prospect, Decision]] = []
         decided: set[str] = set()
         # Rows of another engine say nothing: those prospects are decided before the first is shown.
         for unlisted in self._unlisted():
             decided.add(unlisted.id)
-            decision = self._decision(unlisted, now)
+            decision = self._claims.show(self._decision(unlisted, now), claims.get(unlisted.id))
             if which.has(unlisted, decision):
                 ready.append((position(decision), unlisted, decision))
         heapq.heapify(ready)
@@ -454,6 +460,7 @@ class Cadence:
                 prospect = fold(None, streams[row.prospect])
                 if prospect is not None:
                     decision = self._decision(prospect, now)
+                    decision = self._claims.show(decision, claims.get(prospect.id))
                     if which.has(prospect, decision):
                         heapq.heappush(ready, (position(decision), prospect, decision))
         while ready:
@@ -539,17 +546,110 @@ class Cadence:
         for field, text in (("by", by), ("correlation", correlation), ("command_id", command_id)):
             check_texts(text, field)
         call = _Call(prospect, command, occurred, recorded, by, correlation, command_id)
-        for attempt in range(_RETRIES):
-            if attempt:
-                # At random times, or a writer in a loop would win every single time.
-                time.sleep(random.uniform(0, min(_LONGEST_WAIT, 0.001 * 2**attempt)))
-            # Suppressed: another writer took this version first, so reload and decide again.
-            with suppress(IntegrityError):
+
+        def carry_out() -> Outcome:
+            try:
                 return self._carry_out(call)
-        raise Conflict(
-            f"{prospect}: other writers won {_RETRIES} times in a row; nothing was recorded",
-            "try again",
+            except ClaimChanged:  # there is an open claim; most prospects have none
+                return self._carry_out(call, self._claims.before(prospect, command, by, recorded))
+
+        return retried(prospect, carry_out)
+
+    def claim(  # noqa: PLR0913  (each may be left out)
+        self,
+        prospect: str,
+        touch: str | None = None,
+        *,
+        own: Channel | None = None,
+        by: str,
+        lease: timedelta = timedelta(minutes=15),
+        on_expiry: OnExpiry = "return",
+        at: datetime | None = None,
+        force: bool = False,
+    ) -> Claim:
+        """Claim a touch before acting: until the lease runs out no other worker gets it.
+
+        Who holds the claim and asks again gets the same one, with a new lease. Leases run on the
+        machine's clock, whatever ``at`` is.
+
+        Args:
+            prospect: the prospect's id.
+            touch: the id of the touch, as a decision names it; the one that is next.
+            own: in place of a touch: the channel of an owner's own attempt.
+            by: who claims it.
+            lease: for how long; at most 30 days.
+            on_expiry: what it means if the lease runs out. ``return``: the touch was not made, and
+                is free again. ``assume_made``, for a machine that may have sent it: it is recorded
+                as an attempt of unknown outcome, made when it was claimed.
+            at: when it is claimed, on the clock of the history; the clock's time.
+            force: as of :meth:`execute`.
+
+        Raises:
+            Refused: another holds a claim on the prospect (``claimed``), or the attempt is not in
+                order now.
+            UnknownProspect: it has no history.
+            InputError: a value is invalid.
+            Conflict: other writers kept winning.
+            StoreError: the database can't be written.
+        """
+        clock = self.write_clock(at, force=force)
+        clock.check_distance(clock.now)
+        request = ClaimRequest(prospect, touch, own, by, lease, on_expiry, clock.now)
+        request.check()
+        self._check_writable()
+        return retried(prospect, lambda: self._claims.take(request, self._policy_to_judge))
+
+    def complete(
+        self,
+        claim: Claim | str,
+        parts: Sequence[Part],
+        *,
+        at: datetime | None = None,
+        note: str | None = None,
+        why: str | None = None,
+        force: bool = False,
+    ) -> Outcome:
+        """Log the attempt that a claim was taken for, and end the claim.
+
+        It is logged in any case, as every attempt: also after the lease, and after something that
+        they said ended the claim. The outcome names what ended it.
+
+        Args:
+            claim: the claim, or its token.
+            parts: what was done, one part a channel.
+            at: when it was made and is recorded; the clock's time.
+            note: private; no script may use it.
+            why: why it was made although a rule forbids it.
+            force: as of :meth:`execute`.
+
+        Raises:
+            InputError: the claim is unknown, was completed with other parts, or a value is invalid.
+            Conflict: other writers kept winning; nothing was recorded.
+            StoreError: the database can't be written; nothing was recorded.
+        """
+        outcome, overtaken_by = self._claims.complete(
+            claim, MakeAttempt(tuple(parts), why, note), at, force=force
         )
+        return msgspec.structs.replace(outcome, overtaken_by=overtaken_by)
+
+    def release(self, claim: Claim | str) -> bool:
+        """Give a claim back; return whether it was still open.
+
+        Raises:
+            InputError: the claim is unknown.
+            StoreError: the database can't be written.
+        """
+        self._check_writable()
+        return self._claims.release(claim)
+
+    def claimed_for(self, prospect: str, by: str | None) -> Claimed | None:
+        """Read the claim that stands on ``prospect``, and whether ``by`` holds it.
+
+        Returns:
+            ``None``: everybody may claim what is next.
+        """
+        claim = self._claims.open(prospect)
+        return self._claims.claimed_for(claim, by, self._recorder.select_stream(prospect))
 
     def tick(
         self,
@@ -560,21 +660,23 @@ class Cadence:
     ) -> list[Outcome]:
         """Close the follow-ups whose answer time has passed; record nothing else.
 
+        An attempt that the lease of a claim left to be assumed is recorded too.
+
         Args:
             now: as seen when; the clock's time.
             force: as of :meth:`execute`.
             progress: told how many are closed, of how many.
         """
         now = self._time(now, "now")
+        outcomes = list(self._claims.assume_all(now, force=force))
         closing = [
             (one.prospect, one.end)
             for one in self._to_review(now)
             if isinstance(one, Close) and one.at <= now
         ]
-        outcomes = []
-        for number, (prospect, end) in enumerate(closing, 1):
+        for number, (prospect, reason) in enumerate(closing, 1):
             with suppress(Refused):  # they may have answered in the meantime
-                outcomes.append(self.execute(prospect, EndFollowUp(end), at=now, force=force))
+                outcomes.append(self.execute(prospect, EndFollowUp(reason), at=now, force=force))
             if progress is not None:
                 progress(number, len(closing))
         return outcomes
@@ -884,10 +986,15 @@ class Cadence:
 
     # Inside ---------------------------------------------------------------------------------------
 
-    def _carry_out(self, call: _Call) -> Outcome:
+    def _carry_out(self, call: _Call, claim: Claim | None = None) -> Outcome:
         """Load, decide and append once.
 
+        Args:
+            call: what to do.
+            claim: the open claim on the prospect.
+
         Raises:
+            ClaimChanged: another claim is open.
             IntegrityError: another writer took this version first.
         """
         history = self._recorder.select_stream(call.prospect)
@@ -896,15 +1003,29 @@ class Cadence:
             if not isinstance(call.command, ProspectAdded):
                 raise UnknownProspect(call.prospect)
             new = self._begin(call, call.command)
+            change = None
         else:
             done = _find_repeated(call, history)
             if done:
                 decision = self._decision(prospect, call.recorded_at)
                 return Outcome(prospect, done, decision, repeated=True)
-            new = self._go_on(call, prospect)
+            claimed = self._claims.claimed_for(claim, call.by, history)
+            new = self._go_on(call, prospect, claimed)
+            change = change_of(call.prospect, claim, [*history, *new])
         after, decision = advance(prospect, new, self.policies, call.recorded_at)
-        self._append(new, (self._row(after, decision),))
+        self._append(new, (self._row(after, decision),), change)
         return Outcome(after, new, decision)
+
+    def _policy_to_judge(self, prospect: Prospect) -> Policy:
+        """Return the policy a prospect is under.
+
+        Raises:
+            Refused: nothing can be judged.
+        """
+        policy = self.policies.of(prospect)
+        if policy is None or prospect.unreadable is not None:
+            raise _cannot_judge(prospect)
+        return policy
 
     def _begin(self, call: _Call, added: ProspectAdded) -> tuple[Event, ...]:
         """Decide the first event: it has the address keys, and the policy from here on."""
@@ -928,7 +1049,7 @@ class Cadence:
             self._check_writable()
             self._kept.remember(self.policies.default)
 
-    def _go_on(self, call: _Call, prospect: Prospect) -> tuple[Event, ...]:
+    def _go_on(self, call: _Call, prospect: Prospect, claimed: Claimed | None) -> tuple[Event, ...]:
         """Decide what a command leads to for a prospect that is known."""
         policy = self.policies.of(prospect)
         traits = BUILT_IN if policy is None else policy.traits
@@ -948,19 +1069,22 @@ class Cadence:
         if policy is None or prospect.unreadable is not None:
             data = _decide_unjudged(prospect, command, call.occurred_at)
         else:
-            data = decide(prospect, command, policy, call.occurred_at, call.recorded_at)
+            data = decide(prospect, command, policy, call.occurred_at, call.recorded_at, claimed)
         if isinstance(command, ProspectUpdated):
             data += read_again(prospect, command, traits)
         return call.events(prospect.version - len(before), (*before, *data))
 
-    def _append(self, events: Sequence[Event], rows: Sequence[DueRow]) -> None:
+    def _append(
+        self, events: Sequence[Event], rows: Sequence[DueRow], claim: ClaimChange | None
+    ) -> None:
         self._check_writable()
         for event in events:
             ref = policy_named_by(event.data)
             if ref is not None and not is_builtin(ref):
                 policy = self.policies.by_ref(ref)
                 self.remember_policies([] if policy is None else [policy])
-        self._recorder.insert_events(list(map(self._mapper.to_stored_event, events)), due=rows)
+        stored = list(map(self._mapper.to_stored_event, events))
+        self._recorder.insert_events(stored, due=rows, claim=claim)
 
     def _check_writable(self) -> None:
         if self._read_only:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from cadence.store.due_list import DueQuery, DueRow
-from cadence.store.recorder import DueRecorder, SettingRow
+from cadence.store.recorder import ClaimChange, ClaimChanged, ClaimRow, DueRecorder, SettingRow
 
 __all__ = [
     "ADDED_COLUMNS",
@@ -19,11 +19,16 @@ __all__ = [
     "DELETE_META",
     "DELETE_ORPHANS",
     "DUE_COLUMNS",
+    "END_CLAIM",
     "INSERT_SETTING",
     "MARK",
+    "NEWEST_VERSION",
+    "OPEN_TOKENS",
     "UPDATE_DUE",
+    "UPSERT_CLAIM",
     "UPSERT_META",
     "SQLRecorder",
+    "check_claim",
 ]
 
 UPSERT_META: Final = (
@@ -71,6 +76,28 @@ DELETE_META: Final = "DELETE FROM {schema}.meta WHERE key = ?"
 MARK: Final = "due rebuild"
 """The key under which a rebuild keeps how far it is."""
 _COUNT_DUE: Final = "SELECT count(*) FROM {schema}.due"
+OPEN_TOKENS: Final = "SELECT token FROM {schema}.claims WHERE prospect = ? AND ended IS NULL"
+NEWEST_VERSION: Final = (
+    "SELECT max(originator_version) FROM {schema}.stored_events WHERE originator_id = ?"
+)
+END_CLAIM: Final = "UPDATE {schema}.claims SET ended = ? WHERE token = ?"
+UPSERT_CLAIM: Final = (
+    "INSERT INTO {schema}.claims (token, prospect, claim, ended) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (token) DO UPDATE SET claim = excluded.claim"
+)
+_SELECT_CLAIMS: Final = "SELECT token, prospect, claim, ended FROM {schema}.claims"
+
+
+def check_claim(claim: ClaimChange, tokens: Sequence[object], version: object) -> None:
+    """Refuse a change where another writer came first.
+
+    Args:
+        claim: the change.
+        tokens: of the open claims on the prospect.
+        version: of its last event, where the change names one.
+    """
+    if list(tokens) != ([] if claim.seen is None else [claim.seen]) or version != claim.version:
+        raise ClaimChanged
 
 
 class SQLRecorder(DueRecorder):
@@ -78,6 +105,7 @@ class SQLRecorder(DueRecorder):
 
     _has_settings = False
     _has_stamps = False
+    _has_claims = False
 
     @abstractmethod
     def _fetch(self, statement: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -139,6 +167,21 @@ class SQLRecorder(DueRecorder):
 
     def count_due(self) -> int:
         return int(self._fetch(_COUNT_DUE)[0][0])
+
+    def open_claims(self, prospect: str | None = None) -> list[ClaimRow]:
+        if prospect is None:
+            return self._select_claims(" WHERE ended IS NULL ORDER BY prospect", ())
+        return self._select_claims(" WHERE prospect = ? AND ended IS NULL", (prospect,))
+
+    def find_claim(self, token: str) -> ClaimRow | None:
+        return next(iter(self._select_claims(" WHERE token = ?", (token,))), None)
+
+    def _select_claims(self, where: str, params: tuple[str, ...]) -> list[ClaimRow]:
+        # An older cadence made no such table. Once it is there, it stays.
+        self._has_claims = self._has_claims or self._has_table("claims")
+        if not self._has_claims:
+            return []
+        return [ClaimRow(*row) for row in self._fetch(_SELECT_CLAIMS + where, params)]
 
     def due_stamp(self) -> str | None:
         # The rows of an older cadence have no stamp, and say nothing of owners.

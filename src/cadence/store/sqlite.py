@@ -22,7 +22,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 from cadence.domain.events import Event
 from cadence.errors import StoreBusy
 from cadence.store.due_list import DueRow, Prepared
-from cadence.store.recorder import SettingRow
+from cadence.store.recorder import ClaimChange, SettingRow
 from cadence.store.serializer import decode_page, decode_rows, decode_stream
 from cadence.store.sql import (
     ADDED_COLUMNS,
@@ -30,11 +30,16 @@ from cadence.store.sql import (
     DELETE_META,
     DELETE_ORPHANS,
     DUE_COLUMNS,
+    END_CLAIM,
     INSERT_SETTING,
     MARK,
+    NEWEST_VERSION,
+    OPEN_TOKENS,
     UPDATE_DUE,
+    UPSERT_CLAIM,
     UPSERT_META,
     SQLRecorder,
+    check_claim,
 )
 from cadence.store.sqlite_file import (
     APPLICATION_ID,
@@ -58,6 +63,10 @@ _CREATE: Final = (
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS settings (number INTEGER PRIMARY KEY, name TEXT NOT NULL, "
     "value TEXT, changed_by TEXT NOT NULL, changed_at INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS claims (token TEXT PRIMARY KEY, prospect TEXT NOT NULL, "
+    "claim TEXT NOT NULL, ended TEXT) WITHOUT ROWID",
+    # At most one of a prospect is open.
+    "CREATE UNIQUE INDEX IF NOT EXISTS claims_open ON claims (prospect) WHERE ended IS NULL",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA}",
 )
@@ -85,7 +94,10 @@ _SELECT_COLUMN: Final = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
 _SELECT_NAMES: Final = "SELECT name FROM {schema}.sqlite_master"
 _LOOK_AGAIN_MS: Final = 4
 _INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
-_NAMES: Final = {"stored_events", "due", "due_order", "due_owner", "due_stamp", "meta", "settings"}
+_NAMES: Final = {
+    *("stored_events", "due", "due_order", "due_owner", "due_stamp", "meta", "settings"),
+    *("claims", "claims_open"),
+}
 _CREATE_INDEXES: Final = (
     # One owner's page reads one owner's rows.
     "CREATE INDEX IF NOT EXISTS due_owner ON due (owner, at, prospect, wake) WHERE at IS NOT NULL",
@@ -110,6 +122,19 @@ _REFRESH_DUE: Final = (
 def _sql(statement: str) -> str:
     """Put SQLite's name of the schema into a shared statement."""
     return statement.format(schema="main")
+
+
+def _change_claim(connection: sqlite3.Connection, claim: ClaimChange) -> None:
+    prospect = (claim.prospect,)
+    tokens = [row[0] for row in connection.execute(_sql(OPEN_TOKENS), prospect)]
+    version = None
+    if claim.version is not None:
+        version = connection.execute(_sql(NEWEST_VERSION), prospect).fetchone()[0]
+    check_claim(claim, tokens, version)
+    if claim.ended is not None:
+        connection.execute(_sql(END_CLAIM), (claim.ended, claim.seen))
+    if claim.taken is not None:
+        connection.execute(_sql(UPSERT_CLAIM), claim.taken)
 
 
 class SQLiteRecorder(SQLRecorder):
@@ -191,10 +216,16 @@ class SQLiteRecorder(SQLRecorder):
     # Writing ------------------------------------------------------------------------------------
 
     def insert_events(
-        self, stored_events: Sequence[StoredEvent], due: Iterable[DueRow] = (), **kwargs: Any
+        self,
+        stored_events: Sequence[StoredEvent],
+        due: Iterable[DueRow] = (),
+        claim: ClaimChange | None = None,
+        **kwargs: Any,
     ) -> Sequence[int]:
         ids: list[int] = []
         with self._write() as connection:
+            if claim is not None:
+                _change_claim(connection, claim)
             for event in stored_events:
                 row = (event.originator_id, event.originator_version, event.topic, event.state)
                 ids.append(connection.execute(_INSERT_EVENT, row).lastrowid or 0)

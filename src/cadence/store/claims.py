@@ -1,0 +1,392 @@
+"""Take, complete and end claims: leases on touches, kept beside the events.
+
+A claim is decided from the history and the open claim that were read, and written only if both are
+still the newest. So of two workers one gets the touch. Leases run on the store's clock.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, get_args
+
+import msgspec
+from eventsourcing.persistence import IntegrityError
+
+from cadence.domain.channels import Channel, check_channel
+from cadence.domain.codec import check_id
+from cadence.domain.events import AttemptMade, AttemptStage, Disposition, Event, Part
+from cadence.domain.fold import fold, taken_at
+from cadence.domain.limits import check_texts
+from cadence.domain.prospect import Prospect
+from cadence.engine.claims import Claim, Claimed, ClaimShown, ClaimState, OnExpiry, ended_by
+from cadence.engine.commands import Command, MakeAttempt, make_attempt
+from cadence.engine.decision import Decision, Wait
+from cadence.engine.next_touch import next_touch
+from cadence.errors import Conflict, InputError, Refused, UnknownProspect
+from cadence.policy.model import Policy
+from cadence.policy.rules import Rule
+from cadence.store.recorder import ClaimChange, ClaimChanged, ClaimRow, DueRecorder
+
+if TYPE_CHECKING:
+    from cadence.store.service import Cadence, Outcome
+
+__all__ = ["ClaimRequest", "Claims", "change_of", "retried"]
+
+_RETRIES: Final = 100
+_LONGEST_WAIT: Final = 0.05  # seconds
+_LONGEST_LEASE: Final = timedelta(days=30)
+_ASSUMED: Final = "assumed made: the lease of its claim ran out"
+
+_T = TypeVar("_T")
+
+
+class ClaimRequest(NamedTuple):
+    """What is claimed, who claims it, and for how long."""
+
+    prospect: str
+    touch: str | None
+    own: Channel | None
+    by: str
+    lease: timedelta
+    on_expiry: OnExpiry
+    at: datetime
+
+    def check(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: one is invalid.
+        """
+        check_id(self.prospect)
+        check_texts(self.by, "by")
+        if not self.by.strip() or not self.by.isprintable():
+            raise InputError(f"by: invalid {self.by!r}", "give who claims the touch")
+        if not timedelta(0) < self.lease <= _LONGEST_LEASE:
+            raise InputError(
+                f"lease: invalid {self.lease}", f"give a time of up to {_LONGEST_LEASE.days} days"
+            )
+        if self.on_expiry not in get_args(OnExpiry):
+            known = " or ".join(get_args(OnExpiry))
+            raise InputError(f"on_expiry: unknown {self.on_expiry!r}", f"use {known}")
+        if self.touch is not None and self.own is not None:
+            raise InputError("touch, own: invalid together", "give one of them")
+        if self.own is not None:
+            check_channel(self.own, "own")
+
+
+class Claims:
+    """The claims of a store: reads, takes, completes and ends them.
+
+    A claim is *open* until it is ended in the store. An open one *stands*, and keeps others off,
+    while its lease runs and no event has ended it, and where its touch may have been made.
+    """
+
+    def __init__(self, app: Cadence, recorder: DueRecorder, clock: Callable[[], datetime]) -> None:
+        """Args:
+        app: records the attempts.
+        recorder: keeps the claims.
+        clock: the store's, which leases run on.
+        """
+        self._app = app
+        self._recorder = recorder
+        self._clock = clock
+
+    # Reading --------------------------------------------------------------------------------------
+
+    def open(self, prospect: str) -> Claim | None:
+        """Read the open claim on ``prospect``."""
+        rows = self._recorder.open_claims(prospect)
+        return _decode(rows[0]) if rows else None
+
+    def every_open(self) -> dict[str, Claim]:
+        """Read all open claims, by prospect."""
+        return {row.prospect: _decode(row) for row in self._recorder.open_claims()}
+
+    def claimed_for(
+        self, claim: Claim | None, by: str | None, history: Iterable[Event]
+    ) -> Claimed | None:
+        """Return what an open claim is to an attempt by ``by`` after ``history``."""
+        if claim is None or claim.state(self._clock()) is ClaimState.RETURNED:
+            return None
+        return Claimed(claim, claim.by == by) if ended_by(claim, history) is None else None
+
+    def show(self, decision: Decision, claim: Claim | None) -> Decision:
+        """Return a decision that says who has the touch, or had it last."""
+        if claim is None:
+            return decision
+        state = claim.state(self._clock())
+        touch = decision.touch
+        is_same = touch.id == claim.touch if touch is not None else claim.touch is None
+        if state is ClaimState.RETURNED and not is_same:
+            return decision  # something else is next now
+        if ended_by(claim, self._recorder.select_stream(claim.prospect)) is not None:
+            return decision
+        shown = ClaimShown(claim.by, claim.until, state)
+        return msgspec.structs.replace(decision, claim=shown)
+
+    # Taking and ending ----------------------------------------------------------------------------
+
+    def take(self, request: ClaimRequest, policy_of: Callable[[Prospect], Policy]) -> Claim:
+        """Load, judge and write a claim once.
+
+        Args:
+            request: what is claimed.
+            policy_of: the policy that a prospect is under; refuses where nothing can be judged.
+
+        Raises:
+            Refused: another holds a claim, or a rule forbids the attempt now.
+            ClaimChanged: another writer came first.
+        """
+        claim = self.open(request.prospect)
+        if claim is not None and self._assume(claim, request.at) is not None:
+            claim = None
+        history = self._app.history(request.prospect)
+        prospect = fold(None, history)
+        if prospect is None:
+            raise UnknownProspect(request.prospect)
+        taken, change = _take(request, prospect, policy_of(prospect), claim, history, self._clock())
+        self._recorder.insert_events([], claim=change)
+        return taken
+
+    def complete(
+        self, claim: Claim | str, attempt: MakeAttempt, at: datetime | None, *, force: bool
+    ) -> tuple[Outcome, Event | None]:
+        """Log the attempt of a claim; return also what had ended the claim before.
+
+        Raises:
+            InputError: the claim is unknown, or was completed with another attempt.
+        """
+        claim = self._find(claim)
+        outcome = self._app.execute(
+            claim.prospect,
+            attempt,
+            at=at,
+            by=claim.by,
+            command_id=f"claim:{claim.token}",
+            force=force,
+        )
+        history = self._recorder.select_stream(claim.prospect)
+        before = [event for event in history if event.version < outcome.events[0].version]
+        return outcome, ended_by(claim, before)
+
+    def release(self, claim: Claim | str) -> bool:
+        """Give a claim back; return whether it was still open.
+
+        Raises:
+            InputError: the claim is unknown.
+        """
+        claim = self._find(claim)
+        change = ClaimChange(claim.prospect, claim.token, ended="released")
+        try:
+            self._recorder.insert_events([], claim=change)
+        except ClaimChanged:
+            return False
+        return True
+
+    def _find(self, claim: Claim | str) -> Claim:
+        token = claim if isinstance(claim, str) else claim.token
+        row = self._recorder.find_claim(token)
+        if row is None:
+            raise InputError(f"claim: unknown token {token!r}", "give a claim of this store")
+        return _decode(row)
+
+    # A lease that ran out -------------------------------------------------------------------------
+
+    def before(
+        self, prospect: str, command: Command, by: str | None, recorded: datetime
+    ) -> Claim | None:
+        """Read the open claim on ``prospect`` for a command; record what it leaves to be assumed.
+
+        Args:
+            prospect: the prospect's id.
+            command: what is about to be carried out.
+            by: who gives it.
+            recorded: when.
+        """
+        claim = self.open(prospect)
+        if claim is None:
+            return None
+        is_holders = (
+            isinstance(command, MakeAttempt | AttemptMade)
+            and by == claim.by
+            and claim.is_about(command.parts)
+        )
+        # Who claimed it says now what was done: nothing is to be assumed.
+        if not is_holders and self._assume(claim, recorded) is not None:
+            return None
+        return claim
+
+    def assume_all(self, recorded: datetime, *, force: bool) -> Iterator[Outcome]:
+        """Record every attempt that a lease left to be assumed."""
+        for claim in self.every_open().values():
+            outcome = self._assume(claim, recorded, force=force)
+            if outcome is not None:
+                yield outcome
+
+    def _assume(self, claim: Claim, recorded: datetime, *, force: bool = True) -> Outcome | None:
+        """Record the attempt that a lease left to be assumed; ``None``: it left none."""
+        if claim.state(self._clock()) is not ClaimState.UNKNOWN:
+            return None
+        if ended_by(claim, self._recorder.select_stream(claim.prospect)) is not None:
+            return None
+        return self._app.execute(
+            claim.prospect,
+            AttemptMade(claim.parts, note=_ASSUMED),
+            at=max(recorded, claim.at),
+            occurred_at=claim.at,
+            by=claim.by,
+            command_id=f"assumed:{claim.token}",
+            force=force,
+        )
+
+
+def retried(prospect: str, function: Callable[[], _T]) -> _T:
+    """Call ``function`` again while other writers come first.
+
+    Raises:
+        Conflict: they kept winning.
+    """
+    for attempt in range(_RETRIES):
+        if attempt:
+            # At random times, or a writer in a loop would win every single time.
+            time.sleep(random.uniform(0, min(_LONGEST_WAIT, 0.001 * 2**attempt)))
+        # Suppressed: another writer took this version first, so reload and decide again.
+        with suppress(IntegrityError):
+            return function()
+    raise Conflict(
+        f"{prospect}: other writers won {_RETRIES} times in a row; nothing was recorded",
+        "try again",
+    )
+
+
+def change_of(prospect: str, claim: Claim | None, events: Iterable[Event]) -> ClaimChange:
+    """Return what a write does to the open claim that it read.
+
+    Args:
+        prospect: the prospect's id.
+        claim: the open claim.
+        events: its history, the new events included.
+    """
+    if claim is None:
+        return ClaimChange(prospect)
+    return ClaimChange(prospect, claim.token, _how_ended(claim, events))
+
+
+def _how_ended(claim: Claim, events: Iterable[Event]) -> str | None:
+    """Return how events ended a claim, in a word; ``None``: it goes on."""
+    event = ended_by(claim, events)
+    if event is None:
+        return None
+    return "made" if isinstance(event.data, AttemptMade) and event.by == claim.by else "overtaken"
+
+
+def _decode(row: ClaimRow) -> Claim:
+    return msgspec.json.decode(row.claim, type=Claim)
+
+
+def _encode(claim: Claim) -> ClaimRow:
+    return ClaimRow(claim.token, claim.prospect, msgspec.json.encode(claim).decode())
+
+
+# Deciding on a claim ------------------------------------------------------------------------------
+
+
+def _take(
+    request: ClaimRequest,
+    prospect: Prospect,
+    policy: Policy,
+    claim: Claim | None,
+    history: Sequence[Event],
+    clock: datetime,
+) -> tuple[Claim, ClaimChange]:
+    """Decide on a claim: return it, and the change that takes it; ``claim`` is the open one."""
+    until = clock + request.lease
+    seen, ended = None, None
+    if claim is not None:
+        seen, ended = claim.token, _how_ended(claim, history)
+        if ended is None and claim.state(clock) is ClaimState.RETURNED:
+            ended = "expired"
+        elif ended is None:
+            if claim.by != request.by:
+                raise _held(claim)
+            if _is_same(request, claim):
+                longer = msgspec.structs.replace(claim, until=max(until, claim.until))
+                return longer, ClaimChange(request.prospect, seen, taken=_encode(longer))
+            ended = "released"  # for another touch
+    made = _judged(request, prospect, policy)
+    taken = Claim(
+        token=secrets.token_urlsafe(12),
+        prospect=request.prospect,
+        version=history[-1].version,
+        touch=made.touch,
+        stage=made.stage or AttemptStage.EXTRA,
+        step=made.step,
+        parts=made.parts,
+        by=request.by,
+        at=request.at,
+        claimed_at=clock,
+        until=until,
+        on_expiry=request.on_expiry,
+    )
+    return taken, ClaimChange(request.prospect, seen, ended, _encode(taken), taken.version)
+
+
+def _held(claim: Claim) -> Refused:
+    until = f"{claim.until:%Y-%m-%dT%H:%M:%SZ}"
+    return Refused(
+        f"{claim.prospect}: claim refused by claimed: {claim.by} holds it until {until}",
+        f"take another touch, or ask {claim.by} to release it",
+        rule=Rule.CLAIMED,
+        until=claim.until,
+    )
+
+
+def _is_same(request: ClaimRequest, claim: Claim) -> bool:
+    """Return whether the holder asks again for what they hold."""
+    if request.own is not None:
+        return claim.touch is None and claim.channels == (request.own,)
+    return request.touch in (None, claim.touch)
+
+
+def _judged(request: ClaimRequest, prospect: Prospect, policy: Policy) -> AttemptMade:
+    """Judge the claim as a strict attempt: it is refused where that is.
+
+    Raises:
+        Refused: a rule forbids it, or the touch is not next.
+    """
+    at = taken_at(prospect, request.at, request.at)
+    decision = next_touch(prospect, policy, at)
+    touch = decision.touch
+    if request.own is not None:
+        parts: tuple[Part, ...] = (Part(request.own, Disposition.UNKNOWN),)
+    elif touch is None or request.touch not in (None, touch.id):
+        raise _not_next(request, decision)
+    else:
+        parts = tuple(
+            Part(part.channel, Disposition.UNKNOWN, part.address, part.key) for part in touch.parts
+        )
+    made = make_attempt(prospect, MakeAttempt(parts, is_strict=True), policy, at)
+    if request.own is None and touch is not None and made.touch != touch.id:
+        raise _not_next(request, decision)
+    return made
+
+
+def _not_next(request: ClaimRequest, decision: Decision) -> Refused:
+    touch = decision.touch
+    if touch is None:
+        next_ = f"no touch is next: {decision.reasons[0].because}"
+        hint = "claim an attempt of your own, by its channel"
+    else:
+        next_, hint = f"{touch.id} is next", "read what is due again"
+    what = "the touch" if request.touch is None else request.touch
+    return Refused(
+        f"{request.prospect}: claim refused by plan: {what} is not next; {next_}",
+        hint,
+        rule=Rule.PLAN,
+        until=decision.at if touch is not None and isinstance(decision, Wait) else None,
+    )

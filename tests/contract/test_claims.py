@@ -1,0 +1,508 @@
+"""One touch is carried out by one worker: claims, on every store."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pgserver
+import pytest
+from eventsourcing.persistence import IntegrityError
+
+from cadence import Cadence, Refused
+from cadence.audit.auditor import Auditor
+from cadence.domain import (
+    AttemptMade,
+    ContactPoint,
+    Disposition,
+    OptOutRequested,
+    Part,
+    ProspectAdded,
+    ReplyReceived,
+    Stage,
+)
+from cadence.domain.channels import CALL, EMAIL
+from cadence.domain.events import AttemptStage, InterestNoted
+from cadence.engine.claims import Claim, ClaimState
+from cadence.engine.commands import MakeAttempt, SetAppointment
+from cadence.errors import InputError, UnknownProspect
+from cadence.store.recorder import ClaimChange, ClaimChanged, ClaimRow
+
+MEETING = datetime(2026, 12, 1, 14, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+LEASE = 15 * MINUTE
+NO_ANSWER = (Part(CALL, Disposition.NO_ANSWER),)
+ADDED = ProspectAdded(
+    "Jerry",
+    "America/New_York",
+    "US",
+    contact_points=(ContactPoint(CALL, "+12125550100"), ContactPoint(EMAIL, "j@example.com")),
+)
+
+
+class Clock:
+    """The store's clock, set by the test."""
+
+    now = MEETING
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
+    if request.param == "memory":
+        return None
+    return str(tmp_path / "c.db") if request.param == "sqlite" else pgserver.new_address()
+
+
+@pytest.fixture
+def app(address: str | None, clock: Clock) -> Iterator[Cadence]:
+    with Cadence.open(address, clock=clock) as opened:
+        begin(opened)
+        yield opened
+
+
+def begin(app: Cadence, name: str = "jerry") -> None:
+    """Add a prospect whose on-time call is due at ``MEETING``."""
+    app.execute(name, ADDED, at=MEETING - timedelta(days=1))
+    app.execute(name, SetAppointment(MEETING), at=MEETING - timedelta(days=1))
+
+
+def log(app: Cadence, by: str | None, at: datetime | None = None) -> AttemptMade:
+    """Log an unanswered call."""
+    return attempt_of(app.execute("jerry", MakeAttempt(NO_ANSWER), at=at, by=by).events[-1].data)
+
+
+def attempt_of(data: object) -> AttemptMade:
+    assert isinstance(data, AttemptMade)
+    return data
+
+
+def refusal(app: Cadence, by: str, touch: str | None = None) -> Refused:
+    with pytest.raises(Refused) as caught:
+        app.claim("jerry", touch, by=by)
+    return caught.value
+
+
+# Taking -------------------------------------------------------------------------------------------
+
+
+def test_who_holds_no_claim_is_refused_while_another_does(app: Cadence, clock: Clock) -> None:
+    touch = app.due(MEETING).items[0].touch
+    assert touch is not None
+    claim = app.claim("jerry", touch.id, by="ann")
+    assert (claim.touch, claim.by, claim.until) == (touch.id, "ann", MEETING + LEASE)
+    assert [(part.channel, part.address) for part in claim.parts] == [(CALL, "+12125550100")]
+    error = refusal(app, "ben", touch.id)
+    assert (error.rule, error.until) == ("claimed", claim.until)
+    assert "ann holds it until 2026-12-01T14:15:00Z" in error.what
+    clock.now = claim.until - timedelta(microseconds=1)
+    refusal(app, "ben")
+    clock.now = claim.until
+    assert app.claim("jerry", by="ben").by == "ben"
+
+
+def test_the_holder_who_asks_again_gets_the_same_claim_and_a_longer_lease(
+    app: Cadence, clock: Clock
+) -> None:
+    claim = app.claim("jerry", by="ann")
+    clock.now += 5 * MINUTE
+    again = app.claim("jerry", claim.touch, by="ann")
+    assert (again.token, again.until) == (claim.token, clock.now + LEASE)
+    shorter = app.claim("jerry", by="ann", lease=MINUTE)
+    assert shorter == again
+
+
+def test_a_touch_that_is_not_in_order_now_is_refused_by_its_own_rule(app: Cadence) -> None:
+    with pytest.raises(Refused) as early:
+        app.claim("jerry", by="ann", at=MEETING - timedelta(hours=1))
+    assert early.value.rule == "appointment"
+    error = refusal(app, "ann", "jerry:9:9:spaced#1")
+    assert error.rule == "plan"
+    assert "jerry:9:9:spaced#1 is not next" in error.what
+    app.execute("jerry", OptOutRequested())
+    assert refusal(app, "ann").rule == "plan"
+    with pytest.raises(Refused) as opted_out:
+        app.claim("jerry", own=CALL, by="ann")
+    assert opted_out.value.rule == "opt_out"
+
+
+def test_an_owner_claims_an_attempt_of_their_own(app: Cadence, clock: Clock) -> None:
+    app.execute("new", ADDED)
+    clock.now = datetime(2026, 12, 1, 15, tzinfo=UTC)
+    with pytest.raises(Refused, match="no touch is next"):
+        app.claim("new", by="ann")
+    claim = app.claim("new", own=CALL, by="ann")
+    assert (claim.touch, claim.stage) == (None, AttemptStage.SPACED)
+    assert app.claim("new", own=CALL, by="ann").token == claim.token
+    with pytest.raises(Refused, match="ann holds it"):
+        app.claim("new", own=EMAIL, by="ben")
+    other = app.claim("new", own=EMAIL, by="ann")
+    assert other.token != claim.token
+    assert not app.release(claim)
+    assert app.complete(other, [Part(EMAIL, Disposition.SENT)]).prospect.stage is Stage.SPACED
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("by", {"by": " "}),
+        ("by", {"by": "a\nb"}),
+        ("lease", {"lease": timedelta(0)}),
+        ("lease", {"lease": timedelta(days=31)}),
+        ("on_expiry", {"on_expiry": "perhaps"}),
+        ("touch, own", {"own": CALL, "touch": "x"}),
+        ("own", {"own": "no channel"}),
+    ],
+)
+def test_an_invalid_claim_names_the_value(
+    app: Cadence, field: str, given: dict[str, object]
+) -> None:
+    with pytest.raises(InputError) as caught:
+        app.claim("jerry", **{"by": "ann", **given})  # type: ignore[arg-type]
+    assert caught.value.what.startswith(f"{field}: ")
+    with pytest.raises(InputError):
+        app.release("no such token")
+    with pytest.raises(UnknownProspect):
+        app.claim("nobody", by="ann")
+
+
+# Ending -------------------------------------------------------------------------------------------
+
+
+def test_completing_a_claim_logs_the_attempt_and_ends_it(app: Cadence, clock: Clock) -> None:
+    claim = app.claim("jerry", by="ann")
+    clock.now += MINUTE
+    outcome = app.complete(claim.token, NO_ANSWER, note="rang long")
+    made = attempt_of(outcome.events[0].data)
+    assert (made.step, made.touch, made.broke, made.note) == (
+        "on_time",
+        claim.touch,
+        (),
+        "rang long",
+    )
+    assert (outcome.events[0].by, outcome.overtaken_by) == ("ann", None)
+    assert app.claimed_for("jerry", None) is None
+    assert not app.release(claim)
+    assert app.complete(claim, NO_ANSWER, note="rang long").repeated
+    with pytest.raises(InputError, match="command_id"):
+        app.complete(claim, [Part(CALL, Disposition.BUSY)])
+
+
+def test_an_attempt_that_the_holder_logs_completes_the_claim(app: Cadence) -> None:
+    app.claim("jerry", by="ann")
+    assert log(app, "ann").step == "on_time"
+    assert app.claimed_for("jerry", None) is None
+
+
+def test_a_claim_given_back_is_free_for_others(app: Cadence) -> None:
+    claim = app.claim("jerry", by="ann")
+    assert app.release(claim)
+    assert not app.release(claim)
+    assert app.explain("jerry", MEETING).claim is None
+    assert app.claim("jerry", by="ben").by == "ben"
+
+
+def test_an_attempt_while_another_holds_the_claim_is_an_extra_that_broke_claimed(
+    app: Cadence, clock: Clock
+) -> None:
+    claim = app.claim("jerry", by="ann")
+    clock.now += MINUTE / 2
+    with pytest.raises(Refused) as strict:
+        app.execute("jerry", MakeAttempt(NO_ANSWER, is_strict=True), by="ben")
+    assert (strict.value.rule, strict.value.until) == ("claimed", claim.until)
+    for by in ("ben", None):
+        made = log(app, by)
+        assert made.stage is AttemptStage.EXTRA
+        assert made.broke[0] == "claimed"
+    # It took no place, so the one who asked first keeps it, or the person would be rung once more.
+    clock.now += MINUTE
+    made = attempt_of(app.complete(claim, NO_ANSWER).events[0].data)
+    assert (made.step, made.touch) == ("on_time", claim.touch)
+    findings = Auditor(app.default_policy()).audit(app.history("jerry"))
+    assert [one.version for one in findings if one.rule == "claimed"] == [3, 4]
+
+
+def test_the_polite_exit_that_was_claimed_is_not_sent_again(app: Cadence, clock: Clock) -> None:
+    """Also where another sent one without asking: theirs is an extra, the claimed one counts."""
+    exit_, at = to_the_exit(app, clock)
+    claim = app.claim("jerry", exit_, by="ann", at=at)
+    sent = [Part(claim.channels[0], Disposition.SENT)]
+    app.execute("jerry", MakeAttempt(tuple(sent)), by="ben", at=at + MINUTE)
+    outcome = app.complete(claim, sent, at=at + 2 * MINUTE)
+    assert attempt_of(outcome.events[0].data).stage is AttemptStage.POLITE_EXIT
+    assert outcome.decision.touch is None
+
+
+def to_the_exit(app: Cadence, clock: Clock) -> tuple[str, datetime]:
+    """Make every touch until the exit is due; return its id and the time."""
+    while True:
+        decision = app.explain("jerry", clock.now)
+        touch = decision.touch
+        assert touch is not None
+        assert decision.at is not None
+        clock.now = max(clock.now, decision.at)
+        if touch.stage is Stage.POLITE_EXIT:
+            return touch.id, clock.now
+        went = {CALL: Disposition.NO_ANSWER}
+        parts = [Part(p.channel, went.get(p.channel, Disposition.SENT)) for p in touch.parts]
+        app.execute("jerry", MakeAttempt(tuple(parts)), by="ann")
+
+
+@pytest.mark.parametrize("said", [OptOutRequested(), OptOutRequested(CALL), ReplyReceived(EMAIL)])
+def test_what_they_say_is_recorded_and_ends_the_claim(
+    app: Cadence, clock: Clock, said: OptOutRequested | ReplyReceived
+) -> None:
+    claim = app.claim("jerry", by="ann", on_expiry="assume_made")
+    app.execute("jerry", said, at=MEETING + MINUTE)
+    assert app.claimed_for("jerry", None) is None
+    assert app.explain("jerry", MEETING + MINUTE).claim is None
+    clock.now = claim.until + MINUTE
+    assert app.tick() == []  # it was overtaken, so nothing is assumed
+    outcome = app.complete(claim, NO_ANSWER, at=MEETING + 2 * MINUTE)
+    assert outcome.overtaken_by is not None
+    assert outcome.overtaken_by.data == said
+    broke = attempt_of(outcome.events[0].data).broke
+    assert ("opt_out" in broke) is isinstance(said, OptOutRequested)
+
+
+def test_what_an_import_brings_ends_the_claim_too(app: Cadence) -> None:
+    app.claim("jerry", by="ann")
+    history = app.history("jerry")
+    reply = history[-1]
+    reply = type(reply)("jerry", 3, MEETING, MEETING, ReplyReceived(EMAIL))
+    app.append_histories([([*history, reply], 2)])
+    assert app.claimed_for("jerry", None) is None
+    assert app.claim("jerry", own=EMAIL, by="ben", at=MEETING + MINUTE * 60).by == "ben"
+
+
+# A lease that ran out -----------------------------------------------------------------------------
+
+
+def test_a_lease_that_ran_out_returns_and_says_who_had_it(app: Cadence, clock: Clock) -> None:
+    claim = app.claim("jerry", by="ann")
+    assert shown(app) == ("ann", claim.until, ClaimState.HELD)
+    clock.now = claim.until
+    assert shown(app) == ("ann", claim.until, ClaimState.RETURNED)
+    outcome = app.complete(claim, NO_ANSWER)
+    made = attempt_of(outcome.events[0].data)
+    assert (made.step, made.broke, outcome.overtaken_by) == ("on_time", (), None)
+    assert app.explain("jerry", clock.now).claim is None
+
+
+def shown(app: Cadence) -> tuple[str, datetime, ClaimState] | None:
+    (decision,) = app.due(MEETING).items
+    assert decision == app.explain("jerry", MEETING)
+    if decision.claim is None:
+        assert "claim" not in decision.to_dict()
+        return None
+    plain = decision.to_dict()["claim"]
+    assert (plain["by"], plain["state"]) == (decision.claim.by, decision.claim.state.value)
+    return decision.claim.by, decision.claim.until, decision.claim.state
+
+
+def test_a_late_completion_after_another_took_the_touch_is_an_extra(
+    app: Cadence, clock: Clock
+) -> None:
+    claim = app.claim("jerry", by="ann")
+    clock.now = claim.until
+    other = app.claim("jerry", by="ben")
+    made = attempt_of(app.complete(claim, NO_ANSWER).events[0].data)
+    assert (made.stage, made.broke) == (AttemptStage.EXTRA, ("claimed",))
+    assert app.complete(other, NO_ANSWER).prospect.stage is Stage.ON_TIME
+
+
+def test_leases_run_on_the_clock_of_the_store_whatever_time_is_given(
+    app: Cadence, clock: Clock
+) -> None:
+    claim = app.claim("jerry", by="ann", at=MEETING + 3 * MINUTE)
+    assert (claim.at, claim.claimed_at) == (MEETING + 3 * MINUTE, MEETING)
+    with pytest.raises(Refused):
+        app.claim("jerry", by="ben", at=MEETING + 14 * MINUTE)
+    clock.now = claim.until
+    assert app.claim("jerry", by="ben", at=MEETING + 4 * MINUTE).by == "ben"
+
+
+@pytest.mark.parametrize("writer", ["tick", "note", "attempt", "claim"])
+def test_what_may_have_been_sent_is_recorded_as_unknown_by_the_next_writer(
+    app: Cadence, clock: Clock, writer: str
+) -> None:
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    clock.now = claim.until
+    assert shown(app) == ("bot", claim.until, ClaimState.UNKNOWN)
+    claimed = app.claimed_for("jerry", "ann")
+    assert claimed is not None
+    assert not claimed.is_own
+    if writer == "tick":
+        (outcome,) = app.tick()
+        assert outcome.prospect.id == "jerry"
+    elif writer == "note":
+        app.execute("jerry", InterestNoted("boats"))
+    elif writer == "attempt":
+        assert log(app, "ann").step != "on_time"
+    else:
+        refusal(app, "ann", claim.touch)
+    event = app.history("jerry")[2]
+    made = attempt_of(event.data)
+    assert (event.by, event.occurred_at, event.recorded_at) == ("bot", MEETING, clock.now)
+    assert made.parts == claim.parts
+    assert (made.step, made.touch, made.broke) == ("on_time", claim.touch, ())
+    assert made.parts[0].disposition is Disposition.UNKNOWN
+    assert app.claimed_for("jerry", None) is None
+    assert app.tick() == []
+
+
+def test_the_holder_who_comes_late_says_what_was_done_and_nothing_is_assumed(
+    app: Cadence, clock: Clock
+) -> None:
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    clock.now = claim.until + MINUTE
+    app.complete(claim, NO_ANSWER)
+    assert app.tick() == []
+    assert [type(event.data) for event in app.history("jerry")[2:]] == [AttemptMade]
+
+
+# The rows -----------------------------------------------------------------------------------------
+
+
+def row(token: str, prospect: str = "jerry", ended: str | None = None) -> ClaimRow:
+    return ClaimRow(token, prospect, "{}", ended)
+
+
+def test_a_change_of_a_claim_is_written_only_over_what_was_seen(app: Cadence) -> None:
+    store = app._recorder
+    take = ClaimChange("jerry", taken=row("one"), version=2)
+    with pytest.raises(ClaimChanged):
+        store.insert_events([], claim=take._replace(version=1))
+    with pytest.raises(ClaimChanged):
+        store.insert_events([], claim=take._replace(seen="another"))
+    store.insert_events([], claim=take)
+    with pytest.raises(IntegrityError):
+        store.insert_events([], claim=take._replace(taken=row("two")))
+    assert store.open_claims() == store.open_claims("jerry") == [row("one")]
+    assert store.open_claims("kramer") == []
+    store.insert_events([], claim=ClaimChange("jerry", "one", "expired", row("two"), 2))
+    assert store.open_claims() == [row("two")]
+    assert store.find_claim("one") == row("one", ended="expired")
+    assert store.find_claim("three") is None
+
+
+def test_events_and_the_end_of_a_claim_are_written_together_or_not_at_all(app: Cadence) -> None:
+    store = app._recorder
+    store.insert_events([], claim=ClaimChange("jerry", taken=row("one"), version=2))
+    (event,) = map(app._mapper.to_stored_event, [app.history("jerry")[1]])
+    with pytest.raises(IntegrityError):
+        store.insert_events([event], claim=ClaimChange("jerry", "one", "made"))
+    newer = type(event)(event.originator_id, 3, event.topic, event.state)
+    with pytest.raises(ClaimChanged):
+        store.insert_events([newer], claim=ClaimChange("jerry"))
+    assert store.open_claims("jerry") == [row("one")]
+    assert len(app.history("jerry")) == 2
+
+
+@pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)
+def test_the_table_is_added_to_the_database_of_an_older_cadence(
+    app: Cadence, address: str, clock: Clock
+) -> None:
+    drop = "DROP TABLE {}claims"
+    if address.startswith("postgresql"):
+        with pgserver.connect(address) as connection:
+            connection.execute(drop.format(f"{pgserver.schema_of(address)}."))  # type: ignore[arg-type]
+    else:
+        app.close()
+        with closing(sqlite3.connect(address)) as connection, connection:
+            connection.execute(drop.format(""))
+    with Cadence.open(address, read_only=True, clock=clock) as reader:
+        assert [one.claim for one in reader.due(MEETING)] == [None]
+        with pytest.raises(InputError):
+            reader.complete("token", NO_ANSWER)
+    with Cadence.open(address, clock=clock) as again:
+        assert again.claim("jerry", by="ann").by == "ann"
+
+
+# Two workers --------------------------------------------------------------------------------------
+
+ROUNDS = 200
+WORKER = """
+import sys
+from datetime import UTC, datetime
+from cadence import Cadence, Refused
+
+address, name = sys.argv[1:]
+now = datetime(2026, 12, 1, 14, tzinfo=UTC)
+with Cadence.open(address, clock=lambda: now, lock_timeout_seconds=30) as app:
+    print("ready", flush=True)
+    for line in sys.stdin:
+        try:
+            app.claim(line.strip(), by=name)
+        except Refused as error:
+            print(error.rule, flush=True)
+        else:
+            print("mine", flush=True)
+"""
+
+
+@pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)
+def test_of_two_processes_that_claim_one_touch_exactly_one_gets_it(
+    address: str, clock: Clock
+) -> None:
+    names = [f"p{number}" for number in range(ROUNDS)]
+    with Cadence.open(address, clock=clock) as app:
+        for name in names:
+            begin(app, name)
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, address, name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("one", "two")
+    ]
+    try:
+        for worker in workers:
+            assert ask(worker) == "ready"
+        for name in names:
+            for worker in workers:
+                assert worker.stdin is not None
+                worker.stdin.write(f"{name}\n")
+                worker.stdin.flush()
+            assert sorted(map(ask, workers)) == ["claimed", "mine"]
+    finally:
+        for worker in workers:
+            worker.communicate()
+    with Cadence.open(address, clock=clock) as app:
+        assert len(app._recorder.open_claims()) == ROUNDS
+
+
+def ask(worker: subprocess.Popen[str]) -> str:
+    assert worker.stdout is not None
+    return worker.stdout.readline().strip()
+
+
+def test_an_attempt_and_a_claim_at_the_same_moment_see_each_other(
+    app: Cadence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is taken between the reading and the writing of an attempt without one."""
+    taken: list[Claim] = []
+    append = Cadence._append
+
+    def claim_first(self: Cadence, *given: object) -> None:
+        if not taken:
+            taken.append(self.claim("jerry", by="ann"))
+        append(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Cadence, "_append", claim_first)
+    assert log(app, "ben").broke == ("claimed",)
+    assert app.claimed_for("jerry", "ann") == (taken[0], True)
