@@ -19,6 +19,7 @@ from cadence.audit.auditor import Auditor
 from cadence.domain import (
     AttemptMade,
     ContactPoint,
+    ContactPointFailed,
     Disposition,
     OptOutRequested,
     Part,
@@ -30,6 +31,7 @@ from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.events import AttemptStage, InterestNoted
 from cadence.engine.claims import Claim, ClaimState
 from cadence.engine.commands import MakeAttempt, SetAppointment
+from cadence.engine.decision import Task
 from cadence.errors import InputError, UnknownProspect
 from cadence.store.recorder import ClaimChange, ClaimChanged, ClaimRow
 
@@ -506,3 +508,24 @@ def test_an_attempt_and_a_claim_at_the_same_moment_see_each_other(
     monkeypatch.setattr(Cadence, "_append", claim_first)
     assert log(app, "ben").broke == ("claimed",)
     assert app.claimed_for("jerry", "ann") == (taken[0], True)
+
+
+def test_an_exit_of_unknown_outcome_is_a_task_and_not_the_next_channel(
+    app: Cadence, clock: Clock
+) -> None:
+    exit_, _ = to_the_exit(app, clock)
+    claim = app.claim("jerry", exit_, by="bot", on_expiry="assume_made")
+    clock.now = claim.until
+    (outcome,) = app.tick()
+    for days in (0, 1, 30, 300):
+        decision = app.explain("jerry", clock.now + timedelta(days=days))
+        assert isinstance(decision, Task)
+        assert "find out whether the polite exit went out" in decision.task
+        assert decision.reasons[0].events == (outcome.events[0].version,)
+    assert app.tick(clock.now + timedelta(days=300)) == []
+    # Where it is known that it did not arrive, the next channel has its turn.
+    used = claim.parts[0]
+    app.execute("jerry", ContactPointFailed(used.channel, used.address or ""))
+    touch = app.explain("jerry", clock.now).touch
+    assert touch is not None
+    assert used.channel not in [part.channel for part in touch.parts]

@@ -516,7 +516,7 @@ class Machine(RuleBasedStateMachine):
             raise Crash
             yield
 
-        store._append = lambda events, rows: whole(events, row_that_breaks())
+        store._append = lambda events, rows, claim: whole(events, row_that_breaks(), claim)
         try:
             crashed = _crashes(
                 lambda: self.disk.execute(prospect, OptOutRequested(channel), at=self.now)

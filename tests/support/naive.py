@@ -519,6 +519,15 @@ def delivered_parts(history: Sequence[Fact], attempt: Fact) -> list[str]:
     ]
 
 
+def may_have_arrived(history: Sequence[Fact], attempt: Fact) -> bool:
+    """Whether the outcome of an exit is not known, at an address that has not failed since."""
+    bad = failed(history)
+    return any(
+        part["disposition"] == "unknown" and key_of(part) and key_of(part) not in bad
+        for part in attempt["parts"]
+    )
+
+
 def exit_delivered(history: Sequence[Fact]) -> Fact | None:
     """The last polite exit that reached them."""
     for attempt in reversed(exits(history)):
@@ -635,6 +644,8 @@ def _touch(history: Sequence[Fact], decision: Decision, now: datetime) -> Iterat
             yield f"order: {step} after {attempt['stage']}"
     if step == "polite_exit" and exit_delivered(history) is not None:
         yield "polite_exit: a second one, though one was delivered"
+    if step == "polite_exit" and any(may_have_arrived(history, one) for one in exits(history)):
+        yield "polite_exit: a second one, though the first may have arrived"
     moved = stage(history) != "engaged" and "a reopened file moved by an import" in TOLERATED
     if waits_for_contact(history) and not moved:
         yield "plan: outreach in a file that was reopened"

@@ -57,6 +57,7 @@ class TaskKind(StrEnum):
     LEAVE_EXIT_YOURSELF = "leave_exit_yourself"
     LEAVE_EXIT_OTHERWISE = "leave_exit_otherwise"
     DELIVER_EXIT = "deliver_exit"
+    FIND_OUT_EXIT = "find_out_exit"
 
 
 class _Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="verdict"):

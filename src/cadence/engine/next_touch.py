@@ -21,8 +21,8 @@ from typing import Any, Final
 
 import msgspec
 
-from cadence.domain.events import AttemptStage, EndReason, Intent, PolicyRef
-from cadence.domain.prospect import Prospect, ResponseKind, UnreadableEvent
+from cadence.domain.events import AttemptStage, Disposition, EndReason, Intent, PolicyRef
+from cadence.domain.prospect import Attempt, Prospect, ResponseKind, UnreadableEvent
 from cadence.domain.stages import ENDED, OUTREACH, Stage, rank
 from cadence.engine import invariants
 from cadence.engine.calendar_reasons import calendar_reasons
@@ -626,6 +626,14 @@ class _Walk:
         if planned is None:
             return self._no_exit()
         exits = prospect.exits()
+        unknown = [attempt for attempt in exits if _may_have_arrived(prospect, attempt)]
+        if unknown:
+            # It may have been the last word: nothing is sent on another channel in its place.
+            causes = context.sink()
+            if causes is not None:
+                events = tuple(attempt.version for attempt in unknown)
+                causes.append(Reason(Rule.POLITE_EXIT, "exit_unknown", events))
+            return context.task(TaskKind.FIND_OUT_EXIT, unknown[0].at, causes)
         tried = {(part.channel, part.same) for one in exits for part in one.parts}
         parts = exit_parts(
             prospect, planned, [one for one in points if (one.channel, one.same) not in tried]
@@ -696,6 +704,19 @@ class _Walk:
             causes.append(Reason(stopped.guard, "exit_vetoed", (), source, facts=facts))
             causes.append(Reason(Rule.FORGOTTEN, "vetoed_exit_left"))
         return context.task(TaskKind.LEAVE_EXIT_OTHERWISE, since, causes)
+
+
+def _may_have_arrived(prospect: Prospect, attempt: Attempt) -> bool:
+    """Return whether a part of an exit has an unknown outcome, at an address that has not failed.
+
+    A claim whose lease ran out may leave one.
+    """
+    return any(
+        part.disposition is Disposition.UNKNOWN
+        and part.same is not None
+        and not prospect.reach.has_failed(part.same)
+        for part in attempt.parts
+    )
 
 
 def _answer(context: DecisionContext) -> Wait | Close | None:

@@ -292,6 +292,7 @@ _BECAUSE: Final[dict[str, Callable[[Facts], str]]] = {
     "exit_undelivered": lambda f: (
         "the polite exit was sent to every remaining contact point; none was delivered"
     ),
+    "exit_unknown": lambda f: "the outcome of the polite exit is not known",
     "exit_vetoed": lambda f: f"it vetoes {f['step']}: {f['said']}",
     "vetoed_exit_left": lambda f: "a vetoed exit is left to the owner",
     "answer_awaited": _answer_awaited,
@@ -361,6 +362,7 @@ _TASKS: Final[dict[str, Callable[[Facts], str]]] = {
     "leave_exit_otherwise": lambda f: (
         "leave them a polite way out another way, or end the follow-up"
     ),
+    "find_out_exit": lambda f: "find out whether the polite exit went out, or end the follow-up",
     "deliver_exit": lambda f: (
         "deliver the polite exit another way, or end the follow-up as unreachable"
     ),

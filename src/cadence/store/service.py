@@ -101,7 +101,7 @@ _PAGE: Final = 256  # prospects
 _NOTIFICATIONS: Final = 10_000  # events that are read at once
 _BATCH: Final = 64  # prospects of a rebuild that are written at once
 _FIRST_PAGE: Final = 32  # prospects: a reader waits for the first lines
-_ENGINE: Final = "5"  # raised when the same events would give other due rows
+_ENGINE: Final = "6"  # raised when the same events would give other due rows
 
 Progress = Callable[[int, int | None], None]
 """Called with how many are done, and how many there are if that is known."""
