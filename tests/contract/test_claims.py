@@ -21,6 +21,8 @@ from cadence.domain import (
     ContactPoint,
     ContactPointFailed,
     Disposition,
+    EventCorrected,
+    EventRetracted,
     OptOutRequested,
     Part,
     ProspectAdded,
@@ -373,6 +375,55 @@ def test_the_holder_who_comes_late_says_what_was_done_and_nothing_is_assumed(
     app.complete(claim, NO_ANSWER)
     assert app.tick() == []
     assert [type(event.data) for event in app.history("jerry")[2:]] == [AttemptMade]
+
+
+def test_the_late_truth_corrects_what_was_assumed(app: Cadence, clock: Clock) -> None:
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    clock.now = claim.until
+    app.tick()
+    outcome = app.complete(claim, NO_ANSWER)
+    (event,) = outcome.events
+    assert isinstance(event.data, EventCorrected)
+    assert event.data.version == 3
+    (made,) = outcome.prospect.silence.attempts
+    assert (made.at, made.step, made.version) == (MEETING, "on_time", 3)
+    assert made.parts[0].disposition is Disposition.NO_ANSWER
+    assert app.complete(claim, NO_ANSWER).repeated
+
+
+def test_what_was_assumed_and_not_made_is_retracted(app: Cadence, clock: Clock) -> None:
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    clock.now = claim.until
+    app.tick()
+    outcome = app.complete(claim, not_made=True)
+    assert [type(event.data) for event in outcome.events] == [EventRetracted]
+    assert outcome.prospect.silence.attempts == ()
+    touch = app.explain("jerry", clock.now).touch
+    assert touch is not None
+    assert touch.id == claim.touch
+
+
+def test_a_claim_whose_touch_was_not_made_is_given_back(app: Cadence, clock: Clock) -> None:
+    claim = app.claim("jerry", by="bot")
+    assert app.complete(claim, not_made=True).events == ()
+    assert app.claimed_for("jerry", "ann") is None
+    with pytest.raises(InputError, match="give what was done"):
+        app.complete(claim)
+
+
+def test_an_exit_that_did_go_out_awaits_its_answer_after_the_late_truth(
+    app: Cadence, clock: Clock
+) -> None:
+    exit_, _ = to_the_exit(app, clock)
+    claim = app.claim("jerry", exit_, by="bot", on_expiry="assume_made")
+    clock.now = claim.until
+    app.tick()
+    sent = tuple(
+        Part(part.channel, Disposition.SENT, part.address, part.key) for part in claim.parts
+    )
+    outcome = app.complete(claim, sent)
+    assert outcome.prospect.exit_delivered() is not None
+    assert outcome.decision.verdict == "wait"
 
 
 # The rows -----------------------------------------------------------------------------------------

@@ -55,6 +55,8 @@ VALID = {
     "PolicyAdopted": {"name": "tip8", "version": 1, "digest": "00"},
     "FollowUpEnded": {"reason": "bought"},
     "FollowUpReopened": {"why": "they came back"},
+    "EventRetracted": {"version": 2},
+    "EventCorrected": {"version": 2, "data": {"type": "InterestNoted", "text": "the price"}},
 }
 # The table of section 4, field by field.
 FIELDS = {
@@ -84,6 +86,8 @@ FIELDS = {
     "PolicyAdopted": "name version digest not_before",
     "FollowUpEnded": "reason",
     "FollowUpReopened": "why",
+    "EventRetracted": "version why",
+    "EventCorrected": "version data occurred_at why",
 }
 ANY_EVENT = st.tuples(prospect_ids(), st.integers(1, 10**9)).flatmap(lambda key: event(*key))
 

@@ -235,7 +235,7 @@ def workplace() -> Iterator[Path]:
         shutil.copytree(BAD_POLICIES, folder / "bad_policies")
         for path in (*EXAMPLES.glob("*.jsonl"), *GOLDEN.glob("*.jsonl"), *INPUTS.iterdir()):
             shutil.copy(path, folder)
-        env = {"COLUMNS": "80", "CADENCE_DB": "", "CADENCE_BY": "kit"}
+        env = {"COLUMNS": "80", "CADENCE_DB": "", "CADENCE_BY": "sam"}
         from cadence.policy import guard_runner  # as late as the commands are loaded
 
         guard_runner.allow(bad_guards.NAMES)

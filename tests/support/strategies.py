@@ -25,6 +25,8 @@ from cadence.domain.events import (
     Disposition,
     EndReason,
     Event,
+    EventCorrected,
+    EventRetracted,
     FailureReason,
     FollowUpEnded,
     FollowUpReopened,
@@ -151,7 +153,7 @@ def data_strategies(
     country = st.none() | st.sampled_from(["US", "DE", "JP"])
     policies = st.builds(PolicyRef, text, st.integers(1, 10**6), _DIGESTS)
     rules = st.lists(st.sampled_from(["gap", "quiet_hours"]) | text, max_size=3).map(tuple)
-    return {
+    found: dict[type[Data], st.SearchStrategy[Data]] = {
         ProspectAdded: st.builds(
             ProspectAdded,
             text,
@@ -224,6 +226,13 @@ def data_strategies(
         FollowUpEnded: st.builds(FollowUpEnded, st.sampled_from(EndReason)),
         FollowUpReopened: st.builds(FollowUpReopened, text),
     }
+    version = st.integers(1, 30)
+    inner = st.one_of(list(found.values()))
+    return {
+        **found,
+        EventRetracted: st.builds(EventRetracted, version, maybe),
+        EventCorrected: st.builds(EventCorrected, version, inner, st.none() | at, maybe),
+    }
 
 
 def events_data(
@@ -267,7 +276,7 @@ _KINDS = st.sampled_from(
     [
         *[AttemptMade] * 30,
         *[ReplyReceived, AppointmentSet] * 2,
-        *DATA_TYPES.values(),
+        *(set(DATA_TYPES.values()) - {EventRetracted, EventCorrected}),
     ]
 )
 _HOURS = st.integers(0, 30)
@@ -289,6 +298,23 @@ def histories(draw: st.DrawFn, max_size: int = 20) -> list[Event]:
         clock = max(clock, occurred)
         recorded = clock + timedelta(minutes=1)
         found.append(Event("p", version, occurred, recorded, draw(_FEW[kind])))
+    return found
+
+
+@st.composite
+def histories_with_taking_back(draw: st.DrawFn, max_size: int = 20) -> list[Event]:
+    """Such histories, in which some events take an earlier one back, or each other."""
+    found = draw(histories(max_size).filter(lambda events: len(events) > 1))
+    for number in range(1, len(found)):
+        if not draw(st.integers(0, 3)):
+            version = draw(st.integers(1, number))
+            target = found[version - 1].data
+            data: Data = EventRetracted(version)
+            if draw(st.booleans()) and not isinstance(target, EventRetracted | EventCorrected):
+                data = EventCorrected(
+                    version, draw(_FEW[type(target)]), draw(st.none() | moments())
+                )
+            found[number] = msgspec.structs.replace(found[number], data=data)
     return found
 
 

@@ -14,6 +14,7 @@ from cadence.domain.events import AttemptMade, AttemptStage, Disposition, Event
 from cadence.domain.fold import evolve
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
+from cadence.domain.standing import standing_events
 from cadence.engine.wording import duration
 
 __all__ = [
@@ -150,7 +151,7 @@ class _Counts:
         prospect: Prospect | None = None
         stages: set[Stage] = set()
         since: datetime | None = None
-        for event in history:
+        for event in standing_events(history):
             before, prospect = prospect, evolve(prospect, event)
             if isinstance(event.data, AttemptMade):
                 self._attempt(before, prospect, event, event.data)

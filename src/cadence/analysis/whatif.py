@@ -34,6 +34,7 @@ from cadence.domain.events import (
     Unreadable,
     ValueNoted,
 )
+from cadence.domain.standing import standing_events
 from cadence.policy.model import Policy
 from cadence.store.service import Cadence, Progress
 
@@ -192,6 +193,7 @@ def compare(history: Sequence[Event], policy: Policy, total: Compared | None = N
         return total
     total.prospects += 1
     total.events += len(history)
+    history = standing_events(history)
     before = (total.sooner, total.later, total.dropped, total.added)
     if history:
         _Comparison(history, policy, total).run()

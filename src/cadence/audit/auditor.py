@@ -32,6 +32,7 @@ from cadence.audit.plan_rules import (
     check_guards,
     check_plan,
 )
+from cadence.audit.reviews import reviews, would_have_broken
 from cadence.audit.state import FAILING, AttemptRecord, AuditState, Phase
 from cadence.domain.events import (
     SOFT_FAILURES,
@@ -47,6 +48,7 @@ from cadence.domain.events import (
     ContactPointRemoved,
     ContactPointRestored,
     Event,
+    EventCorrected,
     FollowUpEnded,
     FollowUpReopened,
     Intent,
@@ -62,6 +64,13 @@ from cadence.domain.events import (
     Unreadable,
 )
 from cadence.domain.prospect import Suspension
+from cadence.domain.standing import (
+    TAKING_BACK,
+    corrected,
+    responses_taken_back,
+    standing,
+    taken_back_by,
+)
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 
@@ -124,12 +133,29 @@ class Auditor:
                 self.folded = FoldedHistory(events)
                 # It may be the response, opt-out or end that every event after it is judged by.
                 return [_unjudged(event, event.data)]
-        state = AuditState(events[0], self._default, self._policies)
-        history = self.folded = FoldedHistory(events)
+        self.folded = FoldedHistory(events)
+        found = self._judge_all(events, self.folded)
+        if any(isinstance(event.data, TAKING_BACK) for event in events):
+            found = self._as_it_stands(events, found)
+        found += reviews(events)
+        if len(found) > 1:
+            found.sort(key=lambda one: one.version)
+        return found
+
+    def _judge_all(self, events: Sequence[Event], history: FoldedHistory) -> list[Finding]:
+        """Find what each event violates, by what was known when it was recorded."""
         found = self._findings = []
+        self._walk(events, history)
+        return found
+
+    def _walk(self, events: Sequence[Event], history: FoldedHistory) -> AuditState:
+        state = AuditState(events[0], self._default, self._policies)
         newest = events[0].occurred_at
         for position, event in enumerate(events):
             data = event.data
+            if isinstance(data, TAKING_BACK):
+                state, newest = self._what_stands(events[: position + 1])
+                continue
             if newest - event.recorded_at > _CLOCK_GRACE:
                 # Recorded before what an earlier record tells of: it follows that at once.
                 event = msgspec.structs.replace(event, occurred_at=max(event.occurred_at, newest))
@@ -140,9 +166,52 @@ class Auditor:
                 handler = _HANDLERS.get(type(data))
                 if handler is not None:
                     handler(self, state, event, data)
-        if len(found) > 1:
-            found.sort(key=lambda one: one.version)
-        return found
+        return state
+
+    # What was taken back --------------------------------------------------------------------------
+
+    def _what_stands(self, events: Sequence[Event]) -> tuple[AuditState, datetime]:
+        """The state after what stands of ``events``, and when the newest of it occurred."""
+        found, counts = self._findings, (dict(self.unknown), dict(self.own_guards))
+        left = [event for event, _ in standing(events)] or events[:1]
+        self._findings = []  # each was judged before, by what was known then
+        state = self._walk(left, FoldedHistory(left))
+        self._findings = found
+        self.unknown, self.own_guards = counts
+        for event, learnt in standing(events):
+            if learnt != event.version == state.silence.version:
+                state.silence = state.silence._replace(version=learnt)
+        joined = responses_taken_back(events)
+        state.is_joined = any(one.occurred_at > state.silence.occurred for one in joined)
+        return state, max(event.occurred_at for event in left)
+
+    def _as_it_stands(self, events: Sequence[Event], found: list[Finding]) -> list[Finding]:
+        """``found`` of what stands, and what is to be reviewed of what was taken back.
+
+        A retracted event did not happen, so it broke nothing, and a corrected one is judged as it
+        was corrected. The others are judged by what was known then.
+        """
+        taken_back = taken_back_by(events)
+        kept = [one for one in found if not {one.version, one.cause} & taken_back.keys()]
+        counts = dict(self.unknown), dict(self.own_guards)
+        for position, event in enumerate(events):
+            by = taken_back.get(event.version)
+            if by is not None and isinstance(by.data, EventCorrected):
+                history = [*events[:position], corrected(event, by.data)]
+                again = self._judge_all(history, FoldedHistory(history))
+                kept += [one for one in again if one.version == event.version]
+            if isinstance(event.data, TAKING_BACK):
+                # Had it not been taken back: what of our attempts since would have been wrong?
+                rest = [one for one in events[position + 1 :] if not _is_about(one, event)]
+                history = [*events[:position], *rest]
+                known = {(one.version, one.rule) for one in found}
+                kept += [
+                    would_have_broken(one, event, event.data)
+                    for one in self._judge_all(history, FoldedHistory(history))
+                    if one.version > event.version and (one.version, one.rule) not in known
+                ]
+        self.unknown, self.own_guards = counts
+        return kept
 
     # Attempts -------------------------------------------------------------------------------------
 
@@ -254,11 +323,12 @@ class Auditor:
         violation: Violation,
         noticed: Noticed,
         why: str | None = None,
+        cause: int = 0,
     ) -> None:
         words = f": {why}" if noticed is Noticed.DECLARED else ""
         because = f"{violation.because} ({noticed}{words})"
         rule = str(violation.rule)
-        self._findings.append(Finding(state.prospect, version, rule, because, noticed))
+        self._findings.append(Finding(state.prospect, version, rule, because, noticed, cause))
 
     # Facts ----------------------------------------------------------------------------------------
 
@@ -270,15 +340,26 @@ class Auditor:
         if at >= state.silence.occurred:
             because = f"sent after the {what} of {state.show(at)} (event {event.version})"
             later = [made for made in state.attempts if made.at > at]
-            self._add_hindsight(state, later, Rule.PLAN, because)
+            self._add_hindsight(state, event, later, Rule.PLAN, because)
         state.respond(event, intent=intent)
 
     def _add_hindsight(
-        self, state: AuditState, attempts: Iterable[AttemptRecord], rule: str, because: str
+        self,
+        state: AuditState,
+        event: Event,
+        attempts: Iterable[AttemptRecord],
+        rule: str,
+        because: str,
     ) -> None:
         """Note attempts that only what we learn now shows to be wrong."""
         for made in attempts:
-            self._add(state, made.version, Violation(rule, because), Noticed.HINDSIGHT)
+            violation = Violation(rule, because)
+            self._add(state, made.version, violation, Noticed.HINDSIGHT, cause=event.version)
+
+
+def _is_about(event: Event, other: Event) -> bool:
+    """Whether ``event`` takes ``other`` back."""
+    return isinstance(event.data, TAKING_BACK) and event.data.version == other.version
 
 
 def _judge(
@@ -354,7 +435,7 @@ def _point_failed(
         for made in state.attempts
         if made.at >= event.occurred_at and any(part.same == key for part in made.parts)
     ]
-    auditor._add_hindsight(state, later, Rule.CONTACT_POINT, because)
+    auditor._add_hindsight(state, event, later, Rule.CONTACT_POINT, because)
     state.contact.fail(data.channel, key, _fact(event))
 
 
@@ -405,7 +486,7 @@ def _auto_replied(
     because = f"they were away from {state.show(at)} on (event {event.version})"
     until = data.until
     later = [m for m in state.attempts if m.at >= at and (until is None or m.at < until)]
-    auditor._add_hindsight(state, later, Rule.SUSPENDED, because)
+    auditor._add_hindsight(state, event, later, Rule.SUSPENDED, because)
     _suspend(state, event, until)
 
 
@@ -436,7 +517,7 @@ def _opted_out(auditor: Auditor, state: AuditState, event: Event, data: OptOutRe
             for part in made.parts
         )
     ]
-    auditor._add_hindsight(state, later, Rule.OPT_OUT, because)
+    auditor._add_hindsight(state, event, later, Rule.OPT_OUT, because)
     state.opt_out(data, event)
 
 

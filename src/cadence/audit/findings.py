@@ -20,6 +20,8 @@ class Noticed(StrEnum):
     """Nothing in the history says so."""
     HINDSIGHT = "before we knew of it"
     """In order as known then; what makes it wrong was learnt of afterwards. No violation."""
+    TO_REVIEW = "to be reviewed"
+    """In order, and worth a look: it took back what protects them. No violation."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -31,6 +33,7 @@ class Finding(msgspec.Struct, frozen=True):
         rule: the rule's id.
         because: one sentence.
         noticed: what the history itself says about it; not among the keys of the JSON.
+        cause: version of the event that only later showed it, or 0; not in the JSON either.
     """
 
     prospect: str
@@ -38,3 +41,4 @@ class Finding(msgspec.Struct, frozen=True):
     rule: str
     because: str
     noticed: Noticed
+    cause: int = 0

@@ -22,9 +22,10 @@ import msgspec
 
 from cadence.audit.invariants import Violation
 from cadence.domain.events import AttemptMade, AttemptStage, Event
-from cadence.domain.fold import evolve
+from cadence.domain.fold import fold
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
+from cadence.domain.standing import TAKING_BACK
 from cadence.engine.channels import parts_on, points_left
 from cadence.engine.context import preferred_hours
 from cadence.engine.decision import Decision, Due, Stop, Task
@@ -63,9 +64,11 @@ class FoldedHistory:
 
     def before(self, position: int) -> Prospect:
         """The prospect before the event at ``position``; to be asked in ascending order."""
-        prospect = self._prospect
-        for event in self._events[self._folded : position]:
-            prospect = evolve(prospect, event)
+        events = self._events[self._folded : position]
+        if any(isinstance(event.data, TAKING_BACK) for event in events):
+            prospect = fold(None, self._events[:position])
+        else:
+            prospect = fold(self._prospect, events)
         if prospect is None:
             raise ValueError("nothing stands before the first event")
         self._prospect, self._folded = prospect, position
@@ -88,11 +91,8 @@ class FoldedHistory:
         late = [event.recorded_at for event in rest if event.recorded_at > at]
         if not late:
             return self.before(position), None
-        known = evolve(None, first)
-        for event in rest:
-            if event.recorded_at <= at:
-                known = evolve(known, event)
-        return known, max(late)
+        known = fold(None, [first, *[event for event in rest if event.recorded_at <= at]])
+        return known or self.before(position), max(late)
 
 
 class PlanRules:

@@ -26,6 +26,7 @@ class AuditPage(msgspec.Struct):
         prospects, events: how many were audited.
         findings: what violates a rule.
         hindsight: what was in order as known then, and is not as known now.
+        to_review: what took back what protects them; in order.
         unknown: policies that are not at hand, and the attempts under each; those were held
             against the invariants only.
         own_guards: policies with guards that are functions of the team's own, the names of those,
@@ -40,6 +41,7 @@ class AuditPage(msgspec.Struct):
     unknown: list[tuple[PolicyRef, int]]
     own_guards: list[tuple[PolicyRef, tuple[str, ...], int]]
     last: str | None = None
+    to_review: list[Finding] = msgspec.field(default_factory=list)
 
 
 class _PageAuditor:
@@ -55,11 +57,11 @@ class _PageAuditor:
         auditor = self._auditor = self._auditor or Auditor(self.default, self.others)
         auditor.reset_counts()
         findings: list[Finding] = []
-        hindsight: list[Finding] = []
+        apart: dict[Noticed, list[Finding]] = {Noticed.HINDSIGHT: [], Noticed.TO_REVIEW: []}
         prospects: list[Prospect] = []
         for history in histories:
             for one in auditor.audit(history):
-                (hindsight if one.noticed is Noticed.HINDSIGHT else findings).append(one)
+                apart.get(one.noticed, findings).append(one)
             if auditor.folded is not None:
                 prospects.append(auditor.folded.whole())
         missed = list(check_due_list(store, prospects, page.after, page.last))
@@ -68,7 +70,14 @@ class _PageAuditor:
         unknown = list(auditor.unknown.items())
         own = [(ref, names, count) for (ref, names), count in auditor.own_guards.items()]
         return AuditPage(
-            auditor.prospects, auditor.events, findings, hindsight, unknown, own, page.last
+            auditor.prospects,
+            auditor.events,
+            findings,
+            apart[Noticed.HINDSIGHT],
+            unknown,
+            own,
+            page.last,
+            apart[Noticed.TO_REVIEW],
         )
 
 
@@ -114,11 +123,16 @@ def audit(
 
 
 class Summary:
-    """Totals over the pages of an audit."""
+    """Totals over the pages of an audit.
+
+    Attributes:
+        to_review: what is to be reviewed, of all pages.
+    """
 
     def __init__(self) -> None:
         self.prospects = 0
         self.events = 0
+        self.to_review: list[Finding] = []
         self.by_rule: dict[str, dict[Noticed, int]] = {}
         self.unknown: dict[PolicyRef, int] = {}
         self.own_guards: dict[tuple[PolicyRef, tuple[str, ...]], int] = {}
@@ -127,6 +141,7 @@ class Summary:
         """Count a page."""
         self.prospects += page.prospects
         self.events += page.events
+        self.to_review += page.to_review
         for one in (*page.findings, *page.hindsight):
             counts = self.by_rule.setdefault(one.rule, dict.fromkeys(Noticed, 0))
             counts[one.noticed] += 1

@@ -101,6 +101,7 @@ _PHASE_AFTER: Final = {
     EndReason.DECEASED: Phase.LOST,
     EndReason.NO_RESPONSE: Phase.CLOSED,
     EndReason.UNREACHABLE: Phase.CLOSED,
+    EndReason.MISTAKEN: Phase.CLOSED,
 }
 
 
@@ -202,6 +203,7 @@ class AuditState:
         calendar: the only zone in it; ``None`` with several candidate zones.
         ended: the end of the follow-up, while it is ended.
         pending_response: version of a response that came after the end, or 0.
+        is_joined: a response in the running silence was taken back.
     """
 
     __slots__ = (
@@ -215,6 +217,7 @@ class AuditState:
         "ended",
         "highest",
         "intent",
+        "is_joined",
         "is_policy_known",
         "kept_appointment",
         "largest_gap",
@@ -258,6 +261,7 @@ class AuditState:
         self.opted_out_at: datetime | None = None
         # The running silence.
         self.silence = _fact(first)
+        self.is_joined = False
         self.intent: Intent | None = None
         self.attempts: list[AttemptRecord] = []
         self.spaced_calls = 0
@@ -356,7 +360,7 @@ class AuditState:
         for attempt in reversed(self.attempts):
             if attempt.rank == _EXIT:
                 found.append(attempt)
-            elif attempt.rank:
+            elif attempt.rank and not self.is_joined:
                 break
         return found
 
@@ -392,6 +396,7 @@ class AuditState:
         if appointment is not None and appointment.at <= at:
             appointment = self.appointment = None  # only one in the future survives a response
         self.silence = _fact(event)
+        self.is_joined = False
         self.intent = intent
         self.kept_appointment = None
         self.reopened = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
@@ -61,7 +61,9 @@ def audit(
         found = _found(pages, summary, hindsight=hindsight)
         shown = _print_json(session, found) if session.json else _print(session, found)
     if session.json:
-        session.write_json(f'],"prospects":{summary.prospects},"events":{summary.events}}}')
+        to_review = msgspec.json.encode([_keys(one) for one in summary.to_review]).decode()
+        counts = f'"prospects":{summary.prospects},"events":{summary.events}'
+        session.write_json(f'],"to_review":{to_review},{counts}}}')
     else:
         _print_summary(session, summary, hindsight=hindsight)
     if shown:
@@ -82,10 +84,13 @@ def _print_json(session: Session, found: Iterator[Finding]) -> int:
     shown = 0
     session.write_json('{"findings":[')
     for one in found:
-        keys = {name: getattr(one, name) for name in ("prospect", "version", "rule", "because")}
-        session.write_json(("," if shown else "") + msgspec.json.encode(keys).decode())
+        session.write_json(("," if shown else "") + msgspec.json.encode(_keys(one)).decode())
         shown += 1
     return shown
+
+
+def _keys(one: Finding) -> dict[str, object]:
+    return {name: getattr(one, name) for name in ("prospect", "version", "rule", "because")}
 
 
 def _print(session: Session, found: Iterator[Finding]) -> int:
@@ -94,15 +99,20 @@ def _print(session: Session, found: Iterator[Finding]) -> int:
     shown = 0
     for one in found:
         if not shown:
-            titles = f"{'prospect':20} {'event':>5}  {'rule':14} because"
-            session.write(paint(titles, "bold"))
-        rule = paint(f"{one.rule:14}", "cyan" if one.noticed is Noticed.HINDSIGHT else "yellow")
-        because = one.because
-        session.write(f"{one.prospect:20} {one.version:>5}  {rule} {because}")
+            session.write(paint(_TITLES, "bold"))
+        colour = "cyan" if one.noticed is Noticed.HINDSIGHT else "yellow"
+        session.write(_line(one, colour))
         shown += 1
     if shown:
         session.write("")
     return shown
+
+
+_TITLES: Final = f"{'prospect':20} {'event':>5}  {'rule':14} because"
+
+
+def _line(one: Finding, colour: str) -> str:
+    return f"{one.prospect:20} {one.version:>5}  {paint(f'{one.rule:14}', colour)} {one.because}"
 
 
 def _print_summary(session: Session, summary: Summary, *, hindsight: bool) -> None:
@@ -122,6 +132,11 @@ def _print_summary(session: Session, summary: Summary, *, hindsight: bool) -> No
     session.write(
         f"{plural(summary.prospects, 'prospect')}, {plural(summary.events, 'event')}: {said}"
     )
+    if summary.to_review:
+        session.write("")
+        session.write(paint("to review: in order, but each took back what protects them", "bold"))
+        for one in summary.to_review:
+            session.write(_line(one, "cyan"))
     later = summary.count(Noticed.HINDSIGHT)
     if later and not hindsight:
         session.write(

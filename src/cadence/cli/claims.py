@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from cadence.cli.prospects import P
+from cadence.cli.recording import By
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import claim_words, next_line
 from cadence.domain.channels import Channel
@@ -28,8 +29,6 @@ _UNITS: Final = {
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
 }
-
-By = Annotated[str | None, typer.Option("--by", help="Who; else CADENCE_BY, or the login name.")]
 
 
 @command(app, "claim", example="cadence claim jerry --lease 15m")

@@ -36,6 +36,7 @@ _MODULES: Final = {
         ),
     ),
     "claims": ("claim", "release"),
+    "corrections": ("undo", "correct"),
     "people": ("list", "find", "show"),
     "reads": ("due", "explain", "may", "replay"),
     "audit": ("audit",),

@@ -129,22 +129,20 @@ class Session(typer.Context):
         Raises:
             InputError: none of them says.
         """
+        found = self.who_if_known(by)
+        if found is None:
+            raise InputError("--by: missing", "give who does this with --by or CADENCE_BY")
+        return found
+
+    def who_if_known(self, by: str | None) -> str | None:
+        """Return who gives this command, as :meth:`who` does; ``None``: nothing says."""
         given = os.environ.get("CADENCE_BY") if by is None else by
         if given is None:
             try:
                 given = getpass.getuser()
             except (OSError, KeyError, ImportError):  # a user id without a name
-                given = ""
-        if not given.strip():
-            raise InputError("--by: missing", "give who does this with --by or CADENCE_BY")
-        return given
-
-    def who_if_known(self, by: str | None) -> str | None:
-        """Return who gives this command, as :meth:`who` does; ``None``: nothing says."""
-        try:
-            return self.who(by)
-        except InputError:
-            return None
+                return None
+        return given if given.strip() else None
 
     def exists(self) -> bool:
         """Return whether the database exists; a server's is taken to."""

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from cadence.cli.terminal import paint
+from cadence.cli.terminal import bare, paint
 from cadence.domain.events import Data, Event, type_name
 from cadence.domain.prospect import Prospect
+from cadence.domain.standing import taken_back_by
 from cadence.engine.claims import ClaimState
 from cadence.engine.decision import Decision, Verdict, Wait
 from cadence.engine.precheck import Precheck
@@ -25,6 +26,7 @@ from cadence.replay.formatting import (
     punctuality_line,
     short_clock,
     summary,
+    taken_back_line,
     unrecorded_lines,
 )
 from cadence.replay.steps import AnnotatedStep
@@ -159,9 +161,18 @@ def glance(
     for reason in decision.reasons:
         if reason.code != "data_versions":
             yield f"  {'why':10}  {_reason(reason)}"
+    yield from _event_lines(prospect, events)
+
+
+def _event_lines(prospect: Prospect, events: Sequence[Event]) -> Iterable[str]:
+    taken_back = taken_back_by(events)
     for event in events:
-        when = clock(prospect, event.occurred_at)
-        yield f"  {f'event {event.version}':10}  {when}  {_happened(event)}"
+        line = f"{clock(prospect, event.occurred_at)}  {_happened(event)}"
+        by = taken_back.get(event.version)
+        if by is not None:
+            line = paint(bare(line), "strike dim")
+            line += paint(f"  [taken back by event {by.version}]", "yellow")
+        yield f"  {f'event {event.version}':10}  {line}"
 
 
 def _happened(event: Event) -> str:
@@ -235,6 +246,10 @@ def happened(step: AnnotatedStep) -> str:
         late = paint(f" (recorded {clock(prospect, event.recorded_at)})", "dim")
     if event.uncertain is not None:
         late += paint(f" (order uncertain: {event.uncertain})", "yellow")
+    if step.taken_back_by is not None:
+        struck = paint(f"{when}  {type_name(event.data)}  {summary(event, _LONGEST)}", "strike dim")
+        since = paint(f"  [{taken_back_line(step)}]", "yellow")
+        return f"{event.version:>4}  {struck}{late}{since}"
     head = f"{event.version:>4}  {when}  {paint(type_name(event.data), 'bold')}"
     return f"{head}  {summary(event, _LONGEST)}{late}"
 

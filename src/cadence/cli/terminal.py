@@ -35,6 +35,7 @@ _CODES: Final = {
     "bold": 1,
     "dim": 2,
     "underline": 4,
+    "strike": 9,
     "red": 31,
     "green": 32,
     "yellow": 33,

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from cadence.cli.prospects import P
+from cadence.cli.recording import By, CommandId, Occurred, occurred_at, record
 from cadence.cli.session import Session, command, new_app
-from cadence.cli.show import next_line
-from cadence.cli.terminal import write_error
 from cadence.domain.channels import BUILT_IN, CALL, EMAIL, MAIL, SMS, VIDEO_EMAIL, Channel
-from cadence.domain.codec import channels_in, check_id
 from cadence.domain.events import (
     AttemptMade,
     AutoReplyReceived,
@@ -24,7 +21,6 @@ from cadence.domain.events import (
     ContactPointRestored,
     Disposition,
     EndReason,
-    Event,
     FailureReason,
     GuidelinesAgreed,
     Intent,
@@ -39,10 +35,8 @@ from cadence.domain.events import (
     ReferralGiven,
     ReplyReceived,
     ValueKind,
-    type_name,
 )
 from cadence.domain.keys import KeyReader
-from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
 from cadence.engine.commands import (
     CancelAppointment,
@@ -52,11 +46,10 @@ from cadence.engine.commands import (
     NoteValue,
     ReopenFollowUp,
     SetAppointment,
-    check_fact,
 )
 from cadence.engine.decision import to_builtins
 from cadence.engine.outcomes import OutcomeWord, parts_of
-from cadence.errors import InputError, Refused, UnknownProspect, did_you_mean
+from cadence.errors import InputError, Refused
 from cadence.policy.rules import Rule
 from cadence.replay.formatting import plural
 from cadence.store import Cadence, Outcome
@@ -67,15 +60,6 @@ app = new_app()
 
 _OUTCOMES = "How it went: na (no answer), vm (voicemail left), busy, talked, wrong, sent."
 
-Occurred = Annotated[
-    str | None,
-    typer.Option("--occurred", metavar="INSTANT", help="When it happened, like -2h; else --at."),
-]
-By = Annotated[str | None, typer.Option("--by", help="Who did it.")]
-CommandId = Annotated[
-    str | None,
-    typer.Option("--command-id", help="An id of yours; the same again has no second effect."),
-]
 Points = Annotated[list[str] | None, typer.Option(help="An address; may be repeated.")]
 Reach = Annotated[
     list[str] | None,
@@ -118,90 +102,6 @@ def _points(
     return tuple(found)
 
 
-def _write(
-    session: Session,
-    prospect: str,
-    what: Command,
-    *,
-    occurred: str | None = None,
-    by: str | None = None,
-    command_id: str | None = None,
-) -> None:
-    at = session.now()
-    occurred_at = _occurred_at(session, occurred)
-    if not session.exists():
-        # What is refused must not leave an empty database behind.
-        if not isinstance(what, ProspectAdded):
-            raise UnknownProspect(prospect)
-        check_fact(what)
-        check_id(prospect)
-        check_texts(what, "data")
-    with session.writing() as store:
-        _check_channels(store, prospect, what)
-        outcome = store.execute(
-            prospect,
-            what,
-            at=session.given_at(),  # the machine's clock has five minutes of grace
-            occurred_at=occurred_at,
-            by=session.who_if_known(by),
-            command_id=command_id,
-            force=session.force,
-        )
-        if session.json:
-            from cadence.messages import compose  # loads the templates; not for plain output
-
-            decision = compose(outcome.decision, outcome.prospect, store.policies, at)
-            session.print_json(to_builtins(decision))
-            for event in outcome.events:
-                _warn(event)
-            return
-    for event in outcome.events:
-        done = "was recorded before" if outcome.repeated else "recorded"
-        what_was = f"{type_name(event.data)} {done} as version {event.version}"
-        session.write(f"{prospect}: {what_was}")
-        _warn(event)
-    session.write(f"  {next_line(outcome.prospect, outcome.decision)}")
-
-
-def _occurred_at(session: Session, occurred: str | None) -> datetime | None:
-    """Read ``--occurred``; without it, it occurred when it is recorded."""
-    if occurred is None:
-        return None
-    return session.instant(occurred, "--occurred", is_past=True)
-
-
-def _warn(event: Event) -> None:
-    """Name the rules that an attempt broke: it is recorded all the same."""
-    if isinstance(event.data, AttemptMade) and event.data.broke:
-        rules = ", ".join(event.data.broke)
-        write_error(
-            f"{event.prospect}: the attempt of version {event.version} broke {rules}",
-            f"ask before you act: cadence may {shlex.quote(event.prospect)} --channel "
-            f"{event.data.parts[0].channel}",
-        )
-
-
-def _check_channels(store: Cadence, prospect: str, what: Command) -> None:
-    """Refuse a channel that neither the prospect's policy nor its history knows: a slip."""
-    named = channels_in(what)
-    if named <= BUILT_IN.keys():
-        return
-    known = None if isinstance(what, ProspectAdded) else store.load(prospect)
-    policy = store.default_policy() if known is None else store.policies.of(known)
-    words = dict.fromkeys(BUILT_IN if policy is None else policy.traits)
-    if known is not None:
-        words |= dict.fromkeys(point.channel for point in known.reach.contact_points)
-    for channel in sorted(named - words.keys()):
-        raise InputError(
-            f"channel: unknown {channel!r}",
-            did_you_mean(
-                channel,
-                words,
-                otherwise=f"use one of: {', '.join(words)}; a policy can declare others",
-            ),
-        )
-
-
 @command(
     app,
     "add",
@@ -241,7 +141,7 @@ def add(
         source=source,
         owner=owner,
     )
-    _write(session, p, data, occurred=occurred, by=by, command_id=command_id)
+    record(session, p, data, occurred=occurred, by=by, command_id=command_id)
 
 
 @command(app, "update", example="cadence update jerry --timezone America/Chicago")
@@ -280,10 +180,10 @@ def update(
             subdivision=subdivision,
             owner=owner,
         )
-        _write(session, p, data, occurred=occurred, by=by)
+        record(session, p, data, occurred=occurred, by=by)
     for point in points:
         added = ContactPointAdded(point.channel, point.address)
-        _write(session, p, added, occurred=occurred, by=by)
+        record(session, p, added, occurred=occurred, by=by)
 
 
 @command(app, "appoint", example="cadence appoint jerry tomorrow 9:00 --agreed-by call")
@@ -304,7 +204,7 @@ def appoint(
     """Set an appointment, or move it."""
     agreed = None if agreed_by is None else Channel(agreed_by)
     what = SetAppointment(session.instant(" ".join(instant), "INSTANT"), agreed)
-    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+    record(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
 @command(app, "cancel", example="cadence cancel jerry")
@@ -316,7 +216,7 @@ def cancel(
     command_id: CommandId = None,
 ) -> None:
     """Cancel the appointment."""
-    _write(session, p, CancelAppointment(), occurred=occurred, by=by, command_id=command_id)
+    record(session, p, CancelAppointment(), occurred=occurred, by=by, command_id=command_id)
 
 
 @command(app, "attempt", example="cadence attempt jerry --channel call --disposition no_answer")
@@ -373,7 +273,7 @@ def attempt(
         for on, how, where in zip(channel, disposition, addresses, strict=True)
     )
     what = MakeAttempt(parts, off_policy, note, strict)
-    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+    record(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
 @command(app, "log", example="cadence log jerry vm")
@@ -395,14 +295,14 @@ def log(
         raise InputError(
             f"--intent: invalid {intent} without a conversation", "give it with talked"
         )
-    at = _occurred_at(session, occurred) or session.now()
+    at = occurred_at(session, occurred) or session.now()
     with session.reading() as store:
         prospect = store.load(p)
         policy = store.policies.of(prospect) or store.default_policy()
         decision = store.explain(p, at)
         parts = parts_of(prospect, policy, decision, outcome, at, intent)
     what = MakeAttempt(parts, note=note)
-    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+    record(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
 @command(app, "reply", example="cadence reply jerry --channel email --intent yes")
@@ -417,7 +317,7 @@ def reply(
 ) -> None:
     """Record that they replied."""
     what = ReplyReceived(Channel(channel), intent)
-    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+    record(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
 @command(app, "pause", example="cadence pause jerry 2027-01-11 09:00")
@@ -432,12 +332,12 @@ def pause(
     """Record that they asked us to wait."""
     given = " ".join(until)
     end = session.instant(given, "UNTIL")
-    if end <= (_occurred_at(session, occurred) or session.now()):
+    if end <= (occurred_at(session, occurred) or session.now()):
         raise InputError(
             f"UNTIL: invalid {given}: it is over when they ask for it", "give a later time"
         )
     what = PauseRequested(end)
-    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+    record(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
 @command(
@@ -460,7 +360,7 @@ def auto_reply(
     """Record an automatic reply; it suspends, and is not a response."""
     end = None if until is None else session.instant(until, "--until")
     what = AutoReplyReceived(Channel(channel), end)
-    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+    record(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
 @command(
@@ -485,7 +385,7 @@ def failed(
     if not address.strip():
         raise InputError("--address: missing address", "give the address that failed")
     what = ContactPointFailed(Channel(channel), address, reason)
-    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+    record(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
 @command(
@@ -505,7 +405,7 @@ def restore(
     """Record that a contact point that had failed works again."""
     channel = _channel_of(session, p, address)
     what = ContactPointRestored(channel, address, why)
-    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+    record(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
 @command(app, "remove", example='cadence remove jerry --address +12125550100 --why "never theirs"')
@@ -521,7 +421,7 @@ def remove(
     """Take away a contact point that is not theirs."""
     channel = _channel_of(session, p, address)
     what = ContactPointRemoved(channel, address, why)
-    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+    record(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
 def _refuse_failed(session: Session, prospect: str, points: tuple[ContactPoint, ...]) -> None:
@@ -583,7 +483,7 @@ def opt_out(
         tuple(map(Channel, except_ or ())),
         address,
     )
-    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+    record(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
 @command(app, "opt-in", example="cadence opt-in jerry")
@@ -600,7 +500,7 @@ def opt_in(
 ) -> None:
     """Record that they took an opt-out back."""
     what = OptedBackIn(None if channel is None else Channel(channel), why=why)
-    _write(session, p, what, occurred=occurred, by=by, command_id=command_id)
+    record(session, p, what, occurred=occurred, by=by, command_id=command_id)
 
 
 @command(app, "note", example='cadence note jerry --interest "price, and which lots are free"')
@@ -638,7 +538,7 @@ def note(
     if len(found) > 1:
         # One event an option, but one command id is one command.
         raise InputError("note: invalid: more than one thing is given", "give them one by one")
-    _write(session, p, found[0], occurred=occurred, by=by, command_id=command_id)
+    record(session, p, found[0], occurred=occurred, by=by, command_id=command_id)
 
 
 @command(app, "referral", example='cadence referral jerry --name "Ann Lee" --call +12125550101')
@@ -658,7 +558,7 @@ def referral(
 ) -> None:
     """Record that they named another person to talk to."""
     points = _points(call, email, sms, mail, video_email, reach)
-    _write(
+    record(
         *(session, p, ReferralGiven(name, points)),
         occurred=occurred,
         by=by,
@@ -684,7 +584,7 @@ def end(
 
     REASON is bought, declined, disqualified, deceased, no_response or unreachable.
     """
-    _write(session, p, EndFollowUp(reason), occurred=occurred, by=by, command_id=command_id)
+    record(session, p, EndFollowUp(reason), occurred=occurred, by=by, command_id=command_id)
 
 
 @command(app, "reopen", example='cadence reopen jerry "met again at the fair"')
@@ -697,7 +597,7 @@ def reopen(
     command_id: CommandId = None,
 ) -> None:
     """Reopen an ended follow-up; outreach waits for a response."""
-    _write(session, p, ReopenFollowUp(why), occurred=occurred, by=by, command_id=command_id)
+    record(session, p, ReopenFollowUp(why), occurred=occurred, by=by, command_id=command_id)
 
 
 @command(app, "tick", example="cadence tick")

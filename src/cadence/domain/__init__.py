@@ -21,6 +21,8 @@ from cadence.domain.events import (
     Disposition,
     EndReason,
     Event,
+    EventCorrected,
+    EventRetracted,
     FailureReason,
     FollowUpEnded,
     FollowUpReopened,
@@ -47,6 +49,7 @@ from cadence.domain.events import (
 from cadence.domain.fold import evolve, fold
 from cadence.domain.prospect import Attempt, Prospect, Silence
 from cadence.domain.stages import Move, Signal, Stage, look_up
+from cadence.domain.standing import standing_events
 
 __all__ = [
     "AddressKind",
@@ -68,6 +71,8 @@ __all__ = [
     "Disposition",
     "EndReason",
     "Event",
+    "EventCorrected",
+    "EventRetracted",
     "FailureReason",
     "FollowUpEnded",
     "FollowUpReopened",
@@ -101,4 +106,5 @@ __all__ = [
     "fold",
     "look_up",
     "parse_instant",
+    "standing_events",
 ]

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from cadence.domain.channels import Channel, check_channel
-from cadence.domain.events import DATA_TYPES, Aware, Data, Event, type_name
+from cadence.domain.events import DATA_TYPES, Aware, Data, Event, EventCorrected, type_name
 from cadence.domain.limits import PROSPECT_ID
 from cadence.errors import InputError, did_you_mean
 
@@ -94,8 +94,7 @@ _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 def to_builtins(event: Event) -> dict[str, Any]:
     """Return ``event`` as the JSON object of design section 8, in builtin types."""
     plain: dict[str, Any] = msgspec.to_builtins(event)
-    data: dict[str, Any] = plain["data"]
-    del data["type"]
+    data = _named(event.data, plain["data"])
     line: dict[str, Any] = {
         "prospect": plain["prospect"],
         "version": plain["version"],
@@ -112,9 +111,35 @@ def to_builtins(event: Event) -> dict[str, Any]:
 
 def data_fields(data: Data) -> dict[str, Any]:
     """Return the fields of ``data`` that are set, in builtin types."""
-    plain: dict[str, Any] = msgspec.to_builtins(data)
+    return _named(data, msgspec.to_builtins(data))
+
+
+def _named(data: Data, plain: dict[str, Any]) -> dict[str, Any]:
+    """Take the stored type out of ``plain``; data inside it has its event's name instead."""
     del plain["type"]
+    if isinstance(data, EventCorrected):
+        inner = _named(data.data, plain["data"])
+        plain["data"] = {"type": type_name(data.data), **inner}
     return plain
+
+
+def _decode_data(raw: bytes | msgspec.Raw, cls: type[Data]) -> tuple[Data, frozenset[str]]:
+    """Read the data of an event of type ``cls``; also returns the names of its fields."""
+    given = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    if cls is not EventCorrected or "data" not in given:
+        return msgspec.json.decode(raw, type=cls), frozenset(given)
+    inner = msgspec.json.decode(given["data"], type=dict[str, msgspec.Raw])
+    kind = msgspec.json.decode(inner.pop("type", msgspec.Raw(b'""')), type=str)
+    of_type = DATA_TYPES.get(kind)
+    if of_type is None:
+        raise InputError(f"data.data.type: unknown {kind!r}", did_you_mean(kind, DATA_TYPES))
+    try:
+        data = msgspec.json.decode(msgspec.json.encode(inner), type=of_type)
+    except msgspec.ValidationError as error:
+        raise _invalid_field(error, "data.data") from None
+    plain = msgspec.json.decode(raw, type=dict[str, Any])
+    plain["data"] = msgspec.to_builtins(data)
+    return msgspec.convert(plain, type=EventCorrected), frozenset(given)
 
 
 def encode_line(event: Event) -> bytes:
@@ -145,8 +170,7 @@ def decode_line(line: bytes | str) -> Line:
             f"type: unknown {envelope.type!r}", did_you_mean(envelope.type, DATA_TYPES)
         )
     try:
-        data = msgspec.json.decode(envelope.data, type=cls)
-        given = frozenset(msgspec.json.decode(envelope.data, type=dict[str, msgspec.Raw]))
+        data, given = _decode_data(envelope.data, cls)
     except msgspec.ValidationError as error:
         raise _invalid_field(error, "data") from None
     except _JSON_ERRORS as error:
@@ -177,6 +201,8 @@ def _named_channels(data: Any) -> Iterator[tuple[str, Channel]]:
         channel = getattr(data, name, None)
         if channel is not None:
             yield name, channel
+    if isinstance(data, EventCorrected):
+        yield from _named_channels(data.data)
     for name in ("parts", "contact_points"):
         for number, one in enumerate(getattr(data, name, ())):
             yield f"{name}[{number}].channel", one.channel
@@ -270,11 +296,13 @@ def in_utc(data: _Struct) -> _Struct:
     Raises:
         InputError: one is outside the years 1970 to 2199.
     """
-    changed = {
+    changed: dict[str, Any] = {
         name: to_utc(value, f"data.{name}")
         for name in data.__struct_fields__
         if isinstance(value := getattr(data, name), datetime)
     }
+    if isinstance(data, EventCorrected):
+        changed["data"] = in_utc(data.data)
     return msgspec.structs.replace(data, **changed) if changed else data
 
 

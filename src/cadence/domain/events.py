@@ -36,6 +36,8 @@ __all__ = [
     "Disposition",
     "EndReason",
     "Event",
+    "EventCorrected",
+    "EventRetracted",
     "FailureReason",
     "FollowUpEnded",
     "FollowUpReopened",
@@ -58,6 +60,7 @@ __all__ = [
     "Unreadable",
     "ValueKind",
     "ValueNoted",
+    "ends_outreach",
     "type_name",
 ]
 
@@ -132,7 +135,10 @@ class ValueKind(StrEnum):
 
 
 class EndReason(StrEnum):
-    """Why a follow-up ended: ``won`` for bought, ``lost`` for three, ``closed`` for two."""
+    """Why a follow-up ended: ``won`` for bought, ``lost`` for three, ``closed`` for three.
+
+    ``mistaken``: it should never have been added.
+    """
 
     BOUGHT = "bought"
     DECLINED = "declined"
@@ -140,6 +146,7 @@ class EndReason(StrEnum):
     DECEASED = "deceased"
     NO_RESPONSE = "no_response"
     UNREACHABLE = "unreachable"
+    MISTAKEN = "mistaken"
 
 
 class ContactPoint(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -478,6 +485,34 @@ class FollowUpReopened(_Data, frozen=True):
     why: str
 
 
+class EventRetracted(_Data, frozen=True):
+    """An earlier event never happened: it is kept and shown, and no longer counts.
+
+    Attributes:
+        version: the event.
+        why: how we know.
+    """
+
+    version: Version
+    why: str | None = None
+
+
+class EventCorrected(_Data, frozen=True):
+    """An earlier event happened otherwise: it is kept and shown, and this counts in its place.
+
+    Attributes:
+        version: the event.
+        data: what happened; of the same type.
+        occurred_at: when it happened; ``None``: when the event says.
+        why: how we know.
+    """
+
+    version: Version
+    data: Data
+    occurred_at: Aware | None = None
+    why: str | None = None
+
+
 class Unreadable(_Data, frozen=True):
     """Stands where an event can't be read; it is made when a row is read, and never stored.
 
@@ -515,6 +550,8 @@ Data = (
     | PolicyAdopted
     | FollowUpEnded
     | FollowUpReopened
+    | EventRetracted
+    | EventCorrected
     | Unreadable
 )
 """The data of an event: what happened."""
@@ -567,3 +604,10 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 def type_name(data: Data) -> str:
     """Return the stable name of an event's type, e.g. ``"AttemptMade"``."""
     return type(data).__name__
+
+
+def ends_outreach(data: Data) -> bool:
+    """Return whether an event keeps us from contacting them: an opt-out, a refusal, an end."""
+    if isinstance(data, AttemptMade | ReplyReceived):
+        return data.intent is Intent.NO
+    return isinstance(data, OptOutRequested | FollowUpEnded)

@@ -9,11 +9,14 @@ A handler returns what its event changes; :func:`evolve` applies that at once.
 Late facts. Events fold in the order of ``version``, the order in which we learnt of them. An
 attempt that *occurred* before the last response changes nothing in the present silence; when a
 response is learnt of late, the attempts that occurred after it belong to the silence after it.
+
+Taking back. The fold of a history is that of what stands of it (``standing.py``). An event that was
+taken back may have changed anything since, so the history is folded anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -37,6 +40,8 @@ from cadence.domain.events import (
     Disposition,
     EndReason,
     Event,
+    EventCorrected,
+    EventRetracted,
     FollowUpEnded,
     FollowUpReopened,
     GuidelinesAgreed,
@@ -74,6 +79,7 @@ from cadence.domain.prospect import (
     UnreadableEvent,
 )
 from cadence.domain.stages import Signal, Stage, follow
+from cadence.domain.standing import responses_taken_back, standing
 
 __all__ = ["CLOCK_GRACE", "evolve", "fold", "taken_at"]
 
@@ -98,7 +104,9 @@ _PLAIN_FIELDS: Final = [
     "company",
 ]
 _WON_REASONS: Final = frozenset({EndReason.BOUGHT})
-_CLOSED_REASONS: Final = frozenset({EndReason.NO_RESPONSE, EndReason.UNREACHABLE})
+_CLOSED_REASONS: Final = frozenset(
+    {EndReason.NO_RESPONSE, EndReason.UNREACHABLE, EndReason.MISTAKEN}
+)
 _ATTEMPT_SIGNAL: Final = {stage: Signal(f"attempt_{stage}") for stage in AttemptStage}
 _RECENT: Final = timedelta(days=RECENT_DAYS)
 CLOCK_GRACE: Final = timedelta(minutes=5)
@@ -124,10 +132,43 @@ def evolve(prospect: Prospect | None, event: Event) -> Prospect:
 
 
 def fold(prospect: Prospect | None, events: Iterable[Event]) -> Prospect | None:
-    """Return the prospect after ``events``, in order; ``None`` only if there are none at all."""
-    for event in events:
+    """Return the prospect after ``events``, in order; ``None`` only if there are none at all.
+
+    Args:
+        prospect: the fold of the events before them; ``None``: there are none before. Where one of
+            ``events`` takes another back, the whole history is needed: otherwise nothing can be
+            decided, as where an event can't be read.
+        events: in order of version.
+    """
+    if prospect is not None:
+        for event in events:
+            prospect = evolve(prospect, event)
+        return prospect
+    history = events if isinstance(events, Sequence) else list(events)
+    for event in history:
         prospect = evolve(prospect, event)
+    # Asked afterwards: hardly any history takes something back.
+    if prospect is not None and prospect.unreadable is not None:
+        return _fold_standing(history)
     return prospect
+
+
+def _fold_standing(events: Sequence[Event]) -> Prospect:
+    """Fold a history in which something may have been taken back."""
+    folded: Prospect | None = None
+    for event, learnt in standing(events):
+        folded = evolve(folded, event)
+        response = folded.silence.response
+        if learnt != event.version == response.version:
+            # Attempts made before the correction were made before we knew that they had spoken.
+            response = replace(response, version=learnt)
+            folded = replace(folded, silence=replace(folded.silence, response=response))
+    last = events[-1]
+    if folded is None:  # nothing of it stands
+        folded = _begin(events[0])
+    if any(one.occurred_at > folded.silence.since for one in responses_taken_back(events)):
+        folded = replace(folded, silence=replace(folded.silence, is_joined=True))
+    return replace(folded, version=last.version, recorded_at=last.recorded_at)
 
 
 def taken_at(prospect: Prospect, occurred_at: datetime, recorded_at: datetime) -> datetime:
@@ -475,7 +516,8 @@ def _with_attempt(
     )
     if position < len(attempts):  # learnt of late
         attempts = (*attempts[:position], attempt, *attempts[position:])
-        return _silence(silence.response, attempts, silence.suspensions)
+        recounted = _silence(silence.response, attempts, silence.suspensions)
+        return replace(recounted, is_joined=silence.is_joined)
     largest, unmeasured = silence.largest_gap, silence.unmeasured
     if stage is _ON_TIME:
         largest, unmeasured = NO_GAP, ()
@@ -490,6 +532,7 @@ def _with_attempt(
         silence.spaced_calls + is_spaced_call,
         largest,
         unmeasured,
+        silence.is_joined,
     )
 
 
@@ -730,6 +773,13 @@ def _reopened(prospect: Prospect, event: Event, data: FollowUpReopened) -> Chang
     }
 
 
+def _takes_back(prospect: Prospect, event: Event, data: EventRetracted | EventCorrected) -> Changes:
+    if prospect.unreadable is not None:
+        return {}
+    what = f"it takes event {data.version} back; fold the whole history"
+    return {"unreadable": UnreadableEvent(event.version, event.recorded_at, what, is_damaged=True)}
+
+
 def _unreadable(prospect: Prospect, event: Event, data: Unreadable) -> Changes:
     # What can be read still counts, an opt-out behind it above all.
     if prospect.unreadable is not None:
@@ -764,5 +814,7 @@ _HANDLERS: Final[dict[type, Callable[[Prospect, Event, Any], Changes]]] = {
     PolicyAdopted: _adopted,
     FollowUpEnded: _ended,
     FollowUpReopened: _reopened,
+    EventRetracted: _takes_back,
+    EventCorrected: _takes_back,
     Unreadable: _unreadable,
 }

@@ -24,6 +24,7 @@ from cadence.domain.events import (
     ContactPointRemoved,
     ContactPointRestored,
     Data,
+    EventCorrected,
     OptedBackIn,
     OptOutRequested,
     Part,
@@ -115,6 +116,8 @@ class KeyReader:
             ContactPointAdded | ContactPointFailed | ContactPointRestored | ContactPointRemoved,
         ):
             return replace(data, key=data.key or self.key(data.channel, data.address))
+        if isinstance(data, EventCorrected):
+            return replace(data, data=self.data(data.data))
         if isinstance(data, OptOutRequested | OptedBackIn):
             if data.address is not None and data.key is None:
                 channel = data.channel or _guessed(data.address)

@@ -184,6 +184,8 @@ class Silence(msgspec.Struct, frozen=True):
         largest_gap: the largest gap, as measured then, since the on-time attempt (rule ``gap``).
         unmeasured: positions of attempts whose gap to the one before was not measured then,
             because one of the two was learnt of late; ``invariants.largest_gap`` measures them.
+        is_joined: a response in it was taken back, so it was two silences before. A polite exit
+            that was delivered stays delivered, whatever was sent in the second.
     """
 
     response: Response
@@ -192,6 +194,7 @@ class Silence(msgspec.Struct, frozen=True):
     spaced_calls: int = 0
     largest_gap: Gap = NO_GAP
     unmeasured: tuple[int, ...] = ()
+    is_joined: bool = False
 
     @property
     def since(self) -> datetime:
@@ -348,7 +351,8 @@ class Prospect(msgspec.Struct, frozen=True):
         used_values: ids of the values that were used.
         recent: attempts that are not of the running silence (of earlier ones, and conversations),
             in their order, as far as they are at most :data:`RECENT_DAYS` older than the newest.
-        unreadable: the first event that can't be read.
+        unreadable: the first event that can't be read, or that takes another back where the
+            history before it is not at hand.
     """
 
     id: str
@@ -419,6 +423,6 @@ class Prospect(msgspec.Struct, frozen=True):
         for attempt in reversed(self.silence.attempts):
             if attempt.stage is AttemptStage.POLITE_EXIT:
                 exits.append(attempt)
-            elif attempt.stage is not AttemptStage.EXTRA:
+            elif attempt.stage is not AttemptStage.EXTRA and not self.silence.is_joined:
                 break
         return exits

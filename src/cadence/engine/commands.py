@@ -9,7 +9,7 @@ complete with what was decided.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ from cadence.domain.events import (
     Aware,
     Data,
     EndReason,
+    EventCorrected,
+    EventRetracted,
     FollowUpEnded,
     FollowUpReopened,
     Intent,
@@ -71,7 +73,9 @@ __all__ = [
     "NoteValue",
     "ReopenFollowUp",
     "SetAppointment",
+    "Undo",
     "check_fact",
+    "checked",
     "complete_attempt",
     "decide",
     "delayed_until",
@@ -129,6 +133,19 @@ class NoteValue(msgspec.Struct, frozen=True):
     kind: ValueKind = ValueKind.PROFESSIONAL
 
 
+class Undo(msgspec.Struct, frozen=True):
+    """Take the last command back, all its events; one that is itself an undo is passed over.
+
+    Attributes:
+        why: needed for an opt-out, a refusal or an end, and for what somebody else recorded.
+        version: an event of the command to take back; ``None``: the last one. Where an undo was
+            recorded last, the version is needed, so that pressing twice takes back nothing more.
+    """
+
+    why: str | None = None
+    version: int | None = None
+
+
 Command = (
     MakeAttempt
     | SetAppointment
@@ -136,6 +153,7 @@ Command = (
     | EndFollowUp
     | ReopenFollowUp
     | NoteValue
+    | Undo
     | Data
 )
 """A command, or a fact as event data."""
@@ -168,7 +186,12 @@ def decide(
         Refused: a command that a rule forbids; carries the rule and until when.
         InputError: a fact with values that can't be: an unknown zone, country or hours.
     """
-    command = _checked(command)
+    command = checked(command)
+    if isinstance(command, Undo | EventRetracted | EventCorrected):
+        raise InputError(
+            f"{type(command).__name__}: invalid without the history",
+            "use corrections.take_back",
+        )
     if isinstance(command, ProspectAdded):
         if prospect is not None:
             raise Refused(
@@ -203,18 +226,25 @@ def decide(
     return (command,)
 
 
-def _checked(command: Command) -> Command:
-    """``command`` with every value checked: Python does not check those of a struct."""
+_OneCommand = TypeVar("_OneCommand", bound=Command)
+
+
+def checked(command: _OneCommand) -> _OneCommand:
+    """Return ``command`` with every value checked: Python does not check those of a struct.
+
+    Raises:
+        InputError: a value is of another type than its field, or out of range.
+    """
     try:
         plain = msgspec.to_builtins(command, builtin_types=(datetime,))
-        checked = in_utc(msgspec.convert(plain, type=type(command)))
+        value = in_utc(msgspec.convert(plain, type=type(command)))
     except msgspec.ValidationError as error:
         text = " ".join(str(error).replace("`", "'").split())
         raise InputError(
             f"{type(command).__name__}: {text}", "use the table of events in the docs"
         ) from None
-    check_channels(checked)
-    return checked
+    check_channels(value)
+    return value
 
 
 def check_fact(data: Data, of_country: str | None = None) -> None:
@@ -243,6 +273,8 @@ def check_fact(data: Data, of_country: str | None = None) -> None:
             )
     elif isinstance(data, PreferenceStated) and data.hours is not None:
         parse_hours(data.hours)
+    elif isinstance(data, EventCorrected):
+        check_fact(data.data, of_country)
 
 
 def with_keys(command: Command, reader: KeyReader) -> Command:
@@ -254,7 +286,8 @@ def with_keys(command: Command, reader: KeyReader) -> Command:
     if isinstance(command, MakeAttempt):
         return msgspec.structs.replace(command, parts=reader.each(command.parts))
     if isinstance(
-        command, SetAppointment | CancelAppointment | EndFollowUp | ReopenFollowUp | NoteValue
+        command,
+        SetAppointment | CancelAppointment | EndFollowUp | ReopenFollowUp | NoteValue | Undo,
     ):
         return command
     return reader.data(command)

@@ -14,6 +14,8 @@ from cadence.domain.events import (
     AppointmentSet,
     AttemptMade,
     Data,
+    EventCorrected,
+    EventRetracted,
     FollowUpEnded,
     FollowUpReopened,
     ReplyReceived,
@@ -28,6 +30,7 @@ from cadence.engine.commands import (
     NoteValue,
     ReopenFollowUp,
     SetAppointment,
+    Undo,
 )
 
 __all__ = ["led_to"]
@@ -58,4 +61,8 @@ def _is_from(command: Command, data: Data) -> bool:
             return command.why == data.why
         case NoteValue(), ValueNoted():
             return (command.text, command.kind) == (data.text, data.kind)
+        case Undo(), EventRetracted():
+            return command.version in (None, data.version) and command.why == data.why
+        case EventCorrected(), EventCorrected():
+            return command.version == data.version and is_repeated(command.data, data.data)
     return is_repeated(command, data)  # type: ignore[arg-type]  # a fact is its own data

@@ -11,13 +11,21 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from cadence.domain.codec import data_fields
-from cadence.domain.events import AttemptMade, Data, Event, Gap, type_name
+from cadence.domain.events import (
+    AttemptMade,
+    Data,
+    Event,
+    EventCorrected,
+    EventRetracted,
+    Gap,
+    type_name,
+)
 from cadence.domain.prospect import Prospect
 from cadence.engine.decision import Close, Decision, Task, Verdict, Wait
 from cadence.engine.reasons import Reason
 from cadence.engine.wording import duration, plural
 from cadence.errors import InputError
-from cadence.replay.steps import AnnotatedStep, Overdue, OverdueKind
+from cadence.replay.steps import AnnotatedStep, Overdue, OverdueKind, ReplayStep
 from cadence.worktime.hours import WEEKDAYS
 from cadence.worktime.zones import zone
 
@@ -36,6 +44,7 @@ __all__ = [
     "punctuality_line",
     "short_clock",
     "summary",
+    "taken_back_line",
     "unrecorded_lines",
     "weekday",
 ]
@@ -150,6 +159,8 @@ def event_data(data: Data, longest: int | None = None) -> str:
     """Return what the data of an event say, in one line; ``longest`` as for :func:`summary`."""
     if isinstance(data, AttemptMade):
         return _attempt(data, longest)
+    if isinstance(data, EventRetracted | EventCorrected):
+        return _taken_back(data, longest)
     # A key is the address once more; what can't be read says so.
     fields: dict[str, Any] = {
         name: value for name, value in data_fields(data).items() if name != "key"
@@ -157,8 +168,20 @@ def event_data(data: Data, longest: int | None = None) -> str:
     return ", ".join(f"{name} {_value(value, longest)}" for name, value in fields.items())
 
 
+def _taken_back(data: EventRetracted | EventCorrected, longest: int | None) -> str:
+    line = f"version {data.version}"
+    if isinstance(data, EventCorrected):
+        line += f" is {event_data(data.data, longest)}"
+        if data.occurred_at is not None:
+            line += f" at {data.occurred_at:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{line} ({_value(data.why, longest)})" if data.why else line
+
+
 def _attempt(data: AttemptMade, longest: int | None) -> str:
-    parts = ", ".join(f"{part.channel} {part.disposition}" for part in data.parts)
+    parts = ", ".join(
+        f"{part.channel} {part.disposition}" + (f" ({part.intent})" if part.intent else "")
+        for part in data.parts
+    )
     name = data.step or data.stage
     line = f"{name}: {parts}" if name else parts
     if data.gap is not None:
@@ -183,6 +206,20 @@ def _value(value: object, longest: int | None) -> str:
 
 
 # Annotations --------------------------------------------------------------------------------------
+
+
+def taken_back_line(step: ReplayStep) -> str:
+    """Return who took the event back, and what is true instead; empty if it stands."""
+    by = step.taken_back_by
+    if by is None:
+        return ""
+    data = by.data
+    how = "corrected" if isinstance(data, EventCorrected) else "retracted"
+    line = f"{how} by event {by.version}"
+    named = [text for text in (by.by, getattr(data, "why", None)) if text]
+    if named:
+        line += f" ({': '.join(named)})"
+    return line
 
 
 def overdue_lines(step: AnnotatedStep) -> Iterator[str]:

@@ -20,6 +20,7 @@ from cadence.domain.events import AttemptMade, Event, FollowUpEnded, Gap
 from cadence.domain.fold import fold
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
+from cadence.domain.standing import TAKING_BACK, taken_back_by
 from cadence.engine.context import calendar_for
 from cadence.engine.decision import Close, Decision, Due, Task
 from cadence.engine.decision import to_builtins as decision_to_builtins
@@ -60,12 +61,14 @@ class ReplayStep(msgspec.Struct, frozen=True):
         decision: what was decided then.
         seen_at: the instant of the decision: when the event was recorded. For the last step of a
             replay up to an instant, it is that instant.
+        taken_back_by: the retraction or correction of the event among those replayed.
     """
 
     event: Event
     prospect: Prospect
     decision: Decision
     seen_at: datetime
+    taken_back_by: Event | None = None
 
     @property
     def stage(self) -> Stage:
@@ -112,12 +115,16 @@ def replay(
             one of that instant, not the one of its event.
     """
     kept = until(events, limit)
+    taken_back = taken_back_by(kept)
     prospect: Prospect | None = None
-    for event in kept:
-        is_last = event is kept[-1]
+    for number, event in enumerate(kept, 1):
+        is_last = number == len(kept)
         seen_at = limit if is_last and isinstance(limit, datetime) else event.recorded_at
-        prospect, decision = advance(prospect, (event,), policies, seen_at)
-        yield ReplayStep(event, prospect, decision, seen_at)
+        if isinstance(event.data, TAKING_BACK):
+            prospect, decision = advance(None, kept[:number], policies, seen_at)
+        else:
+            prospect, decision = advance(prospect, (event,), policies, seen_at)
+        yield ReplayStep(event, prospect, decision, seen_at, taken_back.get(event.version))
 
 
 def to_builtins(step: ReplayStep, policies: PolicyRegistry) -> dict[str, Any]:
@@ -130,11 +137,14 @@ def to_builtins(step: ReplayStep, policies: PolicyRegistry) -> dict[str, Any]:
     from cadence.messages import compose  # loads the template engine, which only this needs
 
     decision = compose(step.decision, step.prospect, policies, step.seen_at)
-    return {
+    plain: dict[str, Any] = {
         "event": event_to_builtins(step.event),
         "stage": step.stage.value,
         "decision": decision_to_builtins(decision),
     }
+    if step.taken_back_by is not None:
+        plain["taken_back_by"] = step.taken_back_by.version
+    return plain
 
 
 # Annotated steps ----------------------------------------------------------------------------------
@@ -196,7 +206,7 @@ class Measure(msgspec.Struct, frozen=True):
     largest: Gap
 
 
-class AnnotatedStep(ReplayStep, frozen=True):
+class AnnotatedStep(ReplayStep, frozen=True, kw_only=True):
     """One step of a replay, with what was known, due and overdue at it.
 
     Attributes:
@@ -260,6 +270,7 @@ def annotate(
             step.prospect,
             step.decision,
             step.seen_at,
+            step.taken_back_by,
             stage_before=None if before is None else before.stage,
             is_changed=before is None or _outcome(before.decision) != _outcome(step.decision),
             pending=pending,

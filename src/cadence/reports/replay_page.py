@@ -20,6 +20,7 @@ from cadence.replay.formatting import (
     overdue_lines,
     punctuality_line,
     summary,
+    taken_back_line,
     unrecorded_lines,
 )
 from cadence.replay.steps import AnnotatedStep, OverdueKind, to_builtins
@@ -38,12 +39,14 @@ _RADIUS: Final = {
     f"m-{MarkKind.ATTEMPT}": 5.5,
     f"m-{MarkKind.BROKE}": 5.5,
     f"m-{MarkKind.FACT}": 3.5,
+    f"m-{MarkKind.TAKEN_BACK}": 4.5,
     f"r-{RingKind.MADE}": 8.5,
     f"r-{RingKind.UNDONE}": 8.5,
     f"r-{RingKind.OVERTAKEN}": 6.5,
     f"r-{RingKind.NEXT}": 8.5,
 }
 _KINDS: Final = {
+    "taken-back": "since then:",
     "undone": "not done:",
     "late": "when:",
     "gap": "gap:",
@@ -56,6 +59,7 @@ _LEGEND: Final = (
     (f"m-{MarkKind.RESPONSE}", "they responded"),
     (f"m-{MarkKind.END}", "end or opt-out"),
     (f"m-{MarkKind.FACT}", "other fact"),
+    (f"m-{MarkKind.TAKEN_BACK}", "retracted or corrected since"),
     (f"r-{RingKind.MADE}", "touch due, and made"),
     (f"r-{RingKind.UNDONE}", "touch due, not done"),
     (f"r-{RingKind.OVERTAKEN}", "touch planned, overtaken by events"),
@@ -139,12 +143,14 @@ def _shown(step: AnnotatedStep, x: float, policies: PolicyRegistry) -> dict[str,
         "undone": list(overdue_lines(step)),
         "gap": measure_line(step),
         "unknown": list(unrecorded_lines(step)),
+        "taken_back": taken_back_line(step),
     }
 
 
 def _row(number: int, step: AnnotatedStep, shown: dict[str, Any]) -> dict[str, Any]:
     """A step for the table."""
-    notes = [("undone", line) for line in shown["undone"]]
+    notes = [("taken-back", shown["taken_back"])] if shown["taken_back"] else []
+    notes += [("undone", line) for line in shown["undone"]]
     notes += [(kind, shown[kind]) for kind in ("late", "gap") if shown[kind]]
     notes += [("unknown", line) for line in shown["unknown"]]
     plain = shown["json"]
@@ -156,6 +162,7 @@ def _row(number: int, step: AnnotatedStep, shown: dict[str, Any]) -> dict[str, A
         "stage": step.prospect.stage.value,
         "decision": step.decision.verdict.value,
         "notes": notes,
+        "is_taken_back": step.taken_back_by is not None,
         "reasons": [
             {"rule": reason.rule, "because": reason.because}
             for reason in step.decision.reasons

@@ -25,7 +25,15 @@ from cadence.domain.events import (
 from cadence.domain.stages import Stage
 from cadence.engine.decision import Decision, Verdict
 from cadence.policy.registry import PolicyRegistry
-from cadence.replay.formatting import clock, gap_text, local_zone, month, summary, weekday
+from cadence.replay.formatting import (
+    clock,
+    gap_text,
+    local_zone,
+    month,
+    summary,
+    taken_back_line,
+    weekday,
+)
 from cadence.replay.steps import AnnotatedStep
 from cadence.reports.shading import Shade, ShadeKind, shades
 from cadence.worktime.zones import from_local
@@ -50,6 +58,7 @@ class MarkKind(StrEnum):
     RESPONSE = "response"
     END = "end"
     FACT = "fact"
+    TAKEN_BACK = "taken-back"
 
 
 class RingKind(StrEnum):
@@ -240,7 +249,9 @@ def _mark(step: AnnotatedStep, axis: _Axis, lane: dict[Stage, int]) -> Mark:
     event = step.event
     data = event.data
     kind = MarkKind.FACT
-    if isinstance(data, AttemptMade):
+    if step.taken_back_by is not None:
+        kind = MarkKind.TAKEN_BACK
+    elif isinstance(data, AttemptMade):
         kind = MarkKind.BROKE if data.broke else MarkKind.ATTEMPT
         if data.connected:
             kind = MarkKind.RESPONSE
@@ -250,6 +261,8 @@ def _mark(step: AnnotatedStep, axis: _Axis, lane: dict[Stage, int]) -> Mark:
         kind = MarkKind.END
     when = clock(step.prospect, event.occurred_at)
     title = f"{event.version}  {when}  {type_name(data)}  {summary(event, 60)}"
+    if step.taken_back_by is not None:
+        title += f"; {taken_back_line(step)}"
     return Mark(kind, lane[step.prospect.stage], axis.x(event.occurred_at), event.version, title)
 
 

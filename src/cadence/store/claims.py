@@ -19,7 +19,15 @@ from eventsourcing.persistence import IntegrityError
 
 from cadence.domain.channels import Channel, check_channel
 from cadence.domain.codec import check_id
-from cadence.domain.events import AttemptMade, AttemptStage, Disposition, Event, Part
+from cadence.domain.events import (
+    AttemptMade,
+    AttemptStage,
+    Disposition,
+    Event,
+    EventCorrected,
+    EventRetracted,
+    Part,
+)
 from cadence.domain.fold import fold, taken_at
 from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
@@ -41,6 +49,7 @@ _RETRIES: Final = 100
 _LONGEST_WAIT: Final = 0.05  # seconds
 _LONGEST_LEASE: Final = timedelta(days=30)
 _ASSUMED: Final = "assumed made: the lease of its claim ran out"
+_ASSUMED_ID: Final = "assumed:"
 
 _T = TypeVar("_T")
 
@@ -154,17 +163,36 @@ class Claims:
         return taken
 
     def complete(
-        self, claim: Claim | str, attempt: MakeAttempt, at: datetime | None, *, force: bool
+        self, claim: Claim | str, attempt: MakeAttempt | None, at: datetime | None, *, force: bool
     ) -> tuple[Outcome, Event | None]:
         """Log the attempt of a claim; return also what had ended the claim before.
+
+        Where it was assumed to be made, this is the late truth: it corrects what was assumed, or
+        retracts it.
+
+        Args:
+            claim: the claim, or its token.
+            attempt: what was done; ``None``: it was not made.
+            at: when it was made; the clock's time.
+            force: as of :meth:`Cadence.execute`.
 
         Raises:
             InputError: the claim is unknown, or was completed with another attempt.
         """
         claim = self._find(claim)
+        history = self._app.history(claim.prospect)
+        assumed = _assumed_of(claim, history)
+        command: Command
+        if assumed is not None:
+            command = _late_truth(assumed, attempt)
+        elif attempt is not None:
+            command = attempt
+        else:
+            self.release(claim)
+            return self._app.unchanged(claim.prospect, at), ended_by(claim, history)
         outcome = self._app.execute(
             claim.prospect,
-            attempt,
+            command,
             at=at,
             by=claim.by,
             command_id=f"claim:{claim.token}",
@@ -240,7 +268,7 @@ class Claims:
             at=max(recorded, claim.at),
             occurred_at=claim.at,
             by=claim.by,
-            command_id=f"assumed:{claim.token}",
+            command_id=_ASSUMED_ID + claim.token,
             force=force,
         )
 
@@ -283,6 +311,21 @@ def _how_ended(claim: Claim, events: Iterable[Event]) -> str | None:
     if event is None:
         return None
     return "made" if isinstance(event.data, AttemptMade) and event.by == claim.by else "overtaken"
+
+
+def _assumed_of(claim: Claim, history: Iterable[Event]) -> Event | None:
+    """Return the attempt that was recorded because the lease ran out."""
+    command_id = _ASSUMED_ID + claim.token
+    return next((event for event in history if event.command_id == command_id), None)
+
+
+def _late_truth(assumed: Event, attempt: MakeAttempt | None) -> Command:
+    """Return what takes an assumed attempt back: what was done, or that it was not made."""
+    if attempt is None:
+        return EventRetracted(assumed.version, "it was not made")
+    # A note has to be there, or that of the assumption would stay.
+    data = AttemptMade(attempt.parts, why=attempt.why, note=attempt.note or "as the worker said")
+    return EventCorrected(assumed.version, data)
 
 
 def _decode(row: ClaimRow) -> Claim:

@@ -20,7 +20,7 @@ import msgspec
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Mapper, StoredEvent
 
-from cadence.domain.events import DATA_TYPES, Aware, Event, Unreadable
+from cadence.domain.events import DATA_TYPES, Aware, Event, EventCorrected, Unreadable
 
 __all__ = [
     "UPCASTERS",
@@ -43,6 +43,8 @@ def _attempt_1_to_2(data: Plain) -> Plain:
     return {**data, "parts": [part]}
 
 
+_CORRECTED: Final = str(EventCorrected.__struct_config__.tag)
+
 UPCASTERS: Final[dict[str, tuple[str, Callable[[Plain], Plain]]]] = {
     "AttemptMade": ("AttemptMade.2", _attempt_1_to_2),
 }
@@ -51,6 +53,8 @@ UPCASTERS: Final[dict[str, tuple[str, Callable[[Plain], Plain]]]] = {
 
 def upcast(data: Plain) -> Plain:
     """Return ``data`` in its newest shape; data in that shape comes back unchanged."""
+    if data["type"] == _CORRECTED:  # it holds the data of another event
+        data = {**data, "data": upcast(data["data"])}
     while (step := UPCASTERS.get(data["type"])) is not None:
         stored_type, function = step
         data = {**function({k: v for k, v in data.items() if k != "type"}), "type": stored_type}

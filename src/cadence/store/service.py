@@ -39,6 +39,7 @@ from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader, addresses_read, read_again
 from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
+from cadence.domain.standing import TAKING_BACK
 from cadence.engine.claims import Claim, Claimed, OnExpiry
 from cadence.engine.commands import (
     Command,
@@ -49,6 +50,7 @@ from cadence.engine.commands import (
     unchecked_attempt,
     with_keys,
 )
+from cadence.engine.corrections import TakeBack, take_back
 from cadence.engine.decision import Close, Decision
 from cadence.engine.loop import advance, decision_for, silent_decision_for
 from cadence.engine.lower_bound import decide_early
@@ -142,6 +144,10 @@ class _Call(NamedTuple):
 
     def events(self, version: int, data: Iterable[Data]) -> tuple[Event, ...]:
         """Make the events that follow after ``version``."""
+        data = tuple(data)
+        command_id = self.command_id
+        if command_id is None and len(data) > 1:
+            command_id = f"{self.prospect}#{version + 1}"  # they are taken back together
         return tuple(
             Event(
                 self.prospect,
@@ -151,7 +157,7 @@ class _Call(NamedTuple):
                 one,
                 self.by,
                 self.correlation,
-                self.command_id,
+                command_id,
             )
             for number, one in enumerate(data, version + 1)
         )
@@ -602,8 +608,9 @@ class Cadence:
     def complete(
         self,
         claim: Claim | str,
-        parts: Sequence[Part],
+        parts: Sequence[Part] = (),
         *,
+        not_made: bool = False,
         at: datetime | None = None,
         note: str | None = None,
         why: str | None = None,
@@ -612,11 +619,13 @@ class Cadence:
         """Log the attempt that a claim was taken for, and end the claim.
 
         It is logged in any case, as every attempt: also after the lease, and after something that
-        they said ended the claim. The outcome names what ended it.
+        they said ended the claim. The outcome names what ended it. Where the attempt was assumed
+        to be made, this is the late truth, and corrects or retracts it.
 
         Args:
             claim: the claim, or its token.
             parts: what was done, one part a channel.
+            not_made: nothing was done.
             at: when it was made and is recorded; the clock's time.
             note: private; no script may use it.
             why: why it was made although a rule forbids it.
@@ -627,10 +636,16 @@ class Cadence:
             Conflict: other writers kept winning; nothing was recorded.
             StoreError: the database can't be written; nothing was recorded.
         """
-        outcome, overtaken_by = self._claims.complete(
-            claim, MakeAttempt(tuple(parts), why, note), at, force=force
-        )
+        if bool(parts) is not_made:
+            raise InputError("parts: invalid", "give what was done, or not_made=True")
+        attempt = None if not_made else MakeAttempt(tuple(parts), why, note)
+        outcome, overtaken_by = self._claims.complete(claim, attempt, at, force=force)
         return msgspec.structs.replace(outcome, overtaken_by=overtaken_by)
+
+    def unchanged(self, prospect: str, at: datetime | None = None) -> Outcome:
+        """Return the outcome of a command that records nothing."""
+        folded = self.load(prospect)
+        return Outcome(folded, (), self._decision(folded, self._time(at, "at")))
 
     def release(self, claim: Claim | str) -> bool:
         """Give a claim back; return whether it was still open.
@@ -1010,9 +1025,12 @@ class Cadence:
                 decision = self._decision(prospect, call.recorded_at)
                 return Outcome(prospect, done, decision, repeated=True)
             claimed = self._claims.claimed_for(claim, call.by, history)
-            new = self._go_on(call, prospect, claimed)
+            new = self._go_on(call, prospect, history, claimed)
             change = change_of(call.prospect, claim, [*history, *new])
-        after, decision = advance(prospect, new, self.policies, call.recorded_at)
+        events = new
+        if isinstance(new[-1].data, TAKING_BACK):
+            prospect, events = None, (*history, *new)
+        after, decision = advance(prospect, events, self.policies, call.recorded_at)
         self._append(new, (self._row(after, decision),), change)
         return Outcome(after, new, decision)
 
@@ -1049,7 +1067,13 @@ class Cadence:
             self._check_writable()
             self._kept.remember(self.policies.default)
 
-    def _go_on(self, call: _Call, prospect: Prospect, claimed: Claimed | None) -> tuple[Event, ...]:
+    def _go_on(
+        self,
+        call: _Call,
+        prospect: Prospect,
+        history: Sequence[Event],
+        claimed: Claimed | None,
+    ) -> tuple[Event, ...]:
         """Decide what a command leads to for a prospect that is known."""
         policy = self.policies.of(prospect)
         traits = BUILT_IN if policy is None else policy.traits
@@ -1066,7 +1090,10 @@ class Cadence:
             prospect = evolve(prospect, event)
         reader = KeyReader(traits, where, prospect.reach.contact_points)
         command = with_keys(call.command, reader)
-        if policy is None or prospect.unreadable is not None:
+        data: tuple[Data, ...]
+        if isinstance(command, TakeBack):
+            data = take_back(history, command, self.policies, call.by)
+        elif policy is None or prospect.unreadable is not None:
             data = _decide_unjudged(prospect, command, call.occurred_at)
         else:
             data = decide(prospect, command, policy, call.occurred_at, call.recorded_at, claimed)

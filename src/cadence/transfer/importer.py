@@ -34,8 +34,10 @@ from cadence.domain.fold import evolve, fold, taken_at
 from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
 from cadence.domain.repeats import is_repeated
+from cadence.domain.standing import TAKING_BACK
 from cadence.engine.commands import check_fact, complete_attempt, unchecked_attempt
-from cadence.errors import InputError, printable
+from cadence.engine.corrections import check_taking_back
+from cadence.errors import InputError, Refused, printable
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
 from cadence.store.due_list import Prepared
@@ -447,6 +449,11 @@ class HistoryBuilder:
                 f"type: missing ProspectAdded; {self._id!r} begins without it",
                 "give the ProspectAdded first",
             )
+        if isinstance(line.data, TAKING_BACK):
+            try:
+                check_taking_back(self._history, line.data)
+            except Refused as error:
+                raise InputError(error.what, error.hint) from None
         self._append(line)
 
     def _is_stored(self, source_event: SourceEvent) -> bool:
@@ -532,7 +539,10 @@ class HistoryBuilder:
             line.meta,
         )
         self._history.append(event)
-        self.prospect = evolve(prospect, event)
+        if isinstance(data, TAKING_BACK):
+            self.prospect = fold(None, self._history)
+        else:
+            self.prospect = evolve(prospect, event)
         self._index(event)
 
     def _with_keys(self, data: Data, policy: Policy | None) -> Data:

@@ -28,8 +28,9 @@
     const { event } = one.json;
     return el("div", {},
       el("h3", {}, "What happened"),
-      el("p", { class: "big" }, event.type),
-      el("p", {}, own(one.summary)),
+      el("p", { class: "big" }, one.taken_back ? el("s", {}, event.type) : event.type),
+      el("p", {}, one.taken_back ? el("s", {}, own(one.summary)) : own(one.summary)),
+      ...list("Since then", "taken-back", one.taken_back ? [own(one.taken_back)] : []),
       el("p", { class: "meta" }, el("time", { datetime: event.occurred_at, title: one.occurred_utc }, one.occurred), ` · ${one.occurred_utc}`,
         one.recorded ? ` · recorded ${one.recorded}` : "", event.by ? " · by " : "", event.by ? own(event.by) : ""),
       ...list("Due and not done", "undone", one.undone.map(own)),

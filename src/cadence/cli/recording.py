@@ -1,0 +1,129 @@
+"""Record what a command of the command line says, and print what came of it."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from cadence.cli.session import Session
+from cadence.cli.show import next_line
+from cadence.cli.terminal import write_error
+from cadence.domain.channels import BUILT_IN
+from cadence.domain.codec import channels_in, check_id
+from cadence.domain.events import AttemptMade, Event, ProspectAdded, type_name
+from cadence.domain.limits import check_texts
+from cadence.engine.commands import Command, check_fact
+from cadence.engine.decision import to_builtins
+from cadence.errors import InputError, UnknownProspect, did_you_mean
+from cadence.store import Cadence
+
+__all__ = ["By", "CommandId", "Occurred", "occurred_at", "record"]
+
+Occurred = Annotated[
+    str | None,
+    typer.Option("--occurred", metavar="INSTANT", help="When it happened, like -2h; else --at."),
+]
+By = Annotated[
+    str | None, typer.Option("--by", help="Who did it; also CADENCE_BY [default: login]")
+]
+CommandId = Annotated[
+    str | None,
+    typer.Option("--command-id", help="An id of yours; the same again has no second effect."),
+]
+
+
+def record(
+    session: Session,
+    prospect: str,
+    what: Command,
+    *,
+    occurred: str | None = None,
+    by: str | None = None,
+    command_id: str | None = None,
+) -> None:
+    """Carry out a command or record a fact, and say what was recorded and what comes next.
+
+    Args:
+        session: the call.
+        prospect: its id.
+        what: the command or fact.
+        occurred: ``--occurred``.
+        by: ``--by``.
+        command_id: ``--command-id``.
+    """
+    at = session.now()
+    happened_at = occurred_at(session, occurred)
+    if not session.exists():
+        # What is refused must not leave an empty database behind.
+        if not isinstance(what, ProspectAdded):
+            raise UnknownProspect(prospect)
+        check_fact(what)
+        check_id(prospect)
+        check_texts(what, "data")
+    with session.writing() as store:
+        _check_channels(store, prospect, what)
+        outcome = store.execute(
+            prospect,
+            what,
+            at=session.given_at(),  # the machine's clock has five minutes of grace
+            occurred_at=happened_at,
+            by=session.who_if_known(by),
+            command_id=command_id,
+            force=session.force,
+        )
+        if session.json:
+            from cadence.messages import compose  # loads the templates; not for plain output
+
+            decision = compose(outcome.decision, outcome.prospect, store.policies, at)
+            session.print_json(to_builtins(decision))
+            for event in outcome.events:
+                _warn(event)
+            return
+    for event in outcome.events:
+        done = "was recorded before" if outcome.repeated else "recorded"
+        what_was = f"{type_name(event.data)} {done} as version {event.version}"
+        session.write(f"{prospect}: {what_was}")
+        _warn(event)
+    session.write(f"  {next_line(outcome.prospect, outcome.decision)}")
+
+
+def occurred_at(session: Session, occurred: str | None) -> datetime | None:
+    """Read ``--occurred``; without it, it occurred when it is recorded."""
+    if occurred is None:
+        return None
+    return session.instant(occurred, "--occurred", is_past=True)
+
+
+def _warn(event: Event) -> None:
+    """Name the rules that an attempt broke: it is recorded all the same."""
+    if isinstance(event.data, AttemptMade) and event.data.broke:
+        rules = ", ".join(event.data.broke)
+        write_error(
+            f"{event.prospect}: the attempt of version {event.version} broke {rules}",
+            f"ask before you act: cadence may {shlex.quote(event.prospect)} --channel "
+            f"{event.data.parts[0].channel}",
+        )
+
+
+def _check_channels(store: Cadence, prospect: str, what: Command) -> None:
+    """Refuse a channel that neither the prospect's policy nor its history knows: a slip."""
+    named = channels_in(what)
+    if named <= BUILT_IN.keys():
+        return
+    known = None if isinstance(what, ProspectAdded) else store.load(prospect)
+    policy = store.default_policy() if known is None else store.policies.of(known)
+    words = dict.fromkeys(BUILT_IN if policy is None else policy.traits)
+    if known is not None:
+        words |= dict.fromkeys(point.channel for point in known.reach.contact_points)
+    for channel in sorted(named - words.keys()):
+        raise InputError(
+            f"channel: unknown {channel!r}",
+            did_you_mean(
+                channel,
+                words,
+                otherwise=f"use one of: {', '.join(words)}; a policy can declare others",
+            ),
+        )

@@ -1,0 +1,173 @@
+"""Undo and correct, as a rep types them, and what an auditor then finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from command_line import ADDED, Cli
+
+DAY = "2026-12-07"
+
+
+def at(clock: str) -> tuple[str, str]:
+    return "--at", f"{DAY}T{clock}:00Z"
+
+
+def call(cli: Cli, disposition: str, clock: str) -> None:
+    done = cli("attempt", "jerry", "--channel", "call", "--disposition", disposition, *at(clock))
+    assert done.code == 0
+
+
+def test_an_undo_of_an_opt_out_needs_a_reason_and_lets_them_be_called(jerry: Cli) -> None:
+    call(jerry, "no_answer", "15:00")
+    assert jerry("opt-out", "jerry", *at("15:01")).code == 0
+    refused = jerry("undo", "jerry", *at("15:02"))
+    assert refused.code == 1
+    assert refused.err.splitlines()[0].endswith("it keeps us from contacting them")
+    done = jerry("undo", "jerry", "--why", "another Jerry", *at("15:02"))
+    assert done.code == 0
+    assert "EventRetracted recorded as version 4" in done.out
+    assert "spaced#2" in done.out
+
+
+def test_a_second_undo_is_refused_until_it_names_what_it_takes_back(jerry: Cli) -> None:
+    call(jerry, "no_answer", "15:00")
+    jerry("note", "jerry", "--interest", "price", *at("15:01"))
+    assert jerry("undo", "jerry", *at("15:02")).code == 0
+    again = jerry("undo", "jerry", *at("15:03"))
+    assert again.code == 1
+    assert "before it stands version 2, AttemptMade" in again.err
+    assert jerry("undo", "jerry", "--version", "2", *at("15:03")).code == 0
+
+
+def test_a_corrected_outcome_stands_and_the_old_one_is_shown_struck_through(jerry: Cli) -> None:
+    call(jerry, "no_answer", "15:00")
+    done = jerry(
+        *("correct", "jerry", "--disposition", "connected", "--intent", "later"),
+        *("--why", "I pressed the wrong key", *at("15:05")),
+    )
+    assert done.code == 0
+    assert "agree the next step" in done.out
+    lines = jerry("replay", "jerry").out.splitlines()
+    assert any("[corrected by event 3 (sam: I pressed the wrong key)]" in line for line in lines)
+    assert any("version 2 is spaced#1: call connected (later)" in line for line in lines)
+    steps = jerry("replay", "jerry", "--json").json
+    assert [step.get("taken_back_by") for step in steps] == [None, 3, None]
+    assert steps[1]["stage"] == "spaced"  # as it was known then
+    assert steps[2]["stage"] == "engaged"
+
+
+def test_as_known_before_a_correction_nothing_is_struck_through(jerry: Cli) -> None:
+    call(jerry, "no_answer", "15:00")
+    jerry("correct", "jerry", "--disposition", "busy", *at("15:05"))
+    steps = jerry("replay", "jerry", "--json", "--until", "2").json
+    assert [step.get("taken_back_by") for step in steps] == [None, None]
+
+
+def test_another_field_is_corrected_by_its_name(jerry: Cli) -> None:
+    jerry("pause", "jerry", "2026-12-20 9:00", *at("15:00"))
+    done = jerry("correct", "jerry", "--set", "until=2026-12-14 9:00", *at("15:01"), "--json")
+    assert done.code == 0
+    assert '"at":"2026-12-14T14:00:00Z"' in done.out
+    unknown = jerry("correct", "jerry", "--version", "2", "--set", "till=x", *at("15:01"))
+    assert unknown.code == 2
+    assert "unknown field 'till' of PauseRequested" in unknown.err
+
+
+def test_the_part_of_a_touch_to_correct_is_named_by_its_channel(jerry: Cli) -> None:
+    jerry(
+        *("attempt", "jerry", "--channel", "call", "--disposition", "voicemail_left"),
+        *("--channel", "email", "--disposition", "sent", *at("15:00")),
+    )
+    assert jerry("correct", "jerry", "--disposition", "bounced", *at("15:05")).code == 2
+    done = jerry(
+        *("correct", "jerry", "--channel", "email", "--disposition", "bounced", *at("15:05"))
+    )
+    assert done.code == 0
+    assert "call voicemail_left, email bounced" in jerry("replay", "jerry").out
+
+
+def test_corrections_of_nothing_are_bad_input(jerry: Cli) -> None:
+    assert jerry("correct", "jerry", "--disposition", "busy").code == 2
+    call(jerry, "no_answer", "15:00")
+    assert jerry("correct", "jerry").code == 2
+    assert jerry("correct", "jerry", "--version", "7", "--disposition", "busy").code == 2
+    assert jerry("correct", "jerry", "--version", "1", "--disposition", "busy").code == 2
+    assert jerry("undo", "nobody").code == 2
+
+
+def test_the_audit_lists_who_lifted_an_opt_out_and_what_was_done_since(jerry: Cli) -> None:
+    call(jerry, "no_answer", "15:00")
+    jerry("opt-out", "jerry", *at("15:01"))
+    jerry("undo", "jerry", "--why", "another Jerry", *at("15:02"))
+    later = ("--at", "2026-12-10T15:00:00Z")
+    jerry("attempt", "jerry", "--channel", "call", "--disposition", "no_answer", *later)
+    done = jerry("audit", "--json")
+    assert done.code == 0
+    assert done.json["findings"] == []
+    lifted, called = done.json["to_review"]
+    assert (lifted["version"], lifted["rule"]) == (4, "opt_out")
+    assert "retracted by sam: another Jerry" in lifted["because"]
+    assert (called["version"], called["rule"]) == (5, "opt_out")
+    assert "had version 3 stood" in called["because"]
+    shown = jerry("audit").out
+    assert "to review: in order, but each took back what protects them" in shown
+
+
+def test_a_retracted_attempt_broke_nothing_and_a_corrected_one_is_judged_as_corrected(
+    jerry: Cli,
+) -> None:
+    call(jerry, "no_answer", "15:00")
+    call(jerry, "no_answer", "15:20")
+    assert jerry("audit").code == 1
+    right = ("correct", "jerry", "--occurred", "2026-12-10T15:00:00Z")
+    later = ("--at", "2026-12-10T16:00:00Z")
+    assert jerry(*right, *later).code == 0
+    assert jerry("audit", "--json").json["findings"] == []
+    jerry("undo", "jerry", *later)
+    assert jerry("audit").code == 1
+    jerry("undo", "jerry", "--version", "3", *later)
+    assert jerry("audit").code == 0
+
+
+def test_what_was_taken_back_goes_out_and_comes_in_again(
+    jerry: Cli, raw: Cli, tmp_path: Path
+) -> None:
+    call(jerry, "no_answer", "15:00")
+    jerry("correct", "jerry", "--disposition", "busy", *at("15:05"))
+    jerry("opt-out", "jerry", *at("15:06"))
+    jerry("undo", "jerry", "--why", "another Jerry", *at("15:07"))
+    late = ("--at", "2026-12-10T16:00:00Z")
+    for form in ("jsonl", "csv", "xes"):
+        file, db = tmp_path / f"out.{form}", tmp_path / f"{form}.db"
+        assert jerry("export", "--format", form, file).code == 0
+        assert raw("import", file, "--db", db, *late).code == 0
+        assert (
+            raw("replay", "jerry", "--db", db, "--json").json
+            == jerry("replay", "jerry", "--json").json
+        )
+        again = raw("import", file, "--db", db, "--json", *late)
+        assert (again.code, again.json["events"]) == (0, 0)
+
+
+def test_a_line_that_takes_back_what_is_not_there_is_a_bad_line(jerry: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "bad.jsonl"
+    file.write_text(
+        '{"prospect": "jerry", "type": "EventRetracted", '
+        '"occurred_at": "2026-12-07T15:00:00Z", "data": {"version": 9}}\n'
+        '{"prospect": "jerry", "type": "EventRetracted", '
+        '"occurred_at": "2026-12-07T15:00:00Z", "data": {"version": 1}}\n'
+    )
+    done = jerry("import", file, "--at", "2026-12-10T16:00:00Z")
+    assert done.code == 2
+    assert "line 1: version: unknown 9; jerry has 1 events" in done.err
+
+
+def test_what_if_compares_with_what_stands(jerry: Cli) -> None:
+    call(jerry, "no_answer", "15:00")
+    call(jerry, "no_answer", "15:20")
+    jerry("undo", "jerry", *at("15:21"))
+    assert jerry("whatif", "--policy", "tip8", "--json").json["attempts"]["recorded"] == 1
+
+
+assert f"{DAY}T15:00:00Z" > ADDED
