@@ -483,7 +483,8 @@ def test_odd_text_is_refused_or_kept_whole(
     # What was accepted can be shown, exported and imported again.
     for arguments in (*(["explain", one] for one in prospects), ["due", "--all"]):
         shown = cli(*arguments, *AT, "--db", ready)
-        assert (shown.code, shown.err) == (0, "")
+        assert shown.code == 0
+        assert shown.err == "" or shown.err.startswith("note: messages lack ")
     other = tmp_path / "other.db"
     assert cli("export", tmp_path / "all.jsonl", "--db", ready).code == 0
     again = cli("import", "--at", AFTER, tmp_path / "all.jsonl", "--db", other)

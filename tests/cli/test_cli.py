@@ -124,7 +124,8 @@ def check_decision(decision: dict[str, Any]) -> None:
         assert all(isinstance(touch[key], str) and touch[key] for key in ("id", "stage", "step"))
         assert touch["parts"]
         for part in touch["parts"]:
-            assert set(part) == {"channel", "address", "script", "text"}
+            promised = {"channel", "address", "script", "text"}
+            assert promised <= set(part) <= promised | {"form", "subject", "live"}
             assert part["channel"] in CHANNELS
             assert all(isinstance(value, str) and value for value in part.values())
     assert decision["reasons"]

@@ -483,7 +483,8 @@ def test_json_is_as_the_contract_has_it(people: Cli, ours: str, refuted: str, fo
         assert (done.code, done.err) == (0 if proved else 1, "")
         proof = json.loads(done.out)
         assert list(proof) == [
-            *("policy", "proved", "rules", "bounds", "unreachable", "states", "transitions")
+            *("policy", "proved", "rules", "bounds", "unreachable", "states", "transitions"),
+            *("wording", "missing"),
         ]
         assert set(proof["policy"]) == {"name", "version", "digest"}
         assert proof["proved"] is proved

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from said import TEAM, message
 
 from cadence.domain import (
     AppointmentSet,
@@ -25,14 +26,14 @@ from cadence.domain.channels import CALL, EMAIL
 from cadence.engine.loop import decision_for
 from cadence.errors import PolicyError
 from cadence.messages import (
+    Form,
     check_scripts,
     compose,
     lint_policy,
-    lint_script,
     script_names,
-    script_text,
 )
-from cadence.messages.scripts import render
+from cadence.messages.languages import builtin_languages
+from cadence.messages.scripts import find_script
 from cadence.policy import Policy, PolicyRegistry, builtin, builtin_names
 from cadence.policy.model import StepPart
 
@@ -60,7 +61,7 @@ def history(*later: tuple[datetime, Data], interest: str | None = "the price") -
 def said(events: list[Event], now: datetime) -> str:
     prospect = fold(None, events)
     assert prospect is not None
-    decision = compose(decision_for(prospect, POLICIES, now), prospect, POLICIES, now)
+    decision = compose(decision_for(prospect, POLICIES, now), prospect, POLICIES, now, TEAM)
     assert decision.touch is not None
     return decision.touch.parts[0].text
 
@@ -76,33 +77,35 @@ HALF_DAY = made(AttemptStage.HALF_DAY, NINE + timedelta(minutes=250))
 
 def test_the_first_message_says_that_we_call_as_promised_and_when_we_call_again() -> None:
     assert said(history(), NINE) == (
-        "Hello Jerry, it is 09:00 and I am calling as promised. I will call again at 09:10."
+        "Hello Jerry, this is Ann Lee from Acme. I am calling for our appointment at 9:00 AM. "
+        "You may be tied up, so I will try again in ten minutes. My number is (212) 555-0190."
     )
 
 
 def test_a_late_first_call_says_that_it_is_late() -> None:
     text = said(history(), NINE + timedelta(minutes=20))
-    assert "later than the 09:00 we had said; I am sorry" in text
+    assert "our appointment at 9:00 AM, and I am sorry that I am late" in text
 
 
 def test_after_a_late_first_call_the_second_message_promises_nothing_it_did_not_keep() -> None:
     late = (NINE + timedelta(minutes=20), AttemptMade(NO_ANSWER, AttemptStage.ON_TIME, "on_time"))
     text = said(history(late), NINE + timedelta(minutes=30))
-    assert "I called at 09:20, and again now" in text
-    assert "promised" not in text
+    assert "I called at 9:20 AM, and I am trying you once more" in text
+    assert "agreed" not in text
 
 
 def test_the_second_message_says_when_we_call_again_and_nothing_of_their_interest() -> None:
     text = said(history(ON_TIME), NINE + timedelta(minutes=10))
-    assert "as promised" in text
-    assert "at 13:10" in text
+    assert "I called at 9:00 AM, as we agreed" in text
+    assert "I will call again today at 1:10 PM" in text
     assert "price" not in text
 
 
 def test_the_half_day_message_reminds_of_what_they_care_about() -> None:
     text = said(history(ON_TIME, TEN_MINUTES), NINE + timedelta(minutes=250))
     assert "the price" in text
-    assert "on Friday, 4 December, at 13:10" in text
+    assert "I called earlier today" in text
+    assert "I will try again on Friday, December 4." in text
 
 
 def test_messages_do_without_what_is_not_known() -> None:
@@ -127,7 +130,8 @@ def test_no_time_is_promised_where_the_next_thing_is_left_to_the_owner() -> None
         Event("jerry", 3, at, at, AttemptMade(NO_ANSWER, AttemptStage.ON_TIME, "on_time")),
     ]
     assert said(events, at + timedelta(minutes=10)) == (
-        "Hello Jerry, I called at 08:15 as promised, and again now."
+        "Hello Jerry, this is Ann Lee from Acme. I called at 8:15 AM, as we agreed, "
+        "and I am trying you once more. When you are free, call me at +1 212-555-0190."
     )
 
 
@@ -141,13 +145,15 @@ def test_the_polite_exit_says_when_the_file_is_closed_and_that_silence_is_fine()
 def test_what_they_told_us_is_never_taken_for_a_template() -> None:
     evil = "{{ ''.__class__.__mro__ }} {% for x in range(9) %}"
     events = history(ON_TIME, TEN_MINUTES, interest=evil)
-    assert evil in said(events, NINE + timedelta(minutes=250))
+    text = said(events, NINE + timedelta(minutes=250))
+    assert "what we wanted to talk about" in text  # it reads like no sentence, so it is not said
+    values = ValueNoted("v", "a reading of {{ name }}", ValueKind.PROFESSIONAL)
+    events = history(ON_TIME, TEN_MINUTES, HALF_DAY, (NINE + timedelta(hours=5), values))
+    assert "{{" not in said(events, NINE + timedelta(days=3, hours=5))
 
 
 def test_the_builtin_scripts_have_nothing_the_linter_minds() -> None:
     assert lint_policy(builtin()) == []
-    for name in set(script_names()) & {stage.value for stage in AttemptStage}:
-        assert lint_script(name, script_text(name), AttemptStage(name)) == []
 
 
 def test_every_script_that_comes_with_cadence_is_said_by_a_policy_that_does() -> None:
@@ -170,8 +176,8 @@ def test_a_policys_own_script_replaces_the_one_of_that_name_and_is_linted() -> N
     policy = _rotating("spaced", {"spaced": "Ahoy {{ nmae }}", "unused": "Ahoy {{ name }}"})
     assert {(finding.script, finding.what) for finding in lint_policy(policy)} == {
         ("spaced", "unknown placeholder 'nmae'"),
-        ("spaced", "stage spaced must say 'name'"),
         ("unused", "no step uses it"),
+        ("spaced", "lacks the language es"),
     }
     policy = _rotating("spaced", {"spaced": "Ahoy {{ name }} by {{ channel }}"})
     events = [*history(ON_TIME, TEN_MINUTES, HALF_DAY)]
@@ -200,45 +206,17 @@ def _rotating(script: str, scripts: dict[str, str] | None = None) -> Policy:
     )
 
 
-def test_an_email_says_that_there_was_a_voicemail_only_where_there_was_one() -> None:
+def test_an_email_says_that_there_was_a_call_only_where_there_was_one() -> None:
     def text(*channels: Channel) -> str:
-        called = tuple(channels)
-        words = {"name": "Jerry", "value": "", "interest": "", "channels": called}
-        return render("email_with_voicemail", {}, words)
+        return message("email_with_voicemail", Form.EMAIL, channels=tuple(channels)).text
 
-    assert "I have just left you a voicemail" in text(CALL, EMAIL)
-    assert "voicemail" not in text(EMAIL)
-
-
-@pytest.mark.parametrize(
-    ("text", "stage", "what"),
-    [
-        ("Hello {{ name }}, you didn't answer.", AttemptStage.SPACED, "blames"),
-        ("Hello {{ name }}, you didn’t answer.", AttemptStage.SPACED, "blames"),
-        ("Hello {{ naem }}.", AttemptStage.SPACED, "unknown placeholder 'naem'"),
-        (
-            "{{ name }} {{ next_time }} {{ late }} {{ interest }}",
-            AttemptStage.ON_TIME,
-            "may not say 'interest'",
-        ),
-        ("Hello {{ name }}", AttemptStage.ON_TIME, "must say 'next_time'"),
-        ("Hello {{ name }}", AttemptStage.POLITE_EXIT, "must say 'deadline'"),
-        ("Hello {{ name", AttemptStage.SPACED, "line 1"),
-        ("Hello, how about it?", AttemptStage.SPACED, "must say 'name'"),
-        ("Hello {{ name }}, still there?", AttemptStage.NURTURE, "must say 'value'"),
-        ("Hello {{ name }}, how are you?", AttemptStage.CONCERN, "must say 'are you ok'"),
-        ("{{ name }}, are you OK? {{ value }}", AttemptStage.CONCERN, "may not say 'value'"),
-        ("Hello {{ name }}, I am still\\\nwaiting.", AttemptStage.SPACED, "'still waiting'"),
-        ("x" * 700, AttemptStage.SPACED, "700 characters, more than 680"),
-    ],
-)
-def test_the_linter_names_what_is_wrong(text: str, stage: AttemptStage, what: str) -> None:
-    assert any(what in finding.what for finding in lint_script("ours", text, stage))
+    assert "I have just tried to call you" in text(CALL, EMAIL)
+    assert "call you" not in text(EMAIL)
 
 
 def test_an_unknown_script_names_the_nearest() -> None:
     with pytest.raises(PolicyError) as caught:
-        script_text("polite_exot")
+        find_script("polite_exot", Form.EMAIL, "en", builtin_languages())
     assert "polite_exit" in caught.value.hint
 
 
@@ -260,26 +238,35 @@ EVIL = (
     "{{ " + "(" * 5000 + "name" + ")" * 5000 + " }}",
     "{{ " + "not " * 3000 + "name }}",
     "{{ name ~ " * 2000 + "name" + " }}" * 2000,
-    "{{ " + "name ~ " * 2000 + "name }}",
+    "{{ " + "interest ~ " * 1000 + "interest }}",
     "x" * 20_001,
-    "{{ name }}" * 1500,
+    "{{ interest }}" * 400,
 )
 """Templates that would take too much time, memory or stack."""
 
 
 @pytest.mark.parametrize("text", EVIL, ids=lambda text: text[:30])
 def test_a_script_that_would_not_end_is_refused_and_says_so_in_its_place(text: str) -> None:
-    words = {"name": "Jerry " * 80}
-    assert "ours can't be rendered: invalid" in render("ours", {"ours": text}, words)
+    assert "script ours can't be rendered: invalid" in composed_with(text)
     with pytest.raises(PolicyError):
         check_scripts(_rotating("ours", {"ours": text}), "ours.toml")
 
 
 @pytest.mark.parametrize("text", ["{{ name", "{{ naem }}"])
-def test_a_script_that_cannot_be_rendered_says_so_and_holds_no_touch(
-    text: str,
-) -> None:
-    assert "ours can't be rendered" in render("ours", {"ours": text}, {"name": "Jerry"})
+def test_a_script_that_cannot_be_rendered_says_so_and_holds_no_touch(text: str) -> None:
+    assert "script ours can't be rendered" in composed_with(text)
+
+
+def composed_with(text: str) -> str:
+    """The first text of a spaced touch that says ``text``, to someone with a long name."""
+    policy = _rotating("ours", {"ours": text})
+    events = history(ON_TIME, TEN_MINUTES, HALF_DAY, interest="the price " * 29)
+    prospect = fold(None, events)
+    assert prospect is not None
+    policies, now = PolicyRegistry(policy), NINE + timedelta(days=3, hours=5)
+    decision = compose(decision_for(prospect, policies, now), prospect, policies, now)
+    assert decision.touch is not None
+    return decision.touch.parts[0].text
 
 
 @pytest.mark.parametrize(

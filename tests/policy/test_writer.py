@@ -96,7 +96,7 @@ def test_every_key_of_the_language_is_changed_by_one_of_these() -> None:
         # Nothing here has hours on these days, or functions of a team's own.
         *("sat", "sun", "function"),
         # It lists the channels that it uses, and so declares none.
-        *("address", "spoken", "answer_business_days", "used"),
+        *("address", "spoken", "answer_business_days", "used", "caller_id"),
     }
 
 
@@ -106,8 +106,8 @@ def _keys(schema: Any, defs: dict[str, Any]) -> list[str]:
 
 
 def _is_name(key: str) -> bool:
-    """Whether a key is a name of the file's own: a script, or a date."""
-    return key == "ours" or key[0].isdigit()
+    """Whether a key is a name of the file's own: a script, a language or a date."""
+    return key in ("ours", "formed", "es") or key[0].isdigit()
 
 
 def _used(value: Any) -> list[str]:

@@ -122,7 +122,19 @@ def _normal(text: str) -> str:
 
 # Facts and words ----------------------------------------------------------------------------------
 
-_SENTENCES = {"because", "task", "text", "how", "source", "title", "description", "first", "second"}
+_SENTENCES = {
+    "because",
+    "task",
+    "text",
+    "subject",
+    "live",
+    "how",
+    "source",
+    "title",
+    "description",
+    "first",
+    "second",
+}
 _EVENT = {"type", "occurred_at", "data"}  # the keys by which an event is known: all of it is facts
 
 

@@ -148,6 +148,24 @@ last_day = 2026-08-07
 
 [scripts]
 ours = "Hello {{ name }}, one more thought."
+
+[scripts.formed]
+voicemail = "{{ bring }} {{ number }}"
+live = "{{ bring }}"
+sms = "{{ bring }}"
+letter = "{{ bring }}"
+
+[scripts.formed.email]
+subject = "{{ subject }}"
+text = "{{ bring }}"
+
+[scripts.formed.languages.es]
+voicemail = "{{ bring }} {{ number }} Un no también está bien."
+
+[[wording]]
+rule = "way_out"
+script = "formed"
+why = "it is said in the email beside it"
 """
 
 
@@ -325,6 +343,16 @@ CHANGES: dict[str, Change] = {
     "guards.pause.last_day": _set("guards.pause.last_day", date(2026, 8, 14)),
     "guards: one fewer": _set("guards.lunch", None),
     "scripts": _set("scripts.ours", "Hello {{ name }}, a last thought."),
+    "scripts.voicemail": _set("scripts.formed.voicemail", "{{ number }}"),
+    "scripts.live": _set("scripts.formed.live", "{{ number }}"),
+    "scripts.sms": _set("scripts.formed.sms", "{{ number }}"),
+    "scripts.letter": _set("scripts.formed.letter", "{{ number }}"),
+    "scripts.email.subject": _set("scripts.formed.email.subject", "{{ company }}"),
+    "scripts.email.text": _set("scripts.formed.email.text", "{{ number }}"),
+    "scripts.languages": _set("scripts.formed.languages.es.voicemail", "{{ number }}"),
+    "wording.rule": _set("wording.0.rule", "reason"),
+    "wording.script": _set("wording.0.script", "ours"),
+    "wording.why": _set("wording.0.why", "another reason"),
 }
 
 # Random ones --------------------------------------------------------------------------------------

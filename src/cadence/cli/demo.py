@@ -29,6 +29,12 @@ app = new_app()
 _AT: Final = "2026-12-14T18:15:00Z"
 _RECORDED: Final = "2027-01-06T00:00:00Z"  # when all of the histories has happened
 _REPLAYED: Final = "jerry-never-answers"
+_TEAM: Final = {
+    "team.company": "Lakeside Homes",
+    "team.address": "12 Harbor Road, Lakeside, NY 10001",
+    "team.callbacks": "+1 212 555 0190",
+    "team.owners.rosa.name": "Rosa Marsh",
+}
 
 
 @command(app, "demo", example="cadence demo")
@@ -49,6 +55,7 @@ def demo(session: Session) -> None:
             counts = f"{plural(prospects, 'prospect'):>12} {plural(events, 'event'):>10}"
             session.write(f"{name:26}{counts}")
             sys.stdout.flush()
+        store.change_settings(_TEAM, by="demo", at=now)
         first = _list_due(session, store, now)
         if first is not None:
             _explain(session, store, first, now)
@@ -65,9 +72,10 @@ def _print_json(session: Session, db: Path, now: datetime) -> None:
 
     with Cadence.open(str(db)) as store:
         list(_import(store, now))
+        team = store.change_settings(_TEAM, by="demo", at=now).team
         session.print_json(
             [
-                to_builtins(compose(decision, prospect, store.policies, now))
+                to_builtins(compose(decision, prospect, store.policies, now, team))
                 for prospect, decision in store.listing(now)
             ]
         )
@@ -101,7 +109,8 @@ def _explain(session: Session, store: Cadence, prospect: Prospect, now: datetime
 
     _title(session, f"3. Why (cadence explain {prospect.id})")
     decision = decision_for(prospect, store.policies, now)
-    for line in explanation(prospect, compose(decision, prospect, store.policies, now)):
+    team = store.settings().team
+    for line in explanation(prospect, compose(decision, prospect, store.policies, now, team)):
         session.write(line)
 
 

@@ -128,7 +128,8 @@ def show(session: Session, p: P) -> None:
         history = store.history(p)
         prospect = fold(None, history)
         assert prospect is not None, "a history has events"
-        decision = compose(store.explain(p, now), prospect, store.policies, now)
+        team = store.settings().team
+        decision = compose(store.explain(p, now), prospect, store.policies, now, team)
     events = history[-_LAST_EVENTS:]
     if session.json:
         session.print_json(

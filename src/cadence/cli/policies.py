@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -16,7 +16,9 @@ from cadence.cli.policy_layout import columns, folded, table, wide
 from cadence.cli.policy_picture import picture
 from cadence.cli.policy_use import policies_in_use
 from cadence.cli.session import Session, command, new_app
+from cadence.cli.show import spoken_lines
 from cadence.cli.terminal import paint
+from cadence.errors import InputError, did_you_mean
 from cadence.policy.guard_runner import is_allowed
 from cadence.policy.loader import builtin, builtin_names, own_functions, without_code
 from cadence.policy.model import Policy
@@ -24,6 +26,9 @@ from cadence.policy.writer import json_schema
 from cadence.prover.policy_text import guard_words
 from cadence.prover.proof import Proof, prove
 from cadence.prover.timetable import Entry, timetable
+
+if TYPE_CHECKING:
+    from cadence.messages.conversation import Said
 
 __all__ = ["app"]
 
@@ -64,8 +69,26 @@ def show(
         str | None,
         typer.Option("--html", metavar="FILE", help="Write a page instead, - for stdout."),
     ] = None,
+    script: Annotated[
+        bool,
+        typer.Option("--script", help="Show what it says to one who never answers, day by day."),
+    ] = False,
+    language: Annotated[
+        str,
+        typer.Option(
+            "--language", metavar="CODE", help="The language of the sample prospect, such as es."
+        ),
+    ] = "en",
 ) -> None:
-    """Show a policy: its picture, timetable, bounds and verdict."""
+    """Show a policy: its picture, timetable, bounds and verdict.
+
+    With --script it shows all that a sample prospect who never answers hears or reads.
+    """
+    if script and html is not None:
+        raise InputError("--script: invalid with --html", "give one of them; the page has both")
+    if script:
+        _show_script(session, policy, language)
+        return
     found = find_policy(session, policy, as_data=html is None)
     # A guard whose code is not allowed says nothing here: the timetable is the one without it.
     shown = without_code(found)
@@ -76,7 +99,9 @@ def show(
 
         write_text(
             html,
-            policy_page(found, entries, proof or prove(found)),
+            policy_page(
+                found, entries, proof or prove(found), _conversation(session, found, language)
+            ),
             db=session.db,
             inputs=policy_inputs(policy),
         )
@@ -96,6 +121,37 @@ def show(
 def schema(session: Session) -> None:
     """Print the JSON Schema of a policy file, for editors."""
     session.print_json(json_schema())
+
+
+def _conversation(session: Session, policy: Policy, language: str) -> list[Said]:
+    from cadence.messages import languages_of
+    from cadence.messages.conversation import conversation
+
+    with session.reading_if_there() as store:
+        team = store.settings().team
+    known = languages_of(team)
+    if language not in known:
+        raise InputError(
+            f"--language: unknown {language!r}",
+            did_you_mean(language, known, otherwise=f"use one of: {', '.join(known)}"),
+        )
+    return list(conversation(policy, language, team))
+
+
+def _show_script(session: Session, policy: str, language: str) -> None:
+    found = without_code(find_policy(session, policy, as_data=True))
+    said = _conversation(session, found, language)
+    if session.json:
+        session.print_json([msgspec.to_builtins(one) for one in said])
+        return
+    for one in said:
+        when = f"day {one.business_day}, {one.at:%H:%M}"
+        session.write(paint(f"{when}  {one.step}", "bold"))
+        for part in one.parts:
+            for line in spoken_lines(part):
+                for row in folded([line], 4):
+                    session.write(row)
+        session.write("")
 
 
 def _not_allowed(policy: Policy) -> list[str]:
@@ -125,7 +181,7 @@ def _lines(policy: Policy, entries: list[Entry], proof: Proof | None) -> Iterato
         )
     else:
         yield from verdict(policy, proof)
-    yield from folded(f"script {finding.script}: {finding.what}" for finding in lint_policy(policy))
+    yield from folded(str(finding) for finding in lint_policy(policy) if not finding.accepted)
 
 
 def _digest(digest: str) -> Iterator[str]:

@@ -1,10 +1,10 @@
-"""A policy proved, or refuted with the shortest history on which it fails."""
+"""A policy proved, or refuted with the shortest history on which it fails; its wording linted."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
@@ -17,6 +17,7 @@ from cadence.cli.show import replay_lines
 from cadence.cli.terminal import paint
 from cadence.domain.codec import encode_line
 from cadence.domain.codec import to_builtins as event_to_builtins
+from cadence.domain.team import missing_facts
 from cadence.engine import invariants
 from cadence.errors import InputError
 from cadence.policy.model import Policy
@@ -25,7 +26,10 @@ from cadence.prover.bounds import Bounds
 from cadence.prover.proof import Proof, RuleProof, prove
 from cadence.replay.steps import annotate
 
-__all__ = ["app", "verdict"]
+if TYPE_CHECKING:
+    from cadence.messages import Finding
+
+__all__ = ["app", "verdict", "wording_lines"]
 
 app = new_app()
 
@@ -44,27 +48,52 @@ def check(
         typer.Option("--save", metavar="FILE", help="Write the counterexample as JSONL."),
     ] = None,
 ) -> None:
-    """Prove that a policy keeps the invariants, or show how it fails."""
+    """Prove that a policy keeps the invariants, or show how it fails.
+
+    It also lints the wording of its scripts in every form and language, and names the facts of the
+    team that they lack. It exits with 1 where the proof fails or a script is at fault.
+    """
     if save == "-":
         raise InputError(
             "--save: invalid -: standard output is for the proof", "give a file or use --json"
         )
-    from cadence.messages import check_scripts  # loads templates, which few commands need
+    # Loads templates, which few commands need.
+    from cadence.messages import check_scripts, languages_of, lint_policy
 
     found = find_policy(session, policy)
-    check_scripts(found, policy)
+    with session.reading_if_there() as store:
+        team = store.settings().team
+    languages = languages_of(team)
+    check_scripts(found, policy, languages)
     proof = prove(found)
+    findings = lint_policy(found, languages, default=team.language)
+    missing = missing_facts(team, team.owners or [None], found.usable)
     shown = next((one for one in proof.refuted if one.counterexample), None)
     if save is not None and shown is not None:
         with writing(save, db=session.db, inputs=policy_inputs(policy)) as out:
             out.writelines(encode_line(event) + b"\n" for event in shown.counterexample)
     if session.json:
-        session.print_json(_plain(proof))
+        wording = [
+            msgspec.to_builtins({**one._asdict(), "fault": one.is_fault}) for one in findings
+        ]
+        session.print_json({**_plain(proof), "wording": wording, "missing": missing})
     else:
-        for line in (*_lines(found, proof), *_saved(proof, policy, shown, save)):
+        words = wording_lines(findings, missing)
+        for line in (*_lines(found, proof), *words, *_saved(proof, policy, shown, save)):
             session.write(line)
-    if not proof.proved:
+    if not proof.proved or any(one.is_fault for one in findings):
         raise typer.Exit(1)
+
+
+def wording_lines(findings: Sequence[Finding], missing: Sequence[str]) -> list[str]:
+    """What the linter minds in the scripts, faults first, and which facts of the team they lack."""
+    lines = [
+        f"{paint('wording', 'bold red' if one.is_fault else 'yellow')}: {one}"
+        for one in sorted(findings, key=lambda one: not one.is_fault)
+    ]
+    if missing:
+        lines.append(f"messages lack {', '.join(missing)}; set them with: cadence settings")
+    return list(folded(lines))
 
 
 def verdict(policy: Policy, proof: Proof) -> list[str]:

@@ -29,6 +29,7 @@ from cadence.cli.terminal import write_error
 from cadence.domain.channels import CALL, Channel
 from cadence.domain.events import Event
 from cadence.domain.prospect import Prospect
+from cadence.domain.team import Team, missing_facts
 from cadence.engine.decision import Decision, to_builtins
 from cadence.engine.loop import decision_for
 from cadence.engine.precheck import precheck
@@ -73,12 +74,18 @@ def due(
     shown = 0
     last: Decision | None = None
     has_more = False
+    asked: set[str | None] = set()
+    channels: set[Channel] = set()
     with session.reading() as store:
+        team = store.settings().team
         for prospect, decision in store.listing(now, which):
             if shown == limit:
                 has_more = True
                 break
-            _show_due(session, store, prospect, decision, is_first=shown == 0)
+            _show_due(session, store, team, prospect, decision, is_first=shown == 0)
+            if decision.touch is not None:
+                asked.add(prospect.identity.owner)
+                channels.update(part.channel for part in decision.touch.parts)
             last = decision
             shown += 1
             if shown == 1:
@@ -90,6 +97,9 @@ def due(
         session.write("no prospect is due")
     elif has_more and last is not None:
         session.note(f"there are more: --after {shlex.quote(page_end(last))}")
+    missing = [] if session.json or not asked else missing_facts(team, asked, channels)
+    if missing:
+        session.note(f"messages lack {', '.join(missing)}; set them with: cadence settings")
     if stale:
         write_error(
             "rows of the due list are missing or of another version of cadence, so all of these "
@@ -99,13 +109,19 @@ def due(
 
 
 def _show_due(
-    session: Session, store: Cadence, prospect: Prospect, decision: Decision, *, is_first: bool
+    session: Session,
+    store: Cadence,
+    team: Team,
+    prospect: Prospect,
+    decision: Decision,
+    *,
+    is_first: bool,
 ) -> None:
     now = session.now()
     if session.json:
         from cadence.messages import compose
 
-        shown = to_builtins(compose(decision, prospect, store.policies, now))
+        shown = to_builtins(compose(decision, prospect, store.policies, now, team))
         session.write_json(("[" if is_first else ",") + msgspec.json.encode(shown).decode())
     elif session.is_terminal:
         for line in folded(due_entry(prospect, decision, now)):
@@ -139,7 +155,7 @@ def explain(
         answer = precheck(
             prospect, store.policies, decision, now, claimed=store.claimed_for(p, None)
         )
-        decision = compose(decision, prospect, store.policies, now)
+        decision = compose(decision, prospect, store.policies, now, store.settings().team)
     if session.json:
         session.print_json(to_builtins(decision))
         return

@@ -77,7 +77,8 @@ def record(
         if session.json:
             from cadence.messages import compose  # loads the templates; not for plain output
 
-            decision = compose(outcome.decision, outcome.prospect, store.policies, at)
+            team = store.settings().team
+            decision = compose(outcome.decision, outcome.prospect, store.policies, at, team)
             session.print_json(to_builtins(decision))
             for event in outcome.events:
                 _warn(event)

@@ -13,9 +13,10 @@ from cadence.cli.session import Session, command, new_app
 from cadence.domain.events import PolicyRef
 from cadence.errors import InputError
 from cadence.policy.model import Policy
+from cadence.policy.toml_errors import read_file
 from cadence.prover.proof import require_proof
 from cadence.store import Origin, Setting, SettingChange, Settings
-from cadence.store.settings import DEFAULT_POLICY, check_value
+from cadence.store.settings import DEFAULT_POLICY, LANGUAGES, check_value
 from cadence.store.team_file import TEAM_FILE
 
 __all__ = ["app"]
@@ -44,9 +45,11 @@ def settings(
 ) -> None:
     """Show each setting with its source, or change one.
 
-    The names are default_policy, default_region, team.company and team.owners.OWNER. followed by
-    name, phone or email. With NAME alone it also shows who changed that setting, and when. A file
-    cadence.toml beside a SQLite file takes precedence over the database.
+    The names are default_policy, default_region, team.company, team.address, team.callbacks,
+    team.opt_out, team.language, team.languages.CODE (give a file), and team.owners.OWNER. followed
+    by name, phone, email, title, signature or languages. With NAME alone it also shows who changed
+    that setting, and when. A file cadence.toml beside a SQLite file takes precedence over the
+    database.
     """
     if unset and name is None:
         raise InputError("--unset: missing NAME", "give the name of the setting")
@@ -64,6 +67,11 @@ def settings(
 
 def _change(session: Session, name: str, value: str | None, by: str | None) -> None:
     new: str | Policy | None = value
+    if name.startswith(LANGUAGES) and value is not None:
+        from cadence.messages import parse_language
+
+        new = read_file(value, InputError)
+        parse_language(new, value)
     if name == DEFAULT_POLICY and value is not None:
         from cadence.messages import check_scripts  # loads templates, which few commands need
 
@@ -132,7 +140,8 @@ def _words(value: str | PolicyRef | None) -> str:
         case PolicyRef(name, version, digest):
             return f"{name} version {version} ({digest[:12]})"
         case text:
-            return text
+            lines = text.splitlines()
+            return text if len(lines) < 2 else f"{lines[0]} … ({len(lines)} lines)"
 
 
 def _when(at: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,6 +15,7 @@ from cadence.engine.decision import Decision, Verdict, Wait
 from cadence.engine.precheck import Precheck
 from cadence.engine.reasons import Reason
 from cadence.engine.wording import duration
+from cadence.policy.touch import TouchPart
 from cadence.replay.formatting import (
     clock,
     due_time,
@@ -157,7 +158,7 @@ def glance(
         yield f"  {'claim':10}  {paint(claim_words(prospect, decision), 'yellow')}"
     for part in decision.touch.parts if decision.touch is not None else ():
         if part.text and decision.verdict is Verdict.DUE:
-            yield f"  {f'say ({part.channel})':10}  {part.text}"
+            yield from spoken_lines(part)
     for reason in decision.reasons:
         if reason.code != "data_versions":
             yield f"  {'why':10}  {_reason(reason)}"
@@ -196,7 +197,7 @@ def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
         yield f"  {paint(claim_words(prospect, decision), 'yellow')}"
     for part in decision.touch.parts if decision.touch is not None else ():
         if part.text:
-            yield f"  say ({part.channel}): {part.text}"
+            yield from spoken_lines(part)
     yield "  why:"
     for reason in decision.reasons:
         yield f"    {_reason(reason)}"
@@ -208,6 +209,21 @@ def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:
     if len(prospect.identity.zones) > 1:
         yield f"  in every zone they may be in: {', '.join(prospect.identity.zones)}"
     yield paint(f"  policy {ref.name} version {ref.version}, digest {ref.digest[:12]}…", "dim")
+
+
+def spoken_lines(part: TouchPart) -> Iterator[str]:
+    """What to say on one channel: each form under its name, its lines indented."""
+    by = part.channel if part.form in ("", part.channel) else f"{part.channel}, {part.form}"
+    texts = [(by, part.subject and f"Subject: {part.subject}", part.text)]
+    if part.live:
+        texts.append((f"{part.channel}, if they answer", "", part.live))
+    for name, subject, text in texts:
+        lines = [*filter(None, [subject]), *text.splitlines()]
+        if len(lines) == 1:
+            yield f"  say ({name}): {lines[0]}"
+            continue
+        yield f"  say ({name}):"
+        yield from (f"    {line}".rstrip() for line in lines)
 
 
 def precheck_lines(prospect: Prospect, answer: Precheck) -> Iterable[str]:

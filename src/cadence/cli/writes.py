@@ -155,6 +155,13 @@ def update(
     country: Annotated[str | None, typer.Option(help="ISO 3166 code.")] = None,
     subdivision: Annotated[str | None, typer.Option(help="State, region or canton.")] = None,
     owner: Annotated[str | None, typer.Option(help="Who looks after them.")] = None,
+    given_name: Annotated[str | None, typer.Option(help="As they are called.")] = None,
+    family_name: Annotated[str | None, typer.Option(help="Their family name.")] = None,
+    salutation: Annotated[
+        str | None, typer.Option(help="What is said after Hello: Dr., or Dr. Doe.")
+    ] = None,
+    language: Annotated[str | None, typer.Option(help="Their language, such as es.")] = None,
+    company: Annotated[str | None, typer.Option(help="Their company.")] = None,
     call: Points = None,
     email: Points = None,
     sms: Points = None,
@@ -166,20 +173,25 @@ def update(
 ) -> None:
     """Correct a prospect's data; add contact points."""
     points = _points(call, email, sms, mail, video_email, reach)
-    changed = any(one is not None for one in (name, timezone, country, subdivision, owner))
+    zones = None if timezone is None else tuple(timezone)
+    data = ProspectUpdated(
+        name=name,
+        timezone=zones[0] if zones is not None and len(zones) == 1 else zones,
+        country=country,
+        subdivision=subdivision,
+        owner=owner,
+        given_name=given_name,
+        family_name=family_name,
+        salutation=salutation,
+        language=language,
+        company=company,
+    )
+    changed = data != ProspectUpdated()
     if not points and not changed:
         raise InputError("update: missing options", "give e.g. --name or --email")
     if points:
         _refuse_failed(session, p, points)
     if changed:
-        zones = None if timezone is None else tuple(timezone)
-        data = ProspectUpdated(
-            name=name,
-            timezone=zones[0] if zones is not None and len(zones) == 1 else zones,
-            country=country,
-            subdivision=subdivision,
-            owner=owner,
-        )
         record(session, p, data, occurred=occurred, by=by)
     for point in points:
         added = ContactPointAdded(point.channel, point.address)
@@ -539,6 +551,23 @@ def note(
         # One event an option, but one command id is one command.
         raise InputError("note: invalid: more than one thing is given", "give them one by one")
     record(session, p, found[0], occurred=occurred, by=by, command_id=command_id)
+    if not session.json and isinstance(found[0], InterestNoted | NoteValue):
+        _say_completed(session, p, found[0])
+
+
+def _say_completed(session: Session, prospect: str, noted: InterestNoted | NoteValue) -> None:
+    """Show what is noted as it will be said to them, and why it can't be."""
+    from cadence.messages import Form, completed, faults_of_note, language_for, languages_of
+
+    with session.reading() as store:
+        team = store.settings().team
+        code = language_for(store.load(prospect), team, Form.EMAIL)
+    language = languages_of(team)[code]
+    kind = noted.kind if isinstance(noted, NoteValue) else None
+    sentence = completed(noted.text, language, kind)
+    session.write(f'it completes: "{sentence}"')
+    for fault in faults_of_note(noted.text, language):
+        session.note(f"{fault}; write it as the end of that sentence")
 
 
 @command(app, "referral", example='cadence referral jerry --name "Ann Lee" --call +12125550101')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -200,6 +200,10 @@ def _instant(instant: datetime | None) -> Any:
     return None if instant is None else msgspec.to_builtins(instant)
 
 
+_SAID: Final = ("form", "subject", "live")
+"""What a part has only where it was composed: a subject for an email, ``live`` for a call."""
+
+
 def _touch(touch: Touch, texts: Mapping[int, str]) -> dict[str, Any]:
     return {
         "id": touch.id,
@@ -211,6 +215,7 @@ def _touch(touch: Touch, texts: Mapping[int, str]) -> dict[str, Any]:
                 "address": part.address,
                 "script": part.script,
                 "text": texts.get(position, part.text),
+                **{key: getattr(part, key) for key in _SAID if getattr(part, key)},
             }
             for position, part in enumerate(touch.parts)
         ],

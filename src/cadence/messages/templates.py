@@ -29,7 +29,9 @@ MAX_DEPTH: Final = 30
 FILTERS: Final = ("capitalize", "default", "lower", "title", "trim", "upper")
 """The filters that a script may use; none makes a text longer than what it is given."""
 
-_ENVIRONMENT: Final = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+_ENVIRONMENT: Final = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
+)
 _ALLOWED: Final[tuple[type[nodes.Node], ...]] = (
     *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.CondExpr),
     *(nodes.Name, nodes.Const, nodes.Tuple, nodes.List, nodes.Concat),
@@ -41,13 +43,14 @@ _HINT: Final = (
 )
 
 
-def placeholders(text: str) -> set[str]:
+@lru_cache(maxsize=1024)
+def placeholders(text: str) -> frozenset[str]:
     """Return the placeholders of a template.
 
     Raises:
         PolicyError: it is not one, or has more than placeholders and conditions.
     """
-    return meta.find_undeclared_variables(_parsed(text))
+    return frozenset(meta.find_undeclared_variables(_parsed(text)))
 
 
 def render_template(text: str, words: Mapping[str, object]) -> str:

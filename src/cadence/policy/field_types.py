@@ -6,7 +6,7 @@ Each describes what it takes; errors and the JSON Schema repeat that description
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -15,6 +15,7 @@ from cadence.domain.events import AttemptStage
 from cadence.worktime.hours import WEEKDAYS, Weekday
 
 __all__ = [
+    "CallerId",
     "ClosedDay",
     "Country",
     "DayOfHours",
@@ -76,3 +77,7 @@ Subdivision = Annotated[
     str, Meta(description='a part of that country by its code in ISO 3166-2, such as "BW"')
 ]
 WeekdayName = Annotated[Weekday, Meta(description=", ".join(WEEKDAYS))]
+CallerId = Annotated[
+    Literal["shown"],
+    Meta(description='"shown": hiding who calls is unlawful for telemarketing, 47 CFR 64.1601(e)'),
+]

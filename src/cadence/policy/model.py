@@ -20,6 +20,7 @@ from cadence.domain.channels import BUILT_IN, CALL, AddressKind, Channel, Channe
 from cadence.domain.events import AttemptStage, PolicyRef
 from cadence.domain.stages import Stage, rank
 from cadence.policy.field_types import (
+    CallerId,
     ClosedDay,
     Country,
     DayOfHours,
@@ -33,6 +34,7 @@ from cadence.policy.field_types import (
     WeekdayName,
 )
 from cadence.policy.guards import Guard
+from cadence.policy.script_forms import ScriptForms
 from cadence.worktime.calendar import WorkCalendar, unhindered
 from cadence.worktime.hours import (
     WEEKDAYS,
@@ -62,6 +64,7 @@ __all__ = [
     "Step",
     "StepPart",
     "Within",
+    "WordingException",
     "canonical_step",
 ]
 
@@ -351,6 +354,7 @@ class ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
             theirs already.
         spoken: whether a touch on it is a call: it counts as a spaced call, and connects.
         answer_business_days: how many business days an answer to a polite exit takes at least.
+        caller_id: always shown; hiding it is unlawful for telemarketing (ADR 0055).
         used: false for a channel that is known and that the team does not use.
     """
 
@@ -358,6 +362,21 @@ class ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     spoken: bool = False
     answer_business_days: Annotated[int, msgspec.Meta(ge=1, le=60)] = 1
     used: bool = True
+    caller_id: CallerId = "shown"
+
+
+class WordingException(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A finding of the wording linter that the team accepts.
+
+    Attributes:
+        rule: the rule of the finding.
+        why: the reason, for readers.
+        script: in which script; ``None``: in all.
+    """
+
+    rule: _Text
+    why: _Text
+    script: str | None = None
 
 
 class PlannedTouch(msgspec.Struct, frozen=True, dict=True):
@@ -463,7 +482,9 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
             (``[channels.whatsapp]``); all built-in ones are used, if it says nothing.
         limits: narrower limits than those of the invariants.
         guards: what may delay or veto a touch; every guard is asked.
-        scripts: its own texts by name, beside those that come with cadence.
+        scripts: its own scripts by name, beside those that come with cadence: a text for every
+            form, or a table of forms (``[scripts.NAME]``).
+        wording: findings of the wording linter that it accepts (``[[wording]]``), with the reason.
     """
 
     id: PolicyId
@@ -477,7 +498,8 @@ class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
     channels: tuple[PolicyChannel, ...] | dict[PolicyChannel, ChannelTable] = ()
     limits: Limits = Limits()
     guards: Annotated[tuple[Guard, ...], msgspec.Meta(max_length=50)] = ()
-    scripts: dict[str, _Text] = {}
+    scripts: dict[str, _Text | ScriptForms] = {}
+    wording: Annotated[tuple[WordingException, ...], msgspec.Meta(max_length=200)] = ()
 
     @cached_property
     def digest(self) -> str:

@@ -21,6 +21,9 @@ class TouchPart(msgspec.Struct, frozen=True):
         script: the name of the text to use.
         text: the text itself, which ``cadence.messages`` fills in.
         key: the key of the address, by which it is compared.
+        form: how ``text`` is said: voicemail, email, sms or letter.
+        subject: of an email.
+        live: of a call, what to say, ask and agree if the prospect answers.
     """
 
     channel: Channel
@@ -28,6 +31,9 @@ class TouchPart(msgspec.Struct, frozen=True):
     script: str
     text: str = ""
     key: str = ""
+    form: str = ""
+    subject: str = ""
+    live: str = ""
 
     @property
     def same(self) -> str:

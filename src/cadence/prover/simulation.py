@@ -28,6 +28,7 @@ from cadence.domain.channels import (
 from cadence.domain.events import (
     AppointmentSet,
     AttemptMade,
+    AttemptStage,
     ContactPoint,
     ContactPointAdded,
     ContactPointFailed,
@@ -191,11 +192,10 @@ class Simulation:
     def _event(self, data: Data) -> Event:
         return Event("somebody", self.prospect.version + 1, self.now, self.now, data)
 
-    @property
-    def business_day(self) -> int:
-        """How many business days after the first day it is."""
+    def business_day(self, at: datetime | None = None) -> int:
+        """Return how many business days after the first day it is, or was at ``at``."""
         zero = self.calendar.day(self.first)
-        return self.calendar.business_days(zero, self.calendar.day(self.now))
+        return self.calendar.business_days(zero, self.calendar.day(at or self.now))
 
     # Letting time pass ----------------------------------------------------------------------------
 
@@ -270,6 +270,9 @@ class Simulation:
     def make_attempt(self, parts: tuple[Part, ...]) -> tuple[str, ...]:
         """Make an attempt now; return the rules that the engine says it breaks."""
         made = complete_attempt(self.prospect, AttemptMade(parts), self.policy, self.now)
+        value = self.prospect.next_value()
+        if value is not None and made.stage in (AttemptStage.SPACED, AttemptStage.NURTURE):
+            made = msgspec.structs.replace(made, value=value.id)
         self.record(made, self.now)
         return made.broke
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
 import msgspec
 
 from cadence.domain.channels import Channel
-from cadence.domain.events import AttemptMade, PreferenceStated
+from cadence.domain.events import AttemptMade, Data, PreferenceStated
 from cadence.domain.stages import Stage
 from cadence.engine.decision import Due
 from cadence.policy.model import Policy
 from cadence.prover.simulation import Scenario, Simulation, beginnings
 from cadence.prover.state_space import Beginning
 
-__all__ = ["Entry", "timetable"]
+__all__ = ["Entry", "timetable", "unanswered"]
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -54,6 +55,35 @@ def timetable(
         prefers: the channel they prefer.
         guidelines: whether they agreed to be followed up.
     """
+    shown = 0
+    for simulation in unanswered(policy, channels, prefers=prefers, guidelines=guidelines):
+        for event in simulation.events[shown:]:
+            if isinstance(event.data, AttemptMade):
+                yield _entry(event.occurred_at, event.data, simulation)
+        shown = len(simulation.events)
+        decision = simulation.decision
+        if not isinstance(decision, Due):
+            end = decision.verdict.value
+            yield Entry(simulation.business_day(), f"{simulation.now:%H:%M}", end, (), "")
+
+
+def unanswered(
+    policy: Policy,
+    channels: Iterable[Channel] | None = None,
+    *,
+    prefers: Channel | None = None,
+    guidelines: bool = True,
+    facts: Sequence[Data] = (),
+) -> Iterator[Simulation]:
+    """Play the silence of :func:`timetable`, and yield it whenever a touch is due, and at its end.
+
+    Args:
+        policy: under which.
+        channels: on which they can be reached; all that the team uses.
+        prefers: the channel they prefer.
+        guidelines: whether they agreed to be followed up.
+        facts: what else is known of them at the beginning; no responses.
+    """
     policy = _in_plain_weeks(policy)
     known = tuple(channel for channel in policy.traits if channel in policy.usable)
     if channels is not None:
@@ -63,20 +93,14 @@ def timetable(
     simulation = Simulation(policy, Scenario(frozenset(known), beginning, guidelines))
     if prefers is not None:
         simulation.record(PreferenceStated(prefers), simulation.now)
+    for fact in facts:
+        simulation.record(fact, simulation.now)
     if not appointed:
         simulation.make_own_attempt(*_first_channels(policy, known, prefers))
-    shown = 0
-    while True:
-        for event in simulation.events[shown:]:
-            if isinstance(event.data, AttemptMade):
-                yield _entry(event.data, simulation)
-        shown = len(simulation.events)
-        decision = simulation.wait()
-        if not isinstance(decision, Due):
-            end = decision.verdict.value
-            yield Entry(simulation.business_day, f"{simulation.now:%H:%M}", end, (), "")
-            return
+    while isinstance(simulation.wait(), Due):
+        yield simulation
         simulation.make()
+    yield simulation
 
 
 def _in_plain_weeks(policy: Policy) -> Policy:
@@ -99,11 +123,10 @@ def _first_channels(
     return chosen or list(known[:1])
 
 
-def _entry(made: AttemptMade, simulation: Simulation) -> Entry:
+def _entry(at: datetime, made: AttemptMade, simulation: Simulation) -> Entry:
     gap = ""
     if made.gap is not None:
         days = made.gap.business_days
         gap = f"{days} business day{'s' * (days != 1)}" if days else f"{made.gap.minutes} minutes"
     channels = tuple(part.channel for part in made.parts)
-    at = f"{simulation.now:%H:%M}"
-    return Entry(simulation.business_day, at, made.step or "", channels, gap)
+    return Entry(simulation.business_day(at), f"{at:%H:%M}", made.step or "", channels, gap)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from cadence.domain.channels import in_order
 from cadence.engine import invariants
+from cadence.messages.conversation import Said
 from cadence.policy.model import Policy
 from cadence.prover.policy_text import guard_words
 from cadence.prover.proof import Proof
@@ -23,19 +24,23 @@ _LANE: Final = 28
 _APART: Final = 11  # between the centres of two touches
 
 
-def policy_page(policy: Policy, entries: Sequence[Entry], proof: Proof) -> str:
+def policy_page(
+    policy: Policy, entries: Sequence[Entry], proof: Proof, said: Sequence[Said] = ()
+) -> str:
     """Return the page.
 
     Args:
         policy: the policy.
         entries: its timetable.
         proof: its proof, also one that refutes it.
+        said: what it says to a sample person, day by day.
     """
     return render(
         "policy.html",
         policy=policy,
         entries=entries,
         proof=proof,
+        said=said,
         promises={row.id: row.promise for row in invariants.INVARIANTS},
         bounds_rows=[] if proof.bounds is None else proof.bounds.rows,
         guard_words=guard_words,

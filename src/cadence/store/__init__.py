@@ -1,7 +1,8 @@
 """Keep histories: the service, its recorders, the serializer and the due list."""
 
+from cadence.domain.team import Owner, Team
 from cadence.store.service import Cadence, Outcome
-from cadence.store.settings import Origin, Owner, Setting, SettingChange, Settings, Team
+from cadence.store.settings import Origin, Setting, SettingChange, Settings
 
 __all__ = [
     "Cadence",

@@ -912,9 +912,9 @@ class Cadence:
 
         Args:
             changes: by name: ``default_policy`` (a :class:`~cadence.policy.Policy`),
-                ``default_region`` (an ISO 3166 country), ``team.company``, and
-                ``team.owners.NAME.`` with ``name``, ``phone`` or ``email``. ``None`` takes a value
-                away.
+                ``default_region`` (an ISO 3166 country), ``team.company`` and others of the team,
+                and ``team.owners.NAME.`` with ``name``, ``phone`` and others. ``None`` takes a
+                value away.
             by: who changes them.
             at: when; the clock's time.
 

@@ -1,4 +1,4 @@
-"""Keep the team's settings with the store: default policy, default region, company and owners.
+"""Keep the team's settings with the store: default policy, default region, and who follows up.
 
 The table is only added to, so it also says who changed what and when. A value comes from the first
 of these that has one: the code that opened the store, the team file, the table, what is built in
@@ -11,12 +11,15 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from cadence.domain.addresses import address_key
+from cadence.domain.channels import CALL, AddressKind
 from cadence.domain.events import PolicyRef
 from cadence.domain.limits import check_texts
+from cadence.domain.team import Owner, Team
 from cadence.errors import InputError, did_you_mean
 from cadence.policy.model import Policy
 from cadence.store.due_list import to_micros
@@ -25,6 +28,7 @@ from cadence.worktime.zones import country_codes
 
 __all__ = [
     "DEFAULT_POLICY",
+    "LANGUAGES",
     "Origin",
     "Owner",
     "Setting",
@@ -38,45 +42,30 @@ __all__ = [
 
 DEFAULT_POLICY: Final = "default_policy"
 _REGION: Final = "default_region"
+_TEAM: Final = "team."
 _COMPANY: Final = "team.company"
+_ADDRESS: Final = "team.address"
+_CALLBACKS: Final = "team.callbacks"
+_OPT_OUT: Final = "team.opt_out"
+_LANGUAGE: Final = "team.language"
+LANGUAGES: Final = "team.languages."
 _OWNERS: Final = "team.owners."
-_OWNER_FIELDS: Final = ("name", "phone", "email")
+_OWNER_FIELDS: Final = ("name", "phone", "email", "title", "signature", "languages")
 _OWNER: Final = re.compile(rf"team\.owners\.(.+)\.({'|'.join(_OWNER_FIELDS)})")
-# Shown in hints; an owner's id stands for NAME.
+_CODE: Final = re.compile("[a-z]{2,3}")
+_BY_CODE: Final = re.compile(r"team\.(?:opt_out|languages)\.([a-z]{2,3})")
+_OF_THE_TEAM: Final = (_COMPANY, _ADDRESS, _CALLBACKS, _OPT_OUT, _LANGUAGE)
+# Shown in hints; an owner's id stands for NAME, a language such as es for CODE.
 _NAMES: Final = (
-    *(DEFAULT_POLICY, _REGION, _COMPANY),
+    *(DEFAULT_POLICY, _REGION, *_OF_THE_TEAM, f"{_OPT_OUT}.CODE", f"{LANGUAGES}CODE"),
     *(f"{_OWNERS}NAME.{field}" for field in _OWNER_FIELDS),
 )
+# A dial code in front of a number withholds it: *67 in the US, #31# elsewhere.
+_WITHHELD: Final = re.compile(r"\s*(?:[*#]\s*(?:67|31)|1831|141(?=\D))")
 
 SettingValue = str | Policy | None
 """What a setting is changed to: a policy for ``default_policy``, a text for the others; ``None``
 takes it away."""
-
-
-class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Someone who looks after prospects, under the id that events carry as ``owner``.
-
-    Attributes:
-        name: as prospects know them.
-        phone: to call them back.
-        email: to write to them.
-    """
-
-    name: str | None = None
-    phone: str | None = None
-    email: str | None = None
-
-
-class Team(msgspec.Struct, frozen=True):
-    """Who follows up.
-
-    Attributes:
-        company: its name, as prospects know it.
-        owners: by their ids.
-    """
-
-    company: str | None = None
-    owners: dict[str, Owner] = {}
 
 
 class Origin(StrEnum):
@@ -165,15 +154,15 @@ class SettingsTable:
         stored = {name: found[-1].value for name, found in changes.items()}
         policy, source = self._policy(stored.get(DEFAULT_POLICY), builtin)
         entries = [Setting(DEFAULT_POLICY, policy, source, tuple(changes.get(DEFAULT_POLICY, ())))]
-        owners = {name for name in (*self._file, *stored) if name.startswith(_OWNERS)}
-        for name in (_REGION, _COMPANY, *sorted(owners)):
+        given_names = {name for name in (*self._file, *stored) if name.startswith(_TEAM)}
+        others = given_names - {_COMPANY}
+        for name in (_REGION, _COMPANY, *sorted(others)):
             sources = ((self._file, Origin.FILE), (stored, Origin.STORE))
             given = [(values[name], origin) for values, origin in sources if values.get(name)]
             value, source = given[0] if given else (None, Origin.BUILTIN)
             entries.append(Setting(name, value, source, tuple(changes.get(name, ()))))
         texts = {one.name: one.value for one in entries if isinstance(one.value, str)}
-        team = Team(texts.get(_COMPANY), _owners(texts))
-        return Settings(policy, texts.get(_REGION), team, tuple(entries))
+        return Settings(policy, texts.get(_REGION), _team(texts), tuple(entries))
 
     def _policy(
         self, stored: str | PolicyRef | None, builtin: PolicyRef
@@ -211,13 +200,32 @@ class SettingsTable:
             self._recorder.insert_settings(new)
 
 
-def _owners(texts: Mapping[str, str]) -> dict[str, Owner]:
-    fields: dict[str, dict[str, str]] = {}
+def _team(texts: Mapping[str, str]) -> Team:
+    owners: dict[str, dict[str, Any]] = {}
     for name, text in texts.items():
         found = _OWNER.fullmatch(name)
         if found is not None:
-            fields.setdefault(found[1], {})[found[2]] = text
-    return {owner: Owner(**given) for owner, given in fields.items()}
+            is_list = found[2] == "languages"
+            owners.setdefault(found[1], {})[found[2]] = _listed(text) if is_list else text
+    return Team(
+        company=texts.get(_COMPANY),
+        owners={owner: Owner(**given) for owner, given in owners.items()},
+        address=texts.get(_ADDRESS),
+        callbacks=_listed(texts.get(_CALLBACKS, "")),
+        opt_out=_by_code(texts, _OPT_OUT),
+        language=texts.get(_LANGUAGE, "en"),
+        languages=_by_code(texts, LANGUAGES.removesuffix(".")),
+    )
+
+
+def _by_code(texts: Mapping[str, str], name: str) -> dict[str, str]:
+    """The texts of one setting by the code of their language; the plain one under ``""``."""
+    found = {one: text for one, text in texts.items() if one == name or one.startswith(f"{name}.")}
+    return {one.removeprefix(name).removeprefix("."): text for one, text in found.items()}
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in text.split(",") if one.strip())
 
 
 # Rows ---------------------------------------------------------------------------------------------
@@ -245,8 +253,9 @@ def check_value(name: str, value: SettingValue) -> SettingValue:
     Raises:
         InputError: the name is unknown, or the value is not one of this setting's.
     """
+    is_known = name in (DEFAULT_POLICY, _REGION, *_OF_THE_TEAM) or _BY_CODE.fullmatch(name)
     is_owner = _OWNER.fullmatch(name) is not None and name.isprintable()
-    if not is_owner and name not in (DEFAULT_POLICY, _REGION, _COMPANY):
+    if not is_owner and not is_known:
         every = f"use one of: {', '.join(_NAMES)}"
         raise InputError(f"setting: unknown {name!r}", did_you_mean(name, _NAMES, otherwise=every))
     if value is None:
@@ -255,13 +264,44 @@ def check_value(name: str, value: SettingValue) -> SettingValue:
         if not isinstance(value, Policy):
             raise InputError(f"{name}: invalid {value!r}", "give a policy, such as builtin('tip8')")
         return value
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise InputError(f"{name}: invalid {value!r}", "give a text of one line")
-    value = value.strip()
-    check_texts(value, name)
+    return _checked_text(name, value)
+
+
+def _checked_text(name: str, value: SettingValue) -> str:
+    has_lines = name == _ADDRESS or name.endswith(".signature") or name.startswith(LANGUAGES)
+    plain = (
+        value.replace("\n", "").replace("\t", "") if has_lines and isinstance(value, str) else value
+    )
+    if not isinstance(plain, str) or not plain.strip() or not plain.isprintable():
+        shown = repr(value) if len(str(value)) < 200 else "a text that can't be printed"
+        hint = "give a text" if has_lines else "give a text of one line"
+        raise InputError(f"{name}: invalid {shown}", hint)
+    text = str(value).strip()
+    if name.startswith(LANGUAGES):
+        return text  # its shape is checked where messages are; TOML_BYTES bounds it
+    check_texts(text, "note" if has_lines else name)
     if name == _REGION:
-        value = value.upper()
-        if value not in country_codes():
+        text = text.upper()
+        if text not in country_codes():
             hint = "use a country's code in ISO 3166, such as US or DE"
-            raise InputError(f"{name}: unknown {value!r}", hint)
-    return value
+            raise InputError(f"{name}: unknown {text!r}", hint)
+    elif name in (_LANGUAGE, _CALLBACKS) or name.endswith((".languages", ".phone")):
+        _check_each(name, text)
+    return text
+
+
+def _check_each(name: str, text: str) -> None:
+    """Check a list of language codes or telephone numbers."""
+    for one in _listed(text):
+        if name == _LANGUAGE or name.endswith(".languages"):
+            if _CODE.fullmatch(one) is None:
+                raise InputError(f"{name}: invalid {one!r}", "use a code such as en or es")
+        elif _WITHHELD.match(one):
+            hint = "give the number that is called back: hiding it is unlawful, 47 CFR 64.1601(e)"
+            raise InputError(f"{name}: invalid {one!r}: it withholds the number", hint)
+        elif name == _CALLBACKS:
+            try:
+                address_key(AddressKind.PHONE, CALL, one, None)
+            except InputError:
+                hint = "give it with its country code, such as +1 212 555 0100"
+                raise InputError(f"{name}: invalid {one!r}", hint) from None

@@ -1,0 +1,149 @@
+"""What is said, on the command line: the team's facts, notes, forms, languages, the linter."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from command_line import ADDED, Cli, two_lines
+
+from cadence.policy.loader import builtin
+from cadence.policy.writer import to_toml
+
+AT = "2026-12-01T14:00:00Z"
+ADD = ("add", "jerry", "--name", "Dr. Jerry Doe", "--timezone", "America/New_York", "--at", ADDED)
+TEAM = """
+company = "Acme"
+address = "1 Main Street"
+callbacks = ["+49 30 901820", "+1 212 555 0190"]
+opt_out = { en = "Say no more." }
+
+[owners.ann]
+name = "Ann Lee"
+languages = ["en", "es"]
+"""
+
+
+@pytest.fixture
+def jerry(cli: Cli) -> Cli:
+    reach = ("--call", "+1 212 555 0100", "--country", "US", "--owner", "ann")
+    assert cli(*ADD, *reach).code == 0
+    assert cli("appoint", "jerry", AT, "--at", ADDED).code == 0
+    return cli
+
+
+def test_due_and_check_name_in_one_line_what_messages_lack(jerry: Cli) -> None:
+    done = jerry("due", "--at", AT)
+    assert done.err == (
+        "note: messages lack team.company, team.owners.ann.name, team.callbacks; "
+        "set them with: cadence settings\n"
+    )
+    lines = jerry("policy", "check", "tip8").out.splitlines()
+    assert lines[-1].startswith("messages lack team.company, team.owners.OWNER.name, ")
+
+
+def test_a_team_file_says_who_is_calling(jerry: Cli, tmp_path: Path) -> None:
+    (tmp_path / "cadence.toml").write_text(TEAM, encoding="utf-8")
+    assert jerry("due", "--at", AT).err == ""
+    (decision,) = jerry("due", "--json", "--at", AT).json
+    (part,) = decision["touch"]["parts"]
+    assert part["text"] == (
+        "Hello Dr. Doe, this is Ann Lee from Acme. I am calling for our appointment at 9:00 AM. "
+        "You may be tied up, so I will try again in ten minutes. My number is (212) 555-0190."
+    )
+    assert part["form"] == "voicemail"
+    assert "subject" not in part
+    assert "Ask: What would make this call worth your while?" in part["live"]
+    shown = jerry("explain", "jerry", "--at", AT).out
+    assert "  say (call, voicemail): Hello Dr. Doe, this is Ann Lee from Acme." in shown
+    assert "  say (call, if they answer):\n    Hello Dr. Doe" in shown
+
+
+def test_a_prospect_is_addressed_in_their_language(jerry: Cli, tmp_path: Path) -> None:
+    (tmp_path / "cadence.toml").write_text(TEAM, encoding="utf-8")
+    jerry("update", "jerry", "--language", "es", "--at", ADDED)
+    (decision,) = jerry("due", "--json", "--at", AT).json
+    assert decision["touch"]["parts"][0]["text"].startswith("Hola, Dr. Doe. Le habla Ann Lee, de")
+
+
+def test_a_team_adds_a_language_by_a_file(jerry: Cli, tmp_path: Path) -> None:
+    english = resources.files("cadence.messages").joinpath("languages/en.toml")
+    text = english.read_text(encoding="utf-8").replace("Hello", "Bonjour")
+    (tmp_path / "fr.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "cadence.toml").write_text('languages = { fr = "fr.toml" }\n', encoding="utf-8")
+    jerry("update", "jerry", "--language", "fr", "--at", ADDED)
+    (decision,) = jerry("due", "--json", "--at", AT).json
+    assert decision["touch"]["parts"][0]["text"].startswith("Bonjour Dr. Doe.")
+    # And in the database, for several machines.
+    (tmp_path / "cadence.toml").unlink()
+    done = jerry("settings", "team.languages.fr", str(tmp_path / "fr.toml"), "--by", "kim")
+    assert done.code == 0
+    assert done.out.startswith("team.languages.fr: # English. One file a language")
+    (decision,) = jerry("due", "--json", "--at", AT).json
+    assert decision["touch"]["parts"][0]["text"].startswith("Bonjour Dr. Doe.")
+    (tmp_path / "bad.toml").write_text(text.replace("[phrases]", "[phrasis]"), encoding="utf-8")
+    done = jerry("settings", "team.languages.fr", str(tmp_path / "bad.toml"), "--by", "kim")
+    two_lines(done, 2, "bad.toml")
+
+
+def test_a_note_shows_the_sentence_that_it_completes(jerry: Cli) -> None:
+    done = jerry("note", "jerry", "--interest", "the price, and which lots are free", "--at", ADDED)
+    assert done.out.splitlines()[-1] == (
+        'it completes: "You told me that you care about the price, and which lots are free."'
+    )
+    assert done.err == ""
+    done = jerry("note", "jerry", "--value", "a map", "--kind", "personal", "--at", ADDED)
+    assert done.out.splitlines()[-1] == 'it completes: "This made me think of you: a map."'
+
+
+@pytest.mark.parametrize("text", ["duplicate?", "he wants a discount", "urgent"])
+def test_a_note_that_reads_badly_is_recorded_and_says_so(jerry: Cli, text: str) -> None:
+    done = jerry("note", "jerry", "--interest", text, "--at", ADDED)
+    assert done.code == 0
+    assert "write it as the end of that sentence" in done.err
+    assert jerry("show", "jerry", "--json", "--at", AT).json["interests"] == [text]
+
+
+def test_check_fails_for_a_script_at_fault_unless_the_policy_says_why(
+    cli: Cli, tmp_path: Path
+) -> None:
+    text = to_toml(builtin("tip8")).replace('id = "tip8"', 'id = "ours"', 1)
+    script = '\n[scripts.half_day]\nvoicemail = "{{ cares }} Act now. {{ again }} {{ number }}"\n'
+    script += 'live = "{{ cares }}"\n'
+    file = tmp_path / "ours.toml"
+    file.write_text(text + script, encoding="utf-8")
+    done = cli("policy", "check", str(file))
+    assert done.code == 1
+    assert "wording: script half_day (voicemail, en): 'act now': it presses" in done.out
+    found = json.loads(cli("policy", "check", str(file), "--json").out)
+    assert [one["rule"] for one in found["wording"] if one["fault"]] == ["urgency"]
+    accepted = '\n[[wording]]\nrule = "urgency"\nwhy = "it is urgent"\n'
+    file.write_text(text + script + accepted, encoding="utf-8")
+    done = cli("policy", "check", str(file))
+    assert done.code == 0
+    assert "accepted: it is urgent" in done.out
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_a_policy_is_shown_as_a_conversation(cli: Cli, language: str, tmp_path: Path) -> None:
+    done = cli("policy", "show", "tip8", "--script", "--language", language)
+    assert done.code == 0
+    assert [line for line in done.out.splitlines() if line.startswith("day ")][:4] == [
+        "day 0, 09:00  on_time",
+        "day 0, 09:10  ten_minutes",
+        "day 0, 13:10  half_day",
+        "day 3, 13:10  spaced#1",
+    ]
+    page = tmp_path / "page.html"
+    cli("policy", "show", "tip8", "--html", str(page), "--language", language)
+    hello = {"en": "Hello Jane, this is Ann Lee from Acme.", "es": "Le habla Ann Lee, de Acme."}
+    assert hello[language] in done.out
+    assert hello[language] in page.read_text(encoding="utf-8")
+
+
+def test_an_unknown_language_is_named(cli: Cli) -> None:
+    done = cli("policy", "show", "tip8", "--script", "--language", "xx")
+    assert done.code == 2
+    assert "--language: unknown 'xx'" in done.err
