@@ -501,6 +501,16 @@ def test_each_value_is_used_once_and_in_order():
     assert after(*values, *used).next_value() is None
 
 
+def test_personal_and_professional_values_take_turns():
+    kinds = {"a": "professional", "b": "professional", "c": "personal", "d": "personal"}
+    events = [(1, ValueNoted(id_, id_, ValueKind(kind))) for id_, kind in kinds.items()]
+    order = ""
+    while (value := after(*events).next_value()) is not None:
+        order += value.id
+        events.append(attempt(3, "spaced", value=value.id))
+    assert order == "acbd"
+
+
 def test_preferences_guidelines_and_interests_are_kept():
     prospect = after(
         (1, PreferenceStated(Channel("sms"))),

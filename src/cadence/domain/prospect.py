@@ -391,11 +391,14 @@ class Prospect(msgspec.Struct, frozen=True):
         return sum(1 for attempt in self.silence.attempts if attempt.stage.value == name)
 
     def next_value(self) -> ValueNoted | None:
-        """Return the first reason worth a call that has not been used; each is used once."""
-        for value in self.values:
-            if value.id not in self.used_values:
-                return value
-        return None
+        """Return the next reason worth a call that has not been used; each is used once.
+
+        Personal and professional ones take turns, as long as there are both; of one kind in the
+        order in which they were noted.
+        """
+        used = [value.kind for value in self.values if value.id in self.used_values]
+        unused = [value for value in self.values if value.id not in self.used_values]
+        return min(unused, key=lambda value: used.count(value.kind), default=None)
 
     def exit_delivered(self) -> tuple[Attempt, tuple[Part, ...]] | None:
         """Return the last delivered polite exit and its delivered parts; ``None`` if there is none.
