@@ -306,11 +306,22 @@ def a_call_at_an_appointment_that_was_never_made(place: Place) -> list[Event]:
     return plant(history, made, later(place, history, 1))
 
 
+def an_owners_extra_on_a_sunday(place: Place) -> list[Event]:
+    history = live(place, attempts=4)
+    reply = ReplyReceived(Channel("email"))
+    history = plant(history, reply, history[-1].occurred_at + HOUR)
+    sunday = later(place, history, 1)
+    while sunday.weekday() != 6:
+        sunday += DAY
+    return plant(history, attempt(AttemptStage.EXTRA), sunday)
+
+
 PLANTED: dict[Callable[[Place], list[Event]], str] = {
     before_the_appointment: Rule.APPOINTMENT,
     in_the_night: Rule.QUIET_HOURS,
     while_away: Rule.SUSPENDED,
     on_a_sunday: Rule.BUSINESS_HOURS,
+    an_owners_extra_on_a_sunday: Rule.BUSINESS_HOURS,
     too_early: Rule.PLAN,
     by_another_channel: Rule.PLAN,
     with_steps_left_out: Rule.PLAN,

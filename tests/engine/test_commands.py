@@ -328,8 +328,8 @@ def test_a_touch_planned_in_business_days_may_be_made_at_any_open_time_of_its_da
     for early in (30 * MINUTE, HOUR, HOUR + 5 * MINUTE):
         assert place(fact(week, due - early)) == ("spaced", "spaced#3", ())
     too_early = fact(week, opening - 6 * MINUTE)
-    assert place(too_early) == ("spaced", "spaced#3", ("plan",))
-    assert fact(week, due - DAY).broke == ("gap",)
+    assert place(too_early) == ("spaced", "spaced#3", ("business_hours", "plan"))
+    assert fact(week, due - DAY).broke == ("gap", "business_hours")
     assert place(fact(week, due)) == ("spaced", "spaced#3", ())
 
 
@@ -430,16 +430,69 @@ def test_suspended_is_from_the_first_instant_to_before_the_last_of_any_absence()
     assert away == [24, 25, 47, 72, 95]
 
 
-def test_business_hours_are_broken_only_where_the_touch_waits_for_them() -> None:
+def test_business_hours_are_broken_whatever_the_touch_waits_for() -> None:
     prospect = after(added(), attempt(MONDAY))
     evening = MONDAY + 8 * HOUR
-    # It waits for Thursday at 10:00; whether today is open at all is not the question.
-    assert fact(prospect, MONDAY + DAY + 8 * HOUR).broke == ("plan",)
+    # It waits for Thursday at 10:00, and today is closed too.
+    assert fact(prospect, MONDAY + DAY + 8 * HOUR).broke == ("plan", "business_hours")
+    assert fact(prospect, MONDAY + DAY).broke == ("plan",)
     late = after(added(), attempt(evening))
     # Planned for Thursday at 18:00, it waits for Friday morning.
     assert fact(late, evening + 3 * DAY).broke == ("business_hours",)
     assert fact(late, evening + 3 * DAY - MINUTE).broke == ("business_hours",)
     assert fact(late, evening + 3 * DAY + 15 * HOUR).broke == ()
+
+
+def test_an_owners_own_attempt_keeps_business_hours_too() -> None:
+    evening = MONDAY + 8 * HOUR
+    assert place(fact(after(added()), MONDAY)) == ("spaced", "spaced#1", ())
+    assert place(fact(after(added()), evening)) == ("spaced", "spaced#1", ("business_hours",))
+    spoke = after(added(), attempt(MONDAY), (MONDAY + DAY, ReplyReceived(Channel("email"))))
+    assert fact(spoke, MONDAY + DAY + HOUR).broke == ()
+    assert fact(spoke, evening + DAY).broke == ("business_hours",)
+    ended = after(added(), (MONDAY, FollowUpEnded(EndReason.DECLINED)))
+    assert "business_hours" not in fact(ended, evening).broke
+
+
+def test_the_agreed_hour_holds_for_each_part_of_a_step_and_for_no_other_day() -> None:
+    both = policy("""
+[[steps]]
+id = "both"
+stage = "ten_minutes"
+after = { minutes = 10 }
+parts = [{ channels = ["call"], script = "spaced" }, { channels = ["email"], script = "spaced" }]
+
+[[steps]]
+id = "again"
+stage = "half_day"
+after = { hours = 4 }
+parts = [{ channels = ["call"], script = "spaced" }]
+""")
+    evening = MONDAY + 8 * HOUR
+    appointed = (added(), (MONDAY, AppointmentSet(evening)))
+    # The policy leaves the call at the appointment to its owner.
+    assert "business_hours" not in fact(after(*appointed), evening, under=both).broke
+    assert "business_hours" in fact(after(*appointed), evening + DAY, under=both).broke
+    before = after(added(), (MONDAY, AppointmentSet(evening + DAY)))
+    assert fact(before, evening).broke == ("appointment", "business_hours")
+    called = (*appointed, attempt(evening, AttemptStage.ON_TIME))
+    due = evening + 10 * MINUTE
+    first = fact(after(*called), due, under=both)
+    assert place(first) == ("ten_minutes", "both", ())
+    email = fact(after(*called, (due, first)), due + 4 * MINUTE, SENT, under=both)
+    assert place(email) == ("ten_minutes", "both", ())
+
+
+def test_an_exit_outside_business_hours_is_an_extra() -> None:
+    calls = [attempt(MONDAY + 7 * n * DAY, gap=Gap(5, 0) if n else None) for n in range(6)]
+    prospect = after(added(), *calls)
+    due = MONDAY + 42 * DAY
+    assert place(fact(prospect, due)) == ("polite_exit", "polite_exit", ())
+    assert place(fact(prospect, due + 8 * HOUR)) == (
+        "extra",
+        None,
+        ("business_hours", "spaced_cap"),
+    )
 
 
 def test_without_an_address_a_channel_fails_once_all_its_known_points_failed() -> None:
@@ -521,7 +574,7 @@ OR_ELSE = "if it was made already, log it without --strict"
             WEEK,
             NO_ANSWER,
             MONDAY + 12 * DAY,
-            "gap",
+            "gap (also business_hours)",
             "gaps never shrink: the largest so far is 5 business days: +4 d",
             "2026-11-16T10:00:00Z",
         ),
@@ -588,7 +641,7 @@ OR_ELSE = "if it was made already, log it without --strict"
             [],
             NO_ANSWER,
             MONDAY + 13 * HOUR,
-            "quiet_hours",
+            "quiet_hours (also business_hours)",
             "quiet hours, 21:00 to 08:00 local",
             None,
         ),

@@ -122,7 +122,9 @@ def test_the_command_says_it_and_leaves_the_decision_as_it_was(
     assert main([*ask, "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert set(answer) == {"prospect", "at", "channel", "address", "stage", "step", "breaks"}
-    assert [one["rule"] for one in answer["breaks"]] == [Rule.PLAN, Rule.GAP, Rule.FREQUENCY]
+    assert [one["rule"] for one in answer["breaks"]] == [
+        *(Rule.PLAN, Rule.GAP, Rule.BUSINESS_HOURS, Rule.FREQUENCY)
+    ]
     assert main([*call, "--json"]) == 0
     decision = json.loads(capsys.readouterr().out)
     assert set(decision) == {

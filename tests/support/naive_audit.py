@@ -114,12 +114,12 @@ def naive_breaches(history: Sequence[Event]) -> list[tuple[int, str]]:
                 at,
                 data,
             )
-            if not rules and not (owed and state == "done"):
+            if not rules:
                 asked = Asked(
                     *(person, points, gone, bad, tries, away, appointment),
                     *(since, pause, reach, at, data),
                 )
-                rules = asked.plan()
+                rules = asked.hours() if owed and state == "done" else asked.plan()
             found += [(version, rule) for rule in rules]
             for part in data["parts"]:
                 if part["disposition"] in ("wrong_number", "bounced"):
@@ -328,17 +328,29 @@ class Asked:
             return self.owners_own()
         following = self.next()
         is_owners = following == "polite_exit" and self.left and self.the_exit_is_the_owners()
-        if self.stage == "extra":
-            return [] if is_owners else ["plan"]
-        broken = self.touch(following)
-        return [] if is_owners else broken
+        if is_owners:
+            return self.hours(is_agreed=self.is_their_day())
+        return ["plan"] if self.stage == "extra" else self.touch(following)
+
+    def is_their_day(self) -> bool:
+        """Whether it is the day of the appointment."""
+        if self.appointment is None:
+            return False
+        days = [one.astimezone(self.zone).date() for one in (self.at, self.appointment)]
+        return days[0] == days[1]
+
+    def hours(self, *, is_agreed: bool = False) -> list[str]:
+        """What the owner does is in order, at an open time or an agreed one."""
+        is_agreed = is_agreed or self.stage in ("on_time", "ten_minutes")
+        return [] if is_agreed or self.open() else ["business_hours"]
 
     def owners_own(self) -> list[str]:
         if self.stage == "extra":
-            return []
+            return self.hours()
         number = int(self.step[7:]) if (self.step or "").startswith("spaced#") else 1
         in_turn = self.step not in TIP8 or number <= self.reached("spaced") + 1
-        return [] if self.stage == "spaced" and in_turn and not self.data.get("touch") else ["plan"]
+        is_own = self.stage == "spaced" and in_turn and not self.data.get("touch")
+        return self.hours() if is_own else ["plan"]
 
     def the_exit_is_the_owners(self) -> bool:
         """The last word can't be the first, nor be said twice in one place."""

@@ -249,17 +249,18 @@ def check_plan(attempt: PastAttempt) -> Violation | None:
 
 def _check_as_known(prospect: Prospect, attempt: PastAttempt) -> Violation | None:
     rules, data, at = attempt.rules, attempt.data, attempt.at
-    if rules.own_guards and data.stage in _EXTRA:
-        return None  # a guard of the team's own may have left it to the owner
-    if Rule.CLAIMED in data.broke:
-        return None  # the touch that was next was another's
     attempts = prospect.silence.attempts
     if attempts and attempts[-1].at > at:
         return None  # recorded after later ones: what was next was decided without it
     policy = rules.without_guards
     if _is_proposed(decide_silently(prospect, policy, at), data):
         return None
-    found = _deviations(_Moment(prospect, policy, next_touch(prospect, policy, at), attempt))
+    moment = _Moment(prospect, policy, next_touch(prospect, policy, at), attempt)
+    if (rules.own_guards and data.stage in _EXTRA) or Rule.CLAIMED in data.broke:
+        # A guard of the team's own may have left it to the owner, or the touch that was next was
+        # another's; the hours are the same for all.
+        return None if isinstance(moment.decision, Stop) else next(iter(_closed(moment)), None)
+    found = _deviations(moment)
     if found and rules.policy.guards:
         # Guards skip and delay touches, and leave them to the owner.
         named = _planned_touch(prospect, policy, data)
@@ -289,7 +290,7 @@ def _deviations(moment: _Moment) -> list[Violation]:
     """How an attempt differs from what was next, where that was not left to the owner."""
     decision, data = moment.decision, moment.attempt.data
     if isinstance(decision, Task):
-        return _own_attempt(moment)
+        return _own_attempt(moment) or _closed(moment)
     if isinstance(decision, Stop):
         return []  # an invariant judges what comes after the end
     if decision.touch is None:
@@ -310,7 +311,7 @@ def _deviations(moment: _Moment) -> list[Violation]:
     if isinstance(decision, Due):
         return []
     is_early = decision.from_ is None or moment.attempt.at < decision.from_
-    return [*(_too_early(moment, made) if is_early else []), *_closed(moment, made)]
+    return [*(_too_early(moment, made) if is_early else []), *_closed(moment)]
 
 
 def _own_attempt(moment: _Moment) -> list[Violation]:
@@ -398,7 +399,7 @@ def _out_of_turn(moment: _Moment, made: PlannedTouch) -> list[Violation]:
         is_late = reason.rule in (Rule.LAPSED, Rule.HORIZON) and reason.kind is ReasonKind.SKIP
         if is_late and made.name in reason.steps:
             late = Violation(reason.rule, f"{because}: {reason.because}")
-            return [late, *_closed(moment, made), deviation]
+            return [late, deviation, *_closed(moment)]
     return [deviation]
 
 
@@ -446,16 +447,32 @@ def _was_due_as_measured(moment: _Moment, made: PlannedTouch) -> bool:
     return attempt.time.local(attempt.at).time() >= attempt.time.local(last.at).time()
 
 
-def _closed(moment: _Moment, made: PlannedTouch) -> list[Violation]:
+def _closed(moment: _Moment) -> list[Violation]:
     """The attempt was made outside business hours, or outside the hours that they prefer.
 
     The appointment's own steps may be: they agreed to that time.
     """
     attempt, hours = moment.attempt, preferred_hours(moment.prospect)
     opens = attempt.time.next_open(attempt.at, hours)
-    if made.step.stage in EXACT or (opens is not None and opens - attempt.at <= TOLERANCE):
+    if _is_agreed(moment) or (opens is not None and opens - attempt.at <= TOLERANCE):
         return []
     what = "business hours"
     if hours is not None:
         what = f"the hours they prefer, {moment.prospect.reach.preferred_hours}"
     return [Violation(Rule.BUSINESS_HOURS, f"{attempt.show(attempt.at)} is outside {what}")]
+
+
+def _is_agreed(moment: _Moment) -> bool:
+    """Whether a time was agreed for what was next, or for what was made in its place.
+
+    Where no touch was next, that is the appointment's own day.
+    """
+    data, touch = moment.attempt.data, moment.decision.touch
+    if data.stage in EXACT:
+        return True
+    if touch is not None:
+        return data.stage in _EXTRA and touch.stage.value in EXACT
+    appointment, attempt = moment.prospect.appointment, moment.attempt
+    if appointment is None:
+        return False
+    return attempt.time.start_of_day(attempt.at) == attempt.time.start_of_day(appointment.at)

@@ -138,6 +138,14 @@ class AttemptContext:
         self.joins = _joined(self)
 
     @property
+    def is_exact(self) -> bool:
+        """Whether it is known to be one of the appointment's own steps, whatever is next."""
+        claim = self.own if self.own is not None and self.own.touch is not None else None
+        carried_out = self.joins or claim
+        stage = self.given or (None if carried_out is None else carried_out.stage)
+        return stage in EXACT
+
+    @property
     def before(self) -> list[Attempt]:
         """The attempts of the silence that count for it, in order: those made by then."""
         return [one for one in self.prospect.silence.known if one.at <= self.at]
@@ -251,7 +259,8 @@ def judge(attempt: AttemptContext, decision: Decision) -> Judgement:
         stage = AttemptStage.EXTRA
         return Judgement(stage, None, None, None, None, tuple(broke), decision, held=attempt.held)
     broke = _rules_broken(attempt, decision)
-    stage, step, touch = _place(attempt, decision, is_in_order=not broke)
+    is_in_order = not _weighs(broke, decision)
+    stage, step, touch = _place(attempt, decision, is_in_order=is_in_order)
     attempt.takes = attempt.given or stage
     counted = _broken(attempt, Phase.PLACE)
     if counted and decision.touch is None and not _keeps_its_place(attempt):
@@ -375,12 +384,22 @@ def _rules_broken(attempt: AttemptContext, decision: Decision) -> list[str]:
     if not is_due or others:
         broke += _guarded(attempt, decision)
     is_in_time = attempt.joins is not None or _is_on_plan(attempt, decision)
-    if isinstance(decision, Wait) and not broke and not is_in_time:
+    if isinstance(decision, Wait) and not is_in_time and not _weighs(broke, decision):
         broke.append(Rule.PLAN)  # a wait is never in order, whatever delay it is for
     if prospect.response.recorded_at > attempt.known_at:
         # They had spoken, and it was not known: it carried out what was next before that.
         broke = [rule for rule in broke if rule not in _OF_THE_PLAN]
     return [str(rule) for rule in dict.fromkeys(broke)]
+
+
+def _weighs(broke: list[str], decision: Decision) -> bool:
+    """Whether the rules it broke bear on its place, and explain why its touch waits.
+
+    Business hours alone do so only where the touch waits for them: an owner's first attempt, made
+    in the evening, begins the outreach all the same.
+    """
+    is_delayed = any(reason.code == "outside_hours" for reason in decision.reasons)
+    return any(rule != Rule.BUSINESS_HOURS or is_delayed for rule in broke)
 
 
 def _off_plan(attempt: AttemptContext, decision: Decision, others: list[Part]) -> list[str]:
@@ -425,13 +444,27 @@ def _untimely(attempt: AttemptContext, decision: Decision) -> list[str]:
         broke.append(Rule.SUSPENDED)
     if calendar.next_waking(at) != at:
         broke.append(Rule.QUIET_HOURS)
-    touch = decision.touch
-    if touch is not None and touch.stage not in _EXACT:
-        is_delayed = any(r.code == "outside_hours" for r in decision.reasons)
-        opened = calendar.next_open(at, preferred_hours(attempt.prospect)) if is_delayed else at
+    if _is_bound_to_hours(attempt, decision, calendar):
+        opened = calendar.next_open(at, preferred_hours(attempt.prospect))
         if opened is None or opened - at > TOLERANCE:
             broke.append(Rule.BUSINESS_HOURS)
     return broke
+
+
+def _is_bound_to_hours(attempt: AttemptContext, decision: Decision, time: WorkCalendar) -> bool:
+    """Whether business hours apply: to every attempt but those for which a time was agreed.
+
+    The appointment's own steps are; so is what its owner does on its day where no touch is next.
+    """
+    touch, appointment = decision.touch, attempt.prospect.appointment
+    if isinstance(decision, Stop) or attempt.is_exact:
+        return False  # it is over, whatever the hour, or it is the appointment's own
+    if touch is not None and touch.stage not in _EXACT:
+        return True
+    if appointment is None:
+        return touch is None
+    made, agreed = time.start_of_day(attempt.at), time.start_of_day(appointment.at)
+    return made < agreed if touch is not None else made != agreed
 
 
 def _guarded(attempt: AttemptContext, decision: Decision) -> list[str]:
