@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cadence.cli.main import main
-from cadence.domain.events import AttemptMade, Event, ProspectAdded, ReplyReceived
+from cadence.domain.events import (
+    AttemptMade,
+    Event,
+    EventCorrected,
+    EventRetracted,
+    ProspectAdded,
+    ReplyReceived,
+)
 from cadence.errors import InputError
 from cadence.store import Cadence
 from cadence.transfer import ImportRefused
@@ -226,6 +233,41 @@ def test_a_record_that_changed_since_is_refused_or_kept_as_it_is() -> None:
     )
     assert imported(app, changed, keep).events == 1
     assert attempts(app, "101") == [("call", "no_answer"), ("call", "unknown")]
+
+
+CORRECT = read_mapping(
+    f'extends = "hubspot_calls"\nchanged = "correct"\n[prospect]\ntimezone = "{ZONE}"', "c.toml"
+)
+
+
+def test_a_record_that_changed_since_is_corrected_where_the_mapping_says_so() -> None:
+    app = Cadence.open()
+    monday = table(INTERNAL, call(1, status="NO_ANSWER"))
+    imported(app, monday, CALLS)
+    tuesday = table(INTERNAL, call(1, disposition=CONNECTED), call(2, "2026-03-05T15:00:00Z"))
+    done = imported(app, tuesday, CORRECT)
+    assert (done.events, done.corrected, done.skipped) == (2, 1, 1)
+    last = app.history("101")[-1]
+    assert isinstance(last.data, EventCorrected)
+    assert (last.data.version, last.data.why) == (
+        2,
+        "the record has changed since it was imported",
+    )
+    assert last.recorded_at >= app.history("101")[2].recorded_at
+    assert app.load("101").response.kind == "conversation"
+    # Neither file changes anything again, in whatever order.
+    for content in (tuesday, monday, tuesday):
+        again = imported(app, content, CORRECT)
+        assert (again.events, again.corrected) == (0, 0)
+
+
+def test_a_record_that_somebody_retracted_stays_retracted() -> None:
+    app = Cadence.open()
+    imported(app, table(INTERNAL, call(1, status="NO_ANSWER")), CALLS)
+    app.execute("101", EventRetracted(2, "the wrong person"))
+    changed = table(INTERNAL, call(1, disposition=CONNECTED))
+    assert imported(app, changed, CORRECT).events == 0
+    assert app.load("101").silence.attempts == ()
 
 
 def test_without_a_time_zone_nothing_is_guessed(tmp_path: Path) -> None:

@@ -106,6 +106,8 @@ def summary(done: ImportResult) -> Iterator[str]:
         f"{plural(done.prospects, 'prospect')}: {done.events:,} events imported, "
         f"{done.skipped:,} were there already"
     )
+    if done.corrected:
+        yield f"corrected: {plural(done.corrected, 'event')} whose record has changed since"
     if done.policies:
         what = "1 policy" if done.policies == 1 else f"{done.policies:,} policies"
         yield f"kept: {what} that these events name"

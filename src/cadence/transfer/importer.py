@@ -26,6 +26,8 @@ from cadence.domain.events import (
     ContactPoint,
     Data,
     Event,
+    EventCorrected,
+    EventRetracted,
     ProspectAdded,
     ProspectUpdated,
     Unreadable,
@@ -34,9 +36,9 @@ from cadence.domain.fold import evolve, fold, taken_at
 from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
 from cadence.domain.repeats import is_repeated
-from cadence.domain.standing import TAKING_BACK
+from cadence.domain.standing import TAKING_BACK, corrected, taken_back_by
 from cadence.engine.commands import check_fact, complete_attempt, unchecked_attempt
-from cadence.engine.corrections import check_taking_back
+from cadence.engine.corrections import check_taking_back, correct
 from cadence.errors import InputError, Refused, printable
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
@@ -64,6 +66,7 @@ READING: Final = "reading"
 
 _MAX_SHOWN: Final = 20
 """How many bad lines the text of a refused import shows."""
+_WHY_CORRECTED: Final = "the record has changed since it was imported"
 _REPORT_EVERY: Final = 200
 _GROUP: Final = 64
 """Histories that are looked up together, so that a database far away is asked less often."""
@@ -88,6 +91,7 @@ class ImportResult(NamedTuple):
         unknown_columns: columns that the mapping does not mention.
         unusable_addresses: addresses that can't be read; they are kept, and never used.
         policies: policies that were kept, because events of the file name them.
+        corrected: events that were corrected, because their record has changed since.
     """
 
     prospects: int
@@ -99,6 +103,7 @@ class ImportResult(NamedTuple):
     unknown_columns: tuple[str, ...] = ()
     unusable_addresses: int = 0
     policies: int = 0
+    corrected: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as ``import --json`` prints it."""
@@ -189,6 +194,7 @@ class PreparedImport:
             tuple(tally.unknown_columns),
             tally.unusable_addresses,
             policies,
+            tally.corrected,
         )
 
 
@@ -372,6 +378,7 @@ class HistoryBuilder:
         self._by_time: dict[tuple[type, datetime], list[Event]] = {}
         self._by_record: dict[str, Event] = {}
         self._once: set[str] = set()
+        self._changed: list[tuple[int, Line, Event]] = []
         for event in stored:
             self._index(event)
 
@@ -417,6 +424,7 @@ class HistoryBuilder:
             except InputError as error:
                 yield BadLine.of(event.number, error)
                 return  # the lines after it would only be measured against the gap that it leaves
+        yield from self._correct()
 
     def _late(self, event: SourceEvent) -> Iterator[BadLine]:
         """Give what lies after the clock; the lines after it are checked as if it did not."""
@@ -501,13 +509,58 @@ class HistoryBuilder:
         if source_event.named is not None:
             at = source_event.happened_at(event)
             line = msgspec.structs.replace(line, occurred_at=at)
-        if not _is_same(line, event) and not self._source.keep_changed:
+        # What it was corrected from was seen too: an old file corrects nothing back.
+        versions = [event, *(corrected(event, one) for one in self._corrections_of(event))]
+        if any(_is_same(line, one) for one in versions):
+            return True
+        if self._source.changed == "refuse":
             raise _Taken(
                 f"record: invalid {record!r}; {self._id!r} has it with other content as version "
                 f"{event.version}, {_name(event)}",
-                'set changed = "keep" in the mapping to keep it; stored events never change',
+                'set changed = "correct" in the mapping to correct it, or "keep" to keep it',
             )
+        if self._source.changed == "correct":
+            self._changed.append((source_event.number, line, event))
         return True
+
+    def _corrections_of(self, event: Event) -> Iterator[EventCorrected]:
+        for one in self._history:
+            if isinstance(one.data, EventCorrected) and one.data.version == event.version:
+                yield one.data
+
+    def _correct(self) -> Iterator[BadLine]:
+        """Correct the records that changed since, after what is new: that was not known then."""
+        for number, line, event in self._changed:
+            if _is_retracted(self._history, event):
+                continue  # somebody said that it never happened
+            try:
+                self._correct_one(line, event)
+            except InputError as error:
+                yield BadLine.of(number, error)
+            except Refused:
+                continue  # what was filled in says so already
+            else:
+                self.skipped -= 1
+                self._source.tally.corrected += 1
+
+    def _correct_one(self, line: Line, event: Event) -> None:
+        prospect, at = self.prospect, self._source.clock.now
+        policy = None if prospect is None else self._policies.of(prospect)
+        data = self._with_keys(line.data, policy)
+        now = msgspec.structs.replace(
+            line, occurred_at=at, recorded_at=None, command_id=None, uncertain=None, meta=None
+        )
+        if type(data) is type(event.data):
+            moved = None if line.occurred_at == event.occurred_at else line.occurred_at
+            what = EventCorrected(event.version, data, moved, _WHY_CORRECTED)
+            self._append(
+                msgspec.structs.replace(now, data=correct(self._history, what, self._policies))
+            )
+            return
+        retraction = EventRetracted(event.version, _WHY_CORRECTED)
+        check_taking_back(self._history, retraction)
+        self._append(msgspec.structs.replace(now, data=retraction))
+        self._append(line)
 
     def _append(self, line: Line) -> None:
         prospect, data = self.prospect, line.data
@@ -568,6 +621,11 @@ class HistoryBuilder:
 
 def _version(event: Event) -> int:
     return event.version
+
+
+def _is_retracted(history: Sequence[Event], event: Event) -> bool:
+    by = taken_back_by(history).get(event.version)
+    return by is not None and isinstance(by.data, EventRetracted)
 
 
 def _is_same(line: Line, event: Event) -> bool:

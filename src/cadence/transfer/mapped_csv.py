@@ -41,7 +41,7 @@ class MappedCsvSource(Source):
         columns = _Columns(mapping, self._table, name)
         self._columns = columns.found
         self._mapper = RowMapper(mapping, columns.labels())
-        self.keep_changed = mapping.changed == "keep"
+        self.changed = mapping.changed
         self.needs = self._mapper.needs
         self.tally.unknown_columns = columns.unknown()
 

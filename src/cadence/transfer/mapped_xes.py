@@ -43,7 +43,7 @@ class MappedXesSource(Source):
         self._cases = read_xes(blocks, name)
         self._mapper = RowMapper(mapping)
         self._time = mapping.record.times[0].source
-        self.keep_changed = mapping.changed == "keep"
+        self.changed = mapping.changed
         self.needs = self._mapper.needs
 
     def __iter__(self) -> Iterator[SourceEvent | BadLine]:

@@ -177,7 +177,7 @@ class Mapping(_Table, frozen=True):
     tables: dict[str, dict[str, str]] = {}
     delimiter: str = ","
     encoding: str = "utf-8"
-    changed: Literal["refuse", "keep"] = "refuse"
+    changed: Literal["refuse", "keep", "correct"] = "refuse"
     channels: tuple[PolicyChannel, ...] = ()
     extends: str | None = None
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from cadence.domain.codec import Line, decode_line
@@ -117,6 +117,7 @@ class Tally:
         unknown_columns: columns that the mapping does not mention.
         skipped_prospects: prospects without an event that the mapping needs.
         unusable_addresses: addresses that can't be read; they are kept, and never used.
+        corrected: events that were corrected.
     """
 
     def __init__(self) -> None:
@@ -125,6 +126,7 @@ class Tally:
         self.unknown_columns: list[str] = []
         self.skipped_prospects = 0
         self.unusable_addresses = 0
+        self.corrected = 0
 
 
 class Source(ABC):
@@ -134,7 +136,8 @@ class Source(ABC):
         tally: its counts.
         by_time: the events of a prospect are ordered by ``occurred_at``, not as they stand.
         by_record: an event is recognised by its ``command_id``, which names its record.
-        keep_changed: a record that was imported before with other content is skipped, not refused.
+        changed: what becomes of a record that was imported before with other content: the file
+            is refused, the stored event is kept, or it is corrected.
         needs: prospects without an event of this type are skipped.
         clock: nothing may lie after it.
         policies: those whose text the file brings, by digest; complete once it has been read.
@@ -143,7 +146,7 @@ class Source(ABC):
 
     by_time = False
     by_record = False
-    keep_changed = False
+    changed: Literal["refuse", "keep", "correct"] = "refuse"
     needs: type[Data] | None = None
 
     clock: WriteClock
