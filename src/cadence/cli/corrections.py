@@ -51,7 +51,7 @@ def undo(
 ) -> None:
     """Take the last command back; it stays on record.
 
-    What somebody else recorded, an opt-out, a refusal or an end needs --why.
+    What another user recorded, an opt-out, a refusal or an end needs --why.
     """
     if version is None and session.is_terminal:
         version = _asked(session, p)

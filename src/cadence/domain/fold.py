@@ -11,7 +11,7 @@ attempt that *occurred* before the last response changes nothing in the present 
 response is learnt of late, the attempts that occurred after it belong to the silence after it.
 
 Taking back. The fold of a history is that of what stands of it (``standing.py``). An event that was
-taken back may have changed anything since, so the history is folded anew.
+taken back may have changed anything since, so the history is folded again.
 """
 
 from __future__ import annotations

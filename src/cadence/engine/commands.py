@@ -134,10 +134,10 @@ class NoteValue(msgspec.Struct, frozen=True):
 
 
 class Undo(msgspec.Struct, frozen=True):
-    """Take the last command back, all its events; one that is itself an undo is passed over.
+    """Take the last command back, all its events; one that is itself an undo is left alone.
 
     Attributes:
-        why: needed for an opt-out, a refusal or an end, and for what somebody else recorded.
+        why: needed for an opt-out, a refusal or an end, and for what another user recorded.
         version: an event of the command to take back; ``None``: the last one. Where an undo was
             recorded last, the version is needed, so that pressing twice takes back nothing more.
     """

@@ -1,7 +1,7 @@
 """Take back what did not happen, or happened otherwise: check it, and say what is recorded.
 
 Nothing is deleted: a retraction and a correction are events themselves (design, section 4b). What
-lifts an opt-out, a refusal or an end, or takes back what somebody else recorded, says why, because
+lifts an opt-out, a refusal or an end, or takes back what another user recorded, says why, because
 the audit lists it.
 """
 
@@ -109,7 +109,7 @@ def check_taking_back(history: Sequence[Event], data: EventRetracted | EventCorr
 
 
 def last_command(history: Sequence[Event]) -> tuple[Event, ...]:
-    """Return the events of the last command that stands and is no undo; empty: there is none."""
+    """Return the events of the last command that stands and is no undo; empty where there is none."""
     taken_back = taken_back_by(history)
     for event in reversed(history):
         by = taken_back.get(event.version)
@@ -234,7 +234,7 @@ def correct(
     """Return a correction, complete with what an attempt lacks.
 
     The place, gap, value and broken rules of an attempt are kept, unless its time or its channels
-    change. Then they are judged anew, by what was recorded before it.
+    change. Then they are judged again, by what was recorded before it.
 
     Args:
         history: of the prospect, in order of version; not empty.

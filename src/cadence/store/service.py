@@ -853,7 +853,7 @@ class Cadence:
     def remember_policies(self, policies: Iterable[Policy]) -> int:
         """Keep policies that histories name, proved or not; return how many are new.
 
-        They are kept for these histories. Whoever adopts one, or makes it the default, needs its
+        They are kept for these histories. Adopting one, or making it the default, needs its
         proof.
 
         Raises:

@@ -532,7 +532,7 @@ class HistoryBuilder:
         """Correct the records that changed since, after what is new: that was not known then."""
         for number, line, event in self._changed:
             if _is_retracted(self._history, event):
-                continue  # somebody said that it never happened
+                continue  # a user said that it never happened
             try:
                 self._correct_one(line, event)
             except InputError as error:

@@ -2,7 +2,7 @@
 
     {"type": "Policy", "data": {"name": "our-way", "version": 2, "digest": "…", "text": "…"}}
 
-The text is TOML. It is data: no function that it names as a guard is imported. Whoever adopts the
+The text is TOML. It is data: no function that it names as a guard is imported. Adopting the
 policy needs its proof; the histories that name it do not (ADR 0049).
 """
 
