@@ -1,7 +1,7 @@
 """What an auditor should look at though it breaks no rule: it took back what protects them.
 
-A user who can retract an opt-out can call a prospect who said no. So each retraction of an opt-out, a
-refusal, an end or an attempt is listed, and so is each attempt that it made possible (design,
+A user who can retract an opt-out can call a prospect who said no. So each retraction of an opt-out,
+a refusal, an end or an attempt is listed, and so is each attempt that it made possible (design,
 section 4b).
 """
 
