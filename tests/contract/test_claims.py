@@ -18,6 +18,7 @@ from cadence import Cadence, Refused
 from cadence.audit.auditor import Auditor
 from cadence.domain import (
     AttemptMade,
+    Channel,
     ContactPoint,
     ContactPointFailed,
     Disposition,
@@ -401,6 +402,20 @@ def test_what_was_assumed_and_not_made_is_retracted(app: Cadence, clock: Clock) 
     touch = app.explain("jerry", clock.now).touch
     assert touch is not None
     assert touch.id == claim.touch
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_claim_is_completed_by_another_channel_too(
+    app: Cadence, clock: Clock, late: bool
+) -> None:
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    if late:
+        clock.now = claim.until
+    app.complete(claim, (Part(Channel("email"), Disposition.SENT),))
+    clock.now = claim.until
+    assert app.tick() == []
+    assert app.claimed_for("jerry", "ann") is None
+    assert [type(event.data) for event in app.history("jerry")[2:]] == [AttemptMade]
 
 
 def test_a_claim_whose_touch_was_not_made_is_given_back(app: Cadence, clock: Clock) -> None:

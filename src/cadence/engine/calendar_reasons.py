@@ -127,7 +127,8 @@ def _missing_region(
     found: dict[datetime, tuple[str, ...]] = {}
     for regions in differing:
         for region in regions:
-            at = times[region]
+            # Over another stretch of time other regions differ.
+            at = times[region] if region in times else decided(region)
             if at is not None and at != decision.at:
                 found[at] = (*found.get(at, ()), region)
     if not found:

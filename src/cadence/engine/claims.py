@@ -80,6 +80,11 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
         """The channels of the touch."""
         return tuple(part.channel for part in self.parts)
 
+    @property
+    def completed_id(self) -> str:
+        """The command that completes it."""
+        return f"claim:{self.token}"
+
     def state(self, clock: datetime) -> ClaimState:
         """Return how it stands at ``clock``, if no event has ended it."""
         if clock < self.until:
@@ -132,6 +137,8 @@ def ended_by(claim: Claim, events: Iterable[Event]) -> Event | None:
             return event
         if isinstance(data, AttemptMade):
             is_answered = any(part.disposition is Disposition.CONNECTED for part in data.parts)
-            if is_answered or (event.by == claim.by and claim.is_about(data.parts)):
+            is_holders = event.by == claim.by and claim.is_about(data.parts)
+            # Completed by another channel than was claimed, it is completed all the same.
+            if is_answered or is_holders or event.command_id == claim.completed_id:
                 return event
     return None

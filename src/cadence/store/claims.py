@@ -195,7 +195,7 @@ class Claims:
             command,
             at=at,
             by=claim.by,
-            command_id=f"claim:{claim.token}",
+            command_id=claim.completed_id,
             force=force,
         )
         history = self._recorder.select_stream(claim.prospect)
@@ -226,7 +226,12 @@ class Claims:
     # A lease that ran out -------------------------------------------------------------------------
 
     def before(
-        self, prospect: str, command: Command, by: str | None, recorded: datetime
+        self,
+        prospect: str,
+        command: Command,
+        by: str | None,
+        command_id: str | None,
+        recorded: datetime,
     ) -> Claim | None:
         """Read the open claim on ``prospect`` for a command; record what it leaves to be assumed.
 
@@ -234,6 +239,7 @@ class Claims:
             prospect: the prospect's id.
             command: what is about to be carried out.
             by: who gives it.
+            command_id: its id.
             recorded: when.
         """
         claim = self.open(prospect)
@@ -243,7 +249,7 @@ class Claims:
             isinstance(command, MakeAttempt | AttemptMade)
             and by == claim.by
             and claim.is_about(command.parts)
-        )
+        ) or command_id == claim.completed_id
         # Who claimed it says now what was done: nothing is to be assumed.
         if not is_holders and self._assume(claim, recorded) is not None:
             return None

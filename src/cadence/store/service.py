@@ -557,7 +557,8 @@ class Cadence:
             try:
                 return self._carry_out(call)
             except ClaimChanged:  # there is an open claim; most prospects have none
-                return self._carry_out(call, self._claims.before(prospect, command, by, recorded))
+                claim = self._claims.before(prospect, command, by, command_id, recorded)
+                return self._carry_out(call, claim)
 
         return retried(prospect, carry_out)
 
