@@ -114,7 +114,7 @@ def test_the_audit_lists_who_lifted_an_opt_out_and_what_was_done_since(jerry: Cl
     assert "to review: in order, but each took back what protects them" in shown
 
 
-def test_a_retracted_attempt_broke_nothing_and_a_corrected_one_is_judged_as_corrected(
+def test_what_is_retracted_broke_nothing_and_what_is_corrected_is_judged_so(
     jerry: Cli,
 ) -> None:
     call(jerry, "no_answer", "15:00")

@@ -78,7 +78,7 @@ def naive_standing(events):
 
 
 @given(histories_with_taking_back())
-def test_what_stands_is_the_history_without_what_was_retracted_and_with_what_was_corrected(events):
+def test_what_stands_lacks_what_was_retracted_and_has_what_was_corrected(events):
     assert list(standing_events(events)) == naive_standing(events)
 
 
@@ -181,7 +181,7 @@ def events_at(day, hours=0):
     return NINE + timedelta(days=day, hours=hours)
 
 
-def test_an_exit_that_was_delivered_stays_delivered_where_a_retraction_joins_silences():
+def test_an_exit_stays_delivered_where_a_retraction_joins_silences():
     sent = AttemptMade(
         (Part(CALL, Disposition.VOICEMAIL_LEFT, "+1"),), AttemptStage.POLITE_EXIT, "exit"
     )

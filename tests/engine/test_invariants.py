@@ -634,7 +634,7 @@ def test_an_open_prospect_always_has_exactly_one_next_thing():
 def test_a_touch_that_finds_no_open_time_becomes_a_task():
     # Business hours of Berlin and of Auckland never overlap.
     file = File(zone=("Europe/Berlin", "Pacific/Auckland"), added=t("11-02 07:00"), meeting=None)
-    file.attempt(t("11-02 07:30"))  # 8:30 and 20:30
+    file.off_policy(t("11-02 07:30"))  # 8:30 and 20:30, outside the hours of each
     decision = file.next()
     assert decision.verdict is Verdict.TASK
     assert decision.at is not None

@@ -644,7 +644,7 @@ parts = [{ channels = ["email"], script = "polite_exit" }]
 
 
 def test_an_exit_that_reached_nobody_is_a_task_counted_from_the_last_that_was_tried() -> None:
-    bounced = (Part(Channel("email"), Disposition.UNKNOWN, "j@x"),)
+    bounced = (Part(Channel("email"), Disposition.BOUNCED, "j@x"),)
     prospect = after(
         added(),
         attempt(MONDAY),

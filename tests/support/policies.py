@@ -258,6 +258,17 @@ SAME: dict[str, Change] = {
 
 # Names only: the digest changes, since attempts carry them; no decision does.
 RENAMED: dict[str, Change] = {
+    # No step says it: another digest, and the same decisions.
+    "scripts.voicemail": _set("scripts.formed.voicemail", "{{ number }}"),
+    "scripts.live": _set("scripts.formed.live", "{{ number }}"),
+    "scripts.sms": _set("scripts.formed.sms", "{{ number }}"),
+    "scripts.letter": _set("scripts.formed.letter", "{{ number }}"),
+    "scripts.email.subject": _set("scripts.formed.email.subject", "{{ company }}"),
+    "scripts.email.text": _set("scripts.formed.email.text", "{{ number }}"),
+    "scripts.languages": _set("scripts.formed.languages.es.voicemail", "{{ number }}"),
+    "wording.rule": _set("wording.0.rule", "reason"),
+    "wording.script": _set("wording.0.script", "ours"),
+    "wording.why": _set("wording.0.why", "another reason"),
     "id": _set("id", "other"),
     "version": _set("version", 4),
     "title": _set("title", "Another title"),
@@ -343,16 +354,6 @@ CHANGES: dict[str, Change] = {
     "guards.pause.last_day": _set("guards.pause.last_day", date(2026, 8, 14)),
     "guards: one fewer": _set("guards.lunch", None),
     "scripts": _set("scripts.ours", "Hello {{ name }}, a last thought."),
-    "scripts.voicemail": _set("scripts.formed.voicemail", "{{ number }}"),
-    "scripts.live": _set("scripts.formed.live", "{{ number }}"),
-    "scripts.sms": _set("scripts.formed.sms", "{{ number }}"),
-    "scripts.letter": _set("scripts.formed.letter", "{{ number }}"),
-    "scripts.email.subject": _set("scripts.formed.email.subject", "{{ company }}"),
-    "scripts.email.text": _set("scripts.formed.email.text", "{{ number }}"),
-    "scripts.languages": _set("scripts.formed.languages.es.voicemail", "{{ number }}"),
-    "wording.rule": _set("wording.0.rule", "reason"),
-    "wording.script": _set("wording.0.script", "ours"),
-    "wording.why": _set("wording.0.why", "another reason"),
 }
 
 # Random ones --------------------------------------------------------------------------------------

@@ -95,6 +95,7 @@ class Auditor:
         own_guards: policies with guards that are functions of the team's own, the names of those,
             and how many attempts were made under each; the functions were not asked.
         folded: the last history that was audited, folded as far as that needed.
+        to_review: what of that history took back what protects them, or was possible only so.
     """
 
     def __init__(self, default: Policy, others: Iterable[Policy] = ()) -> None:
@@ -109,6 +110,7 @@ class Auditor:
         self._rules: dict[str, PlanRules] = {}
         self._findings: list[Finding] = []
         self.folded: FoldedHistory | None = None
+        self.to_review: list[Finding] = []
         self.reset_counts()
 
     def reset_counts(self) -> None:
@@ -128,6 +130,7 @@ class Auditor:
             return []
         self.prospects += 1
         self.events += len(events)
+        self.to_review = []
         for event in events:
             if isinstance(event.data, Unreadable):
                 self.folded = FoldedHistory(events)
@@ -137,7 +140,11 @@ class Auditor:
         found = self._judge_all(events, self.folded)
         if any(isinstance(event.data, TAKING_BACK) for event in events):
             found = self._as_it_stands(events, found)
-        found += reviews(events)
+        self.to_review = [one for one in found if one.noticed is Noticed.TO_REVIEW]
+        self.to_review += reviews(events)
+        if self.to_review:
+            self.to_review.sort(key=lambda one: one.version)
+            found = [one for one in found if one.noticed is not Noticed.TO_REVIEW]
         if len(found) > 1:
             found.sort(key=lambda one: one.version)
         return found

@@ -57,11 +57,13 @@ class _PageAuditor:
         auditor = self._auditor = self._auditor or Auditor(self.default, self.others)
         auditor.reset_counts()
         findings: list[Finding] = []
-        apart: dict[Noticed, list[Finding]] = {Noticed.HINDSIGHT: [], Noticed.TO_REVIEW: []}
+        hindsight: list[Finding] = []
+        to_review: list[Finding] = []
         prospects: list[Prospect] = []
         for history in histories:
             for one in auditor.audit(history):
-                apart.get(one.noticed, findings).append(one)
+                (hindsight if one.noticed is Noticed.HINDSIGHT else findings).append(one)
+            to_review += auditor.to_review
             if auditor.folded is not None:
                 prospects.append(auditor.folded.whole())
         missed = list(check_due_list(store, prospects, page.after, page.last))
@@ -73,11 +75,11 @@ class _PageAuditor:
             auditor.prospects,
             auditor.events,
             findings,
-            apart[Noticed.HINDSIGHT],
+            hindsight,
             unknown,
             own,
             page.last,
-            apart[Noticed.TO_REVIEW],
+            to_review,
         )
 
 

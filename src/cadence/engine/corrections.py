@@ -109,7 +109,7 @@ def check_taking_back(history: Sequence[Event], data: EventRetracted | EventCorr
 
 
 def last_command(history: Sequence[Event]) -> tuple[Event, ...]:
-    """Return the events of the last command that stands and is no undo; empty if there is none."""
+    """Return the events of the last command that stands and does not itself undo; maybe none."""
     taken_back = taken_back_by(history)
     for event in reversed(history):
         by = taken_back.get(event.version)
