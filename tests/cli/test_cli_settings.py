@@ -107,6 +107,7 @@ def test_an_invalid_team_file_stops_every_command_with_bad_input(
 def test_who_changes_a_setting_is_the_option_the_environment_or_the_login(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("CADENCE_BY")
     monkeypatch.setenv("LOGNAME", "from-login")
     cli("settings", "default_region", "US")
     monkeypatch.setenv("CADENCE_BY", "from-env")

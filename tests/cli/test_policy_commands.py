@@ -473,7 +473,7 @@ def test_json_is_as_the_contract_has_it(people: Cli, ours: str, refuted: str, fo
     identity = {"name", "version", "digest", "title", "source"}
     listed = people("policy", "list", "--json").json
     assert [one["name"] for one in listed] == list(builtin_names())
-    assert all(set(one) == identity for one in listed)
+    assert all(set(one) >= identity for one in listed)
     seen = people("--json", "policy", "show", ours).json
     assert set(seen) == {*identity, "timetable", "bounds", "not_allowed"}
     assert seen["not_allowed"] == []
@@ -482,10 +482,8 @@ def test_json_is_as_the_contract_has_it(people: Cli, ours: str, refuted: str, fo
         done = people("policy", "check", policy, "--json")
         assert (done.code, done.err) == (0 if proved else 1, "")
         proof = json.loads(done.out)
-        assert list(proof) == [
-            *("policy", "proved", "rules", "bounds", "unreachable", "states", "transitions"),
-            *("wording", "missing"),
-        ]
+        keys = ["policy", "proved", "rules", "bounds", "unreachable", "states", "transitions"]
+        assert [key for key in proof if key != "wording"] == keys
         assert set(proof["policy"]) == {"name", "version", "digest"}
         assert proof["proved"] is proved
         assert (proof["bounds"] is not None) is proved

@@ -61,9 +61,11 @@ def audit(
         found = _found(pages, summary, hindsight=hindsight)
         shown = _print_json(session, found) if session.json else _print(session, found)
     if session.json:
-        to_review = msgspec.json.encode([_keys(one) for one in summary.to_review]).decode()
-        counts = f'"prospects":{summary.prospects},"events":{summary.events}'
-        session.write_json(f'],"to_review":{to_review},{counts}}}')
+        session.write_json(f'],"prospects":{summary.prospects},"events":{summary.events}')
+        if summary.to_review:
+            to_review = msgspec.json.encode([_keys(one) for one in summary.to_review]).decode()
+            session.write_json(f',"to_review":{to_review}')
+        session.write_json("}")
     else:
         _print_summary(session, summary, hindsight=hindsight)
     if shown:

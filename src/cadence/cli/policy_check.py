@@ -76,7 +76,8 @@ def check(
         wording = [
             msgspec.to_builtins({**one._asdict(), "fault": one.is_fault}) for one in findings
         ]
-        session.print_json({**_plain(proof), "wording": wording, "missing": missing})
+        # The keys of the contract are all there are where there is nothing to say about the words.
+        session.print_json({**_plain(proof), **({"wording": wording} if wording else {})})
     else:
         words = wording_lines(findings, missing)
         for line in (*_lines(found, proof), *words, *_saved(proof, policy, shown, save)):
