@@ -71,6 +71,8 @@ STORED_TYPES = {
     "PolicyAdopted": "PolicyAdopted",
     "FollowUpEnded": "FollowUpEnded",
     "FollowUpReopened": "FollowUpReopened",
+    "EventRetracted": "EventRetracted",
+    "EventCorrected": "EventCorrected",
 }
 OLD_TYPES = {"AttemptMade": "AttemptMade.2"}
 
@@ -100,6 +102,13 @@ def test_every_old_type_leads_to_a_type_of_today():
             name = UPCASTERS[name][0] if name in UPCASTERS else name
         assert name in STORED_TYPES.values()
     assert not set(UPCASTERS) & set(STORED_TYPES.values())
+
+
+def test_the_data_that_a_correction_holds_is_upcast_too():
+    old = {"channel": "call", "disposition": "no_answer", "type": "AttemptMade"}
+    found = upcast({"type": "EventCorrected", "version": 2, "data": old})
+    assert found["data"]["type"] == "AttemptMade.2"
+    assert found["data"]["parts"] == [{"channel": "call", "disposition": "no_answer"}]
 
 
 # Round trips ------------------------------------------------------------------------------------

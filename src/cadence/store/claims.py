@@ -164,15 +164,16 @@ class Claims:
 
     def complete(
         self, claim: Claim | str, attempt: MakeAttempt | None, at: datetime | None, *, force: bool
-    ) -> tuple[Outcome, Event | None]:
-        """Log the attempt of a claim; return also what had ended the claim before.
+    ) -> tuple[str, Outcome | None, Event | None]:
+        """Log the attempt of a claim; return the prospect, and what had ended the claim before.
 
         Where it was assumed to be made, this is the late truth: it corrects what was assumed, or
         retracts it.
 
         Args:
             claim: the claim, or its token.
-            attempt: what was done; ``None``: it was not made.
+            attempt: what was done; ``None``: it was not made, and where nothing was assumed,
+                nothing is recorded.
             at: when it was made; the clock's time.
             force: as of :meth:`Cadence.execute`.
 
@@ -189,7 +190,7 @@ class Claims:
             command = attempt
         else:
             self.release(claim)
-            return self._app.unchanged(claim.prospect, at), ended_by(claim, history)
+            return claim.prospect, None, ended_by(claim, history)
         outcome = self._app.execute(
             claim.prospect,
             command,
@@ -200,7 +201,7 @@ class Claims:
         )
         history = self._recorder.select_stream(claim.prospect)
         before = [event for event in history if event.version < outcome.events[0].version]
-        return outcome, ended_by(claim, before)
+        return claim.prospect, outcome, ended_by(claim, before)
 
     def release(self, claim: Claim | str) -> bool:
         """Give a claim back; return whether it was still open.

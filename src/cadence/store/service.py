@@ -640,13 +640,11 @@ class Cadence:
         if bool(parts) is not_made:
             raise InputError("parts: invalid", "give what was done, or not_made=True")
         attempt = None if not_made else MakeAttempt(tuple(parts), why, note)
-        outcome, overtaken_by = self._claims.complete(claim, attempt, at, force=force)
+        name, outcome, overtaken_by = self._claims.complete(claim, attempt, at, force=force)
+        if outcome is None:
+            folded = self.load(name)
+            outcome = Outcome(folded, (), self._decision(folded, self._time(at, "at")))
         return msgspec.structs.replace(outcome, overtaken_by=overtaken_by)
-
-    def unchanged(self, prospect: str, at: datetime | None = None) -> Outcome:
-        """Return the outcome of a command that records nothing."""
-        folded = self.load(prospect)
-        return Outcome(folded, (), self._decision(folded, self._time(at, "at")))
 
     def release(self, claim: Claim | str) -> bool:
         """Give a claim back; return whether it was still open.
