@@ -19,7 +19,15 @@ from strategies import data_strategies, instants, prospect_ids, texts
 
 from cadence.cli.main import main
 from cadence.domain.codec import encode_line
-from cadence.domain.events import Data, Event, ProspectAdded
+from cadence.domain.events import (
+    AddressesRead,
+    Data,
+    Event,
+    EventCorrected,
+    EventRetracted,
+    PolicyAdopted,
+    ProspectAdded,
+)
 from cadence.engine.commands import check_fact
 from cadence.errors import InputError
 from cadence.store import Cadence
@@ -54,8 +62,14 @@ ANY_TEXT = st.one_of(texts(), st.text(st.characters(exclude_categories=["Cs"]), 
 UGLY = st.sampled_from(["\ufffe", "\uffff\x0b", "]]>", "&amp;<a>", "'", "=cmd|'!A0", "\ud7ff"])
 TEXT = ANY_TEXT | UGLY
 ADDED = st.builds(ProspectAdded, TEXT, st.sampled_from(["UTC", ("UTC", "Europe/Berlin")]))
+# What takes an event back has to name one that is there.
+TAKING_BACK = (EventRetracted, EventCorrected)
 LATER = st.one_of(
-    [one for kind, one in data_strategies().items() if kind is not ProspectAdded]
+    [
+        one
+        for kind, one in data_strategies().items()
+        if kind is not ProspectAdded and kind not in TAKING_BACK
+    ]
 ).filter(_can_be)
 
 
@@ -66,6 +80,8 @@ def stores(draw: st.DrawFn) -> dict[str, list[Event]]:
     maybe = st.none() | TEXT
     for prospect in draw(st.lists(prospect_ids(), unique=True, max_size=4)):
         data = [draw(ADDED), *draw(st.lists(LATER, max_size=6))]
+        if len(data) > 2 and not isinstance(data[1], PolicyAdopted | AddressesRead):
+            data.append(draw(st.sampled_from([EventRetracted(2), EventCorrected(2, data[1])])))
         found[prospect] = [
             Event(
                 prospect,
