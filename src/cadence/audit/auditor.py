@@ -180,15 +180,16 @@ class Auditor:
     def _what_stands(self, events: Sequence[Event]) -> tuple[AuditState, datetime]:
         """The state after what stands of ``events``, and when the newest of it occurred."""
         found, counts = self._findings, (dict(self.unknown), dict(self.own_guards))
-        left = [event for event, _ in standing(events)] or events[:1]
+        kept = standing(events)
+        left = [event for event, _ in kept] or events[:1]
         self._findings = []  # each was judged before, by what was known then
         state = self._walk(left, FoldedHistory(left))
         self._findings = found
         self.unknown, self.own_guards = counts
-        for event, learnt in standing(events):
+        for event, learnt in kept:
             if learnt != event.version == state.silence.version:
                 state.silence = state.silence._replace(version=learnt)
-        joined = responses_taken_back(events)
+        joined = responses_taken_back(events, kept)
         state.is_joined = any(one.occurred_at > state.silence.occurred for one in joined)
         return state, max(event.occurred_at for event in left)
 

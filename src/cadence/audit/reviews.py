@@ -32,12 +32,12 @@ __all__ = ["reviews", "would_have_broken"]
 
 def reviews(events: Sequence[Event]) -> list[Finding]:
     """Return what of a history is to be reviewed, in order of version."""
-    by_version = {event.version: event for event in events}
     found = []
     for event in events:
         data = event.data
         if isinstance(data, TAKING_BACK):
-            one = _of_taking_back(event, data, by_version.get(data.version))
+            target = next((one for one in events if one.version == data.version), None)
+            one = _of_taking_back(event, data, target)
             found += [] if one is None else [one]
         elif isinstance(data, OptedBackIn):
             what = "everything" if data.channel is None else str(data.channel)

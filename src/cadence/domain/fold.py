@@ -156,7 +156,8 @@ def fold(prospect: Prospect | None, events: Iterable[Event]) -> Prospect | None:
 def _fold_standing(events: Sequence[Event]) -> Prospect:
     """Fold a history in which something may have been taken back."""
     folded: Prospect | None = None
-    for event, learnt in standing(events):
+    kept = standing(events)
+    for event, learnt in kept:
         folded = evolve(folded, event)
         response = folded.silence.response
         if learnt != event.version == response.version:
@@ -166,7 +167,7 @@ def _fold_standing(events: Sequence[Event]) -> Prospect:
     last = events[-1]
     if folded is None:  # nothing of it stands
         folded = _begin(events[0])
-    if any(one.occurred_at > folded.silence.since for one in responses_taken_back(events)):
+    if any(one.occurred_at > folded.silence.since for one in responses_taken_back(events, kept)):
         folded = replace(folded, silence=replace(folded.silence, is_joined=True))
     return replace(folded, version=last.version, recorded_at=last.recorded_at)
 

@@ -29,6 +29,7 @@ __all__ = [
     "LASTING",
     "TAKING_BACK",
     "corrected",
+    "is_retraction",
     "responses_taken_back",
     "standing",
     "standing_events",
@@ -39,8 +40,6 @@ TAKING_BACK: Final = (EventRetracted, EventCorrected)
 """The events that take another back."""
 LASTING: Final = (ProspectAdded, PolicyAdopted, AddressesRead)
 """The events that can't be taken back; what they say is changed by another event."""
-
-
 _RESPONSES: Final = (OptedBackIn, PauseRequested, ReferralGiven, ReplyReceived)
 
 
@@ -59,10 +58,10 @@ def taken_back_by(events: Sequence[Event]) -> dict[int, Event]:
         data = event.data
         if not isinstance(data, TAKING_BACK) or data.version in lasting:
             continue
-        if data.version >= event.version or _is_retracted(found.get(event.version)):
+        if data.version >= event.version or is_retraction(found.get(event.version)):
             continue
         before = found.get(data.version)
-        if before is None or (isinstance(data, EventRetracted) and not _is_retracted(before)):
+        if before is None or (isinstance(data, EventRetracted) and not is_retraction(before)):
             found[data.version] = event
     return found
 
@@ -98,13 +97,14 @@ def standing_events(events: Sequence[Event]) -> Sequence[Event]:
     return events
 
 
-def responses_taken_back(events: Sequence[Event]) -> list[Event]:
+def responses_taken_back(events: Sequence[Event], kept: Sequence[tuple[Event, int]]) -> list[Event]:
     """Return the responses that no longer stand: what was two silences is one.
 
     Args:
         events: a history, in order of version, or the first part of one.
+        kept: what stands of it, as :func:`standing` returns it.
     """
-    left = {event.version: event for event, _ in standing(events)}
+    left = {event.version: event for event, _ in kept}
     return [
         event
         for event in events
@@ -117,7 +117,8 @@ def _is_response(event: Event) -> bool:
     return isinstance(event.data, _RESPONSES) or _is_conversation(event)
 
 
-def _is_retracted(by: Event | None) -> bool:
+def is_retraction(by: Event | None) -> bool:
+    """Return whether what took an event back, if anything did, says that it never happened."""
     return by is not None and isinstance(by.data, EventRetracted)
 
 

@@ -28,7 +28,7 @@ from cadence.domain.events import (
     type_name,
 )
 from cadence.domain.fold import fold, taken_at
-from cadence.domain.standing import TAKING_BACK, standing, taken_back_by
+from cadence.domain.standing import TAKING_BACK, is_retraction, standing, taken_back_by
 from cadence.engine.commands import (
     Undo,
     check_fact,
@@ -112,8 +112,7 @@ def last_command(history: Sequence[Event]) -> tuple[Event, ...]:
     """Return the events of the last command that stands and does not itself undo; maybe none."""
     taken_back = taken_back_by(history)
     for event in reversed(history):
-        by = taken_back.get(event.version)
-        is_retracted = by is not None and isinstance(by.data, EventRetracted)
+        is_retracted = is_retraction(taken_back.get(event.version))
         if not is_retracted and not isinstance(event.data, EventRetracted | AddressesRead):
             return _command_of(history, event)
     return ()

@@ -36,7 +36,7 @@ from cadence.domain.fold import evolve, fold, taken_at
 from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
 from cadence.domain.repeats import is_repeated
-from cadence.domain.standing import TAKING_BACK, corrected, taken_back_by
+from cadence.domain.standing import TAKING_BACK, corrected, is_retraction, taken_back_by
 from cadence.engine.commands import check_fact, complete_attempt, unchecked_attempt
 from cadence.engine.corrections import check_taking_back, correct
 from cadence.errors import InputError, Refused, printable
@@ -531,7 +531,7 @@ class HistoryBuilder:
     def _correct(self) -> Iterator[BadLine]:
         """Correct the records that changed since, after what is new: that was not known then."""
         for number, line, event in self._changed:
-            if _is_retracted(self._history, event):
+            if is_retraction(taken_back_by(self._history).get(event.version)):
                 continue  # a user said that it never happened
             try:
                 self._correct_one(line, event)
@@ -621,11 +621,6 @@ class HistoryBuilder:
 
 def _version(event: Event) -> int:
     return event.version
-
-
-def _is_retracted(history: Sequence[Event], event: Event) -> bool:
-    by = taken_back_by(history).get(event.version)
-    return by is not None and isinstance(by.data, EventRetracted)
 
 
 def _is_same(line: Line, event: Event) -> bool:
