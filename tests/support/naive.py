@@ -40,6 +40,7 @@ ENDS = {
     "deceased": "lost",
     "no_response": "closed",
     "unreachable": "closed",
+    "mistaken": "closed",
 }
 ENDED = ("won", "lost", "closed")
 DELIVERED = ("sent", "voicemail_left", "connected")
