@@ -71,7 +71,7 @@ def long_history(prospect: str, count: int) -> list[Event]:
         for _ in range(_PER_SILENCE):
             at = clock.next_open(at + timedelta(hours=5)) or at
             made = AttemptMade((part,), AttemptStage.SPACED)
-            add(complete_attempt(folded, made, policy, at, given), at)
+            add(complete_attempt(folded, made, policy, at, given=given), at)
         add(InterestNoted("still"), at + timedelta(minutes=1))
         add(ReplyReceived(EMAIL), at + timedelta(minutes=2))
     return events[:count]

@@ -26,6 +26,7 @@ from cadence.domain import (
     EventRetracted,
     OptOutRequested,
     Part,
+    PolicyAdopted,
     ProspectAdded,
     ReplyReceived,
     Stage,
@@ -390,6 +391,60 @@ def test_the_late_truth_corrects_what_was_assumed(app: Cadence, clock: Clock) ->
     assert (made.at, made.step, made.version) == (MEETING, "on_time", 3)
     assert made.parts[0].disposition is Disposition.NO_ANSWER
     assert app.complete(claim, NO_ANSWER).repeated
+
+
+def test_the_late_truth_is_recorded_where_what_was_assumed_has_been_taken_back(
+    app: Cadence, clock: Clock
+) -> None:
+    """A user took it back as not made; the worker, who knows, says that it was."""
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    clock.now = claim.until
+    app.tick()
+    app.execute("jerry", EventRetracted(3, "the bot was down"), by="ann")
+    outcome = app.complete(claim, NO_ANSWER)
+    made = attempt_of(outcome.events[0].data)
+    assert (made.parts[0].disposition, outcome.events[0].occurred_at) == ("no_answer", MEETING)
+    assert [one.version for one in outcome.prospect.silence.attempts] == [5]
+    assert app.complete(claim, NO_ANSWER).repeated
+
+
+def test_what_was_assumed_and_taken_back_already_is_not_taken_back_twice(
+    app: Cadence, clock: Clock
+) -> None:
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    clock.now = claim.until
+    app.tick()
+    app.execute("jerry", EventRetracted(3, "the bot was down"), by="ann")
+    assert app.complete(claim, not_made=True).events == ()
+
+
+def test_a_late_truth_that_was_taken_back_has_no_second_effect(app: Cadence, clock: Clock) -> None:
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    clock.now = claim.until
+    app.tick()
+    app.complete(claim, NO_ANSWER)
+    app.execute("jerry", EventRetracted(3, "another prospect's"), by="ann")
+    assert app.complete(claim, NO_ANSWER).repeated
+    assert app.load("jerry").silence.attempts == ()
+
+
+def test_under_an_unknown_policy_what_a_claim_says_of_an_attempt_is_recorded(app: Cadence) -> None:
+    """Another program adopted a policy that this one does not have."""
+    claim = app.claim("jerry", by="ann")
+    app.execute("jerry", PolicyAdopted("theirs", 2, "d"))
+    logged = attempt_of(app.execute("jerry", AttemptMade(NO_ANSWER), by="bob").events[0].data)
+    assert (logged.stage, logged.broke) == ("extra", ("claimed",))
+    logged = attempt_of(app.execute("jerry", MakeAttempt(NO_ANSWER), by="bob").events[0].data)
+    assert (logged.stage, logged.broke) == ("extra", ("claimed",))
+    with pytest.raises(Refused):
+        app.execute("jerry", MakeAttempt(NO_ANSWER, is_strict=True), by="bob")
+    made = attempt_of(app.complete(claim, NO_ANSWER).events[0].data)
+    assert (made.stage, made.step, made.touch, made.broke) == (
+        "on_time",
+        "on_time",
+        claim.touch,
+        (),
+    )
 
 
 def test_what_was_assumed_and_not_made_is_retracted(app: Cadence, clock: Clock) -> None:

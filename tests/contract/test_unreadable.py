@@ -92,7 +92,7 @@ def goes_on(app, version):
     assert opted_out.prospect.stage == "opted_out"
     assert opted_out.decision.verdict is Verdict.TASK
     for command in (
-        MakeAttempt(tried.parts),
+        MakeAttempt(tried.parts, is_strict=True),
         SetAppointment(NOW + 2 * DAY),
         EndFollowUp(EndReason.BOUGHT),
     ):

@@ -134,15 +134,16 @@ def test_an_attempt_that_was_recorded_whole_is_kept_as_it_is() -> None:
     prospect = after(added(), attempt(MONDAY))
     whole = AttemptMade((Part(Channel("call"), Disposition.NO_ANSWER),), EXTRA)
     given = frozenset({"stage", "step", "touch", "gap", "policy", "broke"})
-    assert complete_attempt(prospect, whole, TIP8, MONDAY + DAY, given) == whole
-    assert complete_attempt(prospect, whole, TIP8, MONDAY + DAY, given | {"parts"}) == whole
+    assert complete_attempt(prospect, whole, TIP8, MONDAY + DAY, given=given) == whole
+    given |= {"parts"}
+    assert complete_attempt(prospect, whole, TIP8, MONDAY + DAY, given=given) == whole
 
 
 @pytest.mark.parametrize("given", [frozenset(), frozenset({"parts"}), frozenset({"step"})])
 def test_an_importer_fills_in_what_was_not_given_and_keeps_what_was(given: frozenset[str]) -> None:
     prospect = after(added(), attempt(MONDAY))
     found = complete_attempt(
-        prospect, AttemptMade(NO_ANSWER, step="seventh"), TIP8, MONDAY + 3 * DAY, given
+        prospect, AttemptMade(NO_ANSWER, step="seventh"), TIP8, MONDAY + 3 * DAY, given=given
     )
     assert found == AttemptMade(
         NO_ANSWER,

@@ -159,7 +159,7 @@ class Auditor:
         state = AuditState(events[0], self._default, self._policies)
         newest = events[0].occurred_at
         for position, event in enumerate(events):
-            data = event.data
+            data, clock = event.data, event.occurred_at
             if isinstance(data, TAKING_BACK):
                 state, newest = self._what_stands(events[: position + 1])
                 continue
@@ -168,7 +168,7 @@ class Auditor:
                 event = msgspec.structs.replace(event, occurred_at=max(event.occurred_at, newest))
             newest = max(newest, event.occurred_at)
             if type(data) is AttemptMade:
-                self._attempt(state, history, position, event, data)
+                self._attempt(state, history, position, event, data, clock)
             else:
                 handler = _HANDLERS.get(type(data))
                 if handler is not None:
@@ -230,6 +230,7 @@ class Auditor:
         position: int,
         event: Event,
         data: AttemptMade,
+        clock: datetime,
     ) -> None:
         if data.policy is not None:
             state.adopt(data.policy)
@@ -241,7 +242,7 @@ class Auditor:
             self._report(state, event, data, violations)
             _fail(state, event, data)
             return
-        made = AttemptRecord(event, data.stage, data.parts, state.time, state.calendar)
+        made = AttemptRecord(event, clock, data.stage, data.parts, state.time, state.calendar)
         joined = None if state.phase == Phase.OPTED_OUT else state.joined(made)
         if joined is not None and not made.is_answered:
             self._join(state, event, data, made, joined)
@@ -250,7 +251,14 @@ class Auditor:
         past = None
         if rules is not None and state.time is not None and position:
             past = PastAttempt(
-                rules, history, position, data, made.at, state.time, made.was_measured_otherwise
+                rules,
+                history,
+                position,
+                data,
+                clock,
+                made.at,
+                state.time,
+                made.was_measured_otherwise,
             )
         violations = check_reach(state, data.parts, made.at)
         if state.phase != Phase.OPTED_OUT:

@@ -399,7 +399,8 @@ def _check_suspended(state: AuditState, attempt: AttemptRecord) -> Violation | N
     An appointment agreed in it keeps its own two steps: they agreed to that time.
     """
     at, suspensions, time = attempt.at, state.suspensions, state.time
-    if time is None or not _is_inside(at, state.suspended):
+    instants = {attempt.clock, at}  # of two clocks one was wrong; they are away by either
+    if time is None or not any(_is_inside(one, state.suspended) for one in instants):
         return None
     appointment = state.appointment or state.kept_appointment
     if attempt.rank in (_ON_TIME, _TEN_MINUTES) and appointment is not None:
@@ -408,7 +409,7 @@ def _check_suspended(state: AuditState, attempt: AttemptRecord) -> Violation | N
     for suspension, recorded in suspensions:
         for stretch in time.suspended((suspension,)) or ():
             for start, end in stretch.spans:
-                if start <= at < end:
+                if any(start <= one < end for one in instants):
                     because = f"they are away until {state.show(end)} (event {suspension.version})"
                     return Violation(Rule.SUSPENDED, because, recorded)
     return None
@@ -421,7 +422,9 @@ def _is_inside(at: datetime, suspended: Sequence[SuspendedTime] | None) -> bool:
 def _check_appointment(state: AuditState, attempt: AttemptRecord) -> Violation | None:
     """``appointment``: nothing while an appointment stands in the future."""
     standing = state.appointment
-    if standing is not None and standing.agreed.occurred <= attempt.at < standing.at:
+    if standing is None or attempt.at < standing.agreed.occurred:
+        return None
+    if attempt.clock < standing.at:
         because = (
             f"an appointment stands for {state.show(standing.at)} (event {standing.agreed.version})"
         )
@@ -444,10 +447,10 @@ def _check_quiet_hours(state: AuditState, attempt: AttemptRecord) -> Violation |
     if state.calendar is not None:
         if QUIET_UNTIL <= attempt.second < QUIET_FROM:
             return None
-    elif not any(_is_quiet(attempt.at.astimezone(one.tz)) for one in time.calendars):
+    elif not any(_is_quiet(attempt.clock.astimezone(one.tz)) for one in time.calendars):
         return None
     clocks = ", ".join(
-        f"{attempt.at.astimezone(calendar.tz):%H:%M} {name}"
+        f"{attempt.clock.astimezone(calendar.tz):%H:%M} {name}"
         for calendar, name in zip(time.calendars, state.zones, strict=True)
     )
     return Violation(Rule.QUIET_HOURS, f"quiet hours, 21:00 to 08:00: {clocks}")

@@ -143,7 +143,8 @@ class PastAttempt(NamedTuple):
         rules: of the policy that it was made under.
         history: that it stands in.
         position: of the attempt in it; not the first.
-        data, at: the attempt, and when it was made.
+        data: the attempt.
+        clock, at: when it was made, as its clock showed and as it counts.
         time: the prospect's calendar.
         was_measured_otherwise: the gap on it was measured with other holiday data than today's.
     """
@@ -152,6 +153,7 @@ class PastAttempt(NamedTuple):
     history: FoldedHistory
     position: int
     data: AttemptMade
+    clock: datetime
     at: datetime
     time: WorkCalendar
     was_measured_otherwise: bool
@@ -187,12 +189,13 @@ def check_guards(attempt: PastAttempt) -> list[Violation]:
 
 
 def _objections(prospect: Prospect, attempt: PastAttempt) -> list[Violation]:
-    at, data, found = attempt.at, attempt.data, []
+    clock, data, found = attempt.clock, attempt.data, []
     parts = tuple(
         TouchPart(one.channel, one.address or "", "", key=one.same or "") for one in data.parts
     )
     touch = Touch(f"{prospect.id}:audit", prospect.stage, data.step or "", parts)
     for guard in attempt.rules.guards:
+        at = attempt.at if guard.attempts_counted else clock
         answer = guard.ask(prospect, touch, at, attempt.time) if guard.concerns(touch) else None
         if isinstance(answer, GuardDelay) and answer.until > at:
             because = f"made on {attempt.show(at)}: {answer.because}"
@@ -248,9 +251,9 @@ def check_plan(attempt: PastAttempt) -> Violation | None:
 
 
 def _check_as_known(prospect: Prospect, attempt: PastAttempt) -> Violation | None:
-    rules, data, at = attempt.rules, attempt.data, attempt.at
+    rules, data, at = attempt.rules, attempt.data, attempt.clock
     attempts = prospect.silence.attempts
-    if attempts and attempts[-1].at > at:
+    if attempts and attempts[-1].at > attempt.at:
         return None  # recorded after later ones: what was next was decided without it
     policy = rules.without_guards
     if _is_proposed(decide_silently(prospect, policy, at), data):
@@ -310,7 +313,7 @@ def _deviations(moment: _Moment) -> list[Violation]:
         return _out_of_turn(moment, made)
     if isinstance(decision, Due):
         return []
-    is_early = decision.from_ is None or moment.attempt.at < decision.from_
+    is_early = decision.from_ is None or moment.attempt.clock < decision.from_
     return [*(_too_early(moment, made) if is_early else []), *_closed(moment)]
 
 
@@ -418,9 +421,9 @@ def _too_early(moment: _Moment, made: PlannedTouch) -> list[Violation]:
         if one.kind is ReasonKind.DELAY and one.code not in _OPENING
     ]
     due = delays[-1].until if delays else None
-    if due is None or due <= attempt.at or _was_due_as_measured(moment, made):
+    if due is None or due <= attempt.clock or _was_due_as_measured(moment, made):
         return []
-    because = f"{made.name} was due on {attempt.show(due)}; made on {attempt.show(attempt.at)}"
+    because = f"{made.name} was due on {attempt.show(due)}; made on {attempt.show(attempt.clock)}"
     return [Violation(Rule.PLAN, f"{because} ({delays[-1].because})")]
 
 
@@ -453,13 +456,13 @@ def _closed(moment: _Moment) -> list[Violation]:
     The appointment's own steps may be: they agreed to that time.
     """
     attempt, hours = moment.attempt, preferred_hours(moment.prospect)
-    opens = attempt.time.next_open(attempt.at, hours)
-    if _is_agreed(moment) or (opens is not None and opens - attempt.at <= TOLERANCE):
+    opens = attempt.time.next_open(attempt.clock, hours)
+    if _is_agreed(moment) or (opens is not None and opens - attempt.clock <= TOLERANCE):
         return []
     what = "business hours"
     if hours is not None:
         what = f"the hours they prefer, {moment.prospect.reach.preferred_hours}"
-    return [Violation(Rule.BUSINESS_HOURS, f"{attempt.show(attempt.at)} is outside {what}")]
+    return [Violation(Rule.BUSINESS_HOURS, f"{attempt.show(attempt.clock)} is outside {what}")]
 
 
 def _is_agreed(moment: _Moment) -> bool:
@@ -475,4 +478,4 @@ def _is_agreed(moment: _Moment) -> bool:
     appointment, attempt = moment.prospect.appointment, moment.attempt
     if appointment is None:
         return False
-    return attempt.time.start_of_day(attempt.at) == attempt.time.start_of_day(appointment.at)
+    return attempt.time.start_of_day(attempt.clock) == attempt.time.start_of_day(appointment.at)

@@ -116,11 +116,13 @@ class AttemptRecord:
     """An attempt, as it was recorded.
 
     Attributes:
+        clock, at: when, as the clock showed and as it counts; they differ where a clock was wrong.
         has_call: a call is among its parts.
         is_answered: it ended in a conversation.
         has_failed: it found a contact point to be dead.
-        day, second: local date (its ordinal) and time of day on the prospect's only calendar; 0
-            with several candidate zones.
+        day: local date (its ordinal) on the prospect's only calendar; 0 with several candidate
+            zones.
+        second: local time of day by the clock, on the same.
         time: the calendar that ``day`` was read on.
         days, minutes: the gap to the attempt with version ``measured_from``; 0 for none.
         doubt: what is wrong with the gap that the event gives, if anything.
@@ -129,6 +131,7 @@ class AttemptRecord:
 
     __slots__ = (
         "at",
+        "clock",
         "day",
         "days",
         "doubt",
@@ -149,17 +152,20 @@ class AttemptRecord:
     def __init__(
         self,
         event: Event,
+        clock: datetime,
         stage: AttemptStage | None,
         parts: tuple[Part, ...],
         time: WorkCalendar | None,
         calendar: ZoneCalendar | None,
     ) -> None:
-        self.at = event.occurred_at
+        self.at, self.clock = event.occurred_at, clock
         self.time = time
         self.day = self.second = 0
         if calendar is not None:
             local = self.at.astimezone(calendar.tz)
             self.day = local.toordinal()
+            if clock is not event.occurred_at:
+                local = clock.astimezone(calendar.tz)
             self.second = local.hour * 3600 + local.minute * 60 + local.second
         self.version = event.version
         self.touch = event.data.touch if isinstance(event.data, AttemptMade) else None

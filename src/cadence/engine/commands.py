@@ -37,7 +37,6 @@ from cadence.domain.events import (
     ValueKind,
     ValueNoted,
 )
-from cadence.domain.fold import taken_at
 from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import ENDED, Stage
@@ -46,8 +45,8 @@ from cadence.engine.context import calendar_for
 from cadence.engine.decision import Close, Decision, Due, Wait
 from cadence.engine.invariants import contact_points_left
 from cadence.engine.judgement import (
-    ALWAYS,
     AttemptContext,
+    AttemptTime,
     Judgement,
     decision_of,
     judge,
@@ -203,10 +202,8 @@ def decide(
         return (command,)
     if prospect is None:
         raise InputError(f"{type(command).__name__}: unknown prospect", "add the prospect first")
-    if isinstance(command, MakeAttempt | AttemptMade) and recorded_at is not None:
-        at = taken_at(prospect, at, recorded_at)
     if isinstance(command, MakeAttempt):
-        return (make_attempt(prospect, command, policy, at, claimed),)
+        return (make_attempt(prospect, command, policy, at, recorded_at, claimed),)
     if isinstance(command, SetAppointment):
         return _appoint(prospect, command, policy, at)
     if isinstance(command, CancelAppointment):
@@ -218,10 +215,7 @@ def decide(
     if isinstance(command, NoteValue):
         return (_value(prospect, command),)
     if isinstance(command, AttemptMade):
-        known_at = ALWAYS if recorded_at is not None and recorded_at <= at else at
-        return (
-            complete_attempt(prospect, command, policy, at, known_at=known_at, claimed=claimed),
-        )
+        return (complete_attempt(prospect, command, policy, at, recorded_at, claimed=claimed),)
     check_fact(command, prospect.identity.country)
     return (command,)
 
@@ -301,16 +295,25 @@ def make_attempt(
     command: MakeAttempt,
     policy: Policy,
     at: datetime,
+    recorded_at: datetime | None = None,
     claimed: Claimed | None = None,
 ) -> AttemptMade:
     """Return the attempt that ``command`` leads to, with its place and the rules it broke.
+
+    Args:
+        prospect: the fold of the events before it.
+        command: what is done.
+        policy: the policy to judge it by.
+        at, recorded_at: when it is made, and recorded; see :meth:`AttemptTime.of`.
+        claimed: the claim on the prospect that stands.
 
     Raises:
         Refused: it breaks a rule, and the command is strict.
     """
     parts = with_traits(command.parts, policy)
     # Also one that is dated back is only asked for now: whatever we know by now counts.
-    attempt = AttemptContext(prospect, policy, parts, at, ALWAYS, claimed=claimed)
+    time = AttemptTime.of(prospect, at, recorded_at).knowing_all()
+    attempt = AttemptContext(prospect, policy, parts, time, claimed=claimed)
     judged = judge(attempt, decision_of(attempt))
     if judged.broke and command.is_strict:
         raise _refusal(prospect, judged, at)
@@ -337,8 +340,9 @@ def complete_attempt(
     data: AttemptMade,
     policy: Policy,
     at: datetime,
+    recorded_at: datetime | None = None,
+    *,
     given: frozenset[str] | None = None,
-    known_at: datetime | None = None,
     claimed: Claimed | None = None,
 ) -> AttemptMade:
     """Fill in what is missing of an attempt that was recorded elsewhere.
@@ -347,10 +351,8 @@ def complete_attempt(
         prospect: the fold of the events before it.
         data: the attempt; ``parts`` alone is enough.
         policy: the policy to fill in under.
-        at: when it was made.
+        at, recorded_at: when it was made, and recorded; see :meth:`AttemptTime.of`.
         given: names of the fields to keep as they are; by default those that are set.
-        known_at: the time until which records were known when it was made; by default its own. One
-            that is logged at once knows everything, whatever clock recorded it (:data:`ALWAYS`).
         claimed: the claim on the prospect that stands.
     """
     if given is None:
@@ -360,7 +362,8 @@ def complete_attempt(
     if given >= {"stage", "step", "touch", "gap", "policy", "broke"}:
         return data
     data = msgspec.structs.replace(data, parts=with_traits(data.parts, policy))
-    attempt = AttemptContext(prospect, policy, data.parts, at, known_at or at, data.stage, claimed)
+    time = AttemptTime.of(prospect, at, recorded_at)
+    attempt = AttemptContext(prospect, policy, data.parts, time, data.stage, claimed)
     judged = judge(attempt, decision_of(attempt))
     changed: dict[str, object] = {
         "parts": with_addresses(prospect, data.parts, judged.decision.touch)
@@ -376,8 +379,24 @@ def complete_attempt(
     return msgspec.structs.replace(data, **kept)
 
 
-def unchecked_attempt(prospect: Prospect, data: AttemptMade) -> AttemptMade:
-    """Keep an attempt under a policy that is not at hand, with nothing judged or measured."""
+def unchecked_attempt(
+    prospect: Prospect, data: AttemptMade, claimed: Claimed | None = None
+) -> AttemptMade:
+    """Keep an attempt under a policy that is not at hand, with nothing judged or measured.
+
+    What a claim says needs no policy: the place that it was taken for, and that another holds it.
+
+    Args:
+        prospect: the fold of the events before it.
+        data: the attempt.
+        claimed: the claim on the prospect that stands.
+    """
+    if claimed is not None and not claimed.is_own:
+        broke = dict.fromkeys((*data.broke, str(Rule.CLAIMED)))
+        data = msgspec.structs.replace(data, broke=tuple(broke))
+    elif claimed is not None and claimed.claim.is_about(data.parts) and data.stage is None:
+        claim = claimed.claim
+        data = msgspec.structs.replace(data, stage=claim.stage, step=claim.step, touch=claim.touch)
     return msgspec.structs.replace(
         data, stage=data.stage or AttemptStage.EXTRA, policy=data.policy or prospect.policy
     )

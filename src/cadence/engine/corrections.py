@@ -27,7 +27,7 @@ from cadence.domain.events import (
     ends_outreach,
     type_name,
 )
-from cadence.domain.fold import fold, taken_at
+from cadence.domain.fold import fold
 from cadence.domain.standing import TAKING_BACK, is_retraction, standing, taken_back_by
 from cadence.engine.commands import (
     Undo,
@@ -36,7 +36,6 @@ from cadence.engine.commands import (
     complete_attempt,
     unchecked_attempt,
 )
-from cadence.engine.judgement import ALWAYS
 from cadence.errors import InputError, Refused
 from cadence.policy.registry import PolicyRegistry
 from cadence.policy.rules import Rule
@@ -308,6 +307,4 @@ def _judged_anew(
     policy = policies.of(prospect)
     if policy is None or prospect.unreadable is not None:
         return unchecked_attempt(prospect, data)
-    at = taken_at(prospect, at, event.recorded_at)
-    known_at = ALWAYS if event.recorded_at <= at else at
-    return complete_attempt(prospect, data, policy, at, known_at=known_at)
+    return complete_attempt(prospect, data, policy, at, event.recorded_at)

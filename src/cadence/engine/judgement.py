@@ -6,11 +6,12 @@ One judgement serves a strict command, an attempt that is only recorded, ``may``
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from cadence.domain.events import AttemptStage, Gap, Intent, Part
+from cadence.domain.fold import taken_at
 from cadence.domain.prospect import Attempt, Prospect, Reachability
 from cadence.domain.stages import OUTREACH, Stage
 from cadence.engine import invariants
@@ -32,6 +33,7 @@ from cadence.worktime.suspensions import SuspendedTime
 __all__ = [
     "ALWAYS",
     "AttemptContext",
+    "AttemptTime",
     "Judgement",
     "decision_of",
     "judge",
@@ -80,6 +82,45 @@ class Judgement(msgspec.Struct, frozen=True):
     held: Claim | None = None
 
 
+class AttemptTime(NamedTuple):
+    """When an attempt is made: by the clock, and as it counts.
+
+    The two differ only where one of two clocks was wrong (:func:`taken_at`). What hour it is for
+    them, and what is due, is asked of the clock: the later time only keeps the order. Everything
+    recorded counts all the same, so silences, gaps and limits go by the later time.
+
+    Attributes:
+        clock: what the clock showed.
+        at: when it counts as made.
+        known_at: the time until which records were known to the caller of the attempt.
+    """
+
+    clock: datetime
+    at: datetime
+    known_at: datetime
+
+    @classmethod
+    def of(
+        cls, prospect: Prospect, clock: datetime, recorded_at: datetime | None = None
+    ) -> AttemptTime:
+        """Return the time of an attempt.
+
+        Args:
+            prospect: the fold of the events before it.
+            clock: when it is made, as the clock shows it.
+            recorded_at: when it is recorded. Logged at once, it is judged by everything recorded;
+                logged later, or where this is left out, by what was recorded when it was made.
+        """
+        if recorded_at is None:
+            return cls(clock, clock, clock)
+        at = taken_at(prospect, clock, recorded_at)
+        return cls(clock, at, ALWAYS if recorded_at <= at else at)
+
+    def knowing_all(self) -> AttemptTime:
+        """Return the same time, judged by everything recorded."""
+        return self._replace(known_at=ALWAYS)
+
+
 class AttemptContext:
     """An attempt at its moment: what the checks of the invariants look at.
 
@@ -87,8 +128,7 @@ class AttemptContext:
         prospect: the fold of the events before it.
         policy: the policy it is judged under.
         parts: what was or would be done.
-        at: when.
-        known_at: the time until which records were known to the caller of the attempt.
+        clock, at, known_at: when; see :class:`AttemptTime`.
         given: the stage that a record names for it, right or wrong; limits are counted by it.
         takes: the stage whose place it takes; ``extra`` until that is known.
         joins: the attempt just made that it is another part of; ``None`` for most.
@@ -100,6 +140,7 @@ class AttemptContext:
     __slots__ = (
         "_calendar",
         "at",
+        "clock",
         "given",
         "held",
         "joins",
@@ -117,16 +158,14 @@ class AttemptContext:
         prospect: Prospect,
         policy: Policy,
         parts: tuple[Part, ...],
-        at: datetime,
-        known_at: datetime,
+        time: AttemptTime,
         given: AttemptStage | None = None,
         claimed: Claimed | None = None,
     ) -> None:
         self.prospect = prospect
         self.policy = policy
         self.parts = parts
-        self.at = at
-        self.known_at = known_at
+        self.clock, self.at, self.known_at = time
         self.given = given
         self.takes = AttemptStage.EXTRA
         self.objections: list[tuple[str, GuardDelay | Veto]] = []
@@ -171,7 +210,10 @@ class AttemptContext:
     def is_suspended(self) -> bool:
         """Whether it is made inside suspended time."""
         return any(
-            start <= self.at < end for one in self.suspended or () for start, end in one.spans
+            start <= instant < end
+            for one in self.suspended or ()
+            for start, end in one.spans
+            for instant in (self.clock, self.at)
         )
 
     def has_failed(self, part: Part) -> bool:
@@ -244,9 +286,9 @@ def open_parts(
 
 def decision_of(attempt: AttemptContext) -> Decision:
     """Decide what came next at the moment of an attempt; a wait names its delays."""
-    decision = decide_silently(attempt.prospect, attempt.policy, attempt.at)
+    decision = decide_silently(attempt.prospect, attempt.policy, attempt.clock)
     if isinstance(decision, Wait) and attempt.at >= attempt.prospect.silence.since:
-        return next_touch(attempt.prospect, attempt.policy, attempt.at)
+        return next_touch(attempt.prospect, attempt.policy, attempt.clock)
     return decision
 
 
@@ -287,7 +329,7 @@ def _place(
     attempt: AttemptContext, decision: Decision, *, is_in_order: bool
 ) -> tuple[AttemptStage, str | None, str | None]:
     """The stage, step and touch whose place it takes."""
-    prospect, at, touch = attempt.prospect, attempt.at, decision.touch
+    prospect, touch, appointment = attempt.prospect, decision.touch, attempt.prospect.appointment
     attempts = prospect.silence.attempts
     # What was next at its time is known only if nothing was tried since; and before an appointment
     # there is no place to take.
@@ -300,8 +342,8 @@ def _place(
         return own.stage, own.step, own.touch
     is_on_plan = _is_on_plan(attempt, decision)
     is_placeless = (
-        (bool(attempts) and attempts[-1].at > at)
-        or (prospect.appointment is not None and at < prospect.appointment.at and not is_on_plan)
+        (bool(attempts) and attempts[-1].at > attempt.at)
+        or (appointment is not None and attempt.clock < appointment.at and not is_on_plan)
         or _is_again(attempt)
     )
     if is_placeless:
@@ -321,7 +363,7 @@ def _place(
 def _is_on_plan(attempt: AttemptContext, decision: Decision) -> bool:
     """Whether it is made when the touch that is next is due, or may be made already."""
     if isinstance(decision, Wait) and decision.touch is not None and decision.from_ is not None:
-        return attempt.at >= decision.from_
+        return attempt.clock >= decision.from_
     return isinstance(decision, Due)
 
 
@@ -423,30 +465,30 @@ def _off_plan(attempt: AttemptContext, decision: Decision, others: list[Part]) -
             reason.rule
             for reason in decision.reasons
             if reason.until is not None
-            and reason.until > attempt.at
+            and reason.until > attempt.clock
             and reason.rule in (Rule.PLAN, Rule.APPOINTMENT, Rule.CONCERN)
         ]
     if prospect.stage is Stage.ENGAGED:
         is_refused = prospect.ending.reopened or prospect.response.intent is Intent.NO
         return [Rule.PLAN] if is_refused else []
     appointment = prospect.appointment
-    is_early = appointment is not None and attempt.at < appointment.at
+    is_early = appointment is not None and attempt.clock < appointment.at
     return [Rule.APPOINTMENT] if is_early else []
 
 
 def _untimely(attempt: AttemptContext, decision: Decision) -> list[str]:
     """The rules of time and distance that it breaks."""
-    calendar, at = attempt.calendar, attempt.at
+    calendar, clock = attempt.calendar, attempt.clock
     if calendar is None:
         return []  # what time it is there is not known; the decision is a task that says so
     broke = _broken(attempt, Phase.TIME)
     if attempt.is_suspended:
         broke.append(Rule.SUSPENDED)
-    if calendar.next_waking(at) != at:
+    if calendar.next_waking(clock) != clock:
         broke.append(Rule.QUIET_HOURS)
     if _is_bound_to_hours(attempt, decision, calendar):
-        opened = calendar.next_open(at, preferred_hours(attempt.prospect))
-        if opened is None or opened - at > TOLERANCE:
+        opened = calendar.next_open(clock, preferred_hours(attempt.prospect))
+        if opened is None or opened - clock > TOLERANCE:
             broke.append(Rule.BUSINESS_HOURS)
     return broke
 
@@ -463,7 +505,7 @@ def _is_bound_to_hours(attempt: AttemptContext, decision: Decision, time: WorkCa
         return True
     if appointment is None:
         return touch is None
-    made, agreed = time.start_of_day(attempt.at), time.start_of_day(appointment.at)
+    made, agreed = time.start_of_day(attempt.clock), time.start_of_day(appointment.at)
     return made < agreed if touch is not None else made != agreed
 
 
@@ -481,21 +523,35 @@ def _guarded(attempt: AttemptContext, decision: Decision) -> list[str]:
         if decision.touch is None
         else msgspec.structs.replace(decision.touch, parts=asked)
     )
-    attempt.objections = objections(attempt.prospect, attempt.policy, touch, attempt.at)
+    attempt.objections = objections(
+        attempt.prospect, attempt.policy, touch, attempt.clock, attempt.at
+    )
     return [name for name, _ in attempt.objections]
 
 
 def objections(
-    prospect: Prospect, policy: Policy, touch: Touch, at: datetime
+    prospect: Prospect,
+    policy: Policy,
+    touch: Touch,
+    clock: datetime,
+    counted_at: datetime | None = None,
 ) -> list[tuple[str, GuardDelay | Veto]]:
-    """Return the guards that object to ``touch`` at ``at``, by name, with their answers.
+    """Return the guards that object to a touch, by name, with their answers.
 
     One that gives no valid answer objects too, as rule ``guard``.
+
+    Args:
+        prospect: whose touch it is.
+        policy: the policy with the guards.
+        touch: what would be done.
+        clock: when, by the clock.
+        counted_at: when it counts as made, if that is another time: limits on attempts go by it.
     """
     answers: list[tuple[str, GuardDelay | Veto]] = []
     for guard in policy.guards:
         if not guard.concerns(touch):
             continue
+        at = (counted_at or clock) if guard.attempts_counted else clock
         try:
             answer = guard.ask(prospect, touch, at, calendar_for(prospect, policy))
         except InputError:

@@ -12,12 +12,11 @@ import msgspec
 
 from cadence.domain.channels import CALL, Channel
 from cadence.domain.events import Disposition, Part
-from cadence.domain.fold import taken_at
 from cadence.domain.prospect import Prospect
 from cadence.engine.claims import Claimed
 from cadence.engine.commands import LASTING, delayed_until, why_refused, with_addresses
 from cadence.engine.decision import Decision
-from cadence.engine.judgement import ALWAYS, AttemptContext, Judgement, decision_of, judge
+from cadence.engine.judgement import AttemptContext, AttemptTime, Judgement, judge
 from cadence.policy.registry import PolicyRegistry
 from cadence.policy.rules import Rule
 
@@ -78,9 +77,8 @@ def precheck(
         unchecked = BrokenRule(reason.rule, f"nothing can be checked: {reason.because}", None)
         return Precheck(prospect.id, now, channel, None, "extra", None, (unchecked,))
     parts = (Part(channel, Disposition.UNKNOWN),)
-    at = taken_at(prospect, now, now)
-    attempt = AttemptContext(prospect, policy, parts, at, ALWAYS, claimed=claimed)
-    judged = judge(attempt, decision if at == now else decision_of(attempt))
+    time = AttemptTime.of(prospect, now, now).knowing_all()
+    judged = judge(AttemptContext(prospect, policy, parts, time, claimed=claimed), decision)
     (part,) = with_addresses(prospect, parts, decision.touch)
     return Precheck(
         prospect.id,

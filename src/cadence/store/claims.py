@@ -28,9 +28,10 @@ from cadence.domain.events import (
     EventRetracted,
     Part,
 )
-from cadence.domain.fold import fold, taken_at
+from cadence.domain.fold import fold
 from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
+from cadence.domain.standing import TAKING_BACK, is_retraction, taken_back_by
 from cadence.engine.claims import Claim, Claimed, ClaimShown, ClaimState, OnExpiry, ended_by
 from cadence.engine.commands import Command, MakeAttempt, make_attempt
 from cadence.engine.decision import Decision, Wait
@@ -182,12 +183,13 @@ class Claims:
         """
         claim = self._find(claim)
         history = self._app.history(claim.prospect)
-        assumed = _assumed_of(claim, history)
+        assumed, occurred = _assumed_of(claim, history), None
         command: Command
-        if assumed is not None:
+        if assumed is not None and _takes_back(claim, assumed, history):
             command = _late_truth(assumed, attempt)
         elif attempt is not None:
             command = attempt
+            occurred = None if assumed is None else claim.at
         else:
             self.release(claim)
             return claim.prospect, None, ended_by(claim, history)
@@ -195,6 +197,7 @@ class Claims:
             claim.prospect,
             command,
             at=at,
+            occurred_at=occurred,
             by=claim.by,
             command_id=claim.completed_id,
             force=force,
@@ -326,6 +329,18 @@ def _assumed_of(claim: Claim, history: Iterable[Event]) -> Event | None:
     return next((event for event in history if event.command_id == command_id), None)
 
 
+def _takes_back(claim: Claim, assumed: Event, history: Sequence[Event]) -> bool:
+    """Whether to complete a claim takes back what was assumed, as it does when repeated.
+
+    Not where a user has retracted that: an attempt that was made after all is recorded by itself.
+    """
+    completed = (event for event in history if event.command_id == claim.completed_id)
+    done = next(completed, None)
+    if done is not None:
+        return isinstance(done.data, TAKING_BACK)
+    return not is_retraction(taken_back_by(history).get(assumed.version))
+
+
 def _late_truth(assumed: Event, attempt: MakeAttempt | None) -> Command:
     """Return what takes an assumed attempt back: what was done, or that it was not made."""
     if attempt is None:
@@ -409,8 +424,7 @@ def _judged(request: ClaimRequest, prospect: Prospect, policy: Policy) -> Attemp
     Raises:
         Refused: a rule forbids it, or the touch is not next.
     """
-    at = taken_at(prospect, request.at, request.at)
-    decision = next_touch(prospect, policy, at)
+    decision = next_touch(prospect, policy, request.at)
     touch = decision.touch
     if request.own is not None:
         parts: tuple[Part, ...] = (Part(request.own, Disposition.UNKNOWN),)
@@ -420,7 +434,8 @@ def _judged(request: ClaimRequest, prospect: Prospect, policy: Policy) -> Attemp
         parts = tuple(
             Part(part.channel, Disposition.UNKNOWN, part.address, part.key) for part in touch.parts
         )
-    made = make_attempt(prospect, MakeAttempt(parts, is_strict=True), policy, at)
+    command = MakeAttempt(parts, is_strict=True)
+    made = make_attempt(prospect, command, policy, request.at, request.at)
     if request.own is None and touch is not None and made.touch != touch.id:
         raise _not_next(request, decision)
     return made

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from eventsourcing.persistence import StoredEvent
 
 from cadence.domain.prospect import Prospect
-from cadence.engine.decision import Decision, Task, Verdict, Wait
+from cadence.engine.decision import Close, Decision, Task, Verdict, Wait
 from cadence.engine.lower_bound import MARGIN
 
 __all__ = [
@@ -109,9 +109,9 @@ def due_row(prospect: Prospect, decision: Decision, early: Decision, stamp: str)
     """
     instants = [instant for one in (decision, early) if (instant := _since(one)) is not None]
     at = to_micros(min(instants) - MARGIN) if instants else None
-    # A task is there at once, whatever its deadline.
-    is_task = isinstance(decision, Task) or isinstance(early, Task)
-    return _row(prospect, decision.verdict, at, 0 if is_task else at, stamp)
+    # These are there at once, whatever the deadline of a task, and whatever clock recorded why.
+    is_there = isinstance(decision, Task | Close) or isinstance(early, Task | Close)
+    return _row(prospect, decision.verdict, at, 0 if is_there else at, stamp)
 
 
 def _since(decision: Decision) -> datetime | None:

@@ -46,6 +46,7 @@ from cadence.engine.commands import (
     EndFollowUp,
     MakeAttempt,
     SetAppointment,
+    checked,
     decide,
     unchecked_attempt,
     with_keys,
@@ -103,7 +104,7 @@ _PAGE: Final = 256  # prospects
 _NOTIFICATIONS: Final = 10_000  # events that are read at once
 _BATCH: Final = 64  # prospects of a rebuild that are written at once
 _FIRST_PAGE: Final = 32  # prospects: a reader waits for the first lines
-_ENGINE: Final = "6"  # raised when the same events would give other due rows
+_ENGINE: Final = "7"  # raised when the same events would give other due rows
 
 Progress = Callable[[int, int | None], None]
 """Called with how many are done, and how many there are if that is known."""
@@ -683,10 +684,9 @@ class Cadence:
         """
         now = self._time(now, "now")
         outcomes = list(self._claims.assume_all(now, force=force))
+        # Also what a clock that was ahead recorded, and so is to be closed since a time to come.
         closing = [
-            (one.prospect, one.end)
-            for one in self._to_review(now)
-            if isinstance(one, Close) and one.at <= now
+            (one.prospect, one.end) for one in self._to_review(now) if isinstance(one, Close)
         ]
         for number, (prospect, reason) in enumerate(closing, 1):
             with suppress(Refused):  # they may have answered in the meantime
@@ -1093,7 +1093,7 @@ class Cadence:
         if isinstance(command, TakeBack):
             data = take_back(history, command, self.policies, call.by)
         elif policy is None or prospect.unreadable is not None:
-            data = _decide_unjudged(prospect, command, call.occurred_at)
+            data = _decide_unjudged(prospect, command, call.occurred_at, claimed)
         else:
             data = decide(prospect, command, policy, call.occurred_at, call.recorded_at, claimed)
         if isinstance(command, ProspectUpdated):
@@ -1215,10 +1215,14 @@ def _stamped_policy(stamp: str | None, policies: PolicyRegistry) -> Policy | Non
     return policies.find(words[1]) if len(words) > 1 else None
 
 
-def _decide_unjudged(prospect: Prospect, command: Command, at: datetime) -> tuple[Data, ...]:
+def _decide_unjudged(
+    prospect: Prospect, command: Command, at: datetime, claimed: Claimed | None
+) -> tuple[Data, ...]:
     """Decide where the policy is unknown or an event unreadable: facts are kept, unjudged."""
+    if isinstance(command, MakeAttempt) and not command.is_strict:
+        command = AttemptMade(command.parts, why=command.why, note=command.note)
     if isinstance(command, AttemptMade):
-        return (unchecked_attempt(prospect, command),)
+        return (unchecked_attempt(prospect, checked(command), claimed),)
     if isinstance(command, MakeAttempt | SetAppointment | EndFollowUp):
         raise _cannot_judge(prospect)
     return decide(prospect, command, builtin(), at)

@@ -32,7 +32,7 @@ from cadence.domain.events import (
     ProspectUpdated,
     Unreadable,
 )
-from cadence.domain.fold import evolve, fold, taken_at
+from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
 from cadence.domain.repeats import is_repeated
@@ -575,8 +575,8 @@ class HistoryBuilder:
             recorded = max(before, line.occurred_at)
         if isinstance(data, AttemptMade) and prospect is not None:
             if policy is not None and prospect.unreadable is None:
-                at = taken_at(prospect, line.occurred_at, recorded)
-                data = complete_attempt(prospect, data, policy, at, line.given)
+                at = line.occurred_at
+                data = complete_attempt(prospect, data, policy, at, recorded, given=line.given)
             else:
                 data = unchecked_attempt(prospect, data)
         event = Event(
