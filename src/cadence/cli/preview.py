@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -17,7 +17,7 @@ from cadence.errors import InputError
 from cadence.replay.formatting import plural
 from cadence.store.clock import WriteClock
 from cadence.transfer.importer import ImportResult
-from cadence.transfer.source import BadLine, Source, SourceEvent
+from cadence.transfer.source import BadLine, FieldCounts, Source, SourceEvent
 
 __all__ = ["show_preview", "summary"]
 
@@ -100,6 +100,18 @@ def _plain(one: SourceEvent | BadLine) -> dict[str, Any]:
     return plain_
 
 
+_LABELS: Final = {"timezone": "time zone", "contact_points": "contact point"}
+
+
+def _people(counts: FieldCounts, one: str, several: str) -> str:
+    who = f"1 person {one}" if counts.people == 1 else f"{counts.people:,} people {several}"
+    fields = (
+        f"{_LABELS.get(name, name.replace('_', ' '))} {count:,}"
+        for name, count in sorted(counts.fields.items())
+    )
+    return f"{who}: {', '.join(fields)}"
+
+
 def summary(done: ImportResult) -> Iterator[str]:
     """What an import did, line by line."""
     yield (
@@ -108,6 +120,11 @@ def summary(done: ImportResult) -> Iterator[str]:
     )
     if done.corrected:
         yield f"corrected: {plural(done.corrected, 'event')} whose record has changed since"
+    if done.updated.people:
+        yield _people(done.updated, "updated", "updated")
+    if done.differing.people:
+        kept = "from what is kept"
+        yield _people(done.differing, f"differs {kept}", f"differ {kept}")
     if done.policies:
         what = "1 policy" if done.policies == 1 else f"{done.policies:,} policies"
         yield f"kept: {what} that these events name"

@@ -18,7 +18,7 @@ from typing import Final
 from cadence.domain.channels import AddressKind, Channel
 from cadence.errors import InputError
 
-__all__ = ["UNUSABLE", "address_key", "covers", "key_elsewhere", "key_or_unusable"]
+__all__ = ["UNUSABLE", "address_key", "covers", "is_elsewhere", "key_elsewhere", "key_or_unusable"]
 
 UNUSABLE: Final = ""
 """The key of an address that can't be read: it is kept and shown, and never used."""
@@ -80,6 +80,11 @@ def key_elsewhere(channel: Channel) -> str:
     It can be used, and it is never the same as an address of another prospect.
     """
     return f"{_ELSEWHERE}{channel}"
+
+
+def is_elsewhere(key: str | None) -> bool:
+    """Return whether only another system knows the address of ``key``."""
+    return key is not None and key.startswith(_ELSEWHERE)
 
 
 def covers(key: str, other: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
-from cadence.domain.addresses import address_key, key_or_unusable
+from cadence.domain.addresses import address_key, is_elsewhere, key_or_unusable
 from cadence.domain.channels import BUILT_IN, CALL, EMAIL, AddressKind, Channel, ChannelTraits
 from cadence.domain.events import (
     AddressesRead,
@@ -182,8 +182,10 @@ def read_again(
     reader = KeyReader(traits, lambda: country, is_strict=False)
     changes: list[Data] = []
     for point in prospect.reach.contact_points:
+        if point.key is None or is_elsewhere(point.key):
+            continue
         key = reader.key(point.channel, point.address)
-        if point.key is not None and key != point.key:
+        if key != point.key:
             channel, address, why = point.channel, point.address, f"read again in {country}"
             changes.append(ContactPointRemoved(channel, address, why, point.key))
             changes.append(ContactPointAdded(channel, address, why, key))

@@ -9,8 +9,8 @@ nothing, and a second import of the same file changes nothing (ADR 0023).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
@@ -19,11 +19,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from cadence.domain.channels import BUILT_IN
+from cadence.domain.channels import BUILT_IN, Channel, ChannelTraits
 from cadence.domain.codec import Line
 from cadence.domain.events import (
     AttemptMade,
-    ContactPoint,
     Data,
     Event,
     EventCorrected,
@@ -33,7 +32,7 @@ from cadence.domain.events import (
     Unreadable,
 )
 from cadence.domain.fold import evolve, fold
-from cadence.domain.keys import KeyReader
+from cadence.domain.keys import KeyReader, addresses_read, read_again
 from cadence.domain.prospect import Prospect
 from cadence.domain.repeats import is_repeated
 from cadence.domain.standing import TAKING_BACK, corrected, is_retraction, taken_back_by
@@ -44,7 +43,8 @@ from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
 from cadence.store.due_list import Prepared
 from cadence.store.service import Cadence, Progress
-from cadence.transfer.source import BadLine, Source, SourceEvent, ZoneLookup
+from cadence.transfer.row_updates import CONTACT_POINTS, RowUpdates
+from cadence.transfer.source import BadLine, FieldCounts, Source, SourceEvent, ZoneLookup
 from cadence.transfer.staging import StagingArea
 from cadence.worktime.zones import zone
 
@@ -66,6 +66,8 @@ READING: Final = "reading"
 
 _MAX_SHOWN: Final = 20
 """How many bad lines the text of a refused import shows."""
+RECORD: Final = "record"
+"""The entry of ``meta`` that names the record whose row said what was taken over."""
 _WHY_CORRECTED: Final = "the record has changed since it was imported"
 _REPORT_EVERY: Final = 200
 _GROUP: Final = 64
@@ -92,6 +94,8 @@ class ImportResult(NamedTuple):
         unusable_addresses: addresses that can't be read; they are kept, and never used.
         policies: policies that were kept, because events of the file name them.
         corrected: events that were corrected, because their record has changed since.
+        updated: what was taken over about people who were known.
+        differing: in what the newest rows of people differ from what is kept.
     """
 
     prospects: int
@@ -104,6 +108,8 @@ class ImportResult(NamedTuple):
     unusable_addresses: int = 0
     policies: int = 0
     corrected: int = 0
+    updated: FieldCounts = FieldCounts()
+    differing: FieldCounts = FieldCounts()
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as ``import --json`` prints it."""
@@ -111,6 +117,10 @@ class ImportResult(NamedTuple):
         plain["passed_over"] = plain.pop("skipped_rows")
         plain["prospects_passed_over"] = plain.pop("skipped_prospects")
         plain["unknown_columns"] = plain.pop("unknown_columns")
+        for name in ("updated", "differing"):
+            counts = plain.pop(name)
+            if counts.people:
+                plain[name] = counts.to_dict()
         return plain
 
 
@@ -195,6 +205,8 @@ class PreparedImport:
             tally.unusable_addresses,
             policies,
             tally.corrected,
+            tally.updated,
+            tally.differing,
         )
 
 
@@ -379,6 +391,7 @@ class HistoryBuilder:
         self._by_record: dict[str, Event] = {}
         self._once: set[str] = set()
         self._changed: list[tuple[int, Line, Event]] = []
+        self._updates = RowUpdates(source.update, self.prospect)
         for event in stored:
             self._index(event)
 
@@ -405,6 +418,7 @@ class HistoryBuilder:
         if self._stored and any(event.added is not None for event in events):
             self.skipped += 1  # the prospect itself
         for event in events:
+            self._take_over(event)
             once = event.once
             if once is not None:
                 if once in self._once:
@@ -425,6 +439,38 @@ class HistoryBuilder:
                 yield BadLine.of(event.number, error)
                 return  # the lines after it would only be measured against the gap that it leaves
         yield from self._correct()
+        source.tally.updated.add(self._updates.taken)
+        source.tally.differing.add(self._updates.differing(self.prospect))
+
+    def _take_over(self, event: SourceEvent) -> None:
+        """Record what a row says about the person, where that is newer than what is kept."""
+        prospect, updates = self.prospect, self._updates
+        if event.added is None or prospect is None or not event.stated:
+            return
+        added = event.added.data
+        if not isinstance(added, ProspectAdded) or updates.is_known(added, event.stated):
+            return
+        line = event.line
+        record = line.command_id
+        stored = self._same_by_time(event) if record is None else self._by_record.get(record)
+        at = line.occurred_at if stored is None else stored.occurred_at
+        says = Line(
+            self._id, at, line.data, frozenset(), uncertain=line.uncertain, meta=_record_of(line)
+        )
+        fields = updates.fields(prospect, added, event.stated, at, record)
+        if fields is not None:
+            self._append(msgspec.structs.replace(says, data=fields))
+            for data in read_again(prospect, fields, self._traits()):
+                self._append(msgspec.structs.replace(says, data=data))
+        if CONTACT_POINTS in event.stated:
+            read = addresses_read(self.prospect or prospect, self._reader(self._traits()))
+            if read is not None:  # a history from before, whose addresses can't be compared yet
+                self._append(msgspec.structs.replace(says, data=read))
+            prospect = self.prospect or prospect
+            reader = self._reader(self._traits())
+            for data in list(updates.points(prospect, added, reader)):
+                self._append(msgspec.structs.replace(says, data=data))
+            self._source.tally.unusable_addresses += reader.unusable
 
     def _late(self, event: SourceEvent) -> Iterator[BadLine]:
         """Give what lies after the clock; the lines after it are checked as if it did not."""
@@ -474,8 +520,7 @@ class HistoryBuilder:
         if self._source.by_record and line.command_id is not None:
             return self._is_stored_record(source_event, line.command_id)
         if line.version is None:
-            same = self._by_time.get((type(line.data), line.occurred_at), ())
-            return any(_is_same(line, event) for event in same)
+            return self._same_by_time(source_event) is not None
         last = self._last
         if line.version <= last:
             event = self._at(line.version)
@@ -492,6 +537,15 @@ class HistoryBuilder:
             )
         return False
 
+    def _same_by_time(self, source_event: SourceEvent) -> Event | None:
+        """Find the event that a line without a version or record repeats."""
+        for one in self._readings(source_event):
+            line = one.line
+            for event in self._by_time.get((type(line.data), line.occurred_at), ()):
+                if _is_same(line, event):
+                    return event
+        return None
+
     @property
     def _last(self) -> int:
         """The last version; that of a damaged history may be larger than its number of events."""
@@ -505,14 +559,13 @@ class HistoryBuilder:
         event = self._by_record.get(record)
         if event is None:
             return False
-        line = source_event.line
-        if source_event.named is not None:
-            at = source_event.happened_at(event)
-            line = msgspec.structs.replace(line, occurred_at=at)
         # What it was corrected from was seen too: an old file corrects nothing back.
         versions = [event, *(corrected(event, one) for one in self._corrections_of(event))]
-        if any(_is_same(line, one) for one in versions):
-            return True
+        for reading in self._readings(source_event):
+            line = _line_for(reading, event)
+            if any(_is_same(line, one) for one in versions):
+                return True
+        line = _line_for(source_event, event)
         if self._source.changed == "refuse":
             raise _Taken(
                 f"record: invalid {record!r}; {self._id!r} has it with other content as version "
@@ -522,6 +575,14 @@ class HistoryBuilder:
         if self._source.changed == "correct":
             self._changed.append((source_event.number, line, event))
         return True
+
+    def _readings(self, event: SourceEvent) -> Iterator[SourceEvent]:
+        """Give a row as it is read now, and as it was read in each zone the person was in."""
+        yield event
+        if event.local is not None:
+            for name in self._updates.zones():
+                with suppress(InputError):  # a stored zone may be unknown
+                    yield event.in_zone(zone(name))
 
     def _corrections_of(self, event: Event) -> Iterator[EventCorrected]:
         for one in self._history:
@@ -601,19 +662,30 @@ class HistoryBuilder:
     def _with_keys(self, data: Data, policy: Policy | None) -> Data:
         """Fill in the keys of addresses; one that can't be read is kept, and counted."""
         prospect = self.prospect
+        if prospect is not None and prospect.reach.unread:
+            return data  # a history from before: the next command reads all its addresses
         country = data.country if isinstance(data, ProspectAdded) else None
-        known: tuple[ContactPoint, ...] = ()
-        if prospect is not None:
-            country, known = prospect.identity.country, prospect.reach.contact_points
-            if prospect.reach.unread:
-                return data  # a history from before: the next command reads all its addresses
-        traits = BUILT_IN if policy is None else policy.traits
-        reader = KeyReader(traits, lambda: country or self._region, known, is_strict=False)
+        reader = self._reader(BUILT_IN if policy is None else policy.traits, country)
         keyed = reader.data(data)
         self._source.tally.unusable_addresses += reader.unusable
         return keyed
 
+    def _reader(
+        self, traits: Mapping[Channel, ChannelTraits], country: str | None = None
+    ) -> KeyReader:
+        """Make what reads addresses in the country of the prospect, or in the one given."""
+        prospect = self.prospect
+        known = () if prospect is None else prospect.reach.contact_points
+        country = country if prospect is None else prospect.identity.country
+        return KeyReader(traits, lambda: country or self._region, known, is_strict=False)
+
+    def _traits(self) -> Mapping[Channel, ChannelTraits]:
+        """The channels that the prospect's policy knows."""
+        policy = None if self.prospect is None else self._policies.of(self.prospect)
+        return BUILT_IN if policy is None else policy.traits
+
     def _index(self, event: Event) -> None:
+        self._updates.note(event)
         self._by_time.setdefault((type(event.data), event.occurred_at), []).append(event)
         if event.command_id is not None:
             self._by_record[event.command_id] = event
@@ -628,6 +700,17 @@ def _is_same(line: Line, event: Event) -> bool:
     if line.occurred_at != event.occurred_at:
         return False
     return is_repeated(line.data, event.data, line.given)
+
+
+def _line_for(reading: SourceEvent, event: Event) -> Line:
+    """The line of a row, at the time that it says if it is that of a stored ``event``."""
+    if reading.named is None:
+        return reading.line
+    return msgspec.structs.replace(reading.line, occurred_at=reading.happened_at(event))
+
+
+def _record_of(line: Line) -> dict[str, str] | None:
+    return None if line.command_id is None else {RECORD: line.command_id}
 
 
 def _name(event: Event) -> str:

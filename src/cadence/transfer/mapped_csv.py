@@ -42,6 +42,7 @@ class MappedCsvSource(Source):
         self._columns = columns.found
         self._mapper = RowMapper(mapping, columns.labels())
         self.changed = mapping.changed
+        self.update = mapping.update
         self.needs = self._mapper.needs
         self.tally.unknown_columns = columns.unknown()
 
@@ -58,7 +59,7 @@ class MappedCsvSource(Source):
                 tally.skipped_rows[_NO_RULE if rule is None else str(rule.skips)] += 1
                 continue
             try:
-                person = mapper.person(values, rule)
+                person = mapper.person(values, rule, self.zone_of)
                 if person is None:
                     tally.skipped_rows[_NO_PERSON] += 1
                     continue

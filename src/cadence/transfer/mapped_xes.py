@@ -44,6 +44,7 @@ class MappedXesSource(Source):
         self._mapper = RowMapper(mapping)
         self._time = mapping.record.times[0].source
         self.changed = mapping.changed
+        self.update = mapping.update
         self.needs = self._mapper.needs
 
     def __iter__(self) -> Iterator[SourceEvent | BadLine]:
@@ -66,7 +67,7 @@ class MappedXesSource(Source):
         """Iterate over the events of a case; the rule of the first says who it is about."""
         tally = self.tally
         try:
-            person = self._mapper.person(case.attributes, rows[0].rule)
+            person = self._mapper.person(case.attributes, rows[0].rule, self.zone_of)
         except InputError as error:
             yield BadLine.of(case.line, error)
             return

@@ -12,6 +12,7 @@ import msgspec
 
 from cadence.domain.channels import Channel
 from cadence.policy.field_types import PolicyChannel
+from cadence.transfer.row_updates import IDENTITY_FIELDS, UpdateMode
 
 __all__ = [
     "FORMATS",
@@ -98,13 +99,18 @@ class ProspectFields(_Table, frozen=True):
     subdivision: Field | None = None
     owner: Field | None = None
     source: Field | None = None
+    given_name: Field | None = None
+    family_name: Field | None = None
+    salutation: Field | None = None
+    language: Field | None = None
+    company: Field | None = None
     contact_points: tuple[ContactPointField, ...] = ()
     needs: Literal["attempt", "reply", "end"] | None = None
 
     @property
     def field_names(self) -> tuple[str, ...]:
         """The names of the attributes that are a :data:`Field`."""
-        return ("id", "timezone", "name", "country", "subdivision", "owner", "source")
+        return ("id", "source", *IDENTITY_FIELDS)
 
 
 class RecordFields(_Table, frozen=True):
@@ -161,6 +167,7 @@ class Mapping(_Table, frozen=True):
         required: columns without which a file is refused.
         tables: by name, words of the other system and ours.
         changed: what to do with a record that was imported before with other content.
+        update: what rows change about people who are known.
         channels: channels of the team's own that rows may name, beside the built-in ones.
         extends: the mapping that a file completes; the loader merges the two.
     """
@@ -178,6 +185,7 @@ class Mapping(_Table, frozen=True):
     delimiter: str = ","
     encoding: str = "utf-8"
     changed: Literal["refuse", "keep", "correct"] = "refuse"
+    update: UpdateMode = "always"
     channels: tuple[PolicyChannel, ...] = ()
     extends: str | None = None
 

@@ -35,9 +35,17 @@ from cadence.domain.limits import check_texts
 from cadence.engine.commands import check_fact
 from cadence.errors import InputError, did_you_mean
 from cadence.store.clock import WriteClock
-from cadence.transfer.mapping_model import At, Field, From, Rule, fields_of
+from cadence.transfer.mapping_model import (
+    At,
+    ContactPointField,
+    Field,
+    From,
+    Rule,
+    fields_of,
+)
 from cadence.transfer.mapping_model import Mapping as MappingModel
 from cadence.transfer.notations import NOTATIONS
+from cadence.transfer.row_updates import CONTACT_POINTS, IDENTITY_FIELDS
 from cadence.transfer.source import NAMED_AT, SourceEvent, ZoneLookup, format_instant
 from cadence.worktime.zones import from_local, zone
 
@@ -83,11 +91,14 @@ class Person(NamedTuple):
         ids: of the prospects; most rows are about one.
         zone: of the row, for prospects that are new.
         data: how to add a new prospect.
+        stated: the fields of ``data`` that columns say, and not the mapping. A row about several
+            people says nothing about each of them.
     """
 
     ids: tuple[str, ...]
     zone: ZoneInfo
     data: ProspectAdded
+    stated: tuple[str, ...] = ()
 
 
 class MappedTime(NamedTuple):
@@ -98,12 +109,14 @@ class MappedTime(NamedTuple):
         uncertain: why that is uncertain.
         field: the column that says so.
         named: what the column names, where it may have happened before that.
+        local: the time on the person's own clock, where the row gives no other.
     """
 
     at: datetime
     uncertain: str | None
     field: str
     named: datetime | None = None
+    local: datetime | None = None
 
 
 class RowMapper:
@@ -123,11 +136,16 @@ class RowMapper:
         about = mapping.prospect
         self.needs = None if about.needs is None else _NEEDED_TYPES[about.needs]
         self._fields = _FieldCompiler(mapping, labels or {})
-        self._about = {
-            name: self._fields.compile(getattr(about, name))
-            for name in about.field_names
-            if name != "id"
-        }
+        # What a column says is about the person; the texts of the mapping stand in its place.
+        self._columns: dict[str, _Reader] = {}
+        self._texts: dict[str, str] = {"source": self.name}
+        for name in ("source", *IDENTITY_FIELDS):
+            columns, text = _columns_and_text(getattr(about, name))
+            if columns:
+                self._columns[name] = self._fields.compile(columns)
+            if text:
+                self._texts[name] = text
+        self._update = mapping.update
         self._times = mapping.record.times
         self._record = self._fields.compile(mapping.record.id)
         self._by = self._fields.compile(mapping.record.by)
@@ -148,12 +166,13 @@ class RowMapper:
                 return rule
         return None
 
-    def person(self, values: _Row, rule: CompiledRule) -> Person | None:
+    def person(self, values: _Row, rule: CompiledRule, zone_of: ZoneLookup) -> Person | None:
         """Read who a row is about; ``None`` where its id columns are empty.
 
         Args:
             values: the columns that say so.
             rule: the one that fits the row.
+            zone_of: finds the zone of a known prospect, for a row that names none.
 
         Raises:
             InputError: the rule refuses the row, or a value is invalid, such as an unknown zone.
@@ -163,22 +182,18 @@ class RowMapper:
         ids = self._fields.ids(values, rule.ids)
         if not ids:
             return None
-        about = {name: read(values) or None for name, read in self._about.items()}
-        timezone = about["timezone"]
+        said = {name: text for name, read in self._columns.items() if (text := read(values))}
+        about = {"name": ids[0], **self._texts, **said}
+        timezone = about.get("timezone")
         if timezone is None:
-            raise InputError("timezone: missing", "give one in the mapping, after the column")
-        points = [(channel, read(values), key) for channel, read, key in rule.points]
-        data = ProspectAdded(
-            about["name"] or ids[0],
-            timezone,
-            about["country"],
-            about["subdivision"],
-            tuple(ContactPoint(*point) for point in points if point[1]),
-            about["source"] or self.name,
-            about["owner"],
-        )
+            kept = [zone_of(one) for one in ids]
+            if None in kept:
+                raise InputError("timezone: missing", "give one in the mapping, after the column")
+            about["timezone"] = timezone = str(kept[0])
+        points = tuple([point for read in rule.points if (point := read(values)) is not None])
+        data = ProspectAdded(**about, contact_points=points, policy=None)
         check_fact(data)
-        return Person(ids, zone(timezone), data)
+        return Person(ids, zone(timezone), data, _stated(ids, said, points))
 
     def _refused(self, values: _Row, rule: CompiledRule) -> InputError:
         columns = dict.fromkeys(name for name, _ in (*rule.when, *rule.unless))
@@ -205,11 +220,11 @@ class RowMapper:
             value = values.get(at.source, "").strip()
             if value:
                 label = self._fields.label(at.source)
-                read, is_day = _parse_time(value, at, zone, label)
+                read, is_day, local = _parse_time(value, at, zone, label)
                 instant = to_utc(read, label)
                 uncertain = at.uncertain or ("only the day is known" if is_day else None)
                 if not (at.planned or is_day):
-                    return MappedTime(instant, uncertain, label)
+                    return MappedTime(instant, uncertain, label, local=local)
                 is_over = instant <= clock.now
                 if at.planned and not is_over:
                     uncertain = (
@@ -217,7 +232,8 @@ class RowMapper:
                     )
                 has_begun = clock.now.astimezone(zone).date() >= read.astimezone(zone).date()
                 is_taken = not is_over and (at.planned or has_begun)
-                return MappedTime(clock.now if is_taken else instant, uncertain, label, instant)
+                taken = clock.now if is_taken else instant
+                return MappedTime(taken, uncertain, label, instant, local)
         names = ", ".join(self._fields.label(at.source) for at in self._times)
         raise InputError(f"{names}: missing", "give each row a time")
 
@@ -236,7 +252,8 @@ class RowMapper:
         Args:
             row: whose rule makes an event.
             person: who it is about.
-            zone_of: finds the zone of a known prospect; it takes precedence over the row's.
+            zone_of: finds the zone of a known prospect; it takes precedence over the row's,
+                unless the row may correct it.
             clock: the time of the import.
             added_at: when a new prospect was added, if before the row.
             record: the row's id, where the mapping names no column for it.
@@ -250,9 +267,10 @@ class RowMapper:
         command_id = None if record is None else f"{self.name}:{record}"
         given = _PARTS if isinstance(data, AttemptMade) else frozenset()
         by = self._by(values) or None
+        corrects = self._update == "always" and "timezone" in person.stated
         for prospect in person.ids:
-            zone = zone_of(prospect) or person.zone
-            instant, uncertain, label, named = self.time(values, zone, clock)
+            zone = person.zone if corrects else zone_of(prospect) or person.zone
+            instant, uncertain, label, named, local = self.time(values, zone, clock)
             # By the time that it names, the row is known again when it is imported another time.
             meta = None
             if named is not None and named > instant:
@@ -276,7 +294,7 @@ class RowMapper:
             check_texts(line)
             check_texts(begins)
             field = label if instant > clock.latest else None
-            yield SourceEvent(number, line, begins, once, named, field)
+            yield SourceEvent(number, line, begins, once, named, field, person.stated, local)
 
 
 class CompiledRule:
@@ -290,8 +308,7 @@ class CompiledRule:
         when: the conditions that must hold.
         unless: the conditions of which none may hold.
         ids: where the ids of the prospects stand.
-        points: the contact points, each as its channel, the reader of its address, and its key
-            where only the other system knows the address.
+        points: the readers of the contact points.
     """
 
     def __init__(
@@ -311,15 +328,7 @@ class CompiledRule:
         about = mapping.prospect
         self.ids = fields_of(about.id if rule.id is None else rule.id)
         points = about.contact_points if rule.contact_points is None else rule.contact_points
-        # A text in place of a column says that the other system has the address.
-        self.points = [
-            (
-                point.channel,
-                fields.compile(point.address),
-                key_elsewhere(point.channel) if isinstance(point.address, str) else None,
-            )
-            for point in points
-        ]
+        self.points = [fields.compile_point(point) for point in points]
         self._event = rule.event
         self._channels = frozenset((*CHANNELS, *mapping.channels))
         self._read = {
@@ -377,6 +386,19 @@ class CompiledRule:
             raise _unknown_word(name, value, [one.value for one in kind]) from None
 
 
+def _stated(
+    ids: tuple[str, ...], said: Mapping[str, str], points: Iterable[ContactPoint]
+) -> tuple[str, ...]:
+    """The fields of a person that the columns of a row say."""
+    if len(ids) > 1:
+        return ()
+    # Where a person has no name, the id stands for it. Where they came from does not change.
+    names = [name for name in said if name != "source" and (name != "name" or said[name] != ids[0])]
+    if any(point.key is None for point in points):
+        names.append(CONTACT_POINTS)
+    return tuple(names)
+
+
 def _unknown_word(name: str, value: str, known: Iterable[str]) -> InputError:
     what = f"invalid {value!r}" if value else "missing"
     hint = did_you_mean(value, known)
@@ -419,6 +441,16 @@ def _index_rules(rules: list[CompiledRule]) -> tuple[str | None, dict[str, list[
 # Fields -------------------------------------------------------------------------------------------
 
 
+def _columns_and_text(field: Field | None) -> tuple[tuple[From, ...], str]:
+    """The columns of a field, and the text that stands where they are empty."""
+    columns: list[From] = []
+    for one in fields_of(field):
+        if isinstance(one, str):
+            return tuple(columns), one
+        columns.append(one)
+    return tuple(columns), ""
+
+
 class _FieldCompiler:
     """Turns the fields of a mapping into functions that read them out of a row."""
 
@@ -459,6 +491,23 @@ class _FieldCompiler:
                     return row[one.source]
                 return self.translate(one, value)
             return ""
+
+        return read
+
+    def compile_point(self, point: ContactPointField) -> Callable[[_Row], ContactPoint | None]:
+        """Make the reader of a contact point; it gives ``None`` where there is no address.
+
+        A text in place of a column says that the other system has the address.
+        """
+        channel, elsewhere = point.channel, key_elsewhere(point.channel)
+        columns, text = _columns_and_text(point.address)
+        column = self.compile(columns)
+
+        def read(row: _Row) -> ContactPoint | None:
+            address = column(row)
+            if address:
+                return ContactPoint(channel, address)
+            return ContactPoint(channel, text, elsewhere) if text else None
 
         return read
 
@@ -513,7 +562,9 @@ _TIME_OF_DAY: Final = ("%H", "%I", "%c", "%X", "%T", "%R", "%f")
 """The codes of ``strptime`` with a time of day; a pattern without them is a bare date."""
 
 
-def _parse_time(value: str, at: At, own: ZoneInfo, label: str) -> tuple[datetime, bool]:
+def _parse_time(
+    value: str, at: At, own: ZoneInfo, label: str
+) -> tuple[datetime, bool, datetime | None]:
     """Parse a time in one of the listed formats; nothing is guessed.
 
     Args:
@@ -523,7 +574,8 @@ def _parse_time(value: str, at: At, own: ZoneInfo, label: str) -> tuple[datetime
         label: the name of the column, for errors.
 
     Returns:
-        The instant, and whether only its day is known.
+        The instant, whether only its day is known, and the time on the person's clock if only
+        that is given.
 
     Raises:
         InputError: it is in none of the formats, or its zone is unknown.
@@ -534,15 +586,18 @@ def _parse_time(value: str, at: At, own: ZoneInfo, label: str) -> tuple[datetime
             continue
         if not isinstance(local, datetime):
             # At noon of the person's own day the date stays the same in most zones.
-            return from_local(datetime.combine(local, _NOON), own), True
+            noon = datetime.combine(local, _NOON)
+            return from_local(noon, own), True, noon
         if local.tzinfo is not None:
-            return local, False
+            return local, False, None
         if at.zone is None:
             raise InputError(
                 f"{label}: invalid {value!r}: it has no zone (a naive time)",
                 'give its zone in the mapping: zone = "Europe/Berlin", or "prospect"',
             )
-        return from_local(local, own if at.zone == "prospect" else zone(at.zone)), False
+        if at.zone == "prospect":
+            return from_local(local, own), False, local
+        return from_local(local, zone(at.zone)), False, None
     raise InputError(
         f"{label}: invalid {value!r}; expected {' or '.join(at.formats)}",
         "give its format in the mapping, under formats",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator
-from datetime import datetime
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from cadence.domain.codec import Line, decode_line
 from cadence.domain.events import Data, Event, ProspectUpdated
@@ -16,10 +19,13 @@ from cadence.engine.commands import check_fact
 from cadence.errors import InputError
 from cadence.policy.model import Policy
 from cadence.store.clock import WriteClock
+from cadence.transfer.row_updates import UpdateMode
+from cadence.worktime.zones import from_local
 
 __all__ = [
     "NAMED_AT",
     "BadLine",
+    "FieldCounts",
     "Position",
     "Source",
     "SourceEvent",
@@ -82,6 +88,8 @@ class SourceEvent(NamedTuple):
         named: the time that the row names, where it may have happened before: the row says when it
             was planned, or the day alone. In an import before it ``line`` has the import's time.
         field: where a time after the clock stands; ``None`` elsewhere, and in cadence's own files.
+        stated: the fields of ``added`` that columns of the row say, and not the mapping.
+        local: the time on the person's own clock, where the row gives no other.
     """
 
     number: int
@@ -90,6 +98,16 @@ class SourceEvent(NamedTuple):
     once: str | None = None
     named: datetime | None = None
     field: str | None = None
+    stated: tuple[str, ...] = ()
+    local: datetime | None = None
+
+    def in_zone(self, zone: ZoneInfo) -> SourceEvent:
+        """Return it with its local time read in another zone of the person."""
+        if self.local is None:
+            return self
+        at = from_local(self.local, zone).astimezone(UTC)
+        line = replace(self.line, occurred_at=at)
+        return self._replace(line=line, named=None if self.named is None else at)
 
     def happened_at(self, event: Event) -> datetime:
         """Return when the row says that it happened, if it is that of a stored ``event``."""
@@ -108,6 +126,28 @@ class SourceEvent(NamedTuple):
         clock.check(line.occurred_at, line.recorded_at or line.occurred_at, self.field)
 
 
+@dataclass
+class FieldCounts:
+    """Counts people by the fields in which something is so.
+
+    Attributes:
+        people: how many.
+        fields: how many of them by the name of each field.
+    """
+
+    people: int = 0
+    fields: Counter[str] = field(default_factory=Counter)
+
+    def add(self, fields: Collection[str]) -> None:
+        """Count one person; without fields there is nothing to count."""
+        self.people += bool(fields)
+        self.fields.update(fields)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give them as ``import --json`` prints them."""
+        return {"people": self.people, "fields": dict(sorted(self.fields.items()))}
+
+
 class Tally:
     """Counts of a source, complete once it has been read.
 
@@ -118,6 +158,8 @@ class Tally:
         skipped_prospects: prospects without an event that the mapping needs.
         unusable_addresses: addresses that can't be read; they are kept, and never used.
         corrected: events that were corrected.
+        updated: what was taken over about people.
+        differing: in what the newest rows of people differ from what is kept.
     """
 
     def __init__(self) -> None:
@@ -127,6 +169,8 @@ class Tally:
         self.skipped_prospects = 0
         self.unusable_addresses = 0
         self.corrected = 0
+        self.updated = FieldCounts()
+        self.differing = FieldCounts()
 
 
 class Source(ABC):
@@ -138,6 +182,7 @@ class Source(ABC):
         by_record: an event is recognised by its ``command_id``, which names its record.
         changed: what becomes of a record that was imported before with other content: the file
             is refused, the stored event is kept, or it is corrected.
+        update: what its rows change about people who are known.
         needs: prospects without an event of this type are skipped.
         clock: nothing may lie after it.
         policies: those whose text the file brings, by digest; complete once it has been read.
@@ -147,6 +192,7 @@ class Source(ABC):
     by_time = False
     by_record = False
     changed: Literal["refuse", "keep", "correct"] = "refuse"
+    update: UpdateMode = "always"
     needs: type[Data] | None = None
 
     clock: WriteClock

@@ -33,7 +33,15 @@ _FEW_BAD_LINES: Final = 1_000
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _DECODE: Final = msgspec.msgpack.Decoder(
-    tuple[Line, Line | None, str | None, datetime | None, str | None]
+    tuple[
+        Line,
+        Line | None,
+        str | None,
+        datetime | None,
+        str | None,
+        tuple[str, ...],
+        datetime | None,
+    ]
 ).decode
 
 _TABLES: Final = """
