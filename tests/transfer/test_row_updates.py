@@ -535,7 +535,7 @@ HUBSPOT = (
 )
 
 
-def test_a_contact_who_moved_is_called_on_their_new_clock(
+def test_a_prospect_who_moved_is_called_on_their_new_clock(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     db = ["--db", str(tmp_path / "t.db")]
