@@ -551,7 +551,7 @@ parts = [{ channels = ["email"], script = "nurture" }]
     calls = [attempt(MONDAY), attempt(MONDAY + DAY, gap=Gap(1, 0))]
     decision = next_touch(after(added(), *calls), waiting, MONDAY + DAY)
     assert (step(decision), decision.at) == ("letter", MONDAY + 10 * DAY)
-    assert reasons(decision)[-1] == (
+    assert reasons(decision)[-2] == (
         "plan",
         "10 days after the first attempt of the silence: +8 d",
         (2,),

@@ -35,7 +35,6 @@ from cadence.domain.events import (
 from cadence.domain.fold import fold
 from cadence.domain.prospect import Prospect
 from cadence.engine import MakeAttempt, decide
-from cadence.engine.loop import decision_for
 from cadence.engine.precheck import Precheck, precheck
 from cadence.errors import Refused
 from cadence.policy import PolicyRegistry, Rule
@@ -44,8 +43,7 @@ from cadence.store import Cadence
 
 def asked(prospect: Prospect, now: datetime, channel: Channel = CALL) -> Precheck:
     """The answer under the policies at hand."""
-    policies = PolicyRegistry()
-    return precheck(prospect, policies, decision_for(prospect, policies, now), now, channel)
+    return precheck(prospect, PolicyRegistry(), now, channel)
 
 
 HISTORY = live(PLACES[0], close=True)
@@ -64,8 +62,7 @@ def test_it_names_exactly_the_rules_that_the_attempt_would_record_as_broken(
     with Cadence.open(None) as store:
         store.append_histories([(HISTORY[:version], 0)], at=ahead())
         prospect = store.load("jo")
-        decision = decision_for(prospect, store.policies, now)
-        answer = precheck(prospect, store.policies, decision, now, channel)
+        answer = precheck(prospect, store.policies, now, channel)
         parts = (Part(channel, MADE),)
         if answer.breaks:
             with pytest.raises(Refused):
@@ -135,27 +132,27 @@ def test_the_command_says_it_and_leaves_the_decision_as_it_was(
     assert "if you tried by email now:" in capsys.readouterr().out
 
 
-def test_explain_decides_once_and_once_ahead(
+def test_explain_decides_for_now_for_an_attempt_and_once_ahead(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The decision, what an attempt would break, and when the message says we try again."""
     module = importlib.import_module("cadence.engine.next_touch")
     decided: list[datetime] = []
-    whole = module._decide
+    whole = module._decide_at
 
-    def counted(*given: Any, **named: Any) -> Any:
-        decided.append(given[2])
-        return whole(*given, **named)
+    def counted(stage: Any, context: Any) -> Any:
+        decided.append(context.now)
+        return whole(stage, context)
 
     db = str(tmp_path / "a.db")
     (tmp_path / "h.jsonl").write_bytes(b"\n".join(map(encode_line, HISTORY[:8])))
     assert main(["--db", db, "import", "--at", AFTER, str(tmp_path / "h.jsonl")]) == 0
-    monkeypatch.setattr(module, "_decide", counted)
+    monkeypatch.setattr(module, "_decide_at", counted)
     at = f"{HISTORY[7].recorded_at + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
     assert main(["--db", db, "--at", at, "explain", "jo"]) == 0
     assert "it breaks" in capsys.readouterr().out
-    assert len(decided) == 2
-    assert decided[0] < decided[1]
+    decided_now, judged, ahead = decided
+    assert decided_now == judged < ahead
 
 
 def test_explain_of_a_past_instant_says_that_later_events_count(
@@ -183,8 +180,7 @@ def test_a_guard_says_its_own_reason_whether_or_not_a_touch_is_next(appointed: b
     events = [Event("jo", n, monday, monday, data) for n, data in enumerate(facts, 1)]
     prospect, policies = fold(None, events), PolicyRegistry(policy)
     assert prospect is not None
-    decision = decision_for(prospect, policies, monday)
-    (broken,) = precheck(prospect, policies, decision, monday).breaks
+    (broken,) = precheck(prospect, policies, monday).breaks
     assert broken.rule == "fair"
     assert broken.because.startswith("paused")
     assert broken.until is not None

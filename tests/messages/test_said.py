@@ -18,6 +18,7 @@ from cadence.domain.channels import CHANNELS
 from cadence.domain.events import AttemptMade, Data, ProspectUpdated, ValueKind
 from cadence.domain.team import Team
 from cadence.engine.decision import Due, Wait
+from cadence.engine.next_touch import lacks_value
 from cadence.messages import Form, builtin_languages, compose, sms_parts
 from cadence.messages.conversation import conversation
 from cadence.messages.email import to_email
@@ -72,6 +73,9 @@ def said_to(name: str, known: list[Data], team: Team) -> list[tuple[Due, TouchPa
             break
         composed = compose(decision, simulation.prospect, simulation.policies, simulation.now, team)
         assert isinstance(composed, Due)
+        if lacks_value(simulation.prospect, composed):
+            assert [part.text for part in composed.touch.parts] == [""] * len(composed.touch.parts)
+            continue
         found += [(composed, part, part.text) for part in composed.touch.parts]
     return found
 
@@ -149,7 +153,11 @@ def test_an_email_is_read_by_the_standard_library_and_answers_to_the_first_one()
         for simulation in unanswered(
             builtin("polite-persistence"),
             ("email",),  # type: ignore[arg-type]
-            facts=[ProspectUpdated(name="Zoë Smith", owner="ann"), InterestNoted("the roof")],
+            facts=[
+                ProspectUpdated(name="Zoë Smith", owner="ann"),
+                InterestNoted("the roof"),
+                *(ValueNoted(f"value-{n}", f"map {n}", ValueKind.PERSONAL) for n in range(20)),
+            ],
         )
     ]
     team = msgspec.structs.replace(

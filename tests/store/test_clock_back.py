@@ -67,8 +67,7 @@ class Shop:
 
     def broken_by_a_call(self, now: datetime) -> tuple[str, ...]:
         """Log a call; to ask, to claim and to act strictly before that all say the same of it."""
-        prospect, decision = self.app.load("p"), self.app.explain("p", now)
-        asked = precheck(prospect, self.app.policies, decision, now)
+        asked = precheck(self.app.load("p"), self.app.policies, now)
         refused: list[str | None] = []
         try:
             claim = self.app.claim("p", own=Channel("call"), by="kim", at=now)

@@ -15,7 +15,15 @@ from cadence.domain.events import (
     ProspectAdded,
 )
 from cadence.domain.stages import Stage
-from cadence.engine import Decision, MakeAttempt, SetAppointment, Verdict
+from cadence.engine import (
+    Decision,
+    MakeAttempt,
+    NoteValue,
+    SetAppointment,
+    Verdict,
+    Wait,
+)
+from cadence.engine.next_touch import lacks_value
 from cadence.policy import Policy
 from cadence.store import Cadence
 
@@ -90,6 +98,10 @@ def live(
                 went = answers if way == Channel("call") else Disposition.SENT
                 app.execute(prospect, MakeAttempt((Part(way, went),), is_strict=True), at=now)
                 made += 1
+                continue
+            if isinstance(decision, Wait) and lacks_value(app.load(prospect), decision):
+                # The owner finds something of value the day before.
+                app.execute(prospect, NoteValue("a map"), at=max(now, decision.at - DAY))
                 continue
             if decision.stage is until or decision.touch is None or decision.at is None:
                 break

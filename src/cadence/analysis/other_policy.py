@@ -26,7 +26,7 @@ from cadence.domain.stages import OUTREACH
 from cadence.engine.commands import complete_attempt
 from cadence.engine.context import calendar_for
 from cadence.engine.decision import Close, Decision, Task
-from cadence.engine.next_touch import decide_silently
+from cadence.engine.next_touch import what_is_planned
 from cadence.errors import InputError
 from cadence.policy.model import Policy
 from cadence.policy.touch import Touch, TouchPart
@@ -125,7 +125,7 @@ class OtherPolicy:
 
     def _decision(self) -> Decision:
         if self._decided is None:
-            self._decided = decide_silently(self._prospect, self.policy, self._now)
+            self._decided = what_is_planned(self._prospect, self.policy, self._now)
         return self._decided
 
     def _make(self, touch: Touch) -> None:

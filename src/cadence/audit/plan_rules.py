@@ -1,8 +1,8 @@
 """Whether an attempt was the plan's: asked of the engine, at the moment of the attempt.
 
 The engine decides what comes next, so it is also asked what was next then. The events before the
-attempt are folded, and ``next_touch`` is asked about the time of the attempt. The answer gives the
-rules ``plan``, ``lapsed``, ``horizon``, ``business_hours`` and ``bounded``. The guards of the
+attempt are folded, and ``what_is_planned`` is asked about the time of the attempt. The answer gives
+the rules ``plan``, ``lapsed``, ``horizon``, ``business_hours`` and ``bounded``. The guards of the
 policy are asked about the channels and addresses that were used.
 
 This is shared code, on purpose: the invariants are judged without it (``invariants.py``), and the
@@ -29,7 +29,7 @@ from cadence.domain.standing import TAKING_BACK
 from cadence.engine.channels import parts_on, points_left
 from cadence.engine.context import preferred_hours
 from cadence.engine.decision import Decision, Due, Stop, Task
-from cadence.engine.next_touch import decide_silently, next_touch
+from cadence.engine.next_touch import what_is_planned
 from cadence.engine.reasons import ReasonKind
 from cadence.engine.schedule import TOLERANCE, progress
 from cadence.policy.guards import Answer, Custom
@@ -256,9 +256,10 @@ def _check_as_known(prospect: Prospect, attempt: PastAttempt) -> Violation | Non
     if attempts and attempts[-1].at > attempt.at:
         return None  # recorded after later ones: what was next was decided without it
     policy = rules.without_guards
-    if _is_proposed(decide_silently(prospect, policy, at), data):
+    if _is_proposed(what_is_planned(prospect, policy, at), data):
         return None
-    moment = _Moment(prospect, policy, next_touch(prospect, policy, at), attempt)
+    decision = what_is_planned(prospect, policy, at, explains=True)
+    moment = _Moment(prospect, policy, decision, attempt)
     if (rules.own_guards and data.stage in _EXTRA) or Rule.CLAIMED in data.broke:
         # A guard of the team's own may have left it to the owner, or the touch that was next was
         # another's; the hours are the same for all.
@@ -268,7 +269,8 @@ def _check_as_known(prospect: Prospect, attempt: PastAttempt) -> Violation | Non
         # Guards skip and delay touches, and leave them to the owner.
         named = _planned_touch(prospect, policy, data)
         policy = rules.favouring("" if named is None else named.name)
-        found = _deviations(_Moment(prospect, policy, next_touch(prospect, policy, at), attempt))
+        decision = what_is_planned(prospect, policy, at, explains=True)
+        found = _deviations(_Moment(prospect, policy, decision, attempt))
     declared = [one for one in found if one.rule in data.broke]
     return next(iter(declared or found), None)
 

@@ -31,7 +31,6 @@ from cadence.domain.events import Event
 from cadence.domain.prospect import Prospect
 from cadence.domain.team import Team, missing_facts
 from cadence.engine.decision import Decision, to_builtins
-from cadence.engine.loop import decision_for
 from cadence.engine.precheck import precheck
 from cadence.engine.precheck import to_builtins as precheck_to_builtins
 from cadence.errors import InputError
@@ -152,9 +151,7 @@ def explain(
             # What was known then is the replay's to show; a decision counts everything recorded.
             _note_later_events(session, p, now)
         decision = store.explain(p, now)
-        answer = precheck(
-            prospect, store.policies, decision, now, claimed=store.claimed_for(p, None)
-        )
+        answer = precheck(prospect, store.policies, now, claimed=store.claimed_for(p, None))
         decision = compose(decision, prospect, store.policies, now, store.settings().team)
     if session.json:
         session.print_json(to_builtins(decision))
@@ -178,9 +175,8 @@ def may(
     now = session.now()
     with session.reading() as store:
         prospect = store.load(p)
-        decision = decision_for(prospect, store.policies, now)
         claimed = store.claimed_for(p, session.who_if_known(by))
-        answer = precheck(prospect, store.policies, decision, now, Channel(channel), claimed)
+        answer = precheck(prospect, store.policies, now, Channel(channel), claimed)
     if session.json:
         session.print_json(precheck_to_builtins(answer))
     else:

@@ -52,6 +52,9 @@ NO_GAP: Final = Gap(0, 0)
 RECENT_DAYS: Final = 90
 """How long attempts are remembered beyond their silence; caps on frequency reach no further."""
 
+_BRINGING: Final = frozenset({AttemptStage.SPACED, AttemptStage.NURTURE})
+"""An attempt of these stages brings something of value, and uses it up."""
+
 
 class ResponseKind(StrEnum):
     """How the last silence ended (``added``: this is the first silence)."""
@@ -399,6 +402,11 @@ class Prospect(msgspec.Struct, frozen=True):
         used = [value.kind for value in self.values if value.id in self.used_values]
         unused = [value for value in self.values if value.id not in self.used_values]
         return min(unused, key=lambda value: used.count(value.kind), default=None)
+
+    def value_used(self, stage: AttemptStage) -> str | None:
+        """Return the id of the value that an attempt of this stage uses up now; ``None``: none."""
+        value = self.next_value() if stage in _BRINGING else None
+        return None if value is None else value.id
 
     def exit_delivered(self) -> tuple[Attempt, tuple[Part, ...]] | None:
         """Return the last delivered polite exit and its delivered parts; ``None`` if there is none.

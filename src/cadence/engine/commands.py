@@ -317,16 +317,14 @@ def make_attempt(
     judged = judge(attempt, decision_of(attempt))
     if judged.broke and command.is_strict:
         raise _refusal(prospect, judged, at)
-    value = None
-    if judged.stage in (AttemptStage.SPACED, AttemptStage.NURTURE):
-        value = prospect.next_value()
     return AttemptMade(
         parts=with_addresses(prospect, parts, judged.decision.touch),
         stage=judged.stage,
         step=judged.step,
         touch=judged.touch,
         gap=judged.gap,
-        value=None if value is None else value.id,
+        # Another part of the touch just made brings the same.
+        value=prospect.value_used(judged.stage) if attempt.joins is None else None,
         policy=policy.ref,
         broke=judged.broke,
         why=command.why if judged.broke else None,

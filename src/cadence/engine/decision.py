@@ -46,6 +46,7 @@ class TaskKind(StrEnum):
     MEET_REQUIREMENTS = "meet_requirements"
     AGREE_GUIDELINES = "agree_guidelines"
     DECIDE_FIRST_ATTEMPT = "decide_first_attempt"
+    FIND_VALUE = "find_value"
     FIND_TIME = "find_time"
     FIND_TIME_DESPITE_GUARDS = "find_time_despite_guards"
     FIX_GUARD = "fix_guard"

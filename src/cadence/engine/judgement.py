@@ -20,7 +20,7 @@ from cadence.engine.claims import Claim, Claimed
 from cadence.engine.context import calendar_for, preferred_hours
 from cadence.engine.decision import Close, Decision, Due, Stop, Task, Wait
 from cadence.engine.invariants import Phase
-from cadence.engine.next_touch import decide_silently, next_touch
+from cadence.engine.next_touch import what_is_planned
 from cadence.engine.schedule import TOLERANCE, progress
 from cadence.errors import InputError
 from cadence.policy.guard_runner import GuardFailed
@@ -285,15 +285,15 @@ def open_parts(
 
 
 def decision_of(attempt: AttemptContext) -> Decision:
-    """Decide what came next at the moment of an attempt; a wait names its delays."""
-    decision = decide_silently(attempt.prospect, attempt.policy, attempt.clock)
+    """Decide what the plan had next at the moment of an attempt; a wait names its delays."""
+    decision = what_is_planned(attempt.prospect, attempt.policy, attempt.clock)
     if isinstance(decision, Wait) and attempt.at >= attempt.prospect.silence.since:
-        return next_touch(attempt.prospect, attempt.policy, attempt.clock)
+        return what_is_planned(attempt.prospect, attempt.policy, attempt.clock, explains=True)
     return decision
 
 
 def judge(attempt: AttemptContext, decision: Decision) -> Judgement:
-    """Judge an attempt by the decision of its moment (:func:`decision_of`, or one with reasons)."""
+    """Judge an attempt by what was planned at its moment (:func:`decision_of`)."""
     if attempt.at < attempt.prospect.silence.since:
         # It belongs to a silence that is over; what was next then is not known any more. What
         # holds in every silence still holds.

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from cadence.domain.prospect import Prospect
 from cadence.engine.decision import Decision
-from cadence.engine.next_touch import decide_silently
+from cadence.engine.next_touch import what_is_planned
 from cadence.policy.model import Policy
 
 __all__ = ["MARGIN", "decide_early"]
@@ -35,4 +35,4 @@ def decide_early(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
     silence = prospect.silence
     if silence.unmeasured:
         prospect = replace(prospect, silence=replace(silence, unmeasured=()))
-    return decide_silently(prospect, policy.undelayed, now)
+    return what_is_planned(prospect, policy.undelayed, now)

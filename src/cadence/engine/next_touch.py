@@ -11,7 +11,10 @@ give the same :class:`Decision`. It works in three moves:
    (``engine/schedule.py``).
 3. *Now?* Due if that time has come and it is open now; a wait otherwise.
 
+Last, a nurture touch without something of value to bring is left to the owner (ADR 0052).
+
 :func:`decide_silently` is the same walk without reasons, for callers that read only what and when.
+:func:`what_is_planned` stops before the last move, for callers that ask what is on plan.
 """
 
 from __future__ import annotations
@@ -56,7 +59,7 @@ from cadence.policy.model import PlannedTouch, Policy, Step
 from cadence.policy.rules import Rule
 from cadence.policy.touch import Touch, TouchPart
 
-__all__ = ["decide_silently", "next_touch", "unknown_policy"]
+__all__ = ["decide_silently", "lacks_value", "next_touch", "unknown_policy", "what_is_planned"]
 
 _ENDED: Final = frozenset({*ENDED, Stage.OPTED_OUT})
 _UNDER_WAY: Final = frozenset(OUTREACH) - {Stage.POLITE_EXIT}
@@ -77,15 +80,24 @@ def next_touch(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
         policy: the policy it is under.
         now: an aware instant; nothing here reads a clock.
     """
-    return _decide(prospect, policy, now, explains=True)
+    decision = what_is_planned(prospect, policy, now, explains=True)
+    return _with_a_value(decision, prospect, policy, now, explains=True)
 
 
 def decide_silently(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
     """Decide as :func:`next_touch` does, without recording reasons."""
-    return _decide(prospect, policy, now, explains=False)
+    decision = what_is_planned(prospect, policy, now)
+    return _with_a_value(decision, prospect, policy, now, explains=False)
 
 
-def _decide(prospect: Prospect, policy: Policy, now: datetime, *, explains: bool) -> Decision:
+def what_is_planned(
+    prospect: Prospect, policy: Policy, now: datetime, *, explains: bool = False
+) -> Decision:
+    """Decide by the plan and the invariants alone, whether or not there is something to say.
+
+    An attempt is judged by it: it takes the place of a nurture touch also where the owner has noted
+    nothing of value. The prover and what-if go by it: values are found in time.
+    """
     if prospect.unreadable is not None:
         return _unreadable(prospect, prospect.unreadable, policy.ref)
     stage = prospect.stage
@@ -96,7 +108,18 @@ def _decide(prospect: Prospect, policy: Policy, now: datetime, *, explains: bool
     except InputError as error:
         return _unknown_place(prospect, policy, error.what)
     decision = _decide_at(stage, context)
-    added = calendar_reasons(context, decision, decide_silently) if explains else ()
+    added = calendar_reasons(context, decision, what_is_planned) if explains else ()
+    return _because(decision, added)
+
+
+def lacks_value(prospect: Prospect, decision: Decision) -> bool:
+    """Return whether a nurture touch is next, and nothing of value is left to bring."""
+    touch = decision.touch
+    return touch is not None and touch.stage is Stage.NURTURE and prospect.next_value() is None
+
+
+def _because(decision: Decision, added: tuple[Reason, ...]) -> Decision:
+    """Return the decision with more reasons, before the data that it was made with."""
     if not added:
         return decision
     reasons = list(decision.reasons)
@@ -104,6 +127,32 @@ def _decide(prospect: Prospect, policy: Policy, now: datetime, *, explains: bool
     before = rules.index(Rule.DETERMINISTIC) if Rule.DETERMINISTIC in rules else len(rules)
     reasons[before:before] = added
     return msgspec.structs.replace(decision, reasons=tuple(reasons))
+
+
+def _with_a_value(
+    decision: Decision, prospect: Prospect, policy: Policy, now: datetime, *, explains: bool
+) -> Decision:
+    """Return the task to find something of value, once a nurture touch is due without it.
+
+    Until then the wait says that it lacks it. Neither holds up the end: a touch that is not made in
+    time falls behind the horizon, and the polite exit is next.
+    """
+    touch = decision.touch
+    if touch is None or not lacks_value(prospect, decision):
+        return decision
+    causes: Sink = None
+    if explains:
+        facts = {"noted": len(prospect.values), "step": touch.step}
+        causes = [Reason(Rule.PLAN, "no_value_left", (), policy.source, facts=facts)]
+    since = decision.at if isinstance(decision, Due) else None
+    if isinstance(decision, Wait):
+        since = decision.due_since  # it stands while it is closed, too
+    if since is None:
+        return _because(decision, tuple(causes or ()))
+    if causes is not None:
+        causes += [one for one in decision.reasons if one.rule != Rule.DETERMINISTIC]
+    context = DecisionContext(prospect, policy, now, explains=explains)
+    return context.task(TaskKind.FIND_VALUE, since, causes, step=touch.step)
 
 
 def _decide_at(stage: Stage, context: DecisionContext) -> Decision:

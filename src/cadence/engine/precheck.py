@@ -15,8 +15,9 @@ from cadence.domain.events import Disposition, Part
 from cadence.domain.prospect import Prospect
 from cadence.engine.claims import Claimed
 from cadence.engine.commands import LASTING, delayed_until, why_refused, with_addresses
-from cadence.engine.decision import Decision
 from cadence.engine.judgement import AttemptContext, AttemptTime, Judgement, judge
+from cadence.engine.loop import decision_for
+from cadence.engine.next_touch import what_is_planned
 from cadence.policy.registry import PolicyRegistry
 from cadence.policy.rules import Rule
 
@@ -55,7 +56,6 @@ class Precheck(msgspec.Struct, frozen=True):
 def precheck(
     prospect: Prospect,
     policies: PolicyRegistry,
-    decision: Decision,
     now: datetime,
     channel: Channel = CALL,
     claimed: Claimed | None = None,
@@ -66,20 +66,21 @@ def precheck(
         prospect: the prospect of the attempt.
         policies: where its policy is looked up; under one that is not at hand, or where an
             event can't be read, nothing can be checked, and the answer says so.
-        decision: what comes next for the prospect now, with its reasons.
         now: when.
         channel: by what.
         claimed: the claim on the prospect that stands.
     """
     policy = policies.of(prospect)
     if policy is None or prospect.unreadable is not None:
-        reason = decision.reasons[0]
+        reason = decision_for(prospect, policies, now).reasons[0]
         unchecked = BrokenRule(reason.rule, f"nothing can be checked: {reason.because}", None)
         return Precheck(prospect.id, now, channel, None, "extra", None, (unchecked,))
     parts = (Part(channel, Disposition.UNKNOWN),)
     time = AttemptTime.of(prospect, now, now).knowing_all()
-    judged = judge(AttemptContext(prospect, policy, parts, time, claimed=claimed), decision)
-    (part,) = with_addresses(prospect, parts, decision.touch)
+    attempt = AttemptContext(prospect, policy, parts, time, claimed=claimed)
+    planned = what_is_planned(prospect, policy, attempt.clock, explains=True)
+    judged = judge(attempt, planned)
+    (part,) = with_addresses(prospect, parts, planned.touch)
     return Precheck(
         prospect.id,
         now,

@@ -272,6 +272,10 @@ _BECAUSE: Final[dict[str, Callable[[Facts], str]]] = {
     "opted_out": lambda f: "they opted out of everything",
     "ended": _ended,
     "no_on_time_step": lambda f: "the policy has no on-time step; the owner keeps the appointment",
+    "no_value_left": lambda f: (
+        f"{f['step']} brings something of value, and "
+        + ("every value noted was used" if f["noted"] else "no value is noted")
+    ),
     "no_open_time": _no_open_time,
     "guard_failed": lambda f: f"{f['step']} is held: guard {f['guard']} failed: {f['said']}",
     "no_channel_to_begin": lambda f: (
@@ -348,6 +352,9 @@ _TASKS: Final[dict[str, Callable[[Facts], str]]] = {
     "meet_requirements": lambda f: "meet the policy's requirements, or end the follow-up",
     "agree_guidelines": lambda f: "agree with them that you follow up and that they may say no",
     "decide_first_attempt": lambda f: "decide on the first attempt yourself, or end the follow-up",
+    "find_value": lambda f: (
+        f"find something of value for {f['step']} and note it, or end the follow-up"
+    ),
     "find_time": lambda f: f"find a time for {f['step']}, or find out more about their hours",
     "find_time_despite_guards": lambda f: f"find a time for {f['step']}: guards never let it pass",
     "fix_guard": lambda f: f"fix the guard {f['guard']}, or decide on {f['step']} yourself",

@@ -16,6 +16,7 @@ from cadence.domain.team import Owner, Team, owner_of
 from cadence.engine.context import calendar_for
 from cadence.engine.decision import Decision, Due, Wait
 from cadence.engine.loop import advance
+from cadence.engine.next_touch import lacks_value
 from cadence.errors import InputError, PolicyError
 from cadence.messages.callback import callback_for
 from cadence.messages.email import first_email
@@ -72,12 +73,12 @@ def compose(
         team: who says them; :meth:`Cadence.settings` has it.
 
     Returns:
-        The decision with texts; unchanged if it has no touch, or if its policy or the prospect's
-        time zone is unknown.
+        The decision with texts; unchanged if it has no touch, if nothing of value is left for a
+        nurture touch, or if its policy or the prospect's time zone is unknown.
     """
     touch = decision.touch
     policy = policies.of(prospect)
-    if touch is None or decision.at is None or policy is None:
+    if touch is None or decision.at is None or policy is None or lacks_value(prospect, decision):
         return decision
     said_at = max(now, decision.at)
     try:
@@ -282,14 +283,16 @@ def _following(
     that depends on the owner. A touch that is planned in business days is promised for its day:
     it may be made at any open time of it.
     """
+    stage = AttemptStage(touch.stage.value)
     attempt = AttemptMade(
         parts=tuple(Part(p.channel, Disposition.SENT, p.address) for p in touch.parts),
-        stage=AttemptStage(touch.stage.value),
+        stage=stage,
         step=touch.step,
+        value=prospect.value_used(stage),
     )
     imagined = Event(prospect.id, prospect.version + 1, said_at, said_at, attempt)
-    _, after = advance(prospect, (imagined,), policies, said_at)
-    if not isinstance(after, Due | Wait):
+    later, after = advance(prospect, (imagined,), policies, said_at)
+    if not isinstance(after, Due | Wait) or lacks_value(later, after):
         return None
     policy = policies.of(prospect)
     planned = None

@@ -27,23 +27,58 @@ SAMPLE_TEAM: Final = Team(
 )
 """Who speaks where a team has said nothing of itself."""
 
-_WHO: Final[dict[str, tuple[str, tuple[tuple[str, ValueKind], ...]]]] = {
+_WHO: Final[dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]]] = {
     "en": (
         "keeping the barn dry in winter",
         (
-            ("a drawing of a barn like yours", ValueKind.PROFESSIONAL),
-            ("an article about sailing on the Hudson", ValueKind.PERSONAL),
+            "a drawing of a barn like yours",
+            "a list of what dry hay saves in a winter",
+            "a plan for airing a barn without a fan",
+            "a calculation of what a new roof costs and saves",
+            "photos of a barn before and after",
+            "a checklist for the first frost",
+            "a table of how much water timber takes up",
+            "the name of a good carpenter",
+        ),
+        (
+            "an article about sailing on the Hudson",
+            "a tide table for the summer",
+            "a map of the moorings near you",
+            "a book about old boats",
+            "a recipe for a fish soup",
+            "the dates of the boat show",
+            "a film about the lighthouses upriver",
+            "a photo of the regatta",
         ),
     ),
     "es": (
         "cómo mantener seco el granero en invierno",
         (
-            ("un plano de un granero como el suyo", ValueKind.PROFESSIONAL),
-            ("un artículo sobre vela en el Hudson", ValueKind.PERSONAL),
+            "un plano de un granero como el suyo",
+            "una lista de lo que ahorra el heno seco",
+            "un plan para ventilar un granero sin ventilador",
+            "un cálculo de lo que ahorra un techo nuevo",
+            "fotos de un granero antes y después",
+            "una lista para la primera helada",
+            "una tabla de cuánta agua absorbe la madera",
+            "el nombre de un buen carpintero",
+        ),
+        (
+            "un artículo sobre vela en el Hudson",
+            "una tabla de mareas para el verano",
+            "un mapa de amarres cercanos",
+            "un libro sobre barcos antiguos",
+            "una receta de sopa de pescado",
+            "las fechas del salón náutico",
+            "una película sobre los faros del río",
+            "una foto de la regata",
         ),
     ),
 }
-"""What the sample person cares about, and what is kept back for them."""
+"""What the sample person cares about; what is kept back for them, professional and personal.
+
+A long policy brings sixteen things of value, each once.
+"""
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -79,7 +114,11 @@ def conversation(
     speaking = team if team is not None and team.company else SAMPLE_TEAM
     if team is not None and speaking is SAMPLE_TEAM:
         speaking = msgspec.structs.replace(speaking, languages=team.languages)
-    interest, values = _WHO.get(language, _WHO[ENGLISH])
+    interest, professional, personal = _WHO.get(language, _WHO[ENGLISH])
+    values = [
+        *((text, ValueKind.PROFESSIONAL) for text in professional),
+        *((text, ValueKind.PERSONAL) for text in personal),
+    ]
     facts: list[Data] = [
         ProspectUpdated(
             name="Jane Smith", language=language, owner=next(iter(speaking.owners), None)

@@ -18,7 +18,7 @@ import msgspec
 
 from cadence.domain.events import Event
 from cadence.engine.decision import Close, Decision, Due, Wait
-from cadence.engine.next_touch import next_touch
+from cadence.engine.next_touch import what_is_planned
 from cadence.policy.guards import Custom, Guard
 from cadence.policy.model import Distance, PlannedTouch, Policy
 from cadence.prover.scenarios import Pair, injected_events, scenarios
@@ -218,7 +218,7 @@ def _part(played: Simulation, pair: Pair) -> Difference | None:
         one, other = (played.decide_under(policy, now) for policy in pair)
         if _shape(one, pair[0]) == _shape(other, pair[1]):
             return None
-    one, other = (next_touch(played.prospect, policy, now) for policy in pair)  # with reasons
+    one, other = (what_is_planned(played.prospect, policy, now, explains=True) for policy in pair)
     return Difference(tuple(played.events), now, one, other)
 
 

@@ -3,7 +3,8 @@
 The timetable, the counterexamples of the prover and its comparison of policies are simulations, so
 none of them can show anything that the engine would not do. A path that the prover found among its
 states counts only if :func:`replay_path` can follow it here: where the engine decides otherwise,
-the states are too coarse and the engine is right.
+the states are too coarse and the engine is right. Its owner has something of value for every
+nurture touch: a policy is judged by what it does where it may go on.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from cadence.domain.channels import (
 from cadence.domain.events import (
     AppointmentSet,
     AttemptMade,
-    AttemptStage,
     ContactPoint,
     ContactPointAdded,
     ContactPointFailed,
@@ -47,8 +47,7 @@ from cadence.engine.commands import complete_attempt
 from cadence.engine.context import DecisionContext
 from cadence.engine.decision import Decision, Due, Task, Wait
 from cadence.engine.invariants import contact_points_left
-from cadence.engine.loop import decision_for, silent_decision_for
-from cadence.engine.next_touch import decide_silently
+from cadence.engine.next_touch import what_is_planned
 from cadence.engine.schedule import plan
 from cadence.policy.model import PlannedTouch, Policy
 from cadence.policy.registry import PolicyRegistry
@@ -169,21 +168,21 @@ class Simulation:
     def decision(self) -> Decision:
         """What comes next, seen at :attr:`now`, without reasons."""
         if self._decision is None:
-            self._decision = silent_decision_for(self.prospect, self.policies, self.now)
+            self._decision = what_is_planned(self.prospect, self.policy, self.now)
         return self._decision
 
     def explain(self) -> Decision:
         """Return the same with reasons."""
-        return decision_for(self.prospect, self.policies, self.now)
+        return what_is_planned(self.prospect, self.policy, self.now, explains=True)
 
     def decide_under(self, policy: Policy, at: datetime) -> Decision:
         """Return what another policy decides at ``at`` after the same events, without reasons."""
-        return decide_silently(self.prospect, policy, at)
+        return what_is_planned(self.prospect, policy, at)
 
     def decide_after(self, data: Data) -> Decision:
         """Return what would come next if ``data`` happened now; nothing is recorded."""
         after = _folded(self.prospect, self._event(data))
-        return silent_decision_for(after, self.policies, self.now)
+        return what_is_planned(after, self.policy, self.now)
 
     def names(self, rule: str) -> bool:
         """Whether a reason of the decision is of ``rule``."""
@@ -270,9 +269,9 @@ class Simulation:
     def make_attempt(self, parts: tuple[Part, ...]) -> tuple[str, ...]:
         """Make an attempt now; return the rules that the engine says it breaks."""
         made = complete_attempt(self.prospect, AttemptMade(parts), self.policy, self.now)
-        value = self.prospect.next_value()
-        if value is not None and made.stage in (AttemptStage.SPACED, AttemptStage.NURTURE):
-            made = msgspec.structs.replace(made, value=value.id)
+        used = None if made.stage is None else self.prospect.value_used(made.stage)
+        if used is not None:
+            made = msgspec.structs.replace(made, value=used)
         self.record(made, self.now)
         return made.broke
 

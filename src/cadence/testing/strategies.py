@@ -41,8 +41,15 @@ from cadence.domain.events import (
 )
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
-from cadence.engine.commands import Command, MakeAttempt, SetAppointment, complete_attempt, decide
-from cadence.engine.decision import Close, Decision, Verdict
+from cadence.engine.commands import (
+    Command,
+    MakeAttempt,
+    NoteValue,
+    SetAppointment,
+    complete_attempt,
+    decide,
+)
+from cadence.engine.decision import Close, Decision, Task, TaskKind, Verdict
 from cadence.engine.loop import advance, decision_for
 from cadence.errors import Refused
 from cadence.policy.model import Policy
@@ -274,7 +281,9 @@ class _Drive:
         self.record(data)
 
     def _task(self) -> bool:
-        """What an owner does: agrees on a time, or tries them."""
+        """What an owner does: finds something of value, agrees on a time, or tries them."""
+        if isinstance(self.decision, Task) and self.decision.kind is TaskKind.FIND_VALUE:
+            return self.command(NoteValue("a map"))
         if self.prospect.stage not in (Stage.NEW, Stage.ENGAGED, Stage.SCHEDULED):
             return False
         if self.draw(st.booleans()):
