@@ -300,8 +300,36 @@ def test_where_only_a_text_differs_both_texts_are_shown_as_they_would_be_said(
 
         (folder / f"{name}.toml").write_text(to_toml(policies.changed(builtin(), change)))
     shown = raw("policy", "diff", "one.toml", "other.toml").out
-    assert re.search(r"one\.toml.*\n +say \(call, script spaced\): Hello Somebody\n", shown)
-    assert re.search(r"other\.toml.*\n +say \(call, script spaced\): Good day Somebody\n", shown)
+    said = r"\.toml.*\n +say \(call, voicemail\): {0}\n +say \(call, if they answer\): {0}\n"
+    assert re.search("one" + said.format("Hello Somebody"), shown)
+    assert re.search("other" + said.format("Good day Somebody"), shown)
+
+
+def test_where_one_form_of_a_script_differs_that_form_alone_is_shown(
+    raw: Cli, folder: Path
+) -> None:
+    for name, text in (("one", "Is now a good time?"), ("other", "Do you have a moment?")):
+
+        def change(plain: policies.Raw, text: str = text) -> None:
+            spanish = {"voicemail": "Hola", "live": text, "email": {"subject": "S", "text": text}}
+            plain["scripts"] = {
+                "spaced": {"voicemail": "Hello", "live": text, "languages": {"es": spanish}}
+            }
+
+        (folder / f"{name}.toml").write_text(to_toml(policies.changed(builtin(), change)))
+    shown = raw("policy", "diff", "one.toml", "other.toml").out
+    assert "say (call, voicemail)" not in shown
+    assert "(call, if they answer)" in shown
+    assert "Is now a good time?" in shown.split("other.toml")[-2]
+    places = [
+        one["place"]
+        for one in raw("policy", "diff", "one.toml", "other.toml", "--json").json["steps"]
+    ]
+    assert places == [
+        "scripts.spaced.live",
+        "scripts.spaced.languages.es.live",
+        "scripts.spaced.languages.es.email.text",
+    ]
 
 
 # Adopt --------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from random_steps import STEPS, take_step
 
 from cadence.domain.channels import CHANNELS, Channel
 from cadence.domain.fold import fold
-from cadence.engine.next_touch import what_is_planned
+from cadence.engine import next_touch
 from cadence.policy import builtin, builtin_names
 from cadence.policy.model import Policy
 from cadence.prover.diff import _shape, compare, same_plan
@@ -31,8 +31,8 @@ def told_apart(first: Policy, second: Policy) -> int:
     prospect = fold(None, found.events)
     assert prospect is not None
     assert [event.version for event in found.events] == list(range(1, len(found.events) + 1))
-    assert what_is_planned(prospect, first, found.now, explains=True) == found.first
-    assert what_is_planned(prospect, second, found.now, explains=True) == found.second
+    assert next_touch(prospect, first, found.now) == found.first
+    assert next_touch(prospect, second, found.now) == found.second
     assert _shape(found.first, first) != _shape(found.second, second)
     return len(found.events)
 

@@ -9,12 +9,14 @@ import msgspec
 from cadence.cli.policy_files import PolicyArgument, find_policy
 from cadence.cli.policy_layout import columns, folded, wide
 from cadence.cli.session import Session, command, new_app
-from cadence.cli.show import happened, next_line
+from cadence.cli.show import happened, next_line, spoken_lines
 from cadence.cli.terminal import paint
 from cadence.domain.codec import to_builtins as event_to_builtins
+from cadence.domain.prospect import Prospect
 from cadence.engine.decision import to_builtins
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry
+from cadence.policy.touch import TouchPart
 from cadence.prover.diff import Difference, compare, same_plan
 from cadence.prover.policy_text import StepDifference, step_differences
 from cadence.replay.steps import annotate
@@ -81,15 +83,36 @@ def _lines(
     width = max(len(name) for name in names)
     decisions = (found.first, found.second)
     comes = [next_line(prospect, decision) for decision in decisions]
-    for name, line, policy, decision in zip(names, comes, policies, decisions, strict=True):
+    said: tuple[list[str], ...] = ([], [])
+    if comes[0] == comes[1]:  # so they differ in what is said
+        said = _said(prospect, policies, found)
+    for name, line, more in zip(names, comes, said, strict=True):
         lines.append(f"  {paint(f'{name:{width}}', 'bold')}  {line}")
-        if comes[0] == comes[1]:  # so they differ in what is said
-            from cadence.messages import compose  # loads templates, which few commands need
+        lines += folded([f"  {'':{width}}{one}" for one in more], width + 6)
+    return lines
 
-            composed = compose(decision, prospect, PolicyRegistry(policy), found.now)
-            parts = composed.touch.parts if composed.touch is not None else ()
-            said = [f"  say ({p.channel}, script {p.script}): {p.text}" for p in parts]
-            lines += folded([f"  {'':{width}}{line}" for line in said], width + 6)
+
+def _said(
+    prospect: Prospect, policies: tuple[Policy, Policy], found: Difference
+) -> tuple[list[str], ...]:
+    """Return what each of two policies says in the forms in which they differ."""
+    from cadence.messages import compose  # loads templates, which few commands need
+
+    parts: list[tuple[TouchPart, ...]] = []
+    for policy, decision in zip(policies, (found.first, found.second), strict=True):
+        touch = compose(decision, prospect, PolicyRegistry(policy), found.now).touch
+        parts.append(() if touch is None else touch.parts)
+    lines: tuple[list[str], ...] = ([], [])
+    for one, other in zip(*parts, strict=True):
+        for mine, theirs, into in ((one, other, lines[0]), (other, one, lines[1])):
+            is_same = (mine.subject, mine.text) == (theirs.subject, theirs.text)
+            changed = msgspec.structs.replace(
+                mine,
+                subject="" if is_same else mine.subject,
+                text="" if is_same else mine.text,
+                live="" if mine.live == theirs.live else mine.live,
+            )
+            into += spoken_lines(changed)
     return lines
 
 

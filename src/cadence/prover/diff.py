@@ -16,9 +16,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from cadence.domain.events import Event
+from cadence.domain.events import Event, ValueKind, ValueNoted
 from cadence.engine.decision import Close, Decision, Due, Wait
-from cadence.engine.next_touch import what_is_planned
+from cadence.engine.next_touch import lacks_value, next_touch
 from cadence.policy.guards import Custom, Guard
 from cadence.policy.model import Distance, PlannedTouch, Policy
 from cadence.prover.scenarios import Pair, injected_events, scenarios
@@ -218,7 +218,11 @@ def _part(played: Simulation, pair: Pair) -> Difference | None:
         one, other = (played.decide_under(policy, now) for policy in pair)
         if _shape(one, pair[0]) == _shape(other, pair[1]):
             return None
-    one, other = (what_is_planned(played.prospect, policy, now, explains=True) for policy in pair)
+    if any(lacks_value(played.prospect, decision) for decision in (one, other)):
+        # Without it both leave the touch to the owner, to find something of value.
+        played = played.copy()
+        played.record(ValueNoted("value-1", "something of value", ValueKind.PROFESSIONAL), now)
+    one, other = (next_touch(played.prospect, policy, now) for policy in pair)  # with reasons
     return Difference(tuple(played.events), now, one, other)
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from cadence.policy.guards import Guard
 from cadence.policy.model import After, Distance, Policy, Step, StepPart, canonical_step
+from cadence.policy.script_forms import EmailText, Form, Script
 from cadence.worktime.hours import WEEKDAYS, Region
 
 __all__ = ["StepDifference", "guard_words", "step_differences"]
@@ -51,7 +52,25 @@ def step_differences(first: Policy, second: Policy) -> list[StepDifference]:
         for key, values in _step_keys(steps[0].get(name), steps[1].get(name)).items():
             note(f"{name}.{key}" if key else name, *values)
     for name in sorted({*first.scripts, *second.scripts}):
-        note(f"scripts.{name}", first.scripts.get(name, ""), second.scripts.get(name, ""))
+        texts = [_texts(f"scripts.{name}", policy.scripts.get(name)) for policy in (first, second)]
+        for place in dict.fromkeys((*texts[0], *texts[1])):
+            note(place, texts[0].get(place, ""), texts[1].get(place, ""))
+    return found
+
+
+def _texts(place: str, script: Script | None) -> dict[str, str]:
+    """Return the texts of a script by their places: one, or one a form and language."""
+    if script is None or isinstance(script, str):
+        return {} if script is None else {place: script}
+    found: dict[str, str] = {}
+    for form in Form:
+        said = getattr(script, form.value)
+        if isinstance(said, EmailText):
+            found |= {f"{place}.email.subject": said.subject, f"{place}.email.text": said.text}
+        elif said is not None:
+            found[f"{place}.{form.value}"] = said
+    for code, translated in script.languages.items():
+        found |= _texts(f"{place}.languages.{code}", translated)
     return found
 
 
