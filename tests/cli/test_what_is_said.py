@@ -61,6 +61,22 @@ def test_a_team_file_says_who_is_calling(jerry: Cli, tmp_path: Path) -> None:
     assert "  say (call, if they answer):\n    Hello Dr. Doe" in shown
 
 
+def test_a_replay_shows_what_was_to_be_said_then_by_whom(jerry: Cli, tmp_path: Path) -> None:
+    (tmp_path / "cadence.toml").write_text(TEAM, encoding="utf-8")
+    hello = "Hello Dr. Doe, this is Ann Lee from Acme. I am calling for our appointment at 9:00 AM."
+    (*_, last) = jerry("replay", "jerry", "--json", "--until", AT).json
+    (part,) = last["decision"]["touch"]["parts"]
+    assert part["text"].startswith(hello)
+    assert part["live"].startswith(hello)
+    assert hello not in jerry("replay", "jerry", "--until", AT).out
+    shown = jerry("replay", "jerry", "--until", AT, "--script").out
+    assert f"say (call, voicemail): {hello}" in shown
+    assert "say (call, if they answer):" in shown
+    page = tmp_path / "page.html"
+    jerry("replay", "jerry", "--until", AT, "--html", str(page))
+    assert hello in page.read_text(encoding="utf-8")
+
+
 def test_a_prospect_is_addressed_in_their_language(jerry: Cli, tmp_path: Path) -> None:
     (tmp_path / "cadence.toml").write_text(TEAM, encoding="utf-8")
     jerry("update", "jerry", "--language", "es", "--at", ADDED)

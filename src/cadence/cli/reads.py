@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Annotated
 
@@ -34,7 +34,8 @@ from cadence.engine.decision import Decision, to_builtins
 from cadence.engine.precheck import precheck
 from cadence.engine.precheck import to_builtins as precheck_to_builtins
 from cadence.errors import InputError
-from cadence.replay.steps import annotate, end_of_day, replay, until
+from cadence.policy.registry import PolicyRegistry
+from cadence.replay.steps import AnnotatedStep, annotate, composed, end_of_day, replay, until
 from cadence.replay.steps import to_builtins as replay_to_builtins
 from cadence.store import Cadence
 from cadence.store.due_page import DueFilter, page_end, parse_page_end
@@ -230,6 +231,9 @@ def replay_(
             help=f"As under this policy, if they adopted no other. {POLICY_HELP}",
         ),
     ] = None,
+    script: Annotated[
+        bool, typer.Option("--script", help="Also what was to be said, step by step.")
+    ] = False,
 ) -> None:
     """Show a history step by step: events, decisions and reasons."""
     limit = None if until_ is None else _limit(session, until_)
@@ -248,15 +252,17 @@ def replay_(
         show_overview(session, html, limit)
         return
     with session.reading() as store:
-        events, policies = store.history(p), store.policies
+        events, policies, team = store.history(p), store.policies, store.settings().team
         if policy is not None:
             policies = policies.under(find_policy(session, policy, as_data=True))
     up_to = _up_to(session, p, events, limit)
     if session.json:
         steps = replay(events, policies, up_to)
-        session.print_json([replay_to_builtins(step, policies) for step in steps])
+        session.print_json([replay_to_builtins(step, policies, team) for step in steps])
         return
     found = annotate(events, policies, up_to)
+    if script:
+        found = _with_words(found, policies, team)
     if interactive:
         from cadence.cli.viewer import view
 
@@ -265,12 +271,20 @@ def replay_(
     if html is not None:
         from cadence.reports.replay_page import replay_page
 
-        page = replay_page(list(found), policies)
+        page = replay_page(list(found), policies, team)
         write_text(html, page, db=session.db, inputs=policy_inputs(policy))
         if html != "-":
             session.write(f"{p}: replay written to {html}")
         return
     _write_replay(session, replay_lines(found))
+
+
+def _with_words(
+    steps: Iterable[AnnotatedStep], policies: PolicyRegistry, team: Team
+) -> Iterator[AnnotatedStep]:
+    """Yield the steps, each decision with what was to be said then."""
+    for step in steps:
+        yield msgspec.structs.replace(step, decision=composed(step, policies, team))
 
 
 def _up_to(

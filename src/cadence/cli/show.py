@@ -218,6 +218,8 @@ def spoken_lines(part: TouchPart) -> Iterator[str]:
     if part.live:
         texts.append((f"{part.channel}, if they answer", "", part.live))
     for name, subject, text in texts:
+        if not text:
+            continue
         lines = [*filter(None, [subject]), *text.splitlines()]
         if len(lines) == 1:
             yield f"  say ({name}): {lines[0]}"
@@ -280,7 +282,12 @@ def stood(step: AnnotatedStep) -> str:
 
 
 def details(step: AnnotatedStep) -> Iterable[str]:
-    """Yield the reasons, what was overdue, the gap's measure, and what was not recorded yet."""
+    """Yield what was to be said, why, what was overdue, the gap's measure, and what was not known.
+
+    What was to be said is there where the step's decision was composed.
+    """
+    for part in step.decision.touch.parts if step.decision.touch is not None else ():
+        yield from (line.removeprefix("  ") for line in spoken_lines(part))
     for reason in step.decision.reasons:
         if reason.code != "data_versions":  # the same at every step
             yield f"why: {_reason(reason)}"

@@ -9,7 +9,7 @@ import msgspec
 
 from cadence.domain.channels import EMAIL, MAIL, VIDEO_EMAIL, Channel
 
-__all__ = ["Owner", "Team", "missing_facts", "owner_of"]
+__all__ = ["NO_TEAM", "Owner", "Team", "missing_facts", "owner_of"]
 
 
 class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -54,6 +54,10 @@ class Team(msgspec.Struct, frozen=True):
     opt_out: dict[str, str] = {}
     language: str = "en"
     languages: dict[str, str] = {}
+
+
+NO_TEAM: Final = Team()
+"""A team of which nothing is known: texts do without it."""
 
 
 def owner_of(team: Team, owner: str | None) -> tuple[str, Owner]:

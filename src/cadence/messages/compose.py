@@ -12,7 +12,7 @@ from babel import Locale
 from cadence.domain.events import AttemptMade, AttemptStage, Disposition, Event, Part, ValueKind
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
-from cadence.domain.team import Owner, Team, owner_of
+from cadence.domain.team import NO_TEAM, Owner, Team, owner_of
 from cadence.engine.context import calendar_for
 from cadence.engine.decision import Decision, Due, Wait
 from cadence.engine.loop import advance
@@ -32,10 +32,7 @@ from cadence.policy.script_forms import Form, forms_of
 from cadence.policy.touch import Touch, TouchPart
 from cadence.worktime.calendar import WorkCalendar
 
-__all__ = ["NO_TEAM", "PLACEHOLDERS", "compose", "language_for"]
-
-NO_TEAM: Final = Team()
-"""A team of which nothing is known: texts do without it."""
+__all__ = ["PLACEHOLDERS", "compose", "language_for"]
 
 _LATE: Final = timedelta(minutes=1)
 """How much later than agreed a call says that it is late."""

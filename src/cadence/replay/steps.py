@@ -21,6 +21,7 @@ from cadence.domain.fold import fold
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.domain.standing import TAKING_BACK, taken_back_by
+from cadence.domain.team import NO_TEAM, Team
 from cadence.engine.context import calendar_for
 from cadence.engine.decision import Close, Decision, Due, Task
 from cadence.engine.decision import to_builtins as decision_to_builtins
@@ -39,6 +40,7 @@ __all__ = [
     "OverdueKind",
     "ReplayStep",
     "annotate",
+    "composed",
     "end_of_day",
     "replay",
     "to_builtins",
@@ -127,16 +129,28 @@ def replay(
         yield ReplayStep(event, prospect, decision, seen_at, taken_back.get(event.version))
 
 
-def to_builtins(step: ReplayStep, policies: PolicyRegistry) -> dict[str, Any]:
-    """Return the JSON object of section 8, with the text that the touch had then.
+def composed(step: ReplayStep, policies: PolicyRegistry, team: Team = NO_TEAM) -> Decision:
+    """Return the decision of a step with what was to be said then.
 
     Args:
         step: a step of :func:`replay` or :func:`annotate`.
         policies: those that it was replayed with.
+        team: who speaks, as known now: a store keeps no team of the past.
     """
     from cadence.messages import compose  # loads the template engine, which only this needs
 
-    decision = compose(step.decision, step.prospect, policies, step.seen_at)
+    return compose(step.decision, step.prospect, policies, step.seen_at, team)
+
+
+def to_builtins(step: ReplayStep, policies: PolicyRegistry, team: Team = NO_TEAM) -> dict[str, Any]:
+    """Return the JSON object of section 8, with what was to be said then.
+
+    Args:
+        step: a step of :func:`replay` or :func:`annotate`.
+        policies: those that it was replayed with.
+        team: who speaks.
+    """
+    decision = composed(step, policies, team)
     plain: dict[str, Any] = {
         "event": event_to_builtins(step.event),
         "stage": step.stage.value,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from cadence.domain.events import AttemptMade, type_name
+from cadence.domain.team import NO_TEAM, Team
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
 from cadence.replay.formatting import (
@@ -73,12 +74,15 @@ _LEGEND: Final = (
 )
 
 
-def replay_page(steps: Sequence[AnnotatedStep], policies: PolicyRegistry) -> str:
+def replay_page(
+    steps: Sequence[AnnotatedStep], policies: PolicyRegistry, team: Team = NO_TEAM
+) -> str:
     """Return the page.
 
     Args:
         steps: of one prospect's replay.
         policies: those that it was replayed with.
+        team: who speaks in what was to be said.
 
     Raises:
         InputError: there are no steps.
@@ -90,7 +94,7 @@ def replay_page(steps: Sequence[AnnotatedStep], policies: PolicyRegistry) -> str
     prospect = last.prospect
     drawn = timeline(steps, policies)
     depth = _LANE * (len(drawn.lanes) + 1)
-    shown = [_shown(step, x, policies) for step, x in zip(steps, drawn.cursors, strict=True)]
+    shown = [_shown(step, x, policies, team) for step, x in zip(steps, drawn.cursors, strict=True)]
     return render(
         "replay.html",
         css=f"#sheet {{ min-width: {drawn.pixels}px; }}\n",
@@ -120,12 +124,12 @@ def replay_page(steps: Sequence[AnnotatedStep], policies: PolicyRegistry) -> str
     )
 
 
-def _shown(step: AnnotatedStep, x: float, policies: PolicyRegistry) -> dict[str, Any]:
+def _shown(step: AnnotatedStep, x: float, policies: PolicyRegistry, team: Team) -> dict[str, Any]:
     """A step for the script: the JSON of ``replay --json``, and how to say it."""
     event, prospect, seen_at = step.event, step.prospect, step.seen_at
     at = step.decision.at
     return {
-        "json": to_builtins(step, policies),
+        "json": to_builtins(step, policies, team),
         "x": x,
         "before": step.stage_before,
         "changed": step.is_changed,

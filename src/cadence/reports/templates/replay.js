@@ -38,6 +38,14 @@
       ...list("Gap", "gap", one.gap ? [own(one.gap)] : []),
       ...list("Had occurred, not yet recorded", "unknown", one.unknown.map(own)));
   };
+  // A call has two forms: what is left on a machine, and what is said to a person.
+  const said_by = (part) => {
+    const by = part.form && part.form !== part.channel ? `${part.channel}, ${part.form}` : part.channel;
+    return [
+      el("h3", {}, `What to say (${by})`),
+      el("blockquote", {}, part.subject ? el("p", { class: "subject" }, "Subject: ", own(part.subject)) : "", own(part.text)),
+      ...(part.live ? [el("h3", {}, `What to say (${part.channel}, if they answer)`), el("blockquote", {}, own(part.live))] : [])];
+  };
   const decided = (one) => {
     const { decision } = one.json;
     const says = (decision.touch ? decision.touch.parts : []).filter((part) => part.text);
@@ -46,7 +54,7 @@
       el("p", { class: `big verdict ${decision.decision}` }, one.next),
       el("p", {}, own(one.what)),
       decision.at ? el("p", { class: "meta" }, el("time", { datetime: decision.at }, one.at_utc)) : "",
-      ...says.flatMap((part) => [el("h3", {}, `What to say (${part.channel})`), el("blockquote", {}, own(part.text))]),
+      ...says.flatMap(said_by),
       ...list("Why", "reasons", decision.reasons.map((reason) => [
         el("code", {}, reason.rule), " ", own(reason.because),
         el("span", { class: "meta" }, ` (${reason.source}`,
