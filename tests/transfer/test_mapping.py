@@ -41,7 +41,14 @@ def error_of(text: str) -> MappingError:
 
 
 def test_every_mapping_that_comes_with_cadence_is_read() -> None:
-    assert mapping_names() == ["bpic2012", "hubspot_calls", "hubspot_tasks", "salesforce_tasks"]
+    assert mapping_names() == [
+        "bpic2012",
+        "hubspot_calls",
+        "hubspot_contacts",
+        "hubspot_tasks",
+        "salesforce_contacts",
+        "salesforce_tasks",
+    ]
     for name in mapping_names():
         assert load_mapping(name).name == name
         assert load_mapping(name).about

@@ -100,7 +100,7 @@ def _plain(one: SourceEvent | BadLine) -> dict[str, Any]:
     return plain_
 
 
-_LABELS: Final = {"timezone": "time zone", "contact_points": "contact point"}
+_LABELS: Final = {"timezone": "time zone", "contact_points": "contact point", "opt_out": "opt-out"}
 
 
 def _people(counts: FieldCounts, one: str, several: str) -> str:

@@ -27,6 +27,8 @@ from cadence.domain.events import (
     Event,
     EventCorrected,
     EventRetracted,
+    OptedBackIn,
+    OptOutRequested,
     ProspectAdded,
     ProspectUpdated,
     Unreadable,
@@ -44,7 +46,7 @@ from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
 from cadence.store.due_list import Prepared
 from cadence.store.service import Cadence, Progress
 from cadence.transfer.row_updates import CONTACT_POINTS, RowUpdates
-from cadence.transfer.source import BadLine, FieldCounts, Source, SourceEvent, ZoneLookup
+from cadence.transfer.source import RECORD, BadLine, FieldCounts, Source, SourceEvent, ZoneLookup
 from cadence.transfer.staging import StagingArea
 from cadence.worktime.zones import zone
 
@@ -66,8 +68,6 @@ READING: Final = "reading"
 
 _MAX_SHOWN: Final = 20
 """How many bad lines the text of a refused import shows."""
-RECORD: Final = "record"
-"""The entry of ``meta`` that names the record whose row said what was taken over."""
 _WHY_CORRECTED: Final = "the record has changed since it was imported"
 _REPORT_EVERY: Final = 200
 _GROUP: Final = 64
@@ -391,6 +391,7 @@ class HistoryBuilder:
         self._by_record: dict[str, Event] = {}
         self._once: set[str] = set()
         self._changed: list[tuple[int, Line, Event]] = []
+        self._contradicted: set[str] = set()
         self._updates = RowUpdates(source.update, self.prospect)
         for event in stored:
             self._index(event)
@@ -426,13 +427,16 @@ class HistoryBuilder:
                     continue
                 self._once.add(once)
             try:
-                if self._is_stored(event):
+                if event.is_person and self.prospect is not None:
+                    continue  # what it says was taken over
+                if (event.is_state and self._is_so(event.line)) or self._is_stored(event):
                     self.skipped += 1
                     continue
                 yield from self._late(event)
                 if event.added is not None and self.prospect is None:
                     self._append(event.added)
-                self._add(event.line)
+                if not event.is_person:
+                    self._add(event.line)
             except _Taken as error:
                 yield BadLine.of(event.number, error)
             except InputError as error:
@@ -440,7 +444,7 @@ class HistoryBuilder:
                 return  # the lines after it would only be measured against the gap that it leaves
         yield from self._correct()
         source.tally.updated.add(self._updates.taken)
-        source.tally.differing.add(self._updates.differing(self.prospect))
+        source.tally.differing.add(self._updates.differing(self.prospect) | self._contradicted)
 
     def _take_over(self, event: SourceEvent) -> None:
         """Record what a row says about the person, where that is newer than what is kept."""
@@ -471,6 +475,26 @@ class HistoryBuilder:
             for data in list(updates.points(prospect, added, reader)):
                 self._append(msgspec.structs.replace(says, data=data))
             self._source.tally.unusable_addresses += reader.unusable
+
+    def _is_so(self, line: Line) -> bool:
+        """Whether a state holds already, or was lifted after its row."""
+        prospect, data = self.prospect, line.data
+        if prospect is None or not isinstance(data, OptOutRequested):
+            return False
+        out = prospect.reach.opted_out
+        is_of_all = out.all_at is not None and not out.exceptions
+        if is_of_all if data.channel is None else data.channel in out:
+            return True
+        lifted = [one for one in self._history if _is_about(one.data, OptedBackIn, data)]
+        lifted += [
+            by
+            for version, by in taken_back_by(self._history).items()
+            if _is_about(self._at(version).data, OptOutRequested, data)
+        ]
+        is_lifted = any(event.occurred_at >= line.occurred_at for event in lifted)
+        if is_lifted:
+            self._contradicted.add("opt_out")
+        return is_lifted
 
     def _late(self, event: SourceEvent) -> Iterator[BadLine]:
         """Give what lies after the clock; the lines after it are checked as if it did not."""
@@ -700,6 +724,13 @@ def _is_same(line: Line, event: Event) -> bool:
     if line.occurred_at != event.occurred_at:
         return False
     return is_repeated(line.data, event.data, line.given)
+
+
+def _is_about(
+    data: Data, kind: type[OptedBackIn | OptOutRequested], opt_out: OptOutRequested
+) -> bool:
+    """Whether ``data`` is of this kind and about all that ``opt_out`` is about."""
+    return isinstance(data, kind) and data.channel in (None, opt_out.channel)
 
 
 def _line_for(reading: SourceEvent, event: Event) -> Line:

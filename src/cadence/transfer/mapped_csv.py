@@ -54,17 +54,19 @@ class MappedCsvSource(Source):
                 yield cells
                 continue
             values = {name: cells[index] for name, index in columns}
-            rule = mapper.rule_for(values)
-            if rule is None or rule.skips is not None:
-                tally.skipped_rows[_NO_RULE if rule is None else str(rule.skips)] += 1
+            rules = mapper.rules_for(values)
+            first = rules[0] if rules else None
+            if first is None or first.skips is not None:
+                tally.skipped_rows[_NO_RULE if first is None else str(first.skips)] += 1
                 continue
             try:
-                person = mapper.person(values, rule, self.zone_of)
+                person = mapper.person(values, first, self.zone_of)
                 if person is None:
                     tally.skipped_rows[_NO_PERSON] += 1
                     continue
-                row = MappedRow(number, values, rule)
-                yield from mapper.events(row, person, self.zone_of, self.clock)
+                for rule in rules:
+                    row = MappedRow(number, values, rule)
+                    yield from mapper.events(row, person, self.zone_of, self.clock)
             except InputError as error:
                 yield BadLine.of(number, error)
 
@@ -108,7 +110,7 @@ class _Columns:
         mapping = self._mapping
         alternatives = [
             [one.source for one in fields_of(mapping.prospect.id) if isinstance(one, From)],
-            [at.source for at in mapping.record.times],
+            [] if mapping.record.is_else_import else [at.source for at in mapping.record.times],
             *([name] for name in mapping.required),
         ]
         for names in alternatives:

@@ -42,24 +42,23 @@ class MappedXesSource(Source):
         super().__init__(position)
         self._cases = read_xes(blocks, name)
         self._mapper = RowMapper(mapping)
-        self._time = mapping.record.times[0].source
+        self._time = next((at.source for at in mapping.record.times), "")
         self.changed = mapping.changed
         self.update = mapping.update
         self.needs = self._mapper.needs
 
     def __iter__(self) -> Iterator[SourceEvent | BadLine]:
-        rule_for, tally = self._mapper.rule_for, self.tally
+        rules_for, tally = self._mapper.rules_for, self.tally
         for case in self._cases:
             tally.rows += len(case.events)
             if case.is_outside:
                 tally.skipped_rows[_NO_CASE] += 1
                 continue
+            fitting = [(line, values, rules_for(values)) for line, values in case.events]
+            tally.skipped_rows[_NO_RULE] += sum(not rules for _, _, rules in fitting)
             rows = [
-                MappedRow(line, values, rule)
-                for line, values in case.events
-                if (rule := rule_for(values)) is not None
+                MappedRow(line, values, rule) for line, values, rules in fitting for rule in rules
             ]
-            tally.skipped_rows[_NO_RULE] += len(case.events) - len(rows)
             if rows:
                 yield from self._case_events(case, rows)
 
@@ -81,7 +80,7 @@ class MappedXesSource(Source):
                 tally.skipped_rows[row.rule.skips] += 1
                 continue
             record = self._record(row)
-            equal[record] += 1
+            equal[record] += not row.rule.is_state
             if equal[record] > 1:
                 record = f"{record} #{equal[record]}"
             try:

@@ -44,6 +44,7 @@ _EVENT_KEYS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "end": (("reason",), ()),
     "opt_out": ((), ("channel",)),
     "interest": (("text",), ()),
+    "person": ((), ()),
     "pass_over": (("because",), ()),
     "bad_line": (("because",), ()),
 }
@@ -137,7 +138,7 @@ def _check(mapping: Mapping, file: TomlFile) -> None:
         raise file.invalid("name", mapping.name, "a short name without a colon")
     if not mapping.rules:
         raise MappingError(f"{file.name}: rules: missing", "give a [[rules]] with an event")
-    if not mapping.record.times:
+    if not mapping.record.times and not mapping.record.is_else_import:
         raise MappingError(
             f"{file.name}: record.at: missing", 'give a column, e.g. at = { from = "Date" }'
         )
@@ -200,6 +201,8 @@ def _check_rule(mapping: Mapping, rule: Rule, key: str, file: TomlFile) -> None:
         if getattr(rule, name) is None:
             needs = " and ".join(required)
             raise file.missing(f"{key}.{name}", f"an event {rule.event!r} needs {needs}")
+    if rule.state and rule.event != "opt_out":
+        raise file.invalid(f"{key}.state", True, "it with opt_out, which lasts")
     allowed = (*required, *optional)
     for name in (*_RULE_FIELDS, "because"):
         if getattr(rule, name) is not None and name not in allowed:

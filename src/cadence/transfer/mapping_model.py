@@ -78,6 +78,10 @@ class At(_Table, frozen=True, rename={"source": "from"}):
     planned: bool = False
 
 
+ImportTime = Literal["import"]
+"""The time of the import, for rows that say what is true and not since when."""
+
+
 class ContactPointField(_Table, frozen=True):
     """A way to reach the person."""
 
@@ -116,27 +120,36 @@ class ProspectFields(_Table, frozen=True):
 class RecordFields(_Table, frozen=True):
     """The record that a row holds: its id in the other system, its time, and who did it."""
 
-    at: At | tuple[At, ...]
+    at: At | ImportTime | tuple[At | ImportTime, ...]
     id: Field | None = None
     by: Field | None = None
 
     @property
     def times(self) -> tuple[At, ...]:
         """The columns that may hold the time; the first that is not empty counts."""
-        return (self.at,) if isinstance(self.at, At) else self.at
+        given = self.at if isinstance(self.at, tuple) else (self.at,)
+        return tuple([one for one in given if isinstance(one, At)])
+
+    @property
+    def is_else_import(self) -> bool:
+        """Whether a row without a time is as old as the import."""
+        return "import" in (self.at if isinstance(self.at, tuple) else (self.at,))
 
 
-Kind = Literal["attempt", "reply", "end", "opt_out", "interest", "pass_over", "bad_line"]
+Kind = Literal["attempt", "reply", "end", "opt_out", "interest", "person", "pass_over", "bad_line"]
 
 
 class Rule(_Table, frozen=True):
     """Which rows become which event; of several rules the first that fits counts.
 
     Attributes:
-        event: the kind of event, or ``pass_over`` and ``bad_line`` for rows that make none.
+        event: the kind of event, ``person`` for a row that only says who they are, or ``pass_over``
+            and ``bad_line`` for rows that make none.
         when: the values that columns must have; ``*`` is any value, an empty text none.
         unless: the values that columns must not have, in the same form; one is enough.
         because: why rows are skipped or refused.
+        state: the columns say how it is, not what happened: it is recorded where it is not so
+            already, and the rules after this one are asked too.
         first_of: only the first event of each calendar day of the person counts.
         id: in place of that of the prospect.
         contact_points: in place of those of the prospect.
@@ -152,6 +165,7 @@ class Rule(_Table, frozen=True):
     reason: Field | None = None
     text: Field | None = None
     because: str | None = None
+    state: bool = False
     first_of: Literal["day"] | None = None
     id: Field | None = None
     contact_points: tuple[ContactPointField, ...] | None = None

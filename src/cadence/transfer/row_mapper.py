@@ -46,7 +46,7 @@ from cadence.transfer.mapping_model import (
 from cadence.transfer.mapping_model import Mapping as MappingModel
 from cadence.transfer.notations import NOTATIONS
 from cadence.transfer.row_updates import CONTACT_POINTS, IDENTITY_FIELDS
-from cadence.transfer.source import NAMED_AT, SourceEvent, ZoneLookup, format_instant
+from cadence.transfer.source import NAMED_AT, RECORD, SourceEvent, ZoneLookup, format_instant
 from cadence.worktime.zones import from_local, zone
 
 __all__ = ["CompiledRule", "MappedRow", "Person", "RowMapper"]
@@ -65,6 +65,8 @@ _NEEDED_TYPES: Final[dict[str, type[Data]]] = {
 
 _DATA_FIELDS: Final = ("channel", "disposition", "address", "intent", "reason", "text")
 """The keys of a rule that say what happened."""
+
+_NAME_PARTS: Final = ("given_name", "family_name")
 
 _PARTS: Final = frozenset({"parts"})
 """What a mapped attempt states; the importer completes the rest."""
@@ -147,6 +149,7 @@ class RowMapper:
                 self._texts[name] = text
         self._update = mapping.update
         self._times = mapping.record.times
+        self._is_else_import = mapping.record.is_else_import
         self._record = self._fields.compile(mapping.record.id)
         self._by = self._fields.compile(mapping.record.by)
         self._rules = [
@@ -155,16 +158,23 @@ class RowMapper:
         ]
         self._key, self._rules_by_value = _index_rules(self._rules)
 
-    def rule_for(self, values: _Row) -> CompiledRule | None:
-        """Find the rule for a row: of several the first that fits."""
+    def rules_for(self, values: _Row) -> list[CompiledRule]:
+        """Find the rules for a row: the first that fits, then the states that hold with it.
+
+        A state comes last: what was done in its row was done before.
+        """
         rules = self._rules
         if self._key is not None:
             value = values.get(self._key, "").strip().casefold()
             rules = self._rules_by_value.get(value, [])
+        states: list[CompiledRule] = []
         for rule in rules:
             if rule.fits(values):
-                return rule
-        return None
+                if not rule.is_state:
+                    has_none = rule.skips is not None and bool(states)
+                    return states if has_none else [rule, *states]
+                states.append(rule)
+        return states
 
     def person(self, values: _Row, rule: CompiledRule, zone_of: ZoneLookup) -> Person | None:
         """Read who a row is about; ``None`` where its id columns are empty.
@@ -183,14 +193,19 @@ class RowMapper:
         if not ids:
             return None
         said = {name: text for name, read in self._columns.items() if (text := read(values))}
-        about = {"name": ids[0], **self._texts, **said}
+        # Exports of contacts often have no full name; half of one is not what is kept.
+        parts = [said[name] for name in _NAME_PARTS if name in said]
+        if len(parts) == len(_NAME_PARTS):
+            said.setdefault("name", " ".join(parts))
+        about = {"name": " ".join(parts) or ids[0], **self._texts, **said}
         timezone = about.get("timezone")
         if timezone is None:
             kept = [zone_of(one) for one in ids]
             if None in kept:
                 raise InputError("timezone: missing", "give one in the mapping, after the column")
             about["timezone"] = timezone = str(kept[0])
-        points = tuple([point for read in rule.points if (point := read(values)) is not None])
+        found = [point for read in rule.points if (point := read(values)) is not None]
+        points = tuple(dict.fromkeys(found))
         data = ProspectAdded(**about, contact_points=points, policy=None)
         check_fact(data)
         return Person(ids, zone(timezone), data, _stated(ids, said, points))
@@ -235,6 +250,8 @@ class RowMapper:
                 taken = clock.now if is_taken else instant
                 return MappedTime(taken, uncertain, label, instant, local)
         names = ", ".join(self._fields.label(at.source) for at in self._times)
+        if self._is_else_import:
+            return MappedTime(clock.now, "the row has no time; this is the import's time", names)
         raise InputError(f"{names}: missing", "give each row a time")
 
     def events(
@@ -262,9 +279,10 @@ class RowMapper:
             InputError: a value is invalid.
         """
         number, values, rule = row
-        data = rule.data(values)
+        data = None if rule.is_person else rule.data(values)
         record = self._record(values) or record
         command_id = None if record is None else f"{self.name}:{record}"
+        meta_of_state = {} if command_id is None else {RECORD: command_id}
         given = _PARTS if isinstance(data, AttemptMade) else frozenset()
         by = self._by(values) or None
         corrects = self._update == "always" and "timezone" in person.stated
@@ -272,9 +290,9 @@ class RowMapper:
             zone = person.zone if corrects else zone_of(prospect) or person.zone
             instant, uncertain, label, named, local = self.time(values, zone, clock)
             # By the time that it names, the row is known again when it is imported another time.
-            meta = None
+            meta = meta_of_state if rule.is_state else {}
             if named is not None and named > instant:
-                meta = {NAMED_AT: format_instant(named)}
+                meta = {**meta, NAMED_AT: format_instant(named)}
             once = None
             if rule.first_of_day:
                 once = f"{rule.number} {instant.astimezone(zone).date()}"
@@ -283,18 +301,20 @@ class RowMapper:
             line = Line(
                 prospect,
                 instant,
-                data,
+                data or added,
                 given,
                 by=by,
-                command_id=command_id,
+                command_id=None if rule.is_state else command_id,
                 uncertain=uncertain,
-                meta=meta,
+                meta=meta or None,
             )
             begins = Line(prospect, first, added, frozenset())
             check_texts(line)
             check_texts(begins)
             field = label if instant > clock.latest else None
-            yield SourceEvent(number, line, begins, once, named, field, person.stated, local)
+            yield SourceEvent(
+                number, line, begins, once, named, field, person.stated, local, rule.is_state
+            )
 
 
 class CompiledRule:
@@ -303,6 +323,8 @@ class CompiledRule:
     Attributes:
         number: its place among the rules.
         first_of_day: only the first event of each calendar day of the person counts.
+        is_person: the rows only say who they are.
+        is_state: the rows say how it is; it is recorded where it is not so already.
         skips: why the rows are skipped; ``None`` for other rules.
         refuses: why the rows are refused; ``None`` for other rules.
         when: the conditions that must hold.
@@ -322,6 +344,8 @@ class CompiledRule:
         """
         self.number = number
         self.first_of_day = rule.first_of == "day"
+        self.is_person = rule.event == "person"
+        self.is_state = rule.state
         self.skips = rule.because if rule.event == "pass_over" else None
         self.refuses = rule.because if rule.event == "bad_line" else None
         self.when, self.unless = _conditions(rule.when), _conditions(rule.unless)
@@ -336,7 +360,7 @@ class CompiledRule:
         }
         # Most rules of a log make the same event each time; reading it once saves 3% of the import.
         is_constant = all(isinstance(getattr(rule, name), str | None) for name in _DATA_FIELDS)
-        makes_event = self.skips is None and self.refuses is None
+        makes_event = self.skips is None and self.refuses is None and not self.is_person
         self._constant = self._read_data({}) if is_constant and makes_event else None
 
     def fits(self, values: _Row) -> bool:

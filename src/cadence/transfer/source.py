@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from cadence.domain.codec import Line, decode_line
-from cadence.domain.events import Data, Event, ProspectUpdated
+from cadence.domain.events import Data, Event, ProspectAdded, ProspectUpdated
 from cadence.domain.limits import NAME, check_texts
 from cadence.engine.commands import check_fact
 from cadence.errors import InputError
@@ -24,6 +24,7 @@ from cadence.worktime.zones import from_local
 
 __all__ = [
     "NAMED_AT",
+    "RECORD",
     "BadLine",
     "FieldCounts",
     "Position",
@@ -73,6 +74,8 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…"
 
 
+RECORD: Final = "record"
+"""The entry of ``meta`` that names the record whose row says what it says of a person."""
 NAMED_AT: Final = "named_at"
 """The entry of ``meta`` that keeps the time a row names, where the event has another."""
 
@@ -90,6 +93,7 @@ class SourceEvent(NamedTuple):
         field: where a time after the clock stands; ``None`` elsewhere, and in cadence's own files.
         stated: the fields of ``added`` that columns of the row say, and not the mapping.
         local: the time on the person's own clock, where the row gives no other.
+        is_state: it says how it is, and is recorded where it is not so already.
     """
 
     number: int
@@ -100,6 +104,12 @@ class SourceEvent(NamedTuple):
     field: str | None = None
     stated: tuple[str, ...] = ()
     local: datetime | None = None
+    is_state: bool = False
+
+    @property
+    def is_person(self) -> bool:
+        """Whether it only says who they are."""
+        return self.added is not None and isinstance(self.line.data, ProspectAdded)
 
     def in_zone(self, zone: ZoneInfo) -> SourceEvent:
         """Return it with its local time read in another zone of the person."""

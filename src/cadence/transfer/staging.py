@@ -41,6 +41,7 @@ _DECODE: Final = msgspec.msgpack.Decoder(
         str | None,
         tuple[str, ...],
         datetime | None,
+        bool,
     ]
 ).decode
 
