@@ -64,6 +64,10 @@ def test_an_extension_is_a_part_of_the_key(text: str) -> None:
         ("12345", "US"),
         ("+", None),
         ("call me", "US"),
+        # Letters are no digits: of "212 555 home" they would make another's number.
+        ("1-800-FLOWERS", "US"),
+        ("+1-800-FLOWERS", None),
+        ("212 555 home", "US"),
         ("+1 212 555 0100 or +1 212 555 0101", None),
         ("+1 212 555 0100, +1 212 555 0101", None),
         ("+1 212 555 0100 / 0101", None),
@@ -86,6 +90,17 @@ def test_a_refused_number_says_how_to_give_it() -> None:
         address_key(AddressKind.PHONE, CALL, "212 555 0100", None)
     assert caught.value.what == "call: invalid phone number '212 555 0100'"
     assert "with its country code" in caught.value.hint
+
+
+@pytest.mark.parametrize("country", ["US", "GU", "MP", "PR", "CA"])
+@pytest.mark.parametrize(
+    "text", ["671 555 0100", "(671) 555-0100", "1 671 555 0100", "+16715550100"]
+)
+def test_a_number_of_a_territory_is_one_in_every_country_of_its_plan(
+    text: str, country: str
+) -> None:
+    """Guam, the Marianas and the States share +1; who dials makes no other number of it."""
+    assert phone(text, country) == "+16715550100"
 
 
 @given(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)), st.data())

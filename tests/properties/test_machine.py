@@ -2,7 +2,8 @@
 
 Every rule acts on both stores and compares; after each step the invariants look at the prospects
 that were touched. What is right is what ``support/naive.py`` says, which reads the whole history
-again for each question.
+again for each question. It computes when a touch is due; ``test_model.py``, which knows more
+events, does not.
 """
 
 from __future__ import annotations

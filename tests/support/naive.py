@@ -3,7 +3,8 @@
 It is written from sections 3 to 8 of the design alone, in another manner than the implementation:
 no fold, no state, plain dicts, business days counted by walking day by day with ``datetime.date``.
 It knows ``tip8`` (business hours 9 to 17 from Monday to Friday, horizon of 45 business days) and
-nothing of other policies.
+nothing of other policies. It computes when a touch is due at the earliest, which ``model.py``, for
+all events and every policy, does not.
 """
 
 from __future__ import annotations
