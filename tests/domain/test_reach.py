@@ -143,7 +143,13 @@ def test_an_opt_out_of_all_but_some_leaves_these() -> None:
     assert left(prospect) == [EMAIL]
     assert prospect.stage is Stage.NEW
     assert WHATSAPP in prospect.reach.opted_out
-    assert after(OptOutRequested(except_channels=(MAIL,))).stage is Stage.OPTED_OUT
+
+
+def test_a_channel_that_they_left_open_stays_open_before_its_address_is_known() -> None:
+    word = OptOutRequested(except_channels=(MAIL,))
+    assert (after(word).stage, left(after(word))) == (Stage.NEW, [])
+    assert left(after(word, ContactPointAdded(MAIL, "1 Main St", "1 main st"))) == [MAIL]
+    assert after(word, OptOutRequested(MAIL)).stage is Stage.OPTED_OUT
 
 
 def test_a_channel_that_no_policy_knows_can_be_opted_out_of() -> None:

@@ -259,11 +259,15 @@ def test_a_channel_that_the_mapping_does_not_declare_is_refused(tmp_path: Path) 
         load_mapping(str(tmp_path / "ours.toml"))
 
 
-def test_an_address_that_only_the_other_program_has_can_be_used(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "cell", ["text me", "(212) 555-0100; (212) 555-0101", "(212) 555-0100/0101", "1-800-FLOWERS"]
+)
+def test_an_address_that_only_the_other_program_has_can_be_used(tmp_path: Path, cell: str) -> None:
+    """What stands in a cell is one address, or counted, kept and never used: it is not guessed."""
     (tmp_path / "ours.toml").write_text(CHANNELS_TOML)
     text = CHANNELS_TOML.replace('channel = "whatsapp", address', 'channel = "sms", address')
     (tmp_path / "ours.toml").write_text(text)
-    rows = "no,when,lead,phone,how\n1,2026-03-02T15:00:00Z,L1,text me,Mail\n"
+    rows = f"no,when,lead,phone,how\n1,2026-03-02T15:00:00Z,L1,{cell},Mail\n"
     (tmp_path / "rows.csv").write_text(rows)
     app = Cadence.open()
     done = import_file(app, str(tmp_path / "rows.csv"), str(tmp_path / "ours.toml"))

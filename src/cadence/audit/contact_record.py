@@ -7,7 +7,6 @@ the key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -117,8 +116,8 @@ class ContactRecord:
             self.exceptions &= set(data.except_channels)
         if data.channel is None and not data.except_channels:
             return True
-        theirs: Iterable[Channel] = {point.channel for point in self.points} or CHANNELS
-        return all(self.word(channel) is not None for channel in theirs)
+        theirs = {point.channel for point in self.points} or set(CHANNELS)
+        return all(self.word(channel) is not None for channel in theirs | self.exceptions)
 
     def opt_in(self, channel: Channel | None) -> None:
         """Lift the opt-outs of one channel, or of all."""

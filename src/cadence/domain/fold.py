@@ -680,10 +680,11 @@ def _opted_out(prospect: Prospect, event: Event, data: OptOutRequested) -> Chang
             opted_out_version=event.version,
         )
     }
-    # Opted out of every channel they have, one by one, is opted out of everything.
-    known = {point.channel for point in reach.contact_points} or CHANNELS
+    # Opted out of every channel they have, one by one, is opted out of everything. One that they
+    # left open by name is theirs too, before its address is known.
+    known = {point.channel for point in reach.contact_points} or set(CHANNELS)
     is_everything = data.channel is None and not data.except_channels
-    if not is_everything and not all(channel in opted_out for channel in known):
+    if not is_everything and not all(one in opted_out for one in known | opted_out.exceptions):
         return changes
     return {
         **changes,
