@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import ADDED, Cli, two_lines
@@ -112,6 +113,60 @@ def test_a_note_shows_the_sentence_that_it_completes(jerry: Cli) -> None:
     assert done.err == ""
     done = jerry("note", "jerry", "--value", "a map", "--kind", "personal", "--at", ADDED)
     assert done.out.splitlines()[-1] == 'it completes: "This made me think of you: a map."'
+
+
+def test_values_are_noted_from_a_file_and_each_is_shown(jerry: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "values.txt"
+    file.write_bytes(
+        b"\xef\xbb\xbfa map of the moorings\r\n\n  \n"
+        b"a book about old boats,\n  with pictures\nurgent\n"
+    )
+    ask = ("note", "jerry", "--value-file", str(file), "--kind", "personal")
+    done = jerry(*ask, "--at", ADDED, "--command-id", "v1")
+    assert done.code == 0
+    assert [line for line in done.out.splitlines() if line.startswith("it completes")] == [
+        'it completes: "This made me think of you: a map of the moorings."',
+        'it completes: "This made me think of you: a book about old boats, with pictures."',
+        'it completes: "This made me think of you: urgent."',
+    ]
+    assert "'urgent'" in done.err
+    noted = [one["data"] for one in events_of(jerry, tmp_path) if one["type"] == "ValueNoted"]
+    assert [(one["id"], one["kind"]) for one in noted] == [
+        (f"value-{number}", "personal") for number in (1, 2, 3)
+    ]
+    again = jerry(*ask, "--at", ADDED, "--command-id", "v1")
+    assert "was recorded before" in again.out
+    file.write_text("a map of the moorings\n", encoding="utf-8")
+    two_lines(jerry(*ask, "--at", ADDED, "--command-id", "v1"), 2, "command_id")
+    assert jerry("undo", "jerry", "--at", ADDED).code == 0
+    assert jerry("show", "jerry", "--json", "--at", AT).json["values"] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a map\n\n\xff\nA MAP\n", "2 bad lines: line 3: invalid: not UTF-8; line 4: "),
+        (b"a map\n" + b"x" * 301, "1 bad line: line 2: invalid: 301 characters, more than 300"),
+        (b"\n  \n", "no value in it"),
+        (b"".join(b"map %d\n" % n for n in range(1001)), "line 1001: invalid: more than 1,000"),
+    ],
+)
+def test_a_file_with_a_bad_line_notes_nothing(
+    jerry: Cli, tmp_path: Path, content: bytes, words: str
+) -> None:
+    file = tmp_path / "values.txt"
+    file.write_bytes(content)
+    before = jerry("show", "jerry", "--json", "--at", AT).json
+    two_lines(jerry("note", "jerry", "--value-file", str(file), "--at", ADDED), 2, words)
+    assert jerry("show", "jerry", "--json", "--at", AT).json == before
+    two_lines(jerry("note", "jerry", "--value-file", "none.txt", "--at", ADDED), 2, "none.txt")
+
+
+def events_of(cli: Cli, folder: Path) -> list[dict[str, Any]]:
+    """The events that the database exports."""
+    cli("export", str(folder / "all.jsonl"))
+    lines = (folder / "all.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 @pytest.mark.parametrize("text", ["duplicate?", "he wants a discount", "urgent"])

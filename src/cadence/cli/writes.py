@@ -521,8 +521,15 @@ def note(
     p: P,
     interest: Annotated[str | None, typer.Option(help="What they care about.")] = None,
     value: Annotated[str | None, typer.Option(help="A reason worth a call.")] = None,
+    value_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Several, one a line; a line that is indented goes on. - is standard input.",
+        ),
+    ] = None,
     kind: Annotated[
-        ValueKind, typer.Option(help="With --value: of which kind.")
+        ValueKind, typer.Option(help="With --value and --value-file: of which kind.")
     ] = ValueKind.PROFESSIONAL,
     prefers: Annotated[
         str | None, typer.Option(metavar="CHANNEL", help="The channel they prefer.")
@@ -541,6 +548,11 @@ def note(
         found.append(InterestNoted(interest))
     if value is not None:
         found.append(NoteValue(value, kind))
+    if value_file is not None:
+        from cadence.cli.value_file import read_values  # loads the languages
+
+        first, *more = read_values(value_file)
+        found.append(NoteValue(first, kind, tuple(more)))
     if prefers is not None or hours is not None:
         found.append(PreferenceStated(None if prefers is None else Channel(prefers), hours))
     if guidelines:
@@ -564,10 +576,12 @@ def _say_completed(session: Session, prospect: str, noted: InterestNoted | NoteV
         code = language_for(store.load(prospect), team, Form.EMAIL)
     language = languages_of(team)[code]
     kind = noted.kind if isinstance(noted, NoteValue) else None
-    sentence = completed(noted.text, language, kind)
-    session.write(f'it completes: "{sentence}"')
-    for fault in faults_of_note(noted.text, language):
-        session.note(f"{fault}; write it as the end of that sentence")
+    texts = (noted.text, *noted.more) if isinstance(noted, NoteValue) else (noted.text,)
+    for text in texts:
+        sentence = completed(text, language, kind)
+        session.write(f'it completes: "{sentence}"')
+        for fault in faults_of_note(text, language):
+            session.note(f"{fault}; write it as the end of that sentence")
 
 
 @command(app, "referral", example='cadence referral jerry --name "Ann Lee" --call +12125550101')

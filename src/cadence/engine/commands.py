@@ -126,10 +126,14 @@ class ReopenFollowUp(msgspec.Struct, frozen=True):
 
 
 class NoteValue(msgspec.Struct, frozen=True):
-    """Note a reason worth a call; its id is the next that is free."""
+    """Note a reason worth a call, or several at once; each id is the next that is free.
+
+    ``more``: further ones of the same kind; all are noted, or none.
+    """
 
     text: str
     kind: ValueKind = ValueKind.PROFESSIONAL
+    more: tuple[str, ...] = ()
 
 
 class Undo(msgspec.Struct, frozen=True):
@@ -213,7 +217,7 @@ def decide(
     if isinstance(command, ReopenFollowUp):
         return (_reopen(prospect, command),)
     if isinstance(command, NoteValue):
-        return (_value(prospect, command),)
+        return _values(prospect, command)
     if isinstance(command, AttemptMade):
         return (complete_attempt(prospect, command, policy, at, recorded_at, claimed=claimed),)
     check_fact(command, prospect.identity.country)
@@ -649,7 +653,11 @@ def _reopen(prospect: Prospect, command: ReopenFollowUp) -> FollowUpReopened:
     return FollowUpReopened(command.why)
 
 
-def _value(prospect: Prospect, command: NoteValue) -> ValueNoted:
+def _values(prospect: Prospect, command: NoteValue) -> tuple[ValueNoted, ...]:
     known = {value.id for value in prospect.values}
-    free = next(f"value-{n}" for n in range(1, len(known) + 2) if f"value-{n}" not in known)
-    return ValueNoted(free, command.text, command.kind)
+    texts = (command.text, *command.more)
+    numbers = range(1, len(known) + len(texts) + 1)
+    free = (f"value-{number}" for number in numbers if f"value-{number}" not in known)
+    return tuple(
+        ValueNoted(id_, text, command.kind) for id_, text in zip(free, texts, strict=False)
+    )

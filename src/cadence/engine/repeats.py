@@ -43,6 +43,10 @@ def led_to(command: Command, recorded: Sequence[Data]) -> bool:
         agreed = [one.channel for one in recorded if isinstance(one, ReplyReceived)]
         if agreed != ([] if command.agreed_by is None else [command.agreed_by]):
             return False
+    if isinstance(command, NoteValue):
+        noted = [one.text for one in recorded if isinstance(one, ValueNoted)]
+        if noted != [command.text, *command.more]:
+            return False
     return any(_is_from(command, one) for one in recorded)
 
 
@@ -60,7 +64,7 @@ def _is_from(command: Command, data: Data) -> bool:
         case ReopenFollowUp(), FollowUpReopened():
             return command.why == data.why
         case NoteValue(), ValueNoted():
-            return (command.text, command.kind) == (data.text, data.kind)
+            return data.kind is command.kind  # their texts are compared as a whole
         case Undo(), EventRetracted():
             return command.version in (None, data.version) and command.why == data.why
         case EventCorrected(), EventCorrected():

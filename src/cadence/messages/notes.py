@@ -10,9 +10,10 @@ from cadence.messages.languages import Language
 from cadence.messages.templates import render_template
 from cadence.messages.wording import contains, faults_of_wording
 
-__all__ = ["completed", "faults_of_note", "sayable"]
+__all__ = ["LONGEST", "completed", "faults_of_note", "sayable"]
 
-_LONGEST: Final = 300
+LONGEST: Final = 300
+"""Characters of a note that can be said: the part of a sentence."""
 _LINK: Final = re.compile(r"https?://\S+")
 _SIGNS: Final = re.compile(r"[?!{}<>\[\]|@#=_\\^*]")
 # The end of one sentence and the begin of the next; "St. John" and "Mr. Lee" are none.
@@ -55,8 +56,8 @@ def _structural(text: str, language: Language) -> list[str]:
     found = []
     if not text:
         found.append("it is empty")
-    if len(text) > _LONGEST:
-        found.append(f"it has more than {_LONGEST} characters")
+    if len(text) > LONGEST:
+        found.append(f"it has more than {LONGEST} characters")
     signs = sorted(set(_SIGNS.findall(plain)))
     if signs:
         found.append(f"it has {' '.join(signs)}")
