@@ -364,6 +364,11 @@ parts = [{ channels = ["call"], script = "spaced" }, { channels = ["email"], scr
     assert len(joined.silence.attempts) == 2
     assert [part.channel for part in joined.silence.attempts[-1].parts] == ["call", "email"]
     assert joined.silence.spaced_calls == 2
+    # A part logged after business hours belongs to the hour of the first, but not at night.
+    evening = due.replace(hour=18)
+    assert place(fact(made, evening, SENT, under=both)) == ("spaced", "both#2", ())
+    night = fact(made, due.replace(hour=22), SENT, under=both)
+    assert place(night) == ("spaced", "both#2", ("quiet_hours",))
     # The next day, or a second time, it is an attempt of its own.
     assert "plan" in fact(made, due + DAY, SENT, under=both).broke
     assert "plan" in fact(joined, due + 20 * MINUTE, SENT, under=both).broke

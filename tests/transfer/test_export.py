@@ -93,6 +93,7 @@ def stores(draw: st.DrawFn) -> dict[str, list[Event]]:
                 draw(maybe),
                 draw(maybe),
                 draw(maybe),
+                draw(st.none() | st.dictionaries(TEXT, TEXT, min_size=1, max_size=2)),
             )
             for version, one in enumerate(data, 1)
         ]
@@ -171,7 +172,7 @@ def test_a_spreadsheet_sees_no_formula_and_every_row_has_its_columns() -> None:
     text = exported(app, "csv").decode()
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert len(rows) == sum(len(app.history(one)) for one in app.prospects())
-    assert {len(row) for row in rows} == {13}
+    assert {len(row) for row in rows} == {14}
     for row in rows:
         assert None not in row
         assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row.values())
@@ -186,6 +187,7 @@ def test_a_spreadsheet_sees_no_formula_and_every_row_has_its_columns() -> None:
         ("csv", b"spaced,call,", b"nurture,call,", "stage"),
         ("csv", b",AttemptMade,", b",AttemptMad,", "type"),
         ("csv", b"{", b"", "data"),
+        ("csv", b',,"{', b',not so,"{', "meta"),
         ("csv", b"T14:00:00Z", b"T14:00:00", "occurred_at"),
         ("xes", b'value="AttemptMade"', b'value="ReplyReceived"', "concept:name"),
         ("xes", b"T14:00:00.000Z", b"T15:00:00.000Z", "time:timestamp"),

@@ -497,9 +497,10 @@ def _is_bound_to_hours(attempt: AttemptContext, decision: Decision, time: WorkCa
     """Whether business hours apply: to every attempt but those for which a time was agreed.
 
     The appointment's own steps are; so is what its owner does on its day where no touch is next.
+    Another part of a touch belongs to the hour at which that was begun, while its day lasts.
     """
     touch, appointment = decision.touch, attempt.prospect.appointment
-    if isinstance(decision, Stop) or attempt.is_exact:
+    if isinstance(decision, Stop) or attempt.is_exact or attempt.joins is not None:
         return False  # it is over, whatever the hour, or it is the appointment's own
     if touch is not None and touch.stage not in _EXACT:
         return True

@@ -1,6 +1,6 @@
 """Write histories as CSV for spreadsheets, and read such a file back without loss.
 
-A row is an event. ``data`` is the event's JSON; the last three columns repeat what people look
+A row is an event. ``data`` and ``meta`` are JSON; the last three columns repeat what people look
 for. A text that a spreadsheet would take for a formula is written with a ``'`` in front.
 """
 
@@ -29,7 +29,7 @@ _ENVELOPE: Final = (
     *("by", "correlation", "command_id", "uncertain"),
 )
 _READABLE: Final = ("stage", "channels", "dispositions")
-_HEADER: Final = (*_ENVELOPE, "data", *_READABLE)
+_HEADER: Final = (*_ENVELOPE, "meta", "data", *_READABLE)
 _REQUIRED: Final = ("prospect", "type", "occurred_at", "data")
 _TEXTS: Final = ("prospect", "by", "correlation", "command_id", "uncertain")
 """The columns in which an empty text differs from no value."""
@@ -56,7 +56,8 @@ def export_csv(app: Cadence, out: IO[bytes], *, progress: Progress | None = None
 def _row(event: Event) -> list[str]:
     plain = to_builtins(event)
     cells = [_escape(plain.get(name)) for name in _ENVELOPE]
-    return [*cells, msgspec.json.encode(plain["data"]).decode(), *_readable(event.data)]
+    meta = "" if event.meta is None else msgspec.json.encode(event.meta).decode()
+    return [*cells, meta, msgspec.json.encode(plain["data"]).decode(), *_readable(event.data)]
 
 
 def _readable(data: Data) -> tuple[str, str, str]:
@@ -123,6 +124,8 @@ class CadenceCsvSource(Source):
             for name in _ENVELOPE
             if (value := _value(name, cell.get(name, ""))) is not None
         }
+        if cell.get("meta"):
+            plain["meta"] = _meta(cell["meta"])
         plain["data"] = msgspec.Raw(cell["data"].encode())
         try:
             line = decode_checked(msgspec.json.encode(plain))
@@ -136,6 +139,13 @@ class CadenceCsvSource(Source):
                     f"fix it in data, which alone counts, or leave the column {name} out",
                 )
         return line
+
+
+def _meta(cell: str) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(cell, type=dict[str, str])
+    except (msgspec.DecodeError, UnicodeError):
+        raise InputError("meta: invalid", "give one JSON object of texts, or nothing") from None
 
 
 def _value(name: str, cell: str) -> object:
