@@ -53,6 +53,7 @@ at = {{ from = "at", formats = ["iso", "%Y-%m-%d %H:%M", "date"], zone = "prospe
 event = "attempt"
 channel = "call"
 disposition = "no_answer"
+{rule}
 """
 NEW_YORK, LOS_ANGELES, CHICAGO = "America/New_York", "America/Los_Angeles", "America/Chicago"
 KNOWN = {
@@ -86,6 +87,7 @@ def mapping_text(
     timezone: str = '{ from = "timezone" }',
     record: str = 'id = { from = "no" }',
     kind: str = "csv",
+    rule: str = "",
 ) -> str:
     names = [name for name in FIELDS if name != "timezone"]
     return MAPPING.format(
@@ -94,6 +96,7 @@ def mapping_text(
         timezone=timezone,
         fields="\n".join(f'{name} = {{ from = "{name}" }}' for name in names),
         record=record,
+        rule=rule,
     )
 
 
@@ -344,17 +347,26 @@ def test_an_older_export_takes_nothing_back_and_is_named() -> None:
     assert done.events == 0
 
 
-def test_a_value_that_was_given_up_does_not_return_with_the_same_rows() -> None:
+@pytest.mark.parametrize("how", [{}, {"record": ""}, {"rule": 'first_of = "day"'}])
+def test_a_value_that_was_given_up_does_not_return_with_the_same_rows(how: dict[str, str]) -> None:
     app = Cadence.open()
-    march, april = [row(1, OLD), row(2, NEW)], [row(1, OLD, timezone=CHICAGO)]
-    april.append(row(2, NEW, timezone=CHICAGO))
-    imported(app, *march)
-    assert imported(app, *april).updated.people == 1
+    times = [OLD, NEW, NEW.replace("14:05", "15:05")]
+    march = [row(no, at) for no, at in enumerate(times)]
+    april = [row(no, at, timezone=CHICAGO) for no, at in enumerate(times)]
+    imported(app, *march, **how)
+    assert imported(app, *april, **how).updated.people == 1
     assert zone_of(app) == CHICAGO
-    done = imported(app, *march)
+    done = imported(app, *march, **how)
     assert (done.events, done.differing.fields) == (0, {"timezone": 1})
-    imported(app, row(3, "2026-05-02T14:05:00Z"))  # a newer row: they moved back
+    imported(app, row(3, "2026-05-02T14:05:00Z"), **how)  # a newer row: they moved back
     assert zone_of(app) == NEW_YORK
+
+
+def test_of_rows_of_one_time_a_new_value_counts_and_an_old_one_does_not() -> None:
+    app = Cadence.open()
+    for number, zone in enumerate((NEW_YORK, LOS_ANGELES, NEW_YORK)):
+        imported(app, row(number, OLD, timezone=zone))
+    assert zone_of(app) == LOS_ANGELES
 
 
 def test_what_a_user_said_after_a_row_stays_and_before_it_goes() -> None:

@@ -134,5 +134,5 @@ def summary(done: ImportResult) -> Iterator[str]:
     if done.unusable_addresses:
         number = done.unusable_addresses
         what = "1 address" if number == 1 else f"{number:,} addresses"
-        yield f"unusable: {what} that can't be read (kept, and never used)"
+        yield f"unusable: {what} that can't be read (never used)"
     yield from _skipped(done.skipped_rows, done.unknown_columns)

@@ -45,7 +45,7 @@ from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
 from cadence.store.due_list import Prepared
 from cadence.store.service import Cadence, Progress
-from cadence.transfer.row_updates import CONTACT_POINTS, RowUpdates
+from cadence.transfer.row_updates import CONTACT_POINTS, RowSaid, RowUpdates
 from cadence.transfer.source import RECORD, BadLine, FieldCounts, Source, SourceEvent, ZoneLookup
 from cadence.transfer.staging import StagingArea
 from cadence.worktime.zones import zone
@@ -389,7 +389,7 @@ class HistoryBuilder:
         self._stored = len(stored)
         self._by_time: dict[tuple[type, datetime], list[Event]] = {}
         self._by_record: dict[str, Event] = {}
-        self._once: set[str] = set()
+        self._once: dict[str, bool] = {}  # whether the first of these rows is stored
         self._changed: list[tuple[int, Line, Event]] = []
         self._contradicted: set[str] = set()
         self._updates = RowUpdates(source.update, self.prospect)
@@ -419,13 +419,14 @@ class HistoryBuilder:
         if self._stored and any(event.added is not None for event in events):
             self.skipped += 1  # the prospect itself
         for event in events:
-            self._take_over(event)
             once = event.once
-            if once is not None:
-                if once in self._once:
-                    source.tally.skipped_rows["not the first of its day"] += 1
-                    continue
-                self._once.add(once)
+            is_first = once is None or once not in self._once
+            if once is not None and is_first:
+                self._once[once] = self._repeated(event) is not None
+            self._take_over(event)
+            if not is_first:
+                source.tally.skipped_rows["not the first of its day"] += 1
+                continue
             try:
                 if event.is_person and self.prospect is not None:
                     continue  # what it says was taken over
@@ -455,13 +456,14 @@ class HistoryBuilder:
         if not isinstance(added, ProspectAdded) or updates.is_known(added, event.stated):
             return
         line = event.line
-        record = line.command_id
-        stored = self._same_by_time(event) if record is None else self._by_record.get(record)
+        stored = self._repeated(event)
+        is_seen = stored is not None or self._once.get(event.once or "", False)
         at = line.occurred_at if stored is None else stored.occurred_at
         says = Line(
             self._id, at, line.data, frozenset(), uncertain=line.uncertain, meta=_record_of(line)
         )
-        fields = updates.fields(prospect, added, event.stated, at, record)
+        row = RowSaid(added, event.stated, at, line.command_id, is_seen)
+        fields = updates.fields(prospect, row)
         if fields is not None:
             self._append(msgspec.structs.replace(says, data=fields))
             for data in read_again(prospect, fields, self._traits()):
@@ -560,6 +562,11 @@ class HistoryBuilder:
                 f"use {last + 1}, the next version",
             )
         return False
+
+    def _repeated(self, event: SourceEvent) -> Event | None:
+        """Find the event that was stored for a row when it was imported before."""
+        record = event.line.command_id
+        return self._same_by_time(event) if record is None else self._by_record.get(record)
 
     def _same_by_time(self, source_event: SourceEvent) -> Event | None:
         """Find the event that a line without a version or record repeats."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from cadence.domain.channels import Channel
 from cadence.domain.events import (
@@ -24,7 +24,7 @@ from cadence.domain.events import (
 from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
 
-__all__ = ["CONTACT_POINTS", "IDENTITY_FIELDS", "RowUpdates", "UpdateMode"]
+__all__ = ["CONTACT_POINTS", "IDENTITY_FIELDS", "RowSaid", "RowUpdates", "UpdateMode"]
 
 UpdateMode = Literal["always", "fill", "never"]
 """Whether rows change a person who is known: where they differ, where nothing is kept, never."""
@@ -47,6 +47,24 @@ CONTACT_POINTS: Final = "contact_points"
 
 _Said = tuple[Any, str | None]
 """A value, and the country of its row: a subdivision belongs to one."""
+
+
+class RowSaid(NamedTuple):
+    """What a row says about a person.
+
+    Attributes:
+        added: what the row and the mapping say.
+        stated: the names of the fields that columns of the row say.
+        at: the time of the row.
+        record: its ``command_id``, if it has one.
+        is_seen: it was imported before, perhaps with other values.
+    """
+
+    added: ProspectAdded
+    stated: tuple[str, ...]
+    at: datetime
+    record: str | None
+    is_seen: bool
 
 
 class RowUpdates:
@@ -108,25 +126,15 @@ class RowUpdates:
         """Return whether a row says the same as the one before it, which changed nothing."""
         return (added, stated) == self._agreed
 
-    def fields(
-        self,
-        prospect: Prospect,
-        added: ProspectAdded,
-        stated: tuple[str, ...],
-        at: datetime,
-        record: str | None,
-    ) -> ProspectUpdated | None:
+    def fields(self, prospect: Prospect, row: RowSaid) -> ProspectUpdated | None:
         """Return the fields that a row changes; ``None`` if there are none.
 
         Args:
             prospect: as known before the row.
-            added: what the row and the mapping say about the person.
-            stated: the names of the fields that columns of the row say.
-            at: the time of the row.
-            record: its ``command_id``, if it has one.
+            row: what it says.
         """
+        added, stated = row.added, row.stated
         self._agreed = (added, stated)
-        newest = None if record is None else self._newest_row.get(_mapping_of(record))
         changed: dict[str, Any] = {}
         for field in IDENTITY_FIELDS:
             if field in stated:
@@ -134,7 +142,7 @@ class RowUpdates:
                 self._said[field] = (value, added.country)
                 if self._differs(prospect, field):
                     self._agreed = None
-                    if self._is_taken(prospect, field, at, newest):
+                    if self._is_taken(prospect, field, row):
                         changed[field] = value
         if "subdivision" in stated:
             country = changed.get("country", prospect.identity.country)
@@ -145,21 +153,21 @@ class RowUpdates:
         self.taken |= changed.keys()
         return ProspectUpdated(**changed) if changed else None
 
-    def _is_taken(
-        self, prospect: Prospect, field: str, at: datetime, newest: datetime | None
-    ) -> bool:
+    def _is_taken(self, prospect: Prospect, field: str, row: RowSaid) -> bool:
         """Whether a value that differs from what is kept is taken over."""
         if self._mode == "never" or (self._mode == "fill" and field in self._was_kept):
             return False
         if _kept(prospect, field) is None:
             return True
         # A stored row that said what was kept then left no event; its own time says that it did.
-        last = max(filter(None, (self._stated_at.get(field), newest)), default=None)
-        if last is None or at > last:
-            return True
+        newest = None if row.record is None else self._newest_row.get(_mapping_of(row.record))
+        last = max(filter(None, (self._stated_at.get(field), newest)), default=row.at)
+        if row.at < last:
+            return False
         # An export repeats rows with what is true now. A value that was given up does not return.
+        is_new = row.at > last and not row.is_seen
         value = _comparable(field, self._said[field][0])
-        return at == last and value not in self._values.get(field, ())
+        return is_new or value not in self._values.get(field, ())
 
     def points(
         self, prospect: Prospect, added: ProspectAdded, reader: KeyReader
