@@ -174,6 +174,13 @@ def test_where_nothing_differs_nothing_is_recorded() -> None:
     assert (done.events, done.to_dict().keys() & {"updated", "differing"}) == (0, set())
 
 
+def test_two_names_of_one_clock_do_not_differ() -> None:
+    app = Cadence.open()
+    imported(app, row(1, OLD))
+    done = imported(app, row(2, NEW, timezone="US/Eastern"))
+    assert (done.updated.people, done.differing.people, zone_of(app)) == (0, 0, NEW_YORK)
+
+
 def test_an_empty_cell_erases_nothing() -> None:
     app = Cadence.open()
     imported(app, row(1, **KNOWN, phone="+1 212 555 0100"))

@@ -13,11 +13,12 @@ from cadence.transfer.importer import (
 from cadence.transfer.input_file import open_input
 from cadence.transfer.jsonl import export_jsonl, import_jsonl
 from cadence.transfer.mapping_loader import MappingError
-from cadence.transfer.source import BadLine, Source
+from cadence.transfer.source import BadLine, FieldCounts, Source
 
 __all__ = [
     "EXPORTS",
     "BadLine",
+    "FieldCounts",
     "ImportRefused",
     "ImportResult",
     "MappingError",

@@ -23,6 +23,8 @@ from cadence.domain.events import (
 )
 from cadence.domain.keys import KeyReader
 from cadence.domain.prospect import Prospect
+from cadence.errors import InputError
+from cadence.worktime.zones import clock_of
 
 __all__ = ["CONTACT_POINTS", "IDENTITY_FIELDS", "RowSaid", "RowUpdates", "UpdateMode"]
 
@@ -88,6 +90,7 @@ class RowUpdates:
             self._channels = {point.channel for point in prospect.reach.contact_points}
         self._stated_at: dict[str, datetime] = {}
         self._values: dict[str, set[Any]] = {}
+        self._zones: set[str] = set()
         self._points: set[tuple[Channel, str]] = set()
         self._newest_row: dict[str, datetime] = {}
         self._said: dict[str, _Said] = {}
@@ -110,6 +113,8 @@ class RowUpdates:
                     before = self._stated_at.get(field, event.occurred_at)
                     self._stated_at[field] = max(before, event.occurred_at)
                     self._values.setdefault(field, set()).add(_comparable(field, value))
+            names = data.timezone or ()
+            self._zones |= {names} if isinstance(names, str) else set(names)
         if isinstance(data, ProspectAdded):
             self._points |= {(point.channel, point.same) for point in data.contact_points}
         elif isinstance(data, ContactPointAdded | ContactPointRemoved):
@@ -118,7 +123,7 @@ class RowUpdates:
 
     def zones(self) -> list[str]:
         """Return every zone that the person was said to be in."""
-        return sorted({name for names in self._values.get("timezone", ()) for name in names})
+        return sorted(self._zones)
 
     # What a row says ------------------------------------------------------------------------------
 
@@ -208,7 +213,7 @@ class RowUpdates:
 
     def _differs(self, prospect: Prospect, field: str) -> bool:
         value = _comparable(field, self._said[field][0])
-        return bool(value != _kept(prospect, field))
+        return bool(value != _comparable(field, _kept(prospect, field)))
 
 
 def _kept(prospect: Prospect, field: str) -> Any:
@@ -223,7 +228,17 @@ def _kept(prospect: Prospect, field: str) -> Any:
 
 
 def _comparable(field: str, value: Any) -> Any:
-    return (value,) if field == "timezone" and isinstance(value, str) else value
+    """A value as it is compared: two names of one clock are one zone."""
+    if field != "timezone":
+        return value
+    return tuple([_clock_of(name) for name in ((value,) if isinstance(value, str) else value)])
+
+
+def _clock_of(name: str) -> bytes | str:
+    try:
+        return clock_of(name)
+    except InputError:
+        return name  # the stored zone is unknown
 
 
 def _mapping_of(record: str) -> str:

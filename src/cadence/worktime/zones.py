@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from cadence.errors import InputError, did_you_mean
 
 __all__ = [
+    "clock_of",
     "country_codes",
     "from_local",
     "skipped_days",
@@ -63,6 +64,16 @@ def zone(name: str) -> ZoneInfo:
     source = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
     with source.open("rb") as data:
         return ZoneInfo.from_file(data, key=name)
+
+
+@lru_cache(maxsize=1024)
+def clock_of(name: str) -> bytes:
+    """Return what the zone data say of ``name``: equal for two names of one clock.
+
+    ``US/Eastern`` is ``America/New_York``. Raises what :func:`zone` does.
+    """
+    zone(name)
+    return resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).read_bytes()
 
 
 @lru_cache(maxsize=16_384)
