@@ -440,6 +440,41 @@ def test_exports_end_at_the_newest_in_any_order(zones: list[str]) -> None:
         assert zone_of(app) == zones[-1]
 
 
+ROWS = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        st.sampled_from([NEW_YORK, CHICAGO, LOS_ANGELES]),
+        st.sampled_from(["", "sam", "kim"]),
+        st.sampled_from(["", "+12125550100", "+13125550101", "no number"]),
+    ),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda said: said[0],
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["always", "fill", "never"]), ROWS), max_size=4))
+def test_what_the_newest_row_says_is_kept_or_named(
+    files: list[tuple[str, list[tuple[int, str, str, str]]]],
+) -> None:
+    app = Cadence.open()
+    for mode, said in files:
+        rows = [
+            row(no, f"2026-03-0{no + 1}T15:00:00Z", timezone=zone, owner=owner, phone=phone)
+            for no, zone, owner, phone in said
+        ]
+        done = imported(app, *rows, update=mode)
+        newest = sorted(rows, key=lambda one: one["at"])
+        for field, now in (("timezone", zone_of(app)), ("owner", kept(app, "owner"))):
+            values = [one[field] for one in newest if one[field]]
+            if values:
+                assert (values[-1] != now) == (field in done.differing.fields)
+        missing = {one["phone"] for one in rows if one["phone"].startswith("+")} - {*numbers(app)}
+        assert bool(missing) == ("contact_points" in done.differing.fields)
+        again = imported(app, *rows, update=mode)
+        assert (again.events, again.differing.fields) == (0, done.differing.fields)
+
+
 # What is no statement -----------------------------------------------------------------------------
 
 
