@@ -97,7 +97,7 @@ def test_after_a_late_first_call_the_second_message_promises_nothing_it_did_not_
 def test_the_second_message_says_when_we_call_again_and_nothing_of_their_interest() -> None:
     text = said(history(ON_TIME), NINE + timedelta(minutes=10))
     assert "I called at 9:00 AM, as we agreed" in text
-    assert "I will call again today at 1:10 PM" in text
+    assert "I will try again today at 1:10 PM" in text
     assert "price" not in text
 
 

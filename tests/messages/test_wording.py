@@ -101,6 +101,13 @@ def test_a_planted_fault_is_found(stage: str, form: Form, text: str, rule: str) 
     assert rule in rules(text, stage, form)
 
 
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_fault_of_one_turn_is_found_once(turn: int) -> None:
+    text = GOOD["en"] + f"{{% if turn == {turn} %}} Act now.{{% endif %}}"
+    found = [one.rule for one in lint_script("ours", text, AttemptStage.SPACED)]
+    assert found == ["urgency"]
+
+
 def test_a_finding_names_its_place_and_a_better_wording() -> None:
     text = GOOD["en"] + " Just checking in."
     found = [str(one) for one in lint_script("ours", text, AttemptStage.SPACED)]

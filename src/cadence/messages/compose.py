@@ -25,7 +25,7 @@ from cadence.messages.names import spoken_name
 from cadence.messages.notes import sayable
 from cadence.messages.scripts import Message, find_script, render_message
 from cadence.messages.templates import render_template
-from cadence.messages.times import clock_words, date_words, day_words, locale_of
+from cadence.messages.times import clock_words, date_words, day_words, is_one, locale_of
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry
 from cadence.policy.script_forms import Form, forms_of
@@ -156,7 +156,10 @@ def _said(scene: _Scene, part: TouchPart, form: Form) -> Message:
 def _threaded(
     scene: _Scene, subject: str, languages: Mapping[str, Language], words: Mapping[str, object]
 ) -> str:
-    """Return the subject; that of the first email of this silence, if this one answers to it."""
+    """Return the subject; that of the first email of this silence, if this one follows it.
+
+    Without "Re:", which would say that they had written.
+    """
     first = first_email(scene.prospect)
     planned = None if first is None else scene.policy.by_name.get(first.step or "")
     if first is None or planned is None:
@@ -167,7 +170,7 @@ def _threaded(
     for script in scripts[-1:]:
         found = find_script(script, Form.EMAIL, code, languages, scene.policy.scripts)
         earlier = render_message(found, Form.EMAIL, languages, words)
-        return f"Re: {earlier.subject}"
+        return earlier.subject
     return subject
 
 
@@ -250,9 +253,9 @@ def _time_words(scene: _Scene, form: Form, language: Language, locale: Locale) -
     agreed = _agreed(scene.prospect)
     if agreed is not None:
         there = calendar.local(agreed)
-        clock = clock_words(there, locale)
+        clock = _clock(there, language, locale)
         if there.date() != local.date():
-            day = day_words(there.date(), locale)
+            day = day_words(there.date(), locale, language.day)
             clock = _phrase(language, "clock_on_day", {"clock": clock, "day": day})
         words["appointment_time"] = clock
         called = said_at if scene.touch.stage is Stage.ON_TIME else agreed
@@ -308,10 +311,21 @@ def _when(
     is_spoken = form in (Form.VOICEMAIL, Form.LIVE)
     if is_spoken and following.is_exact and following.at - scene.said_at <= _SOON:
         return _phrase(language, "in_minutes", {"minutes": minutes})
-    words = {"clock": clock_words(there, locale), "day": day_words(there.date(), locale)}
+    words = {
+        "clock": _clock(there, language, locale),
+        "day": day_words(there.date(), locale, language.day),
+    }
     if there.date() == scene.calendar.local(scene.said_at).date():
         return _phrase(language, "today_at", words)
     return _phrase(language, "on_day_at" if following.is_exact else "on_day", words)
+
+
+def _clock(there: datetime, language: Language, locale: Locale) -> str:
+    """Word a time of day, with what the language puts around it: ``9:00 AM``, ``las 9:00``."""
+    clock = clock_words(there, locale)
+    if "clock_time" not in language.phrases:
+        return clock
+    return _phrase(language, "clock_time", {"clock": clock, "is_one": is_one(clock)})
 
 
 def _phrase(language: Language, name: str, words: Mapping[str, object]) -> str:

@@ -51,6 +51,7 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         name: its own name for itself.
+        day: the pattern of a day in Babel's letters; the locale's, where there is none.
         phrases: templates that others use as placeholders.
         before: what stands before the text of each form.
         after: what stands behind it.
@@ -69,6 +70,7 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scripts: dict[str, ScriptForms]
     way_out: _Words
     concern: _Words
+    day: str | None = None
     capitals: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
     avoid: tuple[Avoid, ...] = ()

@@ -73,6 +73,9 @@ _AS_LONG: Final = {
     "deadline": "on Wednesday, December 30",
 }
 
+# A script may say something else at each touch of its step; those of cadence have three wordings.
+_TURNS: Final = (1, 2, 3)
+
 _WHO: Final = ("name", "owner_name", "company")
 _MUST: Final[dict[AttemptStage, tuple[str, ...]]] = {
     AttemptStage.ON_TIME: (*_WHO, "callback", "appointment_time", "next_time"),
@@ -185,7 +188,8 @@ def lint_script(
         languages: those that the team has, by code; those of cadence.
     """
     found = FoundScript(text, "", language, is_whole=True)
-    return list(_faults(name, found, stage, form, languages or builtin_languages()))
+    faults = _faults(name, found, stage, form, languages or builtin_languages())
+    return list(dict.fromkeys(faults))
 
 
 def lint_policy(
@@ -276,14 +280,16 @@ def _faults(
     except PolicyError as error:
         yield finding(error.what, _UNREADABLE, error.hint)
         return
-    said = " \n".join(filter(None, (samples[0].subject, samples[0].text)))
-    yield from _must(said, samples[1].text, stage, form, language, finding)
-    for fact in _MAY_NOT.get(stage, ()):
-        if str(_SAMPLE[fact]) in said:
-            yield finding(f"stage {stage} may not say {_WORDS_OF[fact]}", f"no_{fact}")
-    for avoid, words in faults_of_wording(said, language):
-        yield finding(f"{words!r}: {avoid.why}", avoid.rule, avoid.instead)
-    yield from _by_shape(said, samples[2].text, form, language, finding)
+    for first in range(0, 3 * len(_TURNS), 3):
+        plain, with_value, as_long = samples[first : first + 3]
+        said = " \n".join(filter(None, (plain.subject, plain.text)))
+        yield from _must(said, with_value.text, stage, form, language, finding)
+        for fact in _MAY_NOT.get(stage, ()):
+            if str(_SAMPLE[fact]) in said:
+                yield finding(f"stage {stage} may not say {_WORDS_OF[fact]}", f"no_{fact}")
+        for avoid, words in faults_of_wording(said, language):
+            yield finding(f"{words!r}: {avoid.why}", avoid.rule, avoid.instead)
+        yield from _by_shape(said, as_long.text, form, language, finding)
 
 
 def _must(
@@ -333,11 +339,14 @@ def _by_shape(
 
 
 def _samples() -> Iterator[dict[str, object]]:
-    """Yield the samples: without a value, with one, as long as usual, nothing known, and long."""
+    """Yield the samples: for each turn without a value, with one, and as long as usual; then two
+    more, with nothing known, and with all that is known very long.
+    """
     texts = [name for name, value in _SAMPLE.items() if isinstance(value, str)]
-    yield {**_SAMPLE, "value": ""}
-    yield dict(_SAMPLE)
-    yield {**_SAMPLE, "value": "", **_AS_LONG}
+    for turn in _TURNS:
+        yield {**_SAMPLE, "turn": turn, "value": ""}
+        yield {**_SAMPLE, "turn": turn}
+        yield {**_SAMPLE, "turn": turn, "value": "", **_AS_LONG}
     yield {**_SAMPLE, "late": True, **dict.fromkeys(texts, "")}
     yield {**_SAMPLE, **dict.fromkeys(texts, "x" * NAME)}
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
 
-__all__ = ["clock_words", "date_words", "day_words", "locale_of"]
+__all__ = ["clock_words", "date_words", "day_words", "is_one", "locale_of"]
 
 
 @lru_cache(maxsize=512)
@@ -30,8 +30,10 @@ def clock_words(at: datetime, locale: Locale) -> str:
 
 
 @lru_cache(maxsize=2048)
-def day_words(day: date, locale: Locale) -> str:
-    """Word a day with its date: ``Friday, December 4``."""
+def day_words(day: date, locale: Locale, own: str | None = None) -> str:
+    """Word a day with its date: ``Friday, December 4``; by a pattern of one's ``own``, if given."""
+    if own is not None:
+        return _plain(format_date(day, own, locale=locale))
     pattern = locale.datetime_skeletons.get("MMMMEd")
     if pattern is None:
         return _plain(format_date(day, "full", locale=locale))
@@ -44,6 +46,11 @@ def day_words(day: date, locale: Locale) -> str:
 def date_words(day: date, locale: Locale) -> str:
     """Word the date of a letter: ``December 4, 2026``."""
     return _plain(format_date(day, "long", locale=locale))
+
+
+def is_one(clock: str) -> bool:
+    """Return whether a time of day is between one and two as it is said: ``1:10 PM``, ``01:30``."""
+    return re.match(r"0?1\b", clock) is not None
 
 
 def _plain(text: str) -> str:
