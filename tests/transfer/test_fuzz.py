@@ -84,17 +84,52 @@ def survives() -> Iterator[None]:
 
 # Histories ----------------------------------------------------------------------------------------
 
+CALL = {"channel": "call", "address": "+1 212 555 0100"}
+# What the examples lack: events that take others back, exceptions, addresses, tables of texts.
+RARE: list[tuple[str, dict[str, Any]]] = [
+    (
+        "ProspectAdded",
+        {"name": "Rae", "timezone": ["America/New_York", "UTC"], "contact_points": [CALL]},
+    ),
+    ("ContactPointFailed", {**CALL, "reason": "bounced"}),
+    ("ContactPointRestored", {**CALL, "why": "a typo"}),
+    ("AttemptMade", {"parts": [{**CALL, "disposition": "no_answer"}], "note": "busy"}),
+    (
+        "EventCorrected",
+        {"version": 4, "data": {"type": "AttemptMade", "parts": [{**CALL, "disposition": "busy"}]}},
+    ),
+    ("OptOutRequested", {"except_channels": ["email"]}),
+    ("EventRetracted", {"version": 6, "why": "another's"}),
+    ("EventRetracted", {"version": 7}),
+    ("OptedBackIn", {"why": "they rang"}),
+    ("ReferralGiven", {"name": "Ann", "contact_points": [CALL]}),
+    ("Noted", {"kind": "demo", "data": {"seats": "3"}}),
+    ("FollowUpEnded", {"reason": "mistaken"}),
+    ("FollowUpReopened", {"why": "they moved"}),
+]
+
 
 @cache
 def lines() -> list[dict[str, Any]]:
+    rare = [
+        {
+            "prospect": "rae",
+            "version": number,
+            "type": kind,
+            "occurred_at": f"2026-12-01T14:{number:02}:00Z",
+            "data": data,
+            "meta": {"campaign": "spring"},
+        }
+        for number, (kind, data) in enumerate(RARE, 1)
+    ]
     files = sorted(HISTORIES.glob("*.jsonl"))
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    return rare + [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
 @cache
 def exported(kind: str) -> bytes:
     with Cadence.open(None, clock=ahead) as app:
-        import_jsonl(app, [json.dumps(one).encode() for one in lines()[:30]])
+        import_jsonl(app, [json.dumps(one).encode() for one in lines()[: 30 + len(RARE)]])
         out = io.BytesIO()
         {"jsonl": export_jsonl, "csv": export_csv, "xes": export_xes}[kind](app, out)
     return out.getvalue()
@@ -147,12 +182,34 @@ def test_a_file_of_ours_with_other_bytes(
 
 
 @fuzzed
-@given(first=st.integers(0, 100), changes=CHANGES)
+@given(first=st.just(0) | st.integers(0, 100), changes=CHANGES)
 def test_a_history_with_other_values(first: int, changes: list[tuple[str, int, int, Any]]) -> None:
-    some = changed(lines()[first : first + 12], changes)
+    some = changed(lines()[first : first + len(RARE)], changes)
     rows = some if isinstance(some, list) else [some]
     with survives():
         import_and_look("\n".join(map(json.dumps, rows)).encode(), "file.jsonl")
+
+
+@fuzzed
+@given(
+    content=st.binary(max_size=400) | st.text(max_size=200).map(lambda text: text.encode()),
+    begins=st.sampled_from(
+        [b"", b"{", b'{"prospect": ', b"prospect,type,occurred_at,data\n", b"<?xml ", b"\x1f\x8b"]
+    ),
+    suffix=st.sampled_from(["jsonl", "csv", "xes", "xes.gz", ""]),
+)
+def test_a_file_of_any_bytes(content: bytes, begins: bytes, suffix: str) -> None:
+    with survives():
+        import_and_look(begins + content, f"file.{suffix}")
+
+
+@fuzzed
+@given(st.binary(max_size=400) | st.text(max_size=200).map(lambda text: text.encode()))
+def test_a_policy_or_a_mapping_of_any_bytes(content: bytes) -> None:
+    text = content.decode("utf-8", "replace")
+    for read in (check_policy, lambda it: read_and_use(it, "hubspot_calls")):
+        with survives():
+            read(text)
 
 
 @pytest.mark.parametrize("more", [{}, {"gap": {"business_days": 1_000_000, "minutes": 0}}])
@@ -225,6 +282,22 @@ CSV = {
         "Id,WhoId,ActivityDate,CompletedDateTime,Status,TaskSubtype,CallDisposition,TimeZone\n"
         "00T000000000001,003000000000001,2026-12-01,2026-12-01T15:00:00.000Z,Completed,Call,Busy,UTC\n"
         "00T000000000002,003000000000001,2026-12-02,,Completed,Email,,UTC\n"
+    ),
+    "hubspot_tasks": (
+        "hs_object_id,hs_timestamp,hs_task_completion_date,hs_task_status,hs_task_type,"
+        "Associated Contact IDs,timezone\n"
+        "1,2026-12-01T15:00:00Z,2026-12-01T14:00:00Z,COMPLETED,CALL,7;8,us_slash_eastern\n"
+        "2,1764597600000,,COMPLETED,EMAIL,7,UTC\n"
+    ),
+    "hubspot_contacts": (
+        "hs_object_id,lastmodifieddate,firstname,lastname,phone,email,hs_email_optout,hs_timezone\n"
+        "7,2026-12-01T15:00:00Z,Ann,Lee,+12125550100,ann@example.com,true,us_slash_central\n"
+        "8,1764597600000,Bo,Day,(212) 555-0101,bo@example.com,,UTC\n"
+    ),
+    "salesforce_contacts": (
+        "Id,LastModifiedDate,Name,Phone,Email,HasOptedOutOfEmail,DoNotCall,IsDeleted,Time Zone\n"
+        "003000000000001,2026-12-01T15:00:00.000Z,Ann Lee,+12125550100,ann@example.com,1,0,0,UTC\n"
+        "003000000000002AAA,,Bo Day,212 555 0101,,false,true,,America/New_York\n"
     ),
 }
 
