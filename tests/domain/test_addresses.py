@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cadence.domain import addresses
 from cadence.domain.addresses import UNUSABLE, address_key, covers, key_or_unusable
 from cadence.domain.channels import CALL, EMAIL, MAIL, AddressKind, Channel, check_channel
 from cadence.errors import InputError
@@ -149,6 +150,36 @@ def test_an_international_domain_has_one_key_in_both_forms() -> None:
 )
 def test_what_is_no_one_email_address_is_unusable(text: str) -> None:
     assert email(text) == UNUSABLE
+
+
+@example("+1 212 555 0100")
+@example("+1(212)555-0100")
+@example("+1 (212 555-0100")
+@given(st.from_regex(r"\+1[ .()-]{0,2}\d{3}[ .()-]{0,2}\d{3}[ .-]?\d{4}", fullmatch=True))
+def test_a_north_american_number_has_the_key_that_its_parser_gives_it(text: str) -> None:
+    try:
+        parsed = addresses._parsed_phone(text, CALL, None)
+    except InputError:
+        parsed = UNUSABLE
+    assert phone(text, None) == parsed
+
+
+@example("Ann@Example.com")
+@example("ann@localhost")
+@example("ann@EXAMPLE.COM.")
+@example("ann@a@example.com")
+@example("ann@xn--mnchen-3ya.de")
+@example("ann@[127.0.0.1]")
+@given(
+    st.from_regex(r"[A-Za-z0-9_.+-]{1,22}@[A-Za-z0-9.-]{1,20}(com|de|test|local)?", fullmatch=True)
+    | st.emails()
+)
+def test_an_email_address_has_the_key_that_its_parser_gives_it(text: str) -> None:
+    try:
+        parsed = addresses._parsed_email(text, text, EMAIL)
+    except InputError:
+        parsed = UNUSABLE
+    assert email(text) == parsed
 
 
 def test_letters_that_only_look_alike_are_other_addresses() -> None:

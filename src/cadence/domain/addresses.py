@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from cadence.domain.channels import AddressKind, Channel
@@ -34,6 +35,14 @@ _PHONE: Final = re.compile(
     r"[\d\s+()./\-\u2010-\u2015\u00ad\uff0b]+(?:(?:;?\s*ext?\.?n?\s*[.:=]?|extension|x|#)\s*\d+)?",
     re.IGNORECASE,
 )
+
+# Most addresses of a list are of these forms, and to parse each takes half of its import. Their
+# keys are the same without: the tests hold both ways against each other.
+_NORTH_AMERICAN: Final = re.compile(
+    r"\+1[ .-]?\(?([2-9]\d{2})\)?[ .-]?(\d{3})[ .-]?(\d{4})", re.ASCII
+)
+_PLAIN_MAILBOX: Final = re.compile(r"[a-z0-9_+-]{1,20}(?:\.[a-z0-9_+-]{1,20}){0,2}")
+_LONGEST_DOMAIN: Final = 100
 
 
 def address_key(kind: AddressKind, channel: Channel, address: str, country: str | None) -> str:
@@ -101,11 +110,20 @@ def _plain(address: str) -> str:
     Marks for right-to-left text come with copied numbers. Full-width letters are the same letters.
     Letters that only look alike (homoglyphs) stay apart: they are other addresses.
     """
+    if address.isascii():
+        return address.strip()  # pragma: no mutate (only saves time)
     normal = unicodedata.normalize("NFKC", address)
     return "".join(one for one in normal if unicodedata.category(one) != "Cf").strip()
 
 
 def _phone(text: str, channel: Channel, country: str | None) -> str:
+    plain = _NORTH_AMERICAN.fullmatch(text)
+    if plain is not None:
+        return f"+1{plain[1]}{plain[2]}{plain[3]}"
+    return _parsed_phone(text, channel, country)
+
+
+def _parsed_phone(text: str, channel: Channel, country: str | None) -> str:
     # Imported here: it is slow to load, and reading a history needs no number parsed.
     from phonenumbers import (
         NumberParseException,
@@ -133,12 +151,31 @@ def _phone(text: str, channel: Channel, country: str | None) -> str:
 
 
 def _email(text: str, channel: Channel) -> str:
-    # Imported here: it is slow to load, and reading a history needs no address parsed.
-    from email_validator import EmailNotValidError, validate_email
-
     bare = text
     if _MAIL_SCHEME.match(text):
         bare = _MAIL_SCHEME.sub("", text, count=1).partition("?")[0]
+    folded = bare.lower()
+    mailbox, _, domain = folded.partition("@")
+    is_plain = len(domain) <= _LONGEST_DOMAIN and _PLAIN_MAILBOX.fullmatch(mailbox) is not None
+    if is_plain and domain.isascii() and _is_usual(domain):
+        return folded
+    return _parsed_email(bare, text, channel)
+
+
+@lru_cache(maxsize=4096)
+def _is_usual(domain: str) -> bool:
+    """Whether an address at ``domain`` is its own key."""
+    address = f"a@{domain}"
+    try:
+        return _parsed_email(address, address, Channel("email")) == address
+    except InputError:
+        return False
+
+
+def _parsed_email(bare: str, text: str, channel: Channel) -> str:
+    # Imported here: it is slow to load, and reading a history needs no address parsed.
+    from email_validator import EmailNotValidError, validate_email
+
     try:
         return validate_email(bare, check_deliverability=False).normalized.casefold()
     except EmailNotValidError:
