@@ -48,7 +48,7 @@ TEXTS: Final[dict[str, int]] = {
     "address": ADDRESS,
     "key": ADDRESS,
     # What people write.
-    **dict.fromkeys(("note", "text", "why", "reason", "data", "meta"), NOTE),
+    **dict.fromkeys(("note", "text", "more", "why", "reason", "data", "meta"), NOTE),
 }
 """How long the text of each field may be, in every event and command that has such a field."""
 
