@@ -7,7 +7,7 @@ import pytest
 from said import message
 
 from cadence.domain.events import AttemptStage
-from cadence.messages import Form, builtin_languages, lint_policy, lint_script
+from cadence.messages import Form, builtin_languages, lint, lint_policy, lint_script
 from cadence.messages.lint import check_scripts
 from cadence.policy import builtin
 from cadence.policy.loader import parse_text
@@ -54,51 +54,63 @@ def test_each_language_has_the_same_rules_and_every_rule_has_a_source(code: str)
     assert all(one.source and one.instead and one.why for one in avoid)
 
 
-@pytest.mark.parametrize(
-    ("stage", "form", "text", "rule"),
-    [
-        ("spaced", VOICEMAIL, "Hello. {{ bring }} A no is fine too. {{ number }}", "name"),
-        (
-            "spaced",
-            Form.VOICEMAIL,
-            "{{ hello }}. {{ bring }} A no is fine. {{ number }}",
-            "company",
-        ),
-        (
-            "spaced",
-            Form.VOICEMAIL,
-            "{{ hello }}. {{ bring }} A no is fine. {{ number }}",
-            "owner_name",
-        ),
-        ("spaced", VOICEMAIL, "{{ opening }} {{ bring }} A no is fine.", "callback"),
-        ("spaced", VOICEMAIL, "{{ opening }} Call me. A no is fine. {{ number }}", "reason"),
-        ("spaced", VOICEMAIL, "{{ opening }} {{ bring }} {{ number }}", "way_out"),
-        ("on_time", VOICEMAIL, "{{ opening }} {{ again }} {{ number }}", "appointment_time"),
-        (
-            "on_time",
-            Form.VOICEMAIL,
-            "{{ opening }} {{ appointment_time }} {{ number }}",
-            "next_time",
-        ),
-        ("on_time", VOICEMAIL, "{{ opening }} {{ cares }}", "no_interest"),
-        ("ten_minutes", VOICEMAIL, "{{ opening }} {{ bring }}", "no_interest"),
-        ("concern", VOICEMAIL, "{{ opening }} How are you? {{ number }}", "concern"),
-        ("concern", Form.SMS, "{{ opening }} Are you OK? {{ cares }}", "no_interest"),
-        ("nurture", Form.SMS, "{{ opening }} Still there? {{ stop }}", "value"),
-        ("polite_exit", Form.EMAIL, "{{ opening }} {{ stop }} {{ address }}", "deadline"),
-        ("polite_exit", Form.EMAIL, "{{ opening }} {{ deadline }} {{ stop }}", "address"),
-        ("nurture", Form.EMAIL, "{{ opening }} {{ bring }} {{ address }}", "way_out"),
-        ("spaced", VOICEMAIL, GOOD["en"] + " PLEASE call.", "capitals"),
-        ("spaced", VOICEMAIL, GOOD["en"] + " I call at 9:30.", "promise"),
-        ("spaced", VOICEMAIL, GOOD["en"] + " I call at 9 am.", "promise"),
-        ("spaced", VOICEMAIL, GOOD["en"] + " and so on" * 40, "length"),
-        ("spaced", Form.SMS, GOOD["en"] + " and so on" * 10, "length"),
-        ("spaced", VOICEMAIL, "{{ opening }} {{ nmae }}", "unreadable"),
-        ("spaced", VOICEMAIL, "{{ opening", "unreadable"),
-    ],
-)
-def test_a_planted_fault_is_found(stage: str, form: Form, text: str, rule: str) -> None:
-    assert rule in rules(text, stage, form)
+# A no that is fine, in each language; NO stands for it in what is planted.
+NO = {"en": "A no is fine too.", "es": "Un no también está bien."}
+PLANTED = [
+    ("spaced", VOICEMAIL, "Hello. {{ bring }} NO {{ number }}", "name"),
+    ("spaced", VOICEMAIL, "{{ hello }}. {{ bring }} NO {{ number }}", "company"),
+    ("spaced", VOICEMAIL, "{{ hello }}. {{ bring }} NO {{ number }}", "owner_name"),
+    ("spaced", VOICEMAIL, "{{ opening }} {{ bring }} NO", "callback"),
+    ("spaced", VOICEMAIL, "{{ opening }} NO {{ number }}", "reason"),
+    ("spaced", VOICEMAIL, "{{ opening }} {{ bring }} {{ number }}", "way_out"),
+    ("on_time", VOICEMAIL, "{{ opening }} {{ again }} {{ number }}", "appointment_time"),
+    ("on_time", VOICEMAIL, "{{ opening }} {{ appointment_time }} {{ number }}", "next_time"),
+    ("on_time", VOICEMAIL, "{{ opening }} {{ cares }}", "no_interest"),
+    ("ten_minutes", VOICEMAIL, "{{ opening }} {{ bring }}", "no_interest"),
+    (
+        "ten_minutes",
+        VOICEMAIL,
+        "{{ opening }} {{ interest or value }} a plan of your barn",
+        "no_value",
+    ),
+    ("concern", VOICEMAIL, "{{ opening }} ¿? {{ number }}", "concern"),
+    ("concern", Form.SMS, "{{ opening }} {{ concern }} {{ cares }}", "no_interest"),
+    ("concern", Form.SMS, "{{ opening }} {{ next_time }}", "no_next_time"),
+    ("concern", Form.SMS, "{{ opening }} {{ deadline }}", "no_deadline"),
+    ("nurture", Form.SMS, "{{ opening }} {{ stop }}", "value"),
+    ("polite_exit", Form.EMAIL, "{{ opening }} {{ stop }} {{ address }}", "deadline"),
+    ("polite_exit", Form.EMAIL, "{{ opening }} {{ deadline }} {{ stop }}", "address"),
+    ("nurture", Form.LETTER, "{{ opening }} {{ bring }}", "address"),
+    ("nurture", Form.EMAIL, "{{ opening }} {{ bring }} {{ address }}", "way_out"),
+    ("spaced", VOICEMAIL, "GOOD ATENCIÓN.", "capitals"),
+    ("spaced", VOICEMAIL, "GOOD 9:30.", "promise"),
+    ("spaced", VOICEMAIL, "GOOD 9 am.", "promise"),
+    ("spaced", VOICEMAIL, "GOOD" + " et cetera" * 40, "length"),
+    ("spaced", Form.LETTER, "GOOD" + " et cetera" * 90, "length"),
+    ("spaced", Form.SMS, "GOOD" + " et cetera" * 10, "length"),
+    ("spaced", VOICEMAIL, "{{ opening }} {{ nmae }}", "unreadable"),
+    ("spaced", VOICEMAIL, "{{ opening", "unreadable"),
+]
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+@pytest.mark.parametrize(("stage", "form", "text", "rule"), PLANTED)
+def test_a_planted_fault_is_found(stage: str, form: Form, text: str, rule: str, code: str) -> None:
+    text = text.replace("GOOD", GOOD[code]).replace("NO", NO[code])
+    text = text.replace("{{ concern }}", LANGUAGES[code].concern[0])
+    assert rule in rules(text, stage, form, code)
+
+
+def test_every_rule_is_planted_in_every_language() -> None:
+    """Beside those of a policy's own scripts: a missing form or language, and one without use."""
+    facts = {fact for needed in lint._MUST.values() for fact in needed}
+    facts |= {fact for needed in lint._MUST_FORM.values() for fact in needed}
+    facts |= {f"no_{fact}" for barred in lint._MAY_NOT.values() for fact in barred}
+    known = {rule for *_, rule in PLANTED}
+    assert facts | {"capitals", "promise", "length", "unreadable"} == known
+    for code, language in LANGUAGES.items():
+        avoided = {rule for one, rule, _ in AVOIDED if one == code}
+        assert avoided == {one.rule for one in language.avoid}
 
 
 @pytest.mark.parametrize("turn", [1, 2, 3])

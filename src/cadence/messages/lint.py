@@ -285,7 +285,7 @@ def _faults(
         said = " \n".join(filter(None, (plain.subject, plain.text)))
         yield from _must(said, with_value.text, stage, form, language, finding)
         for fact in _MAY_NOT.get(stage, ()):
-            if str(_SAMPLE[fact]) in said:
+            if str(_SAMPLE[fact]) in said + with_value.text:
                 yield finding(f"stage {stage} may not say {_WORDS_OF[fact]}", f"no_{fact}")
         for avoid, words in faults_of_wording(said, language):
             yield finding(f"{words!r}: {avoid.why}", avoid.rule, avoid.instead)
