@@ -147,6 +147,8 @@ def _show_script(session: Session, policy: str, language: str) -> None:
     for one in said:
         when = f"day {one.business_day}, {one.at:%H:%M}"
         session.write(paint(f"{when}  {one.step}", "bold"))
+        if not one.parts:
+            session.write("  the owner's own first attempt, in words of their own")
         for part in one.parts:
             for line in spoken_lines(part):
                 for row in folded([line], 4):

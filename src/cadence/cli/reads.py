@@ -157,7 +157,7 @@ def explain(
     if session.json:
         session.print_json(to_builtins(decision))
         return
-    for line in (*explanation(prospect, decision), *precheck_lines(prospect, answer)):
+    for line in folded((*explanation(prospect, decision), *precheck_lines(prospect, answer))):
         session.write(line)
 
 
@@ -181,7 +181,7 @@ def may(
     if session.json:
         session.print_json(precheck_to_builtins(answer))
     else:
-        for line in precheck_lines(prospect, answer):
+        for line in folded(precheck_lines(prospect, answer)):
             session.write(line)
     if answer.breaks:
         raise typer.Exit(1)
@@ -276,7 +276,7 @@ def replay_(
         if html != "-":
             session.write(f"{p}: replay written to {html}")
         return
-    _write_replay(session, replay_lines(found))
+    _write_replay(session, folded(replay_lines(found)))
 
 
 def _with_words(

@@ -9,13 +9,21 @@ from typing import Final
 import msgspec
 
 from cadence.domain.channels import Channel
-from cadence.domain.events import Data, InterestNoted, ProspectUpdated, ValueKind, ValueNoted
+from cadence.domain.events import (
+    AttemptMade,
+    Data,
+    InterestNoted,
+    ProspectUpdated,
+    ValueKind,
+    ValueNoted,
+)
 from cadence.domain.team import Owner, Team
 from cadence.engine.decision import Due
 from cadence.messages.compose import compose
 from cadence.messages.languages import ENGLISH
 from cadence.policy.model import Policy
 from cadence.policy.touch import TouchPart
+from cadence.prover.simulation import Simulation
 from cadence.prover.timetable import unanswered
 
 __all__ = ["SAMPLE_TEAM", "Said", "conversation"]
@@ -88,7 +96,7 @@ class Said(msgspec.Struct, frozen=True):
         business_day: counted from the first day, which is 0.
         at: when, on the clock of the prospect.
         step: the step's name.
-        parts: what is said, one a channel.
+        parts: what is said, one a channel; none of the owner's own first attempt.
     """
 
     business_day: int
@@ -126,7 +134,11 @@ def conversation(
         InterestNoted(interest),
         *(ValueNoted(f"value-{n}", text, kind) for n, (text, kind) in enumerate(values, 1)),
     ]
+    is_begun = False
     for simulation in unanswered(policy, channels, facts=facts):
+        if not is_begun:
+            yield from _own_attempts(simulation)
+            is_begun = True
         decision = simulation.decision
         if not isinstance(decision, Due):
             return
@@ -136,3 +148,11 @@ def conversation(
         assert composed.touch is not None, "a due decision has a touch"
         parts = composed.touch.parts
         yield Said(simulation.business_day(), simulation.now, composed.touch.step, parts)
+
+
+def _own_attempts(simulation: Simulation) -> Iterator[Said]:
+    """Yield the owner's own first attempt, where a policy begins after it: no script is for it."""
+    for event in simulation.events:
+        if isinstance(event.data, AttemptMade):
+            day = simulation.business_day(event.occurred_at)
+            yield Said(day, event.occurred_at, event.data.step or "", ())
