@@ -150,7 +150,12 @@ def _with_a_value(
     if since is None:
         return _because(decision, tuple(causes or ()))
     if causes is not None:
-        causes += [one for one in decision.reasons if one.rule != Rule.DETERMINISTIC]
+        # Why the touch is due; what only moves it to an open hour does not move the task.
+        causes += [
+            one
+            for one in decision.reasons
+            if one.rule != Rule.DETERMINISTIC and (one.until is None or one.until <= now)
+        ]
     context = DecisionContext(prospect, policy, now, explains=explains)
     return context.task(TaskKind.FIND_VALUE, since, causes, step=touch.step)
 
