@@ -5,6 +5,9 @@ What must be said stands here a second time, apart from the linter, which reads 
 
 from __future__ import annotations
 
+import email
+import email.message
+import email.policy
 import re
 import unicodedata
 from datetime import datetime, timedelta
@@ -17,14 +20,21 @@ from hypothesis import strategies as st
 from said import TEAM
 
 from cadence.domain import Event, InterestNoted, ValueNoted
-from cadence.domain.channels import CHANNELS, Channel
+from cadence.domain.channels import CHANNELS, EMAIL, Channel
 from cadence.domain.events import AttemptMade, Data, ProspectUpdated, ValueKind
 from cadence.domain.fold import fold
 from cadence.domain.stages import Stage
 from cadence.domain.team import Owner, Team
 from cadence.engine.decision import Due
 from cadence.engine.next_touch import lacks_value
-from cadence.messages import Form, builtin_languages, compose, language_for, sms_parts
+from cadence.messages import (
+    Form,
+    builtin_languages,
+    compose,
+    language_for,
+    sms_parts,
+    to_email,
+)
 from cadence.messages.compose import PLACEHOLDERS
 from cadence.messages.wording import contains, faults_of_wording
 from cadence.policy import builtin, builtin_names
@@ -301,3 +311,34 @@ def dates_in(text: str, code: str) -> list[tuple[int, int]]:
         for found in DATES[code].finditer(text)
         if found["month"] in months
     ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(names(), names(), st.sampled_from(["en", "es"]))
+@example("Zoë <b>O'Neil & Söhne</b>, a name with much in it", "Ann", "en")
+def test_an_email_keeps_names_and_subject_through_a_mailer(
+    name: str, owner: str, language: str
+) -> None:
+    """Long names in any script, which the standard library folds."""
+    ann = Owner(name=owner, email="ann@acme.example")
+    team = msgspec.structs.replace(TEAM, owners={"ann": ann})
+    simulation = Simulation(builtin("are-you-ok"), Scenario(frozenset({EMAIL}), Beginning.OWN))
+    for fact in (
+        ProspectUpdated(name=name or "Jo", language=language),
+        InterestNoted(f"the {name}"),
+    ):
+        simulation.record(fact, simulation.now)
+    decision = simulation.wait()
+    composed = compose(decision, simulation.prospect, simulation.policies, simulation.now, team)
+    assert composed.touch is not None
+    (part,) = composed.touch.parts
+    sent = bytes(to_email(composed.touch, part, simulation.prospect, team))
+    read = email.message_from_bytes(
+        sent, _class=email.message.EmailMessage, policy=email.policy.default
+    )
+    assert read.defects == []
+    assert max(map(len, sent.split(b"\r\n"))) <= 998
+    shown = " ".join("".join(c if c.isprintable() else " " for c in name or "Jo").split())
+    assert read["To"].addresses[0].display_name == shown
+    assert read["Subject"] == part.subject
+    assert read.get_content().splitlines() == part.text.splitlines()
