@@ -48,6 +48,12 @@ _GUARDS: Final[list[Raw]] = [
     {"kind": "holiday_ban", "id": "german", "country": "DE", "subdivision": "BY"},
     {"kind": "pause", "first_day": "2026-12-21", "last_day": "2027-01-03"},
 ]
+# What a team may declare: a text and a call by another way, and a place that is read now and then.
+_DECLARED: Final[Raw] = {
+    "whatsapp": {"address": "phone"},
+    "voice_note": {"address": "phone", "spoken": True},
+    "portal": {"address": "handle", "answer_business_days": 5},
+}
 _BAD_GUARDS: Final[list[Raw]] = [
     {"kind": "contact_window", "id": "never"},
     {"kind": "contact_window", "id": "sundays", "sun": ["10:00-12:00"]},
@@ -195,6 +201,8 @@ def _sound(draw: st.DrawFn, guarded: bool) -> Raw:
         "steps": draft.steps,
     }
     if _some(draw, 5):
+        _declare(draw, raw)
+    if _some(draw, 5):
         raw["limits"] = {"attempts": draw(st.integers(2, 9))}
     if _some(draw, 6):
         raw["limits"] = {"spaced_calls": draw(st.integers(0, 5))}
@@ -205,6 +213,18 @@ def _sound(draw: st.DrawFn, guarded: bool) -> Raw:
         guards = {_GUARDS[at].get("id", _GUARDS[at]["kind"]): _GUARDS[at] for at in chosen}
         raw["guards"] = list(guards.values())
     return raw
+
+
+def _declare(draw: st.DrawFn, raw: Raw) -> None:
+    """Declare some channels, and use them before others or in their place."""
+    some = st.lists(st.sampled_from(sorted(_DECLARED)), min_size=1, unique=True)
+    names = draw(some)
+    raw["channels"] = {name: _DECLARED[name] for name in names}
+    for step in raw["steps"]:
+        for part in step.get("parts", ()):  # one that rotates has none
+            if _some(draw, 2):
+                left = part["channels"] if draw(st.booleans()) else []
+                part["channels"] = [draw(st.sampled_from(names)), *left]
 
 
 # Faults -------------------------------------------------------------------------------------------
@@ -274,8 +294,11 @@ def _wrong_guard(draw: st.DrawFn, raw: Raw) -> None:
 
 
 def _few_channels(draw: st.DrawFn, raw: Raw) -> None:
-    few = st.lists(st.sampled_from(_CHANNELS), min_size=1, max_size=2, unique=True)
-    raw["channels"] = draw(few)
+    few = draw(st.lists(st.sampled_from(_CHANNELS), min_size=1, max_size=2, unique=True))
+    if isinstance(raw.get("channels"), dict):  # beside those that it declares
+        raw["channels"] |= {one: {"used": False} for one in _CHANNELS if one not in few}
+    else:
+        raw["channels"] = few
 
 
 def _concern_out_of_place(draw: st.DrawFn, raw: Raw) -> None:

@@ -13,7 +13,16 @@ from typing import Final, NamedTuple
 
 from hypothesis import strategies as st
 
-from cadence.domain.channels import CALL, CHANNELS, EMAIL, MAIL, SMS, VIDEO_EMAIL, Channel
+from cadence.domain.channels import (
+    CALL,
+    CHANNELS,
+    EMAIL,
+    MAIL,
+    SMS,
+    VIDEO_EMAIL,
+    Channel,
+    in_order,
+)
 from cadence.domain.codec import encode_line
 from cadence.domain.events import (
     AttemptMade,
@@ -172,7 +181,12 @@ _ADDRESSES: Final = {
 
 def _address(channel: Channel, number: int) -> str:
     """An address that is its own key."""
-    return _ADDRESSES[channel].format(number)
+    return _ADDRESSES.get(channel, "+1412555{:04}").format(number)
+
+
+def channels_of(policy: Policy) -> list[Channel]:
+    """The built-in channels, and those that a policy declares."""
+    return in_order({*CHANNELS, *policy.usable})
 
 
 @st.composite
@@ -201,6 +215,7 @@ class _Drive:
     ) -> None:
         self.draw = draw
         self.adoptable = adoptable
+        self.channels = channels_of(policy)
         self.policies = PolicyRegistry(policy, adoptable)
         self.now = draw(st.sampled_from(_STARTS)) + draw(st.integers(0, 60)) * _HOUR
         self.events: list[Event] = []
@@ -268,7 +283,7 @@ class _Drive:
 
     def _make(self, touch: Touch) -> None:
         parts = tuple(
-            Part(part.channel, self.draw(st.sampled_from(_SILENT[part.channel])), part.address)
+            Part(part.channel, self.draw(st.sampled_from(self._silent(part.channel))), part.address)
             for part in touch.parts
         )
         try:
@@ -298,7 +313,7 @@ class _Drive:
         if not points:
             return False
         point = self.draw(st.sampled_from(points))
-        disposition = self.draw(st.sampled_from(_SILENT[point.channel]))
+        disposition = self.draw(st.sampled_from(self._silent(point.channel)))
         for _ in range(14 * 24 // 5):
             if self.command(
                 MakeAttempt((Part(point.channel, disposition, point.address),), is_strict=True)
@@ -331,10 +346,15 @@ class _Drive:
 
     def _off_policy(self) -> None:
         point = self.draw(st.sampled_from(self.prospect.reach.contact_points))
-        dispositions = [*_SILENT[point.channel], *Disposition]
+        dispositions = [*self._silent(point.channel), *Disposition]
         part = Part(point.channel, self.draw(st.sampled_from(dispositions)), point.address)
         made = complete_attempt(self.prospect, AttemptMade((part,)), self.policy, self.now)
         self.record(made)
+
+    def _silent(self, channel: Channel) -> list[Disposition]:
+        """What an attempt on a channel ends in when they say nothing."""
+        is_spoken = channel in self.policy.spoken
+        return _SILENT.get(channel) or (_SILENT[CALL] if is_spoken else _SILENT[EMAIL])
 
     def _adopt(self) -> None:
         if self.adoptable:
@@ -344,7 +364,7 @@ class _Drive:
 
     def _fact(self, kind: str) -> Data:
         draw = self.draw
-        channel = draw(st.sampled_from(CHANNELS))
+        channel = draw(st.sampled_from(self.channels))
         later = self.now + draw(st.integers(1, 20)) * _DAY
         if kind == "found":
             self.found += 1
@@ -396,7 +416,8 @@ def histories(
         following: nothing happens but what comes next, on time or late.
         most: how often something may happen.
     """
-    made = _Drive(draw, policy, adoptable, draw(prospects()))
+    added = draw(prospects(channels=channels_of(policy)))
+    made = _Drive(draw, policy, adoptable, added)
     for _ in range(draw(st.sampled_from(range(1, most + 1)))):
         if not following and draw(st.sampled_from([False] * 4 + [True])):
             made.whatever()
