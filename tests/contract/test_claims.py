@@ -408,6 +408,18 @@ def test_the_late_truth_is_recorded_where_what_was_assumed_has_been_taken_back(
     assert app.complete(claim, NO_ANSWER).repeated
 
 
+def test_a_late_truth_is_recorded_also_by_a_clock_that_has_gone_back(
+    app: Cadence, clock: Clock
+) -> None:
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    clock.now = claim.until
+    app.tick()
+    app.execute("jerry", EventRetracted(3, "the bot was down"), by="ann")
+    clock.now = MEETING - 60 * MINUTE
+    (event,) = app.complete(claim, NO_ANSWER).events
+    assert event.occurred_at == clock.now
+
+
 def test_what_was_assumed_and_taken_back_already_is_not_taken_back_twice(
     app: Cadence, clock: Clock
 ) -> None:

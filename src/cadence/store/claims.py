@@ -189,7 +189,9 @@ class Claims:
             command = _late_truth(assumed, attempt)
         elif attempt is not None:
             command = attempt
-            occurred = None if assumed is None else claim.at
+            # As of the claim, like what was assumed, unless this clock has not come to it.
+            is_there = assumed is not None and claim.at <= (at or self._clock())
+            occurred = claim.at if is_there else None
         else:
             self.release(claim)
             return claim.prospect, None, ended_by(claim, history)
