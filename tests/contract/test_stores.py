@@ -45,7 +45,7 @@ from cadence.store.due_list import DueQuery, DueRow
 from cadence.store.opening import open_recorder
 from cadence.store.postgres import PostgresRecorder
 from cadence.store.postgres_connection import without_password
-from cadence.store.recorder import SettingRow
+from cadence.store.recorder import Refreshed, SettingRow
 from cadence.store.serializer import EventMapper
 from cadence.store.sql import ADDED_COLUMNS
 
@@ -518,7 +518,7 @@ def test_refreshed_rows_replace_those_of_the_same_version_and_no_newer_one(store
     for prospect in "pqr":
         store.insert_events(stored(noted(prospect, 1)), due=[row(prospect, 1)])
     store.insert_events(stored(noted("q", 2)), due=[row("q", 2)])
-    rows = [(row(prospect, 9), 1) for prospect in "pqr"]
+    rows = [Refreshed(row(prospect, 9), 1) for prospect in "pqr"]
     store.refresh_due(rows, None, "r", "up to r")
     assert store.due_rows() == [row("p", 9), row("q", 2), row("r", 9)]
     assert store.due_mark() == "up to r"
@@ -528,7 +528,8 @@ def test_refreshed_rows_replace_those_of_the_same_version_and_no_newer_one(store
 def test_a_refresh_adds_missing_rows_and_deletes_those_of_nobody(store):
     store.insert_events(stored(noted("b", 1), noted("d", 1)), due=[row("b", 1)])
     store.insert_events([], due=[row("a", 1), row("c", 1), row("e", 1)])
-    store.refresh_due([(row("b", 1), 1), (row("d", 2), 1)], "a", "d", "mark")
+    rows = [Refreshed(row("b", 1), 1), Refreshed(row("d", 2), 1)]
+    store.refresh_due(rows, "a", "d", "mark")
     assert [one.prospect for one in store.due_rows()] == ["a", "b", "d", "e"]
     store.finish_due("d", "whole")
     assert [one.prospect for one in store.due_rows("a")] == ["b", "d"]
@@ -559,7 +560,8 @@ def carry_on(app):
     """A few lives of different length, the same each time."""
     for number in range(12):
         prospect = f"p{number}"
-        app.execute(prospect, ADDED, at=NOW)
+        point = ContactPoint(CALL, f"+1 212 555 01{number:02}")
+        app.execute(prospect, ProspectAdded("Jo", "UTC", contact_points=(point,)), at=NOW)
         if number % 2:
             at = NOW + timedelta(days=1, hours=number % 5)
             app.execute(prospect, SetAppointment(at), at=NOW)

@@ -174,7 +174,7 @@ def test_a_prospect_of_whom_nothing_is_known_has_the_defaults() -> None:
     # A team's own event says nothing about the prospect.
     folded = fold(None, [Event("kim", 1, NOON, NOON, Noted("demo"))])
     response = Response(ResponseKind.ADDED, NOON, NOON, 1)
-    assert folded == Prospect("kim", 1, NOON, Stage.NEW, NOON, Silence(response), NOON)
+    assert folded == Prospect("kim", 1, NOON, Stage.NEW, NOON, Silence(response), NOON, NOON)
 
 
 def test_in_a_new_silence_nothing_has_been_counted() -> None:

@@ -677,6 +677,7 @@ def test_one_sees_the_prospect_the_touch_and_the_time_and_no_store(
         if isinstance(one, msgspec.Struct):
             assert type(one).__module__ in {
                 "cadence.domain.prospect",
+                "cadence.domain.words",
                 "cadence.domain.events",
                 "cadence.policy.touch",
             }

@@ -55,7 +55,11 @@ def _mark(event: Event) -> str:
 
 
 def _added(name: str) -> ProspectAdded:
-    points = (ContactPoint(CALL, "+1 212 555 0101"), ContactPoint(EMAIL, "a@example.com"))
+    # No two share an address, or a row may say "look now" where one made later need not.
+    points = (
+        ContactPoint(CALL, f"+1 212 555 01{name[1:]:0>2}"),
+        ContactPoint(EMAIL, f"{name}@x.com"),
+    )
     return ProspectAdded(name, "Europe/Berlin", contact_points=points)
 
 
@@ -180,9 +184,10 @@ def _check(path: Path, acknowledged: dict[tuple[str, int], str]) -> None:
     assert acknowledged.items() <= stored.items()
     _check_groups(streams)
     with Cadence.open(str(path)) as app:
-        rows = app.due_rows()
+        rows, addresses = app.due_rows(), app._recorder.address_rows(None, "~")
         app.rebuild_due()
         assert app.due_rows() == rows
+        assert app._recorder.address_rows(None, "~") == addresses
         assert [row.prospect for row in rows] == sorted(streams)
     connection = sqlite3.connect(path)
     try:

@@ -68,6 +68,7 @@ STORED_TYPES = {
     "ReferralGiven": "ReferralGiven",
     "OptOutRequested": "OptOutRequested",
     "OptedBackIn": "OptedBackIn",
+    "SamePersonDenied": "SamePersonDenied",
     "PolicyAdopted": "PolicyAdopted",
     "FollowUpEnded": "FollowUpEnded",
     "FollowUpReopened": "FollowUpReopened",

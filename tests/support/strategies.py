@@ -46,6 +46,7 @@ from cadence.domain.events import (
     ProspectUpdated,
     ReferralGiven,
     ReplyReceived,
+    SamePersonDenied,
     ValueKind,
     ValueNoted,
 )
@@ -213,6 +214,7 @@ def data_strategies(
         ReplyReceived: st.builds(ReplyReceived, channel, st.none() | st.sampled_from(Intent)),
         AutoReplyReceived: st.builds(AutoReplyReceived, channel, st.none() | at),
         PauseRequested: st.builds(PauseRequested, at),
+        SamePersonDenied: st.builds(SamePersonDenied, texts(1), texts(1)),
         ReferralGiven: st.builds(ReferralGiven, text, contact_points(few)),
         OptOutRequested: st.builds(
             OptOutRequested, st.none() | channel, some, st.none() | addresses(few), keys(few)

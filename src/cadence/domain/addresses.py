@@ -19,7 +19,15 @@ from typing import Final
 from cadence.domain.channels import AddressKind, Channel
 from cadence.errors import InputError
 
-__all__ = ["UNUSABLE", "address_key", "covers", "is_elsewhere", "key_elsewhere", "key_or_unusable"]
+__all__ = [
+    "UNUSABLE",
+    "address_key",
+    "bare",
+    "covers",
+    "is_elsewhere",
+    "key_elsewhere",
+    "key_or_unusable",
+]
 
 UNUSABLE: Final = ""
 """The key of an address that can't be read: it is kept and shown, and never used."""
@@ -94,6 +102,11 @@ def key_elsewhere(channel: Channel) -> str:
 def is_elsewhere(key: str | None) -> bool:
     """Return whether only another system knows the address of ``key``."""
     return key is not None and key.startswith(_ELSEWHERE)
+
+
+def bare(key: str) -> str:
+    """Return the key of a number without its extension; any other key as it is."""
+    return key.partition(_EXTENSION)[0]
 
 
 def covers(key: str, other: str) -> bool:

@@ -57,9 +57,11 @@ __all__ = [
     "ProspectUpdated",
     "ReferralGiven",
     "ReplyReceived",
+    "SamePersonDenied",
     "Unreadable",
     "ValueKind",
     "ValueNoted",
+    "WordRef",
     "ends_outreach",
     "type_name",
 ]
@@ -455,13 +457,49 @@ class OptOutRequested(_Data, frozen=True):
     key: str | None = None
 
 
+class WordRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What another prospect had said by one of its events.
+
+    Attributes:
+        prospect: the other prospect.
+        version: its last event that counts.
+    """
+
+    prospect: str
+    version: Version
+
+
 class OptedBackIn(_Data, frozen=True):
-    """They took an opt-out back, for one channel or (``None``) for all; ``why``: how we know."""
+    """They took an opt-out back, for one channel or (``None``) for all.
+
+    Attributes:
+        channel: on this channel only.
+        address: the address that they said it from.
+        key: its normal form.
+        why: how we know.
+        lifts: the opt-outs of other holders of their addresses that were known then. For this
+            prospect they count no longer (rule ``suppressed``); the service fills them in.
+    """
 
     channel: ChannelName | None = None
     address: NonEmpty | None = None
     key: str | None = None
     why: str | None = None
+    lifts: tuple[WordRef, ...] = ()
+
+
+class SamePersonDenied(_Data, frozen=True):
+    """Another prospect with one of their addresses is another person (rule ``suppressed``).
+
+    It holds for both, and for what either says later.
+
+    Attributes:
+        prospect: the other one's id.
+        why: how we know.
+    """
+
+    prospect: NonEmpty
+    why: NonEmpty
 
 
 class PolicyAdopted(_Data, frozen=True):
@@ -547,6 +585,7 @@ Data = (
     | ReferralGiven
     | OptOutRequested
     | OptedBackIn
+    | SamePersonDenied
     | PolicyAdopted
     | FollowUpEnded
     | FollowUpReopened

@@ -42,6 +42,7 @@ from cadence.domain.events import (
     Event,
     EventCorrected,
     EventRetracted,
+    FailureReason,
     FollowUpEnded,
     FollowUpReopened,
     GuidelinesAgreed,
@@ -59,6 +60,7 @@ from cadence.domain.events import (
     ProspectUpdated,
     ReferralGiven,
     ReplyReceived,
+    SamePersonDenied,
     Unreadable,
     ValueNoted,
 )
@@ -69,7 +71,6 @@ from cadence.domain.prospect import (
     Attempt,
     Ending,
     Identity,
-    OptOuts,
     Prospect,
     Reachability,
     Response,
@@ -80,6 +81,7 @@ from cadence.domain.prospect import (
 )
 from cadence.domain.stages import Signal, Stage, follow
 from cadence.domain.standing import responses_taken_back, standing
+from cadence.domain.words import Failure, OptOuts, Said
 
 __all__ = ["CLOCK_GRACE", "evolve", "fold", "taken_at"]
 
@@ -196,6 +198,7 @@ def _begin(event: Event) -> Prospect:
         event.recorded_at,
         Silence(response),
         event.occurred_at,
+        event.recorded_at,
     )
 
 
@@ -219,7 +222,11 @@ def _added(prospect: Prospect, event: Event, data: ProspectAdded) -> Changes:
     )
     changes: Changes = {
         "identity": identity,
-        "reach": replace(prospect.reach, contact_points=data.contact_points),
+        "reach": replace(
+            prospect.reach,
+            contact_points=data.contact_points,
+            former=prospect.reach.former | {one.same for one in prospect.reach.contact_points},
+        ),
     }
     if data.policy is not None:
         changes["policy"], changes["policy_version"] = data.policy, event.version
@@ -265,10 +272,14 @@ def _point_failed(prospect: Prospect, event: Event, data: ContactPointFailed) ->
     if data.reason in SOFT_FAILURES:
         return {}
     key = data.address if data.key is None else data.key
-    return {"reach": _without(prospect.reach, event, data.channel, key)}
+    is_strangers = data.reason is FailureReason.WRONG_NUMBER
+    reach = _without(prospect.reach, event, data.channel, key, is_strangers=is_strangers)
+    return {"reach": reach}
 
 
-def _without(reach: Reachability, event: Event, channel: Channel, key: str | None) -> Reachability:
+def _without(
+    reach: Reachability, event: Event, channel: Channel, key: str | None, *, is_strangers: bool
+) -> Reachability:
     """``reach`` after a key failed: on every channel, or a stranger would be sent a text."""
     if key is None:
         # No address was recorded: it was the first of the channel that had not failed.
@@ -282,15 +293,16 @@ def _without(reach: Reachability, event: Event, channel: Channel, key: str | Non
         )
     failed = reach.failed
     if key and key not in failed:
-        failed = {**failed, key: event.recorded_at}
+        failed = {**failed, key: Failure(event.recorded_at, event.version, is_strangers)}
     return replace(reach, failed=failed, failed_at=event.recorded_at, failed_version=event.version)
 
 
 def _point_restored(prospect: Prospect, event: Event, data: ContactPointRestored) -> Changes:
     reach = prospect.reach
     key = data.address if data.key is None else data.key
-    failed = {one: at for one, at in reach.failed.items() if not covers(one, key)}
-    return {"reach": replace(reach, failed=failed)}
+    failed = {one: by for one, by in reach.failed.items() if not covers(one, key)}
+    restored = {**reach.restored, key: event.recorded_at}
+    return {"reach": replace(reach, failed=failed, restored=restored)}
 
 
 def _point_removed(prospect: Prospect, event: Event, data: ContactPointRemoved) -> Changes:
@@ -303,6 +315,7 @@ def _point_removed(prospect: Prospect, event: Event, data: ContactPointRemoved) 
         "reach": replace(
             reach,
             contact_points=left,
+            former=reach.former | {gone.same},
             failed_at=event.recorded_at,
             failed_version=event.version,
         )
@@ -323,7 +336,7 @@ def _addresses_read(prospect: Prospect, event: Event, data: AddressesRead) -> Ch
                     for point in reach.contact_points
                 ]
             ),
-            failed={by_address.get(one) or one: at for one, at in reach.failed.items()},
+            failed={by_address.get(one) or one: by for one, by in reach.failed.items()},
         ),
         "silence": replace(prospect.silence, attempts=_with_keys(prospect.silence.attempts, keys)),
         "recent": _with_keys(prospect.recent, keys),
@@ -430,7 +443,10 @@ def _attempt(prospect: Prospect, event: Event, data: AttemptMade) -> Changes:
             connected = True
         elif disposition in _FAILING:
             reach = changes.get("reach", prospect.reach)
-            changes["reach"] = _without(reach, event, part.channel, part.same)
+            is_strangers = disposition is Disposition.WRONG_NUMBER
+            changes["reach"] = _without(
+                reach, event, part.channel, part.same, is_strangers=is_strangers
+            )
         if part.is_call:
             has_call = True
     silence = prospect.silence
@@ -666,11 +682,13 @@ def _paused(prospect: Prospect, event: Event, data: PauseRequested) -> Changes:
 
 def _opted_out(prospect: Prospect, event: Event, data: OptOutRequested) -> Changes:
     reach, at = prospect.reach, event.occurred_at
+    said = Said(event.recorded_at, event.version)
     if data.channel is None:
-        exceptions = frozenset(data.except_channels)
-        opted_out = reach.opted_out.with_all(exceptions, event.recorded_at)
+        opted_out = reach.opted_out.with_all(frozenset(data.except_channels), said)
     else:
-        opted_out = reach.opted_out.with_channel(data.channel, event.recorded_at)
+        opted_out = reach.opted_out.with_channel(data.channel, said)
+    if data.key:
+        opted_out = replace(opted_out, keys=opted_out.keys | {data.key})
     changes: Changes = {
         "reach": replace(
             reach,
@@ -700,10 +718,13 @@ def _opted_out(prospect: Prospect, event: Event, data: OptOutRequested) -> Chang
 
 def _opted_in(prospect: Prospect, event: Event, data: OptedBackIn) -> Changes:
     reach, ending = prospect.reach, prospect.ending
+    if data.lifts:
+        lifted = tuple([(data.channel, one) for one in data.lifts])
+        reach = replace(reach, lifted=(*reach.lifted, *lifted))
     if reach.opted_out_at is not None and event.occurred_at < reach.opted_out_at:
         # They changed their mind since. It is still a response, and where they are opted out it is
         # for the owner to find out what they want.
-        changes = _respond(prospect, event, ResponseKind.OPT_IN)
+        changes = {"reach": reach, **_respond(prospect, event, ResponseKind.OPT_IN)}
         if changes.get("stage", prospect.stage) is Stage.OPTED_OUT:
             changes["ending"] = replace(
                 changes.get("ending", ending),
@@ -722,6 +743,11 @@ def _opted_in(prospect: Prospect, event: Event, data: OptedBackIn) -> Changes:
         response = {"stage": follow(prospect.stage, signal), "ending": ending}
     response["ending"] = replace(response["ending"], pending_response=0, pending_response_at=None)
     return {**changes, **response}
+
+
+def _other_person(prospect: Prospect, event: Event, data: SamePersonDenied) -> Changes:
+    reach = prospect.reach
+    return {"reach": replace(reach, not_same=reach.not_same | {data.prospect})}
 
 
 def _signal_of_opt_in(ending: Ending) -> Signal:
@@ -813,6 +839,7 @@ _HANDLERS: Final[dict[type, Callable[[Prospect, Event, Any], Changes]]] = {
     ReferralGiven: _referred,
     OptOutRequested: _opted_out,
     OptedBackIn: _opted_in,
+    SamePersonDenied: _other_person,
     PolicyAdopted: _adopted,
     FollowUpEnded: _ended,
     FollowUpReopened: _reopened,

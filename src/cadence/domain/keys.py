@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from cadence.domain.addresses import address_key, is_elsewhere, key_or_unusable
@@ -34,7 +35,7 @@ from cadence.domain.events import (
 )
 from cadence.domain.prospect import Prospect
 
-__all__ = ["KeyReader", "addresses_read", "read_again"]
+__all__ = ["KeyReader", "addresses_read", "keys_in", "read_again"]
 
 _One = TypeVar("_One", ContactPoint, Part)
 
@@ -123,6 +124,22 @@ class KeyReader:
                 channel = data.channel or _guessed(data.address)
                 return replace(data, key=self.key(channel, data.address))
         return data
+
+
+def keys_in(value: object) -> list[str]:
+    """Return every address key in a command or in event data."""
+    if isinstance(value, tuple):
+        return [key for one in value for key in keys_in(one)]
+    if not isinstance(value, Struct):
+        return []
+    found: list[str] = []
+    for field in value.__struct_fields__:
+        held = getattr(value, field)
+        if field == "key" and isinstance(held, str):
+            found.append(held)
+        elif isinstance(held, tuple | Struct):
+            found += keys_in(held)
+    return found
 
 
 def _guessed(address: str) -> Channel:

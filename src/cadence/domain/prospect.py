@@ -27,8 +27,10 @@ from cadence.domain.events import (
     PolicyRef,
     ReferralGiven,
     ValueNoted,
+    WordRef,
 )
 from cadence.domain.stages import Stage
+from cadence.domain.words import NOWHERE, Elsewhere, Failure, OptOuts
 
 __all__ = [
     "NO_GAP",
@@ -37,7 +39,6 @@ __all__ = [
     "Attempt",
     "Ending",
     "Identity",
-    "OptOuts",
     "Prospect",
     "Reachability",
     "Response",
@@ -94,57 +95,6 @@ class Suspension(msgspec.Struct, frozen=True):
     start: datetime
     until: datetime | None
     version: int
-
-
-class OptOuts(msgspec.Struct, frozen=True):
-    """The channels that they opted out of: *all*, *all except*, or *these*.
-
-    Channels are an open set, so "all" also holds for those that a policy declares later. The times
-    are when an opt-out was recorded: an attempt made before that broke nothing that was known.
-
-    Attributes:
-        all_at: when they opted out of everything; ``None``: they did not.
-        exceptions: the channels that this leaves open.
-        channels: the channels that they opted out of by name.
-    """
-
-    all_at: datetime | None = None
-    exceptions: frozenset[Channel] = frozenset()
-    channels: Mapping[Channel, datetime] = {}
-
-    def __bool__(self) -> bool:
-        return self.all_at is not None or bool(self.channels)
-
-    def __contains__(self, channel: Channel) -> bool:
-        return channel in self.channels or (
-            self.all_at is not None and channel not in self.exceptions
-        )
-
-    def known_by(self, channel: Channel, instant: datetime) -> bool:
-        """Return whether an opt-out of ``channel`` had been recorded at ``instant``."""
-        by_name = self.channels.get(channel)
-        return (by_name is not None and by_name <= instant) or (
-            self.all_at is not None and channel not in self.exceptions and self.all_at <= instant
-        )
-
-    def with_channel(self, channel: Channel, at: datetime) -> OptOuts:
-        """Return them with one channel more."""
-        if channel in self:
-            return self
-        return OptOuts(self.all_at, self.exceptions, {**self.channels, channel: at})
-
-    def with_all(self, exceptions: frozenset[Channel], at: datetime) -> OptOuts:
-        """Return them with every channel but the exceptions; an opt-out gives none back."""
-        if self.all_at is None:
-            return OptOuts(at, exceptions, self.channels)
-        closed = dict.fromkeys(self.exceptions - exceptions, at)
-        return OptOuts(self.all_at, self.exceptions & exceptions, {**closed, **self.channels})
-
-    def without(self, channel: Channel) -> OptOuts:
-        """Return them after an opt-in for one channel."""
-        channels = {name: at for name, at in self.channels.items() if name != channel}
-        exceptions = self.exceptions if self.all_at is None else self.exceptions | {channel}
-        return OptOuts(self.all_at, exceptions, channels)
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -250,24 +200,33 @@ class Reachability(msgspec.Struct, frozen=True):
 
     Attributes:
         contact_points: in the order in which they became known, failed ones included.
-        failed: keys that must never be used again, on any channel, and when that was recorded.
+        failed: keys that must never be used again, on any channel, and what says so.
+        restored: keys that failed and work again, and when that was recorded.
+        former: keys that were theirs once; what they said holds there too.
         opted_out: channels they opted out of.
         failed_at: when a contact point was last recorded as lost, by failure, removal or opt-out.
         failed_version: the event by which the last contact point failed, or 0.
         opted_out_at: when the last opt-out occurred; an opt-in said before it lifts nothing.
         opted_out_version: the last opt-out, or 0.
+        lifted: opt-outs of other holders that count no longer since they opted back in, each with
+            the channel (``None``: all).
+        not_same: prospects with an address of theirs who are other people.
         preferred_channel: the channel they prefer.
         preferred_hours: local hours as ``"HH:MM-HH:MM"``.
         preference_version: the event that stated it, or 0.
     """
 
     contact_points: tuple[ContactPoint, ...] = ()
-    failed: Mapping[str, datetime] = {}
+    failed: Mapping[str, Failure] = {}
+    restored: Mapping[str, datetime] = {}
+    former: frozenset[str] = frozenset()
     opted_out: OptOuts = OptOuts()
     failed_at: datetime | None = None
     failed_version: int = 0
     opted_out_at: datetime | None = None
     opted_out_version: int = 0
+    lifted: tuple[tuple[Channel | None, WordRef], ...] = ()
+    not_same: frozenset[str] = frozenset()
     preferred_channel: Channel | None = None
     preferred_hours: str | None = None
     preference_version: int = 0
@@ -280,7 +239,8 @@ class Reachability(msgspec.Struct, frozen=True):
         if not self.failed:
             return False
         return any(
-            covers(failed, key) and (by is None or at <= by) for failed, at in self.failed.items()
+            covers(failed, key) and (by is None or one.at <= by)
+            for failed, one in self.failed.items()
         )
 
     @property
@@ -337,6 +297,7 @@ class Prospect(msgspec.Struct, frozen=True):
         stage_at: when what brought the prospect to its stage was recorded.
         silence: the running silence.
         newest: when the newest of the events occurred.
+        added_at: when the first of them was recorded.
         identity: who and where they are.
         reach: how they can be reached.
         ending: how the follow-up ended.
@@ -356,6 +317,8 @@ class Prospect(msgspec.Struct, frozen=True):
             in their order, as far as they are at most :data:`RECENT_DAYS` older than the newest.
         unreadable: the first event that can't be read, or that takes another back where the
             history before it is not at hand.
+        elsewhere: what other records say to them. It is no part of the fold: who decides reads it
+            beside the history.
     """
 
     id: str
@@ -365,6 +328,7 @@ class Prospect(msgspec.Struct, frozen=True):
     stage_at: datetime
     silence: Silence
     newest: datetime
+    added_at: datetime
     identity: Identity = Identity()
     reach: Reachability = Reachability()
     ending: Ending = Ending()
@@ -382,6 +346,7 @@ class Prospect(msgspec.Struct, frozen=True):
     used_values: frozenset[str] = frozenset()
     recent: tuple[Attempt, ...] = ()
     unreadable: UnreadableEvent | None = None
+    elsewhere: Elsewhere = NOWHERE
 
     @property
     def response(self) -> Response:

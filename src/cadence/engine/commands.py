@@ -431,6 +431,8 @@ def with_addresses(
         for point in reversed(points)
         if point.key != UNUSABLE and not prospect.reach.has_failed(point.same)
     }
+    if not prospect.elsewhere.is_silent:
+        known |= {point.channel: point for point in reversed(contact_points_left(prospect))}
     for planned in () if touch is None else touch.parts:
         used = (p for p in points if (p.channel, p.same) == (planned.channel, planned.same))
         known[planned.channel] = next(used, known[planned.channel])

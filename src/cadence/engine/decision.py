@@ -59,6 +59,8 @@ class TaskKind(StrEnum):
     LEAVE_EXIT_OTHERWISE = "leave_exit_otherwise"
     DELIVER_EXIT = "deliver_exit"
     FIND_OUT_EXIT = "find_out_exit"
+    SAME_PERSON = "same_person"
+    FIND_ADDRESS = "find_address"
 
 
 class _Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="verdict"):

@@ -24,6 +24,7 @@ from cadence.domain.channels import Channel, ChannelTraits
 from cadence.domain.events import AttemptStage, ContactPoint, Gap
 from cadence.domain.prospect import Attempt, Prospect
 from cadence.domain.stages import Stage, rank
+from cadence.domain.words import Obstacle
 from cadence.policy.model import EXACT, Distance, PlannedTouch
 from cadence.policy.rules import Rule
 from cadence.worktime.calendar import WorkCalendar
@@ -59,6 +60,7 @@ __all__ = [
     "in_order",
     "largest_gap",
     "of_policies",
+    "stops_elsewhere",
     "violation",
 ]
 
@@ -227,6 +229,22 @@ def contact_points_left(prospect: Prospect) -> tuple[ContactPoint, ...]:
     """Return every contact point that may still be used, in the order they became known."""
     if prospect.stage is _OPTED_OUT:
         return ()
+    left = _own_points_left(prospect)
+    elsewhere = prospect.elsewhere
+    if elsewhere.is_silent:
+        return left
+    return tuple(
+        [
+            point
+            for point in left
+            if elsewhere.failure(point.same) is None
+            and elsewhere.obstacle(point.channel, point.same) is None
+        ]
+    )
+
+
+def _own_points_left(prospect: Prospect) -> tuple[ContactPoint, ...]:
+    """Those that their own history leaves, whatever others said."""
     reach = prospect.reach
     opted_out = reach.opted_out
     return tuple(
@@ -252,6 +270,31 @@ def _is_opted_out(attempt: AttemptContext) -> bool:
 
 def _uses_lost_point(attempt: AttemptContext) -> bool:
     return any(attempt.has_failed(part) for part in attempt.parts)
+
+
+# 13: suppressed -----------------------------------------------------------------------------------
+#
+# People are several records in every CRM, and whoever opted out under one id was called under
+# another. So a word about an address holds for everyone who has it, and a word of a person for who
+# may be that person, until the owner says that they are not. What others say is no part of the
+# fold: it is given with the prospect (``domain/words.py``).
+
+
+def stops_elsewhere(prospect: Prospect) -> tuple[Obstacle, ...]:
+    """Return what others say that leaves a prospect no contact point.
+
+    Empty where one is left, or where their own history leaves none.
+    """
+    elsewhere = prospect.elsewhere
+    if elsewhere.is_silent or prospect.stage is _OPTED_OUT or contact_points_left(prospect):
+        return ()
+    found = [elsewhere.obstacle(point.channel, point.same) for point in _own_points_left(prospect)]
+    return tuple(dict.fromkeys(stop for stop in found if stop is not None))
+
+
+def _is_suppressed(attempt: AttemptContext) -> bool:
+    elsewhere = attempt.prospect.elsewhere
+    return not elsewhere.is_silent and any(attempt.is_stopped(part) for part in attempt.parts)
 
 
 # 2: spaced_cap ------------------------------------------------------------------------------------
@@ -444,6 +487,8 @@ _LATER_STAGES: Final = frozenset(
     if stage is not AttemptStage.EXTRA and rank(Stage(stage.value)) >= rank(Stage.SPACED)
 )
 _ONE_BUSINESS_DAY: Final = Gap(1, 0)
+_ANOTHERS: Final = 0
+"""Stands for the event of an attempt of another holder of the address, which has its own count."""
 
 
 def frequency_allows_from(
@@ -468,27 +513,34 @@ def frequency_allows_from(
     Returns:
         The instant, the attempts that it comes from, and the facts of the limit.
     """
-    silence = prospect.silence
-    if not silence.attempts or stage in EXACT:
+    silence, others = prospect.silence, prospect.elsewhere.attempts
+    if not (silence.attempts or others) or stage in EXACT:
         return None
+    own = silence.known
     # One entry a part: the one that has to be out of a span is found by its number.
-    made = [attempt for attempt in silence.known for _ in attempt.parts]
+    made = [(attempt.at, attempt.version) for attempt in own for _ in attempt.parts]
+    if others:
+        made += [(attempt.at, _ANOTHERS) for _, attempt in others for _ in attempt.parts]
+        made.sort()
     if not made:
         return None
-    last = made[-1]
-    from_ = last.at
-    facts: Facts = {}
-    events: tuple[int, ...] = (last.version,)
-    if not is_days_apart and stage in _LATER_STAGES:
-        from_ = calendar.earliest_with_gap(last.at, _ONE_BUSINESS_DAY, suspended)
-        facts = {"business_days": 1}
+    from_, facts = made[0][0], Facts()
+    events: tuple[int, ...] = ()
+    if own:
+        from_, events = own[-1].at, (own[-1].version,)
+        if not is_days_apart and stage in _LATER_STAGES:
+            from_ = calendar.earliest_with_gap(from_, _ONE_BUSINESS_DAY, suspended)
+            facts = {"business_days": 1}
     for span, most in MOST_PARTS:
         too_many = parts + len(made) - most
         if too_many > 0:
-            until = made[too_many - 1].at + span
+            until = made[too_many - 1][0] + span
             if until > from_:
+                counted = [version for _, version in made[too_many - 1 :]]
                 from_, facts = until, {"span": span, "most": most}
-                events = tuple(dict.fromkeys(one.version for one in made[too_many - 1 :]))
+                if _ANOTHERS in counted:
+                    facts["of_others"] = counted.count(_ANOTHERS)
+                events = tuple(dict.fromkeys(one for one in counted if one != _ANOTHERS))
     return from_, events, facts
 
 
@@ -496,9 +548,13 @@ def _is_too_frequent(attempt: AttemptContext) -> bool:
     if attempt.takes in EXACT:
         return False
     before = attempt.before
+    made = [(one.at, len(one.parts)) for one in before]
+    for _, other in attempt.prospect.elsewhere.attempts:
+        if other.at <= attempt.at:
+            made.append((other.at, len(other.parts)))
     for span, most in MOST_PARTS:
         since = attempt.at - span
-        if sum(len(one.parts) for one in before if one.at > since) + len(attempt.parts) > most:
+        if sum(parts for at, parts in made if at > since) + len(attempt.parts) > most:
             return True
     calendar = attempt.calendar
     if calendar is None or not before or attempt.joins is not None:
@@ -620,6 +676,19 @@ INVARIANTS: tuple[Invariant, ...] = (
         refusal="the contact point failed and must not be used again",
         how_proved="a step without a channel left is skipped wherever the channel is lost; tried "
         "at each of {touches} touches, and with each channel alone",
+    ),
+    Invariant(
+        id=Rule.SUPPRESSED,
+        number=13,
+        promise="nothing to an address that a holder opted out of, or that is on a suppression "
+        "list; nothing to a person who may be one that opted out",
+        effect=Effect.SKIP,
+        forbids=_is_suppressed,
+        phase=Phase.LASTING,
+        refusal="the address is suppressed, or they may be a person who opted out",
+        proved_by=ProvedBy.STORE,
+        how_proved="the store reads what others say in the transaction that writes, whatever the "
+        "policy; a step without an address left is skipped as after a failure",
     ),
     Invariant(
         id=Rule.GAP,

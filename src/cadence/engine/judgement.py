@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from cadence.domain.addresses import is_elsewhere
 from cadence.domain.events import AttemptStage, Gap, Intent, Part
 from cadence.domain.fold import taken_at
 from cadence.domain.prospect import Attempt, Prospect, Reachability
@@ -218,7 +219,28 @@ class AttemptContext:
 
     def has_failed(self, part: Part) -> bool:
         """Return whether ``part`` uses a contact point known to have failed."""
-        return _uses_failed(self.prospect.reach, part, self.known_at)
+        if _uses_failed(self.prospect.reach, part, self.known_at):
+            return True
+        elsewhere = self.prospect.elsewhere
+        if not elsewhere.failed:
+            return False
+        found = [elsewhere.failure(key) for key in self._addresses(part)]
+        return bool(found) and all(
+            one is not None and one.failure.at <= self.known_at for one in found
+        )
+
+    def is_stopped(self, part: Part) -> bool:
+        """Return whether ``part`` uses what was known to be stopped by what others say."""
+        elsewhere = self.prospect.elsewhere
+        stops = [elsewhere.obstacle(part.channel, key) for key in self._addresses(part) or ("",)]
+        return all(stop is not None and stop.at <= self.known_at for stop in stops)
+
+    def _addresses(self, part: Part) -> list[str]:
+        """The keys that ``part`` may have used: its own, or those they have on its channel."""
+        if part.same is not None and not is_elsewhere(part.same):
+            return [part.same]
+        points = self.prospect.reach.contact_points
+        return [point.same for point in points if point.channel == part.channel]
 
     def was_lost_since(self, part: Part) -> bool:
         """Return whether what ``part`` uses has been lost, but was not known to be."""

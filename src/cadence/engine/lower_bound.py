@@ -14,6 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from cadence.domain.prospect import Prospect
+from cadence.domain.words import NOWHERE
 from cadence.engine.decision import Decision
 from cadence.engine.next_touch import what_is_planned
 from cadence.policy.model import Policy
@@ -35,4 +36,6 @@ def decide_early(prospect: Prospect, policy: Policy, now: datetime) -> Decision:
     silence = prospect.silence
     if silence.unmeasured:
         prospect = replace(prospect, silence=replace(silence, unmeasured=()))
+    if prospect.elsewhere is not NOWHERE:  # another holder's attempts delay, and may be taken back
+        prospect = replace(prospect, elsewhere=NOWHERE)
     return what_is_planned(prospect, policy.undelayed, now)

@@ -19,14 +19,17 @@ Last, a nurture touch without something of value to bring is left to the owner (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
+from cadence.domain.channels import Channel
 from cadence.domain.events import AttemptStage, Disposition, EndReason, Intent, PolicyRef
 from cadence.domain.prospect import Attempt, Prospect, ResponseKind, UnreadableEvent
 from cadence.domain.stages import ENDED, OUTREACH, Stage, rank
+from cadence.domain.words import Obstacle
 from cadence.engine import invariants
 from cadence.engine.calendar_reasons import calendar_reasons
 from cadence.engine.channels import ContactPoints, exit_parts, parts_on, points_left
@@ -37,9 +40,10 @@ from cadence.engine.invariants import (
     MOST_PARTS_IN_TOUCH,
     Counts,
     contact_points_left,
+    stops_elsewhere,
     violation,
 )
-from cadence.engine.reasons import Reason, ReasonKind, Sink, skip
+from cadence.engine.reasons import Reason, ReasonKind, Sink, skip, stop_facts
 from cadence.engine.schedule import (
     NoOpenTime,
     Plan,
@@ -161,6 +165,11 @@ def _with_a_value(
 
 
 def _decide_at(stage: Stage, context: DecisionContext) -> Decision:
+    stops = stops_elsewhere(context.prospect)
+    if stops:
+        # The last word may have been delivered before: then nothing more is to be sent.
+        closing = _answer(context) if stage is Stage.POLITE_EXIT else None
+        return closing or _stopped_elsewhere(context, stops)
     if stage in _UNDER_WAY:
         return _Walk(context, stage).decide()
     if stage is _NEW_STAGE:
@@ -353,6 +362,27 @@ def _scheduled(context: DecisionContext) -> Decision:
     if context.now < appointment.at and not contact_points_left(prospect):
         return walk.nothing_to_begin()
     return walk.decide()
+
+
+def _stopped_elsewhere(context: DecisionContext, stops: tuple[Obstacle, ...]) -> Task:
+    """A task where others' words leave no address: suppressed is never unreachable."""
+    prospect, causes = context.prospect, context.sink()
+    if causes is not None:
+        for stop in stops:
+            facts = stop_facts(stop)
+            causes.append(Reason(Rule.SUPPRESSED, "stopped_elsewhere", facts=facts))
+    known = max(stop.at for stop in stops)
+    spoke = prospect.response
+    is_word = all(stop.prospect is not None for stop in stops)
+    asked = next((stop.question for stop in stops if stop.question is not None), None)
+    if is_word and spoke.kind is not ResponseKind.ADDED and spoke.recorded_at >= known:
+        kind, facts = TaskKind.RECORD_OPT_IN, {}
+    elif asked is not None:
+        kind, facts = TaskKind.SAME_PERSON, {"other": asked.prospect, "key": asked.key}
+    else:
+        kind, facts = TaskKind.FIND_ADDRESS, {"keys": tuple(stop.key for stop in stops)}
+    since = max(known, prospect.added_at, spoke.recorded_at)
+    return context.task(kind, since, causes, **facts)
 
 
 # The plan -----------------------------------------------------------------------------------------
@@ -558,9 +588,25 @@ class _Walk:
         wanted = [channel for part in planned.parts for channel in part.channels]
         facts = {"channels": tuple(dict.fromkeys(wanted))}
         rule, code, events = Rule.CONTACT_POINT, "no_point_for_channels", self._lost_by()
+        stop = self._stop_of(wanted)
         if any(channel in reach.opted_out for channel in wanted):
             rule, code, events = Rule.OPT_OUT, "opted_out_channels", (reach.opted_out_version,)
+        elif stop is not None:
+            rule, code, events = Rule.SUPPRESSED, "stopped_elsewhere", ()
+            facts |= stop_facts(stop)
         self._skip(planned.name, rule, code, events, facts)
+
+    def _stop_of(self, wanted: Sequence[Channel]) -> Obstacle | None:
+        """What others say that stops a contact point on one of the channels."""
+        prospect = self.context.prospect
+        if prospect.elsewhere.is_silent:
+            return None
+        stops = [
+            prospect.elsewhere.obstacle(point.channel, point.same)
+            for point in prospect.reach.contact_points
+            if point.channel in wanted and not prospect.reach.has_failed(point.same)
+        ]
+        return next((stop for stop in stops if stop is not None), None)
 
     def _lost_by(self) -> tuple[int, ...]:
         """The events by which contact points were lost."""

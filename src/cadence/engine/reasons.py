@@ -11,10 +11,11 @@ from enum import StrEnum
 
 import msgspec
 
+from cadence.domain.words import Obstacle
 from cadence.engine import wording
 from cadence.engine.invariants import DESIGN, Facts
 
-__all__ = ["LocalTime", "Reason", "ReasonKind", "Sink", "skip"]
+__all__ = ["LocalTime", "Reason", "ReasonKind", "Sink", "skip", "stop_facts"]
 
 
 class ReasonKind(StrEnum):
@@ -70,6 +71,21 @@ Sink = list[Reason] | None
 The walk is the same either way. ``explain`` and replay record; the due list, what-if and the prover
 do not.
 """
+
+
+def stop_facts(stop: Obstacle) -> Facts:
+    """Return the facts of what others say that stops a contact point."""
+    if stop.entry is not None:
+        return {"key": stop.key, "source": stop.entry.source}
+    question = stop.question
+    settled = None if question is None or question.settled is None else question.settled.kind
+    return {
+        "key": stop.key,
+        "other": stop.prospect,
+        "version": stop.version,
+        "is_question": question is not None,
+        "settled": settled,
+    }
 
 
 def skip(sink: list[Reason], step: str, reason: Reason) -> None:

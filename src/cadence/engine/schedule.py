@@ -447,7 +447,7 @@ def own_attempt_from(context: DecisionContext, since: datetime, delays: Sink) ->
         delays: gets the reasons of what stands in the way until then.
     """
     prospect, calendar, policy = context.prospect, context.calendar, context.policy
-    if not policy.guards and not prospect.silence.attempts:
+    if not (policy.guards or prospect.silence.attempts or prospect.elsewhere.attempts):
         return since
     first = since
     gap = invariants.gap_allows_from(prospect, calendar, context.suspended)

@@ -94,7 +94,9 @@ def _frequency(facts: Facts) -> str:
     if "business_days" in facts:
         days = plural(facts["business_days"], "business day")
         return f"at least {days} after the attempt before: {_moved(facts)}"
-    return f"at most {parts_in(facts)}: {_moved(facts)}"
+    others = facts.get("of_others")
+    more = "" if others is None else f", {others} of them for other records of the address"
+    return f"at most {parts_in(facts)}{more}: {_moved(facts)}"
 
 
 def _outside_hours(facts: Facts) -> str:
@@ -204,6 +206,27 @@ def _unknown_policy(facts: Facts) -> str:
     )
 
 
+_SETTLED: Final = {
+    "declined": "declined",
+    "said_no": "said no",
+    "deceased": "died",
+    "bought": "bought",
+    "exit": "got the polite exit",
+}
+
+
+def _stopped_elsewhere(facts: Facts) -> str:
+    key, other = facts["key"], facts.get("other")
+    if other is None:
+        source = facts["source"]
+        return f"{key} is suppressed" + (f" ({source})" if source else "")
+    settled = facts.get("settled")
+    what = "opted out" if settled is None else _SETTLED[settled]
+    event = f"event {facts['version']} of {other}"
+    may_be = ", who may be the same person," if facts["is_question"] else ""
+    return f"{other}{may_be} has {key} too and {what} ({event})"
+
+
 _BECAUSE: Final[dict[str, Callable[[Facts], str]]] = {
     # When a touch is planned, and what moves it later.
     "at_appointment": lambda f: f"called at the time agreed, {_clock(f['at'])}",
@@ -253,6 +276,7 @@ _BECAUSE: Final[dict[str, Callable[[Facts], str]]] = {
         f"{f['spaced_calls']} spaced calls were made; the policy allows {f['limit']}"
     ),
     "opted_out_channels": lambda f: f"they opted out of {', '.join(f['channels'])}",
+    "stopped_elsewhere": _stopped_elsewhere,
     "no_point_for_channels": lambda f: f"no contact point is left for {', '.join(f['channels'])}",
     "vetoed": lambda f: f["said"],
     "lapsed": _lapsed,
@@ -368,6 +392,12 @@ _TASKS: Final[dict[str, Callable[[Facts], str]]] = {
     "leave_exit_yourself": lambda f: "leave them a polite way out yourself, or end the follow-up",
     "leave_exit_otherwise": lambda f: (
         "leave them a polite way out another way, or end the follow-up"
+    ),
+    "same_person": lambda f: (
+        f"say whether {f['other']}, who has {f['key']} too, is the same person"
+    ),
+    "find_address": lambda f: (
+        "find an address that may be used, record an opt-in if they gave one, or end the follow-up"
     ),
     "find_out_exit": lambda f: "find out whether the polite exit went out, or end the follow-up",
     "deliver_exit": lambda f: (

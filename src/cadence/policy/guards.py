@@ -208,6 +208,14 @@ class FrequencyCap(_Guard, frozen=True, kw_only=True, tag="frequency_cap"):
                 if touched is None or _may_have_used(part, touched):
                     yield attempt.at
                     break
+        if touched is None:
+            return
+        # One phone rings once, whichever record it was rung for.
+        for key, made in prospect.elsewhere.attempts:
+            if key == touched.same and any(
+                not self.channels or part.channel in self.channels for part in made.parts
+            ):
+                yield made.at
 
     def _delay(self, counted: Iterable[datetime], at: datetime, where: str) -> Answer:
         recent = sorted(made for made in counted if at - self.window < made <= at)

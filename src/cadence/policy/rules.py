@@ -25,6 +25,7 @@ class Rule(StrEnum):
     ORDER = "order"
     FREQUENCY = "frequency"
     CLAIMED = "claimed"
+    SUPPRESSED = "suppressed"
     # How the plan and the calendar arrive at a time.
     APPOINTMENT = "appointment"
     PLAN = "plan"
@@ -37,5 +38,5 @@ class Rule(StrEnum):
     DUE_LIST = "due_list"
 
 
-RESERVED: Final = frozenset({*Rule, "suppressed"})
-"""What no guard may be called: the rule ids, and that of a promise that the store keeps."""
+RESERVED: Final = frozenset(Rule)
+"""What no guard may be called."""

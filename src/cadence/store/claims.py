@@ -39,7 +39,8 @@ from cadence.engine.next_touch import next_touch
 from cadence.errors import Conflict, InputError, Refused, UnknownProspect
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
-from cadence.store.recorder import ClaimChange, ClaimChanged, ClaimRow, DueRecorder
+from cadence.store.addresses import AddressIndex
+from cadence.store.recorder import AddressChange, ClaimChange, ClaimChanged, ClaimRow, DueRecorder
 
 if TYPE_CHECKING:
     from cadence.store.service import Cadence, Outcome
@@ -96,14 +97,22 @@ class Claims:
     while its lease runs and no event has ended it, and where its touch may have been made.
     """
 
-    def __init__(self, app: Cadence, recorder: DueRecorder, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        app: Cadence,
+        recorder: DueRecorder,
+        addresses: AddressIndex,
+        clock: Callable[[], datetime],
+    ) -> None:
         """Args:
         app: records the attempts.
         recorder: keeps the claims.
+        addresses: what others say.
         clock: the store's, which leases run on.
         """
         self._app = app
         self._recorder = recorder
+        self._addresses = addresses
         self._clock = clock
 
     # Reading --------------------------------------------------------------------------------------
@@ -156,11 +165,14 @@ class Claims:
         if claim is not None and self._assume(claim, request.at) is not None:
             claim = None
         history = self._app.history(request.prospect)
-        prospect = fold(None, history)
-        if prospect is None:
+        folded = fold(None, history)
+        if folded is None:
             raise UnknownProspect(request.prospect)
+        heard = self._addresses.hear(folded)
+        prospect = heard.told_to(folded)
         taken, change = _take(request, prospect, policy_of(prospect), claim, history, self._clock())
-        self._recorder.insert_events([], claim=change)
+        asked = AddressChange(request.prospect, heard.bases, heard.rows)
+        self._recorder.insert_events([], claim=change, addresses=asked)
         return taken
 
     def complete(

@@ -22,6 +22,7 @@ from cadence.engine.decision import Close, Decision, Task, Verdict, Wait
 from cadence.engine.lower_bound import MARGIN
 
 __all__ = [
+    "AddressRow",
     "DueQuery",
     "DueRow",
     "Prepared",
@@ -66,6 +67,10 @@ class DueRow(NamedTuple):
         """The place of the row in the list."""
         return (self.at or 0, self.prospect)
 
+    def look_now(self) -> DueRow:
+        """Return the row of a prospect that may be decided otherwise: always to be reviewed."""
+        return DueRow(self.prospect, Verdict.TASK.value, 0, 0, *self[4:])
+
 
 class DueQuery(NamedTuple):
     """Which rows of the due list to read.
@@ -81,11 +86,30 @@ class DueQuery(NamedTuple):
     channel: str | None = None
 
 
+class AddressRow(NamedTuple):
+    """What one prospect says of one address: a row of the address index.
+
+    Attributes:
+        base: the key of the bare number, where ``key`` has an extension; otherwise the key.
+        key: the address key.
+        prospect: the prospect's id.
+        holding: what it says, as JSON.
+        speaks: whether that may stop another holder.
+    """
+
+    base: str
+    key: str
+    prospect: str
+    holding: str
+    speaks: bool
+
+
 class Prepared(NamedTuple):
-    """The events and the due row to write for one prospect."""
+    """The events, the due row and the addresses to write for one prospect."""
 
     events: Sequence[StoredEvent]
     row: DueRow
+    addresses: tuple[AddressRow, ...] = ()
 
 
 def to_micros(instant: datetime) -> int:

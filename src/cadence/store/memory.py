@@ -11,9 +11,19 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
 from cadence.domain.events import Event
-from cadence.store.due_list import DueQuery, DueRow, Prepared
-from cadence.store.recorder import ClaimChange, ClaimChanged, ClaimRow, DueRecorder, SettingRow
+from cadence.store.due_list import AddressRow, DueQuery, DueRow, Prepared
+from cadence.store.recorder import (
+    AddressChange,
+    ClaimChange,
+    ClaimChanged,
+    ClaimRow,
+    DueRecorder,
+    EntryRow,
+    Refreshed,
+    SettingRow,
+)
 from cadence.store.serializer import decode_rows
+from cadence.store.sql import check_addresses, in_order
 
 __all__ = ["MemoryRecorder"]
 
@@ -33,24 +43,51 @@ class MemoryRecorder(DueRecorder):
         self._policies: dict[str, str] = {}
         self._settings: list[SettingRow] = []
         self._claims: dict[str, ClaimRow] = {}
+        self._addresses: dict[str, dict[tuple[str, str], AddressRow]] = {}
+        self._entries: list[EntryRow] = []
 
     def insert_events(
         self,
         stored_events: Sequence[StoredEvent],
         due: Iterable[DueRow] = (),
         claim: ClaimChange | None = None,
+        addresses: AddressChange | None = None,
         **kwargs: Any,
     ) -> Sequence[int] | None:
         rows = {row.prospect: row for row in due}  # may raise, so before anything is written
         with self._lock:
             if claim is not None:
                 self._check_claim(claim)
+            if addresses is not None:
+                check_addresses(addresses, self.select_addresses(addresses.bases))
             ids = self._events.insert_events(stored_events, **kwargs)
             self._ids.update(str(event.originator_id) for event in stored_events)
             self._due.update(rows)
             if claim is not None:
                 self._change_claim(claim)
+            if addresses is not None:
+                for base, key in addresses.gone:
+                    self._addresses.get(base, {}).pop((addresses.prospect, key), None)
+                self._write_addresses(addresses.written)
         return ids
+
+    def _write_addresses(self, rows: Iterable[AddressRow]) -> None:
+        for row in rows:
+            self._addresses.setdefault(row.base, {})[row.prospect, row.key] = row
+            if row.speaks:
+                self._look_now(one for one, _ in self._addresses[row.base] if one != row.prospect)
+
+    def _look_now(self, prospects: Iterable[str]) -> None:
+        for prospect in prospects:
+            row = self._due.get(prospect)
+            if row is not None and row.at is not None:
+                self._due[prospect] = row.look_now()
+
+    def _look_if_told(self, prospect: str, rows: Iterable[AddressRow]) -> None:
+        """Say "look now" of a prospect whose row was made without what others say."""
+        others = self.select_addresses([row.base for row in rows])
+        if any(one.prospect != prospect and (one.speaks or not one.prospect) for one in others):
+            self._look_now([prospect])
 
     def _check_claim(self, claim: ClaimChange) -> None:
         if [row.token for row in self.open_claims(claim.prospect)] != (
@@ -84,23 +121,84 @@ class MemoryRecorder(DueRecorder):
     def insert_batches(self, batches: Iterable[Prepared]) -> int:
         prepared = list(batches)  # may raise, so before anything is written
         events = [event for one in prepared for event in one.events]
-        self.insert_events(events, due=[one.row for one in prepared])
+        with self._lock:
+            self.insert_events(events, due=[one.row for one in prepared])
+            for one in prepared:
+                self._replace_addresses(one.row.prospect, one.addresses)
         return len(events)
 
+    def _replace_addresses(self, prospect: str, rows: Sequence[AddressRow]) -> None:
+        for held in self._addresses.values():
+            for who, key in [one for one in held if one[0] == prospect]:
+                del held[who, key]
+        self._write_addresses(rows)
+        self._look_if_told(prospect, rows)
+
     def refresh_due(
-        self, rows: Sequence[tuple[DueRow, int]], after: str | None, last: str, mark: str
+        self, rows: Sequence[Refreshed], after: str | None, last: str, mark: str
     ) -> None:
         with self._lock:
             self._drop_orphans(after, last)
-            for row, version in rows:
+            for row, version, addresses in rows:
                 if self._newest_version(row.prospect) == version:
                     self._due[row.prospect] = row
+                    self._replace_addresses(row.prospect, addresses)
             self._mark = mark
 
     def finish_due(self, after: str | None, stamp: str) -> None:
         with self._lock:
             self._drop_orphans(after, None)
             self._stamp, self._mark = stamp, None
+
+    def insert_entries(self, rows: Iterable[EntryRow]) -> int:
+        given = list(rows)  # may raise, so before anything is written
+        new = 0
+        with self._lock:
+            for row in given:
+                if not any(one[:5] == row[:5] and not one.ended for one in self._entries):
+                    new += 1
+                    self._entries.append(EntryRow(*row[:7], number=len(self._entries) + 1))
+                    self._look_now(who for who, _ in self._addresses.get(row.base, {}))
+        return new
+
+    def end_entry(self, row: EntryRow) -> bool:
+        with self._lock:
+            stood = not self._entries[row.number - 1].ended
+            if stood:
+                self._entries[row.number - 1] = EntryRow(*row[:6], True, row.number)
+        return stood
+
+    def select_addresses(self, bases: Sequence[str]) -> list[AddressRow]:
+        with self._lock:
+            found = [row for base in set(bases) for row in self._addresses.get(base, {}).values()]
+            found += [
+                AddressRow(row.base, row.key, "", row.entry, False)
+                for row in self._entries
+                if row.base in bases and not row.ended
+            ]
+        return sorted(found, key=in_order)
+
+    def address_rows(self, after: str | None, last: str) -> list[AddressRow]:
+        with self._lock:
+            rows = [row for held in self._addresses.values() for row in held.values()]
+        return sorted(
+            (row for row in rows if (after or "") < row.prospect <= last),
+            key=lambda row: (row.prospect, row.key),
+        )
+
+    def select_entries(
+        self, base: str | None = None, source: str | None = None, after: int = 0, limit: int = 1000
+    ) -> list[EntryRow]:
+        with self._lock:
+            found = [
+                row
+                for row in self._entries[after:]
+                if base in (None, row.base) and source in (None, row.source)
+            ]
+        return found[:limit]
+
+    def addresses_are_whole(self) -> bool:
+        return True
 
     def _drop_orphans(self, after: str | None, last: str | None) -> None:
         for row in self.due_rows(after, last):

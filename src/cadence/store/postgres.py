@@ -27,25 +27,40 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from cadence.domain.events import Event
 from cadence.errors import InvalidStore, StoreError
-from cadence.store.due_list import DueRow, Prepared
+from cadence.store.due_list import AddressRow, DueRow, Prepared
 from cadence.store.postgres_connection import Datastore, connect, explain_postgres_error, first_line
-from cadence.store.recorder import ClaimChange, SettingRow
+from cadence.store.recorder import (
+    AddressChange,
+    ClaimChange,
+    EntryRow,
+    Refreshed,
+    SettingRow,
+)
 from cadence.store.serializer import decode_page, decode_rows, decode_stream
 from cadence.store.sql import (
     ADDED_COLUMNS,
+    ADDRESSES,
+    DELETE_ADDRESS,
     DELETE_BEHIND,
     DELETE_META,
     DELETE_ORPHANS,
     DUE_COLUMNS,
     END_CLAIM,
+    END_ENTRY,
+    INSERT_ENTRY,
     INSERT_SETTING,
     MARK,
     NEWEST_VERSION,
     OPEN_TOKENS,
+    SELECT_ADDRESSES,
+    TELL_OTHERS,
     UPDATE_DUE,
+    UPSERT_ADDRESS,
     UPSERT_CLAIM,
     UPSERT_META,
     SQLRecorder,
+    as_address_rows,
+    check_addresses,
     check_claim,
 )
 
@@ -53,7 +68,7 @@ __all__ = ["PostgresRecorder"]
 
 _SCHEMA: Final = 1
 _FIRST_TABLES: Final = {"due", "meta", "stored_events"}
-_TABLES: Final = {*_FIRST_TABLES, "settings", "claims"}
+_TABLES: Final = {*_FIRST_TABLES, "settings", "claims", "holders", "entries"}
 # In pipeline mode what is sent must fit the socket's buffer (some 200 kB on Linux, and psycopg
 # sends state as hex); beyond that both sides may wait for each other for ever.
 _PIPELINE_EVENTS: Final = 500
@@ -94,7 +109,25 @@ _CREATE_CLAIMS: Final = (
     # At most one of a prospect is open.
     "CREATE UNIQUE INDEX claims_open ON {schema}.claims (prospect) WHERE ended IS NULL",
 )
-_ADDED_TABLES: Final = {"settings": (_CREATE_SETTINGS,), "claims": _CREATE_CLAIMS}
+_CREATE_HOLDERS: Final = (
+    'CREATE TABLE {schema}.holders (base text COLLATE "C" NOT NULL, '
+    'prospect text COLLATE "C" NOT NULL, key text COLLATE "C" NOT NULL, holding text NOT NULL, '
+    "speaks integer NOT NULL, PRIMARY KEY (base, prospect, key))",
+    # A rebuild, and the audit, read the addresses of a prospect.
+    "CREATE INDEX holders_prospect ON {schema}.holders (prospect, key)",
+)
+_CREATE_ENTRIES: Final = (
+    "CREATE TABLE {schema}.entries (number bigserial PRIMARY KEY, "
+    'base text COLLATE "C" NOT NULL, key text COLLATE "C" NOT NULL, kind text NOT NULL, '
+    "source text NOT NULL, channel text NOT NULL, entry text NOT NULL, ended integer NOT NULL)",
+    "CREATE INDEX entries_base ON {schema}.entries (base, ended)",
+)
+_ADDED_TABLES: Final = {
+    "settings": (_CREATE_SETTINGS,),
+    "claims": _CREATE_CLAIMS,
+    "holders": _CREATE_HOLDERS,
+    "entries": _CREATE_ENTRIES,
+}
 _SELECT_TABLES: Final = (
     "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
     "WHERE nspname = %s AND relname = ANY(%s)"
@@ -114,11 +147,24 @@ _ARRAYS: Final = (
 )
 _INSERT_DUE: Final = f"INSERT INTO {{schema}}.due ({', '.join(DUE_COLUMNS)}) "
 _UPSERT_DUE: Final = f"{_INSERT_DUE} SELECT * FROM unnest({_ARRAYS}) {UPDATE_DUE}"
-_REFRESH_DUE: Final = (
-    f"{_INSERT_DUE} SELECT {', '.join(DUE_COLUMNS)} FROM unnest({_ARRAYS}, %s::bigint[]) "
-    f"AS given ({', '.join(DUE_COLUMNS)}, version) WHERE version = (SELECT "
-    "max(originator_version) FROM {schema}.stored_events WHERE originator_id = given.prospect) "
-    f"{UPDATE_DUE}"
+_NEWEST_VERSIONS: Final = (
+    "SELECT originator_id, max(originator_version) AS version FROM {schema}.stored_events "
+    "WHERE originator_id {many} GROUP BY originator_id"
+)
+_DELETE_MANY: Final = "DELETE FROM {schema}.holders WHERE prospect {many}"
+_INSERT_MANY: Final = (
+    "INSERT INTO {schema}.holders (base, key, prospect, holding, speaks) "
+    "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::int[])"
+)
+# Of the rows just written: who is told by them, and who is told by what others said before.
+_GIVEN: Final = "unnest(%s::text[], %s::text[], %s::int[]) AS given (base, prospect, speaks)"
+_TELL_AND_ASK: Final = (
+    "UPDATE {schema}.due SET verdict = 'task', at = 0, wake = 0 WHERE at > 0 AND prospect IN ("
+    f"SELECT h.prospect FROM {_GIVEN} JOIN {{schema}}.holders h ON h.base = given.base "
+    "WHERE given.speaks = 1 AND h.prospect <> given.prospect UNION ALL "
+    f"SELECT given.prospect FROM {_GIVEN} WHERE EXISTS (SELECT 1 FROM {{schema}}.holders h "
+    "WHERE h.base = given.base AND h.prospect <> given.prospect AND h.speaks = 1) OR EXISTS "
+    "(SELECT 1 FROM {schema}.entries e WHERE e.base = given.base AND e.ended = 0))"
 )
 _ADD_COLUMNS: Final = "ALTER TABLE {schema}.due " + ", ".join(
     f"ADD COLUMN IF NOT EXISTS {column} "
@@ -205,7 +251,9 @@ class PostgresRecorder(SQLRecorder):
 
     def _compose(self, statement: str) -> Composed:
         return SQL(statement.replace("?", "%s")).format(
-            schema=Identifier(self._datastore.schema), events_index=Identifier(self._events_index)
+            schema=Identifier(self._datastore.schema),
+            events_index=Identifier(self._events_index),
+            many=SQL("= ANY(%s::text[])"),
         )
 
     def _sql(self, statement: str) -> bytes:
@@ -317,23 +365,27 @@ class PostgresRecorder(SQLRecorder):
         stored_events: Sequence[StoredEvent],
         due: Iterable[DueRow] = (),
         claim: ClaimChange | None = None,
+        addresses: AddressChange | None = None,
         **kwargs: Any,
     ) -> Sequence[int]:
         rows = list(due)
         weight = sum(len(str(event.originator_id)) + len(event.state) for event in stored_events)
+        if addresses is not None:
+            weight += sum(len(row.holding) for row in addresses.written)
         is_small = (
             len(stored_events) <= _PIPELINE_EVENTS
             and len(rows) <= _PIPELINE_EVENTS
             and weight <= _PIPELINE_BYTES
         )
         insert = self._insert_pipelined if is_small else self._insert_in_chunks
-        return self._twice(lambda: insert(stored_events, rows, claim))
+        return self._twice(lambda: insert(stored_events, rows, claim, addresses))
 
     def _insert_pipelined(
         self,
         stored_events: Sequence[StoredEvent],
         due: Sequence[DueRow],
         claim: ClaimChange | None,
+        addresses: AddressChange | None,
     ) -> list[int]:
         """Send everything, then the commit: two round trips."""
         with (
@@ -342,7 +394,7 @@ class PostgresRecorder(SQLRecorder):
             connection.pipeline() as pipeline,
             connection.transaction(),
         ):
-            ids = self._insert_all(connection, stored_events, due, pipeline, claim)
+            ids = self._insert_all(connection, stored_events, due, pipeline, claim, addresses)
             begin_commit()
         return ids
 
@@ -351,6 +403,7 @@ class PostgresRecorder(SQLRecorder):
         stored_events: Sequence[StoredEvent],
         due: Sequence[DueRow],
         claim: ClaimChange | None,
+        addresses: AddressChange | None,
     ) -> list[int]:
         """Send chunks, one after the other; there is no bound on their size."""
         with (
@@ -358,7 +411,7 @@ class PostgresRecorder(SQLRecorder):
             self._datastore.get_connection() as connection,
             connection.transaction(),
         ):
-            ids = self._insert_all(connection, stored_events, due, claim=claim)
+            ids = self._insert_all(connection, stored_events, due, claim=claim, addresses=addresses)
             begin_commit()
         return ids
 
@@ -377,6 +430,8 @@ class PostgresRecorder(SQLRecorder):
             while chunk := list(islice(waiting, _CHUNK)):
                 events = [event for one in chunk for event in one.events]
                 self._insert_all(connection, events, [one.row for one in chunk])
+                with connection.cursor() as curs:
+                    self._replace_addresses(curs, [(one.row, one.addresses) for one in chunk])
                 done += len(events)
             begin_commit()
         return done
@@ -388,12 +443,14 @@ class PostgresRecorder(SQLRecorder):
         due: Sequence[DueRow],
         pipeline: Pipeline | None = None,
         claim: ClaimChange | None = None,
+        addresses: AddressChange | None = None,
     ) -> list[int]:
         ids: list[int] = []
         with (
             connection.cursor() as curs,
             connection.cursor() as inserting,
             connection.cursor(row_factory=tuple_row) as claims,
+            connection.cursor(row_factory=tuple_row) as said,
         ):
             # The lock comes before any row of the due list, so that writers wait in one place only.
             self._lock(curs)
@@ -402,6 +459,11 @@ class PostgresRecorder(SQLRecorder):
                 asked = (claim.prospect, claim.prospect)
                 claims.execute(self._sql(_SELECT_CLAIMED), asked)
                 self._change_claim(curs, claim)
+            if addresses is not None:
+                if addresses.seen is not None:
+                    asked_for = list(addresses.bases)
+                    said.execute(self._sql(SELECT_ADDRESSES), (asked_for, asked_for))
+                self._change_addresses(curs, addresses)
             curs.execute(self._notify)
             self._upsert_due(curs, due)
             for start in range(0, len(stored_events), _CHUNK):
@@ -415,6 +477,8 @@ class PostgresRecorder(SQLRecorder):
             if claim is not None:
                 [(tokens, version)] = claims.fetchall()
                 check_claim(claim, tokens, None if claim.version is None else version)
+            if addresses is not None and addresses.seen is not None:
+                check_addresses(addresses, as_address_rows(said.fetchall()))
         return ids
 
     def _change_claim(self, curs: Cursor[DictRow], claim: ClaimChange) -> None:
@@ -422,6 +486,33 @@ class PostgresRecorder(SQLRecorder):
             curs.execute(self._sql(END_CLAIM), (claim.ended, claim.seen))
         if claim.taken is not None:
             curs.execute(self._sql(UPSERT_CLAIM), claim.taken)
+
+    def _change_addresses(self, curs: Cursor[DictRow], change: AddressChange) -> None:
+        for base, key in change.gone:
+            curs.execute(self._sql(DELETE_ADDRESS), (base, key, change.prospect))
+        for row in change.written:
+            curs.execute(self._sql(UPSERT_ADDRESS), (*row[:4], int(row.speaks)))
+        speaking = [row.base for row in change.written if row.speaks]
+        if speaking:
+            curs.execute(self._sql(TELL_OTHERS), (speaking, change.prospect))
+
+    def _replace_addresses(
+        self, curs: Cursor[DictRow], given: Sequence[tuple[DueRow, Sequence[AddressRow]]]
+    ) -> None:
+        """Write all addresses of some prospects, and ask and tell the other holders."""
+        curs.execute(self._sql(_DELETE_MANY), ([row.prospect for row, _ in given],))
+        rows = [one for _, addresses in given for one in addresses]
+        if not rows:
+            return
+        columns: list[list[object]] = [
+            [row.base for row in rows],
+            [row.key for row in rows],
+            [row.prospect for row in rows],
+            [row.holding for row in rows],
+            [int(row.speaks) for row in rows],
+        ]
+        curs.execute(self._sql(_INSERT_MANY), columns)
+        curs.execute(self._sql(_TELL_AND_ASK), [columns[0], columns[2], columns[4]] * 2)
 
     def _lock(self, curs: Cursor[DictRow]) -> None:
         curs.execute(self._set_lock_timeout, prepare=True)
@@ -445,16 +536,20 @@ class PostgresRecorder(SQLRecorder):
             curs.execute(self._sql(_UPSERT_DUE), columns)
 
     def refresh_due(
-        self, rows: Sequence[tuple[DueRow, int]], after: str | None, last: str, mark: str
+        self, rows: Sequence[Refreshed], after: str | None, last: str, mark: str
     ) -> None:
-        columns: list[list[object]] = [
-            [row[number] for row, _ in rows] for number in range(len(DUE_COLUMNS))
-        ]
         with self._final(), self._datastore.transaction(commit=True) as curs:
             # No program appends meanwhile, so no row replaces a newer one.
             self._lock(curs)
             curs.execute(self._sql(DELETE_ORPHANS), (after or "", last))
-            curs.execute(self._sql(_REFRESH_DUE), [*columns, [version for _, version in rows]])
+            ids = [one.row.prospect for one in rows]
+            newest = {
+                row["originator_id"]: row["version"]
+                for row in curs.execute(self._sql(_NEWEST_VERSIONS), (ids,)).fetchall()
+            }
+            held = [one for one in rows if newest.get(one.row.prospect) == one.version]
+            self._upsert_due(curs, [one.row for one in held])
+            self._replace_addresses(curs, [(one.row, one.addresses) for one in held])
             curs.execute(self._sql(UPSERT_META), (MARK, mark))
 
     def finish_due(self, after: str | None, stamp: str) -> None:
@@ -463,6 +558,30 @@ class PostgresRecorder(SQLRecorder):
             curs.execute(self._sql(DELETE_BEHIND), (after or "",))
             curs.execute(self._sql(DELETE_META), (MARK,))
             curs.execute(self._sql(UPSERT_META), ("due", stamp))
+            curs.execute(self._sql(UPSERT_META), (ADDRESSES, "whole"))
+
+    def insert_entries(self, rows: Iterable[EntryRow]) -> int:
+        new = 0
+        waiting = iter(rows)
+        with self._final(), self._datastore.transaction(commit=True) as curs:
+            self._lock(curs)
+            while chunk := list(islice(waiting, _CHUNK)):
+                told = []
+                for row in chunk:
+                    curs.execute(self._sql(INSERT_ENTRY), (*row[:6], *row[:5]))
+                    if curs.rowcount:
+                        told.append(row.base)
+                new += len(told)
+                curs.execute(self._sql(TELL_OTHERS), (told, ""))
+        return new
+
+    def end_entry(self, row: EntryRow) -> bool:
+        with self._final(), self._datastore.transaction(commit=True) as curs:
+            self._lock(curs)
+            return bool(curs.execute(self._sql(END_ENTRY), (row.entry, row.number)).rowcount)
+
+    def _many(self, values: Sequence[str]) -> object:
+        return list(values)
 
     def save_policy(self, digest: str, text: str) -> None:
         with self._final(), self._datastore.transaction(commit=True) as curs:

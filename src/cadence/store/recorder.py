@@ -21,9 +21,20 @@ from eventsourcing.persistence import (
 )
 
 from cadence.domain.events import Event
-from cadence.store.due_list import DueQuery, DueRow, Prepared
+from cadence.store.due_list import AddressRow, DueQuery, DueRow, Prepared
 
-__all__ = ["ClaimChange", "ClaimChanged", "ClaimRow", "DueRecorder", "SettingRow"]
+__all__ = [
+    "AddressChange",
+    "AddressRow",
+    "AddressesChanged",
+    "ClaimChange",
+    "ClaimChanged",
+    "ClaimRow",
+    "DueRecorder",
+    "EntryRow",
+    "Refreshed",
+    "SettingRow",
+]
 
 
 class SettingRow(NamedTuple):
@@ -78,6 +89,60 @@ class ClaimChange(NamedTuple):
 
 class ClaimChanged(IntegrityError):
     """The open claim on a prospect, or its history, is another; nothing was written."""
+
+
+class AddressChange(NamedTuple):
+    """What a transaction asks and changes of the address index.
+
+    Attributes:
+        prospect: the prospect's id.
+        bases: the addresses that were asked for.
+        seen: what others said there when it was decided; ``None``: it is not held against that.
+        written: rows of the prospect, new or changed.
+        gone: rows of the prospect that are no more: base and key.
+    """
+
+    prospect: str
+    bases: tuple[str, ...] = ()
+    seen: tuple[AddressRow, ...] | None = None
+    written: tuple[AddressRow, ...] = ()
+    gone: tuple[tuple[str, str], ...] = ()
+
+
+class AddressesChanged(IntegrityError):
+    """What others say of an address is not what was decided by; nothing was written."""
+
+
+class EntryRow(NamedTuple):
+    """An entry that a suppression list or an owner made about an address.
+
+    Attributes:
+        base: as of :class:`AddressRow`.
+        key: the address key.
+        kind: of the entry.
+        source: the list.
+        channel: the channel, or ``""`` for every one.
+        entry: the entry as JSON.
+        ended: whether it was taken back.
+        number: its place among all entries; 0 until it is stored.
+    """
+
+    base: str
+    key: str
+    kind: str
+    source: str
+    channel: str
+    entry: str
+    ended: bool = False
+    number: int = 0
+
+
+class Refreshed(NamedTuple):
+    """What a rebuild computed for one prospect, from its events up to ``version``."""
+
+    row: DueRow
+    version: int
+    addresses: tuple[AddressRow, ...] = ()
 
 
 class DueRecorder(ApplicationRecorder):
@@ -137,14 +202,18 @@ class DueRecorder(ApplicationRecorder):
         stored_events: Sequence[StoredEvent],
         due: Iterable[DueRow] = (),
         claim: ClaimChange | None = None,
+        addresses: AddressChange | None = None,
         **kwargs: Any,
     ) -> Sequence[int] | None:
-        """Write events, due rows and a change of a claim in one transaction.
+        """Write events, due rows, and changes of a claim and the address index in one transaction.
+
+        Where a written row may stop other holders, their due rows say "look now" from here on.
 
         Returns:
             The notification ids of the events.
 
         Raises:
+            AddressesChanged: what others say is not what was decided by.
             ClaimChanged: the open claim, or the version it was judged by, is another.
             IntegrityError: one of the versions is taken; nothing was written.
         """
@@ -162,13 +231,13 @@ class DueRecorder(ApplicationRecorder):
 
     @abstractmethod
     def refresh_due(
-        self, rows: Sequence[tuple[DueRow, int]], after: str | None, last: str, mark: str
+        self, rows: Sequence[Refreshed], after: str | None, last: str, mark: str
     ) -> None:
         """Write the rows of some prospects again in one short transaction, beside writers.
 
         Args:
             rows: each with the last version that it was computed from. Where the prospect has a
-                newer one, its writer wrote the row, and it stays.
+                newer one, its writer wrote due row and addresses, and they stay.
             after: rows behind this id …
             last: … up to this one, of prospects without events, are deleted.
             mark: kept in the same transaction, so that a rebuild goes on from there.
@@ -182,6 +251,18 @@ class DueRecorder(ApplicationRecorder):
             after: the id of the last prospect.
             stamp: says with which engine, and which default of histories that name no policy.
         """
+
+    @abstractmethod
+    def insert_entries(self, rows: Iterable[EntryRow]) -> int:
+        """Add entries about addresses in one transaction; return how many are new.
+
+        One that stands already, of the same key, kind, source and channel, is left out. The due
+        rows of all holders say "look now" from here on.
+        """
+
+    @abstractmethod
+    def end_entry(self, row: EntryRow) -> bool:
+        """End the entry with the number of ``row``; return whether it still stood."""
 
     @abstractmethod
     def save_policy(self, digest: str, text: str) -> None:
@@ -256,6 +337,38 @@ class DueRecorder(ApplicationRecorder):
     @abstractmethod
     def count_due(self) -> int:
         """Count the rows of the due list: one for each prospect."""
+
+    @abstractmethod
+    def select_addresses(self, bases: Sequence[str]) -> list[AddressRow]:
+        """Read what is said of some addresses: of each holder a row, and of each standing entry.
+
+        In order of base, prospect and key; an entry has the prospect ``""``, and the entry in the
+        place of the holding.
+        """
+
+    @abstractmethod
+    def address_rows(self, after: str | None, last: str) -> list[AddressRow]:
+        """Read the rows of the prospects behind one id up to another, by prospect and key."""
+
+    @abstractmethod
+    def select_entries(
+        self, base: str | None = None, source: str | None = None, after: int = 0, limit: int = 1000
+    ) -> list[EntryRow]:
+        """Read a page of the entries, also those that ended, in the order in which they came.
+
+        Args:
+            base: those of one address.
+            source: those of one list.
+            after: only those behind this number.
+            limit: how many at most.
+        """
+
+    @abstractmethod
+    def addresses_are_whole(self) -> bool:
+        """Return whether the address index has every event.
+
+        A database of an older cadence has none until it is rebuilt.
+        """
 
     @abstractmethod
     def open_claims(self, prospect: str | None = None) -> list[ClaimRow]:

@@ -27,16 +27,18 @@ from cadence.domain.events import (
     AttemptMade,
     Data,
     Event,
+    OptedBackIn,
     Part,
     PolicyAdopted,
     PolicyRef,
     ProspectAdded,
     ProspectUpdated,
     Unreadable,
+    WordRef,
     type_name,
 )
 from cadence.domain.fold import evolve, fold
-from cadence.domain.keys import KeyReader, addresses_read, read_again
+from cadence.domain.keys import KeyReader, addresses_read, keys_in, read_again
 from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
 from cadence.domain.standing import TAKING_BACK
@@ -52,8 +54,8 @@ from cadence.engine.commands import (
     with_keys,
 )
 from cadence.engine.corrections import TakeBack, take_back
-from cadence.engine.decision import Close, Decision
-from cadence.engine.loop import advance, decision_for, silent_decision_for
+from cadence.engine.decision import Close, Decision, Stop
+from cadence.engine.loop import decision_for, silent_decision_for
 from cadence.engine.lower_bound import decide_early
 from cadence.engine.repeats import led_to
 from cadence.errors import (
@@ -70,6 +72,7 @@ from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
 from cadence.policy.rules import Rule
 from cadence.prover.proof import require_proof
+from cadence.store.addresses import AddressIndex, Heard, address_rows, change_of_addresses
 from cadence.store.awaited import AwaitedRecorder
 from cadence.store.claims import ClaimRequest, Claims, change_of, retried
 from cadence.store.clock import WriteClock, year_after
@@ -87,7 +90,7 @@ from cadence.store.due_list import (
 from cadence.store.due_page import DueFilter, DuePage, parse_page_end
 from cadence.store.kept_policies import KeptPolicies
 from cadence.store.opening import open_recorder, read_team
-from cadence.store.recorder import ClaimChange, ClaimChanged, DueRecorder
+from cadence.store.recorder import AddressChange, ClaimChange, ClaimChanged, DueRecorder, Refreshed
 from cadence.store.serializer import EventMapper
 from cadence.store.settings import (
     DEFAULT_POLICY,
@@ -203,7 +206,8 @@ class Cadence:
         self._recorder = recorder
         self._mapper = EventMapper()
         self._kept = KeptPolicies(recorder, allow_code=allow_code)
-        self._claims = Claims(self, recorder, lambda: self._time(None, "clock"))
+        self._addresses = AddressIndex(recorder)
+        self._claims = Claims(self, recorder, self._addresses, lambda: self._time(None, "clock"))
         self._read_only = read_only
         self._clock: Callable[[], datetime] = _machine_clock
         self._newest: datetime | None = None  # recorded_at of an event that is stored
@@ -350,8 +354,12 @@ class Cadence:
 
     # Prospects and decisions ----------------------------------------------------------------------
 
-    def load(self, prospect: str) -> Prospect:
-        """Fold the history of ``prospect``.
+    def load(self, prospect: str, keys: Iterable[str] = ()) -> Prospect:
+        """Fold the history of ``prospect``, with what other records say to it beside it.
+
+        Args:
+            prospect: its id.
+            keys: addresses that are not theirs, of which that is asked too.
 
         Raises:
             UnknownProspect: it has none.
@@ -359,7 +367,7 @@ class Cadence:
         folded = fold(None, self._recorder.select_stream(prospect))
         if folded is None:
             raise UnknownProspect(prospect)
-        return folded
+        return self._addresses.hear(folded, keys).told_to(folded)
 
     def prospects(self, after: str | None = None) -> Iterator[str]:
         """List the ids of all prospects, in order.
@@ -459,12 +467,17 @@ class Cadence:
         for page in self._due_pages(DueQuery(until, which.owner, which.channel), _FIRST_PAGE):
             rows = [row for row in page if row.prospect not in decided]
             streams = self._recorder.select_streams([row.prospect for row in rows])
+            folded = [fold(None, stream) for stream in streams.values()]
+            known = {
+                one.id: one
+                for one in self._addresses.beside_all([one for one in folded if one is not None])
+            }
             for row in rows:
                 # A row's time is never later than that of its decision, so whatever sorts before
                 # the next row may go out.
                 while ready and ready[0][0] <= row.position:
                     yield heapq.heappop(ready)[1:]
-                prospect = fold(None, streams[row.prospect])
+                prospect = known.get(row.prospect)
                 if prospect is not None:
                     decision = self._decision(prospect, now)
                     decision = self._claims.show(decision, claims.get(prospect.id))
@@ -757,7 +770,8 @@ class Cadence:
         for event in new:
             clock.check_event(event)
         row = self._row(prospect, policies=policies)
-        return Prepared(list(map(self._mapper.to_stored_event, new)), row)
+        stored = list(map(self._mapper.to_stored_event, new))
+        return Prepared(stored, row, address_rows(prospect))
 
     def append_prepared(self, batches: Iterable[Prepared]) -> int:
         """Append what was prepared, of many prospects, in one transaction, as it comes.
@@ -774,6 +788,7 @@ class Cadence:
         if first is None:
             return 0
         self._check_writable()
+        self._make_addresses_whole()
         self._remember_default()
         try:
             return self._recorder.insert_batches(chain((first,), waiting))
@@ -784,10 +799,10 @@ class Cadence:
             ) from None
 
     def rebuild_due(self, *, progress: Progress | None = None) -> int:
-        """Compute the due list again from the events, a few prospects at a time, beside writers.
+        """Compute due list and address index again from the events, beside writers.
 
-        Interrupted, it goes on where it stopped when it is called again. No transaction is open
-        while rows are computed.
+        A few prospects are computed at a time, with no transaction open meanwhile. Interrupted, it
+        goes on where it stopped when it is called again.
 
         Args:
             progress: told how many prospects are done.
@@ -804,7 +819,8 @@ class Cadence:
             for history in self.page(page[0], page[-1]):
                 prospect = fold(None, history)
                 if prospect is not None:
-                    rows.append((self._row(prospect), prospect.version))
+                    found = self._row(prospect), prospect.version, address_rows(prospect)
+                    rows.append(Refreshed(*found))
             started = time.monotonic()
             self._recorder.refresh_due(rows, last, page[-1], f"{stamp}\n{page[-1]}")
             # Writers that wait look again from time to time: leave them as much time as was taken.
@@ -1013,24 +1029,31 @@ class Cadence:
         """
         history = self._recorder.select_stream(call.prospect)
         prospect = fold(None, history)
+        before = prospect
         if prospect is None:
             if not isinstance(call.command, ProspectAdded):
                 raise UnknownProspect(call.prospect)
             new = self._begin(call, call.command)
-            change = None
+            change, heard = None, Heard()
         else:
             done = _find_repeated(call, history)
             if done:
                 decision = self._decision(prospect, call.recorded_at)
                 return Outcome(prospect, done, decision, repeated=True)
             claimed = self._claims.claimed_for(claim, call.by, history)
-            new = self._go_on(call, prospect, history, claimed)
+            new, heard = self._go_on(call, prospect, history, claimed)
             change = change_of(call.prospect, claim, [*history, *new])
         events = new
         if isinstance(new[-1].data, TAKING_BACK):
             prospect, events = None, (*history, *new)
-        after, decision = advance(prospect, events, self.policies, call.recorded_at)
-        self._append(new, (self._row(after, decision),), change)
+        folded = fold(prospect, events)
+        if folded is None:
+            raise UnknownProspect(call.prospect)
+        heard = self._addresses.hear_more(heard, folded)  # it may have addresses more now
+        after = heard.told_to(folded)
+        decision = self._decision(after, call.recorded_at)
+        addresses = change_of_addresses(before, after, heard)
+        self._append(new, (self._row(after, decision),), change, addresses)
         return Outcome(after, new, decision)
 
     def _policy_to_judge(self, prospect: Prospect) -> Policy:
@@ -1072,8 +1095,12 @@ class Cadence:
         prospect: Prospect,
         history: Sequence[Event],
         claimed: Claimed | None,
-    ) -> tuple[Event, ...]:
-        """Decide what a command leads to for a prospect that is known."""
+    ) -> tuple[tuple[Event, ...], Heard]:
+        """Decide what a command leads to for a prospect that is known.
+
+        Returns:
+            The events, and what others say that it was decided by.
+        """
         policy = self.policies.of(prospect)
         traits = BUILT_IN if policy is None else policy.traits
         country = prospect.identity.country
@@ -1089,6 +1116,9 @@ class Cadence:
             prospect = evolve(prospect, event)
         reader = KeyReader(traits, where, prospect.reach.contact_points)
         command = with_keys(call.command, reader)
+        heard = self._addresses.hear(prospect, keys_in(command))
+        prospect = heard.told_to(prospect)
+        command = _lifting(command, prospect)
         data: tuple[Data, ...]
         if isinstance(command, TakeBack):
             data = take_back(history, command, self.policies, call.by)
@@ -1098,19 +1128,29 @@ class Cadence:
             data = decide(prospect, command, policy, call.occurred_at, call.recorded_at, claimed)
         if isinstance(command, ProspectUpdated):
             data += read_again(prospect, command, traits)
-        return call.events(prospect.version - len(before), (*before, *data))
+        return call.events(prospect.version - len(before), (*before, *data)), heard
 
     def _append(
-        self, events: Sequence[Event], rows: Sequence[DueRow], claim: ClaimChange | None
+        self,
+        events: Sequence[Event],
+        rows: Sequence[DueRow],
+        claim: ClaimChange | None,
+        addresses: AddressChange,
     ) -> None:
         self._check_writable()
+        self._make_addresses_whole()
         for event in events:
             ref = policy_named_by(event.data)
             if ref is not None and not is_builtin(ref):
                 policy = self.policies.by_ref(ref)
                 self.remember_policies([] if policy is None else [policy])
         stored = list(map(self._mapper.to_stored_event, events))
-        self._recorder.insert_events(stored, due=rows, claim=claim)
+        self._recorder.insert_events(stored, due=rows, claim=claim, addresses=addresses)
+
+    def _make_addresses_whole(self) -> None:
+        """Make the address index of a database of an older cadence, before the first write."""
+        if not self._recorder.addresses_are_whole():
+            self.rebuild_due()
 
     def _check_writable(self) -> None:
         if self._read_only:
@@ -1129,7 +1169,7 @@ class Cadence:
         policies = policies or self.policies
         stamp = self._stamp() if prospect.policy is None else _ENGINE
         early = self._early(prospect, policies)
-        if early is None:
+        if early is None or not (prospect.elsewhere.is_silent or isinstance(early, Stop)):
             return unknown_row(prospect, stamp)
         decision = decision or silent_decision_for(prospect, policies, prospect.recorded_at)
         return due_row(prospect, decision, early, stamp)
@@ -1166,10 +1206,8 @@ class Cadence:
     def _unlisted(self) -> Iterator[Prospect]:
         """Load the prospects whose row is missing, or was made by another engine."""
         for page in self._stale_pages(_PAGE):
-            for history in self._recorder.select_streams(page).values():
-                prospect = fold(None, history)
-                if prospect is not None:
-                    yield prospect
+            folded = [fold(None, one) for one in self._recorder.select_streams(page).values()]
+            yield from self._addresses.beside_all([one for one in folded if one is not None])
 
     def _stale_pages(self, size: int) -> Iterator[list[str]]:
         """List the prospects whose row is missing, or was made by another engine, by pages."""
@@ -1238,6 +1276,20 @@ def _cannot_judge(prospect: Prospect) -> Refused:
         what = f"unknown policy{adopted}, which it adopted"
         hint = "open the store with that policy: Cadence.open(…, policies=[load(path)])"
     return Refused(f"{prospect.id}: {what}; nothing can be judged", hint, rule=Rule.FORGOTTEN)
+
+
+def _lifting(command: Command, prospect: Prospect) -> Command:
+    """Name in an opt-in the opt-outs of other holders that it takes back for this prospect."""
+    if not isinstance(command, OptedBackIn) or command.lifts:
+        return command
+    said: dict[str, int] = {}
+    elsewhere = prospect.elsewhere
+    words = [(word.prospect, word.opt_outs) for word in elsewhere.words]
+    words += [(one.prospect, one.opt_outs) for one in elsewhere.questions if one.opt_outs]
+    for other, opt_outs in words:
+        said[other] = max(said.get(other, 0), opt_outs.newest)
+    lifts = tuple([WordRef(other, version) for other, version in sorted(said.items())])
+    return msgspec.structs.replace(command, lifts=lifts) if lifts else command
 
 
 def _find_repeated(call: _Call, history: Sequence[Event]) -> tuple[Event, ...]:

@@ -7,28 +7,49 @@ its database calls them.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from cadence.store.due_list import DueQuery, DueRow
-from cadence.store.recorder import ClaimChange, ClaimChanged, ClaimRow, DueRecorder, SettingRow
+from cadence.store.due_list import AddressRow, DueQuery, DueRow
+from cadence.store.recorder import (
+    AddressChange,
+    AddressesChanged,
+    ClaimChange,
+    ClaimChanged,
+    ClaimRow,
+    DueRecorder,
+    EntryRow,
+    SettingRow,
+)
 
 __all__ = [
     "ADDED_COLUMNS",
+    "ADDRESSES",
+    "ASK_OTHERS",
+    "DELETE_ADDRESS",
+    "DELETE_ADDRESSES",
     "DELETE_BEHIND",
     "DELETE_META",
     "DELETE_ORPHANS",
     "DUE_COLUMNS",
     "END_CLAIM",
+    "END_ENTRY",
+    "INSERT_ENTRY",
     "INSERT_SETTING",
     "MARK",
     "NEWEST_VERSION",
     "OPEN_TOKENS",
+    "SELECT_ADDRESSES",
+    "TELL_OTHERS",
     "UPDATE_DUE",
+    "UPSERT_ADDRESS",
     "UPSERT_CLAIM",
     "UPSERT_META",
     "SQLRecorder",
+    "as_address_rows",
+    "check_addresses",
     "check_claim",
+    "in_order",
 ]
 
 UPSERT_META: Final = (
@@ -88,6 +109,71 @@ UPSERT_CLAIM: Final = (
 _SELECT_CLAIMS: Final = "SELECT token, prospect, claim, ended FROM {schema}.claims"
 
 
+_ADDRESSES: Final = "base, key, prospect, holding, speaks"
+SELECT_ADDRESSES: Final = (
+    f"SELECT {_ADDRESSES} FROM {{schema}}.holders WHERE base {{many}} UNION ALL "
+    "SELECT base, key, '', entry, 0 FROM {schema}.entries WHERE base {many} AND ended = 0 "
+    "ORDER BY 1, 3, 2"
+)
+"""What is said of some addresses; it takes them twice."""
+UPSERT_ADDRESS: Final = (
+    f"INSERT INTO {{schema}}.holders ({_ADDRESSES}) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (base, prospect, key) DO UPDATE SET holding = excluded.holding, "
+    "speaks = excluded.speaks"
+)
+DELETE_ADDRESS: Final = "DELETE FROM {schema}.holders WHERE base = ? AND key = ? AND prospect = ?"
+DELETE_ADDRESSES: Final = "DELETE FROM {schema}.holders WHERE prospect = ?"
+_LOOK_NOW: Final = "UPDATE {schema}.due SET verdict = 'task', at = 0, wake = 0 WHERE at > 0 AND "
+TELL_OTHERS: Final = (
+    f"{_LOOK_NOW} prospect IN "
+    "(SELECT prospect FROM {schema}.holders WHERE base {many} AND prospect <> ?)"
+)
+"""The due rows of other holders say "look now", where one says something that may stop them."""
+ASK_OTHERS: Final = (
+    f"{_LOOK_NOW} prospect = ? AND (EXISTS (SELECT 1 FROM {{schema}}.holders WHERE base {{many}} "
+    "AND prospect <> ? AND speaks = 1) OR EXISTS "
+    "(SELECT 1 FROM {schema}.entries WHERE base {many} AND ended = 0))"
+)
+"""The due row of a prospect says "look now", where another says something that may stop it."""
+_ADDRESS_ROWS: Final = (
+    f"SELECT {_ADDRESSES} FROM {{schema}}.holders WHERE prospect > ? AND prospect <= ? "
+    "ORDER BY prospect, key"
+)
+_ENTRIES: Final = "base, key, kind, source, channel, entry, ended"
+INSERT_ENTRY: Final = (
+    f"INSERT INTO {{schema}}.entries ({_ENTRIES}) SELECT ?, ?, ?, ?, ?, ?, 0 WHERE NOT EXISTS "
+    "(SELECT 1 FROM {schema}.entries WHERE base = ? AND key = ? AND kind = ? AND source = ? "
+    "AND channel = ? AND ended = 0)"
+)
+END_ENTRY: Final = "UPDATE {schema}.entries SET ended = 1, entry = ? WHERE number = ? AND ended = 0"
+_SELECT_ENTRIES: Final = f"SELECT {_ENTRIES}, number FROM {{schema}}.entries WHERE number > ?"
+ADDRESSES: Final = "addresses"
+"""The key under which it is kept that the address index is whole."""
+
+
+def as_address_rows(rows: Iterable[tuple[Any, ...]]) -> list[AddressRow]:
+    """Read rows of the address index as the statements give them."""
+    return [AddressRow(row[0], row[1], row[2], row[3], row[4] != 0) for row in rows]
+
+
+def in_order(row: AddressRow) -> tuple[str, str, str]:
+    """Sort rows of the address index as the statements do."""
+    return (row.base, row.prospect, row.key)
+
+
+def check_addresses(change: AddressChange, rows: Sequence[AddressRow]) -> None:
+    """Refuse a change where others say something else than it was decided by.
+
+    Args:
+        change: the change.
+        rows: what is said of its addresses now.
+    """
+    if change.seen is not None:
+        others = tuple([row for row in rows if row.prospect != change.prospect])
+        if others != change.seen:
+            raise AddressesChanged
+
+
 def check_claim(claim: ClaimChange, tokens: Sequence[object], version: object) -> None:
     """Refuse a change where another writer came first.
 
@@ -106,6 +192,7 @@ class SQLRecorder(DueRecorder):
     _has_settings = False
     _has_stamps = False
     _has_claims = False
+    _is_whole = False
 
     @abstractmethod
     def _fetch(self, statement: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -182,6 +269,43 @@ class SQLRecorder(DueRecorder):
         if not self._has_claims:
             return []
         return [ClaimRow(*row) for row in self._fetch(_SELECT_CLAIMS + where, params)]
+
+    def select_addresses(self, bases: Sequence[str]) -> list[AddressRow]:
+        if not bases or not self.addresses_are_whole():
+            return []
+        asked = self._many(bases)
+        return as_address_rows(self._fetch(SELECT_ADDRESSES, (asked, asked)))
+
+    def address_rows(self, after: str | None, last: str) -> list[AddressRow]:
+        if not self.addresses_are_whole():
+            return []
+        return as_address_rows(self._fetch(_ADDRESS_ROWS, (after or "", last)))
+
+    def select_entries(
+        self, base: str | None = None, source: str | None = None, after: int = 0, limit: int = 1000
+    ) -> list[EntryRow]:
+        if not self.addresses_are_whole():
+            return []
+        statement = _SELECT_ENTRIES
+        params: list[object] = [after]
+        for column, value in (("base", base), ("source", source)):
+            if value is not None:
+                statement += f" AND {column} = ?"
+                params.append(value)
+        rows = self._fetch(f"{statement} ORDER BY number LIMIT ?", (*params, limit))
+        return [
+            EntryRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6] != 0, row[7])
+            for row in rows
+        ]
+
+    def addresses_are_whole(self) -> bool:
+        # Once it is whole, every writer keeps it so.
+        self._is_whole = self._is_whole or self._meta(ADDRESSES) is not None
+        return self._is_whole
+
+    @abstractmethod
+    def _many(self, values: Sequence[str]) -> object:
+        """Return several values as the one parameter that ``{many}`` takes."""
 
     def due_stamp(self) -> str | None:
         # The rows of an older cadence have no stamp, and say nothing of owners.

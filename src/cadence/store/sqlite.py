@@ -21,24 +21,41 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from cadence.domain.events import Event
 from cadence.errors import StoreBusy
-from cadence.store.due_list import DueRow, Prepared
-from cadence.store.recorder import ClaimChange, SettingRow
+from cadence.store.due_list import AddressRow, DueRow, Prepared
+from cadence.store.recorder import (
+    AddressChange,
+    ClaimChange,
+    EntryRow,
+    Refreshed,
+    SettingRow,
+)
 from cadence.store.serializer import decode_page, decode_rows, decode_stream
 from cadence.store.sql import (
     ADDED_COLUMNS,
+    ADDRESSES,
+    ASK_OTHERS,
+    DELETE_ADDRESS,
+    DELETE_ADDRESSES,
     DELETE_BEHIND,
     DELETE_META,
     DELETE_ORPHANS,
     DUE_COLUMNS,
     END_CLAIM,
+    END_ENTRY,
+    INSERT_ENTRY,
     INSERT_SETTING,
     MARK,
     NEWEST_VERSION,
     OPEN_TOKENS,
+    SELECT_ADDRESSES,
+    TELL_OTHERS,
     UPDATE_DUE,
+    UPSERT_ADDRESS,
     UPSERT_CLAIM,
     UPSERT_META,
     SQLRecorder,
+    as_address_rows,
+    check_addresses,
     check_claim,
 )
 from cadence.store.sqlite_file import (
@@ -67,6 +84,15 @@ _CREATE: Final = (
     "claim TEXT NOT NULL, ended TEXT) WITHOUT ROWID",
     # At most one of a prospect is open.
     "CREATE UNIQUE INDEX IF NOT EXISTS claims_open ON claims (prospect) WHERE ended IS NULL",
+    "CREATE TABLE IF NOT EXISTS holders (base TEXT NOT NULL, prospect TEXT NOT NULL, "
+    "key TEXT NOT NULL, holding TEXT NOT NULL, speaks INTEGER NOT NULL, "
+    "PRIMARY KEY (base, prospect, key)) WITHOUT ROWID",
+    # A rebuild, and the audit, read the addresses of a prospect.
+    "CREATE INDEX IF NOT EXISTS holders_prospect ON holders (prospect, key)",
+    "CREATE TABLE IF NOT EXISTS entries (number INTEGER PRIMARY KEY, base TEXT NOT NULL, "
+    "key TEXT NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL, channel TEXT NOT NULL, "
+    "entry TEXT NOT NULL, ended INTEGER NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS entries_base ON entries (base, ended)",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA}",
 )
@@ -96,7 +122,7 @@ _LOOK_AGAIN_MS: Final = 4
 _INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
 _NAMES: Final = {
     *("stored_events", "due", "due_order", "due_owner", "due_stamp", "meta", "settings"),
-    *("claims", "claims_open"),
+    *("claims", "claims_open", "holders", "holders_prospect", "entries", "entries_base"),
 }
 _CREATE_INDEXES: Final = (
     # One owner's page reads one owner's rows.
@@ -112,16 +138,12 @@ _IF_CHANGED: Final = (
 )
 _INSERT_DUE: Final = f"INSERT INTO due ({', '.join(DUE_COLUMNS)})"
 _UPSERT_DUE: Final = f"{_INSERT_DUE} VALUES ({_VALUES}) {_IF_CHANGED}"
-_REFRESH_DUE: Final = (
-    f"{_INSERT_DUE} SELECT {_VALUES} WHERE (SELECT max(originator_version) FROM stored_events "
-    f"WHERE originator_id = ?) = ? {_IF_CHANGED}"
-)
 
 
 @lru_cache(maxsize=64)
 def _sql(statement: str) -> str:
     """Put SQLite's name of the schema into a shared statement."""
-    return statement.format(schema="main")
+    return statement.format(schema="main", many="IN (SELECT value FROM json_each(?))")
 
 
 def _change_claim(connection: sqlite3.Connection, claim: ClaimChange) -> None:
@@ -135,6 +157,35 @@ def _change_claim(connection: sqlite3.Connection, claim: ClaimChange) -> None:
         connection.execute(_sql(END_CLAIM), (claim.ended, claim.seen))
     if claim.taken is not None:
         connection.execute(_sql(UPSERT_CLAIM), claim.taken)
+
+
+def _as_json(values: Iterable[str]) -> str:
+    return msgspec.json.encode(list(values)).decode()
+
+
+def _change_addresses(connection: sqlite3.Connection, change: AddressChange) -> None:
+    if change.bases and change.seen is not None:
+        asked = _as_json(change.bases)
+        rows = connection.execute(_sql(SELECT_ADDRESSES), (asked, asked))
+        check_addresses(change, as_address_rows(rows))
+    for base, key in change.gone:
+        connection.execute(_sql(DELETE_ADDRESS), (base, key, change.prospect))
+    _write_addresses(connection, change.prospect, change.written)
+
+
+def _write_addresses(
+    connection: sqlite3.Connection, prospect: str, rows: Sequence[AddressRow]
+) -> None:
+    connection.executemany(_sql(UPSERT_ADDRESS), rows)
+    speaking = [row.base for row in rows if row.speaks]
+    if speaking:
+        connection.execute(_sql(TELL_OTHERS), (_as_json(speaking), prospect))
+
+
+def _ask_others(connection: sqlite3.Connection, prospect: str, rows: Sequence[AddressRow]) -> None:
+    if rows:
+        asked = _as_json(row.base for row in rows)
+        connection.execute(_sql(ASK_OTHERS), (prospect, asked, prospect, asked))
 
 
 class SQLiteRecorder(SQLRecorder):
@@ -220,12 +271,15 @@ class SQLiteRecorder(SQLRecorder):
         stored_events: Sequence[StoredEvent],
         due: Iterable[DueRow] = (),
         claim: ClaimChange | None = None,
+        addresses: AddressChange | None = None,
         **kwargs: Any,
     ) -> Sequence[int]:
         ids: list[int] = []
         with self._write() as connection:
             if claim is not None:
                 _change_claim(connection, claim)
+            if addresses is not None:
+                _change_addresses(connection, addresses)
             for event in stored_events:
                 row = (event.originator_id, event.originator_version, event.topic, event.state)
                 ids.append(connection.execute(_INSERT_EVENT, row).lastrowid or 0)
@@ -237,23 +291,31 @@ class SQLiteRecorder(SQLRecorder):
         done = 0
         # What does not fit the cache goes to the log, where it counts from the commit on.
         with self._write() as connection:
-            for events, row in batches:
+            for events, row, addresses in batches:
                 connection.executemany(
                     _INSERT_EVENT,
                     [(e.originator_id, e.originator_version, e.topic, e.state) for e in events],
                 )
                 connection.execute(_UPSERT_DUE, row)
+                if events and events[0].originator_version > 1:
+                    connection.execute(_sql(DELETE_ADDRESSES), (row.prospect,))
+                _write_addresses(connection, row.prospect, addresses)
+                _ask_others(connection, row.prospect, addresses)
                 done += len(events)
         return done
 
     def refresh_due(
-        self, rows: Sequence[tuple[DueRow, int]], after: str | None, last: str, mark: str
+        self, rows: Sequence[Refreshed], after: str | None, last: str, mark: str
     ) -> None:
         with self._write() as connection:
             connection.execute(_sql(DELETE_ORPHANS), (after or "", last))
-            connection.executemany(
-                _REFRESH_DUE, [(*row, row.prospect, version) for row, version in rows]
-            )
+            for row, version, addresses in rows:
+                prospect = (row.prospect,)
+                if connection.execute(_sql(NEWEST_VERSION), prospect).fetchone()[0] == version:
+                    connection.execute(_UPSERT_DUE, row)
+                    connection.execute(_sql(DELETE_ADDRESSES), prospect)
+                    _write_addresses(connection, row.prospect, addresses)
+                    _ask_others(connection, row.prospect, addresses)
             connection.execute(_sql(UPSERT_META), (MARK, mark))
 
     def finish_due(self, after: str | None, stamp: str) -> None:
@@ -261,6 +323,24 @@ class SQLiteRecorder(SQLRecorder):
             connection.execute(_sql(DELETE_BEHIND), (after or "",))
             connection.execute(_sql(DELETE_META), (MARK,))
             connection.execute(_sql(UPSERT_META), ("due", stamp))
+            connection.execute(_sql(UPSERT_META), (ADDRESSES, "whole"))
+
+    def insert_entries(self, rows: Iterable[EntryRow]) -> int:
+        new = 0
+        with self._write() as connection:
+            for row in rows:
+                done = connection.execute(_sql(INSERT_ENTRY), (*row[:6], *row[:5]))
+                if done.rowcount:
+                    new += 1
+                    connection.execute(_sql(TELL_OTHERS), (_as_json([row.base]), ""))
+        return new
+
+    def end_entry(self, row: EntryRow) -> bool:
+        with self._write() as connection:
+            return bool(connection.execute(_sql(END_ENTRY), (row.entry, row.number)).rowcount)
+
+    def _many(self, values: Sequence[str]) -> object:
+        return _as_json(values)
 
     def save_policy(self, digest: str, text: str) -> None:
         with self._write() as connection:

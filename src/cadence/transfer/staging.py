@@ -19,7 +19,7 @@ from eventsourcing.persistence import StoredEvent
 
 from cadence.domain.codec import Line
 from cadence.errors import StoreError
-from cadence.store.due_list import DueRow, Prepared, to_micros
+from cadence.store.due_list import AddressRow, DueRow, Prepared, to_micros
 from cadence.transfer.source import BadLine, SourceEvent
 
 __all__ = ["BadLines", "StagingArea"]
@@ -45,12 +45,14 @@ _DECODE: Final = msgspec.msgpack.Decoder(
     ]
 ).decode
 
+_DECODE_ADDRESSES: Final = msgspec.msgpack.Decoder(tuple[AddressRow, ...]).decode
+
 _TABLES: Final = """
 CREATE TABLE lines (prospect TEXT, at INTEGER, number INTEGER, line BLOB);
 CREATE TABLE bad (number INTEGER, what TEXT, hint TEXT);
 CREATE TABLE events (prospect TEXT, version INTEGER, topic TEXT, state BLOB);
 CREATE TABLE due (prospect TEXT, verdict TEXT, at INTEGER, review_from INTEGER, owner TEXT,
-name TEXT, channels TEXT, stamp TEXT);
+name TEXT, channels TEXT, stamp TEXT, addresses BLOB);
 """
 _BAD_IN_ORDER: Final = "SELECT number, what, hint FROM bad ORDER BY number, rowid"
 
@@ -75,7 +77,7 @@ class StagingArea:
         self._by_time = by_time
         self._new_lines: list[tuple[str, int, int, bytes]] = []
         self._new_events: list[tuple[str, int, str, bytes]] = []
-        self._new_due: list[DueRow] = []
+        self._new_due: list[tuple[object, ...]] = []
         self._new_bad: list[BadLine] = []
         self.lines = 0
         self.prospects = 0
@@ -117,7 +119,9 @@ class StagingArea:
             self._db.executemany("INSERT INTO lines VALUES (?, ?, ?, ?)", self._new_lines)
             self._db.executemany("INSERT INTO bad VALUES (?, ?, ?)", self._new_bad)
             self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", self._new_events)
-            self._db.executemany("INSERT INTO due VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._new_due)
+            self._db.executemany(
+                "INSERT INTO due VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self._new_due
+            )
         for rows in (self._new_lines, self._new_bad, self._new_events, self._new_due):
             rows.clear()
 
@@ -150,7 +154,7 @@ class StagingArea:
             (str(event.originator_id), event.originator_version, event.topic, event.state)
             for event in prepared.events
         ]
-        self._new_due.append(prepared.row)
+        self._new_due.append((*prepared.row, _ENCODE(prepared.addresses)))
         self.changed += 1
         if len(self._new_events) >= _BATCH:
             self._flush()
@@ -163,7 +167,8 @@ class StagingArea:
             due_rows = self._db.execute("SELECT * FROM due ORDER BY rowid")
             for _, group in groupby(rows, key=lambda row: str(row[0])):
                 events = [StoredEvent(*row) for row in group]
-                yield Prepared(events, DueRow(*due_rows.fetchone()))
+                *row, addresses = due_rows.fetchone()
+                yield Prepared(events, DueRow(*row), _DECODE_ADDRESSES(addresses))
 
 
 class BadLines(Sequence[BadLine]):

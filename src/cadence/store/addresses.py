@@ -1,0 +1,189 @@
+"""Keep the address index: who has which address, and what that tells the other holders.
+
+The rows of a prospect are a function of its history, so they are written with its events, in one
+transaction, and can be computed again (``cadence rebuild``). A decision is made with what was read
+here before it, and written only if that is still so: an opt-out that comes in between makes the
+writer decide again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+
+from cadence.domain.addresses import bare
+from cadence.domain.elsewhere import Held, elsewhere, holdings, keys_of
+from cadence.domain.fold import fold
+from cadence.domain.prospect import Prospect
+from cadence.domain.words import NOWHERE, AddressEntry, Elsewhere, Holding
+from cadence.store.recorder import AddressChange, AddressRow, DueRecorder, EntryRow
+from cadence.store.sql import in_order
+
+__all__ = ["AddressIndex", "Heard", "address_rows", "as_entry", "change_of_addresses", "entry_row"]
+
+_PAGE = 256  # prospects
+
+
+class Heard(NamedTuple):
+    """What was read of some addresses for one decision.
+
+    Attributes:
+        bases: the addresses that were asked for.
+        rows: what others say there.
+    """
+
+    bases: tuple[str, ...] = ()
+    rows: tuple[AddressRow, ...] = ()
+
+    def told_to(self, prospect: Prospect) -> Prospect:
+        """Return the prospect with what others say to it."""
+        said = _gather(prospect, self.rows) if self.rows else NOWHERE
+        if said == prospect.elsewhere:
+            return prospect
+        return msgspec.structs.replace(prospect, elsewhere=said)
+
+
+class AddressIndex:
+    """Reads and changes the addresses of a store."""
+
+    def __init__(self, recorder: DueRecorder) -> None:
+        """Args:
+        recorder: keeps the rows.
+        """
+        self._recorder = recorder
+        self._scanned: tuple[int | None, dict[str, list[AddressRow]]] = (None, {})
+
+    def hear(self, prospect: Prospect | None, keys: Iterable[str | None] = ()) -> Heard:
+        """Read what others say of a prospect's addresses, and of other keys."""
+        own = () if prospect is None else keys_of(prospect)
+        bases = tuple(sorted({bare(key) for key in (*own, *keys) if key}))
+        if not bases:
+            return Heard()
+        name = "" if prospect is None else prospect.id
+        return Heard(bases, tuple([row for row in self.rows(bases) if row.prospect != name]))
+
+    def hear_more(self, heard: Heard, prospect: Prospect) -> Heard:
+        """Read what is said of the addresses of a prospect that was not read before.
+
+        What was read before stays as it was, because something was decided by it.
+        """
+        new = {bare(key) for key in keys_of(prospect)}.difference(heard.bases)
+        if not new:
+            return heard
+        bases = tuple(sorted(new))
+        rows = [row for row in self.rows(bases) if row.prospect != prospect.id]
+        return Heard(
+            tuple(sorted((*heard.bases, *bases))),
+            tuple(sorted((*heard.rows, *rows), key=in_order)),
+        )
+
+    def beside(self, prospect: Prospect) -> Prospect:
+        """Return the prospect with what others say to it."""
+        return self.hear(prospect).told_to(prospect)
+
+    def beside_all(self, prospects: Sequence[Prospect]) -> list[Prospect]:
+        """Return prospects with what others say to them, read at once."""
+        keys = {prospect.id: keys_of(prospect) for prospect in prospects}
+        bases = sorted({bare(key) for theirs in keys.values() for key in theirs})
+        found: dict[str, list[AddressRow]] = {}
+        for row in self.rows(bases) if bases else ():
+            found.setdefault(row.base, []).append(row)
+        told = []
+        for prospect in prospects:
+            asked = sorted({bare(key) for key in keys[prospect.id]})
+            rows = [row for base in asked for row in found.get(base, ())]
+            others = tuple([row for row in rows if row.prospect != prospect.id])
+            told.append(Heard(tuple(asked), others).told_to(prospect))
+        return told
+
+    def rows(self, bases: Sequence[str]) -> list[AddressRow]:
+        """Read what is said of some addresses, in order of base, prospect and key."""
+        if self._recorder.addresses_are_whole():
+            return self._recorder.select_addresses(bases)
+        every = self._scan()
+        return sorted((row for one in set(bases) for row in every.get(one, ())), key=in_order)
+
+    def _scan(self) -> dict[str, list[AddressRow]]:
+        """Compute every row: the database is that of an older cadence, and was not rebuilt yet."""
+        newest = self._recorder.max_notification_id()
+        if self._scanned[0] != newest or newest is None:
+            found: dict[str, list[AddressRow]] = {}
+            for prospect in self._prospects():
+                for row in address_rows(prospect):
+                    found.setdefault(row.base, []).append(row)
+            self._scanned = (newest, found)
+        return self._scanned[1]
+
+    def _prospects(self) -> Iterator[Prospect]:
+        after: str | None = None
+        while page := self._recorder.select_prospects(after, _PAGE):
+            after = page[-1]
+            for history in self._recorder.select_streams(page).values():
+                prospect = fold(None, history)
+                if prospect is not None:
+                    yield prospect
+
+
+def change_of_addresses(before: Prospect | None, after: Prospect, heard: Heard) -> AddressChange:
+    """Return what a write asks and changes of the index.
+
+    Args:
+        before: the prospect as it was; ``None``: it is new.
+        after: as it is now.
+        heard: what it was decided by.
+    """
+    old = {} if before is None else {row.key: row for row in address_rows(before)}
+    new = address_rows(after)
+    written = tuple([row for row in new if old.pop(row.key, None) != row])
+    gone = tuple([(row.base, key) for key, row in old.items()])
+    return AddressChange(after.id, heard.bases, heard.rows, written, gone)
+
+
+def address_rows(prospect: Prospect) -> tuple[AddressRow, ...]:
+    """Return the rows of a prospect: what it says of each of its addresses."""
+    return tuple(
+        [
+            AddressRow(
+                bare(key),
+                key,
+                prospect.id,
+                msgspec.json.encode(holding, order="deterministic").decode(),
+                holding.speaks,
+            )
+            for key, holding in holdings(prospect).items()
+        ]
+    )
+
+
+def entry_row(entry: AddressEntry, number: int = 0) -> EntryRow:
+    """Return an entry as it is stored."""
+    return EntryRow(
+        bare(entry.key),
+        entry.key,
+        entry.kind.value,
+        entry.source,
+        entry.channel or "",
+        msgspec.json.encode(entry).decode(),
+        entry.ended_at is not None,
+        number,
+    )
+
+
+@lru_cache(maxsize=4096)
+def as_entry(text: str) -> AddressEntry:
+    """Read an entry as it was stored."""
+    return msgspec.json.decode(text, type=AddressEntry)
+
+
+@lru_cache(maxsize=4096)
+def _as_holding(text: str) -> Holding:
+    return msgspec.json.decode(text, type=Holding)
+
+
+def _gather(prospect: Prospect, rows: Sequence[AddressRow]) -> Elsewhere:
+    held = [Held(row.key, row.prospect, _as_holding(row.holding)) for row in rows if row.prospect]
+    entries = [as_entry(row.holding) for row in rows if not row.prospect]
+    return elsewhere(prospect, held, entries)
