@@ -12,7 +12,7 @@ keep one that was taken back (ADR 0057).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 import msgspec
@@ -210,6 +210,8 @@ class EntryKind(StrEnum):
     SUPPRESSED = "suppressed"
     LINE = "line"
     """It belongs to a house, such as a switchboard: a word of one who has it is theirs alone."""
+    LIST = "list"
+    """Of which day a suppression list is, and how old it may become; of no address."""
 
 
 class AddressEntry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -226,6 +228,8 @@ class AddressEntry(msgspec.Struct, frozen=True, omit_defaults=True):
         ended_at: when it was taken back.
         ended_by: who did.
         ended_why: why.
+        dated: of a list: of which day it is.
+        most_days: of a list: how many days old it may become.
     """
 
     key: str
@@ -238,6 +242,14 @@ class AddressEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_at: datetime | None = None
     ended_by: str | None = None
     ended_why: str | None = None
+    dated: date | None = None
+    most_days: int | None = None
+
+    def is_old(self, today: date) -> bool:
+        """Return whether a list is older than it may be."""
+        if self.dated is None or self.most_days is None:
+            return False
+        return (today - self.dated).days > self.most_days
 
 
 # What the others say to one prospect --------------------------------------------------------------

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cadence.domain.fold import fold
+from cadence.errors import InputError
 
 if TYPE_CHECKING:
     from cadence.store.service import Cadence
@@ -33,6 +34,9 @@ def find(app: Cadence, text: str) -> list[str]:
     Returns:
         Their ids: first those found by words, then those found by an address, each in order.
     """
+    exact = _at_address(app, text)
+    if exact:
+        return exact
     words = text.casefold().split()
     by_words = [
         entry.prospect
@@ -40,6 +44,16 @@ def find(app: Cadence, text: str) -> list[str]:
         if all(word in f"{entry.prospect} {entry.name}".casefold() for word in words)
     ]
     return list(dict.fromkeys((*by_words, *_by_address(app, text))))
+
+
+def _at_address(app: Cadence, text: str) -> list[str]:
+    """Those who have exactly this address, by the index; not a name, and not a part of one."""
+    if "@" not in text and not _PHONE.fullmatch(text.strip()):
+        return []
+    try:
+        return app.find(text)
+    except InputError:
+        return []  # a part of an address
 
 
 def _by_address(app: Cadence, text: str) -> Iterator[str]:

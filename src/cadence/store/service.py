@@ -72,6 +72,7 @@ from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
 from cadence.policy.rules import Rule
 from cadence.prover.proof import require_proof
+from cadence.store.address_book import AddressBook
 from cadence.store.addresses import AddressIndex, Heard, address_rows, change_of_addresses
 from cadence.store.awaited import AwaitedRecorder
 from cadence.store.claims import ClaimRequest, Claims, change_of, retried
@@ -177,6 +178,7 @@ class Cadence:
 
     Attributes:
         address: what the store was opened with; ``None`` for memory.
+        addresses: who has which address, suppression lists and lines.
         policies: the policies that prospects may be under, and the default.
     """
 
@@ -207,6 +209,13 @@ class Cadence:
         self._mapper = EventMapper()
         self._kept = KeptPolicies(recorder, allow_code=allow_code)
         self._addresses = AddressIndex(recorder)
+        self.addresses = AddressBook(
+            recorder,
+            self._addresses,
+            self._region,
+            self._make_ready,
+            lambda at: self._time(at, "at"),
+        )
         self._claims = Claims(self, recorder, self._addresses, lambda: self._time(None, "clock"))
         self._read_only = read_only
         self._clock: Callable[[], datetime] = _machine_clock
@@ -391,6 +400,14 @@ class Cadence:
     def mentioning(self, text: str) -> list[str]:
         """List the ids of prospects with an event that holds ``text`` as it was stored."""
         return self._recorder.select_mentioning(text)
+
+    def find(self, address: str) -> list[str]:
+        """List the ids of the prospects that have an address, however it is spelled.
+
+        Raises:
+            InputError: it can't be an address.
+        """
+        return self.addresses.holders(address)
 
     def count(self) -> int:
         """Count the prospects, as the due list has them."""
@@ -1146,6 +1163,10 @@ class Cadence:
                 self.remember_policies([] if policy is None else [policy])
         stored = list(map(self._mapper.to_stored_event, events))
         self._recorder.insert_events(stored, due=rows, claim=claim, addresses=addresses)
+
+    def _make_ready(self) -> None:
+        self._check_writable()
+        self._make_addresses_whole()
 
     def _make_addresses_whole(self) -> None:
         """Make the address index of a database of an older cadence, before the first write."""

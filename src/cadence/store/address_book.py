@@ -1,0 +1,303 @@
+"""What is known of an address whoever has it: its holders, suppression lists and lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from cadence.domain.addresses import address_key, bare, covers, key_or_unusable
+from cadence.domain.channels import BUILT_IN, CALL, EMAIL, Channel, check_channel
+from cadence.domain.elsewhere import kind_of_key
+from cadence.domain.limits import check_texts
+from cadence.domain.words import AddressEntry, EntryKind
+from cadence.errors import InputError
+from cadence.store.addresses import AddressIndex, as_entry, entry_row
+from cadence.store.recorder import DueRecorder, EntryRow
+
+__all__ = ["AddressBook", "Suppressed", "Suppression"]
+
+_PAGE: Final = 1000
+_LIST: Final = "list:"
+
+
+class Suppression(NamedTuple):
+    """An address to suppress, on one channel or (``None``) on every one."""
+
+    address: str
+    channel: Channel | None = None
+
+
+class Suppressed(NamedTuple):
+    """What became of the addresses of a list.
+
+    Attributes:
+        new: how many are suppressed now and were not before.
+        known: how many were suppressed already.
+        unusable: how many can't be an address.
+    """
+
+    new: int
+    known: int
+    unusable: int
+
+
+class AddressBook:
+    """The addresses of a store. Every method raises ``StoreError`` where it can't be used."""
+
+    def __init__(
+        self,
+        recorder: DueRecorder,
+        index: AddressIndex,
+        region: Callable[[], str | None],
+        make_ready: Callable[[], None],
+        clock: Callable[[datetime | None], datetime],
+    ) -> None:
+        """Args:
+        recorder: keeps the entries.
+        index: who has which address.
+        region: the country in which a national number is read.
+        make_ready: called before every write.
+        clock: returns an instant that a caller gives, or the machine's.
+        """
+        self._recorder = recorder
+        self._index = index
+        self._region = region
+        self._make_ready = make_ready
+        self._clock = clock
+
+    # Reading --------------------------------------------------------------------------------------
+
+    def key(self, address: str, channel: Channel | None = None) -> str:
+        """Read an address into its key; an email address has an ``@``, the others are numbers.
+
+        Raises:
+            InputError: it can't be an address.
+        """
+        channel = channel or (EMAIL if "@" in address else CALL)
+        traits = BUILT_IN.get(channel)
+        if traits is None:
+            check_channel(channel)
+        kind = kind_of_key(address) if traits is None else traits.address
+        return address_key(kind, channel, address, self._region())
+
+    def holders(self, address: str) -> list[str]:
+        """List the ids of the prospects that have an address, in order.
+
+        A bare number is also held by who has it with an extension.
+
+        Raises:
+            InputError: it can't be an address.
+        """
+        key = self.key(address)
+        return sorted(
+            row.prospect
+            for row in self._index.rows([bare(key)])
+            if row.prospect and '"is_held":true' in row.holding and covers(key, row.key)
+        )
+
+    def entries(
+        self, *, address: str | None = None, source: str | None = None, everything: bool = False
+    ) -> Iterator[AddressEntry]:
+        """List what is said of addresses without a prospect, in the order in which it was recorded.
+
+        Args:
+            address: only of this one.
+            source: only of this list.
+            everything: also what was taken back.
+        """
+        base = None if address is None else bare(self.key(address))
+        for row in self._rows(base, source):
+            if everything or not row.ended:
+                yield as_entry(row.entry)
+
+    def _rows(self, base: str | None = None, source: str | None = None) -> Iterator[EntryRow]:
+        after = 0
+        while page := self._recorder.select_entries(base, source, after, _PAGE):
+            yield from page
+            after = page[-1].number
+
+    def lists_too_old(self, now: datetime | None = None) -> list[AddressEntry]:
+        """List the suppression lists that are older than they may be, by the entry of each."""
+        today = self._clock(now).date()
+        return [
+            entry
+            for entry in self.entries()
+            if entry.kind is EntryKind.LIST and entry.is_old(today)
+        ]
+
+    # Writing --------------------------------------------------------------------------------------
+
+    def suppress(
+        self,
+        addresses: Iterable[Suppression | str],
+        *,
+        by: str,
+        source: str = "",
+        why: str = "",
+        at: datetime | None = None,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> Suppressed:
+        """Suppress addresses, for everyone who has them now or later (rule ``suppressed``).
+
+        They are written in batches as they come. Interrupted, it goes on when it is called again:
+        what is suppressed already stays as it is.
+
+        Args:
+            addresses: as they are written; one that can't be read is counted.
+            by: who does it.
+            source: the list, or what it comes from.
+            why: the reason.
+            at: when; the clock's time.
+            progress: told how many are done.
+
+        Raises:
+            InputError: a value is too long, or ``by`` is missing.
+        """
+        self._check(by, source, why)
+        now = self._clock(at)
+        region = self._region()
+        self._make_ready()
+        new = known = unusable = 0
+        batch: list[EntryRow] = []
+
+        def write() -> None:
+            nonlocal new, known
+            done = self._recorder.insert_entries(batch)
+            new, known = new + done, known + len(batch) - done
+            batch.clear()
+            if progress is not None:
+                progress(new + known + unusable, None)
+
+        for one in addresses:
+            given = Suppression(one) if isinstance(one, str) else one
+            channel = given.channel or (EMAIL if "@" in given.address else CALL)
+            traits = BUILT_IN.get(channel)
+            kind = BUILT_IN[CALL].address if traits is None else traits.address
+            key = key_or_unusable(kind, channel, given.address, region)
+            if not key:
+                unusable += 1
+                continue
+            entry = AddressEntry(key, EntryKind.SUPPRESSED, now, by, given.channel, source, why)
+            batch.append(entry_row(entry))
+            if len(batch) == _PAGE:
+                write()
+        if batch:
+            write()
+        return Suppressed(new, known, unusable)
+
+    def unsuppress(
+        self,
+        address: str,
+        *,
+        by: str,
+        why: str,
+        source: str | None = None,
+        at: datetime | None = None,
+    ) -> int:
+        """Take the entries of suppression lists back; return how many stood.
+
+        Args:
+            address: whose entries.
+            by: who does it.
+            why: how we know that it may be used.
+            source: only those of this list.
+            at: when; the clock's time.
+
+        Raises:
+            InputError: it can't be an address, or ``by`` or ``why`` is missing.
+        """
+        return self._end(EntryKind.SUPPRESSED, self.key(address), by, why, source, at)
+
+    def declare_line(self, address: str, *, by: str, why: str, at: datetime | None = None) -> bool:
+        """Say that an address is a house's line: a word of one who has it is theirs alone from now.
+
+        Words that stand already are not released, nor an opt-out that was said from the line.
+
+        Args:
+            address: the number.
+            by: who says so.
+            why: how they know.
+            at: when; the clock's time.
+
+        Returns:
+            Whether it was not one before.
+
+        Raises:
+            InputError: it can't be an address, or ``by`` or ``why`` is missing.
+        """
+        self._check(by, "", why, needs_why=True)
+        entry = AddressEntry(self.key(address), EntryKind.LINE, self._clock(at), by, why=why)
+        self._make_ready()
+        return bool(self._recorder.insert_entries([entry_row(entry)]))
+
+    def withdraw_line(self, address: str, *, by: str, why: str, at: datetime | None = None) -> bool:
+        """Say that an address is no line after all; return whether it was one."""
+        return bool(self._end(EntryKind.LINE, self.key(address), by, why, None, at))
+
+    def date_list(
+        self,
+        source: str,
+        dated: date,
+        *,
+        by: str,
+        most_days: int,
+        at: datetime | None = None,
+    ) -> None:
+        """Say of which day a suppression list is, and how old it may become.
+
+        Args:
+            source: its name.
+            dated: the day.
+            by: who says so.
+            most_days: how many days old it may be: 31 for the national registry of the United
+                States (16 CFR 310.4(b)(3)(iv)).
+            at: when; the clock's time.
+
+        Raises:
+            InputError: a value is invalid.
+        """
+        self._check(by, source, "")
+        if not source or most_days < 1:
+            raise InputError("source, most_days: invalid", "name the list, and give 1 day or more")
+        now = self._clock(at)
+        entry = AddressEntry(
+            f"{_LIST}{source}",
+            EntryKind.LIST,
+            now,
+            by,
+            source=source,
+            dated=dated,
+            most_days=most_days,
+        )
+        self._end(EntryKind.LIST, entry.key, by, "a newer one came", source, at)
+        self._recorder.insert_entries([entry_row(entry)])
+
+    def _end(
+        self,
+        kind: EntryKind,
+        key: str,
+        by: str,
+        why: str,
+        source: str | None,
+        at: datetime | None,
+    ) -> int:
+        self._check(by, source or "", why, needs_why=True)
+        now = self._clock(at)
+        self._make_ready()
+        ended = 0
+        for row in self._rows(bare(key), source):
+            if not row.ended and row.kind == kind.value and row.key == key:
+                entry = replace(as_entry(row.entry), ended_at=now, ended_by=by, ended_why=why)
+                ended += self._recorder.end_entry(entry_row(entry, row.number))
+        return ended
+
+    def _check(self, by: str, source: str, why: str, *, needs_why: bool = False) -> None:
+        if not by.strip() or not by.isprintable():
+            raise InputError(f"by: invalid {by!r}", "give who says so")
+        if needs_why and not why.strip():
+            raise InputError("why: missing", "give how you know")
+        for field, text in (("by", by), ("source", source), ("why", why)):
+            check_texts(text, field)
