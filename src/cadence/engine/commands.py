@@ -318,11 +318,13 @@ def make_attempt(
     # Also one that is dated back is only asked for now: whatever we know by now counts.
     time = AttemptTime.of(prospect, at, recorded_at).knowing_all()
     attempt = AttemptContext(prospect, policy, parts, time, claimed=claimed)
-    judged = judge(attempt, decision_of(attempt))
+    decision = decision_of(attempt)
+    attempt.parts = with_addresses(prospect, parts, decision.touch)
+    judged = judge(attempt, decision)
     if judged.broke and command.is_strict:
         raise _refusal(prospect, judged, at)
     return AttemptMade(
-        parts=with_addresses(prospect, parts, judged.decision.touch),
+        parts=attempt.parts,
         stage=judged.stage,
         step=judged.step,
         touch=judged.touch,
@@ -366,10 +368,10 @@ def complete_attempt(
     data = msgspec.structs.replace(data, parts=with_traits(data.parts, policy))
     time = AttemptTime.of(prospect, at, recorded_at)
     attempt = AttemptContext(prospect, policy, data.parts, time, data.stage, claimed)
-    judged = judge(attempt, decision_of(attempt))
-    changed: dict[str, object] = {
-        "parts": with_addresses(prospect, data.parts, judged.decision.touch)
-    }
+    decision = decision_of(attempt)
+    attempt.parts = with_addresses(prospect, data.parts, decision.touch)
+    judged = judge(attempt, decision)
+    changed: dict[str, object] = {"parts": attempt.parts}
     if "stage" not in given:
         changed["stage"] = judged.stage
     if judged.stage == changed.get("stage", data.stage):

@@ -75,12 +75,13 @@ def precheck(
         reason = decision_for(prospect, policies, now).reasons[0]
         unchecked = BrokenRule(reason.rule, f"nothing can be checked: {reason.because}", None)
         return Precheck(prospect.id, now, channel, None, "extra", None, (unchecked,))
-    parts = (Part(channel, Disposition.UNKNOWN),)
+    parts: tuple[Part, ...] = (Part(channel, Disposition.UNKNOWN),)
     time = AttemptTime.of(prospect, now, now).knowing_all()
     attempt = AttemptContext(prospect, policy, parts, time, claimed=claimed)
     planned = what_is_planned(prospect, policy, attempt.clock, explains=True)
+    attempt.parts = with_addresses(prospect, parts, planned.touch)
     judged = judge(attempt, planned)
-    (part,) = with_addresses(prospect, parts, planned.touch)
+    (part,) = attempt.parts
     return Precheck(
         prospect.id,
         now,
