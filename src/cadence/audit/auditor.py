@@ -63,6 +63,7 @@ from cadence.domain.events import (
     ReplyReceived,
     Unreadable,
 )
+from cadence.domain.others import Others
 from cadence.domain.prospect import Suspension
 from cadence.domain.standing import (
     TAKING_BACK,
@@ -109,6 +110,7 @@ class Auditor:
         self._policies = {policy.digest: policy for policy in (*others, default)}
         self._rules: dict[str, PlanRules] = {}
         self._findings: list[Finding] = []
+        self._others: Others | None = None
         self.folded: FoldedHistory | None = None
         self.to_review: list[Finding] = []
         self.reset_counts()
@@ -120,14 +122,16 @@ class Auditor:
         self.unknown: dict[PolicyRef, int] = {}
         self.own_guards: dict[tuple[PolicyRef, tuple[str, ...]], int] = {}
 
-    def audit(self, events: Sequence[Event]) -> list[Finding]:
+    def audit(self, events: Sequence[Event], others: Others | None = None) -> list[Finding]:
         """Find what the history of one prospect violates, in order of version.
 
         Args:
             events: all of it, in order of version.
+            others: what other holders of its addresses had said; ``None``: there are none.
         """
         if not events:
             return []
+        self._others = others
         self.prospects += 1
         self.events += len(events)
         self.to_review = []
@@ -235,6 +239,8 @@ class Auditor:
         if data.policy is not None:
             state.adopt(data.policy)
         rules = self._rules_of(state)
+        if self._others is not None:
+            state.elsewhere = self._others.said_by(event.occurred_at, event.version)
         if event.occurred_at < state.silence.occurred:
             # It belongs to a silence that was over when it was recorded. What was next at its time
             # can't be known any more.
@@ -259,6 +265,7 @@ class Auditor:
                 made.at,
                 state.time,
                 made.was_measured_otherwise,
+                state.elsewhere,
             )
         violations = check_reach(state, data.parts, made.at)
         if state.phase != Phase.OPTED_OUT:

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from cadence.audit.state import ENDED, NO_STAGE, RANK, AttemptRecord, AuditState, Phase
 from cadence.domain.channels import Channel
 from cadence.domain.events import AttemptStage, EndReason, Event, Gap, Intent, Part
+from cadence.domain.words import Elsewhere, Obstacle
 from cadence.policy.rules import Rule
 from cadence.worktime.suspensions import SuspendedTime
 from cadence.worktime.zone_calendar import ZoneCalendar
@@ -86,11 +87,55 @@ def check_reach(state: AuditState, parts: Sequence[Part], at: datetime) -> list[
         parts: of the attempt.
         at: when it was made.
     """
-    contact = state.contact
-    if not (contact.failed or contact.by_name or contact.from_all or state.opted_out_of_all):
-        return []
-    both = (_check_opt_out(state, parts, at), _check_contact_point(state, parts, at))
-    return [one for one in both if one is not None]
+    contact, said = state.contact, state.elsewhere
+    found: list[Violation | None] = []
+    if contact.failed or contact.by_name or contact.from_all or state.opted_out_of_all:
+        found = [_check_opt_out(state, parts, at), _check_contact_point(state, parts, at)]
+    if not said.is_silent:
+        found += [_check_suppressed(state, said, parts), _check_failed_elsewhere(said, parts)]
+    return [one for one in found if one is not None]
+
+
+def _check_failed_elsewhere(said: Elsewhere, parts: Sequence[Part]) -> Violation | None:
+    """``contact_point``: what failed for one holder has failed for the others."""
+    for part in parts:
+        failed = None if part.same is None else said.failure(part.same)
+        if failed is not None:
+            event = f"event {failed.failure.version} of {failed.prospect}"
+            because = f"{part.channel} {part.address} had failed for {failed.prospect} ({event})"
+            return Violation(Rule.CONTACT_POINT, because)
+    return None
+
+
+def _check_suppressed(
+    state: AuditState, said: Elsewhere, parts: Sequence[Part]
+) -> Violation | None:
+    """``suppressed``: nothing after a word of another holder, or a list."""
+    for part in parts:
+        if part.same is None:
+            theirs = [point for point in state.contact.points if point.channel == part.channel]
+            keys = [point.same for point in theirs] or [""]
+        else:
+            keys = [part.same]
+        stops = [said.obstacle(part.channel, key) for key in keys]
+        known = [stop for stop in stops if stop is not None]
+        if len(known) == len(stops):
+            return Violation(Rule.SUPPRESSED, _why_suppressed(known[0], state))
+    return None
+
+
+def _why_suppressed(stop: Obstacle, state: AuditState) -> str:
+    since = state.show(stop.at)
+    if stop.entry is not None:
+        source = f" ({stop.entry.source})" if stop.entry.source else ""
+        return f"{stop.key} was suppressed on {since}{source}"
+    may_be = "may be the same person and " if stop.question is not None else ""
+    settled = None if stop.question is None else stop.question.settled
+    what = "had opted out" if settled is None else f"is settled ({settled.kind})"
+    return (
+        f"{stop.prospect}, who has {stop.key} too, {may_be}{what} since {since} "
+        f"(event {stop.version} of {stop.prospect})"
+    )
 
 
 def _check_opt_out(state: AuditState, parts: Sequence[Part], at: datetime) -> Violation | None:
@@ -322,14 +367,18 @@ def _check_crowd(state: AuditState, attempt: AttemptRecord) -> Violation | None:
     if attempt.rank in (_ON_TIME, _TEN_MINUTES):
         return None
     earlier = _earlier(state, attempt)
+    others = [one for _, one in state.elsewhere.attempts if one.at <= attempt.at]
     for words, span, most in FREQUENCY:
         inside = [one for one in earlier if attempt.at - one.at < span]
-        parts = sum(len(one.parts) for one in (*inside, attempt))
+        by_others = sum(len(one.parts) for one in others if attempt.at - one.at < span)
+        parts = sum(len(one.parts) for one in (*inside, attempt)) + by_others
         if parts > most:
             since = (
                 f"since {state.show(inside[0].at)} (event {inside[0].version})" if inside else ""
             )
             because = f"{parts} parts in {words} {since}".rstrip() + f"; at most {most}"
+            if by_others:
+                because += f", and {by_others} of them were made for other records"
             return Violation(Rule.FREQUENCY, because)
     return None
 

@@ -26,6 +26,7 @@ from cadence.domain.fold import fold
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.domain.standing import TAKING_BACK
+from cadence.domain.words import NOWHERE, Elsewhere
 from cadence.engine.channels import parts_on, points_left
 from cadence.engine.context import preferred_hours
 from cadence.engine.decision import Decision, Due, Stop, Task
@@ -147,6 +148,7 @@ class PastAttempt(NamedTuple):
         clock, at: when it was made, as its clock showed and as it counts.
         time: the prospect's calendar.
         was_measured_otherwise: the gap on it was measured with other holiday data than today's.
+        said: what other records had said by then.
     """
 
     rules: PlanRules
@@ -157,10 +159,21 @@ class PastAttempt(NamedTuple):
     at: datetime
     time: WorkCalendar
     was_measured_otherwise: bool
+    said: Elsewhere = NOWHERE
+
+    def before(self) -> Prospect:
+        """The prospect before it, with what others had said."""
+        return self._told(self.history.before(self.position))
 
     def known(self) -> tuple[Prospect, datetime | None]:
         """What was known of the prospect when it was made; see :meth:`FoldedHistory.known_at`."""
-        return self.history.known_at(self.position, self.at)
+        known, learnt = self.history.known_at(self.position, self.at)
+        return self._told(known), learnt
+
+    def _told(self, prospect: Prospect) -> Prospect:
+        if self.said == NOWHERE:
+            return prospect
+        return msgspec.structs.replace(prospect, elsewhere=self.said)
 
     def show(self, instant: datetime) -> str:
         """An instant on the prospect's clock."""
@@ -178,7 +191,7 @@ def check_guards(attempt: PastAttempt) -> list[Violation]:
     """
     if not attempt.rules.guards:
         return []
-    found = _objections(attempt.history.before(attempt.position), attempt)
+    found = _objections(attempt.before(), attempt)
     if not found:
         return []
     known, learnt = attempt.known()
@@ -241,7 +254,7 @@ def check_plan(attempt: PastAttempt) -> Violation | None:
     all that stands before the attempt, but not by what had been recorded when it was made, carries
     when the rest was learnt.
     """
-    found = _check_as_known(attempt.history.before(attempt.position), attempt)
+    found = _check_as_known(attempt.before(), attempt)
     if found is None:
         return None
     known, learnt = attempt.known()

@@ -8,6 +8,7 @@ import msgspec
 
 from cadence.analysis.parallel import PageOfIds, map_pages
 from cadence.audit import Auditor, Finding, Noticed
+from cadence.audit.address_index import check_addresses
 from cadence.audit.due_list import check_due_list, rows_of_nobody
 from cadence.domain.events import PolicyRef
 from cadence.domain.prospect import Prospect
@@ -60,13 +61,15 @@ class _PageAuditor:
         hindsight: list[Finding] = []
         to_review: list[Finding] = []
         prospects: list[Prospect] = []
+        others = store.others_of(histories)
         for history in histories:
-            for one in auditor.audit(history):
+            for one in auditor.audit(history, others.get(history[0].prospect)):
                 (hindsight if one.noticed is Noticed.HINDSIGHT else findings).append(one)
             to_review += auditor.to_review
             if auditor.folded is not None:
                 prospects.append(auditor.folded.whole())
         missed = list(check_due_list(store, prospects, page.after, page.last))
+        missed += check_addresses(store, prospects, page.after, page.last)
         if missed:
             findings = sorted((*findings, *missed), key=lambda one: (one.prospect, one.version))
         unknown = list(auditor.unknown.items())

@@ -31,6 +31,7 @@ from cadence.domain.events import (
     PolicyRef,
 )
 from cadence.domain.prospect import Suspension
+from cadence.domain.words import NOWHERE, Elsewhere
 from cadence.errors import InputError
 from cadence.policy.model import Policy
 from cadence.worktime.calendar import WorkCalendar, work_calendar
@@ -220,6 +221,7 @@ class AuditState:
         "calendar",
         "contact",
         "country",
+        "elsewhere",
         "ended",
         "highest",
         "intent",
@@ -263,6 +265,7 @@ class AuditState:
         self.country: str | None = None
         self.subdivision: str | None = None
         self.contact = ContactRecord()
+        self.elsewhere: Elsewhere = NOWHERE
         self.opted_out_of_all: RecordedFact | None = None
         self.opted_out_at: datetime | None = None
         # The running silence.

@@ -162,7 +162,10 @@ def kind_of_key(key: str) -> AddressKind:
 
 
 def elsewhere(
-    prospect: Prospect, others: Sequence[Held], entries: Sequence[AddressEntry] = ()
+    prospect: Prospect,
+    others: Sequence[Held],
+    entries: Sequence[AddressEntry] = (),
+    at: datetime | None = None,
 ) -> Elsewhere:
     """Gather what other records say to ``prospect``.
 
@@ -170,9 +173,14 @@ def elsewhere(
         prospect: the fold of its history.
         others: the rows of others at its keys (:func:`keys_to_ask`); its own are left out.
         entries: what lists and owners say of these keys; those taken back are left out.
+        at: as known then; ``None``: as known now.
     """
     rows = [one for one in others if one.prospect != prospect.id]
-    standing = [entry for entry in entries if entry.ended_at is None]
+    standing = [
+        entry
+        for entry in entries
+        if entry.ended_at is None or (at is not None and entry.ended_at > at)
+    ]
     if not rows and not standing:
         return NOWHERE
     lines = _Lines((entry.key, entry.at) for entry in standing if entry.kind is EntryKind.LINE)

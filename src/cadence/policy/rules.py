@@ -36,6 +36,7 @@ class Rule(StrEnum):
     LAPSED = "lapsed"
     # What the audit finds in the store rather than in a history.
     DUE_LIST = "due_list"
+    ADDRESS_INDEX = "address_index"
 
 
 RESERVED: Final = frozenset(Rule)

@@ -15,7 +15,7 @@ from cadence.domain.limits import check_texts
 from cadence.domain.words import AddressEntry, EntryKind
 from cadence.errors import InputError
 from cadence.store.addresses import AddressIndex, as_entry, entry_row
-from cadence.store.recorder import DueRecorder, EntryRow
+from cadence.store.recorder import AddressRow, DueRecorder, EntryRow
 
 __all__ = ["AddressBook", "Suppressed", "Suppression"]
 
@@ -118,6 +118,14 @@ class AddressBook:
         while page := self._recorder.select_entries(base, source, after, _PAGE):
             yield from page
             after = page[-1].number
+
+    def is_whole(self) -> bool:
+        """Return whether the index has every event; a database of an older cadence has none."""
+        return self._recorder.addresses_are_whole()
+
+    def rows_of(self, after: str | None, last: str) -> list[AddressRow]:
+        """Read the rows of the prospects behind one id up to another, by prospect and key."""
+        return self._index.rows_of(after, last)
 
     def lists_too_old(self, now: datetime | None = None) -> list[AddressEntry]:
         """List the suppression lists that are older than they may be, by the entry of each."""

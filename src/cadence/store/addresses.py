@@ -16,7 +16,10 @@ import msgspec
 
 from cadence.domain.addresses import bare
 from cadence.domain.elsewhere import Held, elsewhere, holdings, keys_of
+from cadence.domain.events import Event
 from cadence.domain.fold import fold
+from cadence.domain.keys import keys_in
+from cadence.domain.others import Others, PastHoldings
 from cadence.domain.prospect import Prospect
 from cadence.domain.words import NOWHERE, AddressEntry, Elsewhere, Holding
 from cadence.store.recorder import AddressChange, AddressRow, DueRecorder, EntryRow
@@ -105,6 +108,51 @@ class AddressIndex:
             return self._recorder.select_addresses(bases)
         every = self._scan()
         return sorted((row for one in set(bases) for row in every.get(one, ())), key=in_order)
+
+    def rows_of(self, after: str | None, last: str) -> list[AddressRow]:
+        """Read the rows of the prospects behind one id up to another, by prospect and key."""
+        if self._recorder.addresses_are_whole():
+            return self._recorder.address_rows(after, last)
+        every = (row for rows in self._scan().values() for row in rows)
+        found = [row for row in every if (after or "") < row.prospect <= last]
+        return sorted(found, key=lambda row: (row.prospect, row.key))
+
+    def others_of(self, histories: Sequence[Sequence[Event]]) -> dict[str, Others]:
+        """Find the other holders of the addresses of some prospects; most have none."""
+        bases = {
+            history[0].prospect: {bare(key) for event in history for key in keys_in(event.data)}
+            for history in histories
+            if history
+        }
+        every = sorted({base for theirs in bases.values() for base in theirs})
+        shared: dict[str, set[str]] = {}
+        for row in self.rows(every) if every else ():
+            if row.prospect:
+                shared.setdefault(row.base, set()).add(row.prospect)
+        shared = {base: who for base, who in shared.items() if len(who) > 1}
+        entries = self._every_entry(every)
+        streams = {history[0].prospect: history for history in histories if history}
+        needed = {one for who in shared.values() for one in who} - streams.keys()
+        streams |= self._recorder.select_streams(sorted(needed))
+        past, found = PastHoldings(), {}
+        for prospect, theirs in bases.items():
+            names = {one for base in theirs for one in shared.get(base, ())} - {prospect}
+            said = [one for base in sorted(theirs) for one in entries.get(base, ())]
+            if names or said:
+                others = [streams[name] for name in sorted(names)]
+                found[prospect] = Others(streams[prospect], others, said, past)
+        return found
+
+    def _every_entry(self, bases: Iterable[str]) -> dict[str, list[AddressEntry]]:
+        """Read the entries about some addresses, also those that were taken back."""
+        if not self._recorder.select_entries(limit=1):
+            return {}
+        found = {}
+        for base in bases:
+            rows = self._recorder.select_entries(base)
+            if rows:
+                found[base] = [as_entry(row.entry) for row in rows]
+        return found
 
     def _scan(self) -> dict[str, list[AddressRow]]:
         """Compute every row: the database is that of an older cadence, and was not rebuilt yet."""

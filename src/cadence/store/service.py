@@ -40,6 +40,7 @@ from cadence.domain.events import (
 from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader, addresses_read, keys_in, read_again
 from cadence.domain.limits import check_texts
+from cadence.domain.others import Others
 from cadence.domain.prospect import Prospect
 from cadence.domain.standing import TAKING_BACK
 from cadence.engine.claims import Claim, Claimed, OnExpiry
@@ -400,6 +401,17 @@ class Cadence:
     def mentioning(self, text: str) -> list[str]:
         """List the ids of prospects with an event that holds ``text`` as it was stored."""
         return self._recorder.select_mentioning(text)
+
+    def others_of(self, histories: Sequence[Sequence[Event]]) -> dict[str, Others]:
+        """Read who else has the addresses of some prospects, for what they had said when.
+
+        Args:
+            histories: theirs, whole.
+
+        Returns:
+            By prospect; one whose addresses no other record knows is left out.
+        """
+        return self._addresses.others_of(histories)
 
     def find(self, address: str) -> list[str]:
         """List the ids of the prospects that have an address, however it is spelled.
