@@ -21,6 +21,7 @@ from cadence.domain.events import (
     FollowUpEnded,
     OptedBackIn,
     OptOutRequested,
+    SamePersonDenied,
     ends_outreach,
     type_name,
 )
@@ -42,6 +43,9 @@ def reviews(events: Sequence[Event]) -> list[Finding]:
         elif isinstance(data, OptedBackIn):
             what = "everything" if data.channel is None else str(data.channel)
             found.append(_review(event, Rule.OPT_OUT, f"opted back in to {what}", data.why))
+        elif isinstance(data, SamePersonDenied):
+            what = f"{data.prospect} was said to be another person"
+            found.append(_review(event, Rule.SUPPRESSED, what, data.why))
         elif isinstance(data, ContactPointRemoved):
             what = f"{data.channel} {data.address} was removed"
             found.append(_review(event, Rule.CONTACT_POINT, what, data.why))

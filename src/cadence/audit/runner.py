@@ -12,9 +12,11 @@ from cadence.audit.address_index import check_addresses
 from cadence.audit.due_list import check_due_list, rows_of_nobody
 from cadence.domain.events import PolicyRef
 from cadence.domain.prospect import Prospect
+from cadence.domain.words import EntryKind
 from cadence.policy.loader import builtin, builtin_names
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry
+from cadence.policy.rules import Rule
 from cadence.store.service import Cadence, Progress
 
 __all__ = ["AuditPage", "Summary", "audit", "auditor"]
@@ -123,8 +125,19 @@ def audit(
         last = page.last
         yield page
     behind = rows_of_nobody(store, last)
-    if behind:
-        yield AuditPage(0, 0, behind, [], [], [])
+    taken_back = list(_entries_taken_back(store))
+    if behind or taken_back:
+        yield AuditPage(0, 0, behind, [], [], [], to_review=taken_back)
+
+
+def _entries_taken_back(store: Cadence) -> Iterator[Finding]:
+    """List who took an address off a suppression list, or said that it is no line, and why."""
+    for entry in store.addresses.entries(ended=True):
+        if entry.kind is not EntryKind.LIST:
+            what = "is no line" if entry.kind is EntryKind.LINE else "may be used again"
+            source = f" (list {entry.source})" if entry.source else ""
+            because = f"{what}{source} by {entry.ended_by}: {entry.ended_why}"
+            yield Finding(entry.key, 0, Rule.SUPPRESSED, because, Noticed.TO_REVIEW)
 
 
 class Summary:

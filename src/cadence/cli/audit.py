@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 import typer
 
+from cadence.cli.old_lists import note_old_lists
 from cadence.cli.policy_files import POLICY_HELP, find_policy, note_if_refuted
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.terminal import paint
@@ -60,6 +61,8 @@ def audit(
         pages = audit_store(store, others=others, jobs=jobs, progress=progress)
         found = _found(pages, summary, hindsight=hindsight)
         shown = _print_json(session, found) if session.json else _print(session, found)
+        if not session.json:
+            note_old_lists(session, store)
     if session.json:
         session.write_json(f'],"prospects":{summary.prospects},"events":{summary.events}')
         if summary.to_review:

@@ -95,10 +95,8 @@ def _decided(
 ) -> Iterator[tuple[Prospect, Decision]]:
     waiting = iter(ids)
     while page := list(islice(waiting, _PAGE)):
-        for history in store.histories_of(page).values():
-            prospect = fold(None, history)
-            if prospect is not None:
-                yield prospect, decision_for(prospect, store.policies, session.now())
+        for prospect in store.load_all(page):
+            yield prospect, decision_for(prospect, store.policies, session.now())
 
 
 def _entry(prospect: Prospect, decision: Decision) -> str:

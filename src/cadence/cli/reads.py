@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from cadence.cli.files import write_text
+from cadence.cli.old_lists import note_old_lists
 from cadence.cli.policy_files import POLICY_HELP, find_policy, policy_inputs
 from cadence.cli.policy_layout import folded
 from cadence.cli.prospects import P, complete
@@ -91,6 +92,8 @@ def due(
             if shown == 1:
                 sys.stdout.flush()
         stale = store.due_is_stale()
+        if not session.json:
+            note_old_lists(session, store)
     if session.json:
         session.write_json("]" if shown else "[]")
     elif shown == 0:
@@ -253,14 +256,15 @@ def replay_(
         return
     with session.reading() as store:
         events, policies, team = store.history(p), store.policies, store.settings().team
+        others = store.others_of([events]).get(p)
         if policy is not None:
             policies = policies.under(find_policy(session, policy, as_data=True))
     up_to = _up_to(session, p, events, limit)
     if session.json:
-        steps = replay(events, policies, up_to)
+        steps = replay(events, policies, up_to, others)
         session.print_json([replay_to_builtins(step, policies, team) for step in steps])
         return
-    found = annotate(events, policies, up_to)
+    found = annotate(events, policies, up_to, others)
     if script:
         found = _with_words(found, policies, team)
     if interactive:

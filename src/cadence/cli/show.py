@@ -268,6 +268,9 @@ def happened(step: AnnotatedStep) -> str:
         struck = paint(f"{when}  {type_name(event.data)}  {summary(event, _LONGEST)}", "strike dim")
         since = paint(f"  [{taken_back_line(step)}]", "yellow")
         return f"{event.version:>4}  {struck}{late}{since}"
+    if step.is_anothers:
+        whose = f"{event.prospect}: {type_name(event.data)}"
+        return f"   ·  {when}  {paint(whose, 'bold')}  {summary(event, _LONGEST)}{late}"
     head = f"{event.version:>4}  {when}  {paint(type_name(event.data), 'bold')}"
     return f"{head}  {summary(event, _LONGEST)}{late}"
 

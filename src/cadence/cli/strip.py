@@ -57,7 +57,7 @@ def strip(
     for event in events:
         where = place(event.occurred_at)
         if 0 <= where < width:
-            known = event.version <= step.event.version
+            known = event.version <= step.prospect.version
             rank = _RANKS.index(_kind(event))
             found[where] = max(found.get(where, (-1, False)), (rank, known))
     marks, axis = Text(), Text()

@@ -19,6 +19,7 @@ from cadence.domain.channels import SPOKEN, ChannelName
 __all__ = [
     "DATA_TYPES",
     "DELIVERED",
+    "FAILING",
     "SOFT_FAILURES",
     "AddressesRead",
     "AppointmentCancelled",
@@ -91,6 +92,10 @@ class Disposition(StrEnum):
 
 DELIVERED: Final = frozenset({Disposition.SENT, Disposition.VOICEMAIL_LEFT, Disposition.CONNECTED})
 """Dispositions after which the prospect has our message (invariant ``polite_exit``)."""
+
+
+FAILING: Final = frozenset({Disposition.WRONG_NUMBER, Disposition.BOUNCED})
+"""Dispositions after which the address has failed (invariant ``contact_point``)."""
 
 
 class AttemptStage(StrEnum):

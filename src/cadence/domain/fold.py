@@ -25,6 +25,7 @@ from msgspec.structs import replace
 from cadence.domain.addresses import UNUSABLE, covers
 from cadence.domain.channels import CHANNELS, Channel
 from cadence.domain.events import (
+    FAILING,
     SOFT_FAILURES,
     AddressesRead,
     AppointmentCancelled,
@@ -113,7 +114,6 @@ _ATTEMPT_SIGNAL: Final = {stage: Signal(f"attempt_{stage}") for stage in Attempt
 _RECENT: Final = timedelta(days=RECENT_DAYS)
 CLOCK_GRACE: Final = timedelta(minutes=5)
 """How far clocks may be apart before one is taken to have been wrong."""
-_FAILING: Final = frozenset({Disposition.WRONG_NUMBER, Disposition.BOUNCED})
 
 
 def evolve(prospect: Prospect | None, event: Event) -> Prospect:
@@ -441,7 +441,7 @@ def _attempt(prospect: Prospect, event: Event, data: AttemptMade) -> Changes:
         disposition = part.disposition
         if disposition is _CONNECTED:
             connected = True
-        elif disposition in _FAILING:
+        elif disposition in FAILING:
             reach = changes.get("reach", prospect.reach)
             is_strangers = disposition is Disposition.WRONG_NUMBER
             changes["reach"] = _without(

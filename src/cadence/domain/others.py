@@ -7,15 +7,50 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Final
+
+from msgspec.structs import replace
 
 from cadence.domain.addresses import bare
 from cadence.domain.elsewhere import Held, elsewhere, holdings, keys_of
-from cadence.domain.events import Event
+from cadence.domain.events import (
+    FAILING,
+    AttemptMade,
+    Event,
+    GuidelinesAgreed,
+    InterestNoted,
+    Noted,
+    PreferenceStated,
+    ValueNoted,
+)
 from cadence.domain.fold import fold
 from cadence.domain.prospect import Prospect
 from cadence.domain.words import NOWHERE, AddressEntry, Elsewhere
 
 __all__ = ["Others", "PastHoldings"]
+
+
+_SILENT: Final = (GuidelinesAgreed, InterestNoted, Noted, PreferenceStated, ValueNoted)
+
+
+def _may_say(event: Event) -> bool:
+    """Whether an event may change what its prospect says to others; most attempts do not."""
+    data = event.data
+    if isinstance(data, AttemptMade):
+        return data.connected or any(part.disposition in FAILING for part in data.parts)
+    return not isinstance(data, _SILENT)
+
+
+def _as_events(entry: AddressEntry) -> list[Event]:
+    """An entry of a list as events that a reader can be shown."""
+    about = {"address": entry.key, "source": entry.source, "why": entry.why}
+    shown = {name: text for name, text in about.items() if text}
+    events = [Event(entry.key, 0, entry.at, entry.at, Noted(entry.kind.value, shown), entry.by)]
+    if entry.ended_at is not None:
+        shown = {"address": entry.key, "why": entry.ended_why or ""}
+        what = Noted(f"no longer {entry.kind.value}", shown)
+        events.append(Event(entry.key, 0, entry.ended_at, entry.ended_at, what, entry.ended_by))
+    return events
 
 
 class PastHoldings:
@@ -74,6 +109,31 @@ class Others:
         bases = {bare(key) for key in keys_of(prospect)}
         held = [one for one in self._known_by(at) if bare(one.key) in bases]
         return elsewhere(prospect, held, [one for one in self._entries if one.at <= at], at)
+
+    def tell(self, prospect: Prospect, at: datetime) -> Prospect:
+        """Return a prospect, as it was folded at an instant, with what others had said to it."""
+        said = self.said_to(prospect, at)
+        return prospect if said == prospect.elsewhere else replace(prospect, elsewhere=said)
+
+    def words_between(self, start: datetime, end: datetime | None) -> list[Event]:
+        """Return events by which others may have said something, in the order of recording.
+
+        An entry of a list, or its end, is shown as an event of the list's own.
+
+        Args:
+            start: those recorded after this …
+            end: … and by this; ``None``: all.
+        """
+        found = [event for history in self._others for event in history if _may_say(event)]
+        found += [event for entry in self._entries for event in _as_events(entry)]
+        return sorted(
+            (
+                one
+                for one in found
+                if start < one.recorded_at and (end is None or one.recorded_at <= end)
+            ),
+            key=lambda one: (one.recorded_at, one.prospect, one.version),
+        )
 
     def _known_by(self, at: datetime) -> Iterator[Held]:
         for history in self._others:

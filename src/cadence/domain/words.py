@@ -335,6 +335,11 @@ class Elsewhere(msgspec.Struct, frozen=True):
         """Whether nothing in it can change which contact points may be used."""
         return not (self.words or self.entries or self.questions or self.failed)
 
+    @property
+    def stops(self) -> tuple[object, ...]:
+        """What of it can stop a contact point: not the attempts, which only count."""
+        return self.words, self.entries, self.questions, self.failed
+
     def obstacle(self, channel: Channel, key: str) -> Obstacle | None:
         """Return what stops an address on ``channel``, the earliest first; ``None``: nothing.
 

@@ -53,8 +53,8 @@ from cadence.engine.judgement import (
     objections,
 )
 from cadence.engine.next_touch import decide_silently
-from cadence.engine.reasons import Reason
-from cadence.engine.wording import refusal
+from cadence.engine.reasons import Reason, stop_facts
+from cadence.engine.wording import because, refusal
 from cadence.errors import InputError, Refused
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
@@ -476,6 +476,8 @@ def why_refused(rule: str, judged: Judgement, at: datetime) -> str:
     decision = judged.decision
     if rule == Rule.CLAIMED and judged.held is not None:
         return f"{judged.held.by} holds it until {judged.held.until:%Y-%m-%dT%H:%M:%SZ}"
+    if rule == Rule.SUPPRESSED and judged.obstacle is not None:
+        return because(rule, "stopped_elsewhere", (), stop_facts(judged.obstacle))
     if rule == Rule.PLAN and isinstance(decision, Due):
         channels = " and ".join(part.channel for part in decision.touch.parts)
         return f"the policy proposes {decision.touch.step} by {channels} now"

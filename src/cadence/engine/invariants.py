@@ -293,8 +293,7 @@ def stops_elsewhere(prospect: Prospect) -> tuple[Obstacle, ...]:
 
 
 def _is_suppressed(attempt: AttemptContext) -> bool:
-    elsewhere = attempt.prospect.elsewhere
-    return not elsewhere.is_silent and any(attempt.is_stopped(part) for part in attempt.parts)
+    return any(attempt.is_stopped(part) for part in attempt.parts)
 
 
 # 2: spaced_cap ------------------------------------------------------------------------------------

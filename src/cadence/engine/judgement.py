@@ -15,6 +15,7 @@ from cadence.domain.events import AttemptStage, Gap, Intent, Part
 from cadence.domain.fold import taken_at
 from cadence.domain.prospect import Attempt, Prospect, Reachability
 from cadence.domain.stages import OUTREACH, Stage
+from cadence.domain.words import Obstacle
 from cadence.engine import invariants
 from cadence.engine.channels import parts_on, points_left
 from cadence.engine.claims import Claim, Claimed
@@ -70,6 +71,7 @@ class Judgement(msgspec.Struct, frozen=True):
         decision: what came next at its moment.
         objections: the guards that object to it, by name, with their answers.
         held: the claim that another holds on the prospect.
+        obstacle: what others say that stops an address it uses.
     """
 
     stage: AttemptStage
@@ -81,6 +83,7 @@ class Judgement(msgspec.Struct, frozen=True):
     decision: Decision
     objections: tuple[tuple[str, GuardDelay | Veto], ...] = ()
     held: Claim | None = None
+    obstacle: Obstacle | None = None
 
 
 class AttemptTime(NamedTuple):
@@ -231,9 +234,16 @@ class AttemptContext:
 
     def is_stopped(self, part: Part) -> bool:
         """Return whether ``part`` uses what was known to be stopped by what others say."""
+        return self.obstacle(part) is not None
+
+    def obstacle(self, part: Part) -> Obstacle | None:
+        """Return what others say that was known to stop what ``part`` uses."""
         elsewhere = self.prospect.elsewhere
+        if elsewhere.is_silent:
+            return None
         stops = [elsewhere.obstacle(part.channel, key) for key in self._addresses(part) or ("",)]
-        return all(stop is not None and stop.at <= self.known_at for stop in stops)
+        known = [stop for stop in stops if stop is not None and stop.at <= self.known_at]
+        return known[0] if len(known) == len(stops) else None
 
     def _addresses(self, part: Part) -> list[str]:
         """The keys that ``part`` may have used: its own, or those they have on its channel."""
@@ -321,7 +331,11 @@ def judge(attempt: AttemptContext, decision: Decision) -> Judgement:
         # holds in every silence still holds.
         broke = _broken(attempt, Phase.LASTING)
         stage = AttemptStage.EXTRA
-        return Judgement(stage, None, None, None, None, tuple(broke), decision, held=attempt.held)
+        return Judgement(
+            *(stage, None, None, None, None, tuple(broke), decision),
+            held=attempt.held,
+            obstacle=_obstacle(attempt),
+        )
     broke = _rules_broken(attempt, decision)
     is_in_order = not _weighs(broke, decision)
     stage, step, touch = _place(attempt, decision, is_in_order=is_in_order)
@@ -335,8 +349,14 @@ def judge(attempt: AttemptContext, decision: Decision) -> Judgement:
     gap, gap_from = _gap(attempt)
     objected = tuple(attempt.objections)
     return Judgement(
-        stage, step, touch, gap, gap_from, tuple(broke), decision, objected, attempt.held
+        *(stage, step, touch, gap, gap_from, tuple(broke), decision, objected, attempt.held),
+        _obstacle(attempt),
     )
+
+
+def _obstacle(attempt: AttemptContext) -> Obstacle | None:
+    stops = (attempt.obstacle(part) for part in attempt.parts)
+    return next((stop for stop in stops if stop is not None), None)
 
 
 def _keeps_its_place(attempt: AttemptContext) -> bool:

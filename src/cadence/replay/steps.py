@@ -18,6 +18,7 @@ import msgspec
 from cadence.domain.codec import to_builtins as event_to_builtins
 from cadence.domain.events import AttemptMade, Event, FollowUpEnded, Gap
 from cadence.domain.fold import fold
+from cadence.domain.others import Others
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.domain.standing import TAKING_BACK, taken_back_by
@@ -25,7 +26,7 @@ from cadence.domain.team import NO_TEAM, Team
 from cadence.engine.context import calendar_for
 from cadence.engine.decision import Close, Decision, Due, Task
 from cadence.engine.decision import to_builtins as decision_to_builtins
-from cadence.engine.loop import advance, decision_for
+from cadence.engine.loop import decision_for
 from cadence.engine.reasons import Reason, ReasonKind
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
@@ -77,6 +78,11 @@ class ReplayStep(msgspec.Struct, frozen=True):
         """Where the prospect stood after the event."""
         return self.prospect.stage
 
+    @property
+    def is_anothers(self) -> bool:
+        """Whether the event is of another prospect, or a list, and says something to this one."""
+        return self.event.prospect != self.prospect.id
+
 
 def until(events: Iterable[Event], limit: int | datetime | None) -> list[Event]:
     """Return the events up to a version, or those that were recorded by an instant."""
@@ -106,7 +112,10 @@ def end_of_day(events: Iterable[Event], day: date) -> tuple[datetime, str]:
 
 
 def replay(
-    events: Iterable[Event], policies: PolicyRegistry, limit: int | datetime | None = None
+    events: Iterable[Event],
+    policies: PolicyRegistry,
+    limit: int | datetime | None = None,
+    others: Others | None = None,
 ) -> Iterator[ReplayStep]:
     """Step through a history with the loop that the service runs.
 
@@ -115,6 +124,8 @@ def replay(
         policies: where the policies that it names are looked up.
         limit: stop at this version, or at this instant. At an instant, the last decision is the
             one of that instant, not the one of its event.
+        others: the other holders of its addresses; what they say to it are steps too, whose event
+            is of the other prospect.
     """
     kept = until(events, limit)
     taken_back = taken_back_by(kept)
@@ -123,10 +134,25 @@ def replay(
         is_last = number == len(kept)
         seen_at = limit if is_last and isinstance(limit, datetime) else event.recorded_at
         if isinstance(event.data, TAKING_BACK):
-            prospect, decision = advance(None, kept[:number], policies, seen_at)
+            prospect = fold(None, kept[:number])
         else:
-            prospect, decision = advance(prospect, (event,), policies, seen_at)
+            prospect = fold(prospect, (event,))
+        assert prospect is not None, "an event was folded"
+        if others is not None:
+            prospect = others.tell(prospect, seen_at)
+        decision = decision_for(prospect, policies, seen_at)
         yield ReplayStep(event, prospect, decision, seen_at, taken_back.get(event.version))
+        if others is None:
+            continue
+        end = kept[number].recorded_at if not is_last else None
+        if is_last and limit is not None:
+            end = seen_at
+        for word in others.words_between(seen_at, end):
+            told = others.tell(prospect, word.recorded_at)
+            if told.elsewhere.stops != prospect.elsewhere.stops:
+                prospect = told
+                decision = decision_for(prospect, policies, word.recorded_at)
+                yield ReplayStep(word, prospect, decision, word.recorded_at)
 
 
 def composed(step: ReplayStep, policies: PolicyRegistry, team: Team = NO_TEAM) -> Decision:
@@ -250,7 +276,10 @@ class AnnotatedStep(ReplayStep, frozen=True, kw_only=True):
 
 
 def annotate(
-    events: Sequence[Event], policies: PolicyRegistry, limit: int | datetime | None = None
+    events: Sequence[Event],
+    policies: PolicyRegistry,
+    limit: int | datetime | None = None,
+    others: Others | None = None,
 ) -> Iterator[AnnotatedStep]:
     """Step through a history and annotate each step.
 
@@ -259,17 +288,18 @@ def annotate(
             says what was not known yet.
         policies: where the policies that it names are looked up.
         limit: stop at this version, or at this instant; see :func:`replay`.
+        others: the other holders of its addresses; see :func:`replay`.
     """
     hindsight = _Hindsight(events)
     before: ReplayStep | None = None
     told: set[tuple[object, ...]] = set()
-    for step in replay(events, policies, limit):
+    for step in replay(events, policies, limit, others):
         unrecorded, count = hindsight.at(step)
         pending: Decision | None = None
         is_planned = False
         overdue: tuple[Overdue, ...] = ()
         measure: Measure | None = None
-        if before is not None:
+        if before is not None and not step.is_anothers:
             if before.prospect.silence.version != step.prospect.silence.version:
                 told.clear()
             pending = decision_for(before.prospect, policies, _came_at(step.event))
@@ -386,7 +416,8 @@ class _Hindsight:
             event = self._coming[self._next]
             self._open[event.version] = event
             self._next += 1
-        self._open.pop(step.event.version, None)
+        if not step.is_anothers:
+            self._open.pop(step.event.version, None)
         # A clock that was set back may ask for an earlier instant than before.
         found = [e for e in self._open.values() if e.occurred_at <= now < e.recorded_at]
         return tuple(islice(found, SHOWN_UNRECORDED)), len(found)

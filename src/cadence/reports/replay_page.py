@@ -119,7 +119,7 @@ def replay_page(
         kind_words=_KINDS,
         reasons_in_table=len(steps) <= _EVERY_REASON,
         data=script_data(shown),
-        footer=f"Made by cadence from {len(steps)} events, under {holidays_version()} and "
+        footer=f"Made by cadence from {prospect.version} events, under {holidays_version()} and "
         f"{zones_version()}. The same events make the same page.",
     )
 
@@ -151,6 +151,12 @@ def _shown(step: AnnotatedStep, x: float, policies: PolicyRegistry, team: Team) 
     }
 
 
+def _type(step: AnnotatedStep) -> str:
+    """What happened, and to whom where that is another prospect or a list."""
+    name = type_name(step.event.data)
+    return f"{step.event.prospect}: {name}" if step.is_anothers else name
+
+
 def _row(number: int, step: AnnotatedStep, shown: dict[str, Any]) -> dict[str, Any]:
     """A step for the table."""
     notes = [("taken-back", shown["taken_back"])] if shown["taken_back"] else []
@@ -160,8 +166,8 @@ def _row(number: int, step: AnnotatedStep, shown: dict[str, Any]) -> dict[str, A
     plain = shown["json"]
     return {
         "number": number,
-        "version": step.event.version,
-        "type": type_name(step.event.data),
+        "version": "" if step.is_anothers else step.event.version,
+        "type": _type(step),
         "occurred_at": plain["event"]["occurred_at"],
         "stage": step.prospect.stage.value,
         "decision": step.decision.verdict.value,

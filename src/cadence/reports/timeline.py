@@ -260,7 +260,8 @@ def _mark(step: AnnotatedStep, axis: _Axis, lane: dict[Stage, int]) -> Mark:
     elif isinstance(data, FollowUpEnded | OptOutRequested):
         kind = MarkKind.END
     when = clock(step.prospect, event.occurred_at)
-    title = f"{event.version}  {when}  {type_name(data)}  {summary(event, 60)}"
+    which = event.prospect if step.is_anothers else event.version
+    title = f"{which}  {when}  {type_name(data)}  {summary(event, 60)}"
     if step.taken_back_by is not None:
         title += f"; {taken_back_line(step)}"
     return Mark(kind, lane[step.prospect.stage], axis.x(event.occurred_at), event.version, title)

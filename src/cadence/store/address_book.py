@@ -15,7 +15,7 @@ from cadence.domain.limits import check_texts
 from cadence.domain.words import AddressEntry, EntryKind
 from cadence.errors import InputError
 from cadence.store.addresses import AddressIndex, as_entry, entry_row
-from cadence.store.recorder import AddressRow, DueRecorder, EntryRow
+from cadence.store.recorder import AddressRow, DueRecorder, EntryQuery, EntryRow
 
 __all__ = ["AddressBook", "Suppressed", "Suppression"]
 
@@ -99,23 +99,22 @@ class AddressBook:
         )
 
     def entries(
-        self, *, address: str | None = None, source: str | None = None, everything: bool = False
+        self, *, address: str | None = None, source: str | None = None, ended: bool = False
     ) -> Iterator[AddressEntry]:
         """List what is said of addresses without a prospect, in the order in which it was recorded.
 
         Args:
             address: only of this one.
             source: only of this list.
-            everything: also what was taken back.
+            ended: what was taken back, in place of what stands.
         """
         base = None if address is None else bare(self.key(address))
-        for row in self._rows(base, source):
-            if everything or not row.ended:
-                yield as_entry(row.entry)
+        for row in self._rows(EntryQuery(base, source, ended=ended)):
+            yield as_entry(row.entry)
 
-    def _rows(self, base: str | None = None, source: str | None = None) -> Iterator[EntryRow]:
+    def _rows(self, query: EntryQuery) -> Iterator[EntryRow]:
         after = 0
-        while page := self._recorder.select_entries(base, source, after, _PAGE):
+        while page := self._recorder.select_entries(query, after, _PAGE):
             yield from page
             after = page[-1].number
 
@@ -130,11 +129,8 @@ class AddressBook:
     def lists_too_old(self, now: datetime | None = None) -> list[AddressEntry]:
         """List the suppression lists that are older than they may be, by the entry of each."""
         today = self._clock(now).date()
-        return [
-            entry
-            for entry in self.entries()
-            if entry.kind is EntryKind.LIST and entry.is_old(today)
-        ]
+        rows = self._rows(EntryQuery(kind=EntryKind.LIST.value, ended=False))
+        return [entry for row in rows if (entry := as_entry(row.entry)).is_old(today)]
 
     # Writing --------------------------------------------------------------------------------------
 
@@ -296,8 +292,8 @@ class AddressBook:
         now = self._clock(at)
         self._make_ready()
         ended = 0
-        for row in self._rows(bare(key), source):
-            if not row.ended and row.kind == kind.value and row.key == key:
+        for row in self._rows(EntryQuery(bare(key), source, kind.value, ended=False)):
+            if row.key == key:
                 entry = replace(as_entry(row.entry), ended_at=now, ended_by=by, ended_why=why)
                 ended += self._recorder.end_entry(entry_row(entry, row.number))
         return ended

@@ -22,7 +22,7 @@ from cadence.domain.keys import keys_in
 from cadence.domain.others import Others, PastHoldings
 from cadence.domain.prospect import Prospect
 from cadence.domain.words import NOWHERE, AddressEntry, Elsewhere, Holding
-from cadence.store.recorder import AddressChange, AddressRow, DueRecorder, EntryRow
+from cadence.store.recorder import AddressChange, AddressRow, DueRecorder, EntryQuery, EntryRow
 from cadence.store.sql import in_order
 
 __all__ = ["AddressIndex", "Heard", "address_rows", "as_entry", "change_of_addresses", "entry_row"]
@@ -145,11 +145,11 @@ class AddressIndex:
 
     def _every_entry(self, bases: Iterable[str]) -> dict[str, list[AddressEntry]]:
         """Read the entries about some addresses, also those that were taken back."""
-        if not self._recorder.select_entries(limit=1):
+        if not self._recorder.select_entries(EntryQuery(), limit=1):
             return {}
         found = {}
         for base in bases:
-            rows = self._recorder.select_entries(base)
+            rows = self._recorder.select_entries(EntryQuery(base))
             if rows:
                 found[base] = [as_entry(row.entry) for row in rows]
         return found

@@ -18,6 +18,7 @@ from cadence.store.recorder import (
     ClaimChanged,
     ClaimRow,
     DueRecorder,
+    EntryQuery,
     EntryRow,
     Refreshed,
     SettingRow,
@@ -187,13 +188,16 @@ class MemoryRecorder(DueRecorder):
         )
 
     def select_entries(
-        self, base: str | None = None, source: str | None = None, after: int = 0, limit: int = 1000
+        self, query: EntryQuery, after: int = 0, limit: int = 1000
     ) -> list[EntryRow]:
         with self._lock:
             found = [
                 row
                 for row in self._entries[after:]
-                if base in (None, row.base) and source in (None, row.source)
+                if query.base in (None, row.base)
+                and query.source in (None, row.source)
+                and query.kind in (None, row.kind)
+                and query.ended in (None, row.ended)
             ]
         return found[:limit]
 

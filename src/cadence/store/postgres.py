@@ -121,6 +121,8 @@ _CREATE_ENTRIES: Final = (
     'base text COLLATE "C" NOT NULL, key text COLLATE "C" NOT NULL, kind text NOT NULL, '
     "source text NOT NULL, channel text NOT NULL, entry text NOT NULL, ended integer NOT NULL)",
     "CREATE INDEX entries_base ON {schema}.entries (base, ended)",
+    # Lists that are too old, and what was taken back, are few among many.
+    "CREATE INDEX entries_kind ON {schema}.entries (kind, ended, number)",
 )
 _ADDED_TABLES: Final = {
     "settings": (_CREATE_SETTINGS,),

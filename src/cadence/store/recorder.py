@@ -31,6 +31,7 @@ __all__ = [
     "ClaimChanged",
     "ClaimRow",
     "DueRecorder",
+    "EntryQuery",
     "EntryRow",
     "Refreshed",
     "SettingRow",
@@ -135,6 +136,22 @@ class EntryRow(NamedTuple):
     entry: str
     ended: bool = False
     number: int = 0
+
+
+class EntryQuery(NamedTuple):
+    """Which entries about addresses to read; ``None``: all.
+
+    Attributes:
+        base: those of one address.
+        source: those of one list.
+        kind: those of one kind.
+        ended: those that were taken back, or those that stand.
+    """
+
+    base: str | None = None
+    source: str | None = None
+    kind: str | None = None
+    ended: bool | None = None
 
 
 class Refreshed(NamedTuple):
@@ -352,13 +369,12 @@ class DueRecorder(ApplicationRecorder):
 
     @abstractmethod
     def select_entries(
-        self, base: str | None = None, source: str | None = None, after: int = 0, limit: int = 1000
+        self, query: EntryQuery, after: int = 0, limit: int = 1000
     ) -> list[EntryRow]:
-        """Read a page of the entries, also those that ended, in the order in which they came.
+        """Read a page of the entries, in the order in which they came.
 
         Args:
-            base: those of one address.
-            source: those of one list.
+            query: which entries.
             after: only those behind this number.
             limit: how many at most.
         """

@@ -379,6 +379,15 @@ class Cadence:
             raise UnknownProspect(prospect)
         return self._addresses.hear(folded, keys).told_to(folded)
 
+    def load_all(self, prospects: Sequence[str]) -> list[Prospect]:
+        """Fold the histories of several prospects, as :meth:`load` does; unknown ones are left out.
+
+        Args:
+            prospects: their ids.
+        """
+        folded = [fold(None, one) for one in self._recorder.select_streams(prospects).values()]
+        return self._addresses.beside_all([one for one in folded if one is not None])
+
     def prospects(self, after: str | None = None) -> Iterator[str]:
         """List the ids of all prospects, in order.
 
@@ -495,12 +504,7 @@ class Cadence:
         # Rows before the page are read too: what they decide may come later than they stand.
         for page in self._due_pages(DueQuery(until, which.owner, which.channel), _FIRST_PAGE):
             rows = [row for row in page if row.prospect not in decided]
-            streams = self._recorder.select_streams([row.prospect for row in rows])
-            folded = [fold(None, stream) for stream in streams.values()]
-            known = {
-                one.id: one
-                for one in self._addresses.beside_all([one for one in folded if one is not None])
-            }
+            known = {one.id: one for one in self.load_all([row.prospect for row in rows])}
             for row in rows:
                 # A row's time is never later than that of its decision, so whatever sorts before
                 # the next row may go out.
@@ -1239,8 +1243,7 @@ class Cadence:
     def _unlisted(self) -> Iterator[Prospect]:
         """Load the prospects whose row is missing, or was made by another engine."""
         for page in self._stale_pages(_PAGE):
-            folded = [fold(None, one) for one in self._recorder.select_streams(page).values()]
-            yield from self._addresses.beside_all([one for one in folded if one is not None])
+            yield from self.load_all(page)
 
     def _stale_pages(self, size: int) -> Iterator[list[str]]:
         """List the prospects whose row is missing, or was made by another engine, by pages."""

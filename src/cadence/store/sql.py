@@ -18,6 +18,7 @@ from cadence.store.recorder import (
     ClaimChanged,
     ClaimRow,
     DueRecorder,
+    EntryQuery,
     EntryRow,
     SettingRow,
 )
@@ -282,13 +283,14 @@ class SQLRecorder(DueRecorder):
         return as_address_rows(self._fetch(_ADDRESS_ROWS, (after or "", last)))
 
     def select_entries(
-        self, base: str | None = None, source: str | None = None, after: int = 0, limit: int = 1000
+        self, query: EntryQuery, after: int = 0, limit: int = 1000
     ) -> list[EntryRow]:
         if not self.addresses_are_whole():
             return []
         statement = _SELECT_ENTRIES
         params: list[object] = [after]
-        for column, value in (("base", base), ("source", source)):
+        ended = None if query.ended is None else int(query.ended)
+        for column, value in zip(EntryQuery._fields, (*query[:3], ended), strict=True):
             if value is not None:
                 statement += f" AND {column} = ?"
                 params.append(value)

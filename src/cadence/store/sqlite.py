@@ -93,6 +93,8 @@ _CREATE: Final = (
     "key TEXT NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL, channel TEXT NOT NULL, "
     "entry TEXT NOT NULL, ended INTEGER NOT NULL)",
     "CREATE INDEX IF NOT EXISTS entries_base ON entries (base, ended)",
+    # Lists that are too old, and what was taken back, are few among many.
+    "CREATE INDEX IF NOT EXISTS entries_kind ON entries (kind, ended, number)",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA}",
 )
@@ -122,7 +124,15 @@ _LOOK_AGAIN_MS: Final = 4
 _INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
 _NAMES: Final = {
     *("stored_events", "due", "due_order", "due_owner", "due_stamp", "meta", "settings"),
-    *("claims", "claims_open", "holders", "holders_prospect", "entries", "entries_base"),
+    *(
+        "claims",
+        "claims_open",
+        "holders",
+        "holders_prospect",
+        "entries",
+        "entries_base",
+        "entries_kind",
+    ),
 }
 _CREATE_INDEXES: Final = (
     # One owner's page reads one owner's rows.
