@@ -8,7 +8,6 @@ from typing import Final
 from cadence.audit.findings import Finding, Noticed
 from cadence.domain.prospect import Prospect
 from cadence.policy.rules import Rule
-from cadence.store.addresses import address_rows
 from cadence.store.due_list import AddressRow
 from cadence.store.service import Cadence
 
@@ -36,7 +35,7 @@ def check_addresses(
         rows.setdefault(row.prospect, []).append(row)
     for prospect in prospects:
         found = tuple(rows.pop(prospect.id, ()))
-        if found != address_rows(prospect) and _is_still_wrong(store, prospect.id):
+        if found != store.addresses.rows_for(prospect) and _is_still_wrong(store, prospect.id):
             what = "the address index has other rows than the history gives; rebuild it"
             yield _finding(prospect.id, prospect.version, what)
     for name in rows:
@@ -48,7 +47,7 @@ def check_addresses(
 def _is_still_wrong(store: Cadence, name: str) -> bool:
     for _ in range(_TRIES):
         found = tuple(row for row in store.addresses.rows_of(None, name) if row.prospect == name)
-        if found == address_rows(store.load(name)):
+        if found == store.addresses.rows_for(store.load(name)):
             return False
     return True
 

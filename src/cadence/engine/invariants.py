@@ -288,8 +288,12 @@ def stops_elsewhere(prospect: Prospect) -> tuple[Obstacle, ...]:
     elsewhere = prospect.elsewhere
     if elsewhere.is_silent or prospect.stage is _OPTED_OUT or contact_points_left(prospect):
         return ()
-    found = [elsewhere.obstacle(point.channel, point.same) for point in _own_points_left(prospect)]
-    return tuple(dict.fromkeys(stop for stop in found if stop is not None))
+    found: list[Obstacle] = []
+    for point in _own_points_left(prospect):
+        stop = elsewhere.obstacle(point.channel, point.same)
+        if stop is not None and stop not in found:
+            found.append(stop)
+    return tuple(found)
 
 
 def _is_suppressed(attempt: AttemptContext) -> bool:

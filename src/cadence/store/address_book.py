@@ -12,6 +12,7 @@ from cadence.domain.addresses import address_key, bare, covers, key_or_unusable
 from cadence.domain.channels import BUILT_IN, CALL, EMAIL, Channel, check_channel
 from cadence.domain.elsewhere import kind_of_key
 from cadence.domain.limits import check_texts
+from cadence.domain.prospect import Prospect
 from cadence.domain.words import AddressEntry, EntryKind
 from cadence.errors import InputError
 from cadence.store.addresses import AddressIndex, as_entry, entry_row
@@ -121,6 +122,10 @@ class AddressBook:
     def is_whole(self) -> bool:
         """Return whether the index has every event; a database of an older cadence has none."""
         return self._recorder.addresses_are_whole()
+
+    def rows_for(self, prospect: Prospect) -> tuple[AddressRow, ...]:
+        """Compute the rows that the index has to have of a prospect."""
+        return self._index.rows_for(prospect)
 
     def rows_of(self, after: str | None, last: str) -> list[AddressRow]:
         """Read the rows of the prospects behind one id up to another, by prospect and key."""

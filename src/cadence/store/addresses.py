@@ -8,17 +8,18 @@ writer decide again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 
 from cadence.domain.addresses import bare
+from cadence.domain.channels import BUILT_IN
 from cadence.domain.elsewhere import Held, elsewhere, holdings, keys_of
 from cadence.domain.events import Event
-from cadence.domain.fold import fold
-from cadence.domain.keys import keys_in
+from cadence.domain.fold import evolve, fold
+from cadence.domain.keys import KeyReader, addresses_read, keys_in
 from cadence.domain.others import Others, PastHoldings
 from cadence.domain.prospect import Prospect
 from cadence.domain.words import NOWHERE, AddressEntry, Elsewhere, Holding
@@ -52,12 +53,30 @@ class Heard(NamedTuple):
 class AddressIndex:
     """Reads and changes the addresses of a store."""
 
-    def __init__(self, recorder: DueRecorder) -> None:
+    def __init__(self, recorder: DueRecorder, region: Callable[[], str | None]) -> None:
         """Args:
         recorder: keeps the rows.
+        region: the country in which a national number is read, where the prospect has none.
         """
         self._recorder = recorder
+        self._region = region
         self._scanned: tuple[int | None, dict[str, list[AddressRow]]] = (None, {})
+
+    def read(self, prospect: Prospect) -> Prospect:
+        """Return a prospect with its addresses read; a history from before has no keys yet."""
+        if not prospect.reach.unread:
+            return prospect
+        country = prospect.identity.country
+        reader = KeyReader(BUILT_IN, lambda: country or self._region(), is_strict=False)
+        data = addresses_read(prospect, reader)
+        if data is None:
+            return prospect
+        at = prospect.recorded_at
+        return evolve(prospect, Event(prospect.id, prospect.version, at, at, data))
+
+    def rows_for(self, prospect: Prospect) -> tuple[AddressRow, ...]:
+        """Return the rows of a prospect: what it says of each of its addresses."""
+        return address_rows(self.read(prospect))
 
     def hear(self, prospect: Prospect | None, keys: Iterable[str | None] = ()) -> Heard:
         """Read what others say of a prospect's addresses, and of other keys."""
@@ -83,12 +102,9 @@ class AddressIndex:
             tuple(sorted((*heard.rows, *rows), key=in_order)),
         )
 
-    def beside(self, prospect: Prospect) -> Prospect:
-        """Return the prospect with what others say to it."""
-        return self.hear(prospect).told_to(prospect)
-
     def beside_all(self, prospects: Sequence[Prospect]) -> list[Prospect]:
         """Return prospects with what others say to them, read at once."""
+        prospects = [self.read(prospect) for prospect in prospects]
         keys = {prospect.id: keys_of(prospect) for prospect in prospects}
         bases = sorted({bare(key) for theirs in keys.values() for key in theirs})
         found: dict[str, list[AddressRow]] = {}
@@ -160,7 +176,7 @@ class AddressIndex:
         if self._scanned[0] != newest or newest is None:
             found: dict[str, list[AddressRow]] = {}
             for prospect in self._prospects():
-                for row in address_rows(prospect):
+                for row in self.rows_for(prospect):
                     found.setdefault(row.base, []).append(row)
             self._scanned = (newest, found)
         return self._scanned[1]

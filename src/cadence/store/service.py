@@ -74,7 +74,7 @@ from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
 from cadence.policy.rules import Rule
 from cadence.prover.proof import require_proof
 from cadence.store.address_book import AddressBook
-from cadence.store.addresses import AddressIndex, Heard, address_rows, change_of_addresses
+from cadence.store.addresses import AddressIndex, Heard, change_of_addresses
 from cadence.store.awaited import AwaitedRecorder
 from cadence.store.claims import ClaimRequest, Claims, change_of, retried
 from cadence.store.clock import WriteClock, year_after
@@ -209,7 +209,7 @@ class Cadence:
         self._recorder = recorder
         self._mapper = EventMapper()
         self._kept = KeptPolicies(recorder, allow_code=allow_code)
-        self._addresses = AddressIndex(recorder)
+        self._addresses = AddressIndex(recorder, self._region)
         self.addresses = AddressBook(
             recorder,
             self._addresses,
@@ -377,6 +377,7 @@ class Cadence:
         folded = fold(None, self._recorder.select_stream(prospect))
         if folded is None:
             raise UnknownProspect(prospect)
+        folded = self._addresses.read(folded)
         return self._addresses.hear(folded, keys).told_to(folded)
 
     def load_all(self, prospects: Sequence[str]) -> list[Prospect]:
@@ -804,7 +805,7 @@ class Cadence:
             clock.check_event(event)
         row = self._row(prospect, policies=policies)
         stored = list(map(self._mapper.to_stored_event, new))
-        return Prepared(stored, row, address_rows(prospect))
+        return Prepared(stored, row, self._addresses.rows_for(prospect))
 
     def append_prepared(self, batches: Iterable[Prepared]) -> int:
         """Append what was prepared, of many prospects, in one transaction, as it comes.
@@ -852,7 +853,11 @@ class Cadence:
             for history in self.page(page[0], page[-1]):
                 prospect = fold(None, history)
                 if prospect is not None:
-                    found = self._row(prospect), prospect.version, address_rows(prospect)
+                    found = (
+                        self._row(prospect),
+                        prospect.version,
+                        self._addresses.rows_for(prospect),
+                    )
                     rows.append(Refreshed(*found))
             started = time.monotonic()
             self._recorder.refresh_due(rows, last, page[-1], f"{stamp}\n{page[-1]}")
@@ -1085,7 +1090,8 @@ class Cadence:
         heard = self._addresses.hear_more(heard, folded)  # it may have addresses more now
         after = heard.told_to(folded)
         decision = self._decision(after, call.recorded_at)
-        addresses = change_of_addresses(before, after, heard)
+        known = None if before is None else self._addresses.read(before)
+        addresses = change_of_addresses(known, after, heard)
         self._append(new, (self._row(after, decision),), change, addresses)
         return Outcome(after, new, decision)
 

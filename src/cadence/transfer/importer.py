@@ -484,7 +484,7 @@ class HistoryBuilder:
         if prospect is None or not isinstance(data, OptOutRequested):
             return False
         out = prospect.reach.opted_out
-        is_of_all = out.all_at is not None and not out.exceptions
+        is_of_all = out.everything is not None and not out.exceptions
         if is_of_all if data.channel is None else data.channel in out:
             return True
         lifted = [one for one in self._history if _is_about(one.data, OptedBackIn, data)]
