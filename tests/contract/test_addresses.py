@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pgserver
 import pytest
+from nightly import NIGHTLY
 
 from cadence.domain import (
     AttemptMade,
@@ -36,7 +37,7 @@ DAY = timedelta(days=1)
 NUMBER = "+1 212 555 0101"
 MAIL = "ada@example.com"
 STRICT = MakeAttempt((Part(CALL, Disposition.NO_ANSWER),), is_strict=True)
-ROUNDS = 100
+ROUNDS = 1000 if NIGHTLY else 100
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])

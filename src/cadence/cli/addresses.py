@@ -104,9 +104,7 @@ def _print_done(session: Session, done: Suppressed) -> None:
         session.print_json(done._asdict())
         return
     known = f", {done.known:,} were before" if done.known else ""
-    unusable = (
-        f"; {_addresses(done.unusable)} can't be read and stop nothing" if done.unusable else ""
-    )
+    unusable = f"; {_addresses(done.unusable)} can't be read, left out" if done.unusable else ""
     session.write(f"{_addresses(done.new)} suppressed{known}{unusable}")
 
 
