@@ -50,8 +50,7 @@ def test_a_list_is_read_to_its_end_before_anything_of_it_is_written(
     assert cli("suppress", "--list", *AT).out == "no address is suppressed\n"
     file.write_text("address\njane@example.com\n\nnothing\n+1 212 555 0199\n")
     done = cli("suppress", "--file", file, "--source", "dnc", *AT)
-    assert done.out == "2 addresses suppressed; 1 address can't be read, left out
-"
+    assert done.out == "2 addresses suppressed; 1 address can't be read, left out\n"
     again = cli("--json", "suppress", "--file", file, "--source", "dnc", *AT).json
     assert again == {"new": 0, "known": 2, "unusable": 1}
     listed = cli("--json", "suppress", "--list", *AT).json
