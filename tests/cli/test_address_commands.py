@@ -140,6 +140,19 @@ def test_two_records_with_one_address_are_said_to_be_two_people(cli: Cli) -> Non
     assert cli("may", "john", "--channel", "email", *LATER).code == 1
 
 
+def test_records_that_look_like_one_person_are_listed(cli: Cli) -> None:
+    cli(*JANE)
+    assert cli("duplicates", *AT).out == "no two records look like one person\n"
+    cli("add", "lead", *JANE[2:])
+    listed = cli("duplicates", *AT).out.splitlines()
+    assert listed[1].split("  ")[0] == "jane"
+    assert "+12125550100, jane@example.com" in listed[1]
+    (pair,) = cli("--json", "duplicates", *AT).json
+    assert (pair["prospect"], pair["other"], pair["has_same_name"]) == ("jane", "lead", True)
+    cli("not-same", "jane", "lead", "--why", "twins", *AT)
+    assert cli("--json", "duplicates", *AT).json == []
+
+
 def test_a_replay_shows_whose_word_stopped_them(cli: Cli) -> None:
     cli(*JANE)
     cli("add", "lead", *JANE[2:])

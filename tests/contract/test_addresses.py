@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pgserver
 import pytest
 from nightly import NIGHTLY
@@ -25,17 +26,18 @@ from cadence.domain import (
     ProspectAdded,
     SamePersonDenied,
 )
-from cadence.domain.channels import CALL, EMAIL
+from cadence.domain.channels import CALL, EMAIL, MAIL
 from cadence.engine import Due, MakeAttempt, SetAppointment, Task, Wait
 from cadence.engine.decision import TaskKind
 from cadence.errors import InputError, Refused
 from cadence.policy.rules import Rule
 from cadence.store import Cadence
+from cadence.store.duplicates import duplicates
 
 NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
 DAY = timedelta(days=1)
 NUMBER = "+1 212 555 0101"
-MAIL = "ada@example.com"
+ADA = "ada@example.com"
 STRICT = MakeAttempt((Part(CALL, Disposition.NO_ANSWER),), is_strict=True)
 ROUNDS = 1000 if NIGHTLY else 100
 
@@ -54,7 +56,7 @@ def app(address: str | None) -> Iterator[Cadence]:
 
 
 def person(name: str = "Ada Brook", *points: ContactPoint) -> ProspectAdded:
-    given = points or (ContactPoint(CALL, NUMBER), ContactPoint(EMAIL, MAIL))
+    given = points or (ContactPoint(CALL, NUMBER), ContactPoint(EMAIL, ADA))
     return ProspectAdded(name, "America/New_York", "US", contact_points=given)
 
 
@@ -110,8 +112,8 @@ def test_an_opt_out_that_is_taken_back_frees_the_other_at_once(app: Cadence) -> 
 
 def test_other_addresses_wait_until_the_owner_says_who_they_are(app: Cadence) -> None:
     other = ContactPoint(CALL, "+1 212 555 0199")
-    app.execute("lead", person("Ada Brook", ContactPoint(EMAIL, MAIL)), at=NOW)
-    app.execute("contact", person("Bo Lind", ContactPoint(EMAIL, MAIL), other), at=NOW)
+    app.execute("lead", person("Ada Brook", ContactPoint(EMAIL, ADA)), at=NOW)
+    app.execute("contact", person("Bo Lind", ContactPoint(EMAIL, ADA), other), at=NOW)
     app.execute("lead", OptOutRequested(), at=NOW + DAY)
     assert task(app, "contact", NOW + DAY) is TaskKind.SAME_PERSON
     with pytest.raises(Refused):
@@ -136,15 +138,15 @@ def test_an_opt_in_lifts_what_others_had_said_and_nothing_later(app: Cadence) ->
 
 def test_a_list_stops_who_has_the_address_now_and_later_whatever_they_say(app: Cadence) -> None:
     both(app)
-    done = app.addresses.suppress([MAIL, NUMBER, "none"], by="kim", source="dnc", at=NOW)
+    done = app.addresses.suppress([ADA, NUMBER, "none"], by="kim", source="dnc", at=NOW)
     assert done == (2, 0, 1)
-    assert app.addresses.suppress([MAIL], by="kim", source="dnc", at=NOW) == (0, 1, 0)
+    assert app.addresses.suppress([ADA], by="kim", source="dnc", at=NOW) == (0, 1, 0)
     app.execute("lead", OptedBackIn(why="they said so"), at=NOW + DAY)
     app.execute("third", person(), at=NOW + DAY)
     for prospect in ("lead", "contact", "third"):
         assert task(app, prospect, NOW + DAY) is TaskKind.FIND_ADDRESS
-    assert app.addresses.unsuppress(MAIL, by="kim", why="an error", at=NOW + DAY) == 1
-    assert app.addresses.unsuppress(MAIL, by="kim", why="an error", at=NOW + DAY) == 0
+    assert app.addresses.unsuppress(ADA, by="kim", why="an error", at=NOW + DAY) == 1
+    assert app.addresses.unsuppress(ADA, by="kim", why="an error", at=NOW + DAY) == 0
     assert task(app, "third", NOW + DAY) is TaskKind.BEGIN
     assert [entry.ended_why for entry in app.addresses.entries(ended=True)] == ["an error"]
 
@@ -199,6 +201,29 @@ def test_find_lists_the_holders_of_an_address_in_any_spelling(app: Cadence) -> N
     assert app.find("bo@example.com") == []
     with pytest.raises(InputError):
         app.find("nothing")
+
+
+def test_records_that_may_be_one_person_are_found_by_address_then_by_name(app: Cadence) -> None:
+    both(app)
+    desk = ContactPoint(CALL, "+1 212 555 0177")
+    for number in range(5):  # a house's number, but for the two of one name
+        app.execute(f"desk{number}", person(f"Person {number % 4}", desk), at=NOW)
+    street = ContactPoint(MAIL, "1 Main Street")
+    for name in ("ann", "bob"):
+        app.execute(name, person(name, street), at=NOW)
+    for name in ("kim", "lee"):
+        added = person("Kim Lee", ContactPoint(EMAIL, f"{name}@x.com"))
+        app.execute(name, msgspec.structs.replace(added, company="Vandelay"), at=NOW)
+    found = list(duplicates(app))
+    assert found == [
+        ("contact", "lead", ("+12125550101", "ada@example.com"), True),
+        ("desk0", "desk4", ("+12125550177",), True),
+        ("kim", "lee", (), True),
+    ]
+    app.execute("lee", SamePersonDenied("kim", "father and son"), at=NOW)
+    app.addresses.declare_line(NUMBER, by="kim", why="a desk", at=NOW)
+    assert next(iter(duplicates(app))) == ("contact", "lead", ("ada@example.com",), True)
+    assert len(list(duplicates(app))) == 2
 
 
 def test_a_word_said_between_reading_and_writing_is_seen(
@@ -346,7 +371,7 @@ def _committed(app: Cadence, prospect: str, is_meant: Callable[[object], bool]) 
 def test_addresses_are_read_by_the_same_order_on_every_store(app: Cadence) -> None:
     both(app)
     app.execute("desk", person("Desk", ContactPoint(CALL, f"{NUMBER} x5")), at=NOW)
-    app.execute("desk", ContactPointAdded(EMAIL, MAIL), at=NOW)
+    app.execute("desk", ContactPointAdded(EMAIL, ADA), at=NOW)
     app.addresses.suppress([NUMBER], by="kim", at=NOW)
     rows = app._recorder.select_addresses(["+12125550101", "ada@example.com"])
     assert [(row.base, row.prospect, row.key) for row in rows] == [

@@ -20,6 +20,7 @@ from cadence.domain.events import SamePersonDenied
 from cadence.domain.words import AddressEntry, EntryKind
 from cadence.errors import InputError, UnknownProspect
 from cadence.store.address_book import Suppressed, Suppression
+from cadence.store.duplicates import duplicates
 from cadence.transfer import open_input
 from cadence.transfer.csv_reader import CsvTable
 from cadence.transfer.source import BadLine
@@ -235,6 +236,36 @@ def line(
         return
     what = "no line any more" if end else "a line"
     session.write(f"{address}: {what}" + ("" if changed else ", as before"))
+
+
+@command(app, "duplicates", example="cadence duplicates --json")
+def duplicates_(session: Session) -> None:
+    """List records that may be one person: with one address, then of one name and company.
+
+    Say with not-same that they are two people. What one says holds for the other in any case, at
+    the addresses that both have.
+    """
+    with session.reading() as store, session.progress("looking") as progress:
+        found = list(duplicates(store, progress))
+        names = {
+            one.id: one.identity.name
+            for one in store.load_all(sorted({name for pair in found for name in pair[:2]}))
+        }
+    if session.json:
+        session.print_json([{**one._asdict(), "keys": list(one.keys)} for one in found])
+        return
+    if not found:
+        session.write("no two records look like one person")
+        return
+    rows = [
+        (
+            *(one.prospect, names[one.prospect], one.other, names[one.other]),
+            ", ".join(one.keys) or "name and company",
+        )
+        for one in found
+    ]
+    for line in table(("prospect", "name", "other", "name", "the same"), rows, lead=4):
+        session.write(line)
 
 
 @command(app, "not-same", example='cadence not-same jerry george --why "two brothers"')

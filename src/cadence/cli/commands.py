@@ -37,7 +37,7 @@ _MODULES: Final = {
     ),
     "claims": ("claim", "release"),
     "corrections": ("undo", "correct"),
-    "addresses": ("suppress", "unsuppress", "line", "not-same"),
+    "addresses": ("suppress", "unsuppress", "line", "not-same", "duplicates"),
     "people": ("list", "find", "show"),
     "reads": ("due", "explain", "may", "replay"),
     "audit": ("audit",),
@@ -72,7 +72,7 @@ _GROUPS: Final = {
         *("add", "update", "note", "referral", "failed", "restore", "remove", "merge"),
         *("end", "reopen"),
     ),
-    "About an address": ("suppress", "unsuppress", "line", "not-same"),
+    "About an address": ("suppress", "unsuppress", "line", "not-same", "duplicates"),
     "When it was wrong": ("undo", "correct"),
     "For the team": ("audit", "whatif", "policy", "settings", "import", "export"),
 }

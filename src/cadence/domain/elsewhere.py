@@ -40,6 +40,7 @@ __all__ = [
     "keys_of",
     "keys_to_ask",
     "kind_of_key",
+    "may_be_same",
 ]
 
 HOLDERS_OF_A_LINE: Final = 5
@@ -273,7 +274,7 @@ def _questions(
         if said is None and settled is None:
             continue
         holders = 1 + sum(one.key == key and one.holding.is_held for one in rows)
-        if _may_be_same(key, holders, is_same_name=bool(name) and name == holding.name):
+        if may_be_same(key, holders, is_same_name=bool(name) and name == holding.name):
             asked.add(other)
             yield Question(other, key, said, settled)
 
@@ -287,8 +288,16 @@ def _is_asked(prospect: Prospect, settled: Settled) -> bool:
     return settled.kind is not SettledKind.EXIT or prospect.added_at - settled.at <= _EXIT_COUNTS
 
 
-def _may_be_same(key: str, holders: int, *, is_same_name: bool) -> bool:
-    """Whether two holders of an address may be one person; households share a postal address."""
+def may_be_same(key: str, holders: int, *, is_same_name: bool) -> bool:
+    """Return whether two holders of an address may be one person.
+
+    Households share a postal address, and a house its number.
+
+    Args:
+        key: the address.
+        holders: how many prospects have it.
+        is_same_name: whether the two have one name.
+    """
     kind = kind_of_key(key)
     if kind is AddressKind.EMAIL:
         return True

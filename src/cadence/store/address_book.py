@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from cadence.domain.addresses import address_key, bare, covers, key_or_unusable
 from cadence.domain.channels import BUILT_IN, CALL, EMAIL, Channel, check_channel
-from cadence.domain.elsewhere import kind_of_key
+from cadence.domain.elsewhere import Held, kind_of_key
 from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
 from cadence.domain.words import AddressEntry, EntryKind
 from cadence.errors import InputError
-from cadence.store.addresses import AddressIndex, as_entry, entry_row
+from cadence.store.addresses import AddressIndex, as_entry, as_holding, entry_row
 from cadence.store.recorder import AddressRow, DueRecorder, EntryQuery, EntryRow
 
 __all__ = ["AddressBook", "Suppressed", "Suppression"]
@@ -122,6 +122,21 @@ class AddressBook:
     def is_whole(self) -> bool:
         """Return whether the index has every event; a database of an older cadence has none."""
         return self._recorder.addresses_are_whole()
+
+    def shared(self) -> Iterator[tuple[str, list[Held], bool]]:
+        """List the addresses with several holders: the key, who they are, whether it is a line."""
+        for base in self._index.shared():
+            rows = self._index.rows([base])
+            lines = [one.key for one in map(as_entry, _entries(rows)) if one.kind is EntryKind.LINE]
+            held: dict[str, list[Held]] = {}
+            for row in rows:
+                if row.prospect:
+                    one = Held(row.key, row.prospect, as_holding(row.holding))
+                    if one.holding.is_held:
+                        held.setdefault(row.key, []).append(one)
+            for key, holders in held.items():
+                if len(holders) > 1:
+                    yield key, holders, any(covers(line, key) for line in lines)
 
     def rows_for(self, prospect: Prospect) -> tuple[AddressRow, ...]:
         """Compute the rows that the index has to have of a prospect."""
@@ -310,3 +325,7 @@ class AddressBook:
             raise InputError("why: missing", "give how you know")
         for field, text in (("by", by), ("source", source), ("why", why)):
             check_texts(text, field)
+
+
+def _entries(rows: Iterable[AddressRow]) -> list[str]:
+    return [row.holding for row in rows if not row.prospect]

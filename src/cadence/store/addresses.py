@@ -26,7 +26,15 @@ from cadence.domain.words import NOWHERE, AddressEntry, Elsewhere, Holding
 from cadence.store.recorder import AddressChange, AddressRow, DueRecorder, EntryQuery, EntryRow
 from cadence.store.sql import in_order
 
-__all__ = ["AddressIndex", "Heard", "address_rows", "as_entry", "change_of_addresses", "entry_row"]
+__all__ = [
+    "AddressIndex",
+    "Heard",
+    "address_rows",
+    "as_entry",
+    "as_holding",
+    "change_of_addresses",
+    "entry_row",
+]
 
 _PAGE = 256  # prospects
 
@@ -124,6 +132,19 @@ class AddressIndex:
             return self._recorder.select_addresses(bases)
         every = self._scan()
         return sorted((row for one in set(bases) for row in every.get(one, ())), key=in_order)
+
+    def shared(self) -> Iterator[str]:
+        """List the addresses that several prospects hold or used, in order."""
+        if not self._recorder.addresses_are_whole():
+            every = self._scan()
+            yield from sorted(
+                one for one, rows in every.items() if len({r.prospect for r in rows}) > 1
+            )
+            return
+        after = ""
+        while page := self._recorder.select_shared(after, _PAGE):
+            yield from page
+            after = page[-1]
 
     def rows_of(self, after: str | None, last: str) -> list[AddressRow]:
         """Read the rows of the prospects behind one id up to another, by prospect and key."""
@@ -243,11 +264,12 @@ def as_entry(text: str) -> AddressEntry:
 
 
 @lru_cache(maxsize=4096)
-def _as_holding(text: str) -> Holding:
+def as_holding(text: str) -> Holding:
+    """Read a holding as it was stored."""
     return msgspec.json.decode(text, type=Holding)
 
 
 def _gather(prospect: Prospect, rows: Sequence[AddressRow]) -> Elsewhere:
-    held = [Held(row.key, row.prospect, _as_holding(row.holding)) for row in rows if row.prospect]
+    held = [Held(row.key, row.prospect, as_holding(row.holding)) for row in rows if row.prospect]
     entries = [as_entry(row.holding) for row in rows if not row.prospect]
     return elsewhere(prospect, held, entries)

@@ -187,6 +187,15 @@ class MemoryRecorder(DueRecorder):
             key=lambda row: (row.prospect, row.key),
         )
 
+    def select_shared(self, after: str, limit: int) -> list[str]:
+        with self._lock:
+            found = [
+                base
+                for base, held in self._addresses.items()
+                if base > after and len({who for who, _ in held}) > 1
+            ]
+        return sorted(found)[:limit]
+
     def select_entries(
         self, query: EntryQuery, after: int = 0, limit: int = 1000
     ) -> list[EntryRow]:

@@ -368,6 +368,15 @@ class DueRecorder(ApplicationRecorder):
         """Read the rows of the prospects behind one id up to another, by prospect and key."""
 
     @abstractmethod
+    def select_shared(self, after: str, limit: int) -> list[str]:
+        """Read a page of the addresses that several prospects hold or used, in order.
+
+        Args:
+            after: only those behind this one.
+            limit: how many at most.
+        """
+
+    @abstractmethod
     def select_entries(
         self, query: EntryQuery, after: int = 0, limit: int = 1000
     ) -> list[EntryRow]:

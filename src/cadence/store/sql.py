@@ -140,6 +140,10 @@ _ADDRESS_ROWS: Final = (
     f"SELECT {_ADDRESSES} FROM {{schema}}.holders WHERE prospect > ? AND prospect <= ? "
     "ORDER BY prospect, key"
 )
+_SELECT_SHARED: Final = (
+    "SELECT base FROM {schema}.holders WHERE base > ? GROUP BY base "
+    "HAVING count(DISTINCT prospect) > 1 ORDER BY base LIMIT ?"
+)
 _ENTRIES: Final = "base, key, kind, source, channel, entry, ended"
 INSERT_ENTRY: Final = (
     f"INSERT INTO {{schema}}.entries ({_ENTRIES}) SELECT ?, ?, ?, ?, ?, ?, 0 WHERE NOT EXISTS "
@@ -281,6 +285,11 @@ class SQLRecorder(DueRecorder):
         if not self.addresses_are_whole():
             return []
         return as_address_rows(self._fetch(_ADDRESS_ROWS, (after or "", last)))
+
+    def select_shared(self, after: str, limit: int) -> list[str]:
+        if not self.addresses_are_whole():
+            return []
+        return [row[0] for row in self._fetch(_SELECT_SHARED, (after, limit))]
 
     def select_entries(
         self, query: EntryQuery, after: int = 0, limit: int = 1000
