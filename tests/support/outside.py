@@ -245,7 +245,7 @@ def workplace() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
         folder = Path.cwd()
         shutil.copytree(BAD_POLICIES, folder / "bad_policies")
-        for path in (*EXAMPLES.glob("*.jsonl"), *GOLDEN.glob("*.jsonl"), *INPUTS.iterdir()):
+        for path in (*GOLDEN.glob("*.jsonl"), *EXAMPLES.glob("*.jsonl"), *INPUTS.iterdir()):
             shutil.copy(path, folder)
         env = {"COLUMNS": "80", "CADENCE_DB": "", "CADENCE_BY": "sam"}
         from cadence.policy import guard_runner  # as late as the commands are loaded
@@ -262,7 +262,11 @@ def fill(db: str) -> list[str]:
     """Import the histories of a database; which prospects it then has."""
     names = {
         "examples.db": sorted(path.name for path in EXAMPLES.glob("*.jsonl")),
-        "golden.db": sorted(path.name for path in GOLDEN.glob("*.jsonl")),
+        # An example that was changed since stands here too, as it was.
+        "golden.db": sorted(
+            {path.name for path in GOLDEN.glob("*.jsonl")}
+            - {path.name for path in EXAMPLES.iterdir()}
+        ),
         "broken.db": ["broken.jsonl"],
     }[db]
     numbers: dict[str, int] = {}

@@ -131,10 +131,14 @@ def audit(
 
 
 def _entries_taken_back(store: Cadence) -> Iterator[Finding]:
-    """List who took an address off a suppression list, or said that it is no line, and why."""
+    """List who took an address off a suppression list, or took a declared line back, and why."""
     for entry in store.addresses.entries(ended=True):
         if entry.kind is not EntryKind.LIST:
-            what = "is no line" if entry.kind is EntryKind.LINE else "may be used again"
+            what = (
+                "was declared a line, which was taken back"
+                if entry.kind is EntryKind.LINE
+                else "may be used again"
+            )
             source = f" (list {entry.source})" if entry.source else ""
             because = f"{what}{source} by {entry.ended_by}: {entry.ended_why}"
             yield Finding(entry.key, 0, Rule.SUPPRESSED, because, Noticed.TO_REVIEW)

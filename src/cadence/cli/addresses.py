@@ -1,4 +1,4 @@
-"""The commands about addresses, whoever has them: suppression lists, lines, and same persons."""
+"""The commands about addresses: suppression lists, lines, and records of one person."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def suppress(
     show: Annotated[bool, typer.Option("--list", help="Show what is suppressed.")] = False,
     by: By = None,
 ) -> None:
-    """Stop outreach to an address, whoever has it now or later.
+    """Stop outreach to an address, for every prospect that has it now or later.
 
     A list is read to its end first. Nothing of it is written if a line is wrong; an address that
     can't be one is counted and left out.
@@ -238,6 +238,32 @@ def line(
     session.write(f"{address}: {what}" + ("" if changed else ", as before"))
 
 
+@command(app, "not-same", example='cadence not-same jerry george --why "two brothers"')
+def not_same(
+    session: Session,
+    p: P,
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="The other prospect's id.")],
+    why: Why,
+    occurred: Occurred = None,
+    by: By = None,
+    command_id: CommandId = None,
+) -> None:
+    """Say that two prospects with one address are two people: it holds for both."""
+    if other == p:
+        raise InputError(f"OTHER: {other} is the same prospect", "give the other one's id")
+    with session.reading_if_there() as store:
+        if not store.histories_of([other])[other]:
+            raise UnknownProspect(other)
+    record(
+        session,
+        p,
+        SamePersonDenied(other, why),
+        occurred=occurred,
+        by=by,
+        command_id=command_id,
+    )
+
+
 @command(app, "duplicates", example="cadence duplicates --json")
 def duplicates_(session: Session) -> None:
     """List records that may be one person: with one address, then of one name and company.
@@ -266,29 +292,3 @@ def duplicates_(session: Session) -> None:
     ]
     for line in table(("prospect", "name", "other", "name", "the same"), rows, lead=4):
         session.write(line)
-
-
-@command(app, "not-same", example='cadence not-same jerry george --why "two brothers"')
-def not_same(
-    session: Session,
-    p: P,
-    other: Annotated[str, typer.Argument(metavar="OTHER", help="The other prospect's id.")],
-    why: Why,
-    occurred: Occurred = None,
-    by: By = None,
-    command_id: CommandId = None,
-) -> None:
-    """Say that two prospects with one address are two people: it holds for both."""
-    if other == p:
-        raise InputError(f"OTHER: {other} is the same prospect", "give the other one's id")
-    with session.reading_if_there() as store:
-        if not store.histories_of([other])[other]:
-            raise UnknownProspect(other)
-    record(
-        session,
-        p,
-        SamePersonDenied(other, why),
-        occurred=occurred,
-        by=by,
-        command_id=command_id,
-    )

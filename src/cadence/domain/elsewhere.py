@@ -1,6 +1,6 @@
 """Say what a history tells the other holders of its addresses, and gather what they tell it.
 
-Both are functions: of one fold, and of the holdings of others. Whoever keeps the holdings by key
+Both are functions: of one fold, and of the holdings of others. A keeper of the holdings by key
 (the store's address index) can compute them again from the events at any time.
 """
 

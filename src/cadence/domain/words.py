@@ -58,7 +58,7 @@ class OptOuts(msgspec.Struct, frozen=True, omit_defaults=True):
         everything: by what they opted out of every channel; ``None``: they did not.
         exceptions: the channels that this leaves open.
         channels: the channels that they opted out of by name.
-        keys: the addresses that they said it from; there it holds for whoever has them.
+        keys: the addresses that they said it from; there it holds for every holder.
     """
 
     everything: Said | None = None

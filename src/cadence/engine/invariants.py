@@ -274,7 +274,7 @@ def _uses_lost_point(attempt: AttemptContext) -> bool:
 
 # 13: suppressed -----------------------------------------------------------------------------------
 #
-# People are several records in every CRM, and whoever opted out under one id was called under
+# People are several records in every CRM, and a person who opted out under one id was called under
 # another. So a word about an address holds for everyone who has it, and a word of a person for who
 # may be that person, until the owner says that they are not. What others say is no part of the
 # fold: it is given with the prospect (``domain/words.py``).

@@ -152,7 +152,7 @@ def _shown(step: AnnotatedStep, x: float, policies: PolicyRegistry, team: Team) 
 
 
 def _type(step: AnnotatedStep) -> str:
-    """What happened, and to whom where that is another prospect or a list."""
+    """What happened, and whose event it is where that is another prospect's or a list's."""
     name = type_name(step.event.data)
     return f"{step.event.prospect}: {name}" if step.is_anothers else name
 

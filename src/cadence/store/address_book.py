@@ -1,4 +1,4 @@
-"""What is known of an address whoever has it: its holders, suppression lists and lines."""
+"""What is known of an address beside the prospects: its holders, suppression lists and lines."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ class AddressBook:
         return bool(self._recorder.insert_entries([entry_row(entry)]))
 
     def withdraw_line(self, address: str, *, by: str, why: str, at: datetime | None = None) -> bool:
-        """Say that an address is no line after all; return whether it was one."""
+        """Take a declared line back; return whether it was one."""
         return bool(self._end(EntryKind.LINE, self.key(address), by, why, None, at))
 
     def date_list(
