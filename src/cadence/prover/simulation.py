@@ -298,7 +298,10 @@ class Simulation:
     def find(self, channel: Channel) -> None:
         """Learn of a new contact point of ``channel``."""
         self._found += 1
-        self.record(ContactPointAdded(channel, f"{channel}-{self._found}"), self.now)
+        # One that can be read: a counterexample is a history that can be imported.
+        kind = self.policy.traits[channel].address
+        address = _OF_KIND[kind].format(20 + self._found)
+        self.record(ContactPointAdded(channel, address), self.now)
 
     def _unanswered(self, channel: Channel, address: str, *, delivered: bool = False) -> Part:
         how = Disposition.SENT
