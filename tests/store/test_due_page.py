@@ -12,6 +12,7 @@ from cadence.domain.events import ContactPoint, Disposition, Part, ProspectAdded
 from cadence.engine import MakeAttempt
 from cadence.errors import InputError
 from cadence.store import Cadence
+from cadence.store.due_list import DueQuery, DueRow
 
 MONDAY = datetime(2026, 11, 16, 15, tzinfo=UTC)
 LATER = MONDAY + timedelta(days=8)
@@ -119,3 +120,25 @@ def test_only_the_rows_of_the_owner_are_read(
     )
     assert store.due(LATER, owner="ann").items
     assert {OWNERS[int(one[1]) % 3] for one in read} == {"ann"}
+
+
+def test_a_prospect_that_another_writer_moves_on_meanwhile_is_listed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The page that was read has them; the pages after it have them again, further down."""
+    pages, names = Cadence._due_pages, [f"p{number:03}" for number in range(200)]
+    made = MakeAttempt((Part(CALL, Disposition.NO_ANSWER),))
+
+    def moving(self: Cadence, query: DueQuery, size: int) -> Iterator[list[DueRow]]:
+        for number, page in enumerate(pages(self, query, size)):
+            yield page
+            for row in [] if number else page:
+                self.execute(row.prospect, made, at=LATER)
+
+    with Cadence.open() as app:
+        for name in names:
+            phone = ContactPoint(CALL, f"+1 212 555 0{name[1:]}")
+            added = ProspectAdded(name, "America/New_York", "US", contact_points=(phone,))
+            app.execute(name, added, at=MONDAY)
+        monkeypatch.setattr(Cadence, "_due_pages", moving)
+        assert sorted(ids(app.due(LATER, everything=True))) == names
