@@ -17,6 +17,8 @@ from cadence.domain import (
     AttemptMade,
     ContactPoint,
     ContactPointAdded,
+    ContactPointFailed,
+    ContactPointRestored,
     Disposition,
     Event,
     EventRetracted,
@@ -26,7 +28,8 @@ from cadence.domain import (
     ProspectAdded,
     SamePersonDenied,
 )
-from cadence.domain.channels import CALL, EMAIL, MAIL
+from cadence.domain.channels import CALL, EMAIL, MAIL, Channel
+from cadence.domain.events import FailureReason
 from cadence.engine import Due, MakeAttempt, SetAppointment, Task, Wait
 from cadence.engine.decision import TaskKind
 from cadence.errors import InputError, Refused
@@ -134,6 +137,46 @@ def test_an_opt_in_lifts_what_others_had_said_and_nothing_later(app: Cadence) ->
     assert task(app, "contact", NOW + 3 * DAY) is TaskKind.RECORD_OPT_IN or (
         task(app, "contact", NOW + 3 * DAY) is TaskKind.FIND_ADDRESS
     )
+
+
+@pytest.mark.parametrize("again", [None, CALL])
+@pytest.mark.parametrize("first", [None, CALL])
+def test_an_opt_out_said_again_holds_though_the_first_was_lifted(
+    app: Cadence, first: Channel | None, again: Channel | None
+) -> None:
+    both(app)
+    app.execute("lead", OptOutRequested(first), at=NOW)
+    app.execute("contact", OptedBackIn(CALL, why="they called"), at=NOW + DAY)
+    assert not is_stopped(app, "contact", NOW + 2 * DAY)
+    app.execute("lead", OptOutRequested(again), at=NOW + 2 * DAY)
+    assert is_stopped(app, "contact", NOW + 3 * DAY)
+    app.execute("contact", OptedBackIn(CALL, why="they called again"), at=NOW + 3 * DAY)
+    assert not is_stopped(app, "contact", NOW + 4 * DAY)
+
+
+@pytest.mark.parametrize("said", [FailureReason.DISCONNECTED, FailureReason.WRONG_NUMBER])
+def test_an_address_that_failed_again_after_its_restoration_has_failed(
+    app: Cadence, said: FailureReason
+) -> None:
+    for name, is_called in (("lead", "Ada"), ("contact", "Ada"), ("third", "Bo")):
+        app.execute(name, person(is_called, ContactPoint(CALL, NUMBER)), at=NOW)
+    failed = ContactPointFailed(CALL, NUMBER, said)
+    app.execute("lead", failed, at=NOW)
+    app.execute("contact", ContactPointRestored(CALL, NUMBER, "they called"), at=NOW + DAY)
+    assert not is_stopped(app, "contact", NOW + 2 * DAY)
+    app.execute("lead", failed, at=NOW + 2 * DAY)
+    assert is_stopped(app, "contact", NOW + 3 * DAY)
+    app.execute("lead", ContactPointFailed(CALL, NUMBER, FailureReason.BOUNCED), at=NOW + 3 * DAY)
+    assert is_stopped(app, "third", NOW + 4 * DAY)  # a dead line, not only a stranger's
+
+
+def is_stopped(app: Cadence, prospect: str, at: datetime) -> bool:
+    """Whether a call would break what others said."""
+    try:
+        app.release(app.claim(prospect, own=CALL, by="ann", at=at))
+    except Refused as refused:
+        return refused.rule in (Rule.SUPPRESSED, Rule.CONTACT_POINT)
+    return False
 
 
 def test_a_list_stops_who_has_the_address_now_and_later_whatever_they_say(app: Cadence) -> None:

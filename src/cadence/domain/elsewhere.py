@@ -319,7 +319,7 @@ def _failures(prospect: Prospect, rows: Sequence[Held]) -> dict[str, FailureElse
         failure = holding.failure
         if failure is None or (failure.is_strangers and name != holding.name):
             continue
-        if not any(at >= failure.at for one, at in restored.items() if covers(key, one)):
+        if not any(at >= failure.newest_at for one, at in restored.items() if covers(key, one)):
             known = failed.get(key)
             if known is None or failure.at < known.failure.at:
                 failed[key] = FailureElsewhere(other, failure)

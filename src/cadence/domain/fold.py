@@ -292,8 +292,14 @@ def _without(
             None,
         )
     failed = reach.failed
-    if key and key not in failed:
-        failed = {**failed, key: Failure(event.recorded_at, event.version, is_strangers)}
+    if key:
+        known, at = failed.get(key), event.recorded_at
+        failure = (
+            Failure(at, event.version, is_strangers)
+            if known is None
+            else known.again(at, is_strangers=is_strangers)
+        )
+        failed = {**failed, key: failure}
     return replace(reach, failed=failed, failed_at=event.recorded_at, failed_version=event.version)
 
 

@@ -41,11 +41,36 @@ __all__ = [
 ]
 
 
-class Said(msgspec.Struct, frozen=True):
-    """When something was recorded, and by which event."""
+class Said(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When something was recorded, and by which event.
+
+    Attributes:
+        at: when it was recorded first.
+        version: the event.
+        last: when it was recorded again, and by which event; an opt-in that another holder gave
+            before that does not lift it.
+    """
 
     at: datetime
     version: int
+    last: tuple[datetime, int] | None = None
+
+    @property
+    def newest(self) -> int:
+        """The last event that said it."""
+        return self.version if self.last is None else self.last[1]
+
+    def again(self, later: Said) -> Said:
+        """Return it as said once more."""
+        return Said(self.at, self.version, later.last or (later.at, later.version))
+
+    def after(self, version: int) -> Said | None:
+        """Return what of it was said after an event."""
+        if self.version > version:
+            return self
+        if self.last is None or self.last[1] <= version:
+            return None
+        return Said(*self.last)
 
 
 class OptOuts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,9 +102,9 @@ class OptOuts(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def newest(self) -> int:
         """The last event by which they opted out of something that still holds, or 0."""
-        versions = [said.version for said in self.channels.values()]
+        versions = [said.newest for said in self.channels.values()]
         return max(
-            versions + ([] if self.everything is None else [self.everything.version]), default=0
+            versions + ([] if self.everything is None else [self.everything.newest]), default=0
         )
 
     def said(self, channel: Channel) -> Said | None:
@@ -96,20 +121,22 @@ class OptOuts(msgspec.Struct, frozen=True, omit_defaults=True):
         return said is not None and said.at <= instant
 
     def with_channel(self, channel: Channel, said: Said) -> OptOuts:
-        """Return them with one channel more."""
-        if channel in self:
-            return self
+        """Return them with one channel more, or with the same one said again."""
+        known = self.channels.get(channel)
+        said = said if known is None else known.again(said)
         return replace(self, channels={**self.channels, channel: said})
 
     def with_all(self, exceptions: frozenset[Channel], said: Said) -> OptOuts:
         """Return them with every channel but the exceptions; an opt-out gives none back."""
         if self.everything is None:
             return replace(self, everything=said, exceptions=exceptions)
-        closed = dict.fromkeys(self.exceptions - exceptions, said)
+        left = self
+        for channel in self.exceptions - exceptions:
+            left = left.with_channel(channel, said)
         return replace(
-            self,
+            left,
+            everything=self.everything.again(said),
             exceptions=self.exceptions & exceptions,
-            channels={**closed, **self.channels},
         )
 
     def without(self, channel: Channel) -> OptOuts:
@@ -125,14 +152,16 @@ class OptOuts(msgspec.Struct, frozen=True, omit_defaults=True):
             version: the event.
             channel: on this channel; ``None``: on every channel.
         """
-        if channel is not None:
-            said = self.said(channel)
-            return self if said is None or said.version > version else self.without(channel)
-        of_all = self.everything
-        if of_all is not None and of_all.version <= version:
+        of_all = None if self.everything is None else self.everything.after(version)
+        later = {one: left for one, said in self.channels.items() if (left := said.after(version))}
+        if channel is None:
+            return replace(self, everything=of_all, channels=later)
+        if channel in self.exceptions:
             of_all = None
-        later = {one: said for one, said in self.channels.items() if said.version > version}
-        return replace(self, everything=of_all, channels=later)
+        by_name = later.get(channel)
+        left = of_all.again(by_name) if of_all and by_name else of_all or by_name
+        others = self.without(channel)
+        return others if left is None else others.with_channel(channel, left)
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -142,11 +171,24 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
         at: when that was recorded.
         version: the event.
         is_strangers: it reaches another person; otherwise it reaches no one.
+        last_at: when it was recorded again; a restoration by another holder before that counts no
+            longer.
     """
 
     at: datetime
     version: int
     is_strangers: bool = False
+    last_at: datetime | None = None
+
+    @property
+    def newest_at(self) -> datetime:
+        """When it was recorded last."""
+        return self.last_at or self.at
+
+    def again(self, at: datetime, *, is_strangers: bool) -> Failure:
+        """Return it as recorded once more; an address that is dead reaches no stranger either."""
+        is_strangers = self.is_strangers and is_strangers
+        return Failure(self.at, self.version, is_strangers, max(at, self.newest_at))
 
 
 class SettledKind(StrEnum):
