@@ -26,7 +26,7 @@ from cadence.store import Cadence
 from cadence.worktime.calendar import work_calendar
 from cadence.worktime.hours import OpenTimes, Week
 
-__all__ = ["NAME", "run"]
+__all__ = ["NAME", "Seen", "run", "run_child"]
 
 NAME = "due"
 
@@ -117,7 +117,8 @@ def _people(
         yield history, 0
 
 
-def _child(arguments: list[str]) -> Seen:
+def run_child(arguments: list[str]) -> Seen:
+    """Run a command as a child; return how it went."""
     helper = Path(__file__).with_name("child.py")
     done = subprocess.run(
         [sys.executable, "-S", str(helper), *arguments], capture_output=True, check=True
@@ -157,7 +158,7 @@ def run(plan: Plan, folder: Path) -> list[Figure]:
             for name, arguments in commands.items():
                 if turn == 0 and name == "all overdue":
                     continue  # warm enough from the one before, and long
-                one = _child(arguments)
+                one = run_child(arguments)
                 if turn:
                     seen[name].append(one)
             done(turn + 1)

@@ -120,7 +120,7 @@ _CREATE_ENTRIES: Final = (
     "CREATE TABLE {schema}.entries (number bigserial PRIMARY KEY, "
     'base text COLLATE "C" NOT NULL, key text COLLATE "C" NOT NULL, kind text NOT NULL, '
     "source text NOT NULL, channel text NOT NULL, entry text NOT NULL, ended integer NOT NULL)",
-    "CREATE INDEX entries_base ON {schema}.entries (base, ended)",
+    "CREATE INDEX entries_base ON {schema}.entries (base, ended, key)",
     # Lists that are too old, and what was taken back, are few among many.
     "CREATE INDEX entries_kind ON {schema}.entries (kind, ended, number)",
 )

@@ -504,7 +504,7 @@ class Cadence:
         until = None if which.everything else to_micros(now)
         # Rows before the page are read too: what they decide may come later than they stand.
         for page in self._due_pages(DueQuery(until, which.owner, which.channel), _FIRST_PAGE):
-            # Also a row that another writer moved on since it was read: each prospect is listed once.
+            # Another writer may move a row on, and it is read again: list each prospect once.
             rows = [row for row in page if row.prospect not in decided]
             decided.update(row.prospect for row in rows)
             known = {one.id: one for one in self.load_all([row.prospect for row in rows])}

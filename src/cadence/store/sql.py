@@ -301,7 +301,9 @@ class SQLRecorder(DueRecorder):
         ended = None if query.ended is None else int(query.ended)
         for column, value in zip(EntryQuery._fields, (*query[:3], ended), strict=True):
             if value is not None:
-                statement += f" AND {column} = ?"
+                # An address has few entries, a kind a million: read them by the address.
+                named = "kind || ''" if column == "kind" and query.base is not None else column
+                statement += f" AND {named} = ?"
                 params.append(value)
         rows = self._fetch(f"{statement} ORDER BY number LIMIT ?", (*params, limit))
         return [

@@ -92,7 +92,7 @@ _CREATE: Final = (
     "CREATE TABLE IF NOT EXISTS entries (number INTEGER PRIMARY KEY, base TEXT NOT NULL, "
     "key TEXT NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL, channel TEXT NOT NULL, "
     "entry TEXT NOT NULL, ended INTEGER NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS entries_base ON entries (base, ended)",
+    "CREATE INDEX IF NOT EXISTS entries_base ON entries (base, ended, key)",
     # Lists that are too old, and what was taken back, are few among many.
     "CREATE INDEX IF NOT EXISTS entries_kind ON entries (kind, ended, number)",
     f"PRAGMA application_id = {APPLICATION_ID}",
@@ -336,14 +336,14 @@ class SQLiteRecorder(SQLRecorder):
             connection.execute(_sql(UPSERT_META), (ADDRESSES, "whole"))
 
     def insert_entries(self, rows: Iterable[EntryRow]) -> int:
-        new = 0
+        told = []
         with self._write() as connection:
             for row in rows:
                 done = connection.execute(_sql(INSERT_ENTRY), (*row[:6], *row[:5]))
                 if done.rowcount:
-                    new += 1
-                    connection.execute(_sql(TELL_OTHERS), (_as_json([row.base]), ""))
-        return new
+                    told.append(row.base)
+            connection.execute(_sql(TELL_OTHERS), (_as_json(told), ""))
+        return len(told)
 
     def end_entry(self, row: EntryRow) -> bool:
         with self._write() as connection:
