@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -184,7 +185,7 @@ def elsewhere(
     ]
     if not rows and not standing:
         return NOWHERE
-    lines = _Lines((entry.key, entry.at) for entry in standing if entry.kind is EntryKind.LINE)
+    lines = _Lines(standing, rows)
     listed = tuple([entry for entry in standing if entry.kind is EntryKind.SUPPRESSED])
     words = {
         (one.key, one.prospect): left
@@ -192,21 +193,17 @@ def elsewhere(
         if (left := _opt_outs_for(prospect, one)) is not None
     }
     own = {point.key for point in prospect.reach.contact_points}
-    attempts = sorted(
-        (
-            (one.key, attempt)
-            for one in rows
-            if one.key in own and lines.since(one.key) is None
-            for attempt in one.holding.attempts
-        ),
-        key=lambda found: found[1].at,
-    )
+    counted = own.difference(lines)
+    attempts = [
+        (key, attempt) for key, _, holding in rows if key in counted for attempt in holding.attempts
+    ]
+    attempts.sort(key=lambda found: found[1].at)
     return Elsewhere(
         tuple(
             [
                 WordElsewhere(key, other, held)
                 for (key, other), said in words.items()
-                if (held := _at_line(said, key, lines.since(key)))
+                if (held := _at_line(said, key, lines.get(key)))
             ]
         ),
         listed,
@@ -216,14 +213,15 @@ def elsewhere(
     )
 
 
-class _Lines(tuple[tuple[str, datetime], ...]):
-    """The addresses that were declared lines, and when."""
+class _Lines(dict[str, datetime]):
+    """The addresses of rows that were declared lines, and when; an extension of one is one too."""
 
-    __slots__ = ()
-
-    def since(self, key: str) -> datetime | None:
-        """Return since when ``key`` is a line; an extension of one is a line as well."""
-        return min((at for line, at in self if covers(line, key)), default=None)
+    def __init__(self, entries: Sequence[AddressEntry], rows: Sequence[Held]) -> None:
+        for line in entries:
+            if line.kind is EntryKind.LINE:
+                for key in {one.key for one in rows}:
+                    if covers(line.key, key):
+                        self[key] = min(line.at, self.get(key, line.at))
 
 
 def _opt_outs_for(prospect: Prospect, row: Held) -> OptOuts | None:
@@ -263,8 +261,10 @@ def _questions(
     own = {point.key for point in reach.contact_points}
     name = folded_name(prospect.identity.name)
     asked: set[str] = set()
+    theirs = (own | reach.former).difference(lines)
+    holders = Counter(one.key for one in rows if one.holding.is_held)
     for key, other, holding in rows:
-        if other in asked or key not in own | reach.former or lines.since(key) is not None:
+        if other in asked or key not in theirs:
             continue
         if other in reach.not_same or prospect.id in holding.not_same:
             continue
@@ -273,8 +273,7 @@ def _questions(
             settled = None
         if said is None and settled is None:
             continue
-        holders = 1 + sum(one.key == key and one.holding.is_held for one in rows)
-        if may_be_same(key, holders, is_same_name=bool(name) and name == holding.name):
+        if may_be_same(key, 1 + holders[key], is_same_name=bool(name) and name == holding.name):
             asked.add(other)
             yield Question(other, key, said, settled)
 
