@@ -16,6 +16,7 @@ import pytest
 from clocks import ahead
 from engine_lives import PLACES, live
 from filled_in import as_given
+from own_addresses import own_addresses
 
 from cadence.analysis import parallel as sweep_module
 from cadence.analysis.parallel import map_histories
@@ -32,7 +33,10 @@ IDS = [f"p{number:03}" for number in range(57)] + ["Ünïcode", "a'b", "日本"]
 
 def histories(ids: Sequence[str] = IDS) -> list[list[Event]]:
     return [
-        [msgspec.structs.replace(event, prospect=one) for event in LIVES[number % len(LIVES)]]
+        [
+            own_addresses(number, msgspec.structs.replace(event, prospect=one))
+            for event in LIVES[number % len(LIVES)]
+        ]
         for number, one in enumerate(sorted(ids))
     ]
 

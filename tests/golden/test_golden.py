@@ -21,7 +21,11 @@ from cadence.store import Cadence
 from cadence.transfer import import_jsonl
 
 HERE = paths.TESTS
-FOLDERS = (HERE.parent / "examples" / "histories", HERE / "golden" / "histories")
+FOLDERS = (
+    HERE.parent / "examples" / "histories",
+    HERE / "golden" / "histories",
+    HERE / "golden" / "former_examples",  # as they were before their addresses were told apart
+)
 GOLDEN = HERE / "golden" / "replay"
 CORRECTIONS: dict[str, dict[str, dict[str, Any]]] = json.loads(
     (HERE / "golden" / "corrections.json").read_text(encoding="utf-8")

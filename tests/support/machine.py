@@ -6,17 +6,16 @@ hold after a step or in the end.
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import naive
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from own_addresses import own_addresses
 
 from cadence.domain import (
     AppointmentCancelled,
@@ -99,25 +98,6 @@ CHANNEL_SETS = [
     (MAIL,),
     (),
 ]
-
-
-def own_addresses(prospect: str, value: Any) -> Any:
-    """``value`` with addresses of the prospect's own: those who share one have tests of theirs."""
-    number = int(prospect[1:])
-    if isinstance(value, tuple):
-        return tuple(own_addresses(prospect, one) for one in value)
-    if not isinstance(value, msgspec.Struct):
-        return value
-    changed = {}
-    for field in value.__struct_fields__:
-        held = getattr(value, field)
-        if field == "address" and isinstance(held, str):
-            held = re.sub("@example", f"@p{number}.example", held, flags=re.IGNORECASE)
-            held = re.sub("Street 1.*", f"Street 1{number}", held)
-            changed[field] = held.replace("555", f"{555 + number}")
-        elif isinstance(held, tuple | msgspec.Struct):
-            changed[field] = own_addresses(prospect, held)
-    return msgspec.structs.replace(value, **changed) if changed else value
 
 
 whom = st.integers(0, 5)
@@ -222,7 +202,7 @@ class Machine(RuleBasedStateMachine):
         command_id: str | None = None,
     ) -> Outcome | CadenceError:
         """Carry it out in both stores; they must agree, and a refusal must record nothing."""
-        command = own_addresses(prospect, command)
+        command = own_addresses(int(prospect[1:]), command)
         before = self.histories.get(prospect, [])
         answers: list[Outcome | CadenceError] = []
         for store in (self.memory, self.disk):
