@@ -50,9 +50,21 @@ class Heard(NamedTuple):
     bases: tuple[str, ...] = ()
     rows: tuple[AddressRow, ...] = ()
 
-    def told_to(self, prospect: Prospect) -> Prospect:
-        """Return the prospect with what others say to it."""
-        said = _gather(prospect, self.rows) if self.rows else NOWHERE
+    def told_to(self, prospect: Prospect, before: Prospect | None = None) -> Prospect:
+        """Return the prospect with what others say to it.
+
+        Args:
+            prospect: the fold of its history.
+            before: the same a few events ago, with what they said to it. If its addresses and its
+                name did not change since, they say the same.
+        """
+        if before is not None and (before.reach, before.identity) == (
+            prospect.reach,
+            prospect.identity,
+        ):
+            said = before.elsewhere
+        else:
+            said = _gather(prospect, self.rows) if self.rows else NOWHERE
         if said == prospect.elsewhere:
             return prospect
         return msgspec.structs.replace(prospect, elsewhere=said)

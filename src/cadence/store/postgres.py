@@ -59,7 +59,6 @@ from cadence.store.sql import (
     UPSERT_CLAIM,
     UPSERT_META,
     SQLRecorder,
-    as_address_rows,
     check_addresses,
     check_claim,
 )
@@ -480,7 +479,7 @@ class PostgresRecorder(SQLRecorder):
                 [(tokens, version)] = claims.fetchall()
                 check_claim(claim, tokens, None if claim.version is None else version)
             if addresses is not None and addresses.seen is not None:
-                check_addresses(addresses, as_address_rows(said.fetchall()))
+                check_addresses(addresses, said.fetchall())
         return ids
 
     def _change_claim(self, curs: Cursor[DictRow], claim: ClaimChange) -> None:

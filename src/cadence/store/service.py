@@ -1074,14 +1074,14 @@ class Cadence:
             if not isinstance(call.command, ProspectAdded):
                 raise UnknownProspect(call.prospect)
             new = self._begin(call, call.command)
-            change, heard = None, Heard()
+            change, heard, told = None, Heard(), None
         else:
             done = _find_repeated(call, history)
             if done:
                 decision = self._decision(prospect, call.recorded_at)
                 return Outcome(prospect, done, decision, repeated=True)
             claimed = self._claims.claimed_for(claim, call.by, history)
-            new, heard = self._go_on(call, prospect, history, claimed)
+            new, heard, told = self._go_on(call, prospect, history, claimed)
             change = change_of(call.prospect, claim, [*history, *new])
         events = new
         if isinstance(new[-1].data, TAKING_BACK):
@@ -1090,7 +1090,7 @@ class Cadence:
         if folded is None:
             raise UnknownProspect(call.prospect)
         heard = self._addresses.hear_more(heard, folded)  # it may have addresses more now
-        after = heard.told_to(folded)
+        after = heard.told_to(folded, told)
         decision = self._decision(after, call.recorded_at)
         known = None if before is None else self._addresses.read(before)
         addresses = change_of_addresses(known, after, heard)
@@ -1136,11 +1136,11 @@ class Cadence:
         prospect: Prospect,
         history: Sequence[Event],
         claimed: Claimed | None,
-    ) -> tuple[tuple[Event, ...], Heard]:
+    ) -> tuple[tuple[Event, ...], Heard, Prospect]:
         """Decide what a command leads to for a prospect that is known.
 
         Returns:
-            The events, and what others say that it was decided by.
+            The events, what was read of others, and the prospect with it that was decided on.
         """
         policy = self.policies.of(prospect)
         traits = BUILT_IN if policy is None else policy.traits
@@ -1169,7 +1169,7 @@ class Cadence:
             data = decide(prospect, command, policy, call.occurred_at, call.recorded_at, claimed)
         if isinstance(command, ProspectUpdated):
             data += read_again(prospect, command, traits)
-        return call.events(prospect.version - len(before), (*before, *data)), heard
+        return call.events(prospect.version - len(before), (*before, *data)), heard, prospect
 
     def _append(
         self,

@@ -158,7 +158,7 @@ ADDRESSES: Final = "addresses"
 
 def as_address_rows(rows: Iterable[tuple[Any, ...]]) -> list[AddressRow]:
     """Read rows of the address index as the statements give them."""
-    return [AddressRow(row[0], row[1], row[2], row[3], row[4] != 0) for row in rows]
+    return [AddressRow(*row) for row in rows]
 
 
 def in_order(row: AddressRow) -> tuple[str, str, str]:
@@ -166,15 +166,15 @@ def in_order(row: AddressRow) -> tuple[str, str, str]:
     return (row.base, row.prospect, row.key)
 
 
-def check_addresses(change: AddressChange, rows: Sequence[AddressRow]) -> None:
+def check_addresses(change: AddressChange, rows: Iterable[tuple[Any, ...]]) -> None:
     """Refuse a change where others say something else than it was decided by.
 
     Args:
         change: the change.
-        rows: what is said of its addresses now.
+        rows: what is said of its addresses now, as the statement gives it.
     """
     if change.seen is not None:
-        others = tuple([row for row in rows if row.prospect != change.prospect])
+        others = tuple([row for row in rows if row[2] != change.prospect])
         if others != change.seen:
             raise AddressesChanged
 
@@ -299,7 +299,8 @@ class SQLRecorder(DueRecorder):
         statement = _SELECT_ENTRIES
         params: list[object] = [after]
         ended = None if query.ended is None else int(query.ended)
-        for column, value in zip(EntryQuery._fields, (*query[:3], ended), strict=True):
+        names = ("base", "source", "kind", "ended")
+        for column, value in zip(names, (*query[:3], ended), strict=True):
             if value is not None:
                 # An address has few entries, a kind a million: read them by the address.
                 named = "kind || ''" if column == "kind" and query.base is not None else column

@@ -54,7 +54,6 @@ from cadence.store.sql import (
     UPSERT_CLAIM,
     UPSERT_META,
     SQLRecorder,
-    as_address_rows,
     check_addresses,
     check_claim,
 )
@@ -177,7 +176,7 @@ def _change_addresses(connection: sqlite3.Connection, change: AddressChange) -> 
     if change.bases and change.seen is not None:
         asked = _as_json(change.bases)
         rows = connection.execute(_sql(SELECT_ADDRESSES), (asked, asked))
-        check_addresses(change, as_address_rows(rows))
+        check_addresses(change, rows)
     for base, key in change.gone:
         connection.execute(_sql(DELETE_ADDRESS), (base, key, change.prospect))
     _write_addresses(connection, change.prospect, change.written)
