@@ -75,6 +75,9 @@ HOURS = (14, 17, 20)  # in UTC, on business days; New York opens at 14:00
 CROSSING = timedelta(minutes=9)
 """How long a round of touches lasts at most: a word said in it may cross a touch."""
 
+WINDOW = timedelta(minutes=8)
+"""Touches that are due so soon after each other are made in one round."""
+
 
 class Size(NamedTuple):
     """How much is simulated.
@@ -295,14 +298,14 @@ def adds(app: Cadence, world: World, random: Random) -> None:
 
 def imports(app: Cadence, world: World, random: Random) -> None:
     """A batch of old histories from another program, some of which end in an opt-out."""
-    lines = []
+    lines, added = [], {}
     for _ in range(max(1, len(world.people) // 60)):
-        if not world.waiting:
-            break
-        prospect, person = world.waiting.pop()
-        lines += old_history(world, random, prospect, person)
-        world.records[prospect] = person
+        with suppress(IndexError):
+            prospect, person = world.waiting.pop()
+            lines += old_history(world, random, prospect, person)
+            added[prospect] = person
     import_jsonl(app, lines, at=world.clock())
+    world.records.update(added)
     world.counts["imported"] += len(lines)
 
 
@@ -482,19 +485,22 @@ def come_back(app: Cadence, world: World, random: Random) -> None:
 # A year -------------------------------------------------------------------------------------------
 
 
-def hours_of(world: World) -> Iterable[datetime]:
-    """When something happens: three times on a business day, once on others, and in between."""
+def hours_of(world: World) -> Iterable[tuple[datetime, bool]]:
+    """When something happens, and whether people say something then or touches alone are made.
+
+    Three times on a business day, once on others, and in between where a touch is minutes later.
+    """
     for day in range(world.size.days):
         start = BEGIN + timedelta(days=day)
         hours = HOURS if start.weekday() < 5 else HOURS[1:2]
         for hour in hours:
             at = start + timedelta(hours=hour)
-            for soon in sorted(world.soon):
-                if soon < at - timedelta(minutes=25):
-                    world.soon = [one for one in world.soon if one > soon + timedelta(minutes=4)]
-                    if world.clock.now < soon + timedelta(minutes=4):
-                        yield soon
-            yield at
+            while soon := [one for one in world.soon if one < at - timedelta(minutes=25)]:
+                first = min(soon)
+                world.soon = [one for one in world.soon if one > first + WINDOW]
+                if world.clock.now < first + WINDOW:
+                    yield first + WINDOW, False
+            yield at, True
 
 
 def words_of(world: World, random: Random, hours: float) -> list[Word]:
@@ -538,10 +544,10 @@ def simulate(size: Size, folder: Path, *, is_in_memory: bool = False) -> Result:
 def _live(world: World, apps: Sequence[Cadence], pool: ThreadPoolExecutor) -> None:
     hours = world.size.days * (5 * len(HOURS) + 2) / 7
     last = BEGIN
-    for number, at in enumerate(hours_of(world)):
-        world.clock.go_to(at - timedelta(minutes=20))
+    for number, (at, is_said) in enumerate(hours_of(world)):
+        world.clock.go_to(at - timedelta(minutes=20 if is_said else 0))
         random = Random(f"{world.size.seed}/{number}")
-        words = words_of(world, random, hours)
+        words = words_of(world, random, hours) if is_said else []
 
         def speak(worker: int, words: list[Word] = words, number: int = number) -> None:
             mine = Random(f"{world.size.seed}/{number}/{worker}/said")
@@ -597,7 +603,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--people", type=int, default=Size().people, help="4000 is the full size")
+    parser.add_argument("--people", type=int, default=Size().people, help="2000 is the full size")
     parser.add_argument("--days", type=int, default=Size().days)
     parser.add_argument("--seed", type=int, default=Size().seed)
     parser.add_argument("--memory", action="store_true", help="one worker, and nothing on disk")
