@@ -16,6 +16,7 @@ import pytest
 from audit_cases import attempt, later, plant
 from clocks import AFTER, ahead
 from engine_lives import HOUR, PLACES, live
+from own_addresses import own_addresses
 
 from cadence.cli.main import main
 from cadence.domain.channels import EMAIL
@@ -50,7 +51,10 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 def store(tmp_path: Path, *histories: Sequence[Event]) -> None:
     with Cadence.open(str(tmp_path / "a.db")) as app:
         named = [
-            [msgspec.structs.replace(event, prospect=f"p{number}") for event in history]
+            [
+                own_addresses(number, msgspec.structs.replace(event, prospect=f"p{number}"))
+                for event in history
+            ]
             for number, history in enumerate(histories)
         ]
         app.append_histories([(history, 0) for history in named], at=ahead())

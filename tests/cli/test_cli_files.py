@@ -173,7 +173,10 @@ CALLS: dict[str, list[tuple[str, ...]]] = {
     "policy new file": [("policy", "new", "{}")],
 }
 # Parameters that speak of files and write none.
-INPUTS = {"import file", "import mapping", "audit policy", "replay policy", "whatif policy"}
+INPUTS = {
+    *("import file", "import mapping", "audit policy", "replay policy", "whatif policy"),
+    "suppress file",
+}
 GLOBAL = {"db", "at", "json"}
 A_FILE = re.compile(r"file|path|page|folder|toml|html|csv|\bout\b|output|\bsave\b|write", re.I)
 

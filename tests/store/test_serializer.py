@@ -319,7 +319,8 @@ def test_a_database_of_old_rows_loads_to_the_right_prospect_and_goes_on(tmp_path
     with Cadence.open(str(path)) as app:
         assert app.history("elaine") == EXPECTED
         prospect = app.load("elaine")
-        assert prospect == fold(None, EXPECTED)
+        # Its addresses are read, which the stored rows are from before.
+        assert prospect == app._addresses.read(fold(None, EXPECTED))
         assert prospect.stage == "spaced"
         assert prospect.silence.spaced_calls == 2
         assert len(prospect.silence.attempts) == 5

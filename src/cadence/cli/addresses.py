@@ -64,8 +64,9 @@ def suppress(
     show: Annotated[bool, typer.Option("--list", help="Show what is suppressed.")] = False,
     by: By = None,
 ) -> None:
-    """Stop outreach to an address, for every prospect that has it now or later.
+    """Stop outreach to an address, or to a whole list.
 
+    It holds for every prospect that has the address now or later.
     A list is read to its end first. Nothing of it is written if a line is wrong; an address that
     can't be one is counted and left out.
     """
@@ -199,7 +200,10 @@ def unsuppress(
     source: Annotated[str | None, typer.Option(help="Only of this list.")] = None,
     by: By = None,
 ) -> None:
-    """Take an address off the suppression lists; the audit lists who did and why."""
+    """Take an address off the suppression lists.
+
+    The audit lists who did and why.
+    """
     who = session.who(by)
     with session.writing() as store:
         ended = store.addresses.unsuppress(
@@ -221,10 +225,10 @@ def line(
     end: Annotated[bool, typer.Option("--end", help="It is none after all.")] = False,
     by: By = None,
 ) -> None:
-    """Say that a number is a house's line, so that one person's word there is theirs alone.
+    """Say that a number is a house's line.
 
-    From now on: what they said before stays with the number, and so does an opt-out that was said
-    from it.
+    From now on one person's word there is theirs alone. What they said before stays with the
+    number, and so does an opt-out that was said from it.
     """
     who, at = session.who(by), session.now()
     with session.writing() as store:
@@ -248,7 +252,10 @@ def not_same(
     by: By = None,
     command_id: CommandId = None,
 ) -> None:
-    """Say that two prospects with one address are two people: it holds for both."""
+    """Say that two records are two people.
+
+    It holds for both, also for what either says later.
+    """
     if other == p:
         raise InputError(f"OTHER: {other} is the same prospect", "give the other one's id")
     with session.reading_if_there() as store:
@@ -266,8 +273,9 @@ def not_same(
 
 @command(app, "duplicates", example="cadence duplicates --json")
 def duplicates_(session: Session) -> None:
-    """List records that may be one person: with one address, then of one name and company.
+    """List the records that may be one person.
 
+    Those with one address come first, then those of one name and company.
     Say with not-same that they are two people. What one says holds for the other in any case, at
     the addresses that both have.
     """
