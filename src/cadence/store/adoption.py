@@ -20,7 +20,7 @@ import msgspec
 
 from cadence.domain.channels import Channel
 from cadence.domain.events import Event, PolicyAdopted
-from cadence.domain.fold import evolve, fold
+from cadence.domain.fold import evolve
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import ENDED, Stage
 from cadence.engine.decision import Decision, Verdict
@@ -148,9 +148,9 @@ class _Mover:
 
     def preview(self, prospects: list[str]) -> Iterator[PolicyMove | SkipReason]:
         """Yield for each prospect a move, or why it is skipped."""
-        histories = self.app.histories_of(prospects)
+        known = {prospect.id: prospect for prospect in self.app.load_all(prospects)}
         for name in prospects:
-            prospect = fold(None, histories.get(name, ()))
+            prospect = known.get(name)
             if prospect is None:
                 raise UnknownProspect(name)
             yield self._move(prospect)
