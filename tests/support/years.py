@@ -59,6 +59,7 @@ from cadence.domain import (
 from cadence.domain.channels import CALL, EMAIL, SMS
 from cadence.domain.events import EndReason, FailureReason, Intent
 from cadence.engine import Decision, EndFollowUp, SetAppointment, Task
+from cadence.engine.claims import Claim
 from cadence.engine.decision import TaskKind
 from cadence.errors import CadenceError, Refused
 from cadence.store import Cadence
@@ -141,7 +142,7 @@ class World:
         self.waiting: list[tuple[str, Person]] = []
         self.records: dict[str, Person] = {}
         self.soon: list[datetime] = []  # when a worker looks again, minutes after an attempt
-        self.open: list[tuple[str, str]] = []  # claims of workers that crashed, and how it was
+        self.open: list[Claim] = []  # of workers that crashed
         self.mistakes: list[tuple[str, int]] = []
         for number, person in enumerate(self.people):
             draw = self.random.random()
@@ -410,7 +411,7 @@ def touch(
     world.counts["claims"] += 1
     if crashes:
         world.counts["crashes"] += 1
-        world.open.append((claim.token, on_expiry))
+        world.open.append(claim)
         return
     if random.random() < 0.02:
         opts_out(app, world, random)  # somebody says so while the phone rings
@@ -473,12 +474,17 @@ def settle(app: Cadence, world: World, random: Random, name: str, task: Task) ->
 def come_back(app: Cadence, world: World, random: Random) -> None:
     """Workers that crashed say what became of their touch; some never do."""
     while world.open:
-        token, on_expiry = world.open.pop()
-        if on_expiry == "assume_made" and random.random() < 0.5:
+        claim = world.open.pop()
+        if claim.on_expiry == "assume_made" and random.random() < 0.5:
             is_made = random.random() < 0.5
-            parts = [Part(CALL, Disposition.NO_ANSWER)] if is_made else []
+            parts = [
+                Part(part.channel, outcome(random, part.channel), part.address)
+                for part in claim.parts
+            ]
             with suppress(CadenceError):
-                app.complete(token, parts, not_made=not is_made, at=world.clock())
+                app.complete(
+                    claim, parts if is_made else [], not_made=not is_made, at=world.clock()
+                )
                 world.counts["came back"] += 1
 
 
