@@ -170,6 +170,16 @@ def test_an_address_that_failed_again_after_its_restoration_has_failed(
     assert is_stopped(app, "third", NOW + 4 * DAY)  # a dead line, not only a stranger's
 
 
+def test_a_wrong_number_is_not_restored_by_a_holder_of_another_name(app: Cadence) -> None:
+    for prospect, name in (("lead", "Ada"), ("contact", "ADA"), ("third", "Bo")):
+        app.execute(prospect, person(name, ContactPoint(CALL, NUMBER)), at=NOW)
+    app.execute("lead", ContactPointFailed(CALL, NUMBER, FailureReason.WRONG_NUMBER), at=NOW)
+    app.execute("third", ContactPointRestored(CALL, NUMBER, "Bo called"), at=NOW + DAY)
+    assert is_stopped(app, "contact", NOW + 2 * DAY)
+    app.execute("contact", ContactPointRestored(CALL, NUMBER, "Ada called"), at=NOW + 2 * DAY)
+    assert not is_stopped(app, "contact", NOW + 3 * DAY)
+
+
 def is_stopped(app: Cadence, prospect: str, at: datetime) -> bool:
     """Whether a call would break what others said."""
     try:

@@ -306,19 +306,25 @@ def may_be_same(key: str, holders: int, *, is_same_name: bool) -> bool:
 def _failures(prospect: Prospect, rows: Sequence[Held]) -> dict[str, FailureElsewhere]:
     """What failed for others, and was not restored since by anyone.
 
-    A dead line is dead for all. A wrong number is one only for who has the same name.
+    A dead line is dead for all. A wrong number is one for holders of the same name, and what
+    another holder says of the number does not make it theirs.
     """
     name = folded_name(prospect.identity.name)
-    restored: dict[str, datetime] = dict(prospect.reach.restored)
+    restored = [(key, name, at) for key, at in prospect.reach.restored.items()]
     for key, _, holding in rows:
         if holding.restored_at is not None:
-            restored[key] = max(restored.get(key, holding.restored_at), holding.restored_at)
+            restored.append((key, holding.name, holding.restored_at))
     failed: dict[str, FailureElsewhere] = {}
     for key, other, holding in rows:
         failure = holding.failure
         if failure is None or (failure.is_strangers and name != holding.name):
             continue
-        if not any(at >= failure.newest_at for one, at in restored.items() if covers(key, one)):
+        if not any(
+            at >= failure.newest_at
+            and covers(key, one)
+            and (by == name or not failure.is_strangers)
+            for one, by, at in restored
+        ):
             known = failed.get(key)
             if known is None or failure.at < known.failure.at:
                 failed[key] = FailureElsewhere(other, failure)
