@@ -303,7 +303,7 @@ class Check:
             for name, other in others.items():
                 if self.word(own, name, other, channel, key, at):
                     yield "opted_out", f"{channel} {key}: {name} opted out"
-                if self.has_failed(own, other, key):
+                if self.has_failed(own, other, list(others.values()), key):
                     yield "failed", f"{channel} {key}: failed for {name}"
             if any(covers(one, key) for one in own.own_failed):
                 yield "failed", f"{channel} {key}: failed for them"
@@ -346,16 +346,25 @@ class Check:
                 return True
         return False
 
-    def has_failed(self, own: Known, other: Known, key: str) -> bool:
-        """Whether an address failed for another holder, and nobody restored it since."""
-        restored = [own.restored, other.restored]
+    def has_failed(self, own: Known, other: Known, others: list[Known], key: str) -> bool:
+        """Whether an address failed for another holder, and no holder restored it since.
+
+        A wrong number is restored by holders of the same name alone.
+        """
         for failed, times in other.failed.items():
             if not covers(failed, key):
                 continue
             for when, is_strangers in times:
-                is_theirs = not is_strangers or own.name == other.name
-                again = [at for one in restored for k, at in one.items() if covers(failed, k)]
-                if is_theirs and all(at < when for at in again):
+                if is_strangers and own.name != other.name:
+                    continue
+                again = [
+                    at
+                    for one in (own, *others)
+                    if not is_strangers or one.name == own.name
+                    for restored, at in one.restored.items()
+                    if covers(failed, restored)
+                ]
+                if all(at < when for at in again):
                     return True
         return False
 
