@@ -256,6 +256,18 @@ def test_find_lists_the_holders_of_an_address_in_any_spelling(app: Cadence) -> N
         app.find("nothing")
 
 
+def test_a_lease_is_not_made_longer_after_another_records_word(app: Cadence) -> None:
+    both(app)
+    app.execute("contact", SetAppointment(NOW + DAY), at=NOW)
+    claim = app.claim("contact", by="ann", at=NOW + DAY)
+    assert app.claim("contact", by="ann", at=NOW + DAY).token == claim.token
+    app.execute("lead", OptOutRequested(), at=NOW + DAY)
+    with pytest.raises(Refused) as refused:
+        app.claim("contact", by="ann", at=NOW + DAY)
+    assert refused.value.rule == Rule.SUPPRESSED
+    assert "lead has +12125550101 too and opted out" in str(refused.value)
+
+
 def test_records_that_may_be_one_person_are_found_by_address_then_by_name(app: Cadence) -> None:
     both(app)
     desk = ContactPoint(CALL, "+1 212 555 0177")

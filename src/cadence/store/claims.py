@@ -36,6 +36,8 @@ from cadence.engine.claims import Claim, Claimed, ClaimShown, ClaimState, OnExpi
 from cadence.engine.commands import Command, MakeAttempt, make_attempt
 from cadence.engine.decision import Decision, Wait
 from cadence.engine.next_touch import next_touch
+from cadence.engine.reasons import stop_facts
+from cadence.engine.wording import because
 from cadence.errors import Conflict, InputError, Refused, UnknownProspect
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
@@ -394,6 +396,7 @@ def _take(
             if claim.by != request.by:
                 raise _held(claim)
             if _is_same(request, claim):
+                _check_not_stopped(prospect, claim)
                 longer = msgspec.structs.replace(claim, until=max(until, claim.until))
                 return longer, ClaimChange(request.prospect, seen, taken=_encode(longer))
             ended = "released"  # for another touch
@@ -423,6 +426,20 @@ def _held(claim: Claim) -> Refused:
         rule=Rule.CLAIMED,
         until=claim.until,
     )
+
+
+def _check_not_stopped(prospect: Prospect, claim: Claim) -> None:
+    """Refuse a longer lease where another record, or a list, has stopped what is claimed."""
+    elsewhere = prospect.elsewhere
+    for part in claim.parts:
+        stop = None if part.same is None else elsewhere.obstacle(part.channel, part.same)
+        if stop is not None:
+            said = because(Rule.SUPPRESSED, "stopped_elsewhere", (), stop_facts(stop))
+            raise Refused(
+                f"{claim.prospect}: claim refused by suppressed: {said}",
+                "release it; if it was made already, log it",
+                rule=Rule.SUPPRESSED,
+            )
 
 
 def _is_same(request: ClaimRequest, claim: Claim) -> bool:
