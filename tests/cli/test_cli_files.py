@@ -175,7 +175,7 @@ CALLS: dict[str, list[tuple[str, ...]]] = {
 # Parameters that speak of files and write none.
 INPUTS = {
     *("import file", "import mapping", "audit policy", "replay policy", "whatif policy"),
-    "suppress file",
+    *("suppress file", "note value_file"),
 }
 GLOBAL = {"db", "at", "json"}
 A_FILE = re.compile(r"file|path|page|folder|toml|html|csv|\bout\b|output|\bsave\b|write", re.I)
