@@ -35,11 +35,11 @@ from cadence.domain.words import (
 __all__ = [
     "HOLDERS_OF_A_LINE",
     "Held",
+    "bases_of",
     "elsewhere",
     "folded_name",
     "holdings",
     "keys_of",
-    "keys_to_ask",
     "kind_of_key",
     "may_be_same",
 ]
@@ -142,16 +142,12 @@ def folded_name(name: str) -> str:
 # What the others say ------------------------------------------------------------------------------
 
 
-def keys_to_ask(keys: Iterable[str]) -> list[str]:
-    """Return the keys at which others may say something of ``keys``, in order.
+def bases_of(keys: Iterable[str]) -> tuple[str, ...]:
+    """Return the addresses at which others may say something of ``keys``, in order.
 
-    A word about a bare number holds for its extensions.
+    A word about a bare number holds for its extensions, so they have one base.
     """
-    asked: set[str] = set()
-    for key in keys:
-        if key and not is_elsewhere(key):
-            asked |= {key, bare(key)}
-    return sorted(asked)
+    return tuple(sorted({bare(key) for key in keys if key}))
 
 
 def kind_of_key(key: str) -> AddressKind:
@@ -173,7 +169,7 @@ def elsewhere(
 
     Args:
         prospect: the fold of its history.
-        others: the rows of others at its keys (:func:`keys_to_ask`); its own are left out.
+        others: the rows of others at its keys (:func:`bases_of`); its own are left out.
         entries: what lists and owners say of these keys; those taken back are left out.
         at: as known then; ``None``: as known now.
     """

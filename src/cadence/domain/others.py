@@ -12,7 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from cadence.domain.addresses import bare
-from cadence.domain.elsewhere import Held, elsewhere, holdings, keys_of
+from cadence.domain.elsewhere import Held, bases_of, elsewhere, holdings, keys_of
 from cadence.domain.events import (
     FAILING,
     AttemptMade,
@@ -106,7 +106,7 @@ class Others:
 
     def said_to(self, prospect: Prospect, at: datetime) -> Elsewhere:
         """Return what others had said at an instant to a prospect as it was folded then."""
-        bases = {bare(key) for key in keys_of(prospect)}
+        bases = set(bases_of(keys_of(prospect)))
         held = [one for one in self._known_by(at) if bare(one.key) in bases]
         return elsewhere(prospect, held, [one for one in self._entries if one.at <= at], at)
 

@@ -297,7 +297,7 @@ def stops_elsewhere(prospect: Prospect) -> tuple[Obstacle, ...]:
 
 
 def _is_suppressed(attempt: AttemptContext) -> bool:
-    return any(attempt.is_stopped(part) for part in attempt.parts)
+    return attempt.obstacle is not None
 
 
 # 2: spaced_cap ------------------------------------------------------------------------------------

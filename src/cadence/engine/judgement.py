@@ -232,12 +232,13 @@ class AttemptContext:
             one is not None and one.failure.at <= self.known_at for one in found
         )
 
-    def is_stopped(self, part: Part) -> bool:
-        """Return whether ``part`` uses what was known to be stopped by what others say."""
-        return self.obstacle(part) is not None
+    @property
+    def obstacle(self) -> Obstacle | None:
+        """What others say that was known to stop an address it uses; ``None``: nothing does."""
+        stops = (self._stop_of(part) for part in self.parts)
+        return next((stop for stop in stops if stop is not None), None)
 
-    def obstacle(self, part: Part) -> Obstacle | None:
-        """Return what others say that was known to stop what ``part`` uses."""
+    def _stop_of(self, part: Part) -> Obstacle | None:
         elsewhere = self.prospect.elsewhere
         if elsewhere.is_silent:
             return None
@@ -334,7 +335,7 @@ def judge(attempt: AttemptContext, decision: Decision) -> Judgement:
         return Judgement(
             *(stage, None, None, None, None, tuple(broke), decision),
             held=attempt.held,
-            obstacle=_obstacle(attempt),
+            obstacle=attempt.obstacle,
         )
     broke = _rules_broken(attempt, decision)
     is_in_order = not _weighs(broke, decision)
@@ -350,13 +351,8 @@ def judge(attempt: AttemptContext, decision: Decision) -> Judgement:
     objected = tuple(attempt.objections)
     return Judgement(
         *(stage, step, touch, gap, gap_from, tuple(broke), decision, objected, attempt.held),
-        _obstacle(attempt),
+        attempt.obstacle,
     )
-
-
-def _obstacle(attempt: AttemptContext) -> Obstacle | None:
-    stops = (attempt.obstacle(part) for part in attempt.parts)
-    return next((stop for stop in stops if stop is not None), None)
 
 
 def _keeps_its_place(attempt: AttemptContext) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 
 from cadence.domain.addresses import bare
 from cadence.domain.channels import BUILT_IN
-from cadence.domain.elsewhere import Held, elsewhere, holdings, keys_of
+from cadence.domain.elsewhere import Held, bases_of, elsewhere, holdings, keys_of
 from cadence.domain.events import Event
 from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader, addresses_read, keys_in
@@ -98,24 +98,23 @@ class AddressIndex:
         """Return the rows of a prospect: what it says of each of its addresses."""
         return address_rows(self.read(prospect))
 
-    def hear(self, prospect: Prospect | None, keys: Iterable[str | None] = ()) -> Heard:
+    def hear(self, prospect: Prospect, keys: Iterable[str] = ()) -> Heard:
         """Read what others say of a prospect's addresses, and of other keys."""
-        own = () if prospect is None else keys_of(prospect)
-        bases = tuple(sorted({bare(key) for key in (*own, *keys) if key}))
+        bases = bases_of((*keys_of(prospect), *keys))
         if not bases:
             return Heard()
-        name = "" if prospect is None else prospect.id
-        return Heard(bases, tuple([row for row in self.rows(bases) if row.prospect != name]))
+        rows = [row for row in self.rows(bases) if row.prospect != prospect.id]
+        return Heard(bases, tuple(rows))
 
     def hear_more(self, heard: Heard, prospect: Prospect) -> Heard:
         """Read what is said of the addresses of a prospect that was not read before.
 
         What was read before stays as it was, because something was decided by it.
         """
-        new = {bare(key) for key in keys_of(prospect)}.difference(heard.bases)
-        if not new:
+        asked = bases_of(keys_of(prospect))
+        bases = tuple([base for base in asked if base not in heard.bases])
+        if not bases:
             return heard
-        bases = tuple(sorted(new))
         rows = [row for row in self.rows(bases) if row.prospect != prospect.id]
         return Heard(
             tuple(sorted((*heard.bases, *bases))),
@@ -125,17 +124,17 @@ class AddressIndex:
     def beside_all(self, prospects: Sequence[Prospect]) -> list[Prospect]:
         """Return prospects with what others say to them, read at once."""
         prospects = [self.read(prospect) for prospect in prospects]
-        keys = {prospect.id: keys_of(prospect) for prospect in prospects}
-        bases = sorted({bare(key) for theirs in keys.values() for key in theirs})
+        asked = {prospect.id: bases_of(keys_of(prospect)) for prospect in prospects}
+        bases = sorted({base for theirs in asked.values() for base in theirs})
         found: dict[str, list[AddressRow]] = {}
         for row in self.rows(bases) if bases else ():
             found.setdefault(row.base, []).append(row)
         told = []
         for prospect in prospects:
-            asked = sorted({bare(key) for key in keys[prospect.id]})
-            rows = [row for base in asked for row in found.get(base, ())]
+            theirs = asked[prospect.id]
+            rows = [row for base in theirs for row in found.get(base, ())]
             others = tuple([row for row in rows if row.prospect != prospect.id])
-            told.append(Heard(tuple(asked), others).told_to(prospect))
+            told.append(Heard(theirs, others).told_to(prospect))
         return told
 
     def rows(self, bases: Sequence[str]) -> list[AddressRow]:
@@ -169,7 +168,7 @@ class AddressIndex:
     def others_of(self, histories: Sequence[Sequence[Event]]) -> dict[str, Others]:
         """Find the other holders of the addresses of some prospects; most have none."""
         bases = {
-            history[0].prospect: {bare(key) for event in history for key in keys_in(event.data)}
+            history[0].prospect: bases_of(key for event in history for key in keys_in(event.data))
             for history in histories
             if history
         }
@@ -186,7 +185,7 @@ class AddressIndex:
         past, found = PastHoldings(), {}
         for prospect, theirs in bases.items():
             names = {one for base in theirs for one in shared.get(base, ())} - {prospect}
-            said = [one for base in sorted(theirs) for one in entries.get(base, ())]
+            said = [one for base in theirs for one in entries.get(base, ())]
             if names or said:
                 others = [streams[name] for name in sorted(names)]
                 found[prospect] = Others(streams[prospect], others, said, past)
