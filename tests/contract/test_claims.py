@@ -37,7 +37,14 @@ from cadence.engine.claims import Claim, ClaimState
 from cadence.engine.commands import MakeAttempt, SetAppointment
 from cadence.engine.decision import Task
 from cadence.errors import InputError, UnknownProspect
-from cadence.store.recorder import ClaimChange, ClaimChanged, ClaimRow
+from cadence.store.recorder import (
+    AddressChange,
+    AddressesChanged,
+    AddressRow,
+    ClaimChange,
+    ClaimChanged,
+    ClaimRow,
+)
 
 MEETING = datetime(2026, 12, 1, 14, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -519,15 +526,15 @@ def test_a_change_of_a_claim_is_written_only_over_what_was_seen(app: Cadence) ->
     store = app._recorder
     take = ClaimChange("jerry", taken=row("one"), version=2)
     with pytest.raises(ClaimChanged):
-        store.insert_events([], claim=take._replace(version=1))
+        store.insert_events([], claims=[take._replace(version=1)])
     with pytest.raises(ClaimChanged):
-        store.insert_events([], claim=take._replace(seen="another"))
-    store.insert_events([], claim=take)
+        store.insert_events([], claims=[take._replace(seen="another")])
+    store.insert_events([], claims=[take])
     with pytest.raises(IntegrityError):
-        store.insert_events([], claim=take._replace(taken=row("two")))
+        store.insert_events([], claims=[take._replace(taken=row("two"))])
     assert store.open_claims() == store.open_claims("jerry") == [row("one")]
     assert store.open_claims("kramer") == []
-    store.insert_events([], claim=ClaimChange("jerry", "one", "expired", row("two"), 2))
+    store.insert_events([], claims=[ClaimChange("jerry", "one", "expired", row("two"), 2)])
     assert store.open_claims() == [row("two")]
     assert store.find_claim("one") == row("one", ended="expired")
     assert store.find_claim("three") is None
@@ -535,15 +542,35 @@ def test_a_change_of_a_claim_is_written_only_over_what_was_seen(app: Cadence) ->
 
 def test_events_and_the_end_of_a_claim_are_written_together_or_not_at_all(app: Cadence) -> None:
     store = app._recorder
-    store.insert_events([], claim=ClaimChange("jerry", taken=row("one"), version=2))
+    store.insert_events([], claims=[ClaimChange("jerry", taken=row("one"), version=2)])
     (event,) = map(app._mapper.to_stored_event, [app.history("jerry")[1]])
     with pytest.raises(IntegrityError):
-        store.insert_events([event], claim=ClaimChange("jerry", "one", "made"))
+        store.insert_events([event], claims=[ClaimChange("jerry", "one", "made")])
     newer = type(event)(event.originator_id, 3, event.topic, event.state)
     with pytest.raises(ClaimChanged):
-        store.insert_events([newer], claim=ClaimChange("jerry"))
+        store.insert_events([newer], claims=[ClaimChange("jerry")])
     assert store.open_claims("jerry") == [row("one")]
     assert len(app.history("jerry")) == 2
+
+
+def test_two_prospects_are_written_together_or_not_at_all(app: Cadence) -> None:
+    store = app._recorder
+    told = AddressRow("+1", "+1", "jerry", "{}", speaks=True)
+    jerry, kramer = AddressChange("jerry", ("+1",), (), (told,)), AddressChange("kramer", ("+1",))
+    first = ClaimChange("jerry", taken=row("one"))
+    with pytest.raises(ClaimChanged):
+        store.insert_events([], claims=[first, ClaimChange("kramer", seen="two")])
+    other = AddressChange("kramer", ("+1",), (told._replace(speaks=False),))
+    with pytest.raises(AddressesChanged):
+        store.insert_events([], claims=[first], addresses=[jerry, other])
+    assert not store.open_claims()
+    assert not store.select_addresses(["+1"])
+    # Each is held against what was there before: not against what the other writes.
+    also = ClaimChange("kramer", taken=row("two", "kramer"))
+    seen = kramer._replace(seen=(), written=(told._replace(prospect="kramer"),))
+    store.insert_events([], claims=[first, also], addresses=[jerry, seen])
+    assert store.open_claims() == [row("one"), row("two", "kramer")]
+    assert [one.prospect for one in store.select_addresses(["+1"])] == ["jerry", "kramer"]
 
 
 @pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)

@@ -174,7 +174,7 @@ class Claims:
         prospect = heard.told_to(folded)
         taken, change = _take(request, prospect, policy_of(prospect), claim, history, self._clock())
         asked = AddressChange(request.prospect, heard.bases, heard.rows)
-        self._recorder.insert_events([], claim=change, addresses=asked)
+        self._recorder.insert_events([], claims=[change], addresses=[asked])
         return taken
 
     def complete(
@@ -231,7 +231,7 @@ class Claims:
         claim = self._find(claim)
         change = ClaimChange(claim.prospect, claim.token, ended="released")
         try:
-            self._recorder.insert_events([], claim=change)
+            self._recorder.insert_events([], claims=[change])
         except ClaimChanged:
             return False
         return True

@@ -51,25 +51,25 @@ class MemoryRecorder(DueRecorder):
         self,
         stored_events: Sequence[StoredEvent],
         due: Iterable[DueRow] = (),
-        claim: ClaimChange | None = None,
-        addresses: AddressChange | None = None,
+        claims: Sequence[ClaimChange] = (),
+        addresses: Sequence[AddressChange] = (),
         **kwargs: Any,
     ) -> Sequence[int] | None:
         rows = {row.prospect: row for row in due}  # may raise, so before anything is written
         with self._lock:
-            if claim is not None:
+            for claim in claims:
                 self._check_claim(claim)
-            if addresses is not None:
-                check_addresses(addresses, self.select_addresses(addresses.bases))
+            for change in addresses:
+                check_addresses(change, self.select_addresses(change.bases))
             ids = self._events.insert_events(stored_events, **kwargs)
             self._ids.update(str(event.originator_id) for event in stored_events)
             self._due.update(rows)
-            if claim is not None:
+            for claim in claims:
                 self._change_claim(claim)
-            if addresses is not None:
-                for base, key in addresses.gone:
-                    self._addresses.get(base, {}).pop((addresses.prospect, key), None)
-                self._write_addresses(addresses.written)
+            for change in addresses:
+                for base, key in change.gone:
+                    self._addresses.get(base, {}).pop((change.prospect, key), None)
+                self._write_addresses(change.written)
         return ids
 
     def _write_addresses(self, rows: Iterable[AddressRow]) -> None:

@@ -365,28 +365,27 @@ class PostgresRecorder(SQLRecorder):
         self,
         stored_events: Sequence[StoredEvent],
         due: Iterable[DueRow] = (),
-        claim: ClaimChange | None = None,
-        addresses: AddressChange | None = None,
+        claims: Sequence[ClaimChange] = (),
+        addresses: Sequence[AddressChange] = (),
         **kwargs: Any,
     ) -> Sequence[int]:
         rows = list(due)
         weight = sum(len(str(event.originator_id)) + len(event.state) for event in stored_events)
-        if addresses is not None:
-            weight += sum(len(row.holding) for row in addresses.written)
+        weight += sum(len(row.holding) for change in addresses for row in change.written)
         is_small = (
             len(stored_events) <= _PIPELINE_EVENTS
             and len(rows) <= _PIPELINE_EVENTS
             and weight <= _PIPELINE_BYTES
         )
         insert = self._insert_pipelined if is_small else self._insert_in_chunks
-        return self._twice(lambda: insert(stored_events, rows, claim, addresses))
+        return self._twice(lambda: insert(stored_events, rows, claims, addresses))
 
     def _insert_pipelined(
         self,
         stored_events: Sequence[StoredEvent],
         due: Sequence[DueRow],
-        claim: ClaimChange | None,
-        addresses: AddressChange | None,
+        claims: Sequence[ClaimChange],
+        addresses: Sequence[AddressChange],
     ) -> list[int]:
         """Send everything, then the commit: two round trips."""
         with (
@@ -395,7 +394,7 @@ class PostgresRecorder(SQLRecorder):
             connection.pipeline() as pipeline,
             connection.transaction(),
         ):
-            ids = self._insert_all(connection, stored_events, due, pipeline, claim, addresses)
+            ids = self._insert_all(connection, stored_events, due, claims, addresses, pipeline)
             begin_commit()
         return ids
 
@@ -403,8 +402,8 @@ class PostgresRecorder(SQLRecorder):
         self,
         stored_events: Sequence[StoredEvent],
         due: Sequence[DueRow],
-        claim: ClaimChange | None,
-        addresses: AddressChange | None,
+        claims: Sequence[ClaimChange],
+        addresses: Sequence[AddressChange],
     ) -> list[int]:
         """Send chunks, one after the other; there is no bound on their size."""
         with (
@@ -412,7 +411,7 @@ class PostgresRecorder(SQLRecorder):
             self._datastore.get_connection() as connection,
             connection.transaction(),
         ):
-            ids = self._insert_all(connection, stored_events, due, claim=claim, addresses=addresses)
+            ids = self._insert_all(connection, stored_events, due, claims, addresses)
             begin_commit()
         return ids
 
@@ -442,29 +441,21 @@ class PostgresRecorder(SQLRecorder):
         connection: Connection[DictRow],
         stored_events: Sequence[StoredEvent],
         due: Sequence[DueRow],
+        claims: Sequence[ClaimChange] = (),
+        addresses: Sequence[AddressChange] = (),
         pipeline: Pipeline | None = None,
-        claim: ClaimChange | None = None,
-        addresses: AddressChange | None = None,
     ) -> list[int]:
         ids: list[int] = []
-        with (
-            connection.cursor() as curs,
-            connection.cursor() as inserting,
-            connection.cursor(row_factory=tuple_row) as claims,
-            connection.cursor(row_factory=tuple_row) as said,
-        ):
+        with connection.cursor() as curs, connection.cursor() as inserting:
             # The lock comes before any row of the due list, so that writers wait in one place only.
             self._lock(curs)
-            if claim is not None:
-                # Sent now, and looked at with the rest.
-                asked = (claim.prospect, claim.prospect)
-                claims.execute(self._sql(_SELECT_CLAIMED), asked)
+            # Asked now, and looked at with the rest.
+            asked = [(one, self._ask_claimed(connection, one)) for one in claims]
+            said = [(one, self._ask_others(connection, one)) for one in addresses]
+            for claim in claims:
                 self._change_claim(curs, claim)
-            if addresses is not None:
-                if addresses.seen is not None:
-                    asked_for = list(addresses.bases)
-                    said.execute(self._sql(SELECT_ADDRESSES), (asked_for, asked_for))
-                self._change_addresses(curs, addresses)
+            for change in addresses:
+                self._change_addresses(curs, change)
             curs.execute(self._notify)
             self._upsert_due(curs, due)
             for start in range(0, len(stored_events), _CHUNK):
@@ -475,12 +466,25 @@ class PostgresRecorder(SQLRecorder):
                 ids += [row["notification_id"] for row in inserting.fetchall()]
             if pipeline is not None:
                 pipeline.sync()
-            if claim is not None:
-                [(tokens, version)] = claims.fetchall()
+            for claim, answer in asked:
+                [(tokens, version)] = answer.fetchall()
                 check_claim(claim, tokens, None if claim.version is None else version)
-            if addresses is not None and addresses.seen is not None:
-                check_addresses(addresses, said.fetchall())
+            for change, answer in said:
+                check_addresses(change, answer.fetchall())
         return ids
+
+    def _ask_claimed(
+        self, connection: Connection[DictRow], claim: ClaimChange
+    ) -> Cursor[tuple[Any, ...]]:
+        curs = connection.cursor(row_factory=tuple_row)
+        return curs.execute(self._sql(_SELECT_CLAIMED), (claim.prospect, claim.prospect))
+
+    def _ask_others(
+        self, connection: Connection[DictRow], change: AddressChange
+    ) -> Cursor[tuple[Any, ...]]:
+        curs = connection.cursor(row_factory=tuple_row)
+        bases = [] if change.seen is None else list(change.bases)
+        return curs.execute(self._sql(SELECT_ADDRESSES), (bases, bases))
 
     def _change_claim(self, curs: Cursor[DictRow], claim: ClaimChange) -> None:
         if claim.ended is not None:

@@ -218,20 +218,22 @@ class DueRecorder(ApplicationRecorder):
         self,
         stored_events: Sequence[StoredEvent],
         due: Iterable[DueRow] = (),
-        claim: ClaimChange | None = None,
-        addresses: AddressChange | None = None,
+        claims: Sequence[ClaimChange] = (),
+        addresses: Sequence[AddressChange] = (),
         **kwargs: Any,
     ) -> Sequence[int] | None:
-        """Write events, due rows, and changes of a claim and the address index in one transaction.
+        """Write events, due rows, and changes of claims and the address index in one transaction.
 
-        Where a written row may stop other holders, their due rows say "look now" from here on.
+        They may be of several prospects. Every change is held against what is stored before the
+        first is made. Where a written row may stop other holders, their due rows say "look now"
+        from here on.
 
         Returns:
             The notification ids of the events.
 
         Raises:
             AddressesChanged: what others say is not what was decided by.
-            ClaimChanged: the open claim, or the version it was judged by, is another.
+            ClaimChanged: an open claim, or the version it was judged by, is another.
             IntegrityError: one of the versions is taken; nothing was written.
         """
 

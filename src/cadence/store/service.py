@@ -1186,7 +1186,9 @@ class Cadence:
                 policy = self.policies.by_ref(ref)
                 self.remember_policies([] if policy is None else [policy])
         stored = list(map(self._mapper.to_stored_event, events))
-        self._recorder.insert_events(stored, due=rows, claim=claim, addresses=addresses)
+        self._recorder.insert_events(
+            stored, due=rows, claims=[] if claim is None else [claim], addresses=[addresses]
+        )
 
     def _make_ready(self) -> None:
         self._check_writable()

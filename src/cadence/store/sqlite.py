@@ -155,13 +155,16 @@ def _sql(statement: str) -> str:
     return statement.format(schema="main", many="IN (SELECT value FROM json_each(?))")
 
 
-def _change_claim(connection: sqlite3.Connection, claim: ClaimChange) -> None:
+def _check_claim(connection: sqlite3.Connection, claim: ClaimChange) -> None:
     prospect = (claim.prospect,)
     tokens = [row[0] for row in connection.execute(_sql(OPEN_TOKENS), prospect)]
     version = None
     if claim.version is not None:
         version = connection.execute(_sql(NEWEST_VERSION), prospect).fetchone()[0]
     check_claim(claim, tokens, version)
+
+
+def _change_claim(connection: sqlite3.Connection, claim: ClaimChange) -> None:
     if claim.ended is not None:
         connection.execute(_sql(END_CLAIM), (claim.ended, claim.seen))
     if claim.taken is not None:
@@ -172,11 +175,14 @@ def _as_json(values: Iterable[str]) -> str:
     return msgspec.json.encode(list(values)).decode()
 
 
-def _change_addresses(connection: sqlite3.Connection, change: AddressChange) -> None:
+def _check_addresses(connection: sqlite3.Connection, change: AddressChange) -> None:
     if change.bases and change.seen is not None:
         asked = _as_json(change.bases)
         rows = connection.execute(_sql(SELECT_ADDRESSES), (asked, asked))
         check_addresses(change, rows)
+
+
+def _change_addresses(connection: sqlite3.Connection, change: AddressChange) -> None:
     for base, key in change.gone:
         connection.execute(_sql(DELETE_ADDRESS), (base, key, change.prospect))
     _write_addresses(connection, change.prospect, change.written)
@@ -279,16 +285,20 @@ class SQLiteRecorder(SQLRecorder):
         self,
         stored_events: Sequence[StoredEvent],
         due: Iterable[DueRow] = (),
-        claim: ClaimChange | None = None,
-        addresses: AddressChange | None = None,
+        claims: Sequence[ClaimChange] = (),
+        addresses: Sequence[AddressChange] = (),
         **kwargs: Any,
     ) -> Sequence[int]:
         ids: list[int] = []
         with self._write() as connection:
-            if claim is not None:
+            for claim in claims:
+                _check_claim(connection, claim)
+            for change in addresses:
+                _check_addresses(connection, change)
+            for claim in claims:
                 _change_claim(connection, claim)
-            if addresses is not None:
-                _change_addresses(connection, addresses)
+            for change in addresses:
+                _change_addresses(connection, change)
             for event in stored_events:
                 row = (event.originator_id, event.originator_version, event.topic, event.state)
                 ids.append(connection.execute(_INSERT_EVENT, row).lastrowid or 0)
