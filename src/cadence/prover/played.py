@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
-from itertools import product
 
 import msgspec
 
@@ -42,29 +41,32 @@ def play_silences(space: StateSpace) -> Iterator[_Fault]:
     """Yield the faults of silences that are played to their end.
 
     One prospect has a contact point on each channel, others on one alone. A silence begins with an
-    appointment, the owner's own attempt, a pause, and around each pause that a guard makes. Under a
-    policy with contact windows it is played in a country of each weekend too.
+    appointment, the owner's own attempt, a pause, and around each pause that a guard makes. Under
+    a policy with contact windows each prospect is played in each way, in a country of each weekend.
     """
     policy = space.policy
     agreed = True in space.guidelines
     first, *others = beginnings(policy)
     every = policy.usable
+    alone = [frozenset({channel}) for channel in policy.traits if channel in every]
     yield from _play(policy, Scenario(every, first, agreed), tries_everything=True)
-    for beginning in others:
-        yield from _play(policy, Scenario(every, beginning, agreed))
-    for channel in policy.traits:
-        if channel in every and len(every) > 1:
-            yield from _play(policy, Scenario(frozenset({channel}), first, agreed))
+    scenarios = [Scenario(every, beginning, agreed) for beginning in others]
+    scenarios += [Scenario(only, first, agreed) for only in alone if only != every]
     if any(isinstance(guard, ContactWindow) for guard in policy.guards):
-        # Some weekend may leave a window no day on which the calendar is open.
-        alone = (frozenset({channel}) for channel in sorted(every))
-        for country, channels, beginning in product(
-            countries(policy), dict.fromkeys((every, *alone)), beginnings(policy)
-        ):
-            yield from _play(policy, Scenario(channels, beginning, agreed, country=country))
-    for day in _long_stops(policy):
-        around = datetime.combine(day, time(), UTC)
-        yield from _play(policy, Scenario(every, beginnings(policy)[-1], around=around))
+        # A window may be open for one channel alone, and on no day on which the calendar is open.
+        scenarios += [
+            Scenario(channels, beginning, agreed, country=country)
+            for country in (None, *countries(policy))
+            for channels in (every, *alone)
+            for beginning in beginnings(policy)
+        ]
+    scenarios += [
+        Scenario(channels, beginnings(policy)[-1], around=datetime.combine(day, time(), UTC))
+        for day in _long_stops(policy)
+        for channels in (every, *alone)
+    ]
+    for scenario in dict.fromkeys(scenarios):
+        yield from _play(policy, scenario)
 
 
 def _long_stops(policy: Policy) -> Iterator[date]:
