@@ -19,12 +19,14 @@ import msgspec
 import pytest
 from clocks import ahead
 from filled_in import as_given
+from guarded_policy import guarded
 
 from bad_policies import ALL, FOLDER, Bad, counterexample, names
-from cadence.domain.channels import CHANNELS, Channel
+from cadence.domain.channels import CALL, CHANNELS, EMAIL, Channel
 from cadence.domain.codec import encode_line
-from cadence.domain.events import AttemptMade, Event
+from cadence.domain.events import AttemptMade, Disposition, Event, Part
 from cadence.engine import invariants, next_touch
+from cadence.engine.commands import complete_attempt
 from cadence.errors import PolicyError
 from cadence.policy import Policy, PolicyRegistry, Rule
 from cadence.policy.loader import parse_text
@@ -34,6 +36,7 @@ from cadence.prover.state_space import Beginning
 from cadence.replay import replay
 from cadence.store import Cadence
 from cadence.transfer import import_jsonl
+from cadence.worktime.zone_calendar import SEARCH_DAYS
 
 REFUTED = [bad for bad in ALL if bad.verdict == "refuted"]
 UNREACHABLE = [bad for bad in ALL if bad.verdict == "unreachable"]
@@ -454,3 +457,35 @@ def test_no_fault_is_worded_by_the_data_under_which_it_was_played() -> None:
         for one in proof_of(bad)[1].refuted:
             assert "same events" not in one.how
             assert one.how
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [
+        'kind = "contact_window"\nwed = ["14:00-16:00"]',
+        'kind = "contact_window"\nchannels = ["email"]\nmon = ["11:00-12:00"]',
+        'kind = "pause"\nfirst_day = 2023-12-20\nlast_day = 2024-01-09',
+        'kind = "pause"\nfirst_day = 2023-12-20\nlast_day = 2024-03-01',
+        'kind = "custom"\nversion = 1\nfunction = "bad_guards:raises"',
+    ],
+)
+@pytest.mark.parametrize("channel", [CALL, EMAIL])
+def test_an_owners_attempt_is_simulated_at_the_first_hour_that_no_rule_forbids(
+    guard: str, channel: Channel
+) -> None:
+    policy = guarded(guard)
+    whole = Simulation(policy, Scenario(frozenset({CALL, EMAIL}), Beginning.ADDED))
+    hours = [whole.now]
+    while hours[-1] - whole.now < timedelta(days=SEARCH_DAYS):
+        following = whole.calendar.next_open(hours[-1] + timedelta(hours=1))
+        assert following is not None
+        hours.append(following)
+    part = Part(channel, Disposition.NO_ANSWER if channel == CALL else Disposition.SENT)
+    allowed = [
+        at
+        for at in hours[:-1]
+        if not complete_attempt(whole.prospect, AttemptMade((part,)), policy, at).broke
+    ]
+    before = len(whole.events)
+    whole.make_own_attempt(channel)
+    assert [event.occurred_at for event in whole.events[before:]] == allowed[:1]

@@ -5,6 +5,7 @@ One judgement serves a strict command, an attempt that is only recorded, ``may``
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -552,20 +553,22 @@ def _guarded(attempt: AttemptContext, decision: Decision) -> list[str]:
     """The guards that would not have let it pass."""
     if not attempt.policy.guards:
         return []
-    asked = tuple(
-        TouchPart(part.channel, part.address or "", "", key=part.same or "")
-        for part in attempt.parts
-    )
     # In its place, on the channels that were used, which may not be those proposed.
-    touch = (
-        Touch(f"{attempt.prospect.id}:own", attempt.prospect.stage, "own", asked)
-        if decision.touch is None
-        else msgspec.structs.replace(decision.touch, parts=asked)
-    )
+    touch = own = own_touch(attempt.prospect, attempt.parts)
+    if decision.touch is not None:
+        touch = msgspec.structs.replace(decision.touch, parts=own.parts)
     attempt.objections = objections(
         attempt.prospect, attempt.policy, touch, attempt.clock, attempt.at
     )
     return [name for name, _ in attempt.objections]
+
+
+def own_touch(prospect: Prospect, parts: Iterable[Part]) -> Touch:
+    """Return the touch that an owner's own attempt of these parts is for the guards."""
+    asked = tuple(
+        TouchPart(part.channel, part.address or "", "", key=part.same or "") for part in parts
+    )
+    return Touch(f"{prospect.id}:own", prospect.stage, "own", asked)
 
 
 def objections(
