@@ -1,17 +1,16 @@
 """Keep everything in one schema of a PostgreSQL database, for teams that share it.
 
-Events and due rows are written in one transaction. Every writer takes the same table lock first, so
-notification ids come in the order of commits: a reader that follows them misses none. No writer
-ever waits for another's due row. Another program's schema is refused before anything in it is
-touched.
+Events and due rows are written in one transaction. Writers to one prospect, or about one address,
+take turns; others do not wait for each other (:mod:`cadence.store.postgres_locks`). Another
+program's schema is refused before anything in it is touched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import psycopg
 from eventsourcing.persistence import (
@@ -29,6 +28,13 @@ from cadence.domain.events import Event
 from cadence.errors import InvalidStore, StoreError
 from cadence.store.due_list import AddressRow, DueRow, Prepared
 from cadence.store.postgres_connection import Datastore, connect, explain_postgres_error, first_line
+from cadence.store.postgres_locks import (
+    LOCK_SETTINGS,
+    TAKE_ALONE,
+    TAKE_LOCKS,
+    TAKE_TOGETHER,
+    Locks,
+)
 from cadence.store.recorder import (
     AddressChange,
     ClaimChange,
@@ -53,7 +59,6 @@ from cadence.store.sql import (
     NEWEST_VERSION,
     OPEN_TOKENS,
     SELECT_ADDRESSES,
-    TELL_OTHERS,
     UPDATE_DUE,
     UPSERT_ADDRESS,
     UPSERT_CLAIM,
@@ -167,6 +172,15 @@ _TELL_AND_ASK: Final = (
     "WHERE h.base = given.base AND h.prospect <> given.prospect AND h.speaks = 1) OR EXISTS "
     "(SELECT 1 FROM {schema}.entries e WHERE e.base = given.base AND e.ended = 0))"
 )
+# Of who is told: rows are locked in the order of their ids, as every writer does.
+_TELL: Final = (
+    "WITH told AS (SELECT prospect FROM {schema}.due WHERE at > 0 AND prospect IN ("
+    "SELECT h.prospect FROM unnest(%s::text[], %s::text[]) AS given (base, prospect) "
+    "JOIN {schema}.holders h ON h.base = given.base WHERE h.prospect <> given.prospect) "
+    "ORDER BY prospect FOR NO KEY UPDATE) "
+    "UPDATE {schema}.due SET verdict = 'task', at = 0, wake = 0 FROM told "
+    "WHERE due.prospect = told.prospect"
+)
 _ADD_COLUMNS: Final = "ALTER TABLE {schema}.due " + ", ".join(
     f"ADD COLUMN IF NOT EXISTS {column} "
     + ("text COLLATE \"C\" NOT NULL DEFAULT ''" if column == "stamp" else "text")
@@ -209,6 +223,29 @@ _SELECT_CLAIMED: Final = f"SELECT array({OPEN_TOKENS}), ({NEWEST_VERSION})"
 _T = TypeVar("_T")
 
 
+class _Write(NamedTuple):
+    """What one call of :meth:`PostgresRecorder.insert_events` writes."""
+
+    events: Sequence[StoredEvent]
+    due: Sequence[DueRow]
+    claims: Sequence[ClaimChange]
+    addresses: Sequence[AddressChange]
+    locks: Locks
+
+    @property
+    def is_small(self) -> bool:
+        """Whether everything may be sent at once."""
+        weight = sum(len(str(event.originator_id)) + len(event.state) for event in self.events)
+        weight += sum(len(row.holding) for change in self.addresses for row in change.written)
+        many = max(len(self.events), len(self.due))
+        return many <= _PIPELINE_EVENTS and weight <= _PIPELINE_BYTES
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other may write meanwhile; their ids would come between those of chunks."""
+        return self.locks.are_too_many or len(self.events) > _CHUNK
+
+
 class PostgresRecorder(SQLRecorder):
     """Keeps events and due list in one schema.
 
@@ -223,7 +260,6 @@ class PostgresRecorder(SQLRecorder):
         package_recorder = PostgresApplicationRecorder(datastore)
         super().__init__(package_recorder)
         self._datastore = datastore
-        self._set_lock_timeout, self._lock_events = package_recorder.lock_table_statements
         self._notify = SQL("NOTIFY {}").format(Identifier(package_recorder.channel_name))
         self._events_index = package_recorder.notification_id_index_name
         self._statements: dict[str, bytes] = {}
@@ -279,7 +315,6 @@ class PostgresRecorder(SQLRecorder):
 
         def create() -> None:
             with self._datastore.transaction(commit=True) as curs:
-                curs.execute(self._set_lock_timeout)
                 curs.execute(
                     "SELECT pg_advisory_xact_lock(hashtext('cadence'), hashtext(%s))",
                     (self._datastore.schema,),
@@ -370,49 +405,40 @@ class PostgresRecorder(SQLRecorder):
         **kwargs: Any,
     ) -> Sequence[int]:
         rows = list(due)
-        weight = sum(len(str(event.originator_id)) + len(event.state) for event in stored_events)
-        weight += sum(len(row.holding) for change in addresses for row in change.written)
-        is_small = (
-            len(stored_events) <= _PIPELINE_EVENTS
-            and len(rows) <= _PIPELINE_EVENTS
-            and weight <= _PIPELINE_BYTES
+        write = _Write(
+            stored_events,
+            rows,
+            claims,
+            addresses,
+            Locks.of_write(self._datastore.schema, stored_events, rows, claims, addresses),
         )
-        insert = self._insert_pipelined if is_small else self._insert_in_chunks
-        return self._twice(lambda: insert(stored_events, rows, claims, addresses))
+        insert = self._insert_pipelined if write.is_small else self._insert_in_chunks
+        return self._twice(lambda: insert(write))
 
-    def _insert_pipelined(
-        self,
-        stored_events: Sequence[StoredEvent],
-        due: Sequence[DueRow],
-        claims: Sequence[ClaimChange],
-        addresses: Sequence[AddressChange],
-    ) -> list[int]:
+    def _insert_pipelined(self, write: _Write) -> list[int]:
         """Send everything, then the commit: two round trips."""
         with (
             self._committing() as begin_commit,
             self._datastore.get_connection() as connection,
-            connection.pipeline() as pipeline,
-            connection.transaction(),
         ):
-            ids = self._insert_all(connection, stored_events, due, claims, addresses, pipeline)
-            begin_commit()
+            with connection.pipeline() as pipeline, connection.transaction():
+                ids = self._insert_all(connection, write, pipeline)
+                begin_commit()
+            if write.events:
+                self._wake_followers(connection)
         return ids
 
-    def _insert_in_chunks(
-        self,
-        stored_events: Sequence[StoredEvent],
-        due: Sequence[DueRow],
-        claims: Sequence[ClaimChange],
-        addresses: Sequence[AddressChange],
-    ) -> list[int]:
+    def _insert_in_chunks(self, write: _Write) -> list[int]:
         """Send chunks, one after the other; there is no bound on their size."""
         with (
             self._committing() as begin_commit,
             self._datastore.get_connection() as connection,
-            connection.transaction(),
         ):
-            ids = self._insert_all(connection, stored_events, due, claims, addresses)
-            begin_commit()
+            with connection.transaction():
+                ids = self._insert_all(connection, write)
+                begin_commit()
+            if write.events:
+                self._wake_followers(connection)
         return ids
 
     def insert_batches(self, batches: Iterable[Prepared]) -> int:
@@ -425,53 +451,57 @@ class PostgresRecorder(SQLRecorder):
             self._final(),
             self._committing() as begin_commit,
             self._datastore.get_connection() as connection,
-            connection.transaction(),
         ):
-            while chunk := list(islice(waiting, _CHUNK)):
-                events = [event for one in chunk for event in one.events]
-                self._insert_all(connection, events, [one.row for one in chunk])
-                with connection.cursor() as curs:
+            with connection.transaction(), connection.cursor() as curs:
+                # For so many prospects the server has no room for a lock each.
+                curs.execute(self._sql(TAKE_ALONE))
+                while chunk := list(islice(waiting, _CHUNK)):
+                    events = [event for one in chunk for event in one.events]
+                    self._insert_stored(connection, events)
+                    self._upsert_due(curs, [one.row for one in chunk])
                     self._replace_addresses(curs, [(one.row, one.addresses) for one in chunk])
-                done += len(events)
-            begin_commit()
+                    done += len(events)
+                begin_commit()
+            if done:
+                self._wake_followers(connection)
         return done
 
     def _insert_all(
-        self,
-        connection: Connection[DictRow],
-        stored_events: Sequence[StoredEvent],
-        due: Sequence[DueRow],
-        claims: Sequence[ClaimChange] = (),
-        addresses: Sequence[AddressChange] = (),
-        pipeline: Pipeline | None = None,
+        self, connection: Connection[DictRow], write: _Write, pipeline: Pipeline | None = None
     ) -> list[int]:
-        ids: list[int] = []
-        with connection.cursor() as curs, connection.cursor() as inserting:
-            # The lock comes before any row of the due list, so that writers wait in one place only.
-            self._lock(curs)
+        """Write everything in the order of the locks, and check it before the commit is sent."""
+        with connection.cursor() as curs:
+            self._take(curs, write.locks, alone=write.is_alone)
             # Asked now, and looked at with the rest.
-            asked = [(one, self._ask_claimed(connection, one)) for one in claims]
-            said = [(one, self._ask_others(connection, one)) for one in addresses]
-            for claim in claims:
+            asked = [(one, self._ask_claimed(connection, one)) for one in write.claims]
+            said = [
+                (one, self._ask_others(connection, one.bases))
+                for one in write.addresses
+                if one.seen is not None
+            ]
+            # First, so that a writer whose version is taken holds no row that others wait for.
+            inserted = self._insert_stored(connection, write.events)
+            for claim in write.claims:
                 self._change_claim(curs, claim)
-            for change in addresses:
-                self._change_addresses(curs, change)
-            curs.execute(self._notify)
-            self._upsert_due(curs, due)
-            for start in range(0, len(stored_events), _CHUNK):
-                self._insert_chunk(inserting, stored_events[start : start + _CHUNK])
-                if pipeline is not None:
-                    # A version that is taken must show before the commit is sent.
-                    pipeline.sync()
-                ids += [row["notification_id"] for row in inserting.fetchall()]
+            self._change_addresses(curs, write.addresses)
+            self._upsert_due(curs, write.due)
             if pipeline is not None:
+                # A version that is taken must show before the commit is sent.
                 pipeline.sync()
             for claim, answer in asked:
                 [(tokens, version)] = answer.fetchall()
                 check_claim(claim, tokens, None if claim.version is None else version)
             for change, answer in said:
                 check_addresses(change, answer.fetchall())
-        return ids
+        return [row[0] for answer in inserted for row in answer.fetchall()]
+
+    def _take(self, curs: Cursor[DictRow], locks: Locks, *, alone: bool = False) -> None:
+        """Wait for the writers that this transaction must not run beside."""
+        if alone or locks.are_too_many:
+            curs.execute(self._sql(TAKE_ALONE))
+            return
+        curs.execute(self._sql(TAKE_TOGETHER))
+        curs.execute(TAKE_LOCKS, locks)
 
     def _ask_claimed(
         self, connection: Connection[DictRow], claim: ClaimChange
@@ -480,11 +510,10 @@ class PostgresRecorder(SQLRecorder):
         return curs.execute(self._sql(_SELECT_CLAIMED), (claim.prospect, claim.prospect))
 
     def _ask_others(
-        self, connection: Connection[DictRow], change: AddressChange
+        self, connection: Connection[DictRow], bases: Sequence[str]
     ) -> Cursor[tuple[Any, ...]]:
         curs = connection.cursor(row_factory=tuple_row)
-        bases = [] if change.seen is None else list(change.bases)
-        return curs.execute(self._sql(SELECT_ADDRESSES), (bases, bases))
+        return curs.execute(self._sql(SELECT_ADDRESSES), (list(bases), list(bases)))
 
     def _change_claim(self, curs: Cursor[DictRow], claim: ClaimChange) -> None:
         if claim.ended is not None:
@@ -492,14 +521,25 @@ class PostgresRecorder(SQLRecorder):
         if claim.taken is not None:
             curs.execute(self._sql(UPSERT_CLAIM), claim.taken)
 
-    def _change_addresses(self, curs: Cursor[DictRow], change: AddressChange) -> None:
-        for base, key in change.gone:
-            curs.execute(self._sql(DELETE_ADDRESS), (base, key, change.prospect))
-        for row in change.written:
-            curs.execute(self._sql(UPSERT_ADDRESS), (*row[:4], int(row.speaks)))
-        speaking = [row.base for row in change.written if row.speaks]
-        if speaking:
-            curs.execute(self._sql(TELL_OTHERS), (speaking, change.prospect))
+    def _change_addresses(self, curs: Cursor[DictRow], changes: Sequence[AddressChange]) -> None:
+        for change in changes:
+            for base, key in change.gone:
+                curs.execute(self._sql(DELETE_ADDRESS), (base, key, change.prospect))
+            for row in change.written:
+                curs.execute(self._sql(UPSERT_ADDRESS), (*row[:4], int(row.speaks)))
+        speaking = [row for change in changes for row in change.written if row.speaks]
+        self._tell(curs, [(row.base, row.prospect) for row in speaking])
+
+    def _tell(self, curs: Cursor[DictRow], said: Sequence[tuple[str, str]]) -> None:
+        """Let the due rows of other holders say "look now", all of them in order.
+
+        Args:
+            curs: of the transaction.
+            said: the addresses that something is said of, each with the prospect that says it.
+        """
+        if said:
+            bases, prospects = zip(*said, strict=True)
+            curs.execute(self._sql(_TELL), (list(bases), list(prospects)))
 
     def _replace_addresses(
         self, curs: Cursor[DictRow], given: Sequence[tuple[DueRow, Sequence[AddressRow]]]
@@ -519,18 +559,31 @@ class PostgresRecorder(SQLRecorder):
         curs.execute(self._sql(_INSERT_MANY), columns)
         curs.execute(self._sql(_TELL_AND_ASK), [columns[0], columns[2], columns[4]] * 2)
 
-    def _lock(self, curs: Cursor[DictRow]) -> None:
-        curs.execute(self._set_lock_timeout, prepare=True)
-        curs.execute(self._lock_events, prepare=True)
+    def _insert_stored(
+        self, connection: Connection[DictRow], stored_events: Sequence[StoredEvent]
+    ) -> list[Cursor[tuple[Any, ...]]]:
+        """Insert events; return the cursors that give their notification ids."""
+        inserted = []
+        for start in range(0, len(stored_events), _CHUNK):
+            chunk = stored_events[start : start + _CHUNK]
+            columns: list[list[object]] = [
+                [event.originator_id for event in chunk],
+                [event.originator_version for event in chunk],
+                [event.topic for event in chunk],
+                [event.state for event in chunk],
+            ]
+            curs = connection.cursor(row_factory=tuple_row)
+            inserted.append(curs.execute(self._sql(_INSERT), columns))
+        return inserted
 
-    def _insert_chunk(self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent]) -> None:
-        columns: list[list[object]] = [
-            [event.originator_id for event in stored_events],
-            [event.originator_version for event in stored_events],
-            [event.topic for event in stored_events],
-            [event.state for event in stored_events],
-        ]
-        curs.execute(self._sql(_INSERT), columns)
+    def _wake_followers(self, connection: Connection[DictRow]) -> None:
+        """Tell the programs that follow that there are events.
+
+        Not in the transaction: it would commit one after the other with all that do so. And not
+        surely: followers look by themselves too.
+        """
+        with suppress(psycopg.Error):
+            connection.execute(self._notify)
 
     def _upsert_due(self, curs: Cursor[DictRow], due: Iterable[DueRow]) -> None:
         remaining = iter(due)
@@ -544,8 +597,8 @@ class PostgresRecorder(SQLRecorder):
         self, rows: Sequence[Refreshed], after: str | None, last: str, mark: str
     ) -> None:
         with self._final(), self._datastore.transaction(commit=True) as curs:
-            # No program appends meanwhile, so no row replaces a newer one.
-            self._lock(curs)
+            # No program writes meanwhile, so no row replaces a newer one.
+            curs.execute(self._sql(TAKE_ALONE))
             curs.execute(self._sql(DELETE_ORPHANS), (after or "", last))
             ids = [one.row.prospect for one in rows]
             newest = {
@@ -559,7 +612,7 @@ class PostgresRecorder(SQLRecorder):
 
     def finish_due(self, after: str | None, stamp: str) -> None:
         with self._final(), self._datastore.transaction(commit=True) as curs:
-            self._lock(curs)
+            curs.execute(self._sql(TAKE_ALONE))
             curs.execute(self._sql(DELETE_BEHIND), (after or "",))
             curs.execute(self._sql(DELETE_META), (MARK,))
             curs.execute(self._sql(UPSERT_META), ("due", stamp))
@@ -569,21 +622,27 @@ class PostgresRecorder(SQLRecorder):
         new = 0
         waiting = iter(rows)
         with self._final(), self._datastore.transaction(commit=True) as curs:
-            self._lock(curs)
-            while chunk := list(islice(waiting, _CHUNK)):
+            chunk = list(islice(waiting, _CHUNK))
+            # What comes behind a whole chunk is not known yet.
+            self._take(curs, self._locks_of_addresses(chunk), alone=len(chunk) == _CHUNK)
+            while chunk:
                 told = []
                 for row in chunk:
                     curs.execute(self._sql(INSERT_ENTRY), (*row[:6], *row[:5]))
                     if curs.rowcount:
                         told.append(row.base)
                 new += len(told)
-                curs.execute(self._sql(TELL_OTHERS), (told, ""))
+                self._tell(curs, [(base, "") for base in told])
+                chunk = list(islice(waiting, _CHUNK))
         return new
 
     def end_entry(self, row: EntryRow) -> bool:
         with self._final(), self._datastore.transaction(commit=True) as curs:
-            self._lock(curs)
+            self._take(curs, self._locks_of_addresses([row]))
             return bool(curs.execute(self._sql(END_ENTRY), (row.entry, row.number)).rowcount)
+
+    def _locks_of_addresses(self, rows: Iterable[EntryRow]) -> Locks:
+        return Locks.of_addresses(self._datastore.schema, (row.base for row in rows))
 
     def _many(self, values: Sequence[str]) -> object:
         return list(values)
@@ -594,8 +653,8 @@ class PostgresRecorder(SQLRecorder):
 
     def insert_settings(self, rows: Sequence[SettingRow]) -> None:
         with self._final(), self._datastore.transaction(commit=True) as curs:
-            # As every writer does, so that the numbers come in the order of the commits.
-            self._lock(curs)
+            # So that the numbers come in the order of the commits.
+            self._take(curs, Locks.on(self._datastore.schema, [LOCK_SETTINGS]))
             curs.executemany(self._sql(INSERT_SETTING), rows)
 
     # Reading ------------------------------------------------------------------------------------

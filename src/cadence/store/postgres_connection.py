@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote
@@ -11,9 +11,10 @@ import psycopg
 import psycopg_pool
 from eventsourcing.persistence import IntegrityError, PersistenceError
 from eventsourcing.postgres import PostgresDatastore
-from psycopg import Connection
+from psycopg import Connection, IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
+from psycopg.sql import SQL
 
 from cadence.errors import InvalidStore, StoreBusy, StoreError
 
@@ -177,6 +178,20 @@ class Datastore(PostgresDatastore):
         )
         self.pool.kwargs = {**parameters, "row_factory": dict_row}
         self.name = name
+
+    def after_connect_func(self) -> Callable[[Connection[Any]], None]:
+        """Return what makes a new connection of the pool ready."""
+        package_func = super().after_connect_func()
+        set_lock_timeout = SQL("SET lock_timeout = '{0}s'").format(self.lock_timeout)
+
+        def after_connect(connection: Connection[Any]) -> None:
+            package_func(connection)
+            # What is read behind a lock must be newer than the lock, whatever the database's
+            # default is.
+            connection.isolation_level = IsolationLevel.READ_COMMITTED
+            connection.execute(set_lock_timeout)
+
+        return after_connect
 
     def register_type_adapters(self) -> None:
         """Register none: events are sent as plain arrays, so there is no composite type."""
