@@ -8,8 +8,7 @@ import msgspec
 
 from cadence.analysis.parallel import PageOfIds, map_pages
 from cadence.audit import Auditor, Finding, Noticed
-from cadence.audit.address_index import check_addresses
-from cadence.audit.due_list import check_due_list, rows_of_nobody
+from cadence.audit.indexes import check_indexes, rows_of_nobody
 from cadence.domain.events import PolicyRef
 from cadence.domain.prospect import Prospect
 from cadence.domain.words import EntryKind
@@ -70,8 +69,7 @@ class _PageAuditor:
             to_review += auditor.to_review
             if auditor.folded is not None:
                 prospects.append(auditor.folded.whole())
-        missed = list(check_due_list(store, prospects, page.after, page.last))
-        missed += check_addresses(store, prospects, page.after, page.last)
+        missed = list(check_indexes(store, prospects, page.after, page.last))
         if missed:
             findings = sorted((*findings, *missed), key=lambda one: (one.prospect, one.version))
         unknown = list(auditor.unknown.items())
