@@ -17,6 +17,7 @@ from cadence.domain import (
     AutoReplyReceived,
     Channel,
     ContactPoint,
+    ContactPointAdded,
     ContactPointFailed,
     Data,
     Disposition,
@@ -51,6 +52,7 @@ from cadence.engine import (
     decide,
     next_touch,
 )
+from cadence.engine.invariants import contact_points_left
 from cadence.errors import Refused
 from cadence.policy import Policy, builtin
 
@@ -514,6 +516,14 @@ def test_nothing_is_proposed_after_an_opt_out_from_everything():
         file.refused(t("11-16 12:00"), MakeAttempt((Part(CALL, NO_ANSWER),), is_strict=True))
         == "opt_out"
     )
+
+
+def test_who_is_opted_out_has_no_contact_point_left_on_a_channel_declared_later():
+    file = File()
+    for channel in CHANNELS:
+        file.fact(t("11-02 10:00"), OptOutRequested(channel))
+    file.fact(t("11-03 10:00"), ContactPointAdded(Channel("whatsapp"), "+1 212 555 0123"))
+    assert contact_points_left(file.prospect) == ()
 
 
 def test_nothing_is_proposed_on_a_channel_after_an_opt_out_from_it():
