@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pgserver
 import pytest
@@ -72,18 +71,20 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
-    if request.param == "memory":
-        return None
-    return str(tmp_path / "c.db") if request.param == "sqlite" else pgserver.new_address()
-
-
 @pytest.fixture
 def app(address: str | None, clock: Clock) -> Iterator[Cadence]:
     with Cadence.open(address, clock=clock) as opened:
         begin(opened)
         yield opened
+
+
+@pytest.fixture
+def assumed(app: Cadence, clock: Clock) -> Claim:
+    """A claim that ran out; the store has recorded that its touch may have been sent."""
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    clock.now = claim.until
+    app.tick()
+    return claim
 
 
 def begin(app: Cadence, name: str = "jerry") -> None:
@@ -386,64 +387,51 @@ def test_the_holder_who_comes_late_says_what_was_done_and_nothing_is_assumed(
     assert [type(event.data) for event in app.history("jerry")[2:]] == [AttemptMade]
 
 
-def test_the_late_truth_corrects_what_was_assumed(app: Cadence, clock: Clock) -> None:
-    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
-    clock.now = claim.until
-    app.tick()
-    outcome = app.complete(claim, NO_ANSWER)
+def test_the_late_truth_corrects_what_was_assumed(app: Cadence, assumed: Claim) -> None:
+    outcome = app.complete(assumed, NO_ANSWER)
     (event,) = outcome.events
     assert isinstance(event.data, EventCorrected)
     assert event.data.version == 3
     (made,) = outcome.prospect.silence.attempts
     assert (made.at, made.step, made.version) == (MEETING, "on_time", 3)
     assert made.parts[0].disposition is Disposition.NO_ANSWER
-    assert app.complete(claim, NO_ANSWER).repeated
+    assert app.complete(assumed, NO_ANSWER).repeated
 
 
 def test_the_late_truth_is_recorded_where_what_was_assumed_has_been_taken_back(
-    app: Cadence, clock: Clock
+    app: Cadence, assumed: Claim
 ) -> None:
     """A user took it back as not made; the worker, who knows, says that it was."""
-    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
-    clock.now = claim.until
-    app.tick()
     app.execute("jerry", EventRetracted(3, "the bot was down"), by="ann")
-    outcome = app.complete(claim, NO_ANSWER)
+    outcome = app.complete(assumed, NO_ANSWER)
     made = attempt_of(outcome.events[0].data)
     assert (made.parts[0].disposition, outcome.events[0].occurred_at) == ("no_answer", MEETING)
     assert [one.version for one in outcome.prospect.silence.attempts] == [5]
-    assert app.complete(claim, NO_ANSWER).repeated
+    assert app.complete(assumed, NO_ANSWER).repeated
 
 
 def test_a_late_truth_is_recorded_also_by_a_clock_that_has_gone_back(
-    app: Cadence, clock: Clock
+    app: Cadence, clock: Clock, assumed: Claim
 ) -> None:
-    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
-    clock.now = claim.until
-    app.tick()
     app.execute("jerry", EventRetracted(3, "the bot was down"), by="ann")
     clock.now = MEETING - 60 * MINUTE
-    (event,) = app.complete(claim, NO_ANSWER).events
+    (event,) = app.complete(assumed, NO_ANSWER).events
     assert event.occurred_at == clock.now
 
 
 def test_what_was_assumed_and_taken_back_already_is_not_taken_back_twice(
-    app: Cadence, clock: Clock
+    app: Cadence, assumed: Claim
 ) -> None:
-    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
-    clock.now = claim.until
-    app.tick()
     app.execute("jerry", EventRetracted(3, "the bot was down"), by="ann")
-    assert app.complete(claim, not_made=True).events == ()
+    assert app.complete(assumed, not_made=True).events == ()
 
 
-def test_a_late_truth_that_was_taken_back_has_no_second_effect(app: Cadence, clock: Clock) -> None:
-    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
-    clock.now = claim.until
-    app.tick()
-    app.complete(claim, NO_ANSWER)
+def test_a_late_truth_that_was_taken_back_has_no_second_effect(
+    app: Cadence, assumed: Claim
+) -> None:
+    app.complete(assumed, NO_ANSWER)
     app.execute("jerry", EventRetracted(3, "another prospect's"), by="ann")
-    assert app.complete(claim, NO_ANSWER).repeated
+    assert app.complete(assumed, NO_ANSWER).repeated
     assert app.load("jerry").silence.attempts == ()
 
 
@@ -466,16 +454,15 @@ def test_under_an_unknown_policy_what_a_claim_says_of_an_attempt_is_recorded(app
     )
 
 
-def test_what_was_assumed_and_not_made_is_retracted(app: Cadence, clock: Clock) -> None:
-    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
-    clock.now = claim.until
-    app.tick()
-    outcome = app.complete(claim, not_made=True)
+def test_what_was_assumed_and_not_made_is_retracted(
+    app: Cadence, clock: Clock, assumed: Claim
+) -> None:
+    outcome = app.complete(assumed, not_made=True)
     assert [type(event.data) for event in outcome.events] == [EventRetracted]
     assert outcome.prospect.silence.attempts == ()
     touch = app.explain("jerry", clock.now).touch
     assert touch is not None
-    assert touch.id == claim.touch
+    assert touch.id == assumed.touch
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -3,7 +3,6 @@
 import io
 from datetime import UTC, datetime, timedelta
 
-import pgserver
 import pytest
 from eventsourcing.persistence import StoredEvent
 
@@ -40,10 +39,9 @@ ADDED = ProspectAdded(
 )
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def app(request, tmp_path):
-    places = {"sqlite": lambda: str(tmp_path / "cadence.db"), "postgres": pgserver.new_address}
-    with Cadence.open(places.get(request.param, lambda: None)()) as opened:
+@pytest.fixture
+def app(address):
+    with Cadence.open(address) as opened:
         yield opened
 
 

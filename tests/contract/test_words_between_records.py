@@ -6,10 +6,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import msgspec
-import pgserver
 import pytest
 from nightly import NIGHTLY
 
@@ -43,13 +41,6 @@ NUMBER = "+1 212 555 0101"
 ADA = "ada@example.com"
 STRICT = MakeAttempt((Part(CALL, Disposition.NO_ANSWER),), is_strict=True)
 ROUNDS = 1000 if NIGHTLY else 100
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
-    if request.param == "memory":
-        return None
-    return str(tmp_path / "c.db") if request.param == "sqlite" else pgserver.new_address()
 
 
 @pytest.fixture
