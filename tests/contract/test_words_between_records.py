@@ -161,6 +161,17 @@ def test_an_address_that_failed_again_after_its_restoration_has_failed(
     assert is_stopped(app, "third", NOW + 4 * DAY)  # a dead line, not only a stranger's
 
 
+def test_no_touch_is_planned_at_an_address_that_failed_for_another(app: Cadence) -> None:
+    both(app)
+    app.execute("contact", SetAppointment(NOW + DAY), at=NOW)
+    planned = app.explain("contact", NOW).touch
+    assert planned is not None
+    assert [part.channel for part in planned.parts] == [CALL]
+    app.execute("lead", ContactPointFailed(CALL, NUMBER, FailureReason.DISCONNECTED), at=NOW)
+    planned = app.explain("contact", NOW).touch
+    assert planned is None or CALL not in {part.channel for part in planned.parts}
+
+
 def test_a_wrong_number_is_not_restored_by_a_holder_of_another_name(app: Cadence) -> None:
     for prospect, name in (("lead", "Ada"), ("contact", "ADA"), ("third", "Bo")):
         app.execute(prospect, person(name, ContactPoint(CALL, NUMBER)), at=NOW)
