@@ -9,7 +9,8 @@ process of its own, one after the other, and reports processor time.
 
 For each rule it says on how many policies the two verdicts or the lengths of the counterexamples
 differ, and why. A difference that :func:`why_wanted` does not explain is a fault, and the exit code
-is 1. The shortest policies of each difference are written to ``--keep``.
+is 1. The shortest policies of each difference are written to ``--keep``. Interrupted, it reports
+what it has seen.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -117,7 +118,9 @@ def main() -> None:
                 stack.callback(
                     subprocess.run, [*git, "remove", "--force", str(sides[side])], check=True
                 )
-        found = _compare(sides, given_.policies, given_.seed)
+        found = _Found()
+        with suppress(KeyboardInterrupt):
+            _compare(found, sides, given_.policies, given_.seed)
     _report(found)
     if given_.keep is not None:
         _keep(found, given_.keep)
@@ -167,8 +170,7 @@ def _kind(old: int | None, new: int | None) -> str | None:
     return SHORTER if new < old or not old else LONGER
 
 
-def _compare(sides: Mapping[str, Path], policies: int, seed: int) -> _Found:
-    found = _Found()
+def _compare(found: _Found, sides: Mapping[str, Path], policies: int, seed: int) -> None:
     seen: set[str] = set()
     while found.policies < policies:
         texts = [text for text in _drawn(_BATCH, seed) if text not in seen]
@@ -182,7 +184,6 @@ def _compare(sides: Mapping[str, Path], policies: int, seed: int) -> _Found:
         for (text, before), after in zip(both, new, strict=True):
             found.add(text, before, after)
         say(f"{found.policies:,} policies, {found.faults()} unexplained differences")
-    return found
 
 
 def _drawn(count: int, seed: int) -> list[str]:
