@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import pickle
 from datetime import timedelta
@@ -16,10 +17,15 @@ from hypothesis import strategies as st
 from strategies import histories
 
 from cadence.domain import fold
+from cadence.domain.stages import Stage
 from cadence.engine import Close, Due, Stop, Task, Wait, decide_silently, next_touch
+from cadence.engine.context import DecisionContext
 from cadence.engine.decision import Decision
 from cadence.engine.reasons import Reason, ReasonKind
 from cadence.policy import Policy, builtin, builtin_names
+
+# By its path: the package has a function of the same name.
+next_touch_module = importlib.import_module("cadence.engine.next_touch")
 
 POLICIES = [builtin(name) for name in builtin_names()]
 
@@ -55,6 +61,30 @@ def test_both_walks_decide_the_same_in_a_whole_silence(place: Place, policy: Pol
             now = prospect.recorded_at + timedelta(hours=hours)
             told = next_touch(prospect, policy, now)
             assert without_reasons(decide_silently(prospect, policy, now)) == without_reasons(told)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.id)
+def test_explaining_decides_once_and_again_only_for_another_calendar(
+    place: Place, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another weekend or region that may move the time is decided for once each."""
+    decided: list[tuple[object, ...]] = []
+    whole = next_touch_module._decide_at
+
+    def decide_at(stage: Stage, context: DecisionContext) -> Decision:
+        where = context.prospect.identity
+        decided.append((where.country, where.subdivision, context.policy.calendar.weekend))
+        return whole(stage, context)
+
+    monkeypatch.setattr(next_touch_module, "_decide_at", decide_at)
+    history = live(place, close=True)
+    for version in range(1, len(history) + 1):
+        prospect = fold(None, history[:version])
+        assert prospect is not None
+        decided.clear()
+        next_touch(prospect, policy, prospect.recorded_at)
+        assert len(decided) == len(set(decided))
 
 
 @given(history=histories(), policy=st.sampled_from(POLICIES))
