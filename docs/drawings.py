@@ -60,7 +60,7 @@ def _arrow(path: str) -> str:
 
 # The stage machine --------------------------------------------------------------------------------
 
-_APART = (Stage.WON, Stage.LOST, Stage.OPTED_OUT)
+_APART = (Stage.WON, Stage.LOST, Stage.OPTED_OUT, Stage.MERGED)
 FOLLOWED = tuple(stage for stage in Stage if stage not in _APART)
 
 _PLACES: dict[str, tuple[float, float, float]] = {
@@ -72,6 +72,7 @@ _PLACES: dict[str, tuple[float, float, float]] = {
     "won": (300, 440, 92),
     "lost": (500, 440, 92),
     "opted_out": (760, 440, 110),
+    "merged": (1000, 440, 92),
 }
 
 # From, to: the path of the arrow, and where its label begins.
@@ -93,6 +94,10 @@ _ROUTES: dict[tuple[str, str], tuple[str, float, float]] = {
     ("won", "engaged"): ("M366 440C380 330 500 310 515 264", 392, 380),
     ("lost", "engaged"): ("M556 440C566 380 560 320 548 264", 568, 400),
     ("opted_out", "engaged"): ("M800 440C800 340 740 260 660 256", 728, 332),
+    ("followed", "merged"): ("M1046 346V440", 1052, 400),
+    ("opted_out", "merged"): ("M870 457H1000", 900, 452),
+    ("lost", "merged"): ("M570 474C580 640 1030 640 1030 474", 800, 600),
+    ("won", "merged"): ("M312 474C312 690 1060 690 1060 474", 640, 650),
     ("lost", "opted_out"): ("M592 451H760", 640, 446),
     ("opted_out", "lost"): ("M760 466H592", 640, 480),
     ("won", "opted_out"): ("M346 474C346 540 820 540 820 474", 560, 518),
@@ -146,7 +151,7 @@ def stage_machine() -> str:
             label.replace("_before_", "_before\n_").replace(", opt_in_", ",\nopt_in_").split("\n")
         )
         shapes += [_text(x, y + 12 * row, line) for row, line in enumerate(lines)]
-    return _svg(1142, 580, "The stage machine", shapes)
+    return _svg(1142, 660, "The stage machine", shapes)
 
 
 # The packages -------------------------------------------------------------------------------------

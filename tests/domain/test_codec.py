@@ -53,6 +53,20 @@ VALID = {
     "OptOutRequested": {},
     "OptedBackIn": {},
     "SamePersonDenied": {"prospect": "jerry-2", "why": "two people of one house"},
+    "ProspectsMerged": {
+        "prospect": "jerry-2",
+        "history": [
+            {
+                "prospect": "jerry-2",
+                "version": 1,
+                "type": "AttemptMade",
+                "occurred_at": AT,
+                "recorded_at": AT,
+                "data": {"parts": [{"channel": "call", "disposition": "no_answer"}]},
+            }
+        ],
+        "why": "one email address",
+    },
     "PolicyAdopted": {"name": "tip8", "version": 1, "digest": "00"},
     "FollowUpEnded": {"reason": "bought"},
     "FollowUpReopened": {"why": "they came back"},
@@ -85,8 +99,9 @@ FIELDS = {
     "OptOutRequested": "channel except_channels address key",
     "OptedBackIn": "channel address key why lifts",
     "SamePersonDenied": "prospect why",
+    "ProspectsMerged": "prospect history why keep gap",
     "PolicyAdopted": "name version digest not_before",
-    "FollowUpEnded": "reason",
+    "FollowUpEnded": "reason into",
     "FollowUpReopened": "why",
     "EventRetracted": "version why",
     "EventCorrected": "version data occurred_at why",

@@ -15,6 +15,7 @@ from cadence.domain.stages import (
     DEFINITION,
     ENDED,
     OUTREACH,
+    OVER,
     TABLE,
     Move,
     Signal,
@@ -31,7 +32,7 @@ ATTEMPTS = [Signal(f"attempt_{stage}") for stage in OUTREACH]
 RESPONSES = (Signal.RESPONSE, Signal.RESPONSE_BEFORE_APPOINTMENT)
 ENDS = (Signal.END_WON, Signal.END_LOST, Signal.END_CLOSED)
 OPT_INS = (Signal.OPT_IN, Signal.OPT_IN_WON, Signal.OPT_IN_LOST)
-BEYOND_RESPONSE = (Stage.OPTED_OUT, Stage.WON, Stage.LOST)
+BEYOND_RESPONSE = (Stage.OPTED_OUT, Stage.WON, Stage.LOST, Stage.MERGED)
 LINE = (
     "new",
     "scheduled",
@@ -58,7 +59,8 @@ MACHINE = machine(MODEL)
 
 def test_the_stages_are_those_of_the_design_in_their_order():
     assert tuple(stage.value for stage in Stage)[: len(LINE)] == LINE
-    assert {stage.value for stage in Stage} - set(LINE) == {"engaged", "won", "lost", "opted_out"}
+    beside = {"engaged", "won", "lost", "opted_out", "merged"}
+    assert {stage.value for stage in Stage} - set(LINE) == beside
     assert tuple(stage.value for stage in OUTREACH) == LINE[2:-1]
     assert [rank(stage) for stage in OUTREACH] == sorted(rank(stage) for stage in OUTREACH)
 
@@ -124,8 +126,7 @@ def test_no_row_of_attempts_moves_backwards(signals):
 @pytest.mark.parametrize("signal", [s for s in Signal if s not in RESPONSES + OPT_INS])
 def test_within_a_silence_outreach_is_left_forward_or_for_an_end(stage, signal):
     after = follow(stage, signal)
-    ends = (*ENDED, Stage.OPTED_OUT)
-    assert after in ends or rank(after) >= rank(stage)
+    assert after in OVER or rank(after) >= rank(stage)
 
 
 @pytest.mark.parametrize("stage", [Stage.NEW, Stage.ENGAGED])
@@ -144,7 +145,7 @@ def test_a_policy_may_skip_any_stage_after_the_appointment(stage):
     assert look_up(Stage.SCHEDULED, Signal(f"attempt_{stage}")).stage is stage
 
 
-@pytest.mark.parametrize("stage", [*ENDED, Stage.OPTED_OUT])
+@pytest.mark.parametrize("stage", sorted(OVER))
 @pytest.mark.parametrize("signal", ATTEMPTS)
 def test_after_the_end_no_attempt_takes_a_place(stage, signal):
     assert look_up(stage, signal).move is Move.REFUSE
@@ -186,10 +187,17 @@ def test_a_response_before_the_appointment_keeps_or_brings_back_scheduled(stage)
 def test_an_opt_out_holds_from_anywhere(stage):
     cell = look_up(stage, Signal.OPT_OUT)
     assert cell.move is not Move.REFUSE
-    assert cell.stage is Stage.OPTED_OUT
+    assert cell.stage is (stage if stage is Stage.MERGED else Stage.OPTED_OUT)
 
 
-@pytest.mark.parametrize("signal", [s for s in Signal if s not in OPT_INS])
+@pytest.mark.parametrize("signal", Signal)
+def test_merged_is_left_by_nothing_and_a_merge_comes_from_anywhere(signal):
+    assert follow(Stage.MERGED, signal) is Stage.MERGED
+    for stage in Stage:
+        assert follow(stage, Signal.END_MERGED) is Stage.MERGED
+
+
+@pytest.mark.parametrize("signal", [s for s in Signal if s not in (*OPT_INS, Signal.END_MERGED)])
 def test_opted_out_is_left_by_nothing_but_an_opt_in(signal):
     assert follow(Stage.OPTED_OUT, signal) is Stage.OPTED_OUT
 

@@ -238,7 +238,7 @@ def test_with_a_greater_cap(monkeypatch: Patch) -> None:
 
 
 def test_without_the_end_of_an_opt_out(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(next_touch, "_ENDED", frozenset())
+    monkeypatch.setattr(next_touch, "OVER", frozenset())
     assert broken_by(builtin()) & {"opt_out", "forgotten"}
 
 

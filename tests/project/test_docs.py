@@ -22,7 +22,7 @@ FOLLOWED = {
     "docs/how-to/compliance-officer.md": 4,
     "docs/how-to/developer.md": 2,
     "docs/how-to/dispatcher.md": 2,
-    "docs/how-to/people.md": 4,
+    "docs/how-to/people.md": 5,
     "docs/how-to/sales-lead.md": 2,
     "docs/reference/policy-files.md": 3,
     "docs/tutorials/a-reps-day.md": 8,

@@ -7,6 +7,7 @@ alone, in the order in which they were recorded.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -23,15 +24,18 @@ from cadence.domain import (
     Disposition,
     Event,
     EventRetracted,
+    FollowUpEnded,
     OptedBackIn,
     OptOutRequested,
     Part,
     ProspectAdded,
+    ProspectsMerged,
     SamePersonDenied,
     standing_events,
 )
 from cadence.domain.channels import CALL, EMAIL, SMS
 from cadence.domain.prospect import Prospect
+from cadence.domain.stages import Stage
 from cadence.engine import MakeAttempt, Task
 from cadence.engine.decision import TaskKind
 from cadence.errors import CadenceError, Refused
@@ -78,6 +82,7 @@ steps = st.builds(
         [
             *("add", "add", "add", "opt_out", "opt_out", "opt_in", "undo", "attempt", "attempt"),
             *("point", "remove", "not_same", "suppress", "unsuppress", "bounce", "wrong_number"),
+            *("merge", "merge", "unmerge"),
         ]
     ),
     st.integers(0, 3),
@@ -87,7 +92,19 @@ steps = st.builds(
     st.sampled_from(NAMES),
     st.sampled_from([1, 30, 60 * 26, 60 * 24 * 4 + 1]),
 )
-lives = st.lists(steps, min_size=1, max_size=25)
+
+
+@st.composite
+def _lives(draw: st.DrawFn) -> list[Step]:
+    """Two to four people who are there from the start, and what happens then."""
+    begun = [
+        draw(steps)._replace(what="add", who=who, minutes=draw(st.sampled_from([1, 30])))
+        for who in range(draw(st.integers(2, 4)))
+    ]
+    return begun + draw(st.lists(steps, min_size=4, max_size=25))
+
+
+lives = _lives()
 
 
 class World:
@@ -136,6 +153,13 @@ class World:
                 self.do(who, AttemptMade((part,)))
             case "not_same":
                 self.do(who, SamePersonDenied(f"p{(step.who + 1) % 4}", "brothers"))
+            case "merge":
+                into = f"p{(step.who + 1 + step.minutes % 3) % 4}"
+                with suppress(CadenceError):
+                    self.app.merges.merge(who, into, why="one", keep=into, at=self.now)
+            case "unmerge":
+                with suppress(CadenceError):
+                    self.app.merges.unmerge(who, why="two after all", at=self.now)
             case "suppress":
                 self.app.addresses.suppress([step.address], by="ann", source="s", at=self.now)
                 self.listed.setdefault((key, None), self.now)
@@ -157,36 +181,42 @@ def _key(address: str) -> str:
 # The promise, read from the events ------------------------------------------------------------
 
 
-def opted_out(events: list[Event]) -> list[tuple[Channel | None, int]]:
-    """The opt-outs that stand, each with its event."""
-    words: list[tuple[Channel | None, int]] = []
-    for event in standing_events(events):
+Word = tuple[Channel | None, str, int]
+"""An opt-out: its channel, and the prospect and version of its event."""
+
+
+def opted_out(world: World, prospect: str) -> list[Word]:
+    """The opt-outs of a person that stand, also those that a merged record of theirs gave."""
+    words: list[Word] = []
+    for event in standing_events(world.history(prospect)):
         data = event.data
         if isinstance(data, OptOutRequested):
-            words.append((data.channel, event.version))
+            words.append((data.channel, prospect, event.version))
+        elif isinstance(data, ProspectsMerged):
+            words += opted_out(world, data.prospect)
         elif isinstance(data, OptedBackIn):
             # An opt-in for one channel leaves an opt-out of all standing for the others.
             words = [] if data.channel is None else _without(words, data.channel)
     return words
 
 
-def _without(
-    words: list[tuple[Channel | None, int]], channel: Channel
-) -> list[tuple[Channel | None, int]]:
-    left: list[tuple[Channel | None, int]] = []
-    for named, version in words:
+def _without(words: list[Word], channel: Channel) -> list[Word]:
+    left: list[Word] = []
+    for named, *event in words:
         if named is None:
-            left += [(one, version) for one in CHANNELS if one != channel]
+            left += [(one, *event) for one in CHANNELS if one != channel]
         elif named != channel:
-            left.append((named, version))
+            left.append((named, *event))
     return left
 
 
-def ever_held(events: list[Event]) -> set[str]:
+def ever_held(world: World, prospect: str) -> set[str]:
     """The keys of every address that was theirs at some time."""
     held: set[str] = set()
-    for event in standing_events(events):
+    for event in standing_events(world.history(prospect)):
         data = event.data
+        if isinstance(data, ProspectsMerged):
+            held |= ever_held(world, data.prospect)
         if isinstance(data, ProspectAdded):
             held |= {_key(point.address) for point in data.contact_points}
         elif isinstance(data, ContactPointAdded):
@@ -198,25 +228,36 @@ def is_stopped(world: World, prospect: str, channel: Channel, key: str) -> bool:
     """Whether somebody's word, or a list, forbids an address on a channel."""
     if (key, None) in world.listed:
         return True
-    own = world.history(prospect)
-    lifted: list[tuple[Channel | None, str, int]] = [
-        (event.data.channel, ref.prospect, ref.version)
-        for event in standing_events(own)
-        if isinstance(event.data, OptedBackIn)
-        for ref in event.data.lifts
-    ]
+    lifted = lifted_by(world, prospect)
     for other in world.everybody():
-        events = world.history(other)
-        if other == prospect or key not in ever_held(events):
+        if is_merged(world, other) or key not in ever_held(world, other):
             continue
-        for named, version in opted_out(events):
-            is_lifted = any(
-                who == other and version <= until and on in (None, channel)
-                for on, who, until in lifted
+        for named, who, version in opted_out(world, other):
+            is_lifted = other != prospect and any(
+                who == one and version <= until and on in (None, channel)
+                for on, one, until in lifted
             )
             if named in (None, channel) and not is_lifted:
                 return True
     return False
+
+
+def lifted_by(world: World, prospect: str) -> list[Word]:
+    """The words of others that they, or a merged record of theirs, took back for themselves."""
+    lifted: list[Word] = []
+    for event in standing_events(world.history(prospect)):
+        data = event.data
+        if isinstance(data, OptedBackIn):
+            lifted += [(data.channel, ref.prospect, ref.version) for ref in data.lifts]
+        elif isinstance(data, ProspectsMerged):
+            lifted += lifted_by(world, data.prospect)
+    return lifted
+
+
+def is_merged(world: World, prospect: str) -> bool:
+    """Whether another record goes on for this one."""
+    ends = [event.data for event in standing_events(world.history(prospect))]
+    return any(isinstance(one, FollowUpEnded) and one.reason == "merged" for one in ends)
 
 
 def proposed(world: World, prospect: str) -> list[tuple[Channel, str]]:
@@ -250,6 +291,10 @@ def test_a_strict_attempt_and_a_claim_are_refused_after_a_holders_word(
         world.play(step)
     for prospect in world.everybody():
         folded = world.app.load(prospect)
+        if is_merged(world, prospect):
+            with pytest.raises(Refused):
+                world.app.claim(prospect, by="ann", at=world.now)
+            continue
         for point in folded.reach.contact_points:
             if is_stopped(world, prospect, point.channel, point.same):
                 part = Part(point.channel, Disposition.NO_ANSWER, point.address)
@@ -257,8 +302,13 @@ def test_a_strict_attempt_and_a_claim_are_refused_after_a_holders_word(
                     world.app.execute(prospect, MakeAttempt((part,), is_strict=True), at=world.now)
                 rules = (Rule.SUPPRESSED, Rule.OPT_OUT, Rule.CONTACT_POINT)
                 assert refused.value.rule in rules
-                with pytest.raises(Refused):
-                    world.app.claim(prospect, own=point.channel, by="ann", at=world.now)
+                try:
+                    claim = world.app.claim(prospect, own=point.channel, by="ann", at=world.now)
+                except Refused:
+                    continue
+                # They have another address on the channel, and that one is free.
+                (used,) = claim.parts
+                assert not is_stopped(world, prospect, used.channel, used.same)
 
 
 @given(lives)
@@ -268,6 +318,8 @@ def test_a_logged_attempt_at_a_stopped_address_says_so(life: list[Step]) -> None
     for step in life:
         world.play(step)
     for prospect in world.everybody():
+        if is_merged(world, prospect):
+            continue
         points = world.app.load(prospect).reach.contact_points
         stopped = [one for one in points if is_stopped(world, prospect, one.channel, one.same)]
         if stopped:
@@ -293,6 +345,7 @@ def test_nobody_is_held_once_every_word_is_taken_back(life: list[Step]) -> None:
         world.app.addresses.unsuppress(key, by="ann", why="a mistake", at=world.now)
     for prospect in world.everybody():
         decision = world.app.explain(prospect, world.now)
+        assert decision.stage is not Stage.OPTED_OUT, (prospect, decision)
         if isinstance(decision, Task):
             assert decision.kind not in HELD, (prospect, decision)
 

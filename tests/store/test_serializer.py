@@ -69,6 +69,7 @@ STORED_TYPES = {
     "OptOutRequested": "OptOutRequested",
     "OptedBackIn": "OptedBackIn",
     "SamePersonDenied": "SamePersonDenied",
+    "ProspectsMerged": "ProspectsMerged",
     "PolicyAdopted": "PolicyAdopted",
     "FollowUpEnded": "FollowUpEnded",
     "FollowUpReopened": "FollowUpReopened",
@@ -110,6 +111,14 @@ def test_the_data_that_a_correction_holds_is_upcast_too():
     found = upcast({"type": "EventCorrected", "version": 2, "data": old})
     assert found["data"]["type"] == "AttemptMade.2"
     assert found["data"]["parts"] == [{"channel": "call", "disposition": "no_answer"}]
+
+
+def test_the_history_that_a_merge_brings_is_upcast_too():
+    old = {"channel": "call", "disposition": "no_answer", "type": "AttemptMade"}
+    event = {"prospect": "kramer", "version": 1, "data": old}
+    merge = {"type": "ProspectsMerged", "prospect": "kramer", "history": [event]}
+    for found in (upcast(merge), upcast({"type": "EventCorrected", "data": merge})["data"]):
+        assert found["history"][0]["data"]["type"] == "AttemptMade.2"
 
 
 # Round trips ------------------------------------------------------------------------------------

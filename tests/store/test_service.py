@@ -78,7 +78,7 @@ def test_the_service_has_these_public_methods_and_inherits_nothing() -> None:
     assert Cadence.__bases__ == (object,)
     with Cadence.open() as app:
         public = {name for name in dir(app) if not name.startswith("_")}
-    assert public == METHODS | {"address", "addresses", "is_missing", "policies"}
+    assert public == METHODS | {"address", "addresses", "is_missing", "merges", "policies"}
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))

@@ -43,6 +43,7 @@ from cadence.domain.events import (
     PolicyRef,
     PreferenceStated,
     ProspectAdded,
+    ProspectsMerged,
     ProspectUpdated,
     ReferralGiven,
     ReplyReceived,
@@ -137,6 +138,10 @@ def _zones() -> st.SearchStrategy[str | tuple[str, ...]]:
     return st.one_of(name, st.lists(name, min_size=1, max_size=3).map(tuple), texts(min_size=1))
 
 
+def _numbered(given: list[tuple[datetime, Data]]) -> tuple[Event, ...]:
+    return tuple(Event("q", number, at, at, data) for number, (at, data) in enumerate(given, 1))
+
+
 def data_strategies(
     when: st.SearchStrategy[datetime] | None = None, *, few: bool = False
 ) -> dict[type[Data], st.SearchStrategy[Data]]:
@@ -225,10 +230,19 @@ def data_strategies(
         PolicyAdopted: st.builds(
             PolicyAdopted, text, st.integers(1, 10**6), _DIGESTS, st.none() | at
         ),
-        FollowUpEnded: st.builds(FollowUpEnded, st.sampled_from(EndReason)),
+        FollowUpEnded: st.builds(FollowUpEnded, st.sampled_from(EndReason), st.none() | texts(1)),
         FollowUpReopened: st.builds(FollowUpReopened, text),
     }
     version = st.integers(1, 30)
+    inner = st.one_of(list(found.values()))
+    found[ProspectsMerged] = st.builds(
+        ProspectsMerged,
+        st.just("q"),
+        st.lists(st.tuples(at, inner), min_size=1, max_size=4).map(_numbered),
+        texts(1),
+        st.none() | st.just("q") | texts(),
+        st.none() | gaps(),
+    )
     inner = st.one_of(list(found.values()))
     return {
         **found,

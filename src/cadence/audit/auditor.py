@@ -58,6 +58,7 @@ from cadence.domain.events import (
     PolicyAdopted,
     PolicyRef,
     ProspectAdded,
+    ProspectsMerged,
     ProspectUpdated,
     ReferralGiven,
     ReplyReceived,
@@ -465,7 +466,8 @@ def _point_failed(
 def _point_restored(
     auditor: Auditor, state: AuditState, event: Event, data: ContactPointRestored
 ) -> None:
-    state.contact.restore(data.address if data.key is None else data.key)
+    key = data.address if data.key is None else data.key
+    state.contact.restore(key, event.recorded_at)
 
 
 def _point_removed(
@@ -559,6 +561,14 @@ def _ended(auditor: Auditor, state: AuditState, event: Event, data: FollowUpEnde
     state.end(data.reason, event)
 
 
+def _merged(auditor: Auditor, state: AuditState, event: Event, data: ProspectsMerged) -> None:
+    """The other history was judged by itself; here it only counts."""
+    others, auditor._others = auditor._others, None
+    other, _ = auditor._what_stands(data.history)
+    auditor._others = others
+    state.take_over(other, event, data.keep)
+
+
 def _reopened(auditor: Auditor, state: AuditState, event: Event, data: FollowUpReopened) -> None:
     state.reopen(event)
 
@@ -582,5 +592,6 @@ _HANDLERS: Final[dict[type, Callable[[Auditor, AuditState, Event, Any], None]]] 
     OptedBackIn: _opted_in,
     PolicyAdopted: _adopted,
     FollowUpEnded: _ended,
+    ProspectsMerged: _merged,
     FollowUpReopened: _reopened,
 }

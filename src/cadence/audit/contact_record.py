@@ -35,9 +35,10 @@ class ContactRecord:
         by_name: the channels that they opted out of by name.
         from_all: the opt-out from every channel but the exceptions, if there is one.
         exceptions: the channels that it leaves open.
+        restored: the keys that work again, and when that was recorded last.
     """
 
-    __slots__ = ("by_name", "exceptions", "failed", "from_all", "points")
+    __slots__ = ("by_name", "exceptions", "failed", "from_all", "points", "restored")
 
     def __init__(self) -> None:
         self.points: list[ContactPoint] = []
@@ -45,6 +46,7 @@ class ContactRecord:
         self.by_name: dict[Channel, RecordedFact] = {}
         self.from_all: RecordedFact | None = None
         self.exceptions: set[Channel] = set()
+        self.restored: dict[str, datetime] = {}
 
     # Contact points -------------------------------------------------------------------------------
 
@@ -71,10 +73,46 @@ class ContactRecord:
         if key:
             self.failed.setdefault(key, fact)
 
-    def restore(self, key: str) -> None:
+    def restore(self, key: str, recorded: datetime) -> None:
         """Note that an address works again, and so does the number that it is an extension of."""
+        self.restored[key] = recorded
         for name in {key, _without_extension(key)}:
             self.failed.pop(name, None)
+
+    def take_over(self, other: ContactRecord, version: int) -> None:
+        """Add what another record of the person knows; ``version`` is the event that merged it."""
+        for point in other.points:
+            self.add(point)
+        failed = {
+            key: fact for key, fact in self.failed.items() if not other.has_restored(key, fact)
+        }
+        for key, fact in other.failed.items():
+            if not self.has_restored(key, fact):
+                failed.setdefault(key, fact._replace(version=version))
+        self.failed = failed
+        for key, at in other.restored.items():
+            self.restored[key] = max(at, self.restored.get(key, at))
+        if other.from_all is not None and self.from_all is None:
+            self.from_all = other.from_all._replace(version=version)
+            self.exceptions = set(other.exceptions)
+        elif other.from_all is not None:
+            for channel in self.exceptions - other.exceptions:
+                self.by_name.setdefault(channel, other.from_all._replace(version=version))
+            self.exceptions &= other.exceptions
+        for channel, fact in other.by_name.items():
+            self.by_name.setdefault(channel, fact._replace(version=version))
+
+    def has_restored(self, key: str, failed: RecordedFact) -> bool:
+        """Return whether an address was found to work after it was recorded as failed."""
+        ats = [at for one, at in self.restored.items() if key in (one, _without_extension(one))]
+        return any(at >= failed.recorded for at in ats)
+
+    def is_out(self) -> bool:
+        """Return whether they opted out of every channel that they have, and of each left open."""
+        if self.from_all is None and not self.by_name:
+            return False
+        theirs = {point.channel for point in self.points} or set(CHANNELS)
+        return all(self.word(channel) is not None for channel in theirs | self.exceptions)
 
     def failure(self, key: str) -> RecordedFact | None:
         """Return what says that an address failed, or the number that it is an extension of."""
@@ -116,8 +154,7 @@ class ContactRecord:
             self.exceptions &= set(data.except_channels)
         if data.channel is None and not data.except_channels:
             return True
-        theirs = {point.channel for point in self.points} or set(CHANNELS)
-        return all(self.word(channel) is not None for channel in theirs | self.exceptions)
+        return self.is_out()
 
     def opt_in(self, channel: Channel | None) -> None:
         """Lift the opt-outs of one channel, or of all."""

@@ -231,6 +231,9 @@ def _check_after_end(state: AuditState, at: datetime) -> Violation | None:
     if state.phase in ENDED:
         word = "won" if state.phase == Phase.WON else "lost"
         return Violation(Rule.PLAN, f"the follow-up was {word} {when}", ended.recorded)
+    if state.phase == Phase.MERGED:
+        because = f"it was merged into another record {when}"
+        return Violation(Rule.PLAN, because, ended.recorded)
     return None
 
 
@@ -358,8 +361,7 @@ def _check_frequency(state: AuditState, attempt: AttemptRecord) -> Violation | N
 
 def _earlier(state: AuditState, attempt: AttemptRecord) -> list[AttemptRecord]:
     """The attempts of the silence before it, without those made before a response was known."""
-    known = state.silence.version
-    return [one for one in state.attempts if one.at <= attempt.at and one.version >= known]
+    return [one for one in state.attempts if one.at <= attempt.at and state.is_known(one)]
 
 
 def _check_crowd(state: AuditState, attempt: AttemptRecord) -> Violation | None:
@@ -413,9 +415,7 @@ def _check_order(state: AuditState, attempt: AttemptRecord) -> Violation | None:
     if attempt.rank == NO_STAGE:
         return None
     earlier = [
-        one
-        for one in reversed(state.attempts)
-        if one.at <= attempt.at and one.version >= state.silence.version
+        one for one in reversed(state.attempts) if one.at <= attempt.at and state.is_known(one)
     ]
     further = max(earlier, key=lambda one: one.rank, default=None)
     if further is not None and further.rank > attempt.rank:
@@ -521,7 +521,7 @@ def check_close(state: AuditState, event: Event, reason: EndReason) -> Violation
         event: the end.
         reason: of the end.
     """
-    if state.phase in ENDED or state.phase == Phase.OPTED_OUT:
+    if state.phase in (*ENDED, Phase.OPTED_OUT, Phase.MERGED):
         return None  # it closes nothing
     if reason is EndReason.UNREACHABLE:
         return _check_unreachable(state)

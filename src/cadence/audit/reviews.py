@@ -15,12 +15,14 @@ from cadence.domain.events import (
     ContactPointRemoved,
     ContactPointRestored,
     Data,
+    EndReason,
     Event,
     EventCorrected,
     EventRetracted,
     FollowUpEnded,
     OptedBackIn,
     OptOutRequested,
+    ProspectsMerged,
     SamePersonDenied,
     ends_outreach,
     type_name,
@@ -46,6 +48,9 @@ def reviews(events: Sequence[Event]) -> list[Finding]:
         elif isinstance(data, SamePersonDenied):
             what = f"{data.prospect} was said to be another person"
             found.append(_review(event, Rule.SUPPRESSED, what, data.why))
+        elif isinstance(data, ProspectsMerged):
+            what = f"{data.prospect} was merged into it as the same person"
+            found.append(_review(event, Rule.SUPPRESSED, what, data.why))
         elif isinstance(data, ContactPointRemoved):
             what = f"{data.channel} {data.address} was removed"
             found.append(_review(event, Rule.CONTACT_POINT, what, data.why))
@@ -58,7 +63,16 @@ def reviews(events: Sequence[Event]) -> list[Finding]:
 def _of_taking_back(
     event: Event, data: EventRetracted | EventCorrected, target: Event | None
 ) -> Finding | None:
-    if target is None or not (ends_outreach(target.data) or isinstance(target.data, AttemptMade)):
+    if target is None:
+        return None
+    if isinstance(target.data, ProspectsMerged):
+        if isinstance(data, EventCorrected):
+            return None  # what it brought changed, and is reviewed where that was taken back
+        what = f"the merge of {target.data.prospect} (version {target.version}) was taken back"
+        return _review(event, Rule.SUPPRESSED, what, data.why)
+    if isinstance(target.data, FollowUpEnded) and target.data.reason is EndReason.MERGED:
+        return None  # the same, on the other record
+    if not (ends_outreach(target.data) or isinstance(target.data, AttemptMade)):
         return None
     how = "corrected" if isinstance(data, EventCorrected) else "retracted"
     what = f"{type_name(target.data)} (version {target.version}) was {how}"

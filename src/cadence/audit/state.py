@@ -90,11 +90,12 @@ class Phase:
     WON: Final = 5
     LOST: Final = 6
     OPTED_OUT: Final = 7
+    MERGED: Final = 8
 
 
 ENDED: Final = (Phase.CLOSED, Phase.WON, Phase.LOST)
 # A response does not lead out of these (design, section 5): it is kept for the owner.
-_FINAL: Final = (Phase.WON, Phase.LOST, Phase.OPTED_OUT)
+_FINAL: Final = (Phase.WON, Phase.LOST, Phase.OPTED_OUT, Phase.MERGED)
 _PHASE_AFTER: Final = {
     EndReason.BOUGHT: Phase.WON,
     EndReason.DECLINED: Phase.LOST,
@@ -103,6 +104,7 @@ _PHASE_AFTER: Final = {
     EndReason.NO_RESPONSE: Phase.CLOSED,
     EndReason.UNREACHABLE: Phase.CLOSED,
     EndReason.MISTAKEN: Phase.CLOSED,
+    EndReason.MERGED: Phase.MERGED,
 }
 
 
@@ -210,7 +212,9 @@ class AuditState:
         calendar: the only zone in it; ``None`` with several candidate zones.
         ended: the end of the follow-up, while it is ended.
         pending_response: version of a response that came after the end, or 0.
-        is_joined: a response in the running silence was taken back.
+        has_spoken: what began the running silence is a response; otherwise they were added.
+        is_joined: a response in the running silence was taken back, or a record merged in it.
+        merged, merged_gap: the last merge in it, and the largest gap that one of the two had then.
     """
 
     __slots__ = (
@@ -223,6 +227,7 @@ class AuditState:
         "country",
         "elsewhere",
         "ended",
+        "has_spoken",
         "highest",
         "intent",
         "is_joined",
@@ -230,6 +235,8 @@ class AuditState:
         "kept_appointment",
         "largest_gap",
         "lasting_end",
+        "merged",
+        "merged_gap",
         "opted_out_at",
         "opted_out_of_all",
         "pending_response",
@@ -270,7 +277,8 @@ class AuditState:
         self.opted_out_at: datetime | None = None
         # The running silence.
         self.silence = _fact(first)
-        self.is_joined = False
+        self.has_spoken = self.is_joined = False
+        self.merged, self.merged_gap = 0, (0, 0)
         self.intent: Intent | None = None
         self.attempts: list[AttemptRecord] = []
         self.spaced_calls = 0
@@ -405,7 +413,8 @@ class AuditState:
         if appointment is not None and appointment.at <= at:
             appointment = self.appointment = None  # only one in the future survives a response
         self.silence = _fact(event)
-        self.is_joined = False
+        self.has_spoken, self.is_joined = True, False
+        self.merged, self.merged_gap = 0, (0, 0)
         self.intent = intent
         self.kept_appointment = None
         self.reopened = None
@@ -453,12 +462,14 @@ class AuditState:
         A gap that was measured when the attempt was made is kept. It is measured now only where a
         late fact came between the two attempts.
         """
-        largest = (0, 0)
+        largest = self.merged_gap
         before: AttemptRecord | None = None
         for attempt in attempts:
-            if attempt.version < self.silence.version:
+            if not self.is_known(attempt):
                 continue  # made before we knew of the response: no gap is kept from there
-            if attempt.rank == _ON_TIME:
+            if attempt.version <= self.merged:
+                pass  # each of the two records kept its own gaps
+            elif attempt.rank == _ON_TIME:
                 largest = (0, 0)
             elif before is not None:
                 gap = (attempt.days, attempt.minutes)
@@ -467,6 +478,13 @@ class AuditState:
                 largest = max(largest, gap)
             before = attempt
         return largest
+
+    def is_known(self, attempt: AttemptRecord) -> bool:
+        """Return whether an attempt was made by a record that knew of the silence.
+
+        Up to a merge each of the two was.
+        """
+        return attempt.version >= self.silence.version or attempt.version <= self.merged
 
     def add_attempt(self, attempt: AttemptRecord) -> None:
         """Add an attempt of this silence that was not answered."""
@@ -545,10 +563,117 @@ class AuditState:
             self.ended = _fact(event)
         if self.lasting_end is None or self.lasting_end == Phase.CLOSED:
             self.lasting_end = phase
-        if self.phase not in _FINAL:
+        if self.phase not in _FINAL or phase == Phase.MERGED:
             self.phase = phase
         self.appointment = None
         self.reopened = None
+
+    # Another record of the person -----------------------------------------------------------------
+
+    def take_over(self, other: AuditState, event: Event, keep: str | None) -> None:
+        """Go on for another record of the person too (design, section 4a, *merge*).
+
+        Args:
+            other: what was known of it.
+            event: the merge.
+            keep: the id of the record whose end or appointment counts; ``None``: this one.
+        """
+        version = event.version
+        self.contact.take_over(other.contact, version)
+        outs = [at for at in (self.opted_out_at, other.opted_out_at) if at is not None]
+        self.opted_out_at = max(outs, default=None)
+        spoke = other if self._spoke_later(other) else self
+        at = spoke.silence.occurred
+        kept = [
+            [made for made in one.attempts if made.at > at or one.silence.occurred == at]
+            for one in (self, other)
+        ]
+        gap = max(one.largest(made) for one, made in zip((self, other), kept, strict=True))
+        if spoke is other:
+            silence = other.silence
+            told = version if other.has_spoken else self.silence.version
+            self.silence = silence._replace(version=told)
+            self.intent, self.has_spoken = other.intent, other.has_spoken
+        for attempt in other.attempts:
+            attempt.version, attempt.measured_from = version, 0
+        self.attempts = sorted((made for one in kept for made in one), key=lambda one: one.at)
+        both_away = [*self.suspensions, *other.suspensions]
+        self.suspensions = [
+            one
+            for one in both_away
+            if one[0].start >= at or (one[0].until is not None and one[0].until > at)
+        ]
+        self.suspensions.sort(key=lambda one: one[0].start)
+        self.is_joined, self.merged, self.merged_gap = True, version, gap
+        self.reach = 0
+        self.recount()
+        self.kept_appointment = self.kept_appointment or other.kept_appointment
+        self._agree_with(other, spoke, keep)
+        self._stand_with(other, spoke, event, keep)
+
+    def _spoke_later(self, other: AuditState) -> bool:
+        if self.has_spoken != other.has_spoken:
+            return other.has_spoken
+        if not self.has_spoken:
+            return other.silence.occurred < self.silence.occurred
+        return other.silence.occurred > self.silence.occurred
+
+    def _agree_with(self, other: AuditState, spoke: AuditState, keep: str | None) -> None:
+        """Find the appointment that stands: outreach must not have begun since."""
+        sides = (other, self) if keep == other.prospect else (self, other)
+        found = None
+        if not any(one.rank for one in self.attempts):
+            for one in sides:
+                agreed = one.appointment
+                if agreed is not None and (one is spoke or agreed.at > self.silence.occurred):
+                    found = agreed
+                    break
+        self.appointment = found
+
+    def _stand_with(
+        self, other: AuditState, spoke: AuditState, event: Event, keep: str | None
+    ) -> None:
+        """Find where the follow-up stands now."""
+        was, kept = self.phase, other if keep == other.prospect else self
+        ends = [one for one in (kept, other, self) if one.lasting_end is not None]
+        is_out = Phase.OPTED_OUT in (self.phase, other.phase) or self.contact.is_out()
+        if is_out and self.opted_out_of_all is None:
+            out = other.opted_out_of_all or _fact(event)
+            self.opted_out_of_all = out._replace(version=event.version)
+        reopened = [
+            one.reopened
+            for one in (self, other)
+            if one.reopened is not None
+            and (not self.has_spoken or one.reopened.occurred > self.silence.occurred)
+        ]
+        self.reopened = None
+        pending = self.pending_response or (event.version if other.pending_response else 0)
+        self.pending_response = 0
+        spoke_phase = was if spoke is self else other.phase
+        if was == Phase.MERGED:
+            return
+        if is_out:
+            self.phase = Phase.OPTED_OUT
+            self.lasting_end = ends[0].lasting_end if ends else None
+            self.pending_response = pending
+        elif kept.phase in ENDED:
+            self.lasting_end, self.ended = kept.lasting_end, kept.ended
+            if kept is other and self.ended is not None:
+                self.ended = self.ended._replace(version=event.version)
+            self.phase = kept.phase
+            self.pending_response = pending
+        else:
+            self.lasting_end = self.ended = None
+            if reopened:
+                self.phase, self.reopened = Phase.ENGAGED, _fact(event)
+            elif self.appointment is not None:
+                self.phase = Phase.SCHEDULED
+            elif self.has_spoken and spoke_phase != Phase.OUTREACH:
+                self.phase = Phase.ENGAGED
+            elif self.highest:
+                self.phase, self.reach = Phase.OUTREACH, self.highest
+            else:
+                self.phase = Phase.ENGAGED if self.has_spoken else Phase.NEW
 
     def reopen(self, event: Event) -> None:
         """Reopen an ended follow-up; outreach waits for a response."""

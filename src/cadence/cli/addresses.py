@@ -276,8 +276,8 @@ def duplicates_(session: Session) -> None:
     """List the records that may be one person.
 
     Those with one address come first, then those of one name and company.
-    Say with not-same that they are two people. What one says holds for the other in any case, at
-    the addresses that both have.
+    Merge them, or say with not-same that they are two people. What one says holds for the other in
+    any case, at the addresses that both have.
     """
     with session.reading() as store, session.progress("looking") as progress:
         found = list(duplicates(store, progress))

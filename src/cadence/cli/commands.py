@@ -38,6 +38,7 @@ _MODULES: Final = {
     "claims": ("claim", "release"),
     "corrections": ("undo", "correct"),
     "addresses": ("suppress", "unsuppress", "line", "not-same", "duplicates"),
+    "merges": ("merge", "unmerge"),
     "people": ("list", "find", "show"),
     "reads": ("due", "explain", "may", "replay"),
     "audit": ("audit",),
@@ -69,10 +70,11 @@ _GROUPS: Final = {
         *("cancel", "opt-out", "opt-in"),
     ),
     "About a prospect": (
-        *("add", "update", "note", "referral", "failed", "restore", "remove", "merge"),
+        *("add", "update", "note", "referral", "failed", "restore", "remove"),
         *("end", "reopen"),
     ),
-    "About an address": ("suppress", "unsuppress", "line", "not-same", "duplicates"),
+    "About an address": ("suppress", "unsuppress", "line"),
+    "One person, several records": ("duplicates", "merge", "unmerge", "not-same"),
     "When it was wrong": ("undo", "correct"),
     "For the team": ("audit", "whatif", "policy", "settings", "import", "export"),
 }

@@ -85,7 +85,8 @@ def record(
             return
     for event in outcome.events:
         done = "was recorded before" if outcome.repeated else "recorded"
-        what_was = f"{type_name(event.data)} {done} as version {event.version}"
+        whose = "" if event.prospect == prospect else f" of {event.prospect}, where it was merged"
+        what_was = f"{type_name(event.data)} {done} as version {event.version}{whose}"
         session.write(f"{prospect}: {what_was}")
         _warn(event)
     session.write(f"  {next_line(outcome.prospect, outcome.decision)}")

@@ -310,6 +310,8 @@ def replay_lines(steps: Iterable[AnnotatedStep], *, brief: bool = False) -> Iter
     """A replay: what happened, what followed, and (unless ``brief``) why and what was missed."""
     for step in steps:
         yield happened(step)
+        if step.merged_by and not step.is_changed:
+            continue  # it said nothing here until the merge
         yield stood(step)
         if not brief:
             for line in details(step):

@@ -16,7 +16,15 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from cadence.domain.channels import Channel, check_channel
-from cadence.domain.events import DATA_TYPES, Aware, Data, Event, EventCorrected, type_name
+from cadence.domain.events import (
+    DATA_TYPES,
+    Aware,
+    Data,
+    Event,
+    EventCorrected,
+    ProspectsMerged,
+    type_name,
+)
 from cadence.domain.limits import PROSPECT_ID
 from cadence.errors import InputError, did_you_mean
 
@@ -120,12 +128,20 @@ def _named(data: Data, plain: dict[str, Any]) -> dict[str, Any]:
     if isinstance(data, EventCorrected):
         inner = _named(data.data, plain["data"])
         plain["data"] = {"type": type_name(data.data), **inner}
+    if isinstance(data, ProspectsMerged):
+        plain["history"] = list(map(to_builtins, data.history))
     return plain
 
 
 def _decode_data(raw: bytes | msgspec.Raw, cls: type[Data]) -> tuple[Data, frozenset[str]]:
     """Read the data of an event of type ``cls``; also returns the names of its fields."""
     given = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    if cls is ProspectsMerged and "history" in given:
+        lines = msgspec.json.decode(given["history"], type=list[msgspec.Raw])
+        plain = msgspec.json.decode(raw, type=dict[str, Any])
+        events = [_decode_event(one, number) for number, one in enumerate(lines)]
+        plain["history"] = msgspec.to_builtins(events)
+        return msgspec.convert(plain, type=ProspectsMerged), frozenset(given)
     if cls is not EventCorrected or "data" not in given:
         return msgspec.json.decode(raw, type=cls), frozenset(given)
     inner = msgspec.json.decode(given["data"], type=dict[str, msgspec.Raw])
@@ -134,12 +150,37 @@ def _decode_data(raw: bytes | msgspec.Raw, cls: type[Data]) -> tuple[Data, froze
     if of_type is None:
         raise InputError(f"data.data.type: unknown {kind!r}", did_you_mean(kind, DATA_TYPES))
     try:
-        data = msgspec.json.decode(msgspec.json.encode(inner), type=of_type)
+        data, _ = _decode_data(msgspec.json.encode(inner), of_type)
     except msgspec.ValidationError as error:
         raise _invalid_field(error, "data.data") from None
     plain = msgspec.json.decode(raw, type=dict[str, Any])
     plain["data"] = msgspec.to_builtins(data)
     return msgspec.convert(plain, type=EventCorrected), frozenset(given)
+
+
+def _decode_event(raw: msgspec.Raw, number: int) -> Event:
+    """Read one event of the history that a merge brings along."""
+    where = f"data.history[{number}]"
+    try:
+        line = decode_line(bytes(raw))
+    except InputError as error:
+        raise InputError(f"{where}.{error.what}", error.hint) from None
+    if line.version is None or line.recorded_at is None:
+        raise InputError(
+            f"{where}: missing version or recorded_at", "give every event of it as it was recorded"
+        )
+    return Event(
+        line.prospect,
+        line.version,
+        line.occurred_at,
+        line.recorded_at,
+        line.data,
+        line.by,
+        line.correlation,
+        line.command_id,
+        line.uncertain,
+        line.meta,
+    )
 
 
 def encode_line(event: Event) -> bytes:
@@ -203,6 +244,10 @@ def _named_channels(data: Any) -> Iterator[tuple[str, Channel]]:
             yield name, channel
     if isinstance(data, EventCorrected):
         yield from _named_channels(data.data)
+    if isinstance(data, ProspectsMerged):
+        for number, event in enumerate(data.history):
+            for field, channel in _named_channels(event.data):
+                yield f"history[{number}].data.{field}", channel
     for name in ("parts", "contact_points"):
         for number, one in enumerate(getattr(data, name, ())):
             yield f"{name}[{number}].channel", one.channel
@@ -303,7 +348,14 @@ def in_utc(data: _Struct) -> _Struct:
     }
     if isinstance(data, EventCorrected):
         changed["data"] = in_utc(data.data)
+    if isinstance(data, ProspectsMerged):
+        changed["history"] = tuple([_event_in_utc(event) for event in data.history])
     return msgspec.structs.replace(data, **changed) if changed else data
+
+
+def _event_in_utc(event: Event) -> Event:
+    event = msgspec.structs.replace(event, data=in_utc(event.data))
+    return in_utc(event)
 
 
 def _invalid_json(error: BaseException) -> InvalidJson:

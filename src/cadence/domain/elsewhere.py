@@ -17,6 +17,7 @@ from cadence.domain.addresses import bare, covers, is_elsewhere
 from cadence.domain.channels import AddressKind
 from cadence.domain.events import AttemptStage, EndReason, Intent
 from cadence.domain.prospect import RECENT_DAYS, Attempt, Prospect
+from cadence.domain.stages import Stage
 from cadence.domain.words import (
     NOWHERE,
     AddressEntry,
@@ -78,6 +79,10 @@ def keys_of(prospect: Prospect) -> frozenset[str]:
 def holdings(prospect: Prospect) -> dict[str, Holding]:
     """Return what a history says of each address that is or was theirs, or that was used."""
     reach = prospect.reach
+    if prospect.stage is Stage.MERGED:
+        # The record that goes on says it all, but for what still came here.
+        word = reach.opted_out.after(prospect.ending.version, None)
+        return {key: Holding(opt_outs=word) for key in sorted(keys_of(prospect))} if word else {}
     held = {point.key for point in reach.contact_points}
     attempts = _attempts_by_key(prospect)
     theirs = keys_of(prospect) | reach.opted_out.keys
@@ -97,6 +102,7 @@ def holdings(prospect: Prospect) -> dict[str, Holding]:
             settled=settled if key in held else None,
             not_same=tuple(sorted(reach.not_same)),
             attempts=tuple(attempts.get(key, ())),
+            merged=tuple(prospect.merged.values()),
         )
         for key in sorted(keys)
         if not is_elsewhere(key)
@@ -225,9 +231,15 @@ def _opt_outs_for(prospect: Prospect, row: Held) -> OptOuts | None:
     said = row.holding.opt_outs
     if said is None:
         return None
+    merged = {one.prospect: one for one in row.holding.merged}
     for channel, lifted in prospect.reach.lifted:
         if lifted.prospect == row.prospect:
             said = said.after(lifted.version, channel)
+        one = merged.get(lifted.prospect)
+        if one is not None and one.opted_out_version is not None:
+            # They lifted it before it was merged: as part of that record it counts no more either.
+            if lifted.version >= one.opted_out_version:
+                said = said.without_event(one.version, channel)
     return said or None
 
 
@@ -256,13 +268,15 @@ def _questions(
     reach = prospect.reach
     own = {point.key for point in reach.contact_points}
     name = folded_name(prospect.identity.name)
+    ours = {prospect.id, *prospect.merged}
     asked: set[str] = set()
     theirs = (own | reach.former).difference(lines)
     holders = Counter(one.key for one in rows if one.holding.is_held)
     for key, other, holding in rows:
         if other in asked or key not in theirs:
             continue
-        if other in reach.not_same or prospect.id in holding.not_same:
+        theirs_too = {other, *(one.prospect for one in holding.merged)}
+        if theirs_too & reach.not_same or ours.intersection(holding.not_same):
             continue
         said, settled = words.get((key, other)), holding.settled
         if settled is not None and not _is_asked(prospect, settled):

@@ -56,6 +56,7 @@ __all__ = [
     "PreferenceStated",
     "ProspectAdded",
     "ProspectUpdated",
+    "ProspectsMerged",
     "ReferralGiven",
     "ReplyReceived",
     "SamePersonDenied",
@@ -144,7 +145,7 @@ class ValueKind(StrEnum):
 class EndReason(StrEnum):
     """Why a follow-up ended: ``won`` for bought, ``lost`` for three, ``closed`` for three.
 
-    ``mistaken``: it should never have been added.
+    ``mistaken``: it should never have been added. ``merged``: another record of the person goes on.
     """
 
     BOUGHT = "bought"
@@ -154,6 +155,7 @@ class EndReason(StrEnum):
     NO_RESPONSE = "no_response"
     UNREACHABLE = "unreachable"
     MISTAKEN = "mistaken"
+    MERGED = "merged"
 
 
 class ContactPoint(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -516,10 +518,39 @@ class PolicyAdopted(_Data, frozen=True):
     not_before: Aware | None = None
 
 
+class ProspectsMerged(_Data, frozen=True):
+    """Another record of the same person was merged into this one, which goes on for both.
+
+    What is taken over is a function of the other history (``domain/merging.py``), so that is what
+    the event holds. Where something of it is taken back later, a correction brings it as it is
+    then.
+
+    Attributes:
+        prospect: the other record's id.
+        history: its events, without the end that the merge gave it.
+        why: how we know that they are one person.
+        keep: the id of the record whose end, or appointment, counts; ``None``: this one's.
+        gap: the largest gap that either has to keep, as measured then; ``None``: as their attempts
+            say.
+    """
+
+    prospect: NonEmpty
+    history: Annotated[tuple[Event, ...], msgspec.Meta(min_length=1)]
+    why: NonEmpty
+    keep: str | None = None
+    gap: Gap | None = None
+
+
 class FollowUpEnded(_Data, frozen=True):
-    """The follow-up ended as won, lost or closed."""
+    """The follow-up ended as won, lost or closed, or in another record of the person.
+
+    Attributes:
+        reason: why.
+        into: where it was merged, the id of the record that goes on.
+    """
 
     reason: EndReason
+    into: NonEmpty | None = None
 
 
 class FollowUpReopened(_Data, frozen=True):
@@ -591,6 +622,7 @@ Data = (
     | OptOutRequested
     | OptedBackIn
     | SamePersonDenied
+    | ProspectsMerged
     | PolicyAdopted
     | FollowUpEnded
     | FollowUpReopened
@@ -623,7 +655,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     """
 
     prospect: str
-    version: int
+    version: Version
     occurred_at: Aware
     recorded_at: Aware
     data: Data

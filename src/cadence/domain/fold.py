@@ -58,6 +58,7 @@ from cadence.domain.events import (
     PolicyRef,
     PreferenceStated,
     ProspectAdded,
+    ProspectsMerged,
     ProspectUpdated,
     ReferralGiven,
     ReplyReceived,
@@ -65,9 +66,9 @@ from cadence.domain.events import (
     Unreadable,
     ValueNoted,
 )
+from cadence.domain.merging import joined
 from cadence.domain.prospect import (
     NO_GAP,
-    RECENT_DAYS,
     Appointment,
     Attempt,
     Ending,
@@ -80,6 +81,7 @@ from cadence.domain.prospect import (
     Suspension,
     UnreadableEvent,
 )
+from cadence.domain.silences import counted, remembered
 from cadence.domain.stages import Signal, Stage, follow
 from cadence.domain.standing import responses_taken_back, standing
 from cadence.domain.words import Failure, OptOuts, Said
@@ -111,7 +113,6 @@ _CLOSED_REASONS: Final = frozenset(
     {EndReason.NO_RESPONSE, EndReason.UNREACHABLE, EndReason.MISTAKEN}
 )
 _ATTEMPT_SIGNAL: Final = {stage: Signal(f"attempt_{stage}") for stage in AttemptStage}
-_RECENT: Final = timedelta(days=RECENT_DAYS)
 CLOCK_GRACE: Final = timedelta(minutes=5)
 """How far clocks may be apart before one is taken to have been wrong."""
 
@@ -458,7 +459,7 @@ def _attempt(prospect: Prospect, event: Event, data: AttemptMade) -> Changes:
     silence = prospect.silence
     if at < silence.response.at:  # it belongs to a silence that is over
         attempt = Attempt(at, event.version, stage, data.step, data.gap, data.parts)
-        changes["recent"] = _remember(prospect.recent, [attempt])
+        changes["recent"] = remembered(prospect.recent, [attempt])
         return changes
     if connected:
         return {**changes, **_conversation(prospect, event, data, stage)}
@@ -489,7 +490,7 @@ def _conversation(
         prospect = replace(prospect, appointment=None)
     changes = _respond(prospect, event, ResponseKind.CONVERSATION, intent=data.intent)
     attempt = Attempt(event.occurred_at, event.version, stage, data.step, data.gap, data.parts)
-    changes["recent"] = _remember(changes.get("recent", prospect.recent), [attempt])
+    changes["recent"] = remembered(changes.get("recent", prospect.recent), [attempt])
     changes["ending"] = replace(changes["ending"], pending_response=0, pending_response_at=None)
     return changes
 
@@ -539,7 +540,9 @@ def _with_attempt(
     )
     if position < len(attempts):  # learnt of late
         attempts = (*attempts[:position], attempt, *attempts[position:])
-        recounted = _silence(silence.response, attempts, silence.suspensions)
+        recounted = counted(
+            silence.response, attempts, silence.suspensions, silence.merged, silence.merged_gap
+        )
         return replace(recounted, is_joined=silence.is_joined)
     largest, unmeasured = silence.largest_gap, silence.unmeasured
     if stage is _ON_TIME:
@@ -556,44 +559,9 @@ def _with_attempt(
         largest,
         unmeasured,
         silence.is_joined,
+        silence.merged,
+        silence.merged_gap,
     )
-
-
-def _silence(
-    response: Response, attempts: tuple[Attempt, ...], suspensions: tuple[Suspension, ...]
-) -> Silence:
-    """Count a silence afresh, after a late fact has changed its attempts."""
-    # The ratchet starts again at the on-time attempt, and the first attempt of a silence has no
-    # gap within it (its recorded one, if any, reaches back into the silence before). Those made
-    # before we knew of the response have none to keep either.
-    largest, spaced_calls = NO_GAP, 0
-    unmeasured: list[int] = []
-    before = 0
-    for position, attempt in enumerate(attempts):
-        spaced_calls += attempt.is_spaced_call
-        gap = attempt.gap
-        if attempt.version < response.version:
-            continue
-        if attempt.stage is _ON_TIME:
-            largest = NO_GAP
-            unmeasured.clear()
-        elif before and (gap is None or attempt.gap_from != before):
-            unmeasured.append(position)
-        elif before and gap is not None and gap > largest:
-            largest = gap
-        before = attempt.version
-    return Silence(response, attempts, suspensions, spaced_calls, largest, tuple(unmeasured))
-
-
-def _remember(recent: tuple[Attempt, ...], attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:
-    """Keep attempts that are not of the running silence, while a cap may still count them."""
-    kept = sorted((*recent, *attempts), key=_when)
-    oldest = kept[-1].at - _RECENT
-    return tuple([attempt for attempt in kept if attempt.at >= oldest])
-
-
-def _when(attempt: Attempt) -> datetime:
-    return attempt.at
 
 
 # Responses ----------------------------------------------------------------------------------------
@@ -622,7 +590,7 @@ def _respond(
     ended = stage in (Stage.WON, Stage.LOST, Stage.OPTED_OUT)
     changes: Changes = {
         "stage": stage,
-        "silence": _silence(
+        "silence": counted(
             response,
             silence.attempts[len(before) :],
             tuple(s for s in silence.suspensions if s.start > at),
@@ -642,7 +610,7 @@ def _respond(
     if not standing:
         changes["appointment"] = None
     if before:
-        changes["recent"] = _remember(prospect.recent, before)
+        changes["recent"] = remembered(prospect.recent, before)
     return changes
 
 
@@ -756,6 +724,11 @@ def _other_person(prospect: Prospect, event: Event, data: SamePersonDenied) -> C
     return {"reach": replace(reach, not_same=reach.not_same | {data.prospect})}
 
 
+def _merged(prospect: Prospect, event: Event, data: ProspectsMerged) -> Changes:
+    other = fold(None, data.history)
+    return {} if other is None else joined(prospect, other, event, data)
+
+
 def _signal_of_opt_in(ending: Ending) -> Signal:
     """An opt-in leads back to the end that the follow-up had."""
     if ending.reason in _WON_REASONS:
@@ -770,6 +743,11 @@ def _signal_of_opt_in(ending: Ending) -> Signal:
 
 def _ended(prospect: Prospect, event: Event, data: FollowUpEnded) -> Changes:
     ending = prospect.ending
+    if data.reason is EndReason.MERGED:
+        return {
+            "stage": follow(prospect.stage, Signal.END_MERGED),
+            "ending": Ending(data.reason, event.version, into=data.into),
+        }
     reason, version = ending.reason, ending.version
     # The first end counts; only a follow-up closed for silence can still be won or lost.
     if reason is None or reason in _CLOSED_REASONS:
@@ -846,6 +824,7 @@ _HANDLERS: Final[dict[type, Callable[[Prospect, Event, Any], Changes]]] = {
     OptOutRequested: _opted_out,
     OptedBackIn: _opted_in,
     SamePersonDenied: _other_person,
+    ProspectsMerged: _merged,
     PolicyAdopted: _adopted,
     FollowUpEnded: _ended,
     FollowUpReopened: _reopened,

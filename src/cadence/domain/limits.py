@@ -36,7 +36,7 @@ ADDRESS: Final = 500
 NOTE: Final = 20_000
 
 TEXTS: Final[dict[str, int]] = {
-    "prospect": PROSPECT_ID,
+    **dict.fromkeys(("prospect", "into", "keep"), PROSPECT_ID),
     # Who, where from, and words of one line.
     **dict.fromkeys(("name", "given_name", "family_name", "salutation", "language"), NAME),
     **dict.fromkeys(("company", "source", "owner", "by", "uncertain", "hours", "kind"), NAME),

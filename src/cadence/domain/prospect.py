@@ -30,7 +30,7 @@ from cadence.domain.events import (
     WordRef,
 )
 from cadence.domain.stages import Stage
-from cadence.domain.words import NOWHERE, Elsewhere, Failure, OptOuts
+from cadence.domain.words import NOWHERE, Elsewhere, Failure, MergedRecord, OptOuts
 
 __all__ = [
     "NO_GAP",
@@ -137,8 +137,12 @@ class Silence(msgspec.Struct, frozen=True):
         largest_gap: the largest gap, as measured then, since the on-time attempt (rule ``gap``).
         unmeasured: positions of attempts whose gap to the one before was not measured then,
             because one of the two was learnt of late; ``invariants.largest_gap`` measures them.
-        is_joined: a response in it was taken back, so it was two silences before. A polite exit
-            that was delivered stays delivered, whatever was sent in the second.
+        is_joined: a response in it was taken back, or two records were merged, so it was two
+            silences before. A polite exit that was delivered stays delivered, whatever was sent in
+            the second.
+        merged: the last merge in it, or 0. All attempts up to it were known to one record or the
+            other.
+        merged_gap: the largest gap that one of the two had to keep then.
     """
 
     response: Response
@@ -148,6 +152,8 @@ class Silence(msgspec.Struct, frozen=True):
     largest_gap: Gap = NO_GAP
     unmeasured: tuple[int, ...] = ()
     is_joined: bool = False
+    merged: int = 0
+    merged_gap: Gap = NO_GAP
 
     @property
     def since(self) -> datetime:
@@ -165,8 +171,10 @@ class Silence(msgspec.Struct, frozen=True):
 
         What was made before that broke nothing, and no gap and no frequency counts from it.
         """
-        version = self.response.version
-        return tuple([one for one in self.attempts if one.version >= version])
+        version, merged = self.response.version, self.merged
+        return tuple(
+            [one for one in self.attempts if one.version >= version or one.version <= merged]
+        )
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -260,6 +268,7 @@ class Ending(msgspec.Struct, frozen=True):
         pending_response_at: when it was recorded.
         reopened: version of the reopening that still waits for a response, or 0.
         reopened_at: when it was recorded.
+        into: the record that goes on for this one, at stage ``merged``.
     """
 
     reason: EndReason | None = None
@@ -268,6 +277,7 @@ class Ending(msgspec.Struct, frozen=True):
     pending_response_at: datetime | None = None
     reopened: int = 0
     reopened_at: datetime | None = None
+    into: str | None = None
 
 
 class UnreadableEvent(msgspec.Struct, frozen=True):
@@ -315,6 +325,7 @@ class Prospect(msgspec.Struct, frozen=True):
         used_values: ids of the values that were used.
         recent: attempts that are not of the running silence (of earlier ones, and conversations),
             in their order, as far as they are at most :data:`RECENT_DAYS` older than the newest.
+        merged: the records that were merged into this one, by id.
         unreadable: the first event that can't be read, or that takes another back where the
             history before it is not at hand.
         elsewhere: what other records say to them. It is no part of the fold: who decides reads it
@@ -345,6 +356,7 @@ class Prospect(msgspec.Struct, frozen=True):
     values: tuple[ValueNoted, ...] = ()
     used_values: frozenset[str] = frozenset()
     recent: tuple[Attempt, ...] = ()
+    merged: Mapping[str, MergedRecord] = {}
     unreadable: UnreadableEvent | None = None
     elsewhere: Elsewhere = NOWHERE
 

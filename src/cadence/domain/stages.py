@@ -3,7 +3,8 @@
     new → scheduled → on_time → ten_minutes → half_day → spaced (≤ 6) → concern → nurture
         → polite_exit → closed
 
-and beside that line ``engaged`` (a response ended the silence), ``won``, ``lost``, ``opted_out``.
+and beside that line ``engaged`` (a response ended the silence), ``won``, ``lost``, ``opted_out``
+and ``merged`` (another record of the person goes on).
 
 The art of following up is old, and the stages are its steps in order. You call exactly when you
 said you would (``on_time``). You call again exactly ten minutes later, because they may be on
@@ -47,6 +48,7 @@ __all__ = [
     "DEFINITION",
     "ENDED",
     "OUTREACH",
+    "OVER",
     "TABLE",
     "Cell",
     "Move",
@@ -77,6 +79,7 @@ class Stage(StrEnum):
     WON = "won"
     LOST = "lost"
     OPTED_OUT = "opted_out"
+    MERGED = "merged"
 
 
 class Signal(StrEnum):
@@ -102,6 +105,7 @@ class Signal(StrEnum):
     END_WON = "end_won"
     END_LOST = "end_lost"
     END_CLOSED = "end_closed"
+    END_MERGED = "end_merged"
     REOPENED = "reopened"
     NOTED = "noted"
 
@@ -133,7 +137,10 @@ OUTREACH: Final = (
 """The stages of our own attempts, in their order."""
 
 ENDED: Final = (Stage.CLOSED, Stage.WON, Stage.LOST)
-"""The stages of a follow-up that has ended."""
+"""The stages of a follow-up that has ended, and can be reopened."""
+
+OVER: Final = frozenset({*ENDED, Stage.OPTED_OUT, Stage.MERGED})
+"""The stages at which nothing is next."""
 
 _ALL: Final = tuple(Stage)
 _RANK: Final = {stage: position for position, stage in enumerate(Stage)}
@@ -180,7 +187,7 @@ def _others(*excluded: Stage) -> list[Stage]:
     return [stage for stage in _ALL if stage not in excluded]
 
 
-_BEYOND_RESPONSE: Final = (Stage.OPTED_OUT, Stage.WON, Stage.LOST)
+_BEYOND_RESPONSE: Final = (Stage.OPTED_OUT, Stage.WON, Stage.LOST, Stage.MERGED)
 
 
 def _opt_ins() -> list[Row]:
@@ -198,7 +205,11 @@ def _opt_ins() -> list[Row]:
         rows += [
             {"trigger": trigger, "source": [Stage.OPTED_OUT], "dest": end},
             {"trigger": trigger, "source": fresh, "dest": Stage.ENGAGED},
-            {"trigger": trigger, "source": [Stage.ENGAGED, Stage.WON, Stage.LOST], "dest": None},
+            {
+                "trigger": trigger,
+                "source": [Stage.ENGAGED, Stage.WON, Stage.LOST, Stage.MERGED],
+                "dest": None,
+            },
         ]
     return rows
 
@@ -245,8 +256,12 @@ DEFINITION: Final[list[Row]] = [
         "dest": None,
     },
     # An opt-out holds from anywhere, at once. Only the prospect can take it back.
-    {"trigger": "opt_out", "source": _others(Stage.OPTED_OUT), "dest": Stage.OPTED_OUT},
-    {"trigger": "opt_out", "source": [Stage.OPTED_OUT], "dest": None},
+    {
+        "trigger": "opt_out",
+        "source": _others(Stage.OPTED_OUT, Stage.MERGED),
+        "dest": Stage.OPTED_OUT,
+    },
+    {"trigger": "opt_out", "source": [Stage.OPTED_OUT, Stage.MERGED], "dest": None},
     *_opt_ins(),
     # An appointment needs a prospect who agreed to it, so none can be made during a silence.
     {"trigger": "appointed", "source": [Stage.NEW, Stage.ENGAGED], "dest": Stage.SCHEDULED},
@@ -256,6 +271,10 @@ DEFINITION: Final[list[Row]] = [
     # That a follow-up may be closed for silence only after a polite exit is an invariant, and no
     # business of the machine: an owner who closed it anyway has closed it, and outreach ends.
     *_ends(),
+    # From a merge on, what is recorded for it counts in the record that goes on; only to take the
+    # merge back leads out of here.
+    {"trigger": "end_merged", "source": _others(Stage.MERGED), "dest": Stage.MERGED},
+    {"trigger": "end_merged", "source": [Stage.MERGED], "dest": None},
     # A reopened follow-up gives its owner a task; the policy proposes nothing at `engaged`.
     {"trigger": "reopened", "source": list(ENDED), "dest": Stage.ENGAGED},
     # Everything that changes no stage anywhere.

@@ -31,6 +31,7 @@ __all__ = [
     "Failure",
     "FailureElsewhere",
     "Holding",
+    "MergedRecord",
     "Obstacle",
     "OptOuts",
     "Question",
@@ -71,6 +72,12 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.last is None or self.last[1] <= version:
             return None
         return Said(*self.last)
+
+    def without(self, version: int) -> Said | None:
+        """Return it where what one event said counts no longer."""
+        if self.version == version:
+            return None if self.last is None or self.last[1] == version else Said(*self.last)
+        return Said(self.at, self.version) if self.newest == version else self
 
 
 class OptOuts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -145,6 +152,39 @@ class OptOuts(msgspec.Struct, frozen=True, omit_defaults=True):
         exceptions = self.exceptions if self.everything is None else self.exceptions | {channel}
         return replace(self, exceptions=exceptions, channels=channels)
 
+    def together(self, other: OptOuts, version: int) -> OptOuts:
+        """Return these with those of another record that is merged into this one.
+
+        Args:
+            other: its opt-outs.
+            version: the event that merged it; it stands for the events of the other history.
+        """
+        joined = self
+        if other.everything is not None:
+            joined = joined.with_all(other.exceptions, Said(other.everything.at, version))
+        for channel, said in other.channels.items():
+            joined = joined.with_channel(channel, Said(said.at, version))
+        return replace(joined, keys=joined.keys | other.keys)
+
+    def without_event(self, version: int, channel: Channel | None) -> OptOuts:
+        """Return what is left where the word of one event counts no longer, and all others do.
+
+        Args:
+            version: the event.
+            channel: on this channel; ``None``: on every channel.
+        """
+        everything = None if self.everything is None else self.everything.without(version)
+        channels = {
+            one: left for one, said in self.channels.items() if (left := said.without(version))
+        }
+        if channel is None:
+            return replace(self, everything=everything, channels=channels)
+        found = self.without(channel)
+        for said in (None if channel in self.exceptions else everything, channels.get(channel)):
+            if said is not None:
+                found = found.with_channel(channel, said)
+        return found
+
     def after(self, version: int, channel: Channel | None) -> OptOuts:
         """Return what is left where those said up to an event count no longer.
 
@@ -209,6 +249,21 @@ class Settled(msgspec.Struct, frozen=True):
     version: int
 
 
+class MergedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Another record of the person that was merged into one.
+
+    Attributes:
+        prospect: its id.
+        version: the event that merged it.
+        opted_out_version: its last event, in its own history, by which it had opted out of
+            something; 0: it had not. ``None``: its words can't be told from those of another.
+    """
+
+    prospect: str
+    version: int
+    opted_out_version: int | None = None
+
+
 class AttemptAt(msgspec.Struct, frozen=True):
     """An attempt at an address: its time, its event, and its parts there."""
 
@@ -229,6 +284,7 @@ class Holding(msgspec.Struct, frozen=True, omit_defaults=True):
         settled: what was settled with them.
         not_same: prospects who are other people.
         attempts: those of the last :data:`~cadence.domain.prospect.RECENT_DAYS` days, in order.
+        merged: the records that were merged into it.
     """
 
     name: str = ""
@@ -239,6 +295,7 @@ class Holding(msgspec.Struct, frozen=True, omit_defaults=True):
     settled: Settled | None = None
     not_same: tuple[str, ...] = ()
     attempts: tuple[AttemptAt, ...] = ()
+    merged: tuple[MergedRecord, ...] = ()
 
     @property
     def speaks(self) -> bool:

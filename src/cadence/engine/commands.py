@@ -32,6 +32,7 @@ from cadence.domain.events import (
     Part,
     PreferenceStated,
     ProspectAdded,
+    ProspectsMerged,
     ProspectUpdated,
     ReplyReceived,
     ValueKind,
@@ -194,6 +195,13 @@ def decide(
         raise InputError(
             f"{type(command).__name__}: invalid without the history",
             "use corrections.take_back",
+        )
+    if isinstance(command, ProspectsMerged) or (
+        isinstance(command, EndFollowUp | FollowUpEnded) and command.reason is EndReason.MERGED
+    ):
+        raise InputError(
+            f"{type(command).__name__}: invalid alone; a merge is of two records",
+            "merge the two: cadence merge P INTO",
         )
     if isinstance(command, ProspectAdded):
         if prospect is not None:

@@ -17,12 +17,15 @@ from cadence.domain.events import (
     AddressesRead,
     AttemptMade,
     Data,
+    EndReason,
     Event,
     EventCorrected,
     EventRetracted,
+    FollowUpEnded,
     Part,
     PolicyAdopted,
     ProspectAdded,
+    ProspectsMerged,
     Unreadable,
     ends_outreach,
     type_name,
@@ -205,8 +208,26 @@ def _retraction(
     history: Sequence[Event], version: int, why: str | None, by: str | None
 ) -> EventRetracted:
     retraction = EventRetracted(version, why)
-    _check_why(check_taking_back(history, retraction), why, by)
+    event = check_taking_back(history, retraction)
+    _check_is_no_merge(event)
+    _check_why(event, why, by)
     return retraction
+
+
+def _check_is_no_merge(event: Event) -> None:
+    """Refuse to take back one half of a merge."""
+    data, other = event.data, None
+    if isinstance(data, ProspectsMerged):
+        other = data.prospect
+    elif isinstance(data, FollowUpEnded) and data.reason is EndReason.MERGED:
+        other = event.prospect
+    if other is not None:
+        raise Refused(
+            f"{event.prospect}: version {event.version} ({type_name(data)}) can't be taken back "
+            "alone; it is half of a merge",
+            f"take the merge back: cadence unmerge {other}",
+            rule=Rule.PLAN,
+        )
 
 
 def _check_why(event: Event, why: str | None, by: str | None) -> None:
@@ -244,6 +265,7 @@ def correct(
         Refused: it can't be corrected, nothing changes, or a reason is missing.
     """
     event = check_taking_back(history, command)
+    _check_is_no_merge(event)
     if ends_outreach(event.data):
         _check_why(event, command.why, event.by)
     current = next(one for one, _ in standing(history) if one.version == event.version)

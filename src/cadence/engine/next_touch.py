@@ -28,7 +28,7 @@ import msgspec
 from cadence.domain.channels import Channel
 from cadence.domain.events import AttemptStage, Disposition, EndReason, Intent, PolicyRef
 from cadence.domain.prospect import Attempt, Prospect, ResponseKind, UnreadableEvent
-from cadence.domain.stages import ENDED, OUTREACH, Stage, rank
+from cadence.domain.stages import OUTREACH, OVER, Stage, rank
 from cadence.domain.words import Obstacle
 from cadence.engine import invariants
 from cadence.engine.calendar_reasons import calendar_reasons
@@ -65,7 +65,6 @@ from cadence.policy.touch import Touch, TouchPart
 
 __all__ = ["decide_silently", "lacks_value", "next_touch", "unknown_policy", "what_is_planned"]
 
-_ENDED: Final = frozenset({*ENDED, Stage.OPTED_OUT})
 _UNDER_WAY: Final = frozenset(OUTREACH) - {Stage.POLITE_EXIT}
 _SPACED: Final = rank(Stage.SPACED)
 # Looked up once: to look a member up in its class costs more than to compare it.
@@ -105,7 +104,7 @@ def what_is_planned(
     if prospect.unreadable is not None:
         return _unreadable(prospect, prospect.unreadable, policy.ref)
     stage = prospect.stage
-    if stage in _ENDED:
+    if stage in OVER:
         return _after_the_end(prospect, policy, now, explains=explains)
     try:
         context = DecisionContext(prospect, policy, now, explains=explains)
@@ -224,7 +223,7 @@ def unknown_policy(prospect: Prospect, other: Policy, now: datetime) -> Decision
     ref = prospect.policy or other.ref
     if prospect.unreadable is not None:
         return _unreadable(prospect, prospect.unreadable, ref)
-    if prospect.stage in _ENDED:
+    if prospect.stage in OVER:
         after_end = _after_the_end(prospect, other, now, explains=True)
         return msgspec.structs.replace(after_end, policy=ref)
     facts = {"name": ref.name, "version": ref.version, "digest": ref.digest}
@@ -254,6 +253,9 @@ def _after_the_end(
     if explains and stage is Stage.OPTED_OUT:
         events: tuple[int, ...] = (prospect.reach.opted_out_version,)
         reasons = (Reason(Rule.OPT_OUT, "opted_out", events),)
+    elif explains and stage is Stage.MERGED:
+        facts: dict[str, Any] = {"into": ending.into}
+        reasons = (Reason(Rule.PLAN, "merged", (ending.version,), facts=facts),)
     elif explains:
         why = None if ending.reason is None else ending.reason.value
         events = (ending.version,) if ending.version else ()

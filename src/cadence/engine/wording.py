@@ -295,6 +295,7 @@ _BECAUSE: Final[dict[str, Callable[[Facts], str]]] = {
     "responded_after_end": lambda f: f"they responded after the follow-up was {f['stage']}",
     "opted_out": lambda f: "they opted out of everything",
     "ended": _ended,
+    "merged": lambda f: f"this record was merged into {f['into']}, which goes on",
     "no_on_time_step": lambda f: "the policy has no on-time step; the owner keeps the appointment",
     "no_value_left": lambda f: (
         f"{f['step']} brings something of value, and "
@@ -394,7 +395,7 @@ _TASKS: Final[dict[str, Callable[[Facts], str]]] = {
         "leave them a polite way out another way, or end the follow-up"
     ),
     "same_person": lambda f: (
-        f"say whether {f['other']}, who has {f['key']} too, is the same person"
+        f"say whether {f['other']}, who has {f['key']} too, is the same person (merge or not-same)"
     ),
     "find_address": lambda f: (
         "find an address that may be used, record an opt-in if they gave one, or end the follow-up"

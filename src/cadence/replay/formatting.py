@@ -18,6 +18,7 @@ from cadence.domain.events import (
     EventCorrected,
     EventRetracted,
     Gap,
+    ProspectsMerged,
     type_name,
 )
 from cadence.domain.prospect import Prospect
@@ -161,6 +162,8 @@ def event_data(data: Data, longest: int | None = None) -> str:
         return _attempt(data, longest)
     if isinstance(data, EventRetracted | EventCorrected):
         return _taken_back(data, longest)
+    if isinstance(data, ProspectsMerged):
+        return _merged(data, longest)
     # A key is the address once more; what can't be read says so.
     fields: dict[str, Any] = {
         name: value for name, value in data_fields(data).items() if name != "key"
@@ -175,6 +178,12 @@ def _taken_back(data: EventRetracted | EventCorrected, longest: int | None) -> s
         if data.occurred_at is not None:
             line += f" at {data.occurred_at:%Y-%m-%dT%H:%M:%SZ}"
     return f"{line} ({_value(data.why, longest)})" if data.why else line
+
+
+def _merged(data: ProspectsMerged, longest: int | None) -> str:
+    keep = "" if data.keep is None else f", {data.keep} counts"
+    said = f"{data.prospect} with {plural(len(data.history), 'event')}{keep}"
+    return f"{said} ({_value(data.why, longest)})"
 
 
 def _attempt(data: AttemptMade, longest: int | None) -> str:

@@ -16,12 +16,12 @@ from typing import Any, Final
 import msgspec
 
 from cadence.domain.codec import to_builtins as event_to_builtins
-from cadence.domain.events import AttemptMade, Event, FollowUpEnded, Gap
+from cadence.domain.events import AttemptMade, Event, FollowUpEnded, Gap, ProspectsMerged
 from cadence.domain.fold import fold
 from cadence.domain.others import Others
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
-from cadence.domain.standing import TAKING_BACK, taken_back_by
+from cadence.domain.standing import TAKING_BACK, standing, taken_back_by
 from cadence.domain.team import NO_TEAM, Team
 from cadence.engine.context import calendar_for
 from cadence.engine.decision import Close, Decision, Due, Task
@@ -65,6 +65,8 @@ class ReplayStep(msgspec.Struct, frozen=True):
         seen_at: the instant of the decision: when the event was recorded. For the last step of a
             replay up to an instant, it is that instant.
         taken_back_by: the retraction or correction of the event among those replayed.
+        merged_by: the version of the merge by which an event of another record counts here too; 0:
+            it is the prospect's own, or the word of another person.
     """
 
     event: Event
@@ -72,6 +74,7 @@ class ReplayStep(msgspec.Struct, frozen=True):
     decision: Decision
     seen_at: datetime
     taken_back_by: Event | None = None
+    merged_by: int = 0
 
     @property
     def stage(self) -> Stage:
@@ -126,9 +129,12 @@ def replay(
             one of that instant, not the one of its event.
         others: the other holders of its addresses; what they say to it are steps too, whose event
             is of the other prospect.
+
+    The events of records that were merged into it are steps too: the histories are shown as one.
     """
     kept = until(events, limit)
     taken_back = taken_back_by(kept)
+    waiting = _merged_events(kept)
     prospect: Prospect | None = None
     for number, event in enumerate(kept, 1):
         is_last = number == len(kept)
@@ -142,17 +148,33 @@ def replay(
             prospect = others.tell(prospect, seen_at)
         decision = decision_for(prospect, policies, seen_at)
         yield ReplayStep(event, prospect, decision, seen_at, taken_back.get(event.version))
-        if others is None:
-            continue
         end = kept[number].recorded_at if not is_last else None
         if is_last and limit is not None:
             end = seen_at
-        for word in others.words_between(seen_at, end):
-            told = others.tell(prospect, word.recorded_at)
-            if told.elsewhere.stops != prospect.elsewhere.stops:
-                prospect = told
-                decision = decision_for(prospect, policies, word.recorded_at)
-                yield ReplayStep(word, prospect, decision, word.recorded_at)
+        came = [one for one in waiting if end is None or one[0].recorded_at <= end]
+        waiting = [one for one in waiting if one not in came]
+        words = [] if others is None else others.words_between(seen_at, end)
+        merged_by = {(one.prospect, one.version): version for one, version in came}
+        known = {(one.prospect, one.version) for one in words}
+        words += [one for one, _ in came if (one.prospect, one.version) not in known]
+        for word in sorted(words, key=lambda one: one.recorded_at):
+            at, merge = word.recorded_at, merged_by.get((word.prospect, word.version), 0)
+            told = prospect if others is None else others.tell(prospect, at)
+            is_heard = told.elsewhere.stops != prospect.elsewhere.stops
+            if is_heard:
+                prospect, decision = told, decision_for(told, policies, at)
+            if is_heard or merge:
+                yield ReplayStep(word, prospect, decision, at, merged_by=merge)
+
+
+def _merged_events(events: Sequence[Event]) -> list[tuple[Event, int]]:
+    """The events of the records that were merged into a history, each with the merge."""
+    found: list[tuple[Event, int]] = []
+    for event, _ in standing(events):
+        if isinstance(event.data, ProspectsMerged):
+            inner = [one for one, _ in _merged_events(event.data.history)]
+            found += [(one, event.version) for one in (*event.data.history, *inner)]
+    return found
 
 
 def composed(step: ReplayStep, policies: PolicyRegistry, team: Team = NO_TEAM) -> Decision:
@@ -294,7 +316,8 @@ def annotate(
     before: ReplayStep | None = None
     told: set[tuple[object, ...]] = set()
     for step in replay(events, policies, limit, others):
-        unrecorded, count = hindsight.at(step)
+        # What a merged record knew by then, this one did not.
+        unrecorded, count = ((), 0) if step.merged_by else hindsight.at(step)
         pending: Decision | None = None
         is_planned = False
         overdue: tuple[Overdue, ...] = ()
@@ -315,6 +338,7 @@ def annotate(
             step.decision,
             step.seen_at,
             step.taken_back_by,
+            step.merged_by,
             stage_before=None if before is None else before.stage,
             is_changed=before is None or _outcome(before.decision) != _outcome(step.decision),
             pending=pending,

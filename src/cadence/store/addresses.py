@@ -22,6 +22,7 @@ from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader, addresses_read, keys_in
 from cadence.domain.others import Others, PastHoldings
 from cadence.domain.prospect import Prospect
+from cadence.domain.stages import Stage
 from cadence.domain.words import NOWHERE, AddressEntry, Elsewhere, Holding
 from cadence.store.recorder import AddressChange, AddressRow, DueRecorder, EntryQuery, EntryRow
 from cadence.store.sql import in_order
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 _PAGE = 256  # prospects
+_RECORD = "\x1f"
+"""Before the id of a merged record, in the place of an address; no address has a control code."""
 
 
 class Heard(NamedTuple):
@@ -144,6 +147,11 @@ class AddressIndex:
         every = self._scan()
         return sorted((row for one in set(bases) for row in every.get(one, ())), key=in_order)
 
+    def survivors(self, prospects: Sequence[str]) -> dict[str, str]:
+        """Return, of some records, those that are merged, each with the record that goes on."""
+        rows = self.rows([_RECORD + name for name in prospects])
+        return {row.key.removeprefix(_RECORD): row.prospect for row in rows}
+
     def shared(self) -> Iterator[str]:
         """List the addresses that several prospects hold or used, in order."""
         if not self._recorder.addresses_are_whole():
@@ -240,18 +248,23 @@ def change_of_addresses(before: Prospect | None, after: Prospect, heard: Heard) 
 
 def address_rows(prospect: Prospect) -> tuple[AddressRow, ...]:
     """Return the rows of a prospect: what it says of each of its addresses."""
-    return tuple(
-        [
-            AddressRow(
-                bare(key),
-                key,
-                prospect.id,
-                msgspec.json.encode(holding, order="deterministic").decode(),
-                holding.speaks,
-            )
-            for key, holding in holdings(prospect).items()
-        ]
-    )
+    # Who goes on for a merged record is found by its id, like a holder by an address.
+    merged = sorted(prospect.merged) if prospect.stage is not Stage.MERGED else ()
+    rows = [
+        AddressRow(_RECORD + name, _RECORD + name, prospect.id, "{}", speaks=False)
+        for name in merged
+    ]
+    rows += [
+        AddressRow(
+            bare(key),
+            key,
+            prospect.id,
+            msgspec.json.encode(holding, order="deterministic").decode(),
+            holding.speaks,
+        )
+        for key, holding in holdings(prospect).items()
+    ]
+    return tuple(rows)
 
 
 def entry_row(entry: AddressEntry, number: int = 0) -> EntryRow:

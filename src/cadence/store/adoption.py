@@ -22,7 +22,7 @@ from cadence.domain.channels import Channel
 from cadence.domain.events import Event, PolicyAdopted
 from cadence.domain.fold import evolve
 from cadence.domain.prospect import Prospect
-from cadence.domain.stages import ENDED, Stage
+from cadence.domain.stages import OVER, Stage
 from cadence.engine.decision import Decision, Verdict
 from cadence.engine.invariants import contact_points_left
 from cadence.engine.loop import decision_for
@@ -171,7 +171,7 @@ class _Mover:
             return SkipReason.UNREADABLE
         if self.under is not None and policy_name(self.app, prospect) != self.under:
             return SkipReason.OTHER
-        if prospect.stage in ENDED or prospect.stage is Stage.OPTED_OUT:
+        if prospect.stage in OVER:
             return SkipReason.ENDED
         old = policies.of(prospect)
         if old is not None and old.digest == policy.digest:

@@ -31,6 +31,7 @@ from cadence.domain.events import (
 from cadence.domain.fold import fold
 from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
+from cadence.domain.stages import Stage
 from cadence.domain.standing import TAKING_BACK, is_retraction, taken_back_by
 from cadence.engine.claims import Claim, Claimed, ClaimShown, ClaimState, OnExpiry, ended_by
 from cadence.engine.commands import Command, MakeAttempt, make_attempt
@@ -47,7 +48,7 @@ from cadence.store.recorder import AddressChange, ClaimChange, ClaimChanged, Cla
 if TYPE_CHECKING:
     from cadence.store.service import Cadence, Outcome
 
-__all__ = ["ClaimRequest", "Claims", "change_of", "retried"]
+__all__ = ["ClaimRequest", "Claims", "change_of", "held", "retried"]
 
 _RETRIES: Final = 100
 _LONGEST_WAIT: Final = 0.05  # seconds
@@ -163,13 +164,18 @@ class Claims:
             Refused: another holds a claim, or a rule forbids the attempt now.
             ClaimChanged: another writer came first.
         """
-        claim = self.open(request.prospect)
-        if claim is not None and self._assume(claim, request.at) is not None:
-            claim = None
+        claim = self.settled(request.prospect, request.at)
         history = self._app.history(request.prospect)
         folded = fold(None, history)
         if folded is None:
             raise UnknownProspect(request.prospect)
+        if folded.stage is Stage.MERGED:
+            raise Refused(
+                f"{request.prospect}: claim refused by plan: it was merged into "
+                f"{folded.ending.into} (event {folded.ending.version})",
+                f"claim what is next for {folded.ending.into}",
+                rule=Rule.PLAN,
+            )
         heard = self._addresses.hear(folded)
         prospect = heard.told_to(folded)
         taken, change = _take(request, prospect, policy_of(prospect), claim, history, self._clock())
@@ -219,7 +225,13 @@ class Claims:
             force=force,
         )
         history = self._recorder.select_stream(claim.prospect)
-        before = [event for event in history if event.version < outcome.events[0].version]
+        done = outcome.events[0]
+        # Where the record was merged meanwhile, it was recorded for the one that goes on.
+        before = [
+            event
+            for event in history
+            if event.prospect != done.prospect or event.version < done.version
+        ]
         return claim.prospect, outcome, ended_by(claim, before)
 
     def release(self, claim: Claim | str) -> bool:
@@ -244,6 +256,13 @@ class Claims:
         return _decode(row)
 
     # A lease that ran out -------------------------------------------------------------------------
+
+    def settled(self, prospect: str, recorded: datetime) -> Claim | None:
+        """Read the open claim on ``prospect``, once what it leaves to be assumed is recorded."""
+        claim = self.open(prospect)
+        if claim is not None and self._assume(claim, recorded) is not None:
+            return None
+        return claim
 
     def before(
         self,
@@ -394,7 +413,7 @@ def _take(
             ended = "expired"
         elif ended is None:
             if claim.by != request.by:
-                raise _held(claim)
+                raise held(claim, "claim")
             if _is_same(request, claim):
                 _check_not_stopped(prospect, claim)
                 longer = msgspec.structs.replace(claim, until=max(until, claim.until))
@@ -418,10 +437,11 @@ def _take(
     return taken, ClaimChange(request.prospect, seen, ended, _encode(taken), taken.version)
 
 
-def _held(claim: Claim) -> Refused:
+def held(claim: Claim, what: str) -> Refused:
+    """Return the refusal of what an open claim forbids; ``what`` is that in a word."""
     until = f"{claim.until:%Y-%m-%dT%H:%M:%SZ}"
     return Refused(
-        f"{claim.prospect}: claim refused by claimed: {claim.by} holds it until {until}",
+        f"{claim.prospect}: {what} refused by claimed: {claim.by} holds it until {until}",
         f"take another touch, or ask {claim.by} to release it",
         rule=Rule.CLAIMED,
         until=claim.until,

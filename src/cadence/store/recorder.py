@@ -35,6 +35,7 @@ __all__ = [
     "EntryRow",
     "Refreshed",
     "SettingRow",
+    "StreamWrite",
 ]
 
 
@@ -112,6 +113,22 @@ class AddressChange(NamedTuple):
 
 class AddressesChanged(IntegrityError):
     """What others say of an address is not what was decided by; nothing was written."""
+
+
+class StreamWrite(NamedTuple):
+    """What one transaction writes of one prospect.
+
+    Attributes:
+        events: the new ones.
+        row: its due row after them.
+        addresses: what it says of its addresses after them, and what it was decided by.
+        claim: what becomes of the open claim on it; ``None``: that is not asked.
+    """
+
+    events: tuple[Event, ...]
+    row: DueRow
+    addresses: AddressChange
+    claim: ClaimChange | None = None
 
 
 class EntryRow(NamedTuple):

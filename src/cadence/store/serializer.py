@@ -20,7 +20,14 @@ import msgspec
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Mapper, StoredEvent
 
-from cadence.domain.events import DATA_TYPES, Aware, Event, EventCorrected, Unreadable
+from cadence.domain.events import (
+    DATA_TYPES,
+    Aware,
+    Event,
+    EventCorrected,
+    ProspectsMerged,
+    Unreadable,
+)
 
 __all__ = [
     "UPCASTERS",
@@ -44,6 +51,7 @@ def _attempt_1_to_2(data: Plain) -> Plain:
 
 
 _CORRECTED: Final = str(EventCorrected.__struct_config__.tag)
+_MERGED: Final = str(ProspectsMerged.__struct_config__.tag)
 
 UPCASTERS: Final[dict[str, tuple[str, Callable[[Plain], Plain]]]] = {
     "AttemptMade": ("AttemptMade.2", _attempt_1_to_2),
@@ -55,6 +63,9 @@ def upcast(data: Plain) -> Plain:
     """Return ``data`` in its newest shape; data in that shape comes back unchanged."""
     if data["type"] == _CORRECTED:  # it holds the data of another event
         data = {**data, "data": upcast(data["data"])}
+    if data["type"] == _MERGED:  # it holds the events of another history
+        events = [{**event, "data": upcast(event["data"])} for event in data["history"]]
+        data = {**data, "history": events}
     while (step := UPCASTERS.get(data["type"])) is not None:
         stored_type, function = step
         data = {**function({k: v for k, v in data.items() if k != "type"}), "type": stored_type}

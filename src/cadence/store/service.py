@@ -42,6 +42,7 @@ from cadence.domain.keys import KeyReader, addresses_read, keys_in, read_again
 from cadence.domain.limits import check_texts
 from cadence.domain.others import Others
 from cadence.domain.prospect import Prospect
+from cadence.domain.stages import Stage
 from cadence.domain.standing import TAKING_BACK
 from cadence.engine.claims import Claim, Claimed, OnExpiry
 from cadence.engine.commands import (
@@ -58,6 +59,7 @@ from cadence.engine.corrections import TakeBack, take_back
 from cadence.engine.decision import Close, Decision, Stop
 from cadence.engine.loop import decision_for, silent_decision_for
 from cadence.engine.lower_bound import decide_early
+from cadence.engine.merging import MERGED_FROM
 from cadence.engine.repeats import led_to
 from cadence.errors import (
     Conflict,
@@ -91,8 +93,9 @@ from cadence.store.due_list import (
 )
 from cadence.store.due_page import DueFilter, DuePage, parse_page_end
 from cadence.store.kept_policies import KeptPolicies
+from cadence.store.merges import Merges
 from cadence.store.opening import open_recorder, read_team
-from cadence.store.recorder import AddressChange, ClaimChange, ClaimChanged, DueRecorder, Refreshed
+from cadence.store.recorder import ClaimChanged, DueRecorder, Refreshed, StreamWrite
 from cadence.store.serializer import EventMapper
 from cadence.store.settings import (
     DEFAULT_POLICY,
@@ -147,6 +150,12 @@ class _Call(NamedTuple):
     by: str | None
     correlation: str | None
     command_id: str | None
+    meta: dict[str, str] | None = None
+
+    def of(self, survivor: str, command: Command) -> _Call:
+        """Return the call for the record that goes on for a merged one."""
+        meta = {MERGED_FROM: self.prospect, **(self.meta or {})}
+        return _Call(survivor, command, *self[2:-1], meta)
 
     def events(self, version: int, data: Iterable[Data]) -> tuple[Event, ...]:
         """Make the events that follow after ``version``."""
@@ -164,6 +173,7 @@ class _Call(NamedTuple):
                 self.by,
                 self.correlation,
                 command_id,
+                meta=self.meta,
             )
             for number, one in enumerate(data, version + 1)
         )
@@ -180,6 +190,7 @@ class Cadence:
     Attributes:
         address: what the store was opened with; ``None`` for memory.
         addresses: who has which address, suppression lists and lines.
+        merges: merges records of one person, and takes that back.
         policies: the policies that prospects may be under, and the default.
     """
 
@@ -218,6 +229,7 @@ class Cadence:
             lambda at: self._time(at, "at"),
         )
         self._claims = Claims(self, recorder, self._addresses, lambda: self._time(None, "clock"))
+        self.merges = Merges(self, recorder, self._addresses, self._claims, self._write)
         self._read_only = read_only
         self._clock: Callable[[], datetime] = _machine_clock
         self._newest: datetime | None = None  # recorded_at of an event that is stored
@@ -566,9 +578,12 @@ class Cadence:
         by: str | None = None,
         correlation: str | None = None,
         command_id: str | None = None,
+        meta: Mapping[str, str] | None = None,
         force: bool = False,
     ) -> Outcome:
         """Carry out a command, or record a fact.
+
+        What comes for a record that was merged is recorded for the one that goes on.
 
         Args:
             prospect: the prospect's id.
@@ -580,6 +595,7 @@ class Cadence:
             correlation: what it belongs to.
             command_id: an id of the caller's; the same command with the same id has no second
                 effect.
+            meta: a team's own texts by name, kept with the events.
             force: record it also over a year after both the machine's clock and the newest event.
 
         Raises:
@@ -601,16 +617,19 @@ class Cadence:
             raise InputError("Unreadable: invalid; it is never stored", "give what happened")
         for field, text in (("by", by), ("correlation", correlation), ("command_id", command_id)):
             check_texts(text, field)
-        call = _Call(prospect, command, occurred, recorded, by, correlation, command_id)
+        check_texts(dict(meta or {}), "meta")
+        call = _Call(
+            prospect,
+            command,
+            occurred,
+            recorded,
+            by,
+            correlation,
+            command_id,
+            dict(meta) if meta else None,
+        )
 
-        def carry_out() -> Outcome:
-            try:
-                return self._carry_out(call)
-            except ClaimChanged:  # there is an open claim; most prospects have none
-                claim = self._claims.before(prospect, command, by, command_id, recorded)
-                return self._carry_out(call, claim)
-
-        return retried(prospect, carry_out)
+        return retried(prospect, lambda: self._carry_out(call))
 
     def claim(  # noqa: PLR0913  (each may be left out)
         self,
@@ -1056,7 +1075,21 @@ class Cadence:
 
     # Inside ---------------------------------------------------------------------------------------
 
-    def _carry_out(self, call: _Call, claim: Claim | None = None) -> Outcome:
+    def _carry_out(self, call: _Call) -> Outcome:
+        """Load, decide and append once; where it is merged, for the record that goes on.
+
+        Raises:
+            IntegrityError: another writer took this version first.
+        """
+        try:
+            return self._decide_and_write(call, None)
+        except ClaimChanged:  # there is an open claim; most prospects have none
+            claim = self._claims.before(
+                call.prospect, call.command, call.by, call.command_id, call.recorded_at
+            )
+            return self._decide_and_write(call, claim)
+
+    def _decide_and_write(self, call: _Call, claim: Claim | None) -> Outcome:
         """Load, decide and append once.
 
         Args:
@@ -1080,12 +1113,19 @@ class Cadence:
             if done:
                 decision = self._decision(prospect, call.recorded_at)
                 return Outcome(prospect, done, decision, repeated=True)
+            if prospect.stage is Stage.MERGED:
+                further = self.merges.goes_to(prospect, call.command)
+                if further is not None:
+                    return self._carry_out(call.of(*further))
             claimed = self._claims.claimed_for(claim, call.by, history)
             new, heard, told = self._go_on(call, prospect, history, claimed)
             change = change_of(call.prospect, claim, [*history, *new])
         events = new
+        others: list[StreamWrite] = []
         if isinstance(new[-1].data, TAKING_BACK):
             prospect, events = None, (*history, *new)
+            if before is not None and before.stage is Stage.MERGED:
+                others = self.merges.written_anew(events, new)
         folded = fold(prospect, events)
         if folded is None:
             raise UnknownProspect(call.prospect)
@@ -1094,7 +1134,7 @@ class Cadence:
         decision = self._decision(after, call.recorded_at)
         known = None if before is None else self._addresses.read(before)
         addresses = change_of_addresses(known, after, heard)
-        self._append(new, (self._row(after, decision),), change, addresses)
+        self._write([StreamWrite(new, self._row(after, decision), addresses, change), *others])
         return Outcome(after, new, decision)
 
     def _policy_to_judge(self, prospect: Prospect) -> Policy:
@@ -1171,23 +1211,21 @@ class Cadence:
             data += read_again(prospect, command, traits)
         return call.events(prospect.version - len(before), (*before, *data)), heard, prospect
 
-    def _append(
-        self,
-        events: Sequence[Event],
-        rows: Sequence[DueRow],
-        claim: ClaimChange | None,
-        addresses: AddressChange,
-    ) -> None:
+    def _write(self, writes: Sequence[StreamWrite]) -> None:
+        """Write one stream or several in one transaction."""
         self._check_writable()
         self._make_addresses_whole()
+        events = [event for one in writes for event in one.events]
         for event in events:
             ref = policy_named_by(event.data)
             if ref is not None and not is_builtin(ref):
                 policy = self.policies.by_ref(ref)
                 self.remember_policies([] if policy is None else [policy])
-        stored = list(map(self._mapper.to_stored_event, events))
         self._recorder.insert_events(
-            stored, due=rows, claims=[] if claim is None else [claim], addresses=[addresses]
+            list(map(self._mapper.to_stored_event, events)),
+            due=[one.row for one in writes],
+            claims=[one.claim for one in writes if one.claim is not None],
+            addresses=[one.addresses for one in writes],
         )
 
     def _make_ready(self) -> None:

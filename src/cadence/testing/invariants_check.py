@@ -23,7 +23,7 @@ from cadence.domain.events import (
     ReplyReceived,
 )
 from cadence.domain.prospect import Prospect
-from cadence.domain.stages import ENDED, OUTREACH, Stage
+from cadence.domain.stages import OUTREACH, OVER, Stage
 from cadence.engine.decision import Close, Decision, Task, Verdict
 from cadence.policy.guards import (
     ContactWindow,
@@ -111,13 +111,13 @@ def _measured(before: Past, last: Event) -> Iterator[Breach]:
 
 def _forgotten(past: Past, stage: Stage, decision: Decision) -> Iterator[Breach]:
     kind = decision.verdict
-    if (kind is Verdict.STOP) and stage not in (*ENDED, Stage.OPTED_OUT):
+    if (kind is Verdict.STOP) and stage not in OVER:
         yield Breach("forgotten", f"an open prospect at stage {stage} is stopped")
     if (kind is Verdict.STOP) != (decision.at is None):
         yield Breach("forgotten", f"{kind} at {decision.at}")
     if isinstance(decision, Task) and not decision.task:
         yield Breach("forgotten", f"a task of kind {decision.kind} says nothing")
-    if stage in (*ENDED, Stage.OPTED_OUT) and kind not in (Verdict.STOP, Verdict.TASK):
+    if stage in OVER and kind not in (Verdict.STOP, Verdict.TASK):
         yield Breach("opt_out", f"{kind} for a file that is {stage}")
     said = past.response.data
     refused = isinstance(said, ReplyReceived | AttemptMade) and said.intent is Intent.NO
