@@ -30,6 +30,7 @@ from cadence.domain.events import (
     OptedBackIn,
     OptOutRequested,
     ProspectAdded,
+    ProspectsMerged,
     ProspectUpdated,
     Unreadable,
 )
@@ -37,7 +38,13 @@ from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader, addresses_read, read_again
 from cadence.domain.prospect import Prospect
 from cadence.domain.repeats import is_repeated
-from cadence.domain.standing import TAKING_BACK, corrected, is_retraction, taken_back_by
+from cadence.domain.standing import (
+    TAKING_BACK,
+    corrected,
+    is_retraction,
+    standing_events,
+    taken_back_by,
+)
 from cadence.engine.commands import check_fact, complete_attempt, unchecked_attempt
 from cadence.engine.corrections import check_taking_back, correct
 from cadence.errors import InputError, Refused, printable
@@ -264,7 +271,7 @@ def prepare(
     area = StagingArea(by_time=source.by_time)
     try:
         with steps(READING) as progress:
-            _stage(source, area, progress)
+            _stage(app, source, area, progress)
         with steps("deciding") as progress:
             skipped, policies = _build_histories(app, source, area, progress)
     except BaseException:
@@ -292,15 +299,33 @@ def _zone_lookup(app: Cadence) -> ZoneLookup:
     return zone_of
 
 
-def _stage(source: Source, area: StagingArea, progress: Progress) -> None:
-    """Read the source into the staging area."""
-    for number, item in enumerate(source):
-        if isinstance(item, SourceEvent):
+def _stage(app: Cadence, source: Source, area: StagingArea, progress: Progress) -> None:
+    """Read the source into the staging area; what came for a merged record goes to its survivor."""
+    items = iter(source)
+    while batch := list(islice(items, _REPORT_EVERY)):
+        named = {item.line.prospect for item in batch if isinstance(item, SourceEvent)}
+        survivors = app.merges.survivors(sorted(named))
+        for item in batch:
+            if not isinstance(item, SourceEvent):
+                area.put_bad(item)
+                continue
+            survivor = survivors.get(item.line.prospect)
+            if survivor is not None and _goes_on(item):
+                if item.is_person:
+                    source.tally.skipped_rows["says who a merged record is"] += 1
+                    continue
+                item = item.moved(survivor)
             area.put(item)
-        else:
-            area.put_bad(item)
-        if not number % _REPORT_EVERY:
-            progress(*source.position())
+        progress(*source.position())
+
+
+def _goes_on(item: SourceEvent) -> bool:
+    """Whether an event of a merged record counts in the record that goes on.
+
+    One with a version, and the beginning, are of the old stream.
+    """
+    is_beginning = isinstance(item.line.data, ProspectAdded) and item.added is None
+    return item.line.version is None and not is_beginning
 
 
 def _build_histories(
@@ -395,6 +420,9 @@ class HistoryBuilder:
         self._updates = RowUpdates(source.update, self.prospect)
         for event in stored:
             self._index(event)
+        for event in standing_events(stored):
+            if isinstance(event.data, ProspectsMerged):
+                self._index_merged(event.data.history)
 
     @property
     def new_events(self) -> list[Event]:
@@ -529,6 +557,18 @@ class HistoryBuilder:
                 f"type: missing ProspectAdded; {self._id!r} begins without it",
                 "give the ProspectAdded first",
             )
+        ended = None if self.prospect is None else self.prospect.ending
+        if ended is not None and ended.into is not None and not isinstance(line.data, TAKING_BACK):
+            if line.version is None:
+                raise InputError(
+                    f"prospect: {self._id!r} was merged into {ended.into!r} meanwhile",
+                    "import the file again",
+                )
+            raise InputError(
+                f"version: invalid {line.version}; {self._id!r} was merged into {ended.into!r} "
+                f"(version {ended.version})",
+                f"leave the version out: it is then recorded for {ended.into!r}",
+            )
         if isinstance(line.data, TAKING_BACK):
             try:
                 check_taking_back(self._history, line.data)
@@ -596,6 +636,10 @@ class HistoryBuilder:
             line = _line_for(reading, event)
             if any(_is_same(line, one) for one in versions):
                 return True
+        if event.prospect != self._id:
+            # An event of a merged record; its own stream says what became of it.
+            self._contradicted.add(f"record of {event.prospect}")
+            return True
         line = _line_for(source_event, event)
         if self._source.changed == "refuse":
             raise _Taken(
@@ -715,8 +759,18 @@ class HistoryBuilder:
         policy = None if self.prospect is None else self._policies.of(self.prospect)
         return BUILT_IN if policy is None else policy.traits
 
+    def _index_merged(self, history: Sequence[Event]) -> None:
+        """Know what was imported for a record before it was merged into this one."""
+        for event in history:
+            self._remember(event)
+            if isinstance(event.data, ProspectsMerged):
+                self._index_merged(event.data.history)
+
     def _index(self, event: Event) -> None:
         self._updates.note(event)
+        self._remember(event)
+
+    def _remember(self, event: Event) -> None:
         self._by_time.setdefault((type(event.data), event.occurred_at), []).append(event)
         if event.command_id is not None:
             self._by_record[event.command_id] = event

@@ -16,6 +16,7 @@ from cadence.domain.codec import Line, decode_line
 from cadence.domain.events import Data, Event, ProspectAdded, ProspectUpdated
 from cadence.domain.limits import NAME, check_texts
 from cadence.engine.commands import check_fact
+from cadence.engine.merging import MERGED_FROM
 from cadence.errors import InputError
 from cadence.policy.model import Policy
 from cadence.store.clock import WriteClock
@@ -110,6 +111,14 @@ class SourceEvent(NamedTuple):
     def is_person(self) -> bool:
         """Whether it only says who they are."""
         return self.added is not None and isinstance(self.line.data, ProspectAdded)
+
+    def moved(self, survivor: str) -> SourceEvent:
+        """Return it for the record that goes on for a merged one, without who they are."""
+        line = self.line
+        meta = {MERGED_FROM: line.prospect, **(line.meta or {})}
+        return self._replace(
+            line=replace(line, prospect=survivor, meta=meta), added=None, stated=()
+        )
 
     def in_zone(self, zone: ZoneInfo) -> SourceEvent:
         """Return it with its local time read in another zone of the person."""
