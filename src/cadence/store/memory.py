@@ -12,6 +12,7 @@ from eventsourcing.popo import POPOApplicationRecorder
 
 from cadence.domain.events import Event
 from cadence.store.due_list import AddressRow, DueQuery, DueRow, Prepared
+from cadence.store.feed import FeedPosition, FeedRow, number_of
 from cadence.store.recorder import (
     AddressChange,
     ClaimChange,
@@ -224,6 +225,13 @@ class MemoryRecorder(DueRecorder):
     def insert_settings(self, rows: Sequence[SettingRow]) -> None:
         with self._lock:
             self._settings += rows
+
+    def select_feed(self, after: FeedPosition, limit: int) -> list[FeedRow]:
+        rows = self.select_notifications(number_of(after), limit, inclusive_of_start=False)
+        return [
+            FeedRow(0, row.id, str(row.originator_id), row.originator_version, row.topic, row.state)
+            for row in rows
+        ]
 
     def select_stream(self, prospect: str) -> list[Event]:
         if prospect not in self._ids:

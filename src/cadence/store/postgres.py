@@ -27,7 +27,23 @@ from psycopg.sql import SQL, Composed, Identifier
 from cadence.domain.events import Event
 from cadence.errors import InvalidStore, StoreError
 from cadence.store.due_list import AddressRow, DueRow, Prepared
+from cadence.store.feed import START, FeedPosition, FeedRow
 from cadence.store.postgres_connection import Datastore, connect, explain_postgres_error, first_line
+from cadence.store.postgres_feed import (
+    ADD_WRITTEN_IN,
+    BASE,
+    CREATE_FEED_INDEX,
+    FEED_INDEX,
+    IS_RESTORED,
+    SELECT_FEED,
+    SELECT_FEED_BEFORE,
+    SELECT_FOLLOWING,
+    SELECT_NEWEST_WRITTEN_IN,
+    WAKE,
+    WRITTEN_IN,
+    Listener,
+    start_from,
+)
 from cadence.store.postgres_locks import (
     LOCK_SETTINGS,
     TAKE_ALONE,
@@ -90,10 +106,12 @@ _CREATE: Final = (
     # As the package makes it, but ids sort by code point, as in SQLite and in Python.
     'CREATE TABLE {schema}.stored_events (originator_id text COLLATE "C" NOT NULL, '
     "originator_version bigint NOT NULL, topic text, state bytea, notification_id bigserial, "
-    "PRIMARY KEY (originator_id, originator_version)) WITH (autovacuum_enabled = true, "
-    "autovacuum_vacuum_threshold = 100000000, autovacuum_vacuum_scale_factor = 0.5, "
-    "autovacuum_analyze_threshold = 1000, autovacuum_analyze_scale_factor = 0.01)",
+    f"{WRITTEN_IN}, PRIMARY KEY (originator_id, originator_version)) "
+    "WITH (autovacuum_enabled = true, autovacuum_vacuum_threshold = 100000000, "
+    "autovacuum_vacuum_scale_factor = 0.5, autovacuum_analyze_threshold = 1000, "
+    "autovacuum_analyze_scale_factor = 0.01)",
     "CREATE UNIQUE INDEX {events_index} ON {schema}.stored_events (notification_id)",
+    CREATE_FEED_INDEX,
     'CREATE TABLE {schema}.due (prospect text COLLATE "C" PRIMARY KEY, verdict text NOT NULL, '
     "at bigint, wake bigint, owner text, name text, channels text, "
     "stamp text COLLATE \"C\" NOT NULL DEFAULT '')",
@@ -134,6 +152,8 @@ _ADDED_TABLES: Final = {
     "holders": _CREATE_HOLDERS,
     "entries": _CREATE_ENTRIES,
 }
+# Of several programs that make tables or indexes, one does so at a time.
+_LOCK_MAKING: Final = "SELECT pg_advisory_xact_lock(hashtext('cadence'), hashtext(%s))"
 _SELECT_TABLES: Final = (
     "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
     "WHERE nspname = %s AND relname = ANY(%s)"
@@ -260,9 +280,9 @@ class PostgresRecorder(SQLRecorder):
         package_recorder = PostgresApplicationRecorder(datastore)
         super().__init__(package_recorder)
         self._datastore = datastore
-        self._notify = SQL("NOTIFY {}").format(Identifier(package_recorder.channel_name))
         self._events_index = package_recorder.notification_id_index_name
         self._statements: dict[str, bytes] = {}
+        self._has_feed = False
 
     @classmethod
     def open(
@@ -315,10 +335,7 @@ class PostgresRecorder(SQLRecorder):
 
         def create() -> None:
             with self._datastore.transaction(commit=True) as curs:
-                curs.execute(
-                    "SELECT pg_advisory_xact_lock(hashtext('cadence'), hashtext(%s))",
-                    (self._datastore.schema,),
-                )
+                curs.execute(_LOCK_MAKING, (self._datastore.schema,))
                 tables = self._tables_of(curs)
                 if tables:  # perhaps made by an older cadence
                     for name in _ADDED_TABLES.keys() - tables:
@@ -327,6 +344,7 @@ class PostgresRecorder(SQLRecorder):
                     if not self._has_all_columns(curs):
                         for statement in (_ADD_COLUMNS, *_CREATE_INDEXES):
                             curs.execute(self._compose(statement), prepare=False)
+                    self._number_transactions(curs)
                     return
                 schemas = curs.execute(
                     "SELECT oid FROM pg_namespace WHERE nspname = %s", (self._datastore.schema,)
@@ -336,7 +354,32 @@ class PostgresRecorder(SQLRecorder):
                 for statement in (*_CREATE, *chain(*_ADDED_TABLES.values())):
                     curs.execute(self._compose(statement), prepare=False)
 
+        def create_index() -> None:
+            # Apart, so that readers go on while it is made for many events.
+            with self._datastore.transaction(commit=True) as curs:
+                curs.execute(_LOCK_MAKING, (self._datastore.schema,))
+                curs.execute(self._compose(CREATE_FEED_INDEX), prepare=False)
+
         self._twice(create)
+        self._twice(create_index)
+
+    def _number_transactions(self, curs: Cursor[DictRow]) -> None:
+        """Let each event of an older cadence's, or a restored, database keep its transaction."""
+        asked = (self._datastore.schema, "stored_events", "written_in")
+        if curs.execute(self._sql(_SELECT_COLUMN), asked).fetchone() is None:
+            for statement in ADD_WRITTEN_IN:
+                curs.execute(self._compose(statement), prepare=False)
+        elif self._is_restored(curs):
+            curs.execute(self._sql("LOCK TABLE {schema}.stored_events IN ACCESS EXCLUSIVE MODE"))
+            row = curs.execute(self._sql(SELECT_NEWEST_WRITTEN_IN)).fetchone()
+            base = 0 if row is None else int(row["newest"]) + 1
+            curs.execute(self._compose(start_from(base)), prepare=False)
+            curs.execute(self._sql(UPSERT_META), (BASE, str(base)))
+
+    def _is_restored(self, curs: Cursor[DictRow]) -> bool:
+        """Return whether events have numbers of transactions that are still to come here."""
+        row = curs.execute(self._sql(IS_RESTORED)).fetchone()
+        return row is not None and bool(row["found"])
 
     def has_tables(self) -> bool:
         """Return whether our tables are there.
@@ -377,7 +420,13 @@ class PostgresRecorder(SQLRecorder):
 
     def _is_complete(self) -> bool:
         with self._datastore.transaction() as curs:
-            return self._tables_of(curs) == _TABLES and self._has_all_columns(curs)
+            has_index = curs.execute(_SELECT_TABLES, (self._datastore.schema, [FEED_INDEX]))
+            return (
+                has_index.fetchone() is not None
+                and self._tables_of(curs) == _TABLES
+                and self._has_all_columns(curs)
+                and not self._is_restored(curs)
+            )
 
     def _has_all_columns(self, curs: Cursor[DictRow]) -> bool:
         """Return whether the due list has the columns that were added later."""
@@ -583,7 +632,7 @@ class PostgresRecorder(SQLRecorder):
         surely: followers look by themselves too.
         """
         with suppress(psycopg.Error):
-            connection.execute(self._notify)
+            connection.execute(WAKE, (self._datastore.schema,))
 
     def _upsert_due(self, curs: Cursor[DictRow], due: Iterable[DueRow]) -> None:
         remaining = iter(due)
@@ -658,6 +707,35 @@ class PostgresRecorder(SQLRecorder):
             curs.executemany(self._sql(INSERT_SETTING), rows)
 
     # Reading ------------------------------------------------------------------------------------
+
+    def select_feed(self, after: FeedPosition, limit: int) -> list[FeedRow]:
+        if not self._feed_has_transactions():
+            rows = self._fetch(SELECT_FEED_BEFORE, (after.number, limit))
+            # If the column came meanwhile, writers no longer waited for each other.
+            if not self._feed_has_transactions():
+                return [FeedRow(*row) for row in rows]
+        return [FeedRow(*row) for row in self._fetch(SELECT_FEED, (*after, limit))]
+
+    def feed_position(self, number: int) -> FeedPosition:
+        if not self._feed_has_transactions():
+            return FeedPosition(0, number)
+        rows = self._fetch(SELECT_FOLLOWING, (number, number))
+        if not rows:
+            return START
+        transaction, found = rows[0]
+        return FeedPosition(transaction, number if found == number else found - 1)
+
+    def _feed_has_transactions(self) -> bool:
+        self._has_feed = self._has_feed or self._has_column("stored_events", "written_in")
+        return self._has_feed
+
+    @contextmanager
+    def listen(self) -> Iterator[Callable[[float], bool]]:
+        listener = Listener(self._datastore.connect, self._datastore.schema)
+        try:
+            yield listener.wait
+        finally:
+            listener.close()
 
     def select_stream(self, prospect: str) -> list[Event]:
         [(count, lines)] = self._fetch(_SELECT_STREAM, (prospect,))

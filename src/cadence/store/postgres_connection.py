@@ -176,8 +176,17 @@ class Datastore(PostgresDatastore):
             schema=schema,
             originator_id_type="text",
         )
+        self._parameters = parameters
         self.pool.kwargs = {**parameters, "row_factory": dict_row}
         self.name = name
+
+    def connect(self) -> Connection[DictRow]:
+        """Make a connection beside the pool.
+
+        Raises:
+            psycopg.Error: the server can't be reached, or does not let us in.
+        """
+        return psycopg.connect(**self._parameters, autocommit=True, row_factory=dict_row)
 
     def after_connect_func(self) -> Callable[[Connection[Any]], None]:
         """Return what makes a new connection of the pool ready."""

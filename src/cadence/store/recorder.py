@@ -1,14 +1,15 @@
 """Define what a store offers the service: events, due rows, claims, policies and settings.
 
 The interface is that of the ``eventsourcing`` package's recorders, with a due list in the same
-transactions. The package's own recorder is held, not inherited: it reads notifications and serves
-subscriptions, and no private member of it is used.
+transactions. The package's own recorder is held, not inherited: it reads notifications, and no
+private member of it is used.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from eventsourcing.persistence import (
 
 from cadence.domain.events import Event
 from cadence.store.due_list import AddressRow, DueQuery, DueRow, Prepared
+from cadence.store.feed import START, FeedPosition, FeedRow, FeedSubscription, poll
 
 __all__ = [
     "AddressChange",
@@ -226,7 +228,20 @@ class DueRecorder(ApplicationRecorder):
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
     ) -> Subscription[ApplicationRecorder]:
-        return self._package_recorder.subscribe(gt, topics)
+        """Follow the events, in the order of the feed.
+
+        It begins behind the event with the number ``gt``, or else at the first with a larger one.
+        """
+        after = START if gt is None else self.feed_position(gt)
+        return FeedSubscription(self, self, after, topics)
+
+    def feed_position(self, number: int) -> FeedPosition:
+        """Return the place in the feed behind the event with this number."""
+        return FeedPosition(0, number)
+
+    def listen(self) -> AbstractContextManager[Callable[[float], bool]]:
+        """Listen for writers, as ``feed.FeedSource`` says."""
+        return poll()
 
     # Writing ------------------------------------------------------------------------------------
 
@@ -309,6 +324,16 @@ class DueRecorder(ApplicationRecorder):
         """Add changes of settings, behind those that are there, in one transaction."""
 
     # Reading ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def select_feed(self, after: FeedPosition, limit: int) -> list[FeedRow]:
+        """Read a page of the events behind a position, in the order of the feed.
+
+        Only those before which none can appear any more.
+
+        Raises:
+            InputError: the position is one of another store.
+        """
 
     @abstractmethod
     def select_stream(self, prospect: str) -> list[Event]:

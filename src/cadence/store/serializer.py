@@ -33,6 +33,7 @@ __all__ = [
     "UPCASTERS",
     "EventMapper",
     "decode_page",
+    "decode_row",
     "decode_rows",
     "decode_stream",
     "stored_type",
@@ -124,7 +125,12 @@ class EventMapper(Mapper[str]):
         many rows goes on.
         """
         prospect, version = str(stored_event.originator_id), stored_event.originator_version
-        return _decode(prospect, version, stored_event.state, _EPOCH)
+        return decode_row(prospect, version, stored_event.state)
+
+
+def decode_row(prospect: str, version: int, state: bytes) -> Event:
+    """Return the event of a row, as :meth:`EventMapper.to_domain_event` does."""
+    return _decode(prospect, version, state, _EPOCH)
 
 
 class _Outline(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ and due list together (ADR 0030).
 from __future__ import annotations
 
 import heapq
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -75,6 +76,7 @@ from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
 from cadence.policy.rules import Rule
 from cadence.prover.proof import require_proof
+from cadence.store import feed
 from cadence.store.address_book import AddressBook
 from cadence.store.addresses import AddressIndex, Heard, change_of_addresses
 from cadence.store.awaited import AwaitedRecorder
@@ -92,6 +94,7 @@ from cadence.store.due_list import (
     unknown_row,
 )
 from cadence.store.due_page import DueFilter, DuePage, parse_page_end
+from cadence.store.feed import FeedItem
 from cadence.store.kept_policies import KeptPolicies
 from cadence.store.merges import Merges
 from cadence.store.opening import open_recorder, read_team
@@ -373,6 +376,42 @@ class Cadence:
             histories += [self._recorder.select_stream(one) for one in page if one <= last]
             after = page[-1] if page else last
         return [history for history in histories if history]
+
+    # The feed -------------------------------------------------------------------------------------
+
+    def events(self, after: str | None = None, *, limit: int | None = None) -> Iterator[FeedItem]:
+        """Read every event that is there, once, each with its position.
+
+        Events of a prospect come in order of version. None ever appears behind a position that was
+        given out.
+
+        Args:
+            after: the position of the last one that was read; ``None``: from the beginning.
+            limit: how many at most; ``None``: all.
+
+        Raises:
+            InputError: ``after`` is not a position of this store, or ``limit`` is invalid.
+        """
+        return feed.events(self._recorder, after, limit)
+
+    def follow(
+        self,
+        after: str | None = None,
+        *,
+        timeout: timedelta | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[FeedItem]:
+        """Read every event, as :meth:`events` does, and wait for more.
+
+        Args:
+            after: the position of the last one that was read; ``None``: from the beginning.
+            timeout: end when none has come for so long; ``None``: never.
+            stop: end soon after this is set.
+
+        Raises:
+            InputError: ``after`` is not a position of this store.
+        """
+        return feed.follow(self._recorder, after, timeout, stop)
 
     # Prospects and decisions ----------------------------------------------------------------------
 

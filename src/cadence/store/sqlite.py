@@ -22,6 +22,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 from cadence.domain.events import Event
 from cadence.errors import StoreBusy
 from cadence.store.due_list import AddressRow, DueRow, Prepared
+from cadence.store.feed import FeedPosition, FeedRow, number_of
 from cadence.store.recorder import (
     AddressChange,
     ClaimChange,
@@ -111,6 +112,11 @@ _SELECT_STREAMS: Final = _LINES_OF.format("IN (SELECT value FROM json_each(?))",
 _SELECT_ROWS: Final = (
     "SELECT originator_version, state FROM {schema}.stored_events WHERE originator_id = ? "
     "ORDER BY originator_version"
+)
+# Rows are never deleted, so their numbers stay also when the file is packed (VACUUM).
+_SELECT_FEED: Final = (
+    "SELECT 0, rowid, originator_id, originator_version, topic, state FROM {schema}.stored_events "
+    "WHERE rowid > ? ORDER BY rowid LIMIT ?"
 )
 _SELECT_MENTIONING: Final = (
     "SELECT DISTINCT originator_id FROM {schema}.stored_events "
@@ -414,6 +420,10 @@ class SQLiteRecorder(SQLRecorder):
                 return
 
     # Reading ------------------------------------------------------------------------------------
+
+    def select_feed(self, after: FeedPosition, limit: int) -> list[FeedRow]:
+        rows = self._fetch(_SELECT_FEED, (number_of(after), limit))
+        return [FeedRow(*row) for row in rows]
 
     def select_stream(self, prospect: str) -> list[Event]:
         joined = self._join(_SELECT_STREAM, (prospect,))
