@@ -9,12 +9,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from test_row_updates import FIELDS, NEW_YORK, mapping_text
 
+from cadence.domain.channels import EMAIL
 from cadence.domain.codec import encode_line
-from cadence.domain.events import AttemptMade, Event, EventRetracted, ReplyReceived
+from cadence.domain.events import (
+    AttemptMade,
+    ContactPointAdded,
+    Event,
+    EventRetracted,
+    OptOutRequested,
+    ReplyReceived,
+)
 from cadence.domain.stages import Stage
 from cadence.engine.merging import MERGED_FROM
 from cadence.store import Cadence
-from cadence.transfer.importer import ImportRefused, ImportResult, import_all
+from cadence.transfer.importer import ImportResult, import_all
 from cadence.transfer.jsonl import import_jsonl
 from cadence.transfer.mapped_csv import MappedCsvSource
 from cadence.transfer.mapping_loader import read_mapping
@@ -99,14 +107,15 @@ def test_lines_without_a_version_go_to_the_survivor_and_others_stay(app: Cadence
     assert import_jsonl(app, lines(reply), at=LATER).events == 0
 
 
-def test_a_version_after_the_merge_has_no_place(app: Cadence) -> None:
+def test_an_opt_out_in_the_old_stream_still_stops_the_address(app: Cadence) -> None:
+    app.execute("one", ContactPointAdded(EMAIL, "ada@example.com"), at=MERGED_AT)
+    app.merges.unmerge("two", why="wrong", at=MERGED_AT)
+    app.execute("two", ContactPointAdded(EMAIL, "ada@example.com"), at=MERGED_AT)
+    app.merges.merge("two", "one", why="one person", at=MERGED_AT)
     version = app.load("two").version + 1
-    reply = Event("two", version, MERGED_AT, LATER, ReplyReceived("email"))
-    with pytest.raises(ImportRefused) as refused:
-        import_jsonl(app, lines(reply, versions=True), at=LATER)
-    (bad,) = refused.value.lines
-    assert bad.what == f"version: invalid {version}; 'two' was merged into 'one' (version 3)"
-    assert "leave the version out" in bad.hint
+    word = Event("two", version, MERGED_AT, LATER, OptOutRequested())
+    assert import_jsonl(app, lines(word, versions=True), at=LATER).events == 1
+    assert [one.prospect for one in app.load("one").elsewhere.words] == ["two"]
 
 
 def test_a_whole_export_with_a_merge_comes_back_as_it_was(app: Cadence) -> None:

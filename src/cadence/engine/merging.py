@@ -95,7 +95,7 @@ def taken_over(
     why: str,
     keep: str | None,
 ) -> ProspectsMerged:
-    """Return what a merge takes over; written anew where something of it was taken back."""
+    """Return what a merge takes over; written once more where something of it was taken back."""
     since = silence_of(survivor, other, survivor.version + 1).response.at
     gaps = [_largest(one, policies.of(one), since) for one in (survivor, other)]
     events = tuple([event for event in history if not _is_end_of_merge(event)])
@@ -231,7 +231,7 @@ def came_for(history: Sequence[Event], others: Collection[str], since: int) -> l
 
 
 def given_back(event: Event) -> Data:
-    """Return what came for a merged record as it is recorded there; its place is found anew."""
+    """Return what came for a merged record as it is recorded there; its place is judged there."""
     data = event.data
     if isinstance(data, AttemptMade):
         return AttemptMade(data.parts, why=data.why, note=data.note)

@@ -557,17 +557,11 @@ class HistoryBuilder:
                 f"type: missing ProspectAdded; {self._id!r} begins without it",
                 "give the ProspectAdded first",
             )
-        ended = None if self.prospect is None else self.prospect.ending
-        if ended is not None and ended.into is not None and not isinstance(line.data, TAKING_BACK):
-            if line.version is None:
-                raise InputError(
-                    f"prospect: {self._id!r} was merged into {ended.into!r} meanwhile",
-                    "import the file again",
-                )
+        into = None if self.prospect is None else self.prospect.ending.into
+        if into is not None and line.version is None:
             raise InputError(
-                f"version: invalid {line.version}; {self._id!r} was merged into {ended.into!r} "
-                f"(version {ended.version})",
-                f"leave the version out: it is then recorded for {ended.into!r}",
+                f"prospect: {self._id!r} was merged into {into!r} meanwhile",
+                "import the file again",
             )
         if isinstance(line.data, TAKING_BACK):
             try:
