@@ -11,13 +11,13 @@ from collections.abc import Callable
 import pytest
 from guarded_policy import BASE
 
-from cadence.domain.stages import Stage
+from cadence.domain.stages import OUTREACH, Cell, Move, Signal, Stage, look_up
 from cadence.engine import invariants
 from cadence.engine.invariants import Counts, Effect, Invariant, ProvedBy
 from cadence.policy import Policy, builtin
 from cadence.policy.loader import parse_text
 from cadence.policy.model import PlannedTouch
-from cadence.prover import prove
+from cadence.prover import checks, prove
 from cadence.prover.state_space import StateSpace
 
 NURTURE = """
@@ -133,3 +133,18 @@ def test_the_states_grow_by_what_is_told_apart_alone(monkeypatch: pytest.MonkeyP
     states = StateSpace(policy).explore()[0]
     add_row(monkeypatch, COUNTED["attempts"], limit=100_000, stops_at=100_000)
     assert StateSpace(policy).explore()[0] == states * 7 // 6  # 0 to 5 attempts, and as many
+
+
+@pytest.mark.parametrize("stage", OUTREACH)
+def test_a_table_by_which_an_attempt_leaves_opted_out_proves_no_policy(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way_out = Stage.OPTED_OUT, Signal(f"attempt_{stage}")
+
+    def wrong(at: Stage, signal: Signal) -> Cell:
+        return Cell(Move.GO, stage) if (at, signal) == way_out else look_up(at, signal)
+
+    monkeypatch.setattr(checks, "look_up", wrong)
+    refuted = prove(builtin()).refuted
+    assert [(one.rule, one.counterexample) for one in refuted] == [("opt_out", ())]
+    assert refuted[0].how == f"an attempt at stage {stage} leads out of opted_out"
