@@ -71,10 +71,12 @@ def refutations(space: StateSpace, unstopped: list[UnstoppedTouch]) -> Iterator[
     yield from _unjudged()
     yield from _faulty_exit(space)
     yield from _way_back_from_opt_out()
+    shortest: dict[str, int] = {}
     for rule, how, events in play_silences(space):
         yield rule, how, events
-        if rule in (Rule.FORGOTTEN, Rule.GUARD):
-            yield from _left_sooner(space, rule, len(events))
+        shortest[rule] = min(len(events), shortest.get(rule, len(events)))
+    for rule in shortest.keys() & {Rule.FORGOTTEN, Rule.GUARD}:
+        yield from _left_sooner(space, rule, shortest[rule])
 
 
 def _unjudged() -> Iterator[Refutation]:
