@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
+from itertools import groupby, islice
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -18,9 +19,10 @@ from cadence.errors import InputError
 from cadence.store.addresses import AddressIndex, as_entry, as_holding, entry_row
 from cadence.store.recorder import AddressRow, DueRecorder, EntryQuery, EntryRow
 
-__all__ = ["AddressBook", "Suppressed", "Suppression"]
+__all__ = ["AddressBook", "SharedAddress", "Suppressed", "Suppression"]
 
 _PAGE: Final = 1000
+_SHARED_PAGE: Final = 64
 _LIST: Final = "list:"
 
 
@@ -43,6 +45,20 @@ class Suppressed(NamedTuple):
     new: int
     known: int
     unusable: int
+
+
+class SharedAddress(NamedTuple):
+    """An address that several prospects have.
+
+    Attributes:
+        key: the address key.
+        holders: who has it, in order of their ids.
+        is_line: whether it was declared a house's line.
+    """
+
+    key: str
+    holders: list[Held]
+    is_line: bool
 
 
 class AddressBook:
@@ -123,20 +139,22 @@ class AddressBook:
         """Return whether the index has every event; a database of an older cadence has none."""
         return self._recorder.addresses_are_whole()
 
-    def shared(self) -> Iterator[tuple[str, list[Held], bool]]:
-        """List the addresses with several holders: the key, who they are, whether it is a line."""
-        for base in self._index.shared():
-            rows = self._index.rows([base])
-            lines = [one.key for one in map(as_entry, _entries(rows)) if one.kind is EntryKind.LINE]
-            held: dict[str, list[Held]] = {}
-            for row in rows:
-                if row.prospect:
-                    one = Held(row.key, row.prospect, as_holding(row.holding))
-                    if one.holding.is_held:
-                        held.setdefault(row.key, []).append(one)
-            for key, holders in held.items():
-                if len(holders) > 1:
-                    yield key, holders, any(covers(line, key) for line in lines)
+    def shared(self) -> Iterator[SharedAddress]:
+        """List the addresses with several holders, in order."""
+        every = self._index.shared()
+        while bases := list(islice(every, _SHARED_PAGE)):
+            yield from _shared(self._index.rows(bases))
+
+    def shared_among(self, bases: Sequence[str], most: int | None = None) -> list[SharedAddress]:
+        """List those of some addresses that have several holders, in order.
+
+        Args:
+            bases: the addresses, without extensions.
+            most: leave out an address that more records than this have or had.
+        """
+        counts = self._index.count_holders(bases)
+        asked = [base for base, count in counts.items() if most is None or count <= most]
+        return list(_shared(self._index.rows(asked))) if asked else []
 
     def rows_for(self, prospect: Prospect) -> tuple[AddressRow, ...]:
         """Compute the rows that the index has to have of a prospect."""
@@ -327,5 +345,17 @@ class AddressBook:
             check_texts(text, field)
 
 
-def _entries(rows: Iterable[AddressRow]) -> list[str]:
-    return [row.holding for row in rows if not row.prospect]
+def _shared(rows: Iterable[AddressRow]) -> Iterator[SharedAddress]:
+    """Give the addresses with several holders, of rows in the order of the index."""
+    for _, group in groupby(rows, key=lambda row: row.base):
+        lines: list[str] = []
+        held: dict[str, list[Held]] = {}
+        for row in group:
+            if not row.prospect:
+                entry = as_entry(row.holding)
+                lines += [entry.key] if entry.kind is EntryKind.LINE else []
+            elif (holding := as_holding(row.holding)).is_held:
+                held.setdefault(row.key, []).append(Held(row.key, row.prospect, holding))
+        for key, holders in held.items():
+            if len(holders) > 1:
+                yield SharedAddress(key, holders, any(covers(line, key) for line in lines))

@@ -165,6 +165,14 @@ class AddressIndex:
             yield from page
             after = page[-1]
 
+    def count_holders(self, bases: Sequence[str]) -> dict[str, int]:
+        """Count who has or had each of some addresses, those with several only, in order."""
+        if self._recorder.addresses_are_whole():
+            return self._recorder.count_holders(bases)
+        every = self._scan()
+        counts = {base: len(every.get(base, ())) for base in sorted(set(bases))}
+        return {base: count for base, count in counts.items() if count > 1}
+
     def rows_of(self, after: str | None, last: str) -> list[AddressRow]:
         """Read the rows of the prospects behind one id up to another, by prospect and key."""
         if self._recorder.addresses_are_whole():

@@ -197,6 +197,11 @@ class MemoryRecorder(DueRecorder):
             ]
         return sorted(found)[:limit]
 
+    def count_holders(self, bases: Sequence[str]) -> dict[str, int]:
+        with self._lock:
+            counts = {base: len(self._addresses.get(base, ())) for base in sorted(set(bases))}
+        return {base: count for base, count in counts.items() if count > 1}
+
     def select_entries(
         self, query: EntryQuery, after: int = 0, limit: int = 1000
     ) -> list[EntryRow]:

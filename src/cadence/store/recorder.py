@@ -421,6 +421,10 @@ class DueRecorder(ApplicationRecorder):
         """
 
     @abstractmethod
+    def count_holders(self, bases: Sequence[str]) -> dict[str, int]:
+        """Count the rows of some addresses, those with several only, in order."""
+
+    @abstractmethod
     def select_entries(
         self, query: EntryQuery, after: int = 0, limit: int = 1000
     ) -> list[EntryRow]:

@@ -144,6 +144,10 @@ _SELECT_SHARED: Final = (
     "SELECT base FROM {schema}.holders WHERE base > ? GROUP BY base "
     "HAVING count(DISTINCT prospect) > 1 ORDER BY base LIMIT ?"
 )
+_COUNT_HOLDERS: Final = (
+    "SELECT base, count(*) FROM {schema}.holders WHERE base {many} GROUP BY base "
+    "HAVING count(*) > 1 ORDER BY base"
+)
 _ENTRIES: Final = "base, key, kind, source, channel, entry, ended"
 INSERT_ENTRY: Final = (
     f"INSERT INTO {{schema}}.entries ({_ENTRIES}) SELECT ?, ?, ?, ?, ?, ?, 0 WHERE NOT EXISTS "
@@ -290,6 +294,11 @@ class SQLRecorder(DueRecorder):
         if not self.addresses_are_whole():
             return []
         return [row[0] for row in self._fetch(_SELECT_SHARED, (after, limit))]
+
+    def count_holders(self, bases: Sequence[str]) -> dict[str, int]:
+        if not bases or not self.addresses_are_whole():
+            return {}
+        return dict(self._fetch(_COUNT_HOLDERS, (self._many(bases),)))
 
     def select_entries(
         self, query: EntryQuery, after: int = 0, limit: int = 1000
