@@ -229,3 +229,50 @@ def test_an_opt_out_of_a_lead_holds_for_the_contact(cli: Cli) -> None:
     cli("opt-out", "lead-7", *LATER)
     rows = json.loads(cli("--json", "due", "--at", "2026-03-06T16:00:00Z").out)
     assert [(one["prospect"], one["touch"]) for one in rows] == [("contact-9", None)]
+
+
+def test_adding_an_address_of_another_record_says_who_has_it(cli: Cli) -> None:
+    cli(*JANE)
+    person = ("--timezone", "America/New_York", "--country", "US")
+    said = "  {} may be jane, who has +12125550100 too: use cadence merge or cadence not-same"
+    added = cli("add", "jane-2", "--name", "Jane Roe", *person, "--call", "212 555 0100", *AT)
+    assert added.out.splitlines()[-1] == said.format("jane-2")
+    added = cli("add", "john", "--name", "John Roe", *person, *AT)
+    assert len(added.out.splitlines()) == 2
+    updated = cli("update", "john", "--call", "+1 212 555 0100", *AT)
+    assert updated.out.splitlines()[-1] == said.format("john")
+    cli("not-same", "john", "jane", "--why", "a couple", *AT)
+    assert "may be jane," not in cli("update", "john", "--email", "jane@example.com", *AT).out
+
+
+def test_an_import_and_the_audit_name_likely_duplicates(cli: Cli, tmp_path: Path) -> None:
+    cli(*JANE)
+    file = tmp_path / "people.jsonl"
+    data = {
+        "name": "Jane Roe",
+        "timezone": "America/New_York",
+        "contact_points": [{"channel": "email", "address": "JANE@example.com"}],
+    }
+    event = {"type": "ProspectAdded", "occurred_at": AT[1], "data": data}
+    lines = [json.dumps({"prospect": f"new-{number}", **event}) for number in range(7)]
+    file.write_text("\n".join(lines))
+    assert cli("import", file, *AT).out.splitlines()[1:] == [
+        "duplicates: 7 people may have another record; list them with: cadence duplicates",
+        *(f"  new-{number} may be jane, who has jane@example.com too" for number in range(5)),
+        "  and 2 more",
+    ]
+    assert "duplicates" not in cli("--json", "import", file, *AT).json
+    audited = cli("audit", *LATER)
+    assert audited.code == 0
+    title, *pairs, more = audited.out.splitlines()[-7:]
+    assert title.startswith("may be one person, not decided yet")
+    assert pairs[0].split() == ["jane", "new-0", "jane@example.com"]
+    assert more == "2 more pairs; list them with: cadence duplicates"
+    found = cli("--json", "audit", *LATER).json["duplicates"]
+    assert len(found) == 7
+    assert found[0] == {
+        "prospect": "jane",
+        "other": "new-0",
+        "keys": ["jane@example.com"],
+        "has_same_name": True,
+    }

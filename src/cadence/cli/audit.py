@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
@@ -13,6 +13,7 @@ from cadence.cli.policy_files import POLICY_HELP, find_policy, note_if_refuted
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.terminal import paint
 from cadence.replay.formatting import plural
+from cadence.store.duplicates import Duplicate, duplicates_by_address
 
 if TYPE_CHECKING:  # loaded by the command, so that no other waits for it
     from cadence.audit import Finding
@@ -61,6 +62,8 @@ def audit(
         pages = audit_store(store, others=others, jobs=jobs, progress=progress)
         found = _found(pages, summary, hindsight=hindsight)
         shown = _print_json(session, found) if session.json else _print(session, found)
+        # A database of an older cadence has no index of addresses before it is rebuilt.
+        alike = duplicates_by_address(store) if store.addresses.is_whole() else []
         if not session.json:
             note_old_lists(session, store)
     if session.json:
@@ -68,9 +71,13 @@ def audit(
         if summary.to_review:
             to_review = msgspec.json.encode([_keys(one) for one in summary.to_review]).decode()
             session.write_json(f',"to_review":{to_review}')
+        if alike:
+            pairs = [{**one._asdict(), "keys": list(one.keys)} for one in alike]
+            session.write_json(f',"duplicates":{msgspec.json.encode(pairs).decode()}')
         session.write_json("}")
     else:
         _print_summary(session, summary, hindsight=hindsight)
+        _print_duplicates(session, alike)
     if shown:
         raise typer.Exit(1)
 
@@ -118,6 +125,25 @@ _TITLES: Final = f"{'prospect':20} {'event':>5}  {'rule':14} because"
 
 def _line(one: Finding, colour: str) -> str:
     return f"{one.prospect:20} {one.version:>5}  {paint(f'{one.rule:14}', colour)} {one.because}"
+
+
+def _print_duplicates(session: Session, alike: Sequence[Duplicate]) -> None:
+    """Name the first pairs of records that may be one person."""
+    if not alike:
+        return
+    session.write("")
+    session.write(paint(_DUPLICATES, "bold"))
+    for one in alike[:_MOST_DUPLICATES]:
+        session.write(f"{one.prospect:20} {one.other:20} {', '.join(one.keys)}")
+    more = len(alike) - _MOST_DUPLICATES
+    if more > 0:
+        session.write(f"{plural(more, 'more pair')}; list them with: cadence duplicates")
+
+
+_DUPLICATES: Final = (
+    "may be one person, not decided yet: use cadence merge or cadence not-same for each pair"
+)
+_MOST_DUPLICATES: Final = 5
 
 
 def _print_summary(session: Session, summary: Summary, *, hindsight: bool) -> None:

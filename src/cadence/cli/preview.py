@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from cadence.cli.session import Session
-from cadence.cli.show import fact
+from cadence.cli.show import fact, may_be
 from cadence.cli.terminal import paint
 from cadence.domain.codec import data_fields
 from cadence.domain.events import type_name
@@ -17,6 +17,7 @@ from cadence.errors import InputError
 from cadence.replay.formatting import plural
 from cadence.store.clock import WriteClock
 from cadence.transfer.importer import ImportResult
+from cadence.transfer.likely_duplicates import LikelyDuplicates
 from cadence.transfer.source import BadLine, FieldCounts, Source, SourceEvent
 
 __all__ = ["show_preview", "summary"]
@@ -136,3 +137,15 @@ def summary(done: ImportResult) -> Iterator[str]:
         what = "1 address" if number == 1 else f"{number:,} addresses"
         yield f"unusable: {what} that can't be read (never used)"
     yield from _skipped(done.skipped_rows, done.unknown_columns)
+    yield from _likely_duplicates(done.duplicates)
+
+
+def _likely_duplicates(found: LikelyDuplicates) -> Iterator[str]:
+    if not found.people:
+        return
+    who = "1 person" if found.people == 1 else f"{found.people:,} people"
+    yield f"duplicates: {who} may have another record; list them with: cadence duplicates"
+    for one in found.first:
+        yield f"  {may_be(one)}"
+    if found.people > len(found.first):
+        yield f"  and {found.people - len(found.first):,} more"

@@ -9,16 +9,23 @@ from typing import Annotated
 import typer
 
 from cadence.cli.session import Session
-from cadence.cli.show import next_line
+from cadence.cli.show import may_be, next_line
 from cadence.cli.terminal import write_error
 from cadence.domain.channels import BUILT_IN
 from cadence.domain.codec import channels_in, check_id
-from cadence.domain.events import AttemptMade, Event, ProspectAdded, type_name
+from cadence.domain.events import (
+    AttemptMade,
+    ContactPointAdded,
+    Event,
+    ProspectAdded,
+    type_name,
+)
 from cadence.domain.limits import check_texts
 from cadence.engine.commands import Command, check_fact
 from cadence.engine.decision import to_builtins
 from cadence.errors import InputError, UnknownProspect, did_you_mean
 from cadence.store import Cadence
+from cadence.store.duplicates import first_duplicate
 
 __all__ = ["By", "CommandId", "Occurred", "occurred_at", "record"]
 
@@ -83,6 +90,10 @@ def record(
             for event in outcome.events:
                 _warn(event)
             return
+        has_new_address = any(
+            isinstance(event.data, ProspectAdded | ContactPointAdded) for event in outcome.events
+        )
+        duplicate = first_duplicate(store, outcome.prospect) if has_new_address else None
     for event in outcome.events:
         done = "was recorded before" if outcome.repeated else "recorded"
         whose = "" if event.prospect == prospect else f" of {event.prospect}, where it was merged"
@@ -90,6 +101,8 @@ def record(
         session.write(f"{prospect}: {what_was}")
         _warn(event)
     session.write(f"  {next_line(outcome.prospect, outcome.decision)}")
+    if duplicate is not None:
+        session.write(f"  {may_be(duplicate)}: use cadence merge or cadence not-same")
 
 
 def occurred_at(session: Session, occurred: str | None) -> datetime | None:

@@ -31,6 +31,7 @@ from cadence.replay.formatting import (
     unrecorded_lines,
 )
 from cadence.replay.steps import AnnotatedStep
+from cadence.store.duplicates import Duplicate
 
 __all__ = [
     "claim_words",
@@ -187,6 +188,11 @@ def next_line(prospect: Prospect, decision: Decision) -> str:
         words += f" {prospect.identity.zones[0]}"
     painted = paint(words, _STYLES[decision.verdict])
     return f"{painted}  {next_action(decision)}".rstrip()
+
+
+def may_be(one: Duplicate) -> str:
+    """Say which other record a prospect may be, and by which addresses."""
+    return f"{one.prospect} may be {one.other}, who has {', '.join(one.keys)} too"
 
 
 def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:

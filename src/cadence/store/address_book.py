@@ -51,11 +51,13 @@ class SharedAddress(NamedTuple):
     """An address that several prospects have.
 
     Attributes:
+        base: the address without an extension.
         key: the address key.
         holders: who has it, in order of their ids.
         is_line: whether it was declared a house's line.
     """
 
+    base: str
     key: str
     holders: list[Held]
     is_line: bool
@@ -112,7 +114,7 @@ class AddressBook:
         return sorted(
             row.prospect
             for row in self._index.rows([bare(key)])
-            if row.prospect and '"is_held":true' in row.holding and covers(key, row.key)
+            if row.prospect and row.is_held and covers(key, row.key)
         )
 
     def entries(
@@ -347,7 +349,7 @@ class AddressBook:
 
 def _shared(rows: Iterable[AddressRow]) -> Iterator[SharedAddress]:
     """Give the addresses with several holders, of rows in the order of the index."""
-    for _, group in groupby(rows, key=lambda row: row.base):
+    for base, group in groupby(rows, key=lambda row: row.base):
         lines: list[str] = []
         held: dict[str, list[Held]] = {}
         for row in group:
@@ -358,4 +360,4 @@ def _shared(rows: Iterable[AddressRow]) -> Iterator[SharedAddress]:
                 held.setdefault(row.key, []).append(Held(row.key, row.prospect, holding))
         for key, holders in held.items():
             if len(holders) > 1:
-                yield SharedAddress(key, holders, any(covers(line, key) for line in lines))
+                yield SharedAddress(base, key, holders, any(covers(line, key) for line in lines))

@@ -103,6 +103,11 @@ class AddressRow(NamedTuple):
     holding: str
     speaks: bool
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the address is a contact point of theirs."""
+        return '"is_held":true' in self.holding  # most rows are never decoded
+
 
 class Prepared(NamedTuple):
     """The events, the due row and the addresses to write for one prospect."""

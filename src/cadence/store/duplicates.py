@@ -78,7 +78,12 @@ def duplicates_at(shared: SharedAddress, new: Container[str]) -> Iterator[Duplic
 
 
 def first_duplicate(app: Cadence, prospect: Prospect) -> Duplicate | None:
-    """Return who else a prospect may be by its addresses: one of the same name before others."""
+    """Return who else a prospect may be by its addresses: one of the same name before others.
+
+    Args:
+        app: the store that has it.
+        prospect: whose addresses.
+    """
     found: dict[str, Duplicate] = {}
     for shared in app.addresses.shared_among(bases_of(keys_of(prospect))):
         for one in duplicates_at(shared, {prospect.id}):

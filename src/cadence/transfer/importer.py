@@ -47,11 +47,12 @@ from cadence.domain.standing import (
 )
 from cadence.engine.commands import check_fact, complete_attempt, unchecked_attempt
 from cadence.engine.corrections import check_taking_back, correct
-from cadence.errors import InputError, Refused, printable
+from cadence.errors import InputError, Refused, StoreError, printable
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
 from cadence.store.due_list import Prepared
 from cadence.store.service import Cadence, Progress
+from cadence.transfer.likely_duplicates import LikelyDuplicates
 from cadence.transfer.row_updates import CONTACT_POINTS, RowSaid, RowUpdates
 from cadence.transfer.source import RECORD, BadLine, FieldCounts, Source, SourceEvent, ZoneLookup
 from cadence.transfer.staging import StagingArea
@@ -103,6 +104,7 @@ class ImportResult(NamedTuple):
         corrected: events that were corrected, because their record has changed since.
         updated: what was taken over about people who were known.
         differing: in what the newest rows of people differ from what is kept.
+        duplicates: people of the file who may be another record, by an address of both.
     """
 
     prospects: int
@@ -117,6 +119,7 @@ class ImportResult(NamedTuple):
     corrected: int = 0
     updated: FieldCounts = FieldCounts()
     differing: FieldCounts = FieldCounts()
+    duplicates: LikelyDuplicates = LikelyDuplicates()
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as ``import --json`` prints it."""
@@ -124,7 +127,7 @@ class ImportResult(NamedTuple):
         plain["passed_over"] = plain.pop("skipped_rows")
         plain["prospects_passed_over"] = plain.pop("skipped_prospects")
         plain["unknown_columns"] = plain.pop("unknown_columns")
-        for name in ("updated", "differing"):
+        for name in ("updated", "differing", "duplicates"):
             counts = plain.pop(name)
             if counts.people:
                 plain[name] = counts.to_dict()
@@ -188,7 +191,7 @@ class PreparedImport:
 
         Raises:
             Conflict: another writer changed one of the prospects meanwhile; nothing was imported.
-            StoreError: the database can't be written; nothing was imported.
+            StoreError: the database can't be written; nothing was imported, unless it says so.
         """
         area, tally = self._area, self._tally
 
@@ -201,6 +204,13 @@ class PreparedImport:
         policies = app.remember_policies(self._policies)
         with steps("writing") as progress:
             events = app.append_prepared(reported())
+        try:
+            duplicates = area.find_duplicates(app)
+        except StoreError as error:
+            raise StoreError(
+                f"everything was imported, but duplicates were not looked for ({error.what})",
+                "list them with: cadence duplicates",
+            ) from None
         return ImportResult(
             area.prospects - tally.skipped_prospects,
             events,
@@ -214,6 +224,7 @@ class PreparedImport:
             tally.corrected,
             tally.updated,
             tally.differing,
+            duplicates,
         )
 
 

@@ -11,8 +11,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import groupby
-from typing import Final, overload
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, overload
 
 import msgspec
 from eventsourcing.persistence import StoredEvent
@@ -20,7 +21,18 @@ from eventsourcing.persistence import StoredEvent
 from cadence.domain.codec import Line
 from cadence.errors import StoreError
 from cadence.store.due_list import AddressRow, DueRow, Prepared, to_micros
+from cadence.store.duplicates import Duplicate
+from cadence.transfer.likely_duplicates import (
+    MOST_HOLDERS,
+    MOST_NAMED,
+    LikelyDuplicates,
+    find_duplicates,
+    first_of_each,
+)
 from cadence.transfer.source import BadLine, SourceEvent
+
+if TYPE_CHECKING:
+    from cadence.store.service import Cadence
 
 __all__ = ["BadLines", "StagingArea"]
 
@@ -51,9 +63,16 @@ _TABLES: Final = """
 CREATE TABLE lines (prospect TEXT, at INTEGER, number INTEGER, line BLOB);
 CREATE TABLE bad (number INTEGER, what TEXT, hint TEXT);
 CREATE TABLE events (prospect TEXT, version INTEGER, topic TEXT, state BLOB);
+CREATE TABLE holders (base TEXT, prospect TEXT);
+CREATE TABLE duplicates (prospect TEXT, other TEXT, key TEXT, has_same_name INTEGER);
 CREATE TABLE due (prospect TEXT, verdict TEXT, at INTEGER, review_from INTEGER, owner TEXT,
 name TEXT, channels TEXT, stamp TEXT, addresses BLOB);
 """
+_COUNT_DUPLICATES: Final = "SELECT count(DISTINCT prospect) FROM duplicates"
+_FIRST_DUPLICATES: Final = (
+    "SELECT * FROM duplicates WHERE prospect IN (SELECT DISTINCT prospect FROM duplicates "
+    f"ORDER BY prospect LIMIT {MOST_NAMED}) ORDER BY prospect, other, key"
+)
 _BAD_IN_ORDER: Final = "SELECT number, what, hint FROM bad ORDER BY number, rowid"
 
 
@@ -78,6 +97,7 @@ class StagingArea:
         self._new_lines: list[tuple[str, int, int, bytes]] = []
         self._new_events: list[tuple[str, int, str, bytes]] = []
         self._new_due: list[tuple[object, ...]] = []
+        self._new_holders: list[tuple[str, str]] = []
         self._new_bad: list[BadLine] = []
         self.lines = 0
         self.prospects = 0
@@ -122,7 +142,11 @@ class StagingArea:
             self._db.executemany(
                 "INSERT INTO due VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self._new_due
             )
-        for rows in (self._new_lines, self._new_bad, self._new_events, self._new_due):
+            self._db.executemany("INSERT INTO holders VALUES (?, ?)", self._new_holders)
+        for rows in (
+            *(self._new_lines, self._new_bad, self._new_events, self._new_due),
+            self._new_holders,
+        ):
             rows.clear()
 
     def by_prospect(self) -> Iterator[tuple[str, list[SourceEvent]]]:
@@ -155,6 +179,7 @@ class StagingArea:
             for event in prepared.events
         ]
         self._new_due.append((*prepared.row, _ENCODE(prepared.addresses)))
+        self._new_holders += [(row.base, row.prospect) for row in prepared.addresses if row.is_held]
         self.changed += 1
         if len(self._new_events) >= _BATCH:
             self._flush()
@@ -169,6 +194,37 @@ class StagingArea:
                 events = [StoredEvent(*row) for row in group]
                 *row, addresses = due_rows.fetchone()
                 yield Prepared(events, DueRow(*row), _DECODE_ADDRESSES(addresses))
+
+    # Who may be another record -------------------------------------------------------------------
+
+    def find_duplicates(self, app: Cadence) -> LikelyDuplicates:
+        """Find who of the file may be another record, after it was written into a store.
+
+        Raises:
+            StoreError: the store can't be read, or the temporary database can't be written.
+        """
+        self._flush()
+        found = find_duplicates(app, self._holders())
+        with _storage_errors():
+            self._db.executemany(
+                "INSERT INTO duplicates VALUES (?, ?, ?, ?)",
+                ((one.prospect, one.other, *one.keys, one.has_same_name) for one in found),
+            )
+            (people,) = self._db.execute(_COUNT_DUPLICATES).fetchone()
+            rows = self._db.execute(_FIRST_DUPLICATES).fetchall()
+        first = (Duplicate(one, other, (key,), bool(same)) for one, other, key, same in rows)
+        return LikelyDuplicates(people, tuple(first_of_each(first)))
+
+    def _holders(self) -> Iterator[list[tuple[str, frozenset[str]]]]:
+        """Give the addresses that people of the file have, some at a time, in order."""
+        rows = self._db.execute("SELECT base, prospect FROM holders ORDER BY base")
+        # An address of too many is not read; so many are enough to know.
+        groups = (
+            (base, frozenset(prospect for _, prospect in islice(group, MOST_HOLDERS + 1)))
+            for base, group in groupby(rows, key=itemgetter(0))
+        )
+        while batch := list(islice(groups, _BATCH)):
+            yield batch
 
 
 class BadLines(Sequence[BadLine]):
