@@ -645,14 +645,14 @@ def test_an_attempt_and_a_claim_at_the_same_moment_see_each_other(
 ) -> None:
     """The claim is taken between the reading and the writing of an attempt without one."""
     taken: list[Claim] = []
-    append = Cadence._append
+    append = Cadence._write
 
     def claim_first(self: Cadence, *given: object) -> None:
         if not taken:
             taken.append(self.claim("jerry", by="ann"))
         append(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Cadence, "_append", claim_first)
+    monkeypatch.setattr(Cadence, "_write", claim_first)
     assert log(app, "ben").broke == ("claimed",)
     assert app.claimed_for("jerry", "ann") == (taken[0], True)
 

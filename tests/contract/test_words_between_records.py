@@ -297,7 +297,7 @@ def test_a_word_said_between_reading_and_writing_is_seen(
     app: Cadence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both(app)
-    append, said = Cadence._append, []
+    append, said = Cadence._write, []
 
     def word_first(self: Cadence, *given: object) -> None:
         if not said:
@@ -305,7 +305,7 @@ def test_a_word_said_between_reading_and_writing_is_seen(
             self.execute("lead", OptOutRequested(), at=NOW + DAY)
         append(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Cadence, "_append", word_first)
+    monkeypatch.setattr(Cadence, "_write", word_first)
     with pytest.raises(Refused) as refused:
         app.execute("contact", STRICT, at=NOW + DAY)
     assert refused.value.rule == Rule.SUPPRESSED
@@ -316,14 +316,14 @@ def test_a_list_written_between_reading_and_writing_is_seen(
     app: Cadence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both(app)
-    append, said = Cadence._append, []
+    append, said = Cadence._write, []
 
     def list_first(self: Cadence, *given: object) -> None:
         if not said:
             said.append(self.addresses.suppress([NUMBER], by="kim", at=NOW))
         append(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Cadence, "_append", list_first)
+    monkeypatch.setattr(Cadence, "_write", list_first)
     with pytest.raises(Refused):
         app.execute("contact", STRICT, at=NOW + DAY)
 

@@ -510,8 +510,8 @@ class Machine(RuleBasedStateMachine):
     @rule(index=whom, channel=channels)
     def it_crashes_inside_the_transaction(self, index: int, channel: Channel) -> None:
         prospect = self.pick(index)
-        store: Any = self.disk
-        whole = store._append
+        recorder: Any = self.disk._recorder
+        whole = recorder.insert_events
         rows = self.disk.due_rows()
 
         def row_that_breaks() -> Iterator[Any]:
@@ -519,13 +519,15 @@ class Machine(RuleBasedStateMachine):
             raise Crash
             yield
 
-        store._append = lambda events, rows, *rest: whole(events, row_that_breaks(), *rest)
+        recorder.insert_events = lambda events, due, **rest: whole(
+            events, due=row_that_breaks(), **rest
+        )
         try:
             crashed = _crashes(
                 lambda: self.disk.execute(prospect, OptOutRequested(channel), at=self.now)
             )
         finally:
-            del store._append
+            del recorder.insert_events
         assert crashed
         assert self.disk.history(prospect) == self.histories[prospect]
         assert self.disk.due_rows() == rows
@@ -536,14 +538,14 @@ class Machine(RuleBasedStateMachine):
         self.commands += 1
         command_id = f"c{self.commands}"
         store: Any = self.disk
-        whole = store._append
+        whole = store._write
         command = OptOutRequested(channel)
 
         def breaks(*args: Any, **kwargs: Any) -> Any:
             whole(*args, **kwargs)
             raise Crash
 
-        store._append = breaks
+        store._write = breaks
         try:
             crashed = _crashes(
                 lambda: self.disk.execute(
@@ -551,7 +553,7 @@ class Machine(RuleBasedStateMachine):
                 )
             )
         finally:
-            del store._append
+            del store._write
         assert crashed
         assert len(self.disk.history(prospect)) == len(self.histories[prospect]) + 1
         self.restart()
