@@ -89,7 +89,7 @@ def test_an_import_names_who_is_twice_in_the_file_once(app: Cadence) -> None:
     assert done.duplicates == (1, (Duplicate("two", "one", ("kim@example.com",), False),))
 
 
-def test_an_import_that_changes_no_record_names_nobody(app: Cadence) -> None:
+def test_an_import_that_changes_no_record_names_none(app: Cadence) -> None:
     both = (
         ("one", "Kim Lee", {"email": "kim@example.com"}),
         ("two", "Kim Lee", {"email": "kim@example.com"}),
