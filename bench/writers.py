@@ -1,12 +1,14 @@
 """Measure commands a second on PostgreSQL while 1, 2 and 4 processes write.
 
     python bench/writers.py COMMIT [--rounds N] [--seconds N] [--prospects N] [--postgres ADDRESS]
+                            [--flush-ms N] [--processes N …]
 
 Three sides take turns on one server: an older commit, this one, and the stock ``eventsourcing``
 library as its documentation shows it. Each process writes to prospects of its own, with two
 addresses each: a command loads, decides, appends and commits; the stock library decides nothing.
 Without an address a server is started in a temporary folder, with its own settings: every commit is
-flushed.
+flushed. ``--flush-ms`` lets each flush take so much longer (``commit_delay``), as on the disks of a
+cloud: then waiting counts, and the processors do not.
 """
 
 from __future__ import annotations
@@ -27,8 +29,6 @@ from rich.console import Console
 from rich.table import Table
 
 _HERE: Final = Path(__file__).parents[1]
-_PROCESSES: Final = (1, 2, 4)
-
 # What a child does: it gets ready, waits for the word, writes, and prints how often and how long.
 _WORK: Final = """
 import sys
@@ -100,6 +100,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--prospects", type=int, default=300)
     parser.add_argument("--postgres")
+    parser.add_argument("--flush-ms", type=int, default=0)
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -122,8 +124,12 @@ def _measure(address: str, sides: dict[str, Path], given: argparse.Namespace) ->
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("CREATE DATABASE stock")
         host = connection.info.host
+        if given.flush_ms:
+            connection.execute(f"ALTER SYSTEM SET commit_delay = {given.flush_ms * 1000}")
+            connection.execute("ALTER SYSTEM SET commit_siblings = 0")
+            connection.execute("SELECT pg_reload_conf()")
     table = Table("processes", *sides, "stock", "new : old", "new : stock")
-    for processes in _PROCESSES:
+    for processes in given.processes:
         seen: dict[str, list[float]] = {side: [] for side in (*sides, "stock")}
         for turn in range(given.rounds):
             for side in list(seen)[:: 1 if turn % 2 else -1]:

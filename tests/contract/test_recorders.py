@@ -46,7 +46,7 @@ class OurRecorder(TestCase, ABC):
         return f"prospect-{uuid4()}"
 
     def create_recorder(self) -> ApplicationRecorder:
-        # A hundred writes wait in a row for the one lock, each for a full flush to the disk.
+        # On SQLite a hundred writes wait in a row, each for a full flush to the disk.
         recorder = open_recorder(self.address(), lock_timeout_seconds=60)
         self.addCleanup(recorder.close)
         self.addCleanup(_wait_for_readers)

@@ -164,6 +164,22 @@ def test_a_claim_is_judged_by_an_event_that_is_being_written(app: Cadence, addre
         assert claimed.result(30).version == 2
 
 
+def test_what_locks_waited_for_is_seen_under_any_default_isolation(
+    address: str,
+) -> None:
+    options = "&options=-c%20default_transaction_isolation%3Dserializable"
+    with Cadence.open(address + options, clock=lambda: NOW, lock_timeout_seconds=30) as app:
+        app.execute("p1", person(1), at=NOW)
+        with (
+            ThreadPoolExecutor(1) as pool,
+            held(app, lambda: app.execute("p1", NOTE, at=NOW)) as go_on,
+        ):
+            claimed = pool.submit(lambda: app.claim("p1", own=CALL, by="ann"))
+            until_it_waits(address, claimed)
+            go_on()
+            assert claimed.result(30).version == 2
+
+
 def test_a_suppression_waits_for_an_attempt_that_was_decided_without_it(
     app: Cadence, address: str
 ) -> None:
