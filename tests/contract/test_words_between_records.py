@@ -104,6 +104,22 @@ def test_an_opt_out_that_is_taken_back_frees_the_other_at_once(app: Cadence) -> 
     app.execute("contact", STRICT, at=NOW + DAY)
 
 
+def test_an_attempt_for_another_record_moves_nothing_before_a_limit_is_reached(
+    app: Cadence,
+) -> None:
+    both(app)
+    before = app.explain("contact", NOW)
+    three = tuple(Part(CALL, Disposition.NO_ANSWER, address=NUMBER) for _ in range(3))
+    app.execute("lead", MakeAttempt(three[:1]), at=NOW + 5 * DAY)
+    after = app.explain("contact", NOW + 5 * DAY)
+    assert isinstance(after, Task)
+    assert after.at == before.at
+    assert all(reason.because for reason in after.reasons)
+    app.execute("lead", AttemptMade(three[:2]), at=NOW + 5 * DAY)
+    limited = app.explain("contact", NOW + 5 * DAY)
+    assert any("at most 3 parts in 24 hours" in one.because for one in limited.reasons)
+
+
 def test_other_addresses_wait_until_the_owner_says_who_they_are(app: Cadence) -> None:
     other = ContactPoint(CALL, "+1 212 555 0199")
     app.execute("lead", person("Ada Brook", ContactPoint(EMAIL, ADA)), at=NOW)

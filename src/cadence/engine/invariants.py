@@ -503,7 +503,7 @@ def frequency_allows_from(
     *,
     is_days_apart: bool = False,
 ) -> tuple[datetime, tuple[int, ...], Facts] | None:
-    """Return from when on a touch keeps to ``frequency``; ``None`` if nothing was tried yet.
+    """Return from when on a touch keeps to ``frequency``; ``None`` if it does so at any time.
 
     Args:
         prospect: whose silence is counted.
@@ -544,7 +544,8 @@ def frequency_allows_from(
                 if _ANOTHERS in counted:
                     facts["of_others"] = counted.count(_ANOTHERS)
                 events = tuple(dict.fromkeys(one for one in counted if one != _ANOTHERS))
-    return from_, events, facts
+    # An attempt for another record moves nothing before a span has too many parts.
+    return (from_, events, facts) if own or facts else None
 
 
 def _is_too_frequent(attempt: AttemptContext) -> bool:
