@@ -31,7 +31,14 @@ from cadence.domain import (
     ValueNoted,
 )
 from cadence.domain.channels import CALL, EMAIL, Channel
-from cadence.domain.events import EndReason, FailureReason, FollowUpEnded, Intent, ValueKind
+from cadence.domain.events import (
+    MERGED_FROM,
+    EndReason,
+    FailureReason,
+    FollowUpEnded,
+    Intent,
+    ValueKind,
+)
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.engine import (
@@ -44,7 +51,6 @@ from cadence.engine import (
     Undo,
     Wait,
 )
-from cadence.engine.merging import MERGED_FROM
 from cadence.errors import InputError, Refused, UnknownProspect
 from cadence.policy.rules import Rule
 from cadence.store import Cadence

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from test_row_updates import FIELDS, NEW_YORK, mapping_text
 
 from cadence.domain.channels import EMAIL
 from cadence.domain.codec import encode_line
 from cadence.domain.events import (
+    MERGED_FROM,
     AttemptMade,
     ContactPointAdded,
     Event,
@@ -20,28 +20,44 @@ from cadence.domain.events import (
     ReplyReceived,
 )
 from cadence.domain.stages import Stage
-from cadence.engine.merging import MERGED_FROM
 from cadence.store import Cadence
 from cadence.transfer.importer import ImportResult, import_all
 from cadence.transfer.jsonl import import_jsonl
 from cadence.transfer.mapped_csv import MappedCsvSource
 from cadence.transfer.mapping_loader import read_mapping
 
+MAPPING = """
+name = "ours"
+format = "csv"
+[prospect]
+id = { from = "id" }
+timezone = { from = "timezone" }
+name = { from = "name" }
+owner = { from = "owner" }
+contact_points = [{ channel = "call", address = { from = "phone" } }]
+[record]
+id = { from = "no" }
+at = { from = "at", formats = ["iso"] }
+[[rules]]
+event = "attempt"
+channel = "call"
+disposition = "no_answer"
+"""
+COLUMNS = ("no", "at", "id", "timezone", "name", "owner", "phone")
 LATER = datetime(2026, 6, 1, tzinfo=UTC)
 MERGED_AT = datetime(2026, 4, 1, tzinfo=UTC)
 
 
 def row(prospect: str, number: int, day: int, **said: str) -> dict[str, str]:
     at = f"2026-03-{day:02}T14:05:00Z"
-    return {"no": str(number), "at": at, "id": prospect, "timezone": NEW_YORK, **said}
+    return {"no": str(number), "at": at, "id": prospect, "timezone": "America/New_York", **said}
 
 
 def imported(app: Cadence, *rows: dict[str, str]) -> ImportResult:
-    columns = ("no", "at", "id", *FIELDS, "phone", "mail")
-    lines = [",".join(columns)]
-    lines += [",".join(one.get(name, "") for name in columns) for one in rows]
+    lines = [",".join(COLUMNS)]
+    lines += [",".join(one.get(name, "") for name in COLUMNS) for one in rows]
     content = io.BytesIO("\n".join(lines).encode())
-    mapping = read_mapping(mapping_text(), "ours.toml")
+    mapping = read_mapping(MAPPING, "ours.toml")
     return import_all(app, MappedCsvSource(mapping, content, "file.csv"), at=LATER)
 
 
@@ -98,7 +114,7 @@ def lines(*events: Event, versions: bool = False) -> list[bytes]:
 
 
 def test_lines_without_a_version_go_to_the_survivor_and_others_stay(app: Cadence) -> None:
-    reply = Event("two", 9, MERGED_AT, LATER, ReplyReceived("email"))
+    reply = Event("two", 9, MERGED_AT, LATER, ReplyReceived(EMAIL))
     old = app.history("two")
     result = import_jsonl(app, [*lines(*old, versions=True), *lines(reply)], at=LATER)
     assert result.events == 1
@@ -120,7 +136,7 @@ def test_an_opt_out_in_the_old_stream_still_stops_the_address(app: Cadence) -> N
 
 def test_a_whole_export_with_a_merge_comes_back_as_it_was(app: Cadence) -> None:
     app.execute("two", EventRetracted(2, "wrong"), at=MERGED_AT + timedelta(days=1), by="ann")
-    app.execute("two", ReplyReceived("email"), at=MERGED_AT + timedelta(days=2))
+    app.execute("two", ReplyReceived(EMAIL), at=MERGED_AT + timedelta(days=2))
     exported = [line for history in app.histories() for line in lines(*history, versions=True)]
     with Cadence.open() as other:
         import_jsonl(other, exported, at=LATER)

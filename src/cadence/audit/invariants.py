@@ -415,7 +415,9 @@ def _check_order(state: AuditState, attempt: AttemptRecord) -> Violation | None:
     if attempt.rank == NO_STAGE:
         return None
     earlier = [
-        one for one in reversed(state.attempts) if one.at <= attempt.at and state.is_known(one)
+        one
+        for one in reversed(state.attempts)
+        if one.at <= attempt.at and state.is_known(one) and state.is_ordered(one)
     ]
     further = max(earlier, key=lambda one: one.rank, default=None)
     if further is not None and further.rank > attempt.rank:

@@ -215,6 +215,7 @@ class AuditState:
         has_spoken: what began the running silence is a response; otherwise they were added.
         is_joined: a response in the running silence was taken back, or a record merged in it.
         merged, merged_gap: the last merge in it, and the largest gap that one of the two had then.
+        goes_on: outreach goes on from the attempts before that merge.
     """
 
     __slots__ = (
@@ -227,6 +228,7 @@ class AuditState:
         "country",
         "elsewhere",
         "ended",
+        "goes_on",
         "has_spoken",
         "highest",
         "intent",
@@ -278,7 +280,7 @@ class AuditState:
         # The running silence.
         self.silence = _fact(first)
         self.has_spoken = self.is_joined = False
-        self.merged, self.merged_gap = 0, (0, 0)
+        self.merged, self.merged_gap, self.goes_on = 0, (0, 0), False
         self.intent: Intent | None = None
         self.attempts: list[AttemptRecord] = []
         self.spaced_calls = 0
@@ -414,7 +416,7 @@ class AuditState:
             appointment = self.appointment = None  # only one in the future survives a response
         self.silence = _fact(event)
         self.has_spoken, self.is_joined = True, False
-        self.merged, self.merged_gap = 0, (0, 0)
+        self.merged, self.merged_gap, self.goes_on = 0, (0, 0), False
         self.intent = intent
         self.kept_appointment = None
         self.reopened = None
@@ -485,6 +487,14 @@ class AuditState:
         Up to a merge each of the two was.
         """
         return attempt.version >= self.silence.version or attempt.version <= self.merged
+
+    def is_ordered(self, attempt: AttemptRecord) -> bool:
+        """Return whether outreach went on from an attempt.
+
+        Not where one record made it in ignorance of what was said to the other: since the merge the
+        owner is to talk to them.
+        """
+        return attempt.version > self.merged or self.goes_on
 
     def add_attempt(self, attempt: AttemptRecord) -> None:
         """Add an attempt of this silence that was not answered."""
@@ -610,6 +620,7 @@ class AuditState:
         self.kept_appointment = self.kept_appointment or other.kept_appointment
         self._agree_with(other, spoke, keep)
         self._stand_with(other, spoke, event, keep)
+        self.goes_on = self.phase == Phase.OUTREACH
 
     def _spoke_later(self, other: AuditState) -> bool:
         if self.has_spoken != other.has_spoken:

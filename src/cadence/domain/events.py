@@ -20,6 +20,7 @@ __all__ = [
     "DATA_TYPES",
     "DELIVERED",
     "FAILING",
+    "MERGED_FROM",
     "SOFT_FAILURES",
     "AddressesRead",
     "AppointmentCancelled",
@@ -76,6 +77,10 @@ NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 Zones = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 
 Version = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+
+
+MERGED_FROM: Final = "merged_from"
+"""The name in an event's ``meta`` of the merged record that it came for."""
 
 
 class Disposition(StrEnum):

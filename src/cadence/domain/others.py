@@ -15,12 +15,14 @@ from cadence.domain.addresses import bare
 from cadence.domain.elsewhere import Held, bases_of, elsewhere, holdings, keys_of
 from cadence.domain.events import (
     FAILING,
+    MERGED_FROM,
     AttemptMade,
     Event,
     GuidelinesAgreed,
     InterestNoted,
     Noted,
     PreferenceStated,
+    ProspectsMerged,
     ValueNoted,
 )
 from cadence.domain.fold import fold
@@ -39,6 +41,23 @@ def _may_say(event: Event) -> bool:
     if isinstance(data, AttemptMade):
         return data.connected or any(part.disposition in FAILING for part in data.parts)
     return not isinstance(data, _SILENT)
+
+
+def _without(history: Sequence[Event], own: str) -> Sequence[Event]:
+    """A history of another holder without what is of ``own``, which was merged into it for a time.
+
+    What a merge brought along, and what came for the merged record, are its own words.
+    """
+    if not any(_is_of(event, own) for event in history):
+        return history
+    return [event for event in history if not _is_of(event, own)]
+
+
+def _is_of(event: Event, own: str) -> bool:
+    data = event.data
+    if isinstance(data, ProspectsMerged):
+        return data.prospect == own
+    return event.meta is not None and event.meta.get(MERGED_FROM) == own
 
 
 def _as_events(entry: AddressEntry) -> list[Event]:
@@ -90,7 +109,8 @@ class Others:
         past: folds them.
         """
         self._history = history
-        self._others = others
+        own = history[0].prospect
+        self._others = [left for one in others if (left := _without(one, own))]
         self._entries = tuple(entries)
         self._past = past
 

@@ -14,6 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from cadence.domain.events import (
+    MERGED_FROM,
     AddressesRead,
     AttemptMade,
     Data,
@@ -37,7 +38,6 @@ from cadence.policy.registry import PolicyRegistry
 from cadence.policy.rules import Rule
 
 __all__ = [
-    "MERGED_FROM",
     "came_for",
     "decide_merge",
     "end_of_merge",
@@ -45,9 +45,6 @@ __all__ = [
     "merge_of",
     "taken_over",
 ]
-
-MERGED_FROM: Final = "merged_from"
-"""The name in an event's ``meta`` of the merged record that it came for."""
 
 _STAYS: Final = (*TAKING_BACK, AddressesRead, PolicyAdopted, ProspectAdded, ProspectsMerged)
 """What is not given back when a merge is taken back: it is about the survivor's own history."""

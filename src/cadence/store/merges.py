@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from cadence.domain.codec import check_id
 from cadence.domain.elsewhere import keys_of
 from cadence.domain.events import (
+    MERGED_FROM,
     AttemptMade,
     Data,
     EndReason,
@@ -37,7 +38,6 @@ from cadence.engine.corrections import TakeBack
 from cadence.engine.decision import Decision
 from cadence.engine.loop import decision_for
 from cadence.engine.merging import (
-    MERGED_FROM,
     came_for,
     decide_merge,
     end_of_merge,
@@ -359,6 +359,9 @@ class Merges:
                 data = unchecked_attempt(prospect, data)
             else:
                 data = complete_attempt(prospect, data, policy, event.occurred_at, now)
+            if data.broke and data.why is None:
+                # It may have been in order for the person that they were taken to be.
+                data = replace(data, why=f"it came while merged into {event.prospect}")
         meta = dict(event.meta or {})
         if meta.get(MERGED_FROM) == prospect.id:  # and not of a record that is merged into it
             del meta[MERGED_FROM]

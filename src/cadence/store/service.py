@@ -25,6 +25,7 @@ from eventsourcing.persistence import IntegrityError
 from cadence.domain.channels import BUILT_IN, Channel
 from cadence.domain.codec import check_id
 from cadence.domain.events import (
+    MERGED_FROM,
     AttemptMade,
     Data,
     Event,
@@ -60,7 +61,6 @@ from cadence.engine.corrections import TakeBack, take_back
 from cadence.engine.decision import Close, Decision, Stop
 from cadence.engine.loop import decision_for, silent_decision_for
 from cadence.engine.lower_bound import decide_early
-from cadence.engine.merging import MERGED_FROM
 from cadence.engine.repeats import led_to
 from cadence.errors import (
     Conflict,

@@ -13,10 +13,9 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from cadence.domain.codec import Line, decode_line
-from cadence.domain.events import Data, Event, ProspectAdded, ProspectUpdated
+from cadence.domain.events import MERGED_FROM, Data, Event, ProspectAdded, ProspectUpdated
 from cadence.domain.limits import NAME, check_texts
 from cadence.engine.commands import check_fact
-from cadence.engine.merging import MERGED_FROM
 from cadence.errors import InputError
 from cadence.policy.model import Policy
 from cadence.store.clock import WriteClock
