@@ -134,11 +134,11 @@ def _taken_over(was: Prospect, other: Prospect, now: Prospect) -> Iterator[str]:
         yield f"is opted out of {channel}, as {other.id} was"
     attempts = len(now.silence.attempts) - len(was.silence.attempts)
     if now.silence.response.at != was.silence.response.at:
-        yield f"is silent since {now.silence.since:%Y-%m-%d}, with what {other.id} knows"
+        yield f"counts the silence from {now.silence.since:%Y-%m-%d}, as {other.id} did"
     if attempts > 0:
-        calls = now.silence.spaced_calls
-        made = len(now.silence.attempts)
-        yield f"counts {plural(made, 'attempt')} since they last spoke, {calls} as spaced calls"
+        made = plural(len(now.silence.attempts), "attempt")
+        calls = plural(now.silence.spaced_calls, "spaced call")
+        yield f"counts {made} since the last response, {calls} among them"
     values = len(now.values) - len(was.values)
     if values:
         yield f"takes over {plural(values, 'reason')} worth a call"

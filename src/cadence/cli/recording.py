@@ -96,11 +96,15 @@ def record(
         duplicate = first_duplicate(store, outcome.prospect) if has_new_address else None
     for event in outcome.events:
         done = "was recorded before" if outcome.repeated else "recorded"
-        whose = "" if event.prospect == prospect else f" of {event.prospect}, where it was merged"
-        what_was = f"{type_name(event.data)} {done} as version {event.version}{whose}"
+        whose = f" of {event.prospect}, into which it was merged"
+        of_survivor = "" if event.prospect == prospect else whose
+        what_was = f"{type_name(event.data)} {done} as version {event.version}{of_survivor}"
         session.write(f"{prospect}: {what_was}")
         _warn(event)
     session.write(f"  {next_line(outcome.prospect, outcome.decision)}")
+    into = outcome.prospect.ending.into
+    if into is not None:
+        session.write(f"  {into}, into which it was merged, counts what is left")
     if duplicate is not None:
         session.write(f"  {may_be(duplicate)}: use cadence merge or cadence not-same")
 
