@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pgserver
 import pytest
 from eventsourcing.persistence import IntegrityError
@@ -87,9 +88,12 @@ def assumed(app: Cadence, clock: Clock) -> Claim:
     return claim
 
 
-def begin(app: Cadence, name: str = "jerry") -> None:
+def begin(app: Cadence, name: str = "jerry", number: str | None = None) -> None:
     """Add a prospect whose on-time call is due at ``MEETING``."""
-    app.execute(name, ADDED, at=MEETING - timedelta(days=1))
+    added = ADDED
+    if number is not None:
+        added = msgspec.structs.replace(ADDED, contact_points=(ContactPoint(CALL, number),))
+    app.execute(name, added, at=MEETING - timedelta(days=1))
     app.execute(name, SetAppointment(MEETING), at=MEETING - timedelta(days=1))
 
 
@@ -608,8 +612,8 @@ def test_of_two_processes_that_claim_one_touch_exactly_one_gets_it(
 ) -> None:
     names = [f"p{number}" for number in range(ROUNDS)]
     with Cadence.open(address, clock=clock) as app:
-        for name in names:
-            begin(app, name)
+        for number, name in enumerate(names):
+            begin(app, name, f"+1212556{number:04}")
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", WORKER, address, name],
@@ -676,3 +680,67 @@ def test_an_exit_of_unknown_outcome_is_a_task_and_not_the_next_channel(
     touch = app.explain("jerry", clock.now).touch
     assert touch is not None
     assert used.channel not in [part.channel for part in touch.parts]
+
+
+# Several records of one address -------------------------------------------------------------------
+
+
+def twins(app: Cadence, address: str = "(212) 555-0100") -> None:
+    """Another record of Jerry's number, spelled otherwise."""
+    points = (ContactPoint(CALL, address), ContactPoint(EMAIL, "twin@example.com"))
+    added = ProspectAdded("Jerry", "America/New_York", "US", contact_points=points)
+    app.execute("twin", added, at=MEETING - timedelta(days=1))
+
+
+def test_a_number_that_two_records_have_is_claimed_once(app: Cadence, clock: Clock) -> None:
+    twins(app)
+    claim = app.claim("jerry", by="ann")
+    with pytest.raises(Refused) as refused:
+        app.claim("twin", own=CALL, by="bo")
+    assert refused.value.rule == "claimed"
+    assert refused.value.until == claim.until
+    assert "ann holds jerry, who has +12125550100 too, until" in refused.value.what
+    # Another address of theirs is free, and so is the number once it is given back.
+    app.release(app.claim("twin", own=EMAIL, by="bo"))
+    app.release(claim)
+    app.release(app.claim("twin", own=CALL, by="bo"))
+    app.claim("jerry", by="ann")
+    clock.now += 2 * LEASE  # the lease ran out
+    app.claim("twin", own=CALL, by="bo")
+
+
+def test_an_assumed_attempt_at_a_number_is_recorded_before_another_record_is_claimed(
+    app: Cadence, clock: Clock
+) -> None:
+    twins(app)
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    clock.now = claim.until
+    app.claim("twin", own=CALL, by="bo")
+    assert isinstance(app.history("jerry")[-1].data, AttemptMade)
+
+
+def test_a_line_is_claimed_by_as_many_as_have_it(app: Cadence) -> None:
+    twins(app)
+    app.addresses.declare_line("+1 212 555 0100", by="ann", why="the front desk")
+    app.claim("jerry", by="ann")
+    app.claim("twin", own=CALL, by="bo")
+
+
+def test_an_extension_is_another_phone_and_the_bare_number_is_all_of_them(app: Cadence) -> None:
+    twins(app, "+1 212 555 0100 x5")
+    app.claim("twin", own=CALL, by="bo")
+    with pytest.raises(Refused):
+        app.claim("jerry", by="ann")
+
+
+def test_a_word_of_another_record_is_named_when_the_claim_is_completed(
+    app: Cadence, clock: Clock
+) -> None:
+    twins(app)
+    claim = app.claim("jerry", by="ann")
+    clock.now += MINUTE
+    said = app.execute("twin", OptOutRequested(CALL)).events[0]
+    clock.now += MINUTE
+    outcome = app.complete(claim, NO_ANSWER)
+    assert outcome.overtaken_by == said
+    assert "suppressed" in attempt_of(outcome.events[-1].data).broke

@@ -371,6 +371,8 @@ with Cadence.open(address, lock_timeout_seconds=30) as app:
                 app.execute(f"b{number}", made, at=at)
             elif what == "claim":
                 app.claim(f"b{number}", own=call, by="bo", at=at)
+            elif what == "claim a":
+                app.claim(f"a{number}", own=call, by="ann", at=at)
             elif what == "add":
                 app.execute(
                     f"c{number}",
@@ -421,6 +423,37 @@ def test_of_a_word_and_an_act_at_one_moment_one_sees_the_other(
     with Cadence.open(address) as app:
         for number in numbers:
             _check_round(app, number, speaks)
+
+
+def test_of_two_claims_on_one_number_at_one_moment_one_is_refused(address: str | None) -> None:
+    if address is None:
+        return  # one process cannot share memory with another
+    numbers = [f"{number:04}" for number in range(ROUNDS)]
+    with Cadence.open(address) as app:
+        for number in numbers:
+            point = ContactPoint(CALL, f"+1212555{number}")
+            app.execute(f"a{number}", person("A", point), at=NOW)
+            app.execute(f"b{number}", person("B", point), at=NOW)
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", SPEAKER, address, what],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for what in ("claim a", "claim")
+    ]
+    try:
+        assert [ask(worker) for worker in workers] == ["ready", "ready"]
+        for number in numbers:
+            for worker in workers:
+                assert worker.stdin is not None
+                worker.stdin.write(f"{number}\n")
+                worker.stdin.flush()
+            assert sorted(ask(worker) for worker in workers) == [Rule.CLAIMED, "done"]
+    finally:
+        for worker in workers:
+            worker.communicate()
 
 
 def ask(worker: subprocess.Popen[str]) -> str:

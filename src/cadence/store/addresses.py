@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from cadence.domain.addresses import bare
+from cadence.domain.addresses import bare, covers
 from cadence.domain.channels import BUILT_IN
 from cadence.domain.elsewhere import Held, bases_of, elsewhere, holdings, keys_of
 from cadence.domain.events import Event
@@ -23,7 +23,7 @@ from cadence.domain.keys import KeyReader, addresses_read, keys_in
 from cadence.domain.others import Others, PastHoldings
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
-from cadence.domain.words import NOWHERE, AddressEntry, Elsewhere, Holding
+from cadence.domain.words import NOWHERE, AddressEntry, Elsewhere, EntryKind, Holding
 from cadence.store.recorder import AddressChange, AddressRow, DueRecorder, EntryQuery, EntryRow
 from cadence.store.sql import in_order
 
@@ -35,6 +35,7 @@ __all__ = [
     "as_holding",
     "change_of_addresses",
     "entry_row",
+    "holders_of",
 ]
 
 _PAGE = 256  # prospects
@@ -237,6 +238,25 @@ class AddressIndex:
                 prospect = fold(None, history)
                 if prospect is not None:
                     yield prospect
+
+
+def holders_of(keys: Sequence[str], heard: Heard) -> list[str]:
+    """Return who else has some addresses that are no lines, in order.
+
+    Args:
+        keys: the addresses.
+        heard: what was read of them.
+    """
+    entries = [as_entry(row.holding) for row in heard.rows if not row.prospect]
+    lines = [one.key for one in entries if one.kind is EntryKind.LINE]
+    asked = [key for key in keys if not any(covers(line, key) for line in lines)]
+    return sorted(
+        {
+            row.prospect
+            for row in heard.rows
+            if row.prospect and any(covers(key, row.key) or covers(row.key, key) for key in asked)
+        }
+    )
 
 
 def change_of_addresses(before: Prospect | None, after: Prospect, heard: Heard) -> AddressChange:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, get_args
 import msgspec
 from eventsourcing.persistence import IntegrityError
 
+from cadence.domain.addresses import covers
 from cadence.domain.channels import Channel, check_channel
 from cadence.domain.codec import check_id
 from cadence.domain.events import (
@@ -42,7 +43,7 @@ from cadence.engine.wording import because
 from cadence.errors import Conflict, InputError, Refused, UnknownProspect
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
-from cadence.store.addresses import AddressIndex
+from cadence.store.addresses import AddressIndex, Heard, holders_of
 from cadence.store.recorder import AddressChange, ClaimChange, ClaimChanged, ClaimRow, DueRecorder
 
 if TYPE_CHECKING:
@@ -180,8 +181,32 @@ class Claims:
         prospect = heard.told_to(folded)
         taken, change = _take(request, prospect, policy_of(prospect), claim, history, self._clock())
         asked = AddressChange(request.prospect, heard.bases, heard.rows)
-        self._recorder.insert_events([], claims=[change], addresses=[asked])
+        others = self._none_at_the_same(taken, heard, request.at)
+        self._recorder.insert_events([], claims=[change, *others], addresses=[asked])
         return taken
+
+    def _none_at_the_same(self, taken: Claim, heard: Heard, at: datetime) -> list[ClaimChange]:
+        """Check that no claim on another record is for an address of ``taken``.
+
+        A line belongs to many, so there each may be called by another worker.
+
+        Returns:
+            What was seen of the claims on the other holders, so that it is still so when this one
+            is written.
+
+        Raises:
+            Refused: there is one.
+        """
+        seen: list[ClaimChange] = []
+        for other in holders_of([part.key for part in taken.parts if part.key], heard):
+            claim = self.settled(other, at)
+            shared = None if claim is None else _shared_address(taken, claim)
+            if claim is not None and shared is not None:
+                is_over = claim.state(self._clock()) is ClaimState.RETURNED
+                if not is_over and ended_by(claim, self._recorder.select_stream(other)) is None:
+                    raise held(claim, "claim", taken.prospect, shared)
+            seen.append(ClaimChange(other, None if claim is None else claim.token))
+        return seen
 
     def complete(
         self, claim: Claim | str, attempt: MakeAttempt | None, at: datetime | None, *, force: bool
@@ -232,7 +257,17 @@ class Claims:
             for event in history
             if event.prospect != done.prospect or event.version < done.version
         ]
-        return claim.prospect, outcome, ended_by(claim, before)
+        ended = ended_by(claim, before) or self._stopped_by(claim, outcome.prospect)
+        return claim.prospect, outcome, ended
+
+    def _stopped_by(self, claim: Claim, prospect: Prospect) -> Event | None:
+        """The event by which another record has stopped what was claimed, since it was."""
+        for part in claim.parts:
+            stop = None if part.key is None else prospect.elsewhere.obstacle(part.channel, part.key)
+            if stop is not None and stop.prospect is not None and stop.at >= claim.at:
+                history = self._recorder.select_stream(stop.prospect)
+                return next((one for one in history if one.version == stop.version), None)
+        return None
 
     def release(self, claim: Claim | str) -> bool:
         """Give a claim back; return whether it was still open.
@@ -437,11 +472,30 @@ def _take(
     return taken, ClaimChange(request.prospect, seen, ended, _encode(taken), taken.version)
 
 
-def held(claim: Claim, what: str) -> Refused:
-    """Return the refusal of what an open claim forbids; ``what`` is that in a word."""
+def _shared_address(one: Claim, other: Claim) -> str | None:
+    """The first address that the touches of two claims would both use."""
+    theirs = [part.key for part in other.parts if part.key]
+    for part in one.parts:
+        key = part.key
+        if key and any(covers(key, also) or covers(also, key) for also in theirs):
+            return key
+    return None
+
+
+def held(claim: Claim, what: str, prospect: str = "", address: str | None = None) -> Refused:
+    """Return the refusal of what an open claim forbids.
+
+    Args:
+        claim: the claim.
+        what: what is refused, in a word.
+        prospect: for whom, if that is another record of ``address``.
+        address: what the claim is for.
+    """
     until = f"{claim.until:%Y-%m-%dT%H:%M:%SZ}"
+    it = "it" if address is None else f"{claim.prospect}, who has {address} too,"
     return Refused(
-        f"{claim.prospect}: {what} refused by claimed: {claim.by} holds it until {until}",
+        f"{prospect or claim.prospect}: {what} refused by claimed: {claim.by} holds {it} "
+        f"until {until}",
         f"take another touch, or ask {claim.by} to release it",
         rule=Rule.CLAIMED,
         until=claim.until,
