@@ -23,6 +23,7 @@ from cadence.domain.events import (
     ProspectAdded,
     SamePersonDenied,
 )
+from cadence.domain.stages import Stage
 from cadence.store import Cadence
 
 NOW = datetime(2026, 11, 2, 15, tzinfo=UTC)
@@ -103,6 +104,33 @@ def test_a_call_to_a_line_that_is_dead_for_another_is_a_finding(app: Cadence) ->
     assert (found.prospect, found.rule) == ("bob", "contact_point")
     # In the audit's own words: the attempt names the rule too, as the engine saw it.
     assert "had failed for ann (event 2 of ann)" in found.because
+
+
+@pytest.mark.parametrize("into", ["bob", "cy"])
+def test_what_a_record_said_before_it_was_merged_counts_for_that_time(
+    app: Cadence, into: str
+) -> None:
+    app.execute("cy", person("Cy Orr", ContactPoint(EMAIL, "cy@example.com")), at=NOW)
+    app.execute("ann", OptOutRequested(), at=NOW + DAY)
+    app.execute("bob", CALLED, at=NOW + 2 * DAY)
+    before = findings(app)
+    assert [(one.prospect, one.version, one.rule) for one in before] == [("bob", 2, "suppressed")]
+    app.merges.merge("ann", into, why="one person", at=NOW + 3 * DAY)
+    assert findings(app) == before
+    app.merges.unmerge("ann", why="two people", at=NOW + 4 * DAY)
+    assert findings(app) == before
+
+
+def test_a_close_as_unreachable_is_in_order_where_the_rest_failed_for_another(
+    app: Cadence,
+) -> None:
+    points = ContactPoint(CALL, NUMBER), ContactPoint(EMAIL, "bo@example.com")
+    app.execute("bo", person("Ann Lee", *points), at=NOW)
+    app.execute("ann", AttemptMade((Part(CALL, Disposition.WRONG_NUMBER),)), at=NOW)
+    app.execute("bo", AttemptMade((Part(EMAIL, Disposition.BOUNCED),)), at=NOW + DAY)
+    app.tick(NOW + 2 * DAY)
+    assert app.load("bo").stage is Stage.CLOSED
+    assert findings(app) == []
 
 
 def test_the_calls_of_every_record_of_an_address_count_for_frequency(app: Cadence) -> None:

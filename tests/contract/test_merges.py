@@ -15,6 +15,7 @@ from cadence.domain import (
     AttemptMade,
     ContactPoint,
     ContactPointFailed,
+    ContactPointRestored,
     Disposition,
     Event,
     EventCorrected,
@@ -43,6 +44,8 @@ from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.engine import (
     CancelAppointment,
+    Close,
+    Due,
     EndFollowUp,
     MakeAttempt,
     SetAppointment,
@@ -154,6 +157,27 @@ def test_the_silence_is_that_since_the_last_response_of_either(pair: Cadence) ->
     # The call was made in ignorance of the reply, so the owner has to talk to them.
     assert survivor.stage is Stage.ENGAGED
     assert isinstance(pair.explain("one", NOW + 8 * DAY), Task)
+
+
+def test_what_ended_after_the_exit_of_this_silence_does_not_begin_anew(app: Cadence) -> None:
+    app.execute("two", person("+1 212 555 0102", "ada@example.com"), at=NOW)
+    app.execute("two", ReplyReceived(EMAIL), at=NOW)
+    now = NOW + HOUR
+    app.execute("two", CALLED, at=now)
+    while app.load("two").stage is not Stage.CLOSED:
+        now += HOUR
+        decision = app.explain("two", now)
+        if isinstance(decision, Due):
+            channels = [part.channel for part in decision.touch.parts]
+            how = {CALL: Disposition.NO_ANSWER, EMAIL: Disposition.SENT}
+            app.execute("two", MakeAttempt(tuple(Part(c, how[c]) for c in channels)), at=now)
+        app.tick(now)
+    assert app.load("two").silence.attempts[-1].stage == "polite_exit"
+    app.execute("one", person("+1 212 555 0101", "ada@work.example.com"), at=now)
+    merged = app.merges.merge("two", "one", why="they look alike", keep="one", at=now)
+    assert merged.survivor.stage is Stage.POLITE_EXIT
+    assert isinstance(merged.decision, Close)
+    assert [one for page in audit(app, jobs=1) for one in page.findings] == []
 
 
 def test_a_refusal_and_a_pause_are_taken_over(pair: Cadence) -> None:
@@ -435,6 +459,25 @@ def test_what_another_record_lifted_before_the_merge_stays_lifted(pair: Cadence)
     assert not pair.load("cy").elsewhere.words
     pair.execute("one", OptOutRequested(), at=NOW + 21 * DAY)
     assert [word.prospect for word in pair.load("cy").elsewhere.words] == ["one"]
+
+
+def test_a_wrong_number_stays_one_for_holders_of_the_merged_name(pair: Cadence) -> None:
+    pair.execute("two", ProspectUpdated(name="Ada B."), at=NOW)
+    pair.execute("cy", person("+1 212 555 0102", "cy@example.com", "Ada B."), at=NOW)
+    pair.execute("two", AttemptMade((Part(CALL, Disposition.WRONG_NUMBER),)), at=NOW)
+    merge(pair)
+    assert [*pair.load("cy").elsewhere.failed] == ["+12125550102"]
+
+
+def test_the_survivor_hears_of_a_wrong_number_under_the_merged_name(pair: Cadence) -> None:
+    pair.execute("two", ProspectUpdated(name="Ada B."), at=NOW)
+    pair.execute("cy", person("+1 212 555 0102", "cy@example.com", "Ada B."), at=NOW)
+    pair.execute("cy", AttemptMade((Part(CALL, Disposition.WRONG_NUMBER),)), at=NOW)
+    merge(pair)
+    assert [*pair.load("one").elsewhere.failed] == ["+12125550102"]
+    restored = ContactPointRestored(CALL, "+1 212 555 0102", "they called from it")
+    pair.execute("cy", restored, at=NOW + 21 * DAY)
+    assert not pair.load("one").elsewhere.failed
 
 
 def test_an_export_of_the_survivor_alone_is_whole(pair: Cadence) -> None:

@@ -47,6 +47,7 @@ from cadence.domain.events import (
     ContactPointFailed,
     ContactPointRemoved,
     ContactPointRestored,
+    EndReason,
     Event,
     EventCorrected,
     FollowUpEnded,
@@ -555,6 +556,8 @@ def _adopted(auditor: Auditor, state: AuditState, event: Event, data: PolicyAdop
 
 
 def _ended(auditor: Auditor, state: AuditState, event: Event, data: FollowUpEnded) -> None:
+    if auditor._others is not None and data.reason is EndReason.UNREACHABLE:
+        state.elsewhere = auditor._others.said_by(event.occurred_at, event.version)
     violation = check_close(state, event, data.reason)
     if violation is not None:
         auditor._add(state, event.version, violation, Noticed.UNDECLARED)

@@ -535,8 +535,15 @@ def check_close(state: AuditState, event: Event, reason: EndReason) -> Violation
 def _check_unreachable(state: AuditState) -> Violation | None:
     """``contact_point``: unreachable means that no contact point is left to try."""
     tried = {(part.channel, part.same) for one in state.exits() for part in one.parts}
-    points = state.points_left()
-    left = next((one for one in points if (one.channel, one.same) not in tried), None)
+    said = state.elsewhere
+    left = next(
+        (
+            one
+            for one in state.points_left()
+            if (one.channel, one.same) not in tried and said.failure(one.same) is None
+        ),
+        None,
+    )
     if left is None:
         return None
     because = f"closed as unreachable, but {left.channel} {left.address} is left"

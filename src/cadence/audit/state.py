@@ -599,6 +599,7 @@ class AuditState:
             for one in (self, other)
         ]
         gap = max(one.largest(made) for one, made in zip((self, other), kept, strict=True))
+        is_answered = spoke.phase in ENDED and any(one.rank for one in spoke.attempts)
         if spoke is other:
             silence = other.silence
             told = version if other.has_spoken else self.silence.version
@@ -619,7 +620,8 @@ class AuditState:
         self.recount()
         self.kept_appointment = self.kept_appointment or other.kept_appointment
         self._agree_with(other, spoke, keep)
-        self._stand_with(other, spoke, event, keep)
+        phase = Phase.OUTREACH if is_answered else spoke.phase
+        self._stand_with(other, phase, event, keep)
         self.goes_on = self.phase == Phase.OUTREACH
 
     def _spoke_later(self, other: AuditState) -> bool:
@@ -642,9 +644,16 @@ class AuditState:
         self.appointment = found
 
     def _stand_with(
-        self, other: AuditState, spoke: AuditState, event: Event, keep: str | None
+        self, other: AuditState, spoke_phase: int, event: Event, keep: str | None
     ) -> None:
-        """Find where the follow-up stands now."""
+        """Find where the follow-up stands now.
+
+        Args:
+            other: what was known of the other record.
+            spoke_phase: where the record stood with which they spoke last.
+            event: the merge.
+            keep: the id of the record whose end or appointment counts; ``None``: this one.
+        """
         was, kept = self.phase, other if keep == other.prospect else self
         ends = [one for one in (kept, other, self) if one.lasting_end is not None]
         is_out = Phase.OPTED_OUT in (self.phase, other.phase) or self.contact.is_out()
@@ -660,7 +669,6 @@ class AuditState:
         self.reopened = None
         pending = self.pending_response or (event.version if other.pending_response else 0)
         self.pending_response = 0
-        spoke_phase = was if spoke is self else other.phase
         if was == Phase.MERGED:
             return
         if is_out:

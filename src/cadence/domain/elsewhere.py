@@ -26,6 +26,7 @@ from cadence.domain.words import (
     EntryKind,
     FailureElsewhere,
     Holding,
+    MergedRecord,
     OptOuts,
     Question,
     Settled,
@@ -267,7 +268,7 @@ def _questions(
     """Who of the others may be the same person, and what of it waits for the owner's word."""
     reach = prospect.reach
     own = {point.key for point in reach.contact_points}
-    name = folded_name(prospect.identity.name)
+    names = _names(folded_name(prospect.identity.name), prospect.merged.values()) - {""}
     ours = {prospect.id, *prospect.merged}
     asked: set[str] = set()
     theirs = (own | reach.former).difference(lines)
@@ -279,11 +280,12 @@ def _questions(
         if theirs_too & reach.not_same or ours.intersection(holding.not_same):
             continue
         said, settled = words.get((key, other)), holding.settled
+        is_same_name = bool(names & _names(holding.name, holding.merged))
         if settled is not None and not _is_asked(prospect, settled):
             settled = None
         if said is None and settled is None:
             continue
-        if may_be_same(key, 1 + holders[key], is_same_name=bool(name) and name == holding.name):
+        if may_be_same(key, 1 + holders[key], is_same_name=is_same_name):
             asked.add(other)
             yield Question(other, key, said, settled)
 
@@ -313,26 +315,34 @@ def may_be_same(key: str, holders: int, *, is_same_name: bool) -> bool:
     return kind is not AddressKind.POST and (holders < HOLDERS_OF_A_LINE or is_same_name)
 
 
+def _names(name: str, merged: Iterable[MergedRecord]) -> set[str]:
+    """The names of a person, as they are compared: also those of the records merged into theirs."""
+    return {name, *(folded_name(one.name) for one in merged if one.name)}
+
+
 def _failures(prospect: Prospect, rows: Sequence[Held]) -> dict[str, FailureElsewhere]:
     """What failed for others, and was not restored since by anyone.
 
     A dead line is dead for all. A wrong number is one for holders of the same name, and what
-    another holder says of the number does not make it theirs.
+    another holder says of the number does not make it theirs. A person of several records has the
+    names of all.
     """
-    name = folded_name(prospect.identity.name)
-    restored = [(key, name, at) for key, at in prospect.reach.restored.items()]
+    own = _names(folded_name(prospect.identity.name), prospect.merged.values())
+    restored = [(key, own, at) for key, at in prospect.reach.restored.items()]
     for key, _, holding in rows:
         if holding.restored_at is not None:
-            restored.append((key, holding.name, holding.restored_at))
+            restored.append((key, _names(holding.name, holding.merged), holding.restored_at))
     failed: dict[str, FailureElsewhere] = {}
     for key, other, holding in rows:
         failure = holding.failure
-        if failure is None or (failure.is_strangers and name != holding.name):
+        if failure is None:
+            continue
+        if failure.is_strangers and own.isdisjoint(_names(holding.name, holding.merged)):
             continue
         if not any(
             at >= failure.newest_at
             and covers(key, one)
-            and (by == name or not failure.is_strangers)
+            and not (failure.is_strangers and own.isdisjoint(by))
             for one, by, at in restored
         ):
             known = failed.get(key)

@@ -114,8 +114,9 @@ def _identity(own: Identity, other: Identity) -> Identity:
 def _merged(prospect: Prospect, other: Prospect, version: int) -> dict[str, MergedRecord]:
     # Of a record that had others in it, whose word is whose can't be told.
     newest = None if other.merged else other.reach.opted_out.newest
-    taken = {name: MergedRecord(name, version) for name in other.merged}
-    return {**prospect.merged, **taken, other.id: MergedRecord(other.id, version, newest)}
+    taken = {id_: MergedRecord(id_, version, name=one.name) for id_, one in other.merged.items()}
+    theirs = MergedRecord(other.id, version, newest, other.identity.name)
+    return {**prospect.merged, **taken, other.id: theirs}
 
 
 # How they can be reached --------------------------------------------------------------------------
@@ -318,7 +319,9 @@ def _stage(
         return Stage.SCHEDULED
     spoke = prospect if silence.response.version == prospect.response.version else other
     is_response = silence.response.kind is not ResponseKind.ADDED
-    if is_response and spoke.stage not in OUTREACH:
+    # Where their own record ended after it had tried them, it knew of the response.
+    is_answered = spoke.stage in ENDED and is_begun(spoke.silence)
+    if is_response and spoke.stage not in OUTREACH and not is_answered:
         return Stage.ENGAGED
     reached = [Stage(one.stage.value) for one in silence.attempts if one.stage.value in _STAGES]
     if reached:

@@ -257,11 +257,13 @@ class MergedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         version: the event that merged it.
         opted_out_version: its last event, in its own history, by which it had opted out of
             something; 0: it had not. ``None``: its words can't be told from those of another.
+        name: what it called them.
     """
 
     prospect: str
     version: int
     opted_out_version: int | None = None
+    name: str = ""
 
 
 class AttemptAt(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ writer decide again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ import msgspec
 from cadence.domain.addresses import bare, covers
 from cadence.domain.channels import BUILT_IN
 from cadence.domain.elsewhere import Held, bases_of, elsewhere, holdings, keys_of
-from cadence.domain.events import Event
+from cadence.domain.events import Event, ProspectsMerged
 from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader, addresses_read, keys_in
 from cadence.domain.others import Others, PastHoldings
@@ -183,7 +183,10 @@ class AddressIndex:
         return sorted(found, key=lambda row: (row.prospect, row.key))
 
     def others_of(self, histories: Sequence[Sequence[Event]]) -> dict[str, Others]:
-        """Find the other holders of the addresses of some prospects; most have none."""
+        """Find the other holders of the addresses of some prospects; most have none.
+
+        Records that were merged into one of them say nothing any more, and did so before.
+        """
         bases = {
             history[0].prospect: bases_of(key for event in history for key in keys_in(event.data))
             for history in histories
@@ -194,14 +197,18 @@ class AddressIndex:
         for row in self.rows(every) if every else ():
             if row.prospect:
                 shared.setdefault(row.base, set()).add(row.prospect)
-        shared = {base: who for base, who in shared.items() if len(who) > 1}
         entries = self._every_entry(every)
         streams = {history[0].prospect: history for history in histories if history}
         needed = {one for who in shared.values() for one in who} - streams.keys()
-        streams |= self._recorder.select_streams(sorted(needed))
+        while needed:
+            more = self._recorder.select_streams(sorted(needed))
+            streams |= more
+            needed = {one for name in streams for one in _merged_into(streams[name])}
+            needed -= streams.keys()
         past, found = PastHoldings(), {}
         for prospect, theirs in bases.items():
-            names = {one for base in theirs for one in shared.get(base, ())} - {prospect}
+            direct = {one for base in theirs for one in shared.get(base, ())}
+            names = _with_merged({prospect, *direct}, streams) - {prospect}
             said = [one for base in theirs for one in entries.get(base, ())]
             if names or said:
                 others = [streams[name] for name in sorted(names)]
@@ -257,6 +264,21 @@ def holders_of(keys: Sequence[str], heard: Heard) -> list[str]:
             if row.prospect and any(covers(key, row.key) or covers(row.key, key) for key in asked)
         }
     )
+
+
+def _merged_into(history: Sequence[Event]) -> list[str]:
+    """The records that were ever merged into one."""
+    return [one.data.prospect for one in history if isinstance(one.data, ProspectsMerged)]
+
+
+def _with_merged(names: set[str], streams: Mapping[str, Sequence[Event]]) -> set[str]:
+    """Some records, with those that were ever merged into one of them."""
+    found, left = set(names), list(names)
+    while left:
+        more = set(_merged_into(streams[left.pop()])) - found
+        found |= more
+        left += more
+    return found
 
 
 def change_of_addresses(before: Prospect | None, after: Prospect, heard: Heard) -> AddressChange:
