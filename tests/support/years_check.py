@@ -27,6 +27,10 @@ REASONS_TO_ASK = ("declined", "bought", "deceased")
 Json = dict[str, Any]
 
 
+EventId = tuple[str, int]
+"""An event: its prospect and version."""
+
+
 class Findings(NamedTuple):
     """What was found: prospect, version and words of each.
 
@@ -38,8 +42,11 @@ class Findings(NamedTuple):
         capped: spaced calls beyond six.
         frequent: parts beyond what a day, a week and a month allow.
         held: prospects that are held though no word about them stands.
+        merged: attempts at a record for which another goes on.
+        lost: what came for a merged record, and was not given back when the merge ended.
         crossed: what was said in the minutes in which the attempt was made; told, and no fault.
         stopped: how many prospects a word stopped at the end.
+        told: the attempts of which something was found, also what crossed them.
     """
 
     attempts: int
@@ -49,8 +56,11 @@ class Findings(NamedTuple):
     capped: tuple[str, ...] = ()
     frequent: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     crossed: int = 0
     stopped: int = 0
+    told: frozenset[EventId] = frozenset()
 
     @property
     def is_bad(self) -> bool:
@@ -61,6 +71,8 @@ class Findings(NamedTuple):
         """Say it, a line for each kind, and what was found of it."""
         lines = []
         for name, value in self._asdict().items():
+            if name == "told":
+                continue
             lines.append(f"{name:32}{value if isinstance(value, int) else len(value):>9,}")
             lines += [f"  {one}" for one in (value if isinstance(value, tuple) else ())[:9]]
         return "\n".join(lines)
@@ -107,8 +119,13 @@ def folded(name: str) -> str:
 # What stood at a time -----------------------------------------------------------------------------
 
 
-def standing(events: list[Json]) -> Iterator[Json]:
-    """The events that count: without those retracted, with those corrected as they were."""
+def standing(events: list[Json], *, is_taking_back: bool = False) -> Iterator[Json]:
+    """The events that count: without those retracted, with those corrected as they were.
+
+    Args:
+        events: of one history.
+        is_taking_back: with those that take another back.
+    """
     retracted: set[int] = set()
     corrected: dict[int, Json] = {}
     for event in reversed(events):
@@ -120,7 +137,11 @@ def standing(events: list[Json]) -> Iterator[Json]:
         elif event["type"] == "EventCorrected":
             corrected.setdefault(target, event["data"])
     for event in events:
-        if event["version"] in retracted or event["type"].startswith("EventRe"):
+        if event["version"] in retracted:
+            continue
+        if event["type"] == "EventRetracted":
+            if is_taking_back:
+                yield event
             continue
         new = corrected.get(event["version"])
         if new is not None:
@@ -133,117 +154,201 @@ def standing(events: list[Json]) -> Iterator[Json]:
             yield event
 
 
-class Known(NamedTuple):
-    """What was known of one prospect at a time."""
+class OptOut(NamedTuple):
+    """An opt-out of one channel.
 
-    name: str
-    points: dict[tuple[str, str], None]
-    ever: set[str]
-    closed: dict[str, list[tuple[int, datetime]]]
-    said_from: set[str]
-    lifted: list[tuple[str | None, str, int]]
-    failed: dict[str, list[tuple[datetime, bool]]]
-    own_failed: set[str]
-    restored: dict[str, datetime]
-    response: tuple[datetime, int]
-    attempts: list[Json]
-    asks: bool
-    not_same: set[str]
+    Attributes:
+        events: by which it is named: its own, and the merges that took it over.
+        at: when it was recorded.
+    """
+
+    events: tuple[EventId, ...]
+    at: datetime
 
 
-def known(events: list[Json], at: datetime) -> Known:
-    """Read a history as it was recorded before ``at``."""
-    told = [event for event in events if event["recorded_at"] < at]
-    points: dict[tuple[str, str], None] = {}
-    ever: set[str] = set()
-    closed: dict[str, list[tuple[int, datetime]]] = {}
-    said_from: set[str] = set()
-    lifted: list[tuple[str | None, str, int]] = []
-    failed: dict[str, list[tuple[datetime, bool]]] = defaultdict(list)
-    own_failed: set[str] = set()
-    restored: dict[str, datetime] = {}
-    not_same: set[str] = set()
-    attempts: list[Json] = []
-    name, asks = "", False
-    response = (datetime.min.replace(tzinfo=at.tzinfo), 0)
-    newest_word = response[0]
+class Known:
+    """What was known of one person at a time: of a record, and of those merged into it.
 
-    def fails(key: str | None, event: Json, is_strangers: bool) -> None:
-        if key:
-            failed[key].append((event["recorded_at"], is_strangers))
-            own_failed.add(key)
+    Attributes:
+        ids: the record, and those that were merged into it.
+        names: what they are called, as compared.
+        points: the addresses that are theirs, by channel and key.
+        ever: the keys of those that ever were.
+        closed: the opt-outs of each channel.
+        said_from: the addresses from which they opted out.
+        lifted: the opt-outs of others that they took back for themselves: channel, record, version.
+        failed: when an address failed, and whether it was a stranger's.
+        restored: when an address was said to work.
+        response: when they last said something, and in which event.
+        attempts: in the order in which they came.
+        joined: those that were there when the last merge was made, in the silence of that time.
+        asks: whether something was settled with them that others may be asked about.
+        not_same: records that are someone else.
+    """
 
-    for event in standing(told):
+    def __init__(self, prospect: str, begin: datetime) -> None:
+        self.ids = {prospect}
+        self.names: set[str] = set()
+        self.points: dict[tuple[str, str], None] = {}
+        self.ever: set[str] = set()
+        self.closed: dict[str, list[OptOut]] = {}
+        self.said_from: set[str] = set()
+        self.lifted: list[tuple[str | None, str, int]] = []
+        self.failed: dict[str, list[tuple[datetime, bool]]] = defaultdict(list)
+        self.restored: dict[str, datetime] = {}
+        self.response: tuple[datetime, EventId] = (begin, (prospect, 0))
+        self.attempts: list[Json] = []
+        self.joined: set[EventId] = set()
+        self.asks = False
+        self.not_same: set[str] = set()
+        self._newest_word = begin
+
+    def tell(self, event: Json) -> None:
+        """Learn of an event of the record itself."""
         data, kind = event["data"], event["type"]
-        when, version = event["recorded_at"], event["version"]
         if kind == "ProspectAdded":
             for point in data.get("contact_points", ()):
-                points[point["channel"], point["key"]] = None
-                ever.add(point["key"])
-        if kind in ("ProspectAdded", "ProspectUpdated"):
-            name = data.get("name", name)
+                self.points[point["channel"], point["key"]] = None
+                self.ever.add(point["key"])
+        if kind in ("ProspectAdded", "ProspectUpdated") and data.get("name"):
+            self.names = {folded(data["name"])}
         elif kind == "ContactPointAdded":
-            points[data["channel"], data["key"]] = None
-            ever.add(data["key"])
+            self.points[data["channel"], data["key"]] = None
+            self.ever.add(data["key"])
         elif kind == "ContactPointRemoved":
-            points = {one: None for one in points if one[1] != data["key"]}
+            self.points = {one: None for one in self.points if one[1] != data["key"]}
         elif kind == "ContactPointFailed" and data.get("reason") not in SOFT:
-            fails(data["key"], event, data.get("reason") == "wrong_number")
+            self._fails(data["key"], event, data.get("reason") == "wrong_number")
         elif kind == "ContactPointRestored":
-            restored[data["key"]] = when
-            own_failed = {one for one in own_failed if not covers(one, data["key"])}
-            for one in [one for one in failed if covers(one, data["key"])]:
-                del failed[one]
+            self.restored[data["key"]] = event["recorded_at"]
+            for one in [one for one in self.failed if covers(one, data["key"])]:
+                del self.failed[one]
         elif kind == "OptOutRequested":
-            newest_word = max(newest_word, event["occurred_at"])
-            chosen = data.get("channel")
-            named = [chosen] if chosen else set(CHANNELS) - set(data.get("except_channels", ()))
-            for channel in named:
-                closed.setdefault(channel, []).append((version, when))
-            if data.get("key"):
-                said_from.add(data["key"])
+            self._opts_out(event)
         elif kind == "OptedBackIn":
-            lifted += [
-                (data.get("channel"), one["prospect"], one["version"])
-                for one in data.get("lifts", ())
-            ]
-            # One that was said before the opt-out takes nothing back.
-            if event["occurred_at"] >= newest_word:
-                for channel in [data["channel"]] if data.get("channel") else CHANNELS:
-                    closed.pop(channel, None)
-                if not data.get("channel"):
-                    said_from = set()
+            self._opts_in(event)
         elif kind == "SamePersonDenied":
-            not_same.add(data["prospect"])
+            self.not_same.add(data["prospect"])
         elif kind == "FollowUpEnded":
-            asks = asks or data["reason"] in REASONS_TO_ASK
-        is_connected = False
-        if kind == "AttemptMade":
-            attempts.append(event)
-            asks = asks or data.get("stage") == "polite_exit"
-            for part in data["parts"]:
-                is_connected = is_connected or part["disposition"] == "connected"
-                if part["disposition"] in ("wrong_number", "bounced"):
-                    fails(part.get("key"), event, part["disposition"] == "wrong_number")
-                asks = asks or part.get("intent") == "no"
-        asks = asks or data.get("intent") == "no"
-        if (kind in RESPONSES or is_connected) and event["occurred_at"] >= response[0]:
-            response = (event["occurred_at"], version)
-    return Known(
-        folded(name),
-        points,
-        ever,
-        closed,
-        said_from,
-        lifted,
-        failed,
-        own_failed,
-        restored,
-        response,
-        attempts,
-        asks,
-        not_same,
-    )
+            self.asks = self.asks or data["reason"] in REASONS_TO_ASK
+        is_connected = kind == "AttemptMade" and self._is_tried(event)
+        self.asks = self.asks or data.get("intent") == "no"
+        if (kind in RESPONSES or is_connected) and event["occurred_at"] >= self.response[0]:
+            self.response = (event["occurred_at"], (event["prospect"], event["version"]))
+            self.joined = set()
+
+    def _fails(self, key: str | None, event: Json, is_strangers: bool) -> None:
+        if key:
+            self.failed[key].append((event["recorded_at"], is_strangers))
+
+    def _opts_out(self, event: Json) -> None:
+        data = event["data"]
+        self._newest_word = max(self._newest_word, event["occurred_at"])
+        chosen = data.get("channel")
+        named = [chosen] if chosen else set(CHANNELS) - set(data.get("except_channels", ()))
+        word = OptOut(((event["prospect"], event["version"]),), event["recorded_at"])
+        for channel in named:
+            self.closed.setdefault(channel, []).append(word)
+        if data.get("key"):
+            self.said_from.add(data["key"])
+
+    def _opts_in(self, event: Json) -> None:
+        data = event["data"]
+        self.lifted += [
+            (data.get("channel"), one["prospect"], one["version"]) for one in data.get("lifts", ())
+        ]
+        # One that was said before the opt-out takes nothing back.
+        if event["occurred_at"] >= self._newest_word:
+            for channel in [data["channel"]] if data.get("channel") else CHANNELS:
+                self.closed.pop(channel, None)
+            if not data.get("channel"):
+                self.said_from = set()
+
+    def _is_tried(self, event: Json) -> bool:
+        """Learn of an attempt; return whether it reached them."""
+        data = event["data"]
+        self.attempts.append(event)
+        self.asks = self.asks or data.get("stage") == "polite_exit"
+        for part in data["parts"]:
+            if part["disposition"] in ("wrong_number", "bounced"):
+                self._fails(part.get("key"), event, part["disposition"] == "wrong_number")
+            self.asks = self.asks or part.get("intent") == "no"
+        return any(part["disposition"] == "connected" for part in data["parts"])
+
+    def join(self, other: Known, merge: EventId) -> None:
+        """Learn that another record is the same person: what both know holds from now on."""
+        self.ids |= other.ids
+        self.names |= other.names
+        self.points |= other.points
+        self.ever |= other.ever
+        for channel, words in other.closed.items():
+            taken = [OptOut((*word.events, merge), word.at) for word in words]
+            self.closed.setdefault(channel, []).extend(taken)
+        self.said_from |= other.said_from
+        self.lifted += other.lifted
+        own, theirs = self._left(other.restored), other._left(self.restored)
+        self.failed = defaultdict(list, own)
+        for key, times in theirs.items():
+            self.failed[key] = [*self.failed[key], *times]
+        for key, at in other.restored.items():
+            self.restored[key] = max(at, self.restored.get(key, at))
+        self.response = max(self.response, other.response, key=lambda one: one[0])
+        self.attempts += other.attempts
+        self.joined = {(one["prospect"], one["version"]) for one in self.attempts}
+        self.asks = self.asks or other.asks
+        self.not_same |= other.not_same
+        self._newest_word = max(self._newest_word, other._newest_word)
+
+    def _left(self, restored: dict[str, datetime]) -> dict[str, list[tuple[datetime, bool]]]:
+        """What failed, without what the other record has said since to work."""
+        left = {}
+        for key, times in self.failed.items():
+            again = [at for one, at in restored.items() if covers(key, one)]
+            kept = [one for one in times if all(at < one[0] for at in again)]
+            if kept:
+                left[key] = kept
+        return left
+
+
+class People:
+    """Every record, and who it was at a time.
+
+    A merge stands on the survivor's history, and what it takes over is read here from the history
+    of the other record itself, never from what the merge says of it.
+    """
+
+    def __init__(self, histories: dict[str, list[Json]]) -> None:
+        self.histories = histories
+        self.ever_merged = {
+            one["prospect"]
+            for events in histories.values()
+            for one in events
+            if one["type"] == "FollowUpEnded" and one["data"]["reason"] == "merged"
+        }
+
+    def told(self, prospect: str, at: datetime) -> list[Json]:
+        """What was recorded of a record before ``at``."""
+        return [event for event in self.histories[prospect] if event["recorded_at"] < at]
+
+    def known(self, prospect: str, at: datetime) -> Known:
+        """Read a record as it was recorded before ``at``, with those merged into it by then."""
+        known = Known(prospect, datetime.min.replace(tzinfo=at.tzinfo))
+        for event in standing(self.told(prospect, at)):
+            if event["type"] == "ProspectsMerged":
+                other = self.known(event["data"]["prospect"], at)
+                known.join(other, (prospect, event["version"]))
+            else:
+                known.tell(event)
+        return known
+
+    def root(self, prospect: str, at: datetime) -> str:
+        """The record that went on for this one at a time; mostly itself."""
+        if prospect not in self.ever_merged:
+            return prospect
+        for event in standing(self.told(prospect, at)):
+            if event["type"] == "FollowUpEnded" and event["data"]["reason"] == "merged":
+                return self.root(event["data"]["into"], at)
+        return prospect
 
 
 # The check ----------------------------------------------------------------------------------------
@@ -256,6 +361,7 @@ class Check:
         self, histories: dict[str, list[Json]], entries: list[Json], crossing: timedelta
     ) -> None:
         self.histories = histories
+        self.people = People(histories)
         self.crossing = crossing
         self.entries: dict[str, list[Json]] = defaultdict(list)
         for entry in entries:
@@ -267,6 +373,7 @@ class Check:
                 self.named[bare(key)].add(prospect)
         self.found: dict[str, list[str]] = defaultdict(list)
         self.crossed = 0
+        self.told: set[EventId] = set()
 
     def run(self, decisions: list[Json]) -> Findings:
         judged = 0
@@ -275,37 +382,44 @@ class Check:
                 if event["type"] == "AttemptMade" and event.get("by", "").startswith("worker"):
                     judged += 1
                     self.judge(prospect, event)
+        for prospect, events in self.histories.items():
+            self.judge_unmerges(prospect, events)
         stopped = sum([self.judge_end(decision) for decision in decisions])
         return Findings(
             judged,
             **{kind: tuple(texts) for kind, texts in self.found.items()},
             crossed=self.crossed,
             stopped=stopped,
+            told=frozenset(self.told),
         )
 
     def judge(self, prospect: str, event: Json) -> None:
         """Judge one attempt by what was known when it was made; count a word that crossed it."""
         at = event["occurred_at"]
         for kind, text in self.faults(prospect, event, at):
+            self.told.add((prospect, event["version"]))
             if (kind, text) in list(self.faults(prospect, event, at - self.crossing)):
                 self.found[kind].append(f"{prospect} {event['version']} {at:%m-%d %H:%M}: {text}")
             else:
                 self.crossed += 1
 
     def faults(self, prospect: str, event: Json, at: datetime) -> Iterator[tuple[str, str]]:
-        own = known(self.histories[prospect], at)
+        own = self.people.known(prospect, at)
+        into = self.people.root(prospect, at)
+        if into != prospect:
+            yield "merged", f"{into} goes on for it"
         keys = {part["key"] for part in event["data"]["parts"] if part.get("key")}
-        others = self.others(prospect, keys | {key for _, key in own.points}, at)
+        others = self.others(into, keys | {key for _, key in own.points}, at)
         for part in event["data"]["parts"]:
             channel, key = part["channel"], part.get("key") or ""
             if channel in own.closed:
                 yield "opted_out", f"{channel}: opted out themselves"
             for name, other in others.items():
-                if self.word(own, name, other, channel, key, at):
+                if self.word(own, other, channel, key, at):
                     yield "opted_out", f"{channel} {key}: {name} opted out"
                 if self.has_failed(own, other, list(others.values()), key):
                     yield "failed", f"{channel} {key}: failed for {name}"
-            if any(covers(one, key) for one in own.own_failed):
+            if any(covers(one, key) for one in own.failed):
                 yield "failed", f"{channel} {key}: failed for them"
             for entry in self.standing_entries(key, "suppressed", at):
                 if entry.get("channel") in (None, channel):
@@ -313,8 +427,10 @@ class Check:
         yield from self.counted(event, own, others, at)
 
     def others(self, prospect: str, keys: set[str], at: datetime) -> dict[str, Known]:
-        names = {one for key in keys for one in self.named.get(bare(key), ())} - {prospect}
-        return {name: known(self.histories[name], at) for name in sorted(names)}
+        """Everyone else who ever named one of ``keys``, each person once."""
+        named = {one for key in keys for one in self.named.get(bare(key), ())}
+        names = {self.people.root(one, at) for one in named} - {prospect}
+        return {name: self.people.known(name, at) for name in sorted(names)}
 
     def standing_entries(self, key: str, kind: str, at: datetime) -> list[Json]:
         return [
@@ -326,9 +442,7 @@ class Check:
             and (entry.get("ended_at") is None or instant(entry["ended_at"]) >= at)
         ]
 
-    def word(
-        self, own: Known, name: str, other: Known, channel: str, key: str, at: datetime
-    ) -> bool:
+    def word(self, own: Known, other: Known, channel: str, key: str, at: datetime) -> bool:
         """Whether the word of another holder of ``key`` closes a channel there."""
         theirs = [one for one in other.ever | other.said_from if covers(one, key)]
         if not theirs:
@@ -336,12 +450,13 @@ class Check:
         lines = self.standing_entries(key, "line", at)
         since = min((instant(line["at"]) for line in lines), default=None)
         is_from = any(one in other.said_from for one in theirs)
-        for version, when in other.closed.get(channel, ()):
+        for word in other.closed.get(channel, ()):
             is_lifted = any(
                 who == name and version <= until and on in (None, channel)
                 for on, who, until in own.lifted
+                for name, version in word.events
             )
-            is_theirs_alone = since is not None and when > since and not is_from
+            is_theirs_alone = since is not None and word.at > since and not is_from
             if not is_lifted and not is_theirs_alone:
                 return True
         return False
@@ -355,12 +470,12 @@ class Check:
             if not covers(failed, key):
                 continue
             for when, is_strangers in times:
-                if is_strangers and own.name != other.name:
+                if is_strangers and not own.names & other.names:
                     continue
                 again = [
                     at
                     for one in (own, *others)
-                    if not is_strangers or one.name == own.name
+                    if not is_strangers or one.names & own.names
                     for restored, at in one.restored.items()
                     if covers(failed, restored)
                 ]
@@ -373,18 +488,17 @@ class Check:
     ) -> Iterator[tuple[str, str]]:
         start, response = own.response
         silence = [one for one in own.attempts if one["occurred_at"] >= start]
-        silence = [one for one in silence if one["version"] != response]
+        silence = [one for one in silence if (one["prospect"], one["version"]) != response]
         made = event["occurred_at"]
-        before = [one for one in silence if one["version"] < event["version"]]
-        calls = [one for one in (*before, event) if is_spaced_call(one)]
+        calls = [one for one in (*silence, event) if is_spaced_call(one)]
         if is_spaced_call(event) and len(calls) > SPACED_CALLS:
             yield "capped", f"more than {SPACED_CALLS} spaced calls"
         if event["data"].get("stage") in EXACT:
             return
         times = [
             one["occurred_at"]
-            for one in before
-            if one["version"] > response
+            for one in silence
+            if self.is_known(one, own)
             for _ in one["data"]["parts"]
         ]
         for other in others.values():
@@ -400,6 +514,30 @@ class Check:
             if count > most:
                 yield "frequent", f"more than {most} parts in {span.days} days"
 
+    def is_known(self, attempt: Json, own: Known) -> bool:
+        """Whether an attempt was made in the knowledge of the last response, or joined to it."""
+        by, version = own.response[1]
+        made = (attempt["prospect"], attempt["version"])
+        return made in own.joined or by != attempt["prospect"] or attempt["version"] > version
+
+    def judge_unmerges(self, prospect: str, events: list[Json]) -> None:
+        """Look whether what came for a merged record went back to it when the merge ended."""
+        for end in standing(events, is_taking_back=True):
+            merge = next(
+                (one for one in events if one["version"] == end["data"].get("version")), {}
+            )
+            if end["type"] != "EventRetracted" or merge.get("type") != "ProspectsMerged":
+                continue
+            other = merge["data"]["prospect"]
+            before = [one for one in events if one["version"] < end["version"]]
+            back = {(one["type"], one["occurred_at"]) for one in self.histories[other]}
+            for one in standing(before):
+                came_for = (one.get("meta") or {}).get("merged_from")
+                is_theirs = came_for == other and one["version"] > merge["version"]
+                if is_theirs and (one["type"], one["occurred_at"]) not in back:
+                    text = f"{one['type']} {one['version']} of {prospect} came for it"
+                    self.found["lost"].append(f"{other}: {text}, and was not given back")
+
     # At the end -----------------------------------------------------------------------------------
 
     def judge_end(self, decision: Json) -> bool:
@@ -410,7 +548,7 @@ class Check:
         prospect = decision["prospect"]
         end = max(event["recorded_at"] for one in self.histories.values() for event in one)
         at = end + timedelta(seconds=1)
-        own = known(self.histories[prospect], at)
+        own = self.people.known(prospect, at)
         if rules[0] == "opt_out":
             is_held = bool(own.closed)
         else:
@@ -423,13 +561,13 @@ class Check:
         keys = {key for _, key in own.points}
         if any(self.standing_entries(key, "suppressed", at) for key in keys):
             return True
-        for name, other in self.others(prospect, own.ever, at).items():
+        for other in self.others(prospect, own.ever, at).values():
             if any(
-                self.word(own, name, other, channel, key, at)
+                self.word(own, other, channel, key, at)
                 for channel, key in [(c, k) for k in keys | own.ever for c in CHANNELS]
             ):
                 return True
-            denied = name in own.not_same or prospect in other.not_same
+            denied = other.ids & own.not_same or own.ids & other.not_same
             if other.asks and not denied:
                 return True
         return False
