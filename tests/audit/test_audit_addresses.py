@@ -18,11 +18,13 @@ from cadence.domain.events import (
     Disposition,
     EventRetracted,
     FailureReason,
+    OptedBackIn,
     OptOutRequested,
     Part,
     ProspectAdded,
     SamePersonDenied,
 )
+from cadence.domain.others import PastHoldings
 from cadence.domain.stages import Stage
 from cadence.store import Cadence
 
@@ -119,6 +121,14 @@ def test_what_a_record_said_before_it_was_merged_counts_for_that_time(
     assert findings(app) == before
     app.merges.unmerge("ann", why="two people", at=NOW + 4 * DAY)
     assert findings(app) == before
+
+
+def test_a_history_without_some_of_its_events_says_something_else(app: Cadence) -> None:
+    app.execute("ann", OptOutRequested(), at=NOW + DAY)
+    app.execute("ann", OptedBackIn(why="they called"), at=NOW + 2 * DAY)
+    history, past = app.history("ann"), PastHoldings()
+    said = [past.of(some, NOW + 3 * DAY)[0].holding for some in (history[:2], history[::2])]
+    assert [one.opt_outs is None for one in said] == [False, True]
 
 
 def test_a_close_as_unreachable_is_in_order_where_the_rest_failed_for_another(

@@ -76,14 +76,15 @@ class PastHoldings:
     """What histories said of their addresses at times gone by; each is folded once."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, int], tuple[Held, ...]] = {}
+        self._found: dict[tuple[str, tuple[int, ...]], tuple[Held, ...]] = {}
 
     def of(self, history: Sequence[Event], at: datetime) -> tuple[Held, ...]:
         """Return what a history said by what had been recorded at ``at``."""
         known = [event for event in history if event.recorded_at <= at]
         if not known:
             return ()
-        name = known[0].prospect, len(known)
+        # Some readers leave out what was merged into it.
+        name = known[0].prospect, tuple([event.version for event in known])
         if name not in self._found:
             folded = fold(None, known)
             said = {} if folded is None else holdings(folded)
