@@ -21,7 +21,7 @@ FOLLOWED = {
     "README.md": 4,
     "docs/how-to/compliance-officer.md": 4,
     "docs/how-to/developer.md": 3,
-    "docs/how-to/dispatcher.md": 2,
+    "docs/how-to/dispatcher.md": 3,
     "docs/how-to/people.md": 5,
     "docs/how-to/sales-lead.md": 2,
     "docs/reference/policy-files.md": 3,

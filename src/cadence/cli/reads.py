@@ -124,7 +124,9 @@ def _show_due(
     if session.json:
         from cadence.messages import compose
 
+        identity = prospect.identity
         shown = to_builtins(compose(decision, prospect, store.policies, now, team))
+        shown |= {"name": identity.name, "owner": identity.owner}
         session.write_json(("[" if is_first else ",") + msgspec.json.encode(shown).decode())
     elif session.is_terminal:
         for line in folded(due_entry(prospect, decision, now)):

@@ -488,7 +488,7 @@ def held(claim: Claim, what: str, prospect: str = "", address: str | None = None
     Args:
         claim: the claim.
         what: what is refused, in a word.
-        prospect: for whom, if that is another record of ``address``.
+        prospect: whose claim is refused, if that is another record of ``address``.
         address: what the claim is for.
     """
     until = f"{claim.until:%Y-%m-%dT%H:%M:%SZ}"
