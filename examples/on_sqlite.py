@@ -16,7 +16,7 @@ from cadence.engine import MakeAttempt, SetAppointment, Task
 def main() -> None:
     """Ann does not answer, then rings back."""
     with tempfile.TemporaryDirectory() as folder:
-        with Cadence.open(str(Path(folder) / "followups.db")) as app:
+        with Cadence.open(Path(folder) / "followups.db") as app:
             nine = datetime(2026, 12, 1, 8, 0, tzinfo=UTC)  # 9:00 in Berlin
             before = nine - timedelta(days=1)
             phone = ContactPoint(CALL, "+49 30 5550100")
@@ -37,7 +37,7 @@ def main() -> None:
             print(f"next: {outcome.decision.verdict} until {outcome.decision.at:%H:%M} UTC")
 
         # Another process, later: everything is in the file.
-        with Cadence.open(str(Path(folder) / "followups.db")) as app:
+        with Cadence.open(Path(folder) / "followups.db") as app:
             outcome = app.execute("ann", ReplyReceived(CALL), at=nine + timedelta(hours=1))
             decision = outcome.decision
             if isinstance(decision, Task):

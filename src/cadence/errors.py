@@ -1,7 +1,8 @@
 """Define every error that a caller can meet.
 
-People read ``what`` and ``hint``; programs read the class attributes ``code``, ``exit_code`` and
-``retryable``. A hint speaks of the library; the command line adds its own options to it.
+People read ``what`` and ``hint``; programs read the class attributes ``code``, ``exit_code``,
+``retryable`` and ``http_status``. A hint speaks of the library; the command line adds its own
+options to it.
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ class CadenceError(Exception):
         code: the kind of error, a word that never changes.
         exit_code: what the command line exits with (1 refused or failed, 2 bad usage or input).
         retryable: whether the same call may succeed later. Nothing was recorded then.
+        http_status: the status that a web service answers with (docs/how-to/http-errors.md).
     """
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
+    http_status: ClassVar[int] = 500
 
     def __init__(self, what: str, hint: str) -> None:
         self.what = printable(what)
@@ -73,6 +76,7 @@ class Refused(CadenceError):
     """
 
     code = "refused"
+    http_status = 409
 
     def __init__(self, what: str, hint: str, *, rule: str, until: datetime | None = None) -> None:
         super().__init__(what, hint)
@@ -85,6 +89,7 @@ class InputError(CadenceError):
 
     code = "invalid_input"
     exit_code = 2
+    http_status = 422
 
 
 class PolicyError(InputError):
@@ -108,6 +113,7 @@ class UnknownProspect(InputError):
     """
 
     code = "unknown_prospect"
+    http_status = 404
 
     def __init__(self, prospect: str) -> None:
         self.prospect = prospect
@@ -119,6 +125,7 @@ class Conflict(CadenceError):
 
     code = "conflict"
     retryable = True
+    http_status = 503
 
 
 class StoreError(CadenceError):
@@ -132,6 +139,7 @@ class StoreBusy(StoreError):
 
     code = "store_busy"
     retryable = True
+    http_status = 503
 
 
 class InvalidStore(StoreError):

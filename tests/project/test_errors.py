@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import paths
 import pytest
 
 import cadence
@@ -18,19 +19,19 @@ from cadence.transfer.importer import ImportRefused
 from cadence.transfer.source import BadLine
 
 CODES = {
-    "CadenceError": ("error", 1, False),
-    "Conflict": ("conflict", 1, True),
-    "ImportRefused": ("import_refused", 2, False),
-    "InputError": ("invalid_input", 2, False),
-    "InvalidJson": ("invalid_json", 2, False),
-    "InvalidStore": ("invalid_store", 2, False),
-    "MappingError": ("invalid_mapping", 2, False),
-    "PolicyError": ("invalid_policy", 2, False),
-    "Refused": ("refused", 1, False),
-    "StoreBusy": ("store_busy", 1, True),
-    "StoreError": ("store_failed", 1, False),
-    "UnknownProspect": ("unknown_prospect", 2, False),
-    "UnprovedPolicy": ("unproved_policy", 1, False),
+    "CadenceError": ("error", 1, False, 500),
+    "Conflict": ("conflict", 1, True, 503),
+    "ImportRefused": ("import_refused", 2, False, 422),
+    "InputError": ("invalid_input", 2, False, 422),
+    "InvalidJson": ("invalid_json", 2, False, 400),
+    "InvalidStore": ("invalid_store", 2, False, 500),
+    "MappingError": ("invalid_mapping", 2, False, 422),
+    "PolicyError": ("invalid_policy", 2, False, 422),
+    "Refused": ("refused", 1, False, 409),
+    "StoreBusy": ("store_busy", 1, True, 503),
+    "StoreError": ("store_failed", 1, False, 500),
+    "UnknownProspect": ("unknown_prospect", 2, False, 404),
+    "UnprovedPolicy": ("unproved_policy", 1, False, 422),
 }
 """What programs rely on. A class may be added; none of these may change."""
 
@@ -50,10 +51,30 @@ def every_class() -> list[type[CadenceError]]:
 
 def test_every_error_class_has_a_code_of_its_own_that_never_changes() -> None:
     public = [one for one in every_class() if not one.__name__.startswith("_")]
-    assert {one.__name__: (one.code, one.exit_code, one.retryable) for one in public} == CODES
+    found = {
+        one.__name__: (one.code, one.exit_code, one.retryable, one.http_status) for one in public
+    }
+    assert found == CODES
     assert len({one.code for one in public}) == len(public)
     assert all("code" in vars(one) for one in public)
     assert all(re.fullmatch("[a-z_]+", one.code) for one in public)
+
+
+def test_the_page_of_http_errors_has_a_row_for_every_error_class() -> None:
+    page = (paths.ROOT / "docs/how-to/http-errors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\d+) \| (yes|no) \|", page, re.MULTILINE)
+    assert {name: (code, int(status), again == "yes") for name, code, status, again in rows} == {
+        name: (code, status, again) for name, (code, _, again, status) in CODES.items()
+    }
+    assert len(rows) == len(CODES)
+
+
+@pytest.mark.parametrize("kind", every_class(), ids=lambda one: one.__name__)
+def test_a_status_says_unavailable_exactly_where_the_same_call_may_succeed_later(
+    kind: type[CadenceError],
+) -> None:
+    assert (kind.http_status == 503) == kind.retryable
+    assert 400 <= kind.http_status < 600
 
 
 def test_the_module_of_errors_exports_every_class_that_it_defines() -> None:
@@ -61,9 +82,9 @@ def test_the_module_of_errors_exports_every_class_that_it_defines() -> None:
     assert defined <= set(errors.__all__)
 
 
-def test_code_exit_code_and_retryable_belong_to_the_class_and_not_to_the_error() -> None:
+def test_what_programs_read_belongs_to_the_class_and_not_to_the_error() -> None:
     refused = Refused("a", "b", rule="gap")
-    for name in ("code", "exit_code", "retryable"):
+    for name in ("code", "exit_code", "retryable", "http_status"):
         assert name not in vars(refused)
 
 

@@ -124,6 +124,24 @@ def test_a_service_holds_any_recorder_that_it_is_given() -> None:
     assert second.load("jo").identity.name == "Jo"
 
 
+def test_a_path_opens_the_same_database_as_its_text(tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    with Cadence.open(path) as app:
+        assert app.address == str(path)
+        app.execute("jo", ADDED, at=NOW)
+    with Cadence.open(str(path), read_only=True) as app:
+        assert list(app.prospects()) == ["jo"]
+
+
+def test_a_path_that_is_not_there_yet_is_missing_until_it_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    with Cadence.open(path, read_only=True) as reader:
+        assert reader.is_missing
+        with Cadence.open(path) as writer:
+            writer.execute("jo", ADDED, at=NOW)
+        assert list(reader.prospects()) == ["jo"]
+
+
 def test_one_that_is_opened_to_be_read_only_writes_nothing() -> None:
     with Cadence.open(read_only=True) as app, pytest.raises(StoreError, match="read only"):
         app.execute("jo", ADDED, at=NOW)

@@ -51,6 +51,7 @@ class InvalidJson(InputError):
     """A line, or its data, that holds no JSON object."""
 
     code = "invalid_json"
+    http_status = 400
 
 
 class Line(msgspec.Struct, frozen=True):

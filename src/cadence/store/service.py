@@ -9,6 +9,7 @@ and due list together (ADR 0030).
 from __future__ import annotations
 
 import heapq
+import os
 import threading
 import time
 from collections import Counter
@@ -248,7 +249,7 @@ class Cadence:
     @classmethod
     def open(  # noqa: PLR0913  (each may be left out)
         cls,
-        db: str | None = None,
+        db: str | os.PathLike[str] | None = None,
         *,
         read_only: bool = False,
         policies: Iterable[Policy] = (),
@@ -262,7 +263,7 @@ class Cadence:
 
         Args:
             db: a path (made if it does not exist), a ``postgresql://`` address, or ``None`` for
-                memory.
+                memory. :attr:`address` has it as a text.
             read_only: write nothing; a database that does not exist reads as empty until another
                 program makes it.
             policies: policies beside the catalogue that a prospect may have adopted.
@@ -286,12 +287,15 @@ class Cadence:
         if not use_unproved_policies:
             for policy in (*policies, *([] if default is None else [default])):
                 require_proof(policy)
-        team = read_team(db)
-        recorder = open_recorder(db, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds)
+        address = None if db is None else os.fspath(db)
+        team = read_team(address)
+        recorder = open_recorder(
+            address, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds
+        )
         try:
             app = cls(
                 recorder,
-                address=db,
+                address=address,
                 read_only=read_only,
                 policies=policies,
                 default=default,
