@@ -682,6 +682,32 @@ def test_an_exit_of_unknown_outcome_is_a_task_and_not_the_next_channel(
     assert used.channel not in [part.channel for part in touch.parts]
 
 
+# Several at once ----------------------------------------------------------------------------------
+
+
+def test_the_touches_that_are_due_longest_are_claimed_up_to_a_number(
+    app: Cadence, clock: Clock
+) -> None:
+    for number in range(5):
+        begin(app, f"p{number}", f"+1212557{number:04}")
+    clock.now = MEETING + MINUTE
+    first = app.claim_next(2, by="ann")
+    second = app.claim_next(10, by="bo", channel="call")
+    assert [claim.prospect for claim in first] == ["jerry", "p0"]
+    assert [claim.prospect for claim in second] == ["p1", "p2", "p3", "p4"]
+    assert {claim.by for claim in second} == {"bo"}
+    assert app.claim_next(10, by="cy") == app.claim_next(1, by="cy", owner="sam") == []
+    app.release(first[1])
+    assert [claim.prospect for claim in app.claim_next(1, by="cy")] == ["p0"]
+    with pytest.raises(InputError):
+        app.claim_next(0, by="cy")
+
+
+def test_of_two_records_with_one_number_one_is_claimed_with_the_others(app: Cadence) -> None:
+    begin(app, "twin", "+1 212 555 0100")
+    assert [claim.prospect for claim in app.claim_next(5, by="ann")] == ["jerry"]
+
+
 # Several records of one address -------------------------------------------------------------------
 
 

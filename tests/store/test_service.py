@@ -31,6 +31,7 @@ METHODS = {
     "append_prepared",
     "change_settings",
     "claim",
+    "claim_next",
     "claimed_for",
     "complete",
     "release",

@@ -47,7 +47,7 @@ from cadence.domain.others import Others
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.domain.standing import TAKING_BACK
-from cadence.engine.claims import Claim, Claimed, OnExpiry
+from cadence.engine.claims import Claim, Claimed, ClaimState, OnExpiry
 from cadence.engine.commands import (
     Command,
     EndFollowUp,
@@ -59,7 +59,7 @@ from cadence.engine.commands import (
     with_keys,
 )
 from cadence.engine.corrections import TakeBack, take_back
-from cadence.engine.decision import Close, Decision, Stop
+from cadence.engine.decision import Close, Decision, Due, Stop
 from cadence.engine.loop import decision_for, silent_decision_for
 from cadence.engine.lower_bound import decide_early
 from cadence.engine.repeats import led_to
@@ -717,6 +717,50 @@ class Cadence:
         request.check()
         self._check_writable()
         return retried(prospect, lambda: self._claims.take(request, self._policy_to_judge))
+
+    def claim_next(
+        self,
+        count: int,
+        *,
+        by: str,
+        owner: str | None = None,
+        channel: str | None = None,
+        lease: timedelta = timedelta(minutes=15),
+        on_expiry: OnExpiry = "return",
+        at: datetime | None = None,
+    ) -> list[Claim]:
+        """Claim the touches that are due, those that are due longest first, up to a number.
+
+        Those that another worker holds, or takes meanwhile, are left out. Each is claimed by
+        itself, as by :meth:`claim`.
+
+        Args:
+            count: how many at most.
+            by, lease, on_expiry, at: as of :meth:`claim`.
+            owner: only prospects of this owner.
+            channel: only touches that use this channel.
+
+        Raises:
+            InputError: a value is invalid.
+            StoreError: the database can't be written.
+        """
+        if count < 1:
+            raise InputError(f"count: invalid {count}", "give 1 or more")
+        claims: list[Claim] = []
+        for prospect, decision in self.listing(at, DueFilter(owner, channel)):
+            touch, shown = decision.touch, decision.claim
+            is_free = shown is None or shown.state is ClaimState.RETURNED
+            if not isinstance(decision, Due) or touch is None or not is_free:
+                continue
+            with suppress(Refused):  # another was quicker
+                claims.append(
+                    self.claim(
+                        prospect.id, touch.id, by=by, lease=lease, on_expiry=on_expiry, at=at
+                    )
+                )
+            if len(claims) == count:
+                break
+        return claims
 
     def complete(
         self,
