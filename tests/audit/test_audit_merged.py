@@ -236,3 +236,34 @@ def test_a_merge_taken_back_leaves_the_histories_in_order_too(life: list[Step]) 
         with suppress(CadenceError):
             played.app.merges.unmerge(record, why="two people", at=played.now)
     assert played.findings() == []
+
+
+# Both halves of a merge ---------------------------------------------------------------------------
+
+
+def merged() -> Lives:
+    played = Lives("tip8")
+    played.app.merges.merge("two", "one", why="one person", at=played.now)
+    return played
+
+
+def test_a_merge_of_which_only_one_half_is_there_is_a_finding() -> None:
+    with Cadence.open() as alone:
+        history = merged().app.history("two")
+        alone.append_histories([(history, 0)], at=START)
+        found = [one for page in audit(alone, jobs=1) for one in page.findings]
+        assert [(one.prospect, one.version, one.rule) for one in found] == [("two", 2, "forgotten")]
+        assert "merged into one, which has no events here" in found[0].because
+        alone.append_histories([(merged().app.history("one")[:1], 0)], at=START)
+        found = [one for page in audit(alone, jobs=1) for one in page.findings]
+        assert "which does not go on for it" in found[0].because
+
+
+def test_a_word_that_the_survivor_does_not_count_is_a_finding() -> None:
+    played = merged()
+    history = played.app.history("two")
+    word = Event("two", 3, START, START, OptOutRequested())
+    played.app.append_histories([([*history, word], 2)], at=START)
+    found = played.findings()
+    assert len(found) == 1
+    assert "which counts another history of it than it has" in found[0]

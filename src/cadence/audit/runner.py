@@ -9,6 +9,7 @@ import msgspec
 from cadence.analysis.parallel import PageOfIds, map_pages
 from cadence.audit import Auditor, Finding, Noticed
 from cadence.audit.indexes import check_indexes, rows_of_nobody
+from cadence.audit.merges import check_merges
 from cadence.domain.events import PolicyRef
 from cadence.domain.prospect import Prospect
 from cadence.domain.words import EntryKind
@@ -70,6 +71,7 @@ class _PageAuditor:
             if auditor.folded is not None:
                 prospects.append(auditor.folded.whole())
         missed = list(check_indexes(store, prospects, page.after, page.last))
+        missed += check_merges(store, histories)
         if missed:
             findings = sorted((*findings, *missed), key=lambda one: (one.prospect, one.version))
         unknown = list(auditor.unknown.items())

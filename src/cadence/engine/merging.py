@@ -42,6 +42,7 @@ __all__ = [
     "decide_merge",
     "end_of_merge",
     "given_back",
+    "is_end_of_merge",
     "merge_of",
     "taken_over",
 ]
@@ -95,7 +96,7 @@ def taken_over(
     """Return what a merge takes over; written once more where something of it was taken back."""
     since = silence_of(survivor, other, survivor.version + 1).response.at
     gaps = [_largest(one, policies.of(one), since) for one in (survivor, other)]
-    events = tuple([event for event in history if not _is_end_of_merge(event)])
+    events = tuple([event for event in history if not is_end_of_merge(event)])
     return ProspectsMerged(other.id, events, why, keep, max(gaps))
 
 
@@ -191,14 +192,15 @@ def _shown(appointment: Appointment) -> str:
 # Taking a merge back ------------------------------------------------------------------------------
 
 
-def _is_end_of_merge(event: Event) -> bool:
+def is_end_of_merge(event: Event) -> bool:
+    """Return whether an event ended a record because another goes on for it."""
     data = event.data
     return isinstance(data, FollowUpEnded) and data.reason is EndReason.MERGED
 
 
 def end_of_merge(history: Sequence[Event]) -> Event | None:
     """Return the end by which a record was merged into another; ``None``: none stands."""
-    found = [event for event, _ in standing(history) if _is_end_of_merge(event)]
+    found = [event for event, _ in standing(history) if is_end_of_merge(event)]
     return found[-1] if found else None
 
 
