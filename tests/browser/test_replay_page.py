@@ -430,3 +430,58 @@ def test_a_long_history_opens_and_steps(browser: Browser, run: Run, tmp_path: Pa
         tab.open(page(run, "long", tmp_path), "#1500")
         assert_shows(tab, steps(run, "long", "--until", "1500")[-1], 1500, count)
         assert tab.complaints() == []
+
+
+# Two records of one person ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def merged(run: Run) -> Run:
+    """A record into which another was merged; both have events of the same versions."""
+    where = ("--timezone", "America/New_York", "--country", "US", "--at", "2026-03-02T15:00:00Z")
+    run("add", "nora", "--name", "Nora", "--call", "+12125550100", *where)
+    other = "nora-of-the-long-list-of-2026"
+    run("add", other, "--name", "N.", "--email", "nora@a-long-name-of-a-company.example", *where)
+    call = ("--channel", "call", "--disposition", "no_answer", "--address", "+12125550100")
+    run("attempt", "nora", *call, "--at", "2026-03-03T16:00:00Z")
+    run("reply", other, "--channel", "email", "--at", "2026-03-06T16:00:00Z")
+    run("merge", other, "nora", "--why", "both are theirs", "--at", "2026-03-09T16:00:00Z")
+    run("attempt", other, *call, "--at", "2026-03-10T16:00:00Z")
+    return run
+
+
+def test_events_of_a_merged_record_are_told_apart(merged: Run, tab: Tab, tmp_path: Path) -> None:
+    tab.open(page(merged, "nora", tmp_path))
+    rows = "Array.from(document.querySelectorAll('.moments tbody tr'))"
+    assert tab.run(f"{rows}.map((row) => row.id)") == [
+        *("row-1", "row-m2", "row-2", "row-m4", "row-3", "row-4")
+    ]
+    hollow = "document.querySelectorAll('#timeline .mark.anothers').length"
+    assert tab.run(hollow) == 2
+    assert "hollow: of another record or a list" in tab.text(".legend")
+    shown = tab.text("#row-m4")
+    assert "nora-of-the-long-list-of-2026: ReplyReceived channel email" in squeezed(shown)
+    assert "not known here until the merge" in shown
+    assert "came for nora-of-the-long-list-of-2026" in tab.text("#row-4")
+
+
+def test_a_moment_of_a_merged_record_has_a_place_of_its_own(
+    merged: Run, tab: Tab, tmp_path: Path
+) -> None:
+    where = page(merged, "nora", tmp_path)
+    tab.open(where, "#1")
+    assert "moment 1 of 6" in tab.text("#panel")
+    for number, place in enumerate(("1", "m2", "2", "m4", "3", "4"), 1):
+        assert f"moment {number} of 6" in tab.text("#panel")
+        current = "document.querySelector('tr[aria-current]').id"
+        assert tab.run(current) == f"row-{place}"
+        tab.press("ArrowRight")
+    tab.run("location.hash = '#m2'")
+    assert "moment 2 of 6" in tab.text("#panel")
+    assert "nora-of-the-long-list-of-2026: ProspectAdded" in tab.text("#panel")
+
+
+def test_a_merged_history_fits_a_phone(merged: Run, browser: Browser, tmp_path: Path) -> None:
+    with browser.tab(390, 844) as tab:
+        tab.open(page(merged, "nora", tmp_path))
+        assert tab.run("document.documentElement.scrollWidth") <= 390

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from cadence.domain.codec import data_fields
 from cadence.domain.events import (
+    MERGED_FROM,
     AttemptMade,
     Data,
     Event,
@@ -147,13 +148,18 @@ def missed_time(prospect: Prospect, decision: Decision) -> str:
 
 
 def summary(event: Event, longest: int | None = None) -> str:
-    """Return what an event says, in one line.
+    """Return what an event says, in one line, and for which merged record it came.
 
     Args:
         event: the event.
         longest: cut longer values to so many characters; ``None``: cut none.
     """
-    return event_data(event.data, longest)
+    text = event_data(event.data, longest)
+    came_for = (event.meta or {}).get(MERGED_FROM)
+    if came_for is None:
+        return text
+    came = f"came for {_value(came_for, longest)}"
+    return f"{text}, {came}" if text else came
 
 
 def event_data(data: Data, longest: int | None = None) -> str:

@@ -53,6 +53,7 @@ _KINDS: Final = {
     "gap": "gap:",
     "unknown": "not yet recorded:",
 }
+_ANOTHERS: Final = "anothers"
 _LEGEND: Final = (
     ("stay", "stood at this stage"),
     (f"m-{MarkKind.ATTEMPT}", "attempt"),
@@ -61,6 +62,7 @@ _LEGEND: Final = (
     (f"m-{MarkKind.END}", "end or opt-out"),
     (f"m-{MarkKind.FACT}", "other fact"),
     (f"m-{MarkKind.TAKEN_BACK}", "retracted or corrected since"),
+    (_ANOTHERS, "hollow: of another record or a list"),
     (f"r-{RingKind.MADE}", "touch due, and made"),
     (f"r-{RingKind.UNDONE}", "touch due, not done"),
     (f"r-{RingKind.OVERTAKEN}", "touch planned, overtaken by events"),
@@ -94,7 +96,10 @@ def replay_page(
     prospect = last.prospect
     drawn = timeline(steps, policies)
     depth = _LANE * (len(drawn.lanes) + 1)
-    shown = [_shown(step, x, policies, team) for step, x in zip(steps, drawn.cursors, strict=True)]
+    shown = [
+        _shown(step, number, x, policies, team)
+        for number, (step, x) in enumerate(zip(steps, drawn.cursors, strict=True))
+    ]
     return render(
         "replay.html",
         css=f"#sheet {{ min-width: {drawn.pixels}px; }}\n",
@@ -124,13 +129,19 @@ def replay_page(
     )
 
 
-def _shown(step: AnnotatedStep, x: float, policies: PolicyRegistry, team: Team) -> dict[str, Any]:
+def _shown(
+    step: AnnotatedStep, number: int, x: float, policies: PolicyRegistry, team: Team
+) -> dict[str, Any]:
     """A step for the script: the JSON of ``replay --json``, and how to say it."""
     event, prospect, seen_at = step.event, step.prospect, step.seen_at
     at = step.decision.at
     return {
         "json": to_builtins(step, policies, team),
         "x": x,
+        # Versions are those of this prospect; events of others have the same ones.
+        "place": f"m{number + 1}" if step.is_anothers else str(event.version),
+        "type": _type(step),
+        "anothers": step.is_anothers,
         "before": step.stage_before,
         "changed": step.is_changed,
         "occurred": clock(prospect, event.occurred_at),
@@ -167,7 +178,11 @@ def _row(number: int, step: AnnotatedStep, shown: dict[str, Any]) -> dict[str, A
     return {
         "number": number,
         "version": "" if step.is_anothers else step.event.version,
-        "type": _type(step),
+        "place": shown["place"],
+        "type": shown["type"],
+        "is_anothers": step.is_anothers,
+        # An event that a later merge brings decides nothing before that.
+        "is_silent": bool(step.merged_by) and not step.is_changed,
         "occurred_at": plain["event"]["occurred_at"],
         "stage": step.prospect.stage.value,
         "decision": step.decision.verdict.value,
@@ -226,6 +241,7 @@ def _legend(drawn: Timeline) -> list[tuple[str, str]]:
     kinds |= {f"shade {shadow.kind}" for shadow in drawn.shadows} | {"stay"}
     kinds |= {"early" if line.end < line.x else "late" for line in drawn.late}
     kinds |= {"learnt"} if drawn.learnt else set()
+    kinds |= {_ANOTHERS} if any(mark.is_anothers for mark in drawn.marks) else set()
     return [(key, text) for key, text in _LEGEND if key in kinds]
 
 

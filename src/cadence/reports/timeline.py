@@ -88,6 +88,7 @@ class Mark(msgspec.Struct, frozen=True):
     x: float
     version: int
     title: str
+    is_anothers: bool = False
 
 
 class Ring(msgspec.Struct, frozen=True):
@@ -264,7 +265,9 @@ def _mark(step: AnnotatedStep, axis: _Axis, lane: dict[Stage, int]) -> Mark:
     title = f"{which}  {when}  {type_name(data)}  {summary(event, 60)}"
     if step.taken_back_by is not None:
         title += f"; {taken_back_line(step)}"
-    return Mark(kind, lane[step.prospect.stage], axis.x(event.occurred_at), event.version, title)
+    x = axis.x(event.occurred_at)
+    lane_of = lane[step.prospect.stage]
+    return Mark(kind, lane_of, x, event.version, title, is_anothers=step.is_anothers)
 
 
 def _gaps(steps: list[AnnotatedStep], axis: _Axis, pixels: int) -> list[Bar]:

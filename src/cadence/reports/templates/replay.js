@@ -1,7 +1,8 @@
 "use strict";
 (() => {
   const moments = JSON.parse(document.getElementById("moments").textContent);
-  const byVersion = new Map(moments.map((one, n) => [one.json.event.version, n]));
+  const byVersion = new Map(moments.flatMap((one, n) => (one.anothers ? [] : [[one.json.event.version, n]])));
+  const byPlace = new Map(moments.map((one, n) => [one.place, n]));
   const $ = (id) => document.getElementById(id);
   const slider = $("slider"), panel = $("panel"), cursor = $("cursor"), halo = $("halo"), scroll = $("scroll");
   const sheet = $("sheet"), said = $("said");
@@ -28,7 +29,7 @@
     const { event } = one.json;
     return el("div", {},
       el("h3", {}, "What happened"),
-      el("p", { class: "big" }, one.taken_back ? el("s", {}, event.type) : event.type),
+      el("p", { class: "big" }, one.taken_back ? el("s", {}, own(one.type)) : own(one.type)),
       el("p", {}, one.taken_back ? el("s", {}, own(one.summary)) : own(one.summary)),
       ...list("Since then", "taken-back", one.taken_back ? [own(one.taken_back)] : []),
       el("p", { class: "meta" }, el("time", { datetime: event.occurred_at, title: one.occurred_utc }, one.occurred), ` · ${one.occurred_utc}`,
@@ -65,12 +66,12 @@
   const choose = (n) => {
     n = Math.max(0, Math.min(moments.length - 1, n));
     if (n === chosen) return;
-    const one = moments[n], { event, stage } = one.json;
+    const one = moments[n], { stage } = one.json;
     if (row) row.removeAttribute("aria-current");
-    row = $(`row-${event.version}`);
+    row = $(`row-${one.place}`);
     row.setAttribute("aria-current", "true");
     chosen = n;
-    const brief = `Moment ${n + 1} of ${moments.length}: ${event.type}, ${one.occurred}. Stage ${stage}. ${one.next} ${one.what}`;
+    const brief = `Moment ${n + 1} of ${moments.length}: ${one.type}, ${one.occurred}. Stage ${stage}. ${one.next} ${one.what}`;
     slider.value = n + 1;
     slider.setAttribute("aria-valuetext", brief);
     if (document.activeElement !== slider) said.textContent = brief;
@@ -89,7 +90,7 @@
     show();
     // So that a link leads to the moment; not at every step of a drag.
     clearTimeout(later);
-    later = setTimeout(() => history.replaceState(null, "", `#${event.version}`), 400);
+    later = setTimeout(() => history.replaceState(null, "", `#${one.place}`), 400);
   };
   const show = () => {
     const x = (moments[chosen].x / 100) * sheet.clientWidth;
@@ -125,7 +126,7 @@
     press.preventDefault();
     choose(go[where]());
   });
-  const fromHash = () => byVersion.get(Number(location.hash.replace(/^#(row-)?/, "")));
+  const fromHash = () => byPlace.get(location.hash.replace(/^#(row-)?/, ""));
   addEventListener("hashchange", () => { const n = fromHash(); if (n !== undefined) choose(n); });
   addEventListener("resize", show);
 
