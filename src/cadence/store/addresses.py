@@ -199,12 +199,9 @@ class AddressIndex:
                 shared.setdefault(row.base, set()).add(row.prospect)
         entries = self._every_entry(every)
         streams = {history[0].prospect: history for history in histories if history}
-        needed = {one for who in shared.values() for one in who} - streams.keys()
-        while needed:
-            more = self._recorder.select_streams(sorted(needed))
-            streams |= more
-            needed = {one for name in streams for one in _merged_into(streams[name])}
-            needed -= streams.keys()
+        needed = {one for who in shared.values() for one in who}
+        while needed := needed.union(*map(_merged_into, streams.values())) - streams.keys():
+            streams |= self._recorder.select_streams(sorted(needed))
         past, found = PastHoldings(), {}
         for prospect, theirs in bases.items():
             direct = {one for base in theirs for one in shared.get(base, ())}
