@@ -23,6 +23,7 @@ __all__ = [
     "StoreError",
     "UnknownProspect",
     "UnprovedPolicy",
+    "VersionConflict",
     "did_you_mean",
     "printable",
 ]
@@ -126,6 +127,30 @@ class Conflict(CadenceError):
     code = "conflict"
     retryable = True
     http_status = 503
+
+
+class VersionConflict(Conflict):
+    """The prospect is not at the version that the caller expected; nothing was recorded.
+
+    The same call fails again: load the prospect, and decide again.
+
+    Attributes:
+        prospect: its id.
+        version: the version that it is at; 0: it does not exist.
+        expected: the version that the caller expected.
+    """
+
+    code = "version_conflict"
+    retryable = False
+    http_status = 412
+
+    def __init__(self, prospect: str, version: int, expected: int) -> None:
+        self.prospect, self.version, self.expected = prospect, version, expected
+        known = f"is at version {version}" if version else "does not exist"
+        wanted = f"not at {expected}" if expected else "and was to be new"
+        super().__init__(
+            f"{prospect}: {known}, {wanted}; nothing was recorded", "load it, and decide again"
+        )
 
 
 class StoreError(CadenceError):

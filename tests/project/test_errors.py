@@ -14,7 +14,7 @@ import pytest
 
 import cadence
 from cadence import errors
-from cadence.errors import CadenceError, Refused, UnknownProspect
+from cadence.errors import CadenceError, Refused, UnknownProspect, VersionConflict
 from cadence.transfer.importer import ImportRefused
 from cadence.transfer.source import BadLine
 
@@ -32,6 +32,7 @@ CODES = {
     "StoreError": ("store_failed", 1, False, 500),
     "UnknownProspect": ("unknown_prospect", 2, False, 404),
     "UnprovedPolicy": ("unproved_policy", 1, False, 422),
+    "VersionConflict": ("version_conflict", 1, False, 412),
 }
 """What programs rely on. A class may be added; none of these may change."""
 
@@ -118,6 +119,8 @@ HOSTILE = "a\x1b]0;x\x07\x1b[31m\u202e\u2028\r\nFAKE\x9b"
 def test_no_error_holds_a_line_break_or_a_control_character(kind: type[CadenceError]) -> None:
     if kind is UnknownProspect:
         error: CadenceError = kind(HOSTILE)
+    elif kind is VersionConflict:
+        error = kind(HOSTILE, 7, 5)
     elif issubclass(kind, Refused):
         error = kind(HOSTILE, HOSTILE, rule="gap")
     elif issubclass(kind, ImportRefused):

@@ -70,6 +70,7 @@ from cadence.errors import (
     Refused,
     StoreError,
     UnknownProspect,
+    VersionConflict,
 )
 from cadence.policy.guards import Custom
 from cadence.policy.loader import builtin
@@ -155,11 +156,17 @@ class _Call(NamedTuple):
     correlation: str | None
     command_id: str | None
     meta: dict[str, str] | None = None
+    expect: int | None = None
+
+    def check_version(self, version: int) -> None:
+        """Check that the prospect is at the version that the caller expects, if at any."""
+        if self.expect not in (None, version):
+            raise VersionConflict(self.prospect, version, self.expect)
 
     def of(self, survivor: str, command: Command) -> _Call:
         """Return the call for the record that goes on for a merged one."""
         meta = {MERGED_FROM: self.prospect, **(self.meta or {})}
-        return _Call(survivor, command, *self[2:-1], meta)
+        return _Call(survivor, command, *self[2:-2], meta)
 
     def events(self, version: int, data: Iterable[Data]) -> tuple[Event, ...]:
         """Make the events that follow after ``version``."""
@@ -622,6 +629,7 @@ class Cadence:
         correlation: str | None = None,
         command_id: str | None = None,
         meta: Mapping[str, str] | None = None,
+        expect: int | None = None,
         force: bool = False,
     ) -> Outcome:
         """Carry out a command, or record a fact.
@@ -639,15 +647,20 @@ class Cadence:
             command_id: an id of the caller's; the same command with the same id has no second
                 effect.
             meta: a team's own texts by name, kept with the events.
+            expect: the version that the prospect must be at, as who decided saw it; 0: it must not
+                exist yet. A repeat of a ``command_id`` is a repeat at any version.
             force: record it also over a year after both the machine's clock and the newest event.
 
         Raises:
             Refused: a rule forbids the command; nothing was recorded.
             UnknownProspect: it has no history, and this command does not add it.
             InputError: a value is invalid, or another command had this ``command_id``.
+            VersionConflict: it is not at the version ``expect``; nothing was recorded.
             Conflict: other writers kept winning; nothing was recorded.
             StoreError: the database can't be written; nothing was recorded.
         """
+        if expect is not None and expect < 0:
+            raise InputError(f"expect: invalid {expect}", "give the version that you saw, or 0")
         clock = self.write_clock(at, force=force)
         recorded = clock.now
         occurred = recorded if occurred_at is None else _utc(occurred_at, "occurred_at")
@@ -670,6 +683,7 @@ class Cadence:
             correlation,
             command_id,
             dict(meta) if meta else None,
+            expect,
         )
 
         return retried(prospect, lambda: self._carry_out(call))
@@ -1193,6 +1207,7 @@ class Cadence:
         if prospect is None:
             if not isinstance(call.command, ProspectAdded):
                 raise UnknownProspect(call.prospect)
+            call.check_version(0)
             new = self._begin(call, call.command)
             change, heard, told = None, Heard(), None
         else:
@@ -1200,6 +1215,7 @@ class Cadence:
             if done:
                 decision = self._decision(prospect, call.recorded_at)
                 return Outcome(prospect, done, decision, repeated=True)
+            call.check_version(prospect.version)
             if prospect.stage is Stage.MERGED:
                 further = self.merges.goes_to(prospect, call.command)
                 if further is not None:
