@@ -58,6 +58,7 @@ METHODS = {
     "load",
     "load_all",
     "others_of",
+    "may",
     "mentioning",
     "open",
     "page",

@@ -32,8 +32,6 @@ from cadence.domain.events import Event
 from cadence.domain.prospect import Prospect
 from cadence.domain.team import Team, missing_facts
 from cadence.engine.decision import Decision, to_builtins
-from cadence.engine.precheck import precheck
-from cadence.engine.precheck import to_builtins as precheck_to_builtins
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
 from cadence.replay.steps import AnnotatedStep, annotate, composed, end_of_day, replay, until
@@ -157,7 +155,7 @@ def explain(
             # What was known then is the replay's to show; a decision counts everything recorded.
             _note_later_events(session, p, now)
         decision = store.explain(p, now)
-        answer = precheck(prospect, store.policies, now, claimed=store.claimed_for(p, None))
+        answer = store.may(p, CALL, now)
         decision = compose(decision, prospect, store.policies, now, store.settings().team)
     if session.json:
         session.print_json(to_builtins(decision))
@@ -181,10 +179,9 @@ def may(
     now = session.now()
     with session.reading() as store:
         prospect = store.load(p)
-        claimed = store.claimed_for(p, session.who_if_known(by))
-        answer = precheck(prospect, store.policies, now, Channel(channel), claimed)
+        answer = store.may(p, Channel(channel), now, by=session.who_if_known(by))
     if session.json:
-        session.print_json(precheck_to_builtins(answer))
+        session.print_json(answer.to_dict())
     else:
         for line in folded(precheck_lines(prospect, answer)):
             session.write(line)

@@ -17,9 +17,11 @@ from cadence.engine.context import calendar_for
 from cadence.engine.decision import Close, Decision, Due, Stop, Task, TaskKind, Verdict, Wait
 from cadence.engine.loop import advance
 from cadence.engine.next_touch import decide_silently, next_touch
+from cadence.engine.precheck import BrokenRule, Precheck
 from cadence.engine.reasons import Reason, ReasonKind
 
 __all__ = [
+    "BrokenRule",
     "CancelAppointment",
     "Close",
     "Command",
@@ -28,6 +30,7 @@ __all__ = [
     "EndFollowUp",
     "MakeAttempt",
     "NoteValue",
+    "Precheck",
     "Reason",
     "ReasonKind",
     "ReopenFollowUp",

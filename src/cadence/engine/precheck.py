@@ -21,7 +21,7 @@ from cadence.engine.next_touch import what_is_planned
 from cadence.policy.registry import PolicyRegistry
 from cadence.policy.rules import Rule
 
-__all__ = ["BrokenRule", "Precheck", "precheck", "to_builtins"]
+__all__ = ["BrokenRule", "Precheck", "precheck"]
 
 
 class BrokenRule(msgspec.Struct, frozen=True):
@@ -52,6 +52,11 @@ class Precheck(msgspec.Struct, frozen=True):
     step: str | None
     breaks: tuple[BrokenRule, ...]
 
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON object."""
+        plain: dict[str, object] = msgspec.to_builtins(self)
+        return plain
+
 
 def precheck(
     prospect: Prospect,
@@ -59,6 +64,9 @@ def precheck(
     now: datetime,
     channel: Channel = CALL,
     claimed: Claimed | None = None,
+    *,
+    address: str | None = None,
+    key: str | None = None,
 ) -> Precheck:
     """Return what an unanswered attempt on ``channel`` would break if it were made now.
 
@@ -69,13 +77,15 @@ def precheck(
         now: when.
         channel: by what.
         claimed: the claim on the prospect that stands.
+        address: to which address; the one of the touch that is next, or the first that is left.
+        key: the key of that address.
     """
     policy = policies.of(prospect)
     if policy is None or prospect.unreadable is not None:
         reason = decision_for(prospect, policies, now).reasons[0]
         unchecked = BrokenRule(reason.rule, f"nothing can be checked: {reason.because}", None)
-        return Precheck(prospect.id, now, channel, None, "extra", None, (unchecked,))
-    parts: tuple[Part, ...] = (Part(channel, Disposition.UNKNOWN),)
+        return Precheck(prospect.id, now, channel, address, "extra", None, (unchecked,))
+    parts: tuple[Part, ...] = (Part(channel, Disposition.UNKNOWN, address, key),)
     time = AttemptTime.of(prospect, now, now).knowing_all()
     attempt = AttemptContext(prospect, policy, parts, time, claimed=claimed)
     planned = what_is_planned(prospect, policy, attempt.clock, explains=True)
@@ -100,9 +110,3 @@ def _broken(rule: str, judged: Judgement, now: datetime) -> BrokenRule:
         return BrokenRule(rule, decision.reasons[0].because, None)
     until = None if rule in LASTING else delayed_until(rule, judged, now)
     return BrokenRule(rule, why_refused(rule, judged, now), until)
-
-
-def to_builtins(answer: Precheck) -> dict[str, object]:
-    """Return the JSON object."""
-    plain: dict[str, object] = msgspec.to_builtins(answer)
-    return plain

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from cadence.domain.addresses import bare, covers
-from cadence.domain.channels import BUILT_IN
+from cadence.domain.channels import BUILT_IN, Channel, ChannelTraits
 from cadence.domain.elsewhere import Held, bases_of, elsewhere, holdings, keys_of
 from cadence.domain.events import Event, ProspectsMerged
 from cadence.domain.fold import evolve, fold
@@ -85,6 +85,19 @@ class AddressIndex:
         self._recorder = recorder
         self._region = region
         self._scanned: tuple[int | None, dict[str, list[AddressRow]]] = (None, {})
+
+    def reader(
+        self, prospect: Prospect, traits: Mapping[Channel, ChannelTraits] | None
+    ) -> KeyReader:
+        """Return what reads addresses as a prospect's: in its country, and spelled as it has them.
+
+        Args:
+            prospect: whose.
+            traits: the channels that its policy knows; ``None``: those that are built in.
+        """
+        country = prospect.identity.country
+        known = prospect.reach.contact_points
+        return KeyReader(traits or BUILT_IN, lambda: country or self._region(), known)
 
     def read(self, prospect: Prospect) -> Prospect:
         """Return a prospect with its addresses read; a history from before has no keys yet."""

@@ -23,7 +23,7 @@ from typing import Final, NamedTuple, Self
 import msgspec
 from eventsourcing.persistence import IntegrityError
 
-from cadence.domain.channels import BUILT_IN, Channel
+from cadence.domain.channels import BUILT_IN, CALL, Channel, check_channel
 from cadence.domain.codec import check_id
 from cadence.domain.events import (
     MERGED_FROM,
@@ -62,6 +62,7 @@ from cadence.engine.corrections import TakeBack, take_back
 from cadence.engine.decision import Close, Decision, Due, Stop
 from cadence.engine.loop import decision_for, silent_decision_for
 from cadence.engine.lower_bound import decide_early
+from cadence.engine.precheck import Precheck, precheck
 from cadence.engine.repeats import led_to
 from cadence.errors import (
     Conflict,
@@ -510,6 +511,39 @@ class Cadence:
         now = self._time(now, "now")
         decision = self._decision(self.load(prospect), now)
         return self._claims.show(decision, self._claims.open(prospect))
+
+    def may(
+        self,
+        prospect: str,
+        channel: Channel = CALL,
+        now: datetime | None = None,
+        *,
+        address: str | None = None,
+        by: str | None = None,
+    ) -> Precheck:
+        """Ask which rules an attempt would break if it were made now; nothing is recorded.
+
+        Args:
+            prospect: its id.
+            channel: by what.
+            now: as seen when; the clock's time.
+            address: to which address; the one of the touch that is next, or the first that is left.
+            by: who would make it; their own claim forbids nothing.
+
+        Raises:
+            UnknownProspect: it has no history.
+            InputError: the channel or the address can't be one.
+        """
+        now = self._time(now, "now")
+        check_channel(channel)
+        folded, key = self.load(prospect), None
+        if address is not None:
+            policy = self.policies.of(folded)
+            reader = self._addresses.reader(folded, None if policy is None else policy.traits)
+            key = reader.key(channel, address)
+            folded = self.load(prospect, [key])
+        claimed = self.claimed_for(prospect, by)
+        return precheck(folded, self.policies, now, channel, claimed, address=address, key=key)
 
     def due(
         self,
@@ -1298,7 +1332,7 @@ class Cadence:
             before = (read,)
             (event,) = call.events(prospect.version, before)
             prospect = evolve(prospect, event)
-        reader = KeyReader(traits, where, prospect.reach.contact_points)
+        reader = self._addresses.reader(prospect, traits)
         command = with_keys(call.command, reader)
         heard = self._addresses.hear(prospect, keys_in(command))
         prospect = heard.told_to(prospect)
