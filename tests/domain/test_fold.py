@@ -40,6 +40,7 @@ from cadence.domain.events import (
     PolicyRef,
     PreferenceStated,
     ProspectAdded,
+    ProspectsMerged,
     ProspectUpdated,
     ReferralGiven,
     ReplyReceived,
@@ -269,13 +270,16 @@ def test_within_a_silence_outreach_only_moves_forward(history):
 
 
 @given(histories())
-def test_only_a_contact_ends_a_silence(history):
+def test_only_a_contact_ends_a_silence_also_one_with_a_merged_record(history):
     for (_, before), (event, later) in pairwise(steps_of(history)):
         if before.silence.version == later.silence.version:
             assert before.response == later.response
             assert before.silence.since == later.silence.since
             continue
         data = event.data
+        if isinstance(data, ProspectsMerged):  # they spoke with the other record
+            assert later.silence.version == later.response.version == event.version
+            continue
         spoke = isinstance(data, ReplyReceived | PauseRequested | OptedBackIn | ReferralGiven)
         assert spoke or (isinstance(data, AttemptMade) and data.connected)
         assert later.silence.since == later.response.at == event.occurred_at
@@ -365,6 +369,8 @@ def test_after_a_contact_only_attempts_that_came_after_it_belong_to_the_silence(
     if before.stage in BEYOND_CONTACT:
         assert later.stage is before.stage
         assert later.ending.pending_response == response.version
+    elif before.stage is Stage.MERGED:  # the record that goes on hears it
+        assert later.stage is Stage.MERGED
     else:
         assert later.stage in (Stage.ENGAGED, Stage.SCHEDULED)
 
