@@ -47,6 +47,7 @@ from cadence.domain import (
     ContactPointRemoved,
     ContactPointRestored,
     Disposition,
+    Event,
     EventRetracted,
     OptedBackIn,
     OptOutRequested,
@@ -899,18 +900,30 @@ def _judge(
 def beyond(app: Cadence, found: Findings) -> tuple[str, ...]:
     """What the audit finds and the check does not.
 
-    What was imported, or logged by others than workers, may break anything.
+    What was imported, or logged by others than workers, may break anything. So may an attempt that
+    crossed what was said in the minutes in which it was made: it was claimed before.
     """
     left = []
     for page in audit(app, jobs=1):
         for one in page.findings:
-            event = next((e for e in app.history(one.prospect) if e.version == one.version), None)
+            history = app.history(one.prospect)
+            event = next((e for e in history if e.version == one.version), None)
             if event is not None and isinstance(event.data, AttemptMade):
                 is_workers = (event.by or "").startswith("worker")
-                if not is_workers or (one.prospect, one.version) in found.told:
+                is_told = (one.prospect, one.version) in found.told
+                if not is_workers or is_told or has_crossed(event, history):
                     continue
             left.append(f"{one.prospect} {one.version} {one.rule}: {one.because} ({one.noticed})")
     return tuple(left)
+
+
+def has_crossed(attempt: Event, history: Iterable[Event]) -> bool:
+    """Whether something was said in the minutes in which an attempt was made."""
+    return any(
+        abs(event.recorded_at - attempt.recorded_at) < CROSSING
+        for event in history
+        if not isinstance(event.data, AttemptMade)
+    )
 
 
 def changed_by_rebuild(app: Cadence, now: datetime) -> tuple[str, ...]:
