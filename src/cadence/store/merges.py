@@ -148,7 +148,8 @@ class Merges:
         now = self._checked(prospect, into, why=why, by=by, at=at, force=force)
 
         def once() -> Merged:
-            survivor, other = self._read(into, now), self._read(prospect, now)
+            settle_at = None if is_preview else now
+            survivor, other = self._read(into, settle_at), self._read(prospect, settle_at)
             for one in (survivor, other):
                 self._check_free(one)
             survivor, read = self._with_addresses(survivor, by, now)
@@ -257,7 +258,9 @@ class Merges:
         """Return, of some records, those that are merged, each with the record that goes on."""
         return self._addresses.survivors(prospects)
 
-    def written_anew(self, history: Sequence[Event], events: Sequence[Event]) -> list[StreamWrite]:
+    def updated_survivors(
+        self, history: Sequence[Event], events: Sequence[Event]
+    ) -> list[StreamWrite]:
         """Return what brings the survivors up to date where a merged history was taken back in.
 
         Args:
@@ -320,9 +323,16 @@ class Merges:
         clock.check_distance(clock.now)
         return clock.now
 
-    def _read(self, prospect: str, now: datetime | None) -> _Record:
-        # What a lease left to be assumed is recorded first.
-        claim = None if now is None else self._claims.settled(prospect, now)
+    def _read(self, prospect: str, settle_at: datetime | None) -> _Record:
+        """Read a record; what a lease left to be assumed is recorded first, where a time is given.
+
+        Raises:
+            UnknownProspect: it has no history.
+        """
+        if settle_at is None:
+            claim = self._claims.open(prospect)
+        else:
+            claim = self._claims.settled(prospect, settle_at)
         history = self._recorder.select_stream(prospect)
         folded = fold(None, history)
         if folded is None:

@@ -1262,7 +1262,7 @@ class Cadence:
         if isinstance(new[-1].data, TAKING_BACK):
             prospect, events = None, (*history, *new)
             if before is not None and before.stage is Stage.MERGED:
-                others = self.merges.written_anew(events, new)
+                others = self.merges.updated_survivors(events, new)
         folded = fold(prospect, events)
         if folded is None:
             raise UnknownProspect(call.prospect)
