@@ -219,7 +219,7 @@ def test_an_old_event_that_is_taken_back_counts_no_longer_in_the_other(merged: C
     assert done == [
         "jerry-2: EventRetracted recorded as version 4",
         "  stop",
-        "  jerry, into which it was merged, counts what is left",
+        "  jerry, into which it was merged, counts this too",
     ]
     shown = merged("--json", "show", "jerry", *LATER).json
     assert shown["stage"] == "new"

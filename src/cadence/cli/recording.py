@@ -104,7 +104,7 @@ def record(
     session.write(f"  {next_line(outcome.prospect, outcome.decision)}")
     into = outcome.prospect.ending.into
     if into is not None:
-        session.write(f"  {into}, into which it was merged, counts what is left")
+        session.write(f"  {into}, into which it was merged, counts this too")
     if duplicate is not None:
         session.write(f"  {may_be(duplicate)}: use cadence merge or cadence not-same")
 
