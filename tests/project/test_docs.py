@@ -28,7 +28,7 @@ FOLLOWED = {
     "docs/reference/policy-files.md": 3,
     "docs/tutorials/a-reps-day.md": 8,
     "docs/tutorials/change-the-cadence.md": 13,
-    "docs/tutorials/embed.md": 6,
+    "docs/tutorials/embed.md": 7,
 }
 """Every page that has commands or code to follow, and how many blocks of it are used."""
 

@@ -60,6 +60,7 @@ METHODS = {
     "others_of",
     "may",
     "mentioning",
+    "next_review",
     "open",
     "page",
     "pages",

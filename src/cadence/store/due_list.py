@@ -27,6 +27,7 @@ __all__ = [
     "DueRow",
     "Prepared",
     "due_row",
+    "from_micros",
     "is_missed",
     "position",
     "to_micros",
@@ -120,6 +121,11 @@ class Prepared(NamedTuple):
 def to_micros(instant: datetime) -> int:
     """Return ``instant`` in microseconds since 1970."""
     return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the instant of :func:`to_micros`."""
+    return _EPOCH + micros * _MICROSECOND
 
 
 def position(decision: Decision) -> tuple[int, str]:

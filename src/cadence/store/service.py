@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import chain, islice
 from types import MappingProxyType, TracebackType
 from typing import Final, NamedTuple, Self
 
@@ -91,6 +91,7 @@ from cadence.store.due_list import (
     DueRow,
     Prepared,
     due_row,
+    from_micros,
     is_missed,
     position,
     to_micros,
@@ -617,6 +618,31 @@ class Cadence:
                         heapq.heappush(ready, (position(decision), prospect, decision))
         while ready:
             yield heapq.heappop(ready)[1:]
+
+    def next_review(self, owner: str | None = None, now: datetime | None = None) -> datetime | None:
+        """Return when to ask :meth:`due` again, for a scheduler that sleeps until then.
+
+        Before that instant no other prospect comes onto the list of ``now``, no deadline of a task
+        passes and no lease runs out, unless something is recorded. It may be early, by a day and
+        more, because it is read from rows that hold for every program. What is on the list already
+        is not counted. It reads as much as :meth:`due` does.
+
+        Args:
+            owner: only prospects of this owner; leases of all.
+            now: as seen when; the clock's time.
+
+        Returns:
+            An instant after ``now``; ``None``: nothing comes up by time alone.
+        """
+        now = self._time(now, "now")
+        instants = [claim.until for claim in self._claims.every_open().values()]
+        instants += [one.at for one in self._to_review(now, owner) if one.at is not None]
+        behind = (to_micros(now) + 1, "")
+        later = chain.from_iterable(self._due_pages(DueQuery(None, owner), _FIRST_PAGE, behind))
+        # In order of time: the first that is not reviewed now comes before all others.
+        froms = (row.review_from for row in later if row.review_from)
+        instants += [from_micros(one) for one in islice(froms, 1)]
+        return min((instant for instant in instants if instant > now), default=None)
 
     def due_rows(self, after: str | None = None, last: str | None = None) -> list[DueRow]:
         """Read the due list as it is stored, in order of the prospect's id.
@@ -1414,16 +1440,17 @@ class Cadence:
             return not has_own_guards
         return is_arriving or self._kept.has(policy.digest)
 
-    def _to_review(self, now: datetime) -> Iterator[Decision]:
-        """Decide at ``now`` for every prospect whose row is to be reviewed."""
+    def _to_review(self, now: datetime, owner: str | None = None) -> Iterator[Decision]:
+        """Decide at ``now`` for every prospect (of ``owner``) whose row is to be reviewed."""
         decided: set[str] = set()
         for prospect in self._unlisted():
             decided.add(prospect.id)
-            yield silent_decision_for(prospect, self.policies, now)
-        for page in self._due_pages(DueQuery(to_micros(now)), _PAGE):
-            for row in page:
-                if row.prospect not in decided:
-                    yield silent_decision_for(self.load(row.prospect), self.policies, now)
+            if owner in (None, prospect.identity.owner):
+                yield silent_decision_for(prospect, self.policies, now)
+        for page in self._due_pages(DueQuery(to_micros(now), owner), _PAGE):
+            ids = [row.prospect for row in page if row.prospect not in decided]
+            for prospect in self.load_all(ids):
+                yield silent_decision_for(prospect, self.policies, now)
 
     def _unlisted(self) -> Iterator[Prospect]:
         """Load the prospects whose row is missing, or was made by another engine."""
@@ -1444,11 +1471,12 @@ class Cadence:
             behind = rows[-1]
             yield [prospect for _, prospect in rows]
 
-    def _due_pages(self, query: DueQuery, size: int) -> Iterator[list[DueRow]]:
-        """Read the due list page by page; the first has ``size`` rows."""
+    def _due_pages(
+        self, query: DueQuery, size: int, after: tuple[int, str] | None = None
+    ) -> Iterator[list[DueRow]]:
+        """Read the due list behind a place, page by page; the first has ``size`` rows."""
         if self._recorder.due_stamp() is None:
             return  # it was never whole: every prospect is decided as if it had no row
-        after: tuple[int, str] | None = None
         while page := self._recorder.select_due(query, after, size):
             after = page[-1].position
             yield page
