@@ -25,6 +25,7 @@ FOLLOWED = {
     "docs/how-to/http-errors.md": 2,
     "docs/how-to/people.md": 5,
     "docs/how-to/sales-lead.md": 2,
+    "docs/how-to/threads-and-forks.md": 4,
     "docs/reference/policy-files.md": 3,
     "docs/tutorials/a-reps-day.md": 8,
     "docs/tutorials/change-the-cadence.md": 13,

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from cadence.store.lifetime import renew_in_children
 from cadence.store.memory import MemoryRecorder
 from cadence.store.recorder import DueRecorder
 
@@ -24,10 +25,17 @@ class AwaitedRecorder:
         find: opens the database; ``None``: it is not there.
         """
         self._find = find
-        self._empty = MemoryRecorder()
+        self._empty = MemoryRecorder("database")
         self._found: DueRecorder | None = None
         self._lock = threading.Lock()
         self._when_found: Callable[[], None] = lambda: None
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Let this forked child look for the database itself."""
+        self._lock = threading.Lock()
+        if self._found is None:
+            self._empty = MemoryRecorder("database")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._recorder(), name)
@@ -41,8 +49,9 @@ class AwaitedRecorder:
         return self._recorder() is self._empty
 
     def close(self) -> None:
-        """Close the connections, if there are any."""
-        if self._found is not None:
+        """Close the connections, if there are any, and look no more."""
+        with self._lock:
+            self._found = self._found or self._empty
             self._found.close()
 
     def _recorder(self) -> DueRecorder:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from threading import RLock
 from typing import Any
+from uuid import UUID
 
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import Notification, StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
 from cadence.domain.events import Event
+from cadence.errors import StoreError
 from cadence.store.due_list import AddressRow, DueQuery, DueRow, Prepared
 from cadence.store.feed import FeedPosition, FeedRow, number_of
+from cadence.store.lifetime import Refusing, closed, renew_in_children
 from cadence.store.recorder import (
     AddressChange,
     ClaimChange,
@@ -31,13 +35,21 @@ __all__ = ["MemoryRecorder"]
 
 
 class MemoryRecorder(DueRecorder):
-    """Holds the package's in-memory recorder, and a due list under one lock with it."""
+    """Holds the package's in-memory recorder, and a due list under one lock with it.
 
-    def __init__(self) -> None:
+    It belongs to one process. A forked child has a copy, in which events would be lost without a
+    word, so there it refuses every call.
+    """
+
+    def __init__(self, name: str = "store in memory") -> None:
+        """Args:
+        name: what to call it in errors.
+        """
         self._events = POPOApplicationRecorder()
         super().__init__(self._events)
-        # Reentrant, because the list is refreshed by what is read meanwhile.
-        self._lock = RLock()
+        self._name = name
+        # Every call takes it. Reentrant, because the list is refreshed by what is read meanwhile.
+        self._lock: AbstractContextManager[object, None] = RLock()
         self._ids: set[str] = set()
         self._due: dict[str, DueRow] = {}
         self._stamp: str | None = None
@@ -47,6 +59,47 @@ class MemoryRecorder(DueRecorder):
         self._claims: dict[str, ClaimRow] = {}
         self._addresses: dict[str, dict[tuple[str, str], AddressRow]] = {}
         self._entries: list[EntryRow] = []
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Refuse every call in this forked child."""
+        if not isinstance(self._lock, Refusing):
+            self._lock = Refusing(
+                StoreError(
+                    f"{self._name}: it belongs to the process that opened it",
+                    "open one in each process, or give all of them a file or a server",
+                )
+            )
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        with self._lock:
+            return super().select_events(originator_id, gt=gt, lte=lte, desc=desc, limit=limit)
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        with self._lock:
+            return super().select_notifications(
+                start, limit, stop, topics, inclusive_of_start=inclusive_of_start
+            )
+
+    def max_notification_id(self) -> int | None:
+        with self._lock:
+            return super().max_notification_id()
 
     def insert_events(
         self,
@@ -118,7 +171,8 @@ class MemoryRecorder(DueRecorder):
         )
 
     def find_claim(self, token: str) -> ClaimRow | None:
-        return self._claims.get(token)
+        with self._lock:
+            return self._claims.get(token)
 
     def insert_batches(self, batches: Iterable[Prepared]) -> int:
         prepared = list(batches)  # may raise, so before anything is written
@@ -225,7 +279,8 @@ class MemoryRecorder(DueRecorder):
                 del self._due[row.prospect]
 
     def save_policy(self, digest: str, text: str) -> None:
-        self._policies[digest] = text
+        with self._lock:
+            self._policies[digest] = text
 
     def insert_settings(self, rows: Sequence[SettingRow]) -> None:
         with self._lock:
@@ -239,8 +294,9 @@ class MemoryRecorder(DueRecorder):
         ]
 
     def select_stream(self, prospect: str) -> list[Event]:
-        if prospect not in self._ids:
-            return []  # the package's recorder would keep an entry for every id it is asked for
+        with self._lock:
+            if prospect not in self._ids:
+                return []  # the package's recorder would keep an entry for every id it is asked for
         rows = sorted(self.select_events(prospect), key=lambda row: row.originator_version)
         return decode_rows(prospect, [(row.originator_version, row.state) for row in rows])
 
@@ -305,23 +361,29 @@ class MemoryRecorder(DueRecorder):
             )
 
     def count_due(self) -> int:
-        return len(self._due)
+        with self._lock:
+            return len(self._due)
 
     def due_stamp(self) -> str | None:
-        return self._stamp
+        with self._lock:
+            return self._stamp
 
     def due_mark(self) -> str | None:
-        return self._mark
+        with self._lock:
+            return self._mark
 
     def policy_text(self, digest: str) -> str | None:
-        return self._policies.get(digest)
+        with self._lock:
+            return self._policies.get(digest)
 
     def policy_digests(self) -> list[str]:
-        return sorted(self._policies)
+        with self._lock:
+            return sorted(self._policies)
 
     def select_settings(self, name: str | None = None) -> list[SettingRow]:
         with self._lock:
             return [row for row in self._settings if name in (None, row.name)]
 
     def close(self) -> None:
-        """Keep everything: memory has no connections."""
+        """Refuse every call from here on; nothing that it held is left."""
+        self._lock = Refusing(closed(self._name))

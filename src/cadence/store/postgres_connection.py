@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote
+from weakref import WeakSet
 
 import psycopg
 import psycopg_pool
@@ -17,6 +19,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL
 
 from cadence.errors import InvalidStore, StoreBusy, StoreError
+from cadence.store.lifetime import abandon, closed, renew_in_children
 
 __all__ = ["Datastore", "connect", "explain_postgres_error", "first_line", "without_password"]
 
@@ -150,6 +153,7 @@ class Datastore(PostgresDatastore):
 
     The package tries most things ten times where Postgres or the network fails. Here only a lost
     connection is left to that: everything else is a :class:`~cadence.errors.StoreError` at once.
+    A forked child has a pool of its own.
     """
 
     def __init__(
@@ -161,6 +165,16 @@ class Datastore(PostgresDatastore):
         schema: where the tables lie.
         lock_timeout_seconds: how long to wait for another writer.
         """
+        self._parameters = parameters
+        self._is_closed = False
+        self._made: WeakSet[Connection[Any]] = WeakSet()
+        self._beside_pool: WeakSet[Connection[Any]] = WeakSet()
+        self.name = name
+        self._make_pool(schema, lock_timeout_seconds)
+        renew_in_children(self)
+
+    def _make_pool(self, schema: str, lock_timeout_seconds: int) -> None:
+        """Make the pool; it connects when the first connection is borrowed."""
         super().__init__(
             # Replaced below: these five are not all that an address can say.
             dbname="",
@@ -176,24 +190,56 @@ class Datastore(PostgresDatastore):
             schema=schema,
             originator_id_type="text",
         )
-        self._parameters = parameters
-        self.pool.kwargs = {**parameters, "row_factory": dict_row}
-        self.name = name
+        self.pool.kwargs = {**self._parameters, "row_factory": dict_row}
+
+    def renew(self) -> None:
+        """Leave the connections to the parent, and let this forked child make its own.
+
+        The sockets are one and the same on both sides. Here they become the null device, so that
+        whatever is still said on them reaches nothing, and the server sees when the parent ends.
+        """
+        abandon(self.pool)
+        null = os.open(os.devnull, os.O_RDWR)
+        for connection in [*self._made, *self._beside_pool]:
+            with suppress(psycopg.Error, OSError):
+                os.dup2(null, connection.fileno(), inheritable=False)
+        os.close(null)
+        self._made, self._beside_pool = WeakSet(), WeakSet()
+        if not self._is_closed:
+            self._make_pool(self.schema, self.lock_timeout)
+
+    def close(self) -> None:
+        """Close all connections; one that is in use, as soon as its call has ended."""
+        # The package calls this also where __init__ failed.
+        self._is_closed = True
+        super().close()
+        for connection in list(getattr(self, "_beside_pool", ())):
+            connection.close()
 
     def connect(self) -> Connection[DictRow]:
         """Make a connection beside the pool.
 
         Raises:
+            StoreError: the store is closed.
             psycopg.Error: the server can't be reached, or does not let us in.
         """
-        return psycopg.connect(**self._parameters, autocommit=True, row_factory=dict_row)
+        if self._is_closed:
+            raise self._closed()
+        connection = psycopg.connect(**self._parameters, autocommit=True, row_factory=dict_row)
+        self._beside_pool.add(connection)
+        return connection
+
+    def _closed(self) -> StoreError:
+        return closed(f"database {self.name}")
 
     def after_connect_func(self) -> Callable[[Connection[Any]], None]:
         """Return what makes a new connection of the pool ready."""
         package_func = super().after_connect_func()
         set_lock_timeout = SQL("SET lock_timeout = '{0}s'").format(self.lock_timeout)
+        made = self._made
 
         def after_connect(connection: Connection[Any]) -> None:
+            made.add(connection)
             package_func(connection)
             # What is read behind a lock must be newer than the lock, whatever the database's
             # default is.
@@ -212,14 +258,20 @@ class Datastore(PostgresDatastore):
         Raises:
             PersistenceError: the connection was lost; another may do.
             IntegrityError: a row is there already.
-            StoreError: everything else.
+            StoreError: everything else; also where the store is closed.
         """
+        if self._is_closed:
+            raise self._closed()
+        is_borrowed = False
         try:
             with super().get_connection() as connection:
+                is_borrowed = True
                 yield connection
         except IntegrityError:
             raise
         except PersistenceError as error:
+            if self._is_closed and not is_borrowed:
+                raise self._closed() from None
             if _is_lost(error):
                 raise
             raise explain_postgres_error(error, self.name) from None

@@ -476,4 +476,7 @@ class DueRecorder(ApplicationRecorder):
 
     @abstractmethod
     def close(self) -> None:
-        """Close the connections, after the threads that use them have ended."""
+        """Close the connections of every thread; each call from here on raises ``StoreError``.
+
+        A call that has begun in another thread may end first. Closing twice is closing once.
+        """

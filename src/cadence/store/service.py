@@ -195,10 +195,11 @@ class _Call(NamedTuple):
 class Cadence:
     """Follow-ups in a store.
 
-    Open one with :meth:`open`; close it with :meth:`close` or a ``with`` block, after the threads
-    that use it have ended. Methods may be called from several threads, and several processes may
-    use one database: of two writers on one prospect one wins, and the other reloads and decides
-    again. Every method raises :class:`~cadence.errors.StoreError` where the database can't be used.
+    Open one with :meth:`open`; close it with :meth:`close` or a ``with`` block. Methods may be
+    called from several threads, and several processes may use one database: of two writers on one
+    prospect one wins, and the other reloads and decides again. A forked child goes on with
+    connections of its own; a store in memory refuses it. Every method raises
+    :class:`~cadence.errors.StoreError` where the database can't be used.
 
     Attributes:
         address: what the store was opened with; ``None`` for memory.
@@ -326,7 +327,11 @@ class Cadence:
         return isinstance(self._recorder, AwaitedRecorder) and self._recorder.is_missing()
 
     def close(self) -> None:
-        """Close the connections to the database."""
+        """Close the connections of every thread, for good; closing twice is closing once.
+
+        A call that has begun in another thread may end first. Every later one raises
+        :class:`~cadence.errors.StoreError`.
+        """
         self._recorder.close()
 
     def __enter__(self) -> Self:

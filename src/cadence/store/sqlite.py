@@ -6,6 +6,7 @@ application id; another program's file is refused before a byte of it is touched
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -13,16 +14,24 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import msgspec
-from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from cadence.domain.events import Event
-from cadence.errors import StoreBusy
+from cadence.errors import StoreBusy, StoreError
 from cadence.store.due_list import AddressRow, DueRow, Prepared
 from cadence.store.feed import FeedPosition, FeedRow, number_of
+from cadence.store.lifetime import (
+    abandon,
+    closed,
+    hold_at_forks,
+    renew_in_children,
+    started_elsewhere,
+)
 from cadence.store.recorder import (
     AddressChange,
     ClaimChange,
@@ -118,6 +127,19 @@ _SELECT_FEED: Final = (
     "SELECT 0, rowid, originator_id, originator_version, topic, state FROM {schema}.stored_events "
     "WHERE rowid > ? ORDER BY rowid LIMIT ?"
 )
+_SELECT_EVENTS: Final = (
+    "SELECT originator_id, originator_version, topic, state FROM {schema}.stored_events "
+    "WHERE originator_id = ? AND originator_version > ? AND originator_version <= ? "
+    "ORDER BY originator_version "
+)
+_SELECT_NOTIFICATIONS: Final = (
+    "SELECT rowid, originator_id, originator_version, topic, state FROM {schema}.stored_events "
+    "WHERE rowid >= ? AND rowid <= ?",
+    " AND topic {many}",
+    " ORDER BY rowid LIMIT ?",
+)
+_SELECT_NEWEST: Final = "SELECT max(rowid) FROM {schema}.stored_events"
+_LARGEST: Final = 2**63 - 1
 _SELECT_MENTIONING: Final = (
     "SELECT DISTINCT originator_id FROM {schema}.stored_events "
     "WHERE instr(state, ?) > 0 ORDER BY originator_id"
@@ -209,11 +231,40 @@ def _ask_others(connection: sqlite3.Connection, prospect: str, rows: Sequence[Ad
         connection.execute(_sql(ASK_OTHERS), (prospect, asked, prospect, asked))
 
 
+class _Reader(NamedTuple):
+    """A thread's connection for reading; who closes it, or forks, waits for the read."""
+
+    connection: sqlite3.Connection
+    lock: threading.RLock
+
+
+class _OfThread:
+    """Lies in a thread's own storage, and closes the thread's connection when the thread ends."""
+
+    def __init__(self, reader: _Reader, readers: dict[int, _Reader]) -> None:
+        """Args:
+        reader: of the thread.
+        readers: of all threads, by their ``id``.
+        """
+        self.reader = reader
+        self._readers = readers
+        self._process = os.getpid()
+
+    def __del__(self, getpid: Callable[[], int] = os.getpid) -> None:
+        # In a forked child the parent's other threads seem to end too: before anything else runs.
+        if getpid() == self._process:
+            connection, lock = self.reader
+            with lock:
+                connection.close()
+            self._readers.pop(id(self.reader), None)
+
+
 class SQLiteRecorder(SQLRecorder):
     """Keeps events and due list in one file.
 
     It reads and writes on connections of its own: the bookkeeping of the package's pool costs more
-    than a read or a write (ADR 0007). One thread writes at a time; each thread reads by itself.
+    than a read or a write (ADR 0007). One thread writes at a time; each thread reads by itself, and
+    its connection is closed when it ends. A forked child opens the file again.
     """
 
     def __init__(self, path: Path, *, name: str = "", lock_timeout_seconds: int = 5) -> None:
@@ -222,23 +273,40 @@ class SQLiteRecorder(SQLRecorder):
         name: what to call it in errors; the path.
         lock_timeout_seconds: how long to wait for another writer.
         """
-        self._package_datastore = SQLiteDatastore(
-            # As a URI, because a plain name that begins with file: would be read as one.
-            file_uri(path, "mode=rwc"),
-            lock_timeout=lock_timeout_seconds,
-            originator_id_type="text",
+        # It only says how the table of events is made, and connects to nothing.
+        package_recorder = SQLiteApplicationRecorder(
+            SQLiteDatastore(file_uri(path, "mode=rwc"), originator_id_type="text")
         )
-        package_recorder = SQLiteApplicationRecorder(self._package_datastore)
         super().__init__(package_recorder)
         self._create_events = package_recorder.construct_create_table_statements()
         self._path = path
         self._name = name or str(path)
         self._lock_timeout = lock_timeout_seconds
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
-        self._readers_lock = threading.Lock()
-        self._writing = threading.Lock()
+        self._is_closed = False
         self._writer: sqlite3.Connection | None = None
+        self._begin_without_connections()
+        renew_in_children(self)
+        hold_at_forks(self)
+
+    def _begin_without_connections(self) -> None:
+        self._local = threading.local()
+        self._readers: dict[int, _Reader] = {}
+        # Reentrant, because a thread may fork while it has them.
+        self._connecting = threading.RLock()
+        self._writing = threading.RLock()
+        self._writer = None
+
+    def locks(self) -> Iterator[threading.RLock]:
+        """Give what every thread takes that calls SQLite."""
+        yield self._writing
+        yield self._connecting
+        for reader in list(self._readers.values()):
+            yield reader.lock
+
+    def renew(self) -> None:
+        """Leave the connections to the parent, and let this forked child make its own."""
+        abandon(self._local, self._readers, self._writer)
+        self._begin_without_connections()
 
     def create_tables(self) -> None:
         """Make the file and its tables where there are none; several programs may do so at once.
@@ -381,21 +449,26 @@ class SQLiteRecorder(SQLRecorder):
 
         Raises:
             IntegrityError: a row is there already; nothing was written.
-            StoreError: the file can't be written; nothing was written.
+            StoreError: the file can't be written, or the store is closed; nothing was written.
         """
         with self._writing:
             try:
                 connection = self._writer
                 if connection is None:
+                    if self._is_closed:
+                        raise closed(self._label)
                     connection = connect_to_write(self._path, self._lock_timeout)
                     connection.execute(f"PRAGMA busy_timeout = {_LOOK_AGAIN_MS}")
                     self._writer = connection
                 self._begin(connection)
                 try:
                     yield connection
+                    if self._writer is not connection:
+                        raise started_elsewhere(self._label)
                     connection.commit()
                 except BaseException:
-                    connection.rollback()
+                    if self._writer is connection:
+                        connection.rollback()
                     raise
             except sqlite3.IntegrityError as error:
                 raise IntegrityError(error) from error
@@ -420,6 +493,51 @@ class SQLiteRecorder(SQLRecorder):
                 return
 
     # Reading ------------------------------------------------------------------------------------
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> list[StoredEvent]:
+        name = originator_id.hex if isinstance(originator_id, UUID) else originator_id
+        bounds = (-1 if gt is None else gt, _LARGEST if lte is None else lte)
+        # A negative limit is none.
+        rows = self._fetch(
+            f"{_SELECT_EVENTS}{'DESC' if desc else 'ASC'} LIMIT ?",
+            (name, *bounds, -1 if limit is None else limit),
+        )
+        return [StoredEvent(*row) for row in rows]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> list[Notification]:
+        first = 0 if start is None else start + (not inclusive_of_start)
+        statement, only, in_order = _SELECT_NOTIFICATIONS
+        asked = (_as_json(topics),) if topics else ()
+        rows = self._fetch(
+            statement + (only if topics else "") + in_order,
+            (first, _LARGEST if stop is None else stop, *asked, limit),
+        )
+        return [
+            Notification(
+                id=number, originator_id=name, originator_version=version, topic=topic, state=state
+            )
+            for number, name, version, topic, state in rows
+        ]
+
+    def max_notification_id(self) -> int | None:
+        newest: int | None = self._fetch(_SELECT_NEWEST)[0][0]
+        return newest
 
     def select_feed(self, after: FeedPosition, limit: int) -> list[FeedRow]:
         rows = self._fetch(_SELECT_FEED, (number_of(after), limit))
@@ -465,20 +583,31 @@ class SQLiteRecorder(SQLRecorder):
             they are longer than it allows (1 GB).
         """
         try:
-            joined: tuple[int, str | None] = self._reader().execute(statement, params).fetchone()
+            connection, lock = self._reader()
+            with lock:
+                joined: tuple[int, str | None] = connection.execute(statement, params).fetchone()
         except sqlite3.DataError:
             return None
         except sqlite3.Error as error:
             if "UTF-8" in str(error):
                 return None
-            raise explain_sqlite_error(error, self._name) from None
+            raise self._explain(error) from None
         return joined
 
     def _fetch(self, statement: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         try:
-            return self._reader().execute(_sql(statement), tuple(params)).fetchall()
+            connection, lock = self._reader()
+            with lock:
+                return connection.execute(_sql(statement), tuple(params)).fetchall()
         except sqlite3.Error as error:
-            raise explain_sqlite_error(error, self._name) from None
+            raise self._explain(error) from None
+
+    def _explain(self, error: sqlite3.Error) -> StoreError:
+        return closed(self._label) if self._is_closed else explain_sqlite_error(error, self._name)
+
+    @property
+    def _label(self) -> str:
+        return f"database {self._name}"
 
     def _has_table(self, name: str) -> bool:
         return bool(self._fetch(_SELECT_TABLE, (name,)))
@@ -486,25 +615,30 @@ class SQLiteRecorder(SQLRecorder):
     def _has_column(self, table: str, column: str) -> bool:
         return bool(self._fetch(_SELECT_COLUMN, (table, column)))
 
-    def _reader(self) -> sqlite3.Connection:
+    def _reader(self) -> _Reader:
         """Return this thread's connection for reading."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = connect_to_read(self._path)
-            self._local.connection = connection
-            with self._readers_lock:
-                self._readers.append(connection)
-        return connection
+        found: _OfThread | None = getattr(self._local, "found", None)
+        if found is None:
+            with self._connecting:
+                if self._is_closed:
+                    raise closed(self._label)
+                reader = _Reader(connect_to_read(self._path), threading.RLock())
+                self._readers[id(reader)] = reader
+            found = self._local.found = _OfThread(reader, self._readers)
+        return found.reader
 
     def close(self) -> None:
+        with self._connecting:
+            self._is_closed = True
+            readers = list(self._readers.values())
+            self._readers.clear()
+        for connection, lock in readers:
+            with lock:
+                connection.close()
+        self._local = threading.local()
         # The writer last: the last connection folds the write-ahead log into the file, and one that
         # only reads can't.
-        with self._readers_lock:
-            while self._readers:
-                self._readers.pop().close()
-        self._local = threading.local()
         with self._writing:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
-        self._package_datastore.close()
