@@ -289,3 +289,12 @@ def test_both_records_are_explained_after_a_merge_was_taken_back(merged: Cli) ->
         for arguments in (("explain", prospect), ("replay", prospect), ("show", prospect)):
             done = merged(*arguments, *LATER)
             assert (done.code, done.err) == (0, "")
+
+
+def test_correct_takes_the_newest_attempt_wherever_it_is_recorded(merged: Cli) -> None:
+    corrected = ("correct", "jerry-2", "--disposition", "voicemail_left", "--why", "he left one")
+    old = merged(*corrected, *LATER).out.splitlines()[0]
+    assert old == "jerry-2: EventCorrected recorded as version 4"
+    assert merged("attempt", "jerry-2", *CALL, *LATER).code == 0
+    new = merged(*corrected, *LATER).out.splitlines()[0]
+    assert new.startswith("jerry: EventCorrected recorded as version ")

@@ -105,8 +105,9 @@ def correct(
     """
     with session.reading() as store:
         history = store.history(p)
+        came = store.merges.came_since(p) if version is None else []
     of_attempt = [one for one in (disposition, intent, channel, address) if one is not None]
-    event = _chosen(history, version, values or ())
+    event = _chosen(came, values or ()) or _found(history, version, values or ())
     happened_at = occurred_at(session, occurred)
     data = event.data
     if of_attempt:
@@ -123,10 +124,11 @@ def correct(
             "correct: missing what is true", "give e.g. --disposition, --occurred or --set"
         )
     what = EventCorrected(event.version, data, happened_at, why)
-    record(session, p, what, by=by, command_id=command_id)
+    # What came for a merged record is an event of the one that goes on.
+    record(session, event.prospect, what, by=by, command_id=command_id)
 
 
-def _chosen(history: Sequence[Event], version: int | None, values: Sequence[str]) -> Event:
+def _found(history: Sequence[Event], version: int | None, values: Sequence[str]) -> Event:
     """Find the event to correct, as it stands now."""
     prospect = history[-1].prospect
     events = [one for one, _ in standing(history)]
@@ -138,6 +140,17 @@ def _chosen(history: Sequence[Event], version: int | None, values: Sequence[str]
                 f"see: cadence replay {prospect}",
             )
         return found
+    chosen = _chosen(events, values)
+    if chosen is None:
+        raise InputError(
+            f"correct: {prospect} has no event that can be corrected so",
+            f"give --version; see: cadence replay {prospect}",
+        )
+    return chosen
+
+
+def _chosen(events: Sequence[Event], values: Sequence[str]) -> Event | None:
+    """The last of some events that has the values; without values the last attempt."""
     for event in reversed(events):
         if values and not isinstance(event.data, LASTING):
             names = {value.partition("=")[0].strip() for value in values}
@@ -145,10 +158,7 @@ def _chosen(history: Sequence[Event], version: int | None, values: Sequence[str]
                 return event
         elif isinstance(event.data, AttemptMade):
             return event
-    raise InputError(
-        f"correct: {prospect} has no event that can be corrected so",
-        f"give --version; see: cadence replay {prospect}",
-    )
+    return None
 
 
 def _with_part(

@@ -225,7 +225,7 @@ def _check_is_no_merge(event: Event) -> None:
         raise Refused(
             f"{event.prospect}: version {event.version} ({type_name(data)}) can't be taken back "
             "alone; it is half of a merge",
-            f"take the merge back: cadence unmerge {other}",
+            f"take the merge back: cadence unmerge {other} --why WHY",
             rule=Rule.PLAN,
         )
 

@@ -129,7 +129,7 @@ def _check_both(survivor: Prospect, other: Prospect) -> None:
             raise Refused(
                 f"{ids} by plan: {one.id} was merged into {one.ending.into} "
                 f"(event {one.ending.version})",
-                f"use {one.ending.into}, or take that back: cadence unmerge {one.id}",
+                f"use {one.ending.into}, or take that back: cadence unmerge {one.id} --why WHY",
                 rule=Rule.PLAN,
             )
     for one, two in ((survivor, other), (other, survivor)):

@@ -215,7 +215,7 @@ class Merges:
                 raise Refused(
                     f"{prospect}: unmerge refused by plan: {survivor.folded.id} was merged into "
                     f"{survivor.folded.ending.into}",
-                    f"take that back first: cadence unmerge {survivor.folded.id}",
+                    f"take that back first: cadence unmerge {survivor.folded.id} --why WHY",
                     rule=Rule.PLAN,
                 )
             self._check_free(survivor)
@@ -247,12 +247,23 @@ class Merges:
             return None
         if not isinstance(command, TakeBack):
             return into, command
-        merge = merge_of(history, prospect.id)
-        if isinstance(command, Undo) and command.version is None and merge is not None:
-            came = came_for(history, {prospect.id}, merge.version)
+        if isinstance(command, Undo) and command.version is None:
+            came = self.came_since(prospect.id)
             if came:
                 return into, replace(command, version=came[-1].version)
         return None
+
+    def came_since(self, prospect: str) -> list[Event]:
+        """List what came for a merged record since its merge and stands, in order of version.
+
+        They are events of the record that goes on; empty where ``prospect`` is not merged.
+        """
+        end = end_of_merge(self._recorder.select_stream(prospect))
+        if end is None or not isinstance(end.data, FollowUpEnded) or end.data.into is None:
+            return []
+        history = self._recorder.select_stream(end.data.into)
+        merge = merge_of(history, prospect)
+        return [] if merge is None else came_for(history, {prospect}, merge.version)
 
     def survivors(self, prospects: Sequence[str]) -> dict[str, str]:
         """Return, of some records, those that are merged, each with the record that goes on."""
