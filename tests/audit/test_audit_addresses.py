@@ -123,6 +123,19 @@ def test_what_a_record_said_before_it_was_merged_counts_for_that_time(
     assert findings(app) == before
 
 
+def test_what_a_record_said_while_another_was_merged_into_it_counts_for_that_time(
+    app: Cadence,
+) -> None:
+    app.execute("cy", person("Cy Orr", ContactPoint(EMAIL, "cy@example.com")), at=NOW)
+    app.merges.merge("ann", "cy", why="one person", at=NOW)
+    app.execute("cy", OptOutRequested(), at=NOW + DAY)
+    app.execute("bob", CALLED, at=NOW + 2 * DAY)
+    before = findings(app)
+    assert "cy, who has +12125550101 too, had opted out" in before[0].because
+    app.merges.unmerge("ann", why="two people", at=NOW + 3 * DAY)
+    assert findings(app) == before
+
+
 def test_a_history_without_some_of_its_events_says_something_else(app: Cadence) -> None:
     app.execute("ann", OptOutRequested(), at=NOW + DAY)
     app.execute("ann", OptedBackIn(why="they called"), at=NOW + 2 * DAY)

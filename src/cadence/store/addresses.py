@@ -17,7 +17,7 @@ import msgspec
 from cadence.domain.addresses import bare, covers
 from cadence.domain.channels import BUILT_IN, Channel, ChannelTraits
 from cadence.domain.elsewhere import Held, bases_of, elsewhere, holdings, keys_of
-from cadence.domain.events import Event, ProspectsMerged
+from cadence.domain.events import Event, FollowUpEnded, ProspectsMerged
 from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader, addresses_read, keys_in
 from cadence.domain.others import Others, PastHoldings
@@ -198,7 +198,8 @@ class AddressIndex:
     def others_of(self, histories: Sequence[Sequence[Event]]) -> dict[str, Others]:
         """Find the other holders of the addresses of some prospects; most have none.
 
-        Records that were merged into one of them say nothing any more, and did so before.
+        Records that were merged into one of them say nothing any more, and did so before. One into
+        which they were merged for a time spoke for them.
         """
         bases = {
             history[0].prospect: bases_of(key for event in history for key in keys_in(event.data))
@@ -213,7 +214,7 @@ class AddressIndex:
         entries = self._every_entry(every)
         streams = {history[0].prospect: history for history in histories if history}
         needed = {one for who in shared.values() for one in who}
-        while needed := needed.union(*map(_merged_into, streams.values())) - streams.keys():
+        while needed := needed.union(*map(_merged_with, streams.values())) - streams.keys():
             streams |= self._recorder.select_streams(sorted(needed))
         past, found = PastHoldings(), {}
         for prospect, theirs in bases.items():
@@ -276,16 +277,18 @@ def holders_of(keys: Sequence[str], heard: Heard) -> list[str]:
     )
 
 
-def _merged_into(history: Sequence[Event]) -> list[str]:
-    """The records that were ever merged into one."""
-    return [one.data.prospect for one in history if isinstance(one.data, ProspectsMerged)]
+def _merged_with(history: Sequence[Event]) -> list[str]:
+    """The records that were ever merged into one, and those into which it was."""
+    found = [one.data.prospect for one in history if isinstance(one.data, ProspectsMerged)]
+    ends = [one.data.into for one in history if isinstance(one.data, FollowUpEnded)]
+    return found + [into for into in ends if into is not None]
 
 
 def _with_merged(names: set[str], streams: Mapping[str, Sequence[Event]]) -> set[str]:
-    """Some records, with those that were ever merged into one of them."""
+    """Some records, with those that were ever merged with one of them."""
     found, left = set(names), list(names)
     while left:
-        more = set(_merged_into(streams[left.pop()])) - found
+        more = set(_merged_with(streams[left.pop()])) - found
         found |= more
         left += more
     return found
