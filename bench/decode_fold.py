@@ -23,8 +23,8 @@ from cadence.domain.events import (
     ProspectAdded,
 )
 from cadence.domain.fold import fold
+from cadence.domain.stored import decode_stream
 from cadence.store import Cadence
-from cadence.store.serializer import decode_stream
 
 __all__ = ["NAME", "least", "run"]
 

@@ -29,7 +29,7 @@ FOLLOWED = {
     "docs/reference/policy-files.md": 3,
     "docs/tutorials/a-reps-day.md": 8,
     "docs/tutorials/change-the-cadence.md": 13,
-    "docs/tutorials/embed.md": 7,
+    "docs/tutorials/embed.md": 9,
 }
 """Every page that has commands or code to follow, and how many blocks of it are used."""
 

@@ -33,15 +33,15 @@ from cadence.domain.events import (
     ValueNoted,
 )
 from cadence.domain.fold import fold
-from cadence.store import Cadence
-from cadence.store.serializer import (
+from cadence.domain.stored import (
     UPCASTERS,
-    EventMapper,
     decode_rows,
     decode_stream,
     stored_type,
     upcast,
 )
+from cadence.store import Cadence
+from cadence.store.serializer import EventMapper
 
 GOLDEN = paths.GOLDEN
 

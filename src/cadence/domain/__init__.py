@@ -4,7 +4,7 @@ Pure: no clock, no ids, no I/O, no store. Instants and ids are arguments.
 """
 
 from cadence.domain.channels import AddressKind, Channel, ChannelTraits
-from cadence.domain.codec import decode_line, encode_line, parse_instant
+from cadence.domain.codec import decode_line, encode_line, parse_fact, parse_instant
 from cadence.domain.events import (
     AddressesRead,
     AppointmentCancelled,
@@ -52,6 +52,7 @@ from cadence.domain.fold import evolve, fold
 from cadence.domain.prospect import Attempt, Prospect, Silence
 from cadence.domain.stages import Move, Signal, Stage, look_up
 from cadence.domain.standing import standing_events
+from cadence.domain.stored import decode_event, encode_event
 
 __all__ = [
     "AddressKind",
@@ -104,11 +105,14 @@ __all__ = [
     "Unreadable",
     "ValueKind",
     "ValueNoted",
+    "decode_event",
     "decode_line",
+    "encode_event",
     "encode_line",
     "evolve",
     "fold",
     "look_up",
+    "parse_fact",
     "parse_instant",
     "standing_events",
 ]

@@ -9,7 +9,7 @@ Reading is strict: a field that is missing, unknown or of the wrong kind is name
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -38,6 +38,9 @@ __all__ = [
     "decode_line",
     "encode_line",
     "in_utc",
+    "invalid_field",
+    "invalid_json",
+    "parse_fact",
     "parse_instant",
     "to_builtins",
     "to_utc",
@@ -153,7 +156,7 @@ def _decode_data(raw: bytes | msgspec.Raw, cls: type[Data]) -> tuple[Data, froze
     try:
         data, _ = _decode_data(msgspec.json.encode(inner), of_type)
     except msgspec.ValidationError as error:
-        raise _invalid_field(error, "data.data") from None
+        raise invalid_field(error, "data.data") from None
     plain = msgspec.json.decode(raw, type=dict[str, Any])
     plain["data"] = msgspec.to_builtins(data)
     return msgspec.convert(plain, type=EventCorrected), frozenset(given)
@@ -199,31 +202,18 @@ def decode_line(line: bytes | str) -> Line:
     try:
         envelope = _ENVELOPE.decode(line)
     except msgspec.ValidationError as error:
-        raise _invalid_field(error, "") from None
+        raise invalid_field(error, "") from None
     except _JSON_ERRORS as error:
-        raise _invalid_json(error) from None
+        raise invalid_json(error) from None
     check_id(envelope.prospect)
     version = envelope.version
     if version is not None and not 1 <= version <= _LARGEST_VERSION:
         raise InputError(f"version: invalid {version}", "use 1, 2, 3 …, in order")
-    cls = DATA_TYPES.get(envelope.type)
-    if cls is None:
-        raise InputError(
-            f"type: unknown {envelope.type!r}", did_you_mean(envelope.type, DATA_TYPES)
-        )
-    try:
-        data, given = _decode_data(envelope.data, cls)
-    except msgspec.ValidationError as error:
-        raise _invalid_field(error, "data") from None
-    except _JSON_ERRORS as error:
-        raise _invalid_json(error) from None
-    if "type" in given:
-        raise InputError("data.type: unknown field", "give the type beside data, not in it")
-    check_channels(data)
+    data, given = _parse_data(envelope.type, envelope.data)
     return Line(
         prospect=envelope.prospect,
         occurred_at=to_utc(envelope.occurred_at, "occurred_at"),
-        data=in_utc(data),
+        data=data,
         given=given,
         version=version,
         recorded_at=None
@@ -235,6 +225,45 @@ def decode_line(line: bytes | str) -> Line:
         uncertain=envelope.uncertain,
         meta=envelope.meta,
     )
+
+
+def _parse_data(kind: str, raw: bytes | msgspec.Raw) -> tuple[Data, frozenset[str]]:
+    """Read and check the data of an event by its name; also returns the names of its fields."""
+    cls = DATA_TYPES.get(kind)
+    if cls is None:
+        raise InputError(f"type: unknown {kind!r}", did_you_mean(kind, DATA_TYPES))
+    try:
+        data, given = _decode_data(raw, cls)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error, "data") from None
+    except _JSON_ERRORS as error:
+        raise invalid_json(error) from None
+    if "type" in given:
+        raise InputError("data.type: unknown field", "give the type beside data, not in it")
+    check_channels(data)
+    return in_utc(data), given
+
+
+def parse_fact(kind: str, data: Mapping[str, object]) -> Data:
+    """Read what happened from plain values, as a webhook brings them.
+
+    Args:
+        kind: the name of the event, such as ``ReplyReceived`` (docs/reference/events.md).
+        data: its fields, as JSON has them; instants may also be aware datetimes.
+
+    Returns:
+        What :meth:`Cadence.execute <cadence.Cadence.execute>` records.
+
+    Raises:
+        InputError: the name is unknown, or a field is missing, unknown or invalid; ``what``
+            begins with it, such as ``data.channel``.
+    """
+    try:
+        raw = msgspec.json.encode(dict(data))
+    except (TypeError, ValueError, RecursionError) as error:
+        what = " ".join(str(error).split())
+        raise InputError(f"data: invalid, {what}", "give values as JSON has them") from None
+    return _parse_data(kind, raw)[0]
 
 
 def _named_channels(data: Any) -> Iterator[tuple[str, Channel]]:
@@ -359,7 +388,8 @@ def _event_in_utc(event: Event) -> Event:
     return in_utc(event)
 
 
-def _invalid_json(error: BaseException) -> InvalidJson:
+def invalid_json(error: BaseException) -> InvalidJson:
+    """Return the error for what holds no JSON."""
     reason = "nested too deep" if isinstance(error, RecursionError) else str(error).rstrip(".")
     return InvalidJson(f"invalid JSON: {reason}", "give one whole JSON object a line, in UTF-8")
 
@@ -374,7 +404,7 @@ _FIELD_ERRORS: Final = (
 )
 
 
-def _invalid_field(error: msgspec.ValidationError, prefix: str) -> InputError:
+def invalid_field(error: msgspec.ValidationError, prefix: str) -> InputError:
     """Turn msgspec's "Expected `str`, got `int` - at `$.a.b`" into "a.b: invalid, expected …"."""
     message, _, path = str(error).partition(" - at `$")
     path = path.rstrip("`").lstrip(".")

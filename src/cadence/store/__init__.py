@@ -1,4 +1,4 @@
-"""Keep histories: the service, its recorders, the serializer and the due list."""
+"""Keep histories: the service, its recorders, the mapper and the due list."""
 
 from cadence.domain.team import Owner, Team
 from cadence.store.feed import FeedItem

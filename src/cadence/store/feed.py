@@ -21,8 +21,8 @@ import msgspec
 from eventsourcing.persistence import ApplicationRecorder, Notification, Subscription
 
 from cadence.domain.events import Event
+from cadence.domain.stored import decode_row
 from cadence.errors import InputError
-from cadence.store.serializer import decode_row
 
 __all__ = [
     "START",

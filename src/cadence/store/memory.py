@@ -13,6 +13,7 @@ from eventsourcing.persistence import Notification, StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
 from cadence.domain.events import Event
+from cadence.domain.stored import decode_rows
 from cadence.errors import StoreError
 from cadence.store.due_list import AddressRow, DueQuery, DueRow, Prepared
 from cadence.store.feed import FeedPosition, FeedRow, number_of
@@ -28,7 +29,6 @@ from cadence.store.recorder import (
     Refreshed,
     SettingRow,
 )
-from cadence.store.serializer import decode_rows
 from cadence.store.sql import check_addresses, in_order
 
 __all__ = ["MemoryRecorder"]

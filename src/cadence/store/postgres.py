@@ -25,6 +25,7 @@ from psycopg.rows import DictRow, tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 
 from cadence.domain.events import Event
+from cadence.domain.stored import decode_page, decode_rows, decode_stream
 from cadence.errors import InvalidStore, StoreError
 from cadence.store.due_list import AddressRow, DueRow, Prepared
 from cadence.store.feed import START, FeedPosition, FeedRow
@@ -58,7 +59,6 @@ from cadence.store.recorder import (
     Refreshed,
     SettingRow,
 )
-from cadence.store.serializer import decode_page, decode_rows, decode_stream
 from cadence.store.sql import (
     ADDED_COLUMNS,
     ADDRESSES,

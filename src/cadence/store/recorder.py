@@ -339,7 +339,7 @@ class DueRecorder(ApplicationRecorder):
     def select_stream(self, prospect: str) -> list[Event]:
         """Read all events of one prospect, in order of version; empty if there are none.
 
-        One that can't be read comes with ``Unreadable`` data (``serializer.decode_rows``).
+        One that can't be read comes with ``Unreadable`` data (``stored.decode_rows``).
         """
 
     @abstractmethod
@@ -351,7 +351,7 @@ class DueRecorder(ApplicationRecorder):
         """Read the histories of all prospects from id ``first`` to id ``last``, in order.
 
         Returns:
-            ``None`` if they must be read one by one (see ``serializer.decode_page``).
+            ``None`` if they must be read one by one (see ``stored.decode_page``).
         """
 
     @abstractmethod

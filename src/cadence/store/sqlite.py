@@ -22,6 +22,7 @@ from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from cadence.domain.events import Event
+from cadence.domain.stored import decode_page, decode_rows, decode_stream
 from cadence.errors import StoreBusy, StoreError
 from cadence.store.due_list import AddressRow, DueRow, Prepared
 from cadence.store.feed import FeedPosition, FeedRow, number_of
@@ -39,7 +40,6 @@ from cadence.store.recorder import (
     Refreshed,
     SettingRow,
 )
-from cadence.store.serializer import decode_page, decode_rows, decode_stream
 from cadence.store.sql import (
     ADDED_COLUMNS,
     ADDRESSES,
