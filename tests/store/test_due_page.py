@@ -126,19 +126,23 @@ def test_a_prospect_that_another_writer_moves_on_meanwhile_is_listed_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The page that was read has them; the pages after it have them again, further down."""
-    pages, names = Cadence._due_pages, [f"p{number:03}" for number in range(200)]
+    names = [f"p{number:03}" for number in range(200)]
     made = MakeAttempt((Part(CALL, Disposition.NO_ANSWER),))
-
-    def moving(self: Cadence, query: DueQuery, size: int) -> Iterator[list[DueRow]]:
-        for number, page in enumerate(pages(self, query, size)):
-            yield page
-            for row in [] if number else page:
-                self.execute(row.prospect, made, at=LATER)
+    first: list[DueRow] = []
 
     with Cadence.open() as app:
         for name in names:
             phone = ContactPoint(CALL, f"+1 212 555 0{name[1:]}")
             added = ProspectAdded(name, "America/New_York", "US", contact_points=(phone,))
             app.execute(name, added, at=MONDAY)
-        monkeypatch.setattr(Cadence, "_due_pages", moving)
+        select = app._recorder.select_due
+
+        def moving(query: DueQuery, after: tuple[int, str] | None, limit: int) -> list[DueRow]:
+            while first:
+                app.execute(first.pop().prospect, made, at=LATER)
+            page = select(query, after, limit)
+            first.extend([] if after else page)
+            return page
+
+        monkeypatch.setattr(app._recorder, "select_due", moving)
         assert sorted(ids(app.due(LATER, everything=True))) == names

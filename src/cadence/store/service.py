@@ -8,7 +8,6 @@ and due list together (ADR 0030).
 
 from __future__ import annotations
 
-import heapq
 import os
 import threading
 import time
@@ -16,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import chain, islice
+from itertools import chain
 from types import MappingProxyType, TracebackType
 from typing import Final, NamedTuple, Self
 
@@ -87,17 +86,14 @@ from cadence.store.claims import ClaimRequest, Claims, change_of, retried
 from cadence.store.clock import WriteClock, year_after
 from cadence.store.directory import DirectoryEntry
 from cadence.store.due_list import (
-    DueQuery,
     DueRow,
     Prepared,
     due_row,
-    from_micros,
     is_missed,
-    position,
-    to_micros,
     unknown_row,
 )
 from cadence.store.due_page import DueFilter, DuePage, parse_page_end
+from cadence.store.due_reader import DueReader
 from cadence.store.feed import FeedItem
 from cadence.store.kept_policies import KeptPolicies
 from cadence.store.merges import Merges
@@ -118,7 +114,6 @@ _LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256  # prospects
 _NOTIFICATIONS: Final = 10_000  # events that are read at once
 _BATCH: Final = 64  # prospects of a rebuild that are written at once
-_FIRST_PAGE: Final = 32  # prospects: a reader waits for the first lines
 _ENGINE: Final = "7"  # raised when the same events would give other due rows
 
 Progress = Callable[[int, int | None], None]
@@ -244,6 +239,13 @@ class Cadence:
         )
         self._claims = Claims(self, recorder, self._addresses, lambda: self._time(None, "clock"))
         self.merges = Merges(self, recorder, self._addresses, self._claims, self._write)
+        self._due = DueReader(
+            recorder,
+            self._claims,
+            self.load_all,
+            lambda: self.policies,
+            lambda: (_ENGINE, self._stamp()),
+        )
         self._read_only = read_only
         self._clock: Callable[[], datetime] = _machine_clock
         self._newest: datetime | None = None  # recorded_at of an event that is stored
@@ -592,37 +594,7 @@ class Cadence:
             now: as seen when; the clock's time.
             which: only these.
         """
-        now, which = self._time(now, "now"), which or DueFilter()
-        claims = self._claims.every_open()
-        ready: list[tuple[tuple[int, str], Prospect, Decision]] = []
-        decided: set[str] = set()
-        # Rows of another engine say nothing: those prospects are decided before the first is shown.
-        for unlisted in self._unlisted():
-            decided.add(unlisted.id)
-            decision = self._claims.show(self._decision(unlisted, now), claims.get(unlisted.id))
-            if which.has(unlisted, decision):
-                ready.append((position(decision), unlisted, decision))
-        heapq.heapify(ready)
-        until = None if which.everything else to_micros(now)
-        # Rows before the page are read too: what they decide may come later than they stand.
-        for page in self._due_pages(DueQuery(until, which.owner, which.channel), _FIRST_PAGE):
-            # Another writer may move a row on, and it is read again: list each prospect once.
-            rows = [row for row in page if row.prospect not in decided]
-            decided.update(row.prospect for row in rows)
-            known = {one.id: one for one in self.load_all([row.prospect for row in rows])}
-            for row in rows:
-                # A row's time is never later than that of its decision, so whatever sorts before
-                # the next row may go out.
-                while ready and ready[0][0] <= row.position:
-                    yield heapq.heappop(ready)[1:]
-                prospect = known.get(row.prospect)
-                if prospect is not None:
-                    decision = self._decision(prospect, now)
-                    decision = self._claims.show(decision, claims.get(prospect.id))
-                    if which.has(prospect, decision):
-                        heapq.heappush(ready, (position(decision), prospect, decision))
-        while ready:
-            yield heapq.heappop(ready)[1:]
+        return self._due.listing(self._time(now, "now"), which or DueFilter())
 
     def next_review(self, owner: str | None = None, now: datetime | None = None) -> datetime | None:
         """Return when to ask :meth:`due` again, for a scheduler that sleeps until then.
@@ -639,15 +611,7 @@ class Cadence:
         Returns:
             An instant after ``now``; ``None``: nothing comes up by time alone.
         """
-        now = self._time(now, "now")
-        instants = [claim.until for claim in self._claims.every_open().values()]
-        instants += [one.at for one in self._to_review(now, owner) if one.at is not None]
-        behind = (to_micros(now) + 1, "")
-        later = chain.from_iterable(self._due_pages(DueQuery(None, owner), _FIRST_PAGE, behind))
-        # In order of time: the first that is not reviewed now comes before all others.
-        froms = (row.review_from for row in later if row.review_from)
-        instants += [from_micros(one) for one in islice(froms, 1)]
-        return min((instant for instant in instants if instant > now), default=None)
+        return self._due.next_review(self._time(now, "now"), owner)
 
     def due_rows(self, after: str | None = None, last: str | None = None) -> list[DueRow]:
         """Read the due list as it is stored, in order of the prospect's id.
@@ -679,7 +643,7 @@ class Cadence:
 
         Listings are right all the same; :meth:`rebuild_due` makes them as quick as they can be.
         """
-        return next(self._stale_pages(1), None) is not None
+        return self._due.is_stale()
 
     # Writing --------------------------------------------------------------------------------------
 
@@ -920,7 +884,7 @@ class Cadence:
         outcomes = list(self._claims.assume_all(now, force=force))
         # Also what a clock that was ahead recorded, and so is to be closed since a time to come.
         closing = [
-            (one.prospect, one.end) for one in self._to_review(now) if isinstance(one, Close)
+            (one.prospect, one.end) for one in self._due.to_review(now) if isinstance(one, Close)
         ]
         for number, (prospect, reason) in enumerate(closing, 1):
             with suppress(Refused):  # they may have answered in the meantime
@@ -1444,48 +1408,6 @@ class Cadence:
         if has_own_guards or is_builtin(policy.ref):
             return not has_own_guards
         return is_arriving or self._kept.has(policy.digest)
-
-    def _to_review(self, now: datetime, owner: str | None = None) -> Iterator[Decision]:
-        """Decide at ``now`` for every prospect (of ``owner``) whose row is to be reviewed."""
-        decided: set[str] = set()
-        for prospect in self._unlisted():
-            decided.add(prospect.id)
-            if owner in (None, prospect.identity.owner):
-                yield silent_decision_for(prospect, self.policies, now)
-        for page in self._due_pages(DueQuery(to_micros(now), owner), _PAGE):
-            ids = [row.prospect for row in page if row.prospect not in decided]
-            for prospect in self.load_all(ids):
-                yield silent_decision_for(prospect, self.policies, now)
-
-    def _unlisted(self) -> Iterator[Prospect]:
-        """Load the prospects whose row is missing, or was made by another engine."""
-        for page in self._stale_pages(_PAGE):
-            yield from self.load_all(page)
-
-    def _stale_pages(self, size: int) -> Iterator[list[str]]:
-        """List the prospects whose row is missing, or was made by another engine, by pages."""
-        if self._recorder.due_stamp() is None:
-            after: str | None = None
-            while page := self._recorder.select_prospects(after, size):
-                after = page[-1]
-                yield page
-            return
-        behind: tuple[str, str] | None = None
-        stamps = (_ENGINE, self._stamp())
-        while rows := self._recorder.select_stale(stamps, behind, size):
-            behind = rows[-1]
-            yield [prospect for _, prospect in rows]
-
-    def _due_pages(
-        self, query: DueQuery, size: int, after: tuple[int, str] | None = None
-    ) -> Iterator[list[DueRow]]:
-        """Read the due list behind a place, page by page; the first has ``size`` rows."""
-        if self._recorder.due_stamp() is None:
-            return  # it was never whole: every prospect is decided as if it had no row
-        while page := self._recorder.select_due(query, after, size):
-            after = page[-1].position
-            yield page
-            size = _PAGE
 
     def _time(self, instant: datetime | None, name: str) -> datetime:
         """Return an instant that a caller gives, or what the machine's clock shows."""

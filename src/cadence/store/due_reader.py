@@ -1,0 +1,141 @@
+"""Read the due list: decide each prospect whose row is to be reviewed, and those without a row."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain, islice
+from typing import Final
+
+from cadence.domain.prospect import Prospect
+from cadence.engine.decision import Decision
+from cadence.engine.loop import decision_for, silent_decision_for
+from cadence.policy.registry import PolicyRegistry
+from cadence.store.claims import Claims
+from cadence.store.due_list import DueQuery, DueRow, from_micros, position, to_micros
+from cadence.store.due_page import DueFilter
+from cadence.store.recorder import DueRecorder
+
+__all__ = ["DueReader"]
+
+_PAGE: Final = 256  # prospects
+_FIRST_PAGE: Final = 32  # prospects: a reader waits for the first lines
+
+
+class DueReader:
+    """Reads the due list of a store; it writes nothing."""
+
+    def __init__(
+        self,
+        recorder: DueRecorder,
+        claims: Claims,
+        load_all: Callable[[Sequence[str]], list[Prospect]],
+        policies: Callable[[], PolicyRegistry],
+        stamps: Callable[[], tuple[str, str]],
+    ) -> None:
+        """Args:
+        recorder: keeps the rows.
+        claims: who has which touch.
+        load_all: folds the histories of prospects, with what others say to them.
+        policies: gives the policies that they are under.
+        stamps: gives the stamps of rows that hold.
+        """
+        self._recorder = recorder
+        self._claims = claims
+        self._load_all = load_all
+        self._policies = policies
+        self._stamps = stamps
+
+    def listing(self, now: datetime, which: DueFilter) -> Iterator[tuple[Prospect, Decision]]:
+        """List decisions at ``now``, soonest first, each with its prospect."""
+        claims = self._claims.every_open()
+        ready: list[tuple[tuple[int, str], Prospect, Decision]] = []
+        decided: set[str] = set()
+        # Rows of another engine say nothing: those prospects are decided before the first is shown.
+        for unlisted in self._unlisted():
+            decided.add(unlisted.id)
+            decision = self._claims.show(self._decide(unlisted, now), claims.get(unlisted.id))
+            if which.has(unlisted, decision):
+                ready.append((position(decision), unlisted, decision))
+        heapq.heapify(ready)
+        until = None if which.everything else to_micros(now)
+        # Rows before the page are read too: what they decide may come later than they stand.
+        for page in self._due_pages(DueQuery(until, which.owner, which.channel), _FIRST_PAGE):
+            # Another writer may move a row on, and it is read again: list each prospect once.
+            rows = [row for row in page if row.prospect not in decided]
+            decided.update(row.prospect for row in rows)
+            known = {one.id: one for one in self._load_all([row.prospect for row in rows])}
+            for row in rows:
+                # A row's time is never later than that of its decision, so whatever sorts before
+                # the next row may go out.
+                while ready and ready[0][0] <= row.position:
+                    yield heapq.heappop(ready)[1:]
+                prospect = known.get(row.prospect)
+                if prospect is not None:
+                    decision = self._decide(prospect, now)
+                    decision = self._claims.show(decision, claims.get(prospect.id))
+                    if which.has(prospect, decision):
+                        heapq.heappush(ready, (position(decision), prospect, decision))
+        while ready:
+            yield heapq.heappop(ready)[1:]
+
+    def next_review(self, now: datetime, owner: str | None) -> datetime | None:
+        """Return the first instant after ``now`` at which another prospect may come up."""
+        instants = [claim.until for claim in self._claims.every_open().values()]
+        instants += [one.at for one in self.to_review(now, owner) if one.at is not None]
+        behind = (to_micros(now) + 1, "")
+        later = chain.from_iterable(self._due_pages(DueQuery(None, owner), _FIRST_PAGE, behind))
+        # In order of time: the first that is not reviewed now comes before all others.
+        froms = (row.review_from for row in later if row.review_from)
+        instants += [from_micros(one) for one in islice(froms, 1)]
+        return min((instant for instant in instants if instant > now), default=None)
+
+    def is_stale(self) -> bool:
+        """Return whether rows were made by another engine, or are missing."""
+        return next(self._stale_pages(1), None) is not None
+
+    def to_review(self, now: datetime, owner: str | None = None) -> Iterator[Decision]:
+        """Decide at ``now`` for every prospect (of ``owner``) whose row is to be reviewed."""
+        decided: set[str] = set()
+        for prospect in self._unlisted():
+            decided.add(prospect.id)
+            if owner in (None, prospect.identity.owner):
+                yield silent_decision_for(prospect, self._policies(), now)
+        for page in self._due_pages(DueQuery(to_micros(now), owner), _PAGE):
+            ids = [row.prospect for row in page if row.prospect not in decided]
+            for prospect in self._load_all(ids):
+                yield silent_decision_for(prospect, self._policies(), now)
+
+    def _decide(self, prospect: Prospect, now: datetime) -> Decision:
+        return decision_for(prospect, self._policies(), now)
+
+    def _unlisted(self) -> Iterator[Prospect]:
+        """Load the prospects whose row is missing, or was made by another engine."""
+        for page in self._stale_pages(_PAGE):
+            yield from self._load_all(page)
+
+    def _stale_pages(self, size: int) -> Iterator[list[str]]:
+        """List the prospects whose row is missing, or was made by another engine, by pages."""
+        if self._recorder.due_stamp() is None:
+            after: str | None = None
+            while page := self._recorder.select_prospects(after, size):
+                after = page[-1]
+                yield page
+            return
+        behind: tuple[str, str] | None = None
+        stamps = self._stamps()
+        while rows := self._recorder.select_stale(stamps, behind, size):
+            behind = rows[-1]
+            yield [prospect for _, prospect in rows]
+
+    def _due_pages(
+        self, query: DueQuery, size: int, after: tuple[int, str] | None = None
+    ) -> Iterator[list[DueRow]]:
+        """Read the due list behind a place, page by page; the first has ``size`` rows."""
+        if self._recorder.due_stamp() is None:
+            return  # it was never whole: every prospect is decided as if it had no row
+        while page := self._recorder.select_due(query, after, size):
+            after = page[-1].position
+            yield page
+            size = _PAGE
