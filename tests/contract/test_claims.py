@@ -33,6 +33,7 @@ from cadence.domain import (
 )
 from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.events import AttemptStage, InterestNoted
+from cadence.domain.standing import standing
 from cadence.engine.claims import Claim, ClaimState
 from cadence.engine.commands import MakeAttempt, SetAppointment
 from cadence.engine.decision import Task
@@ -680,6 +681,41 @@ def test_an_exit_of_unknown_outcome_is_a_task_and_not_the_next_channel(
     touch = app.explain("jerry", clock.now).touch
     assert touch is not None
     assert used.channel not in [part.channel for part in touch.parts]
+
+
+# What comes in between ---------------------------------------------------------------------------
+
+
+def test_an_opt_out_of_another_channel_leaves_the_claim_standing(app: Cadence) -> None:
+    claim = app.claim("jerry", by="ann")
+    app.execute("jerry", OptOutRequested(EMAIL))
+    with pytest.raises(Refused) as refused:
+        app.claim("jerry", own=CALL, by="bo")
+    assert refused.value.rule == "claimed"
+    assert app.complete(claim, NO_ANSWER).overtaken_by is None
+    again = app.claim("jerry", own=CALL, by="ann", at=MEETING + 3 * timedelta(days=1))
+    word = app.execute("jerry", OptOutRequested(except_channels=(EMAIL,))).events[0]
+    assert app.complete(again, NO_ANSWER).overtaken_by == word
+
+
+@pytest.mark.parametrize("first", ["tick", "complete"])
+def test_an_attempt_that_is_assumed_while_it_is_completed_is_recorded_once(
+    app: Cadence, clock: Clock, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    clock.now = claim.until + MINUTE
+    execute, begun = Cadence.execute, []
+
+    def in_between(self: Cadence, *given: object, **named: object) -> object:
+        if not begun:
+            begun.append(1)
+            app.tick() if first == "tick" else app.complete(claim, NO_ANSWER)
+        return execute(self, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Cadence, "execute", in_between)
+    app.complete(claim, NO_ANSWER) if first == "tick" else app.tick()
+    made = [one for one, _ in standing(app.history("jerry")) if isinstance(one.data, AttemptMade)]
+    assert [attempt_of(one.data).parts[0].disposition for one in made] == ["no_answer"]
 
 
 # Several at once ----------------------------------------------------------------------------------

@@ -43,10 +43,11 @@ def merge(
     ] = False,
     by: By = None,
 ) -> None:
-    """Merge a record of a person into another, which goes on for both.
+    """Merge a record of a person into another.
 
-    It takes over addresses, opt-outs, failures and attempts, so they are called no more often.
-    What comes for the merged record later is recorded for the other. unmerge takes it back.
+    INTO goes on for both. It takes over addresses, opt-outs, failures and attempts, so they are
+    called no more often. What comes for the merged record later is recorded for INTO. unmerge takes
+    it back.
     """
     if not session.exists():
         raise UnknownProspect(p)

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -109,6 +109,12 @@ def due(
         )
 
 
+def _with_person(decision: Decision, prospect: Prospect) -> dict[str, Any]:
+    """Return the JSON of a decision, with who it is about and who follows up."""
+    identity = prospect.identity
+    return {**to_builtins(decision), "name": identity.name, "owner": identity.owner}
+
+
 def _show_due(
     session: Session,
     store: Cadence,
@@ -122,9 +128,7 @@ def _show_due(
     if session.json:
         from cadence.messages import compose
 
-        identity = prospect.identity
-        shown = to_builtins(compose(decision, prospect, store.policies, now, team))
-        shown |= {"name": identity.name, "owner": identity.owner}
+        shown = _with_person(compose(decision, prospect, store.policies, now, team), prospect)
         session.write_json(("[" if is_first else ",") + msgspec.json.encode(shown).decode())
     elif session.is_terminal:
         for line in folded(due_entry(prospect, decision, now)):
@@ -158,7 +162,7 @@ def explain(
         answer = store.may(p, CALL, now)
         decision = compose(decision, prospect, store.policies, now, store.settings().team)
     if session.json:
-        session.print_json(to_builtins(decision))
+        session.print_json(_with_person(decision, prospect))
         return
     for line in folded((*explanation(prospect, decision), *precheck_lines(prospect, answer))):
         session.write(line)
@@ -258,28 +262,29 @@ def replay_(
         others = store.others_of([events]).get(p)
         if policy is not None:
             policies = policies.under(find_policy(session, policy, as_data=True))
-    up_to = _up_to(session, p, events, limit)
-    if session.json:
-        steps = replay(events, policies, up_to, others)
-        session.print_json([replay_to_builtins(step, policies, team) for step in steps])
-        return
-    found = annotate(events, policies, up_to, others)
-    if script:
-        found = _with_words(found, policies, team)
-    if interactive:
-        from cadence.cli.viewer import view
+        # A policy that a history names is looked up in the store when a step needs it.
+        up_to = _up_to(session, p, events, limit)
+        if session.json:
+            steps = replay(events, policies, up_to, others)
+            session.print_json([replay_to_builtins(step, policies, team) for step in steps])
+            return
+        found = annotate(events, policies, up_to, others)
+        if script:
+            found = _with_words(found, policies, team)
+        if interactive:
+            from cadence.cli.viewer import view
 
-        view(until(events, up_to), found, policies)
-        return
-    if html is not None:
-        from cadence.reports.replay_page import replay_page
+            view(until(events, up_to), found, policies)
+            return
+        if html is not None:
+            from cadence.reports.replay_page import replay_page
 
-        page = replay_page(list(found), policies, team)
-        write_text(html, page, db=session.db, inputs=policy_inputs(policy))
-        if html != "-":
-            session.write(f"{p}: replay written to {html}")
-        return
-    _write_replay(session, folded(replay_lines(found)))
+            page = replay_page(list(found), policies, team)
+            write_text(html, page, db=session.db, inputs=policy_inputs(policy))
+            if html != "-":
+                session.write(f"{p}: replay written to {html}")
+            return
+        _write_replay(session, folded(replay_lines(found)))
 
 
 def _with_words(

@@ -91,6 +91,12 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
             return ClaimState.HELD
         return ClaimState.UNKNOWN if self.on_expiry == "assume_made" else ClaimState.RETURNED
 
+    def is_stopped_by(self, word: OptOutRequested) -> bool:
+        """Return whether an opt-out is about a channel of the touch."""
+        if word.channel is not None:
+            return word.channel in self.channels
+        return any(channel not in word.except_channels for channel in self.channels)
+
     def is_about(self, parts: Iterable[Part]) -> bool:
         """Return whether an attempt of these parts carries it out, at least in part."""
         return any(part.channel in self.channels for part in parts)
@@ -134,6 +140,8 @@ def ended_by(claim: Claim, events: Iterable[Event]) -> Event | None:
         if event.version <= claim.version:
             continue
         if isinstance(data, _ENDING):
+            if isinstance(data, OptOutRequested) and not claim.is_stopped_by(data):
+                continue  # of another channel: the touch is being made all the same
             return event
         if isinstance(data, AttemptMade):
             is_answered = any(part.disposition is Disposition.CONNECTED for part in data.parts)

@@ -40,7 +40,7 @@ from cadence.engine.decision import Decision, Wait
 from cadence.engine.next_touch import next_touch
 from cadence.engine.reasons import stop_facts
 from cadence.engine.wording import because
-from cadence.errors import Conflict, InputError, Refused, UnknownProspect
+from cadence.errors import Conflict, InputError, Refused, UnknownProspect, VersionConflict
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 from cadence.store.addresses import AddressIndex, Heard, holders_of
@@ -226,7 +226,17 @@ class Claims:
         Raises:
             InputError: the claim is unknown, or was completed with another attempt.
         """
-        claim = self._find(claim)
+        found = self._find(claim)
+        return _judged_again(lambda: self._complete(found, attempt, at, force=force))
+
+    def _complete(
+        self, claim: Claim, attempt: MakeAttempt | None, at: datetime | None, *, force: bool
+    ) -> tuple[str, Outcome | None, Event | None]:
+        """Complete a claim, by what its history says now.
+
+        Raises:
+            VersionConflict: that has changed meanwhile.
+        """
         history = self._app.history(claim.prospect)
         assumed, occurred = _assumed_of(claim, history), None
         command: Command
@@ -247,6 +257,7 @@ class Claims:
             occurred_at=occurred,
             by=claim.by,
             command_id=claim.completed_id,
+            expect=history[-1].version,
             force=force,
         )
         history = self._recorder.select_stream(claim.prospect)
@@ -340,17 +351,35 @@ class Claims:
         """Record the attempt that a lease left to be assumed; ``None``: it left none."""
         if claim.state(self._clock()) is not ClaimState.UNKNOWN:
             return None
-        if ended_by(claim, self._recorder.select_stream(claim.prospect)) is not None:
-            return None
-        return self._app.execute(
-            claim.prospect,
-            AttemptMade(claim.parts, note=_ASSUMED),
-            at=max(recorded, claim.at),
-            occurred_at=claim.at,
-            by=claim.by,
-            command_id=_ASSUMED_ID + claim.token,
-            force=force,
-        )
+
+        def once() -> Outcome | None:
+            history = self._recorder.select_stream(claim.prospect)
+            if not history or ended_by(claim, history) is not None:
+                return None
+            return self._app.execute(
+                claim.prospect,
+                AttemptMade(claim.parts, note=_ASSUMED),
+                at=max(recorded, claim.at),
+                occurred_at=claim.at,
+                by=claim.by,
+                command_id=_ASSUMED_ID + claim.token,
+                expect=history[-1].version,
+                force=force,
+            )
+
+        return _judged_again(once)
+
+
+def _judged_again(function: Callable[[], _T]) -> _T:
+    """Call ``function`` again while what it was judged by changes before it is written.
+
+    Raises:
+        Conflict: it kept changing.
+    """
+    for _ in range(_RETRIES - 1):
+        with suppress(VersionConflict):
+            return function()
+    return function()
 
 
 def retried(prospect: str, function: Callable[[], _T]) -> _T:
