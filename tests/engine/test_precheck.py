@@ -126,7 +126,7 @@ def test_the_command_says_it_and_leaves_the_decision_as_it_was(
     decision = json.loads(capsys.readouterr().out)
     assert set(decision) == {
         *("prospect", "stage", "decision", "at", "from", "due_since", "touch", "task", "reasons"),
-        "policy",
+        *("policy", "name", "owner"),
     }
     assert main([*ask, "--channel", "email"]) == 1
     assert "if you tried by email now:" in capsys.readouterr().out

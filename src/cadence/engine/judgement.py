@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from cadence.domain.addresses import is_elsewhere
+from cadence.domain.channels import Channel
 from cadence.domain.events import AttemptStage, Gap, Intent, Part
 from cadence.domain.fold import taken_at
 from cadence.domain.prospect import Attempt, Prospect, Reachability
@@ -383,7 +384,7 @@ def _place(
     is_placeless = (
         (bool(attempts) and attempts[-1].at > attempt.at)
         or (appointment is not None and attempt.clock < appointment.at and not is_on_plan)
-        or _is_again(attempt)
+        or _is_again(attempt, decision)
     )
     if is_placeless:
         return AttemptStage.EXTRA, None, None
@@ -406,18 +407,24 @@ def _is_on_plan(attempt: AttemptContext, decision: Decision) -> bool:
     return isinstance(decision, Due)
 
 
-def _is_again(attempt: AttemptContext) -> bool:
+def _is_again(attempt: AttemptContext, decision: Decision) -> bool:
     """Whether it follows within minutes after an attempt on the same channel.
 
-    Not where it was claimed before that: the other one came between.
+    Not where it was claimed before that: the other one came between. And not where a policy plans
+    a touch so soon, and it is due on that channel.
     """
-    if attempt.own is not None:
-        return False
     channels = {part.channel for part in attempt.parts}
+    if attempt.own is not None or _is_due_on(channels, decision):
+        return False
     return any(
         attempt.at - one.at < TOLERANCE and not channels.isdisjoint(p.channel for p in one.parts)
         for one in attempt.before
     )
+
+
+def _is_due_on(channels: set[Channel], decision: Decision) -> bool:
+    touch = decision.touch if isinstance(decision, Due) else None
+    return touch is not None and any(part.channel in channels for part in touch.parts)
 
 
 def _next_spaced(prospect: Prospect, policy: Policy) -> str:
@@ -486,7 +493,7 @@ def _weighs(broke: list[str], decision: Decision) -> bool:
 def _off_plan(attempt: AttemptContext, decision: Decision, others: list[Part]) -> list[str]:
     """The rules of the plan that it breaks, given the parts on ``others`` than its channels."""
     prospect = attempt.prospect
-    if _is_again(attempt) and prospect.stage in OUTREACH:
+    if _is_again(attempt, decision) and prospect.stage in OUTREACH:
         return [Rule.PLAN]
     if _is_on_plan(attempt, decision) and decision.touch is not None:
         # What was lost since is not planned any more; when it was used it may have been.
