@@ -353,6 +353,7 @@ from cadence.domain import *
 from cadence.store import Cadence
 from cadence.engine import MakeAttempt
 from cadence.errors import Refused
+from cadence.transfer.jsonl import import_jsonl
 address, what = sys.argv[1:]
 at = datetime.fromisoformat("2026-03-03T15:00:00+00:00")
 call = Channel("call")
@@ -373,6 +374,10 @@ with Cadence.open(address, lock_timeout_seconds=30) as app:
                 app.claim(f"b{number}", own=call, by="bo", at=at)
             elif what == "claim a":
                 app.claim(f"a{number}", own=call, by="ann", at=at)
+            elif what == "import":
+                added = ProspectAdded("C", "America/New_York", "US", contact_points=(point,))
+                line = encode_line(Event(f"c{number}", 1, at, at, added))
+                import_jsonl(app, [line], at=at)
             elif what == "add":
                 app.execute(
                     f"c{number}",
@@ -386,7 +391,7 @@ with Cadence.open(address, lock_timeout_seconds=30) as app:
 
 
 @pytest.mark.parametrize("speaks", ["word", "list"])
-@pytest.mark.parametrize("acts", ["attempt", "claim", "add"])
+@pytest.mark.parametrize("acts", ["attempt", "claim", "add", "import"])
 def test_of_a_word_and_an_act_at_one_moment_one_sees_the_other(
     address: str | None, speaks: str, acts: str
 ) -> None:

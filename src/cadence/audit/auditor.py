@@ -74,6 +74,7 @@ from cadence.domain.standing import (
     standing,
     taken_back_by,
 )
+from cadence.engine.merging import is_end_of_merge
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 
@@ -214,7 +215,7 @@ class Auditor:
                 history = [*events[:position], corrected(event, by.data)]
                 again = self._judge_all(history, FoldedHistory(history))
                 kept += [one for one in again if one.version == event.version]
-            if isinstance(event.data, TAKING_BACK):
+            if isinstance(event.data, TAKING_BACK) and not _is_of_a_merge(event, events):
                 # Had it not been taken back: what of our attempts since would have been wrong?
                 rest = [one for one in events[position + 1 :] if not _is_about(one, event)]
                 history = [*events[:position], *rest]
@@ -385,6 +386,14 @@ class Auditor:
 def _is_about(event: Event, other: Event) -> bool:
     """Whether ``event`` takes ``other`` back."""
     return isinstance(event.data, TAKING_BACK) and event.data.version == other.version
+
+
+def _is_of_a_merge(event: Event, events: Sequence[Event]) -> bool:
+    """Whether an event takes back, or renews, a half of a merge; that is reviewed as a merge."""
+    target = next((one for one in events if _is_about(event, one)), None)
+    return target is not None and (
+        isinstance(target.data, ProspectsMerged) or is_end_of_merge(target)
+    )
 
 
 def _judge(
