@@ -70,11 +70,11 @@ from cadence.domain.prospect import Suspension
 from cadence.domain.standing import (
     TAKING_BACK,
     corrected,
+    is_end_of_merge,
     responses_taken_back,
     standing,
     taken_back_by,
 )
-from cadence.engine.merging import is_end_of_merge
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 

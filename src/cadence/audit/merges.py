@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from cadence.audit.findings import Finding, Noticed
 from cadence.domain.events import Event, FollowUpEnded, ProspectsMerged
-from cadence.domain.standing import standing_events
-from cadence.engine.merging import end_of_merge, is_end_of_merge
+from cadence.domain.standing import end_of_merge, is_end_of_merge, standing_events
 from cadence.policy.rules import Rule
 from cadence.store.service import Cadence
 

@@ -14,13 +14,16 @@ from msgspec.structs import replace
 from cadence.domain.events import (
     AddressesRead,
     AttemptMade,
+    EndReason,
     Event,
     EventCorrected,
     EventRetracted,
+    FollowUpEnded,
     OptedBackIn,
     PauseRequested,
     PolicyAdopted,
     ProspectAdded,
+    ProspectsMerged,
     ReferralGiven,
     ReplyReceived,
 )
@@ -29,7 +32,10 @@ __all__ = [
     "LASTING",
     "TAKING_BACK",
     "corrected",
+    "end_of_merge",
+    "is_end_of_merge",
     "is_retraction",
+    "merge_of",
     "responses_taken_back",
     "standing",
     "standing_events",
@@ -130,3 +136,26 @@ def corrected(event: Event, by: EventCorrected) -> Event:
     """Return ``event`` as a correction says that it happened."""
     occurred = event.occurred_at if by.occurred_at is None else by.occurred_at
     return replace(event, data=by.data, occurred_at=occurred)
+
+
+# Merges -------------------------------------------------------------------------------------------
+
+
+def is_end_of_merge(event: Event) -> bool:
+    """Return whether an event ended a record because another goes on for it."""
+    data = event.data
+    return isinstance(data, FollowUpEnded) and data.reason is EndReason.MERGED
+
+
+def end_of_merge(history: Sequence[Event]) -> Event | None:
+    """Return the end by which a record was merged into another; ``None``: none stands."""
+    found = [event for event, _ in standing(history) if is_end_of_merge(event)]
+    return found[-1] if found else None
+
+
+def merge_of(history: Sequence[Event], other: str) -> Event | None:
+    """Return the event by which ``other`` was merged into a record; ``None``: none stands."""
+    for event, _ in reversed(standing(history)):
+        if isinstance(event.data, ProspectsMerged) and event.data.prospect == other:
+            return next(one for one in history if one.version == event.version)
+    return None

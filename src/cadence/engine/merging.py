@@ -18,9 +18,7 @@ from cadence.domain.events import (
     AddressesRead,
     AttemptMade,
     Data,
-    EndReason,
     Event,
-    FollowUpEnded,
     Gap,
     PolicyAdopted,
     ProspectAdded,
@@ -29,7 +27,7 @@ from cadence.domain.events import (
 from cadence.domain.merging import appointment_of, is_begun, left_of, silence_of
 from cadence.domain.prospect import NO_GAP, Appointment, Prospect
 from cadence.domain.stages import ENDED, Stage
-from cadence.domain.standing import TAKING_BACK, standing
+from cadence.domain.standing import TAKING_BACK, is_end_of_merge, standing
 from cadence.engine.context import calendar_for
 from cadence.engine.invariants import largest_gap
 from cadence.errors import InputError, Refused
@@ -40,10 +38,7 @@ from cadence.policy.rules import Rule
 __all__ = [
     "came_for",
     "decide_merge",
-    "end_of_merge",
     "given_back",
-    "is_end_of_merge",
-    "merge_of",
     "taken_over",
 ]
 
@@ -190,26 +185,6 @@ def _shown(appointment: Appointment) -> str:
 
 
 # Taking a merge back ------------------------------------------------------------------------------
-
-
-def is_end_of_merge(event: Event) -> bool:
-    """Return whether an event ended a record because another goes on for it."""
-    data = event.data
-    return isinstance(data, FollowUpEnded) and data.reason is EndReason.MERGED
-
-
-def end_of_merge(history: Sequence[Event]) -> Event | None:
-    """Return the end by which a record was merged into another; ``None``: none stands."""
-    found = [event for event, _ in standing(history) if is_end_of_merge(event)]
-    return found[-1] if found else None
-
-
-def merge_of(history: Sequence[Event], other: str) -> Event | None:
-    """Return the event by which ``other`` was merged into a record; ``None``: none stands."""
-    for event, _ in reversed(standing(history)):
-        if isinstance(event.data, ProspectsMerged) and event.data.prospect == other:
-            return next(one for one in history if one.version == event.version)
-    return None
 
 
 def came_for(history: Sequence[Event], others: Collection[str], since: int) -> list[Event]:

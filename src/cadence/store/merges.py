@@ -32,6 +32,7 @@ from cadence.domain.keys import KeyReader, addresses_read
 from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
+from cadence.domain.standing import end_of_merge, merge_of
 from cadence.engine.claims import Claim
 from cadence.engine.commands import Command, Undo, complete_attempt, unchecked_attempt
 from cadence.engine.corrections import TakeBack
@@ -40,9 +41,7 @@ from cadence.engine.loop import decision_for
 from cadence.engine.merging import (
     came_for,
     decide_merge,
-    end_of_merge,
     given_back,
-    merge_of,
     taken_over,
 )
 from cadence.errors import InputError, Refused, UnknownProspect
