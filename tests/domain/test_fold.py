@@ -304,13 +304,14 @@ def test_opted_out_ends_only_by_an_opt_in(history):
 def test_won_and_lost_are_left_only_by_an_opt_out_or_a_reopening(history):
     for (_, before), (event, later) in pairwise(steps_of(history)):
         if before.stage in (Stage.WON, Stage.LOST) and later.stage is not before.stage:
-            assert isinstance(event.data, OptOutRequested | FollowUpReopened)
+            ends = OptOutRequested | FollowUpReopened | ProspectsMerged
+            assert isinstance(event.data, ends) or later.stage is Stage.MERGED
 
 
 @given(histories())
 def test_a_failed_key_stays_so_until_it_is_restored_and_a_used_value_for_ever(history):
     for (_, before), (event, later) in pairwise(steps_of(history)):
-        if not isinstance(event.data, ContactPointRestored | AddressesRead):
+        if not isinstance(event.data, ContactPointRestored | AddressesRead | ProspectsMerged):
             assert before.reach.failed.keys() <= later.reach.failed.keys()
         assert before.used_values <= later.used_values
 

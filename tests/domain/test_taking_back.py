@@ -27,7 +27,7 @@ from cadence.domain import (
 )
 from cadence.domain.events import AddressesRead, AttemptMade, AttemptStage
 from cadence.domain.stages import Stage
-from cadence.domain.standing import taken_back_by
+from cadence.domain.standing import standing, taken_back_by
 
 NINE = datetime(2026, 11, 30, 14, tzinfo=UTC)
 CALL = Channel("call")
@@ -93,7 +93,8 @@ def test_the_fold_of_a_history_is_that_of_what_stands_of_it(events):
     if told != expected.response.version:  # a conversation that a correction told us of
         assert isinstance(events[told - 1].data, EventCorrected)
         assert events[told - 1].data.version == expected.response.version
-        return
+    if any(learnt != event.version for event, learnt in standing(events)):
+        return  # what was tried before the correction was tried before we knew
     silence = msgspec.structs.replace(expected.silence, is_joined=found.silence.is_joined)
     assert found == msgspec.structs.replace(
         expected, version=last.version, recorded_at=last.recorded_at, silence=silence

@@ -479,7 +479,7 @@ def test_until_an_instant_decides_as_explain_does_at_that_instant(run: Run) -> N
     instant = "2027-01-20T15:00:00Z"
     steps = json.loads(run("replay", "nora", "--until", instant, "--json")[1])
     explained = json.loads(run("explain", "nora", "--at", instant, "--json")[1])
-    assert steps[-1]["decision"] == explained
+    assert steps[-1]["decision"].items() <= explained.items()
     assert steps[-1]["decision"] != json.loads(run("replay", "nora", "--json")[1])[-1]["decision"]
     assert set(steps[-1]) == {"event", "stage", "decision"}
     assert "(seen Wed 2027-01-20 10:00)" in run("replay", "nora", "--until", instant)[1]
