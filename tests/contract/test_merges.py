@@ -597,3 +597,14 @@ def test_a_channel_that_the_team_declared_is_taken_over(pair: Cadence) -> None:
     pair.execute("two", OptOutRequested(other), at=NOW)
     assert other in merge(pair).reach.opted_out
     assert _shown(pair.history("one")) == ["ProspectAdded", "ProspectsMerged"]
+
+
+def test_a_call_of_before_the_other_record_was_added_counts_as_a_spaced_call(
+    app: Cadence,
+) -> None:
+    """One record was added first; the other's call was logged for a time before it was added."""
+    app.execute("one", person("+1 212 555 0101", "ada@example.com"), at=NOW)
+    app.execute("two", person("+1 212 555 0102", "ada@work.example.com"), at=NOW + 5 * DAY)
+    app.execute("two", CALLED, at=NOW + 5 * DAY, occurred_at=NOW + 2 * DAY)
+    assert app.load("two").silence.spaced_calls == 0
+    assert merge(app, 6).silence.spaced_calls == 1

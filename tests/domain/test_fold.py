@@ -222,21 +222,19 @@ def test_the_counts_of_a_silence_are_those_of_its_attempts(history):
             attempt.stage in ("spaced", "extra") and any(part.is_call for part in attempt.parts)
             for attempt in attempts
         )
-        measured, unmeasured = [], []
+        measured, unmeasured, before = [], [], 0
         known, merged = prospect.silence.version, prospect.silence.merged
         for position, attempt in enumerate(attempts):
-            if attempt.version <= merged:
-                continue  # each of the two records kept its own gaps
-            if attempt.version < known or (
-                position and max(known, merged + 1) > attempts[position - 1].version > merged
-            ):
-                continue  # made before we knew of the response, or the first since
-            if attempt.stage == "on_time":
-                measured, unmeasured = [], []
-            elif position and attempt.gap and attempt.gap_from == attempts[position - 1].version:
-                measured.append(attempt.gap)
-            elif position:
-                unmeasured.append(position)
+            if attempt.version > merged:  # each of two merged records kept its own gaps
+                if attempt.version < known:
+                    continue  # made before we knew of the response
+                if attempt.stage == "on_time":
+                    measured, unmeasured = [], []
+                elif before and attempt.gap and attempt.gap_from == before:
+                    measured.append(attempt.gap)
+                elif before:
+                    unmeasured.append(position)
+            before = attempt.version
         started_again = merged and any(
             one.stage == "on_time" and one.version > merged for one in attempts
         )

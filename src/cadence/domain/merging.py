@@ -212,7 +212,8 @@ def _silence_and_before(
     for one in (prospect, other):
         made = one.silence.attempts
         # What one record had before its own silence may be of the silence that they have together.
-        made += tuple([a for a in one.recent if a.at > since and not _is_conversation(a)])
+        earlier = [a for a in one.recent if a.at > since and not _is_conversation(a)]
+        made += tuple([_in_a_silence(attempt) for attempt in earlier])
         made = made if one is prospect else _taken(made, version)
         is_own = one.silence.since == since
         attempts += [attempt for attempt in made if attempt.at > since or is_own]
@@ -243,6 +244,14 @@ def _is_later(other: Response, own: Response) -> bool:
 def _taken(attempts: tuple[Attempt, ...], version: int) -> tuple[Attempt, ...]:
     # No gap of theirs is measured from an attempt of the survivor's.
     return tuple([replace(one, version=version, gap_from=0) for one in attempts])
+
+
+def _in_a_silence(attempt: Attempt) -> Attempt:
+    """An attempt that was of no silence, as one that counts in it."""
+    is_spaced = attempt.stage in (AttemptStage.SPACED, AttemptStage.EXTRA)
+    return replace(
+        attempt, is_spaced_call=is_spaced and any(part.is_call for part in attempt.parts)
+    )
 
 
 def _is_conversation(attempt: Attempt) -> bool:
