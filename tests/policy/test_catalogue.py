@@ -397,7 +397,7 @@ def test_every_policy_has_a_silence_an_opt_out_a_late_and_an_answered_history(na
 
 
 # These show shapes of events, and rules that are broken, and name their policy from the start.
-SHAPES = {"addresses-and-channels", "frequency"}
+SHAPES = {"addresses-and-channels", "frequency", "merged-and-taken-apart"}
 ADOPTED = [
     *(path for path in sorted(HISTORIES.glob("*.jsonl")) if path.stem not in SHAPES),
     EXAMPLES / "jamie-are-you-ok.jsonl",
