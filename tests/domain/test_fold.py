@@ -4,10 +4,11 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import histories, moments, parts
+from strategies import data_strategies, histories, moments, parts
 
 from cadence.domain.channels import CHANNELS, Channel
 from cadence.domain.events import (
@@ -1138,3 +1139,17 @@ def test_an_exit_before_other_outreach_is_not_the_last_word():
 def test_an_exit_of_an_earlier_silence_does_not_count():
     sent = (Channel("email"), Disposition.SENT, "j@x")
     assert after(polite_exit(1, sent), reply(2)).exit_delivered() is None
+
+
+# Merges -------------------------------------------------------------------------------------------
+
+
+@given(histories(8), data_strategies(moments(), few=True)[ProspectsMerged], histories(8))
+def test_whatever_is_merged_into_whatever_is_folded(before, merge, after):
+    at = before[-1].recorded_at if before else START
+    events = [*before, Event("p", len(before) + 1, at, at, merge)]
+    first = len(events)
+    events += [msgspec.structs.replace(event, version=first + event.version) for event in after]
+    prospect = fold(None, events)
+    assert prospect.version == len(events)
+    assert merge.prospect in prospect.merged

@@ -157,6 +157,8 @@ def data_strategies(
     some = st.lists(channel, max_size=2).map(tuple)
     maybe = st.none() | text
     country = st.none() | st.sampled_from(["US", "DE", "JP"])
+    # Half a merge is no end of its own.
+    reasons = [one for one in EndReason if not few or one is not EndReason.MERGED]
     policies = st.builds(PolicyRef, text, st.integers(1, 10**6), _DIGESTS)
     rules = st.lists(st.sampled_from(["gap", "quiet_hours"]) | text, max_size=3).map(tuple)
     found: dict[type[Data], st.SearchStrategy[Data]] = {
@@ -230,7 +232,7 @@ def data_strategies(
         PolicyAdopted: st.builds(
             PolicyAdopted, text, st.integers(1, 10**6), _DIGESTS, st.none() | at
         ),
-        FollowUpEnded: st.builds(FollowUpEnded, st.sampled_from(EndReason), st.none() | texts(1)),
+        FollowUpEnded: st.builds(FollowUpEnded, st.sampled_from(reasons), st.none() | texts(1)),
         FollowUpReopened: st.builds(FollowUpReopened, text),
     }
     version = st.integers(1, 30)
@@ -292,7 +294,7 @@ _KINDS = st.sampled_from(
     [
         *[AttemptMade] * 30,
         *[ReplyReceived, AppointmentSet] * 2,
-        *(set(DATA_TYPES.values()) - {EventRetracted, EventCorrected}),
+        *(set(DATA_TYPES.values()) - {EventRetracted, EventCorrected, ProspectsMerged}),
     ]
 )
 _HOURS = st.integers(0, 30)
