@@ -22,8 +22,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from cadence.domain.addresses import UNUSABLE, covers
-from cadence.domain.channels import CHANNELS, Channel
+from cadence.domain.addresses import covers
+from cadence.domain.channels import Channel
 from cadence.domain.events import (
     FAILING,
     SOFT_FAILURES,
@@ -80,6 +80,7 @@ from cadence.domain.prospect import (
     Silence,
     Suspension,
     UnreadableEvent,
+    is_same_address,
 )
 from cadence.domain.silences import counted, remembered
 from cadence.domain.stages import Signal, Stage, follow
@@ -256,16 +257,9 @@ def _updated(prospect: Prospect, event: Event, data: ProspectUpdated) -> Changes
 def _point_added(prospect: Prospect, event: Event, data: ContactPointAdded) -> Changes:
     point = ContactPoint(data.channel, data.address, data.key)
     reach = prospect.reach
-    if any(_is_same(one, point) and one.channel == point.channel for one in reach.contact_points):
+    if reach.has(point):
         return {}
     return {"reach": replace(reach, contact_points=(*reach.contact_points, point))}
-
-
-def _is_same(one: ContactPoint, other: ContactPoint) -> bool:
-    """Whether two contact points have one address; those that can't be read are spelled alike."""
-    if one.same == UNUSABLE == other.same:
-        return one.address == other.address
-    return one.same == other.same
 
 
 def _point_failed(prospect: Prospect, event: Event, data: ContactPointFailed) -> Changes:
@@ -315,7 +309,7 @@ def _point_restored(prospect: Prospect, event: Event, data: ContactPointRestored
 def _point_removed(prospect: Prospect, event: Event, data: ContactPointRemoved) -> Changes:
     # By its key, on every channel: an address that is not theirs is a stranger's on each of them.
     reach, gone = prospect.reach, ContactPoint(data.channel, data.address, data.key)
-    left = tuple([point for point in reach.contact_points if not _is_same(point, gone)])
+    left = tuple([point for point in reach.contact_points if not is_same_address(point, gone)])
     if len(left) == len(reach.contact_points):
         return {}
     return {
@@ -663,23 +657,17 @@ def _opted_out(prospect: Prospect, event: Event, data: OptOutRequested) -> Chang
         opted_out = reach.opted_out.with_channel(data.channel, said)
     if data.key:
         opted_out = replace(opted_out, keys=opted_out.keys | {data.key})
-    changes: Changes = {
-        "reach": replace(
-            reach,
-            opted_out=opted_out,
-            failed_at=event.recorded_at,
-            opted_out_at=max(reach.opted_out_at or at, at),
-            opted_out_version=event.version,
-        )
-    }
-    # Opted out of every channel they have, one by one, is opted out of everything. One that they
-    # left open by name is theirs too, before its address is known.
-    known = {point.channel for point in reach.contact_points} or set(CHANNELS)
-    is_everything = data.channel is None and not data.except_channels
-    if not is_everything and not all(one in opted_out for one in known | opted_out.exceptions):
-        return changes
+    reach = replace(
+        reach,
+        opted_out=opted_out,
+        failed_at=event.recorded_at,
+        opted_out_at=max(reach.opted_out_at or at, at),
+        opted_out_version=event.version,
+    )
+    if not reach.is_opted_out:
+        return {"reach": reach}
     return {
-        **changes,
+        "reach": reach,
         "stage": follow(prospect.stage, Signal.OPT_OUT),
         "appointment": None,
         "kept_appointment": None,

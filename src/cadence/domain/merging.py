@@ -3,7 +3,7 @@
 It never gets more calls, or smaller gaps, than either would have had. Every opt-out and failure of
 either holds. Both have the silence since the last response of either, with the attempts of both
 and the larger gap. Attempts that one record made after a response of the other were made in
-ignorance of it, as after any response that is learnt of late: the owner has to talk to them.
+ignorance of it, as after any response that is recorded late: the owner has to talk to them.
 
 Total, like the fold that it is part of. What needs the owner's choice is asked before there is an
 event (``engine/merging.py``); where a history comes without it, the survivor's own side counts.
@@ -16,9 +16,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from cadence.domain.addresses import UNUSABLE, covers
-from cadence.domain.channels import CHANNELS
-from cadence.domain.events import AttemptStage, ContactPoint, Event, ProspectsMerged, ValueNoted
+from cadence.domain.addresses import covers
+from cadence.domain.events import AttemptStage, Disposition, Event, ProspectsMerged, ValueNoted
 from cadence.domain.prospect import (
     Appointment,
     Attempt,
@@ -124,10 +123,7 @@ def _merged(prospect: Prospect, other: Prospect, version: int) -> dict[str, Merg
 
 def _reach(prospect: Prospect, other: Prospect, version: int) -> Reachability:
     own, theirs = prospect.reach, other.reach
-    points = list(own.contact_points)
-    points += [
-        one for one in theirs.contact_points if not any(_is_same(one, two) for two in points)
-    ]
+    points = [point for point in theirs.contact_points if not own.has(point)]
     failed = {key: one for key, one in own.failed.items() if not _is_restored(theirs, key, one)}
     for key, one in theirs.failed.items():
         if not _is_restored(own, key, one):
@@ -136,7 +132,7 @@ def _reach(prospect: Prospect, other: Prospect, version: int) -> Reachability:
     for key, at in theirs.restored.items():
         restored[key] = max(at, restored.get(key, at))
     changed: dict[str, Any] = {
-        "contact_points": tuple(points),
+        "contact_points": (*own.contact_points, *points),
         "failed": failed,
         "restored": restored,
         "former": own.former | theirs.former,
@@ -158,12 +154,6 @@ def _reach(prospect: Prospect, other: Prospect, version: int) -> Reachability:
     if own.preferred_hours is None and theirs.preferred_hours is not None:
         changed["preferred_hours"], changed["preference_version"] = theirs.preferred_hours, version
     return replace(own, **changed)
-
-
-def _is_same(one: ContactPoint, other: ContactPoint) -> bool:
-    if one.channel != other.channel:
-        return False
-    return one.address == other.address if one.same == UNUSABLE else one.same == other.same
 
 
 def _is_restored(reach: Reachability, key: str, failure: Failure) -> bool:
@@ -255,7 +245,7 @@ def _in_a_silence(attempt: Attempt) -> Attempt:
 
 
 def _is_conversation(attempt: Attempt) -> bool:
-    return any(part.disposition == "connected" for part in attempt.parts)
+    return any(part.disposition is Disposition.CONNECTED for part in attempt.parts)
 
 
 def _reaches(suspension: Suspension, response: Response) -> bool:
@@ -313,11 +303,7 @@ def _stage(
     both = (prospect, other)
     if prospect.stage is Stage.MERGED:
         return Stage.MERGED
-    known = {point.channel for point in reach.contact_points} or set(CHANNELS)
-    is_out = bool(reach.opted_out) and all(
-        one in reach.opted_out for one in known | reach.opted_out.exceptions
-    )
-    if is_out or any(one.stage is Stage.OPTED_OUT for one in both):
+    if reach.is_opted_out or any(one.stage is Stage.OPTED_OUT for one in both):
         return Stage.OPTED_OUT
     kept = other if keep == other.id else prospect
     if kept.stage in ENDED:

@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
-from cadence.domain.addresses import covers
-from cadence.domain.channels import Channel
+from cadence.domain.addresses import UNUSABLE, covers
+from cadence.domain.channels import CHANNELS, Channel
 from cadence.domain.events import (
     DELIVERED,
     AttemptStage,
@@ -46,6 +46,7 @@ __all__ = [
     "Silence",
     "Suspension",
     "UnreadableEvent",
+    "is_same_address",
 ]
 
 NO_GAP: Final = Gap(0, 0)
@@ -251,10 +252,35 @@ class Reachability(msgspec.Struct, frozen=True):
             for failed, one in self.failed.items()
         )
 
+    def has(self, point: ContactPoint) -> bool:
+        """Return whether they have an address on its channel, however it is spelled."""
+        return any(
+            one.channel == point.channel and is_same_address(one, point)
+            for one in self.contact_points
+        )
+
+    @property
+    def is_opted_out(self) -> bool:
+        """Whether they opted out of every channel they have.
+
+        One that they left open by name is theirs too, before its address is known.
+        """
+        if not self.opted_out:
+            return False
+        known = {point.channel for point in self.contact_points} or set(CHANNELS)
+        return all(one in self.opted_out for one in known | self.opted_out.exceptions)
+
     @property
     def unread(self) -> tuple[ContactPoint, ...]:
         """The contact points whose address has no key yet; only histories from before have any."""
         return tuple([point for point in self.contact_points if point.key is None])
+
+
+def is_same_address(one: ContactPoint, other: ContactPoint) -> bool:
+    """Return whether two contact points have one address; unusable ones are spelled alike."""
+    if one.same == UNUSABLE == other.same:
+        return one.address == other.address
+    return one.same == other.same
 
 
 class Ending(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ from cadence.domain.events import (
     ProspectsMerged,
 )
 from cadence.domain.merging import appointment_of, is_begun, left_of, silence_of
-from cadence.domain.prospect import NO_GAP, Appointment, Prospect
+from cadence.domain.prospect import Appointment, Prospect
 from cadence.domain.stages import ENDED, Stage
 from cadence.domain.standing import TAKING_BACK, is_end_of_merge, standing
 from cadence.engine.context import calendar_for
@@ -108,7 +108,7 @@ def _largest(prospect: Prospect, policy: Policy | None, since: datetime) -> Gap:
         return kept
     suspensions = prospect.silence.suspensions
     suspended = calendar.suspended(suspensions) if suspensions else None
-    return max(kept, largest_gap(prospect, calendar, suspended), NO_GAP)
+    return largest_gap(prospect, calendar, suspended)
 
 
 def _check_both(survivor: Prospect, other: Prospect) -> None:
