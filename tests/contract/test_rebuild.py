@@ -11,10 +11,19 @@ import pgserver
 import pytest
 
 from cadence.domain.channels import CALL
-from cadence.domain.events import ContactPoint, Event, InterestNoted, ProspectAdded
+from cadence.domain.events import (
+    AttemptMade,
+    AttemptStage,
+    ContactPoint,
+    Disposition,
+    Event,
+    InterestNoted,
+    Part,
+    ProspectAdded,
+)
 from cadence.domain.prospect import Prospect
 from cadence.engine.commands import SetAppointment
-from cadence.engine.decision import Decision
+from cadence.engine.decision import Decision, Verdict
 from cadence.errors import StoreError
 from cadence.store import Cadence, service
 from cadence.store.due_list import DueRow
@@ -117,3 +126,20 @@ def test_with_stale_rows_and_a_writer_a_store_opens_at_once_and_lists_right(
     assert [row for row in app.due_rows() if row.prospect in NAMES] == stale
     with Cadence.open(address, read_only=True) as reader:
         assert [one.prospect for one in reader.due(NOW + DAY)][:40] == NAMES
+
+
+def test_a_row_is_made_from_addresses_as_they_are_read(app: Cadence) -> None:
+    """In a history from before no address has a key. "a" is no number: their follow-up ends."""
+    points = (ContactPoint(CALL, "a"),)
+    attempt = AttemptMade((Part(CALL, Disposition.NO_ANSWER),), stage=AttemptStage.SPACED)
+    history = [
+        Event("old", 1, NOW, NOW, ProspectAdded("Old", "UTC", contact_points=points)),
+        Event("old", 2, NOW, NOW, attempt),
+    ]
+    app.append_histories([(history, 0)], at=NOW)
+    assert app.explain("old", NOW).verdict is Verdict.CLOSE
+    [appended] = [row for row in app.due_rows() if row.prospect == "old"]
+    app.rebuild_due()
+    [rebuilt] = [row for row in app.due_rows() if row.prospect == "old"]
+    assert appended == rebuilt
+    assert [outcome.prospect.id for outcome in app.tick(NOW)] == ["old"]

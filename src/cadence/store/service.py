@@ -114,7 +114,7 @@ _LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256  # prospects
 _NOTIFICATIONS: Final = 10_000  # events that are read at once
 _BATCH: Final = 64  # prospects of a rebuild that are written at once
-_ENGINE: Final = "7"  # raised when the same events would give other due rows
+_ENGINE: Final = "8"  # raised when the same events would give other due rows
 
 Progress = Callable[[int, int | None], None]
 """Called with how many are done, and how many there are if that is known."""
@@ -633,6 +633,7 @@ class Cadence:
             return True
         if row.stamp not in (_ENGINE, self._stamp()):
             return False
+        prospect = self._addresses.read(prospect)
         early = self._early(prospect, self.policies)
         # It may have been made with other data, which can't move the early decision.
         made = due_row(prospect, early, early, "") if early is not None else self._row(prospect)
@@ -1384,6 +1385,9 @@ class Cadence:
     ) -> DueRow:
         """Compute the due row, from the decision when the last event was recorded."""
         policies = policies or self.policies
+        # As every reader does: an address that can't be read ends the follow-up of a history from
+        # before, too.
+        prospect = self._addresses.read(prospect)
         stamp = self._stamp() if prospect.policy is None else _ENGINE
         early = self._early(prospect, policies)
         if early is None or not (prospect.elsewhere.is_silent or isinstance(early, Stop)):
