@@ -72,6 +72,7 @@ METHODS = {
     "remember_policies",
     "settings",
     "tick",
+    "using",
     "write_clock",
 }
 """Every public method. Whatever is added here is documented, and keeps the due rows right."""

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Final, NoReturn, Protocol
 from weakref import WeakSet
 
-from cadence.errors import StoreError
+from cadence.errors import InputError, StoreError
 
 __all__ = [
     "Held",
@@ -27,8 +27,13 @@ __all__ = [
     "abandon",
     "closed",
     "hold_at_forks",
+    "no_transaction",
+    "other_database",
     "renew_in_children",
     "started_elsewhere",
+    "started_in_parent",
+    "transaction_ended",
+    "unfit_connection",
 ]
 
 _PATIENCE: Final = 10  # seconds; then it forks all the same
@@ -125,6 +130,68 @@ def started_elsewhere(name: str) -> StoreError:
     return StoreError(
         f"{name}: the process forked within a transaction; the child wrote nothing",
         "fork before or after the call, and call again in the child",
+    )
+
+
+def no_transaction(name: str) -> InputError:
+    """The error of a connection that would commit each statement by itself.
+
+    Args:
+        name: what to call the store.
+    """
+    return InputError(
+        f"{name}: the connection has no transaction, and begins none",
+        "begin one: with connection.transaction(), or BEGIN",
+    )
+
+
+def other_database(name: str) -> InputError:
+    """The error of a connection to another database than the store's.
+
+    Args:
+        name: what to call the store.
+    """
+    return InputError(
+        f"{name}: the connection is to another database",
+        "give a connection to the database, and the schema, that the store was opened with",
+    )
+
+
+def unfit_connection(name: str, given: object, wanted: str) -> InputError:
+    """The error of a connection of another kind than the store's.
+
+    Args:
+        name: what to call the store.
+        given: what was given as a connection.
+        wanted: what it must be.
+    """
+    kind = type(given)
+    return InputError(
+        f"{name}: invalid connection {kind.__module__}.{kind.__qualname__}",
+        f"give {wanted}; a framework's own wrapper has one inside",
+    )
+
+
+def started_in_parent(name: str) -> StoreError:
+    """The error of a call in a forked child on connections that the parent was given.
+
+    Args:
+        name: what to call the store.
+    """
+    return StoreError(
+        f"{name}: its connections belong to the process that made them",
+        "make connections, and open the store on them, in each process",
+    )
+
+
+def transaction_ended(name: str) -> StoreError:
+    """The error of a call in a transaction of the caller's that is over.
+
+    Args:
+        name: what to call the store.
+    """
+    return StoreError(
+        f"{name}: the caller's transaction has ended", "call app.using(connection) in the next one"
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from cadence.errors import InputError
 from cadence.store.awaited import AwaitedRecorder
 from cadence.store.memory import MemoryRecorder
 from cadence.store.recorder import DueRecorder
@@ -12,18 +13,25 @@ from cadence.store.sqlite import SQLiteRecorder
 from cadence.store.sqlite_file import check_file
 from cadence.store.team_file import read_team_file
 
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
+
 __all__ = ["open_recorder", "read_team"]
 
 _POSTGRES: Final = ("postgresql://", "postgres://")
 
 
 def open_recorder(
-    db: str | None, *, read_only: bool = False, lock_timeout_seconds: int = 5
+    db: str | ConnectionPool[Any] | DueRecorder | None,
+    *,
+    read_only: bool = False,
+    lock_timeout_seconds: int = 5,
 ) -> DueRecorder:
     """Open the recorder of a database, and make its tables where there are none.
 
     Args:
-        db: a path, a ``postgresql://`` address, or ``None`` for memory.
+        db: a path, a ``postgresql://`` address, a caller's pool, a recorder, or ``None`` for
+            memory.
         read_only: write nothing; where there are no tables, the recorder is empty until another
             program makes them.
         lock_timeout_seconds: how long to wait for another writer.
@@ -34,12 +42,17 @@ def open_recorder(
     """
     if db is None:
         return MemoryRecorder()
-    find = _open_postgres if db.startswith(_POSTGRES) else _open_sqlite
-    found = find(db, read_only, lock_timeout_seconds)
-    if found is None:
-        awaited = AwaitedRecorder(lambda: find(db, read_only, lock_timeout_seconds))
-        return cast("DueRecorder", awaited)  # it passes each call on
-    return found
+    if isinstance(db, DueRecorder):
+        return db
+
+    def find() -> DueRecorder | None:
+        if not isinstance(db, str) or db.startswith(_POSTGRES):
+            return _open_postgres(db, read_only, lock_timeout_seconds)
+        return _open_sqlite(db, read_only, lock_timeout_seconds)
+
+    found = find()
+    # Where it is missing, what stands in for it passes each call on.
+    return cast("DueRecorder", AwaitedRecorder(find)) if found is None else found
 
 
 def _open_sqlite(db: str, read_only: bool, lock_timeout_seconds: int) -> DueRecorder | None:
@@ -73,13 +86,27 @@ def read_team(db: str | None) -> dict[str, str]:
     return {} if db is None or db.startswith(_POSTGRES) else read_team_file(db)
 
 
-def _open_postgres(url: str, read_only: bool, lock_timeout_seconds: int) -> DueRecorder | None:
+def _open_postgres(
+    db: str | ConnectionPool[Any], read_only: bool, lock_timeout_seconds: int
+) -> DueRecorder | None:
     # Imported here: only the extra brings psycopg.
-    from cadence.store.postgres import PostgresRecorder
+    from psycopg_pool import ConnectionPool
 
-    postgres = PostgresRecorder.open(
-        url, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds
-    )
+    from cadence.store.postgres import PostgresRecorder
+    from cadence.store.postgres_borrowed import connect_by
+
+    if isinstance(db, str):
+        postgres = PostgresRecorder.open(
+            db, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds
+        )
+    elif isinstance(db, ConnectionPool):
+        postgres = PostgresRecorder(connect_by(db))
+    else:
+        kind = type(db)
+        raise InputError(
+            f"database: invalid {kind.__module__}.{kind.__qualname__}",
+            "give a path, a postgresql:// address, a psycopg_pool.ConnectionPool, or a recorder",
+        )
     try:
         if not read_only:
             postgres.create_tables()

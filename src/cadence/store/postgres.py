@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -29,12 +30,15 @@ from cadence.domain.stored import decode_page, decode_rows, decode_stream
 from cadence.errors import InvalidStore, StoreError
 from cadence.store.due_list import AddressRow, DueRow, Prepared
 from cadence.store.feed import START, FeedPosition, FeedRow
+from cadence.store.lifetime import unfit_connection
+from cadence.store.postgres_borrowed import join_transaction
 from cadence.store.postgres_connection import Datastore, connect, explain_postgres_error, first_line
 from cadence.store.postgres_feed import (
     ADD_WRITTEN_IN,
     BASE,
     CREATE_FEED_INDEX,
     FEED_INDEX,
+    INSERT_IN_ORDER,
     IS_RESTORED,
     SELECT_FEED,
     SELECT_FEED_BEFORE,
@@ -266,6 +270,20 @@ class _Write(NamedTuple):
         return self.locks.are_too_many or len(self.events) > _CHUNK
 
 
+def _compose(statement: str, schema: str, events_index: str) -> Composed:
+    """Put the name of the schema into a statement."""
+    return SQL(statement.replace("?", "%s")).format(
+        schema=Identifier(schema),
+        events_index=Identifier(events_index),
+        many=SQL("= ANY(%s::text[])"),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _as_bytes(statement: str, schema: str, events_index: str) -> bytes:
+    return _compose(statement, schema, events_index).as_bytes()
+
+
 class PostgresRecorder(SQLRecorder):
     """Keeps events and due list in one schema.
 
@@ -273,16 +291,19 @@ class PostgresRecorder(SQLRecorder):
     would try again after that too, and could take its own events for another's.
     """
 
-    def __init__(self, datastore: Datastore) -> None:
+    def __init__(
+        self, datastore: Datastore, *, is_joined: bool = False, known: Iterable[str] = ()
+    ) -> None:
         """Args:
         datastore: the connections.
+        is_joined: whether it reads and writes in a transaction that the caller will commit.
+        known: as of :class:`SQLRecorder`.
         """
         package_recorder = PostgresApplicationRecorder(datastore)
-        super().__init__(package_recorder)
+        super().__init__(package_recorder, known)
         self._datastore = datastore
+        self._is_joined = is_joined
         self._events_index = package_recorder.notification_id_index_name
-        self._statements: dict[str, bytes] = {}
-        self._has_feed = False
 
     @classmethod
     def open(
@@ -303,22 +324,21 @@ class PostgresRecorder(SQLRecorder):
         """
         return cls(connect(url, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds))
 
+    def in_transaction(self, connection: object) -> PostgresRecorder:
+        if not isinstance(connection, Connection):
+            name = f"database {self._datastore.name}"
+            raise unfit_connection(name, connection, "a psycopg.Connection")
+        joined = join_transaction(connection, self._datastore)
+        return PostgresRecorder(joined, is_joined=True, known=self.known)
+
     def close(self) -> None:
         self._datastore.close()
 
     def _compose(self, statement: str) -> Composed:
-        return SQL(statement.replace("?", "%s")).format(
-            schema=Identifier(self._datastore.schema),
-            events_index=Identifier(self._events_index),
-            many=SQL("= ANY(%s::text[])"),
-        )
+        return _compose(statement, self._datastore.schema, self._events_index)
 
     def _sql(self, statement: str) -> bytes:
-        """Put the name of the schema into a statement, once."""
-        sql = self._statements.get(statement)
-        if sql is None:
-            sql = self._statements[statement] = self._compose(statement).as_bytes()
-        return sql
+        return _as_bytes(statement, self._datastore.schema, self._events_index)
 
     # Tables -------------------------------------------------------------------------------------
 
@@ -461,7 +481,8 @@ class PostgresRecorder(SQLRecorder):
             addresses,
             Locks.of_write(self._datastore.schema, stored_events, rows, claims, addresses),
         )
-        insert = self._insert_pipelined if write.is_small else self._insert_in_chunks
+        is_sent_at_once = write.is_small and not self._is_joined
+        insert = self._insert_pipelined if is_sent_at_once else self._insert_in_chunks
         return self._twice(lambda: insert(write))
 
     def _insert_pipelined(self, write: _Write) -> list[int]:
@@ -612,6 +633,8 @@ class PostgresRecorder(SQLRecorder):
         self, connection: Connection[DictRow], stored_events: Sequence[StoredEvent]
     ) -> list[Cursor[tuple[Any, ...]]]:
         """Insert events; return the cursors that give their notification ids."""
+        # A caller's transaction may have got its number before it read the history.
+        insert = self._sql(INSERT_IN_ORDER if self._is_joined else _INSERT)
         inserted = []
         for start in range(0, len(stored_events), _CHUNK):
             chunk = stored_events[start : start + _CHUNK]
@@ -622,15 +645,17 @@ class PostgresRecorder(SQLRecorder):
                 [event.state for event in chunk],
             ]
             curs = connection.cursor(row_factory=tuple_row)
-            inserted.append(curs.execute(self._sql(_INSERT), columns))
+            inserted.append(curs.execute(insert, columns))
         return inserted
 
     def _wake_followers(self, connection: Connection[DictRow]) -> None:
         """Tell the programs that follow that there are events.
 
         Not in the transaction: it would commit one after the other with all that do so. And not
-        surely: followers look by themselves too.
+        surely: followers look by themselves too. Before the caller's commit they would see nothing.
         """
+        if self._is_joined:
+            return
         with suppress(psycopg.Error):
             connection.execute(WAKE, (self._datastore.schema,))
 
@@ -726,8 +751,7 @@ class PostgresRecorder(SQLRecorder):
         return FeedPosition(transaction, number if found == number else found - 1)
 
     def _feed_has_transactions(self) -> bool:
-        self._has_feed = self._has_feed or self._has_column("stored_events", "written_in")
-        return self._has_feed
+        return self.is_known("feed", lambda: self._has_column("stored_events", "written_in"))
 
     @contextmanager
     def listen(self) -> Iterator[Callable[[float], bool]]:
@@ -812,7 +836,7 @@ class PostgresRecorder(SQLRecorder):
         try:
             yield begin_commit
         except (InterfaceError, OperationalError) as error:
-            if not has_begun:
+            if self._is_joined or not has_begun:  # the caller commits
                 raise
             raise self._unsure(error) from None
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, Final, NamedTuple
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, Final, NamedTuple, Protocol, cast
 from urllib.parse import quote, unquote
 from weakref import WeakSet
 
@@ -19,9 +19,17 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL
 
 from cadence.errors import InvalidStore, StoreBusy, StoreError
-from cadence.store.lifetime import abandon, closed, renew_in_children
+from cadence.store.lifetime import abandon, closed, renew_in_children, started_in_parent
 
-__all__ = ["Datastore", "connect", "explain_postgres_error", "first_line", "without_password"]
+__all__ = [
+    "Datastore",
+    "Lent",
+    "check_encoding",
+    "connect",
+    "explain_postgres_error",
+    "first_line",
+    "without_password",
+]
 
 _CONNECT_TIMEOUT: Final = 5  # seconds
 _POOL_SIZE: Final = 15
@@ -148,6 +156,22 @@ def _is_lost(error: PersistenceError) -> bool:
 # Connections ------------------------------------------------------------------------------------
 
 
+class Lent(Protocol):
+    """What the caller gave in place of a pool."""
+
+    def connection(self) -> AbstractContextManager[Connection[DictRow]]:
+        """Give a connection, made as ours are."""
+
+    def check(self) -> None:
+        """Replace the connections that were lost."""
+
+    def open(self, wait: bool, timeout: float) -> None:
+        """Do what the package asks of a pool before each call: nothing."""
+
+    def close(self) -> None:
+        """Leave it to the caller."""
+
+
 class Datastore(PostgresDatastore):
     """The package's pool, with every parameter of the address, and with our errors.
 
@@ -157,15 +181,24 @@ class Datastore(PostgresDatastore):
     """
 
     def __init__(
-        self, parameters: dict[str, Any], *, name: str, schema: str, lock_timeout_seconds: int
+        self,
+        parameters: dict[str, Any],
+        *,
+        name: str,
+        schema: str,
+        lock_timeout_seconds: int,
+        lent: Lent | None = None,
     ) -> None:
         """Args:
         parameters: of libpq.
         name: what to call the database in errors, without a password.
         schema: where the tables lie.
         lock_timeout_seconds: how long to wait for another writer.
+        lent: the caller's connections. They stay as they are, and a forked child can't use them.
         """
-        self._parameters = parameters
+        self._lent = lent
+        self._is_elsewhere = False
+        self.parameters = parameters
         self._is_closed = False
         self._made: WeakSet[Connection[Any]] = WeakSet()
         self._beside_pool: WeakSet[Connection[Any]] = WeakSet()
@@ -190,14 +223,20 @@ class Datastore(PostgresDatastore):
             schema=schema,
             originator_id_type="text",
         )
-        self.pool.kwargs = {**self._parameters, "row_factory": dict_row}
+        self.pool.kwargs = {**self.parameters, "row_factory": dict_row}
+        if self._lent is not None:
+            self.pool = cast("Any", self._lent)  # it has what is called of a pool
 
     def renew(self) -> None:
         """Leave the connections to the parent, and let this forked child make its own.
 
         The sockets are one and the same on both sides. Here they become the null device, so that
         whatever is still said on them reaches nothing, and the server sees when the parent ends.
+        What the caller gave the parent is not ours to make again.
         """
+        if self._lent is not None:
+            self._is_elsewhere = True
+            return
         abandon(self.pool)
         null = os.open(os.devnull, os.O_RDWR)
         for connection in [*self._made, *self._beside_pool]:
@@ -225,7 +264,7 @@ class Datastore(PostgresDatastore):
         """
         if self._is_closed:
             raise self._closed()
-        connection = psycopg.connect(**self._parameters, autocommit=True, row_factory=dict_row)
+        connection = psycopg.connect(**self.parameters, autocommit=True, row_factory=dict_row)
         self._beside_pool.add(connection)
         return connection
 
@@ -260,6 +299,8 @@ class Datastore(PostgresDatastore):
             IntegrityError: a row is there already.
             StoreError: everything else; also where the store is closed.
         """
+        if self._is_elsewhere:
+            raise started_in_parent(f"database {self.name}")
         if self._is_closed:
             raise self._closed()
         is_borrowed = False
@@ -301,12 +342,21 @@ def connect(url: str, *, read_only: bool, lock_timeout_seconds: int) -> Datastor
     # One plain connection first: a pool would go on trying in the background and say little.
     try:
         with psycopg.connect(**params) as connection:
-            encoding = connection.info.parameter_status("server_encoding")
+            check_encoding(connection, name)
     except psycopg.Error as error:
         raise explain_postgres_error(error, name) from None
+    return Datastore(params, name=name, schema=schema, lock_timeout_seconds=lock_timeout_seconds)
+
+
+def check_encoding(connection: Connection[Any], name: str) -> None:
+    """Check that a database can hold every text.
+
+    Raises:
+        InvalidStore: it can't.
+    """
+    encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise InvalidStore(
             f"database {name}: invalid encoding {encoding}, which can't hold every text",
             "give one that was made with: createdb --encoding UTF8",
         )
-    return Datastore(params, name=name, schema=schema, lock_timeout_seconds=lock_timeout_seconds)

@@ -25,6 +25,7 @@ __all__ = [
     "BASE",
     "CREATE_FEED_INDEX",
     "FEED_INDEX",
+    "INSERT_IN_ORDER",
     "IS_RESTORED",
     "SELECT_FEED",
     "SELECT_FEED_BEFORE",
@@ -60,6 +61,18 @@ IS_RESTORED: Final = (
     f"pg_snapshot_xmax(pg_current_snapshot())::text::bigint + {_BASE} AS found "
     "FROM {schema}.stored_events"
 )
+INSERT_IN_ORDER: Final = (
+    "INSERT INTO {schema}.stored_events "
+    "(originator_id, originator_version, topic, state, written_in) "
+    f"SELECT name, version, topic, state, greatest({_THIS} + {_BASE}, "
+    "(SELECT max(written_in) FROM {schema}.stored_events WHERE originator_id = name)) "
+    "FROM unnest(%s::text[], %s::bigint[], %s::text[], %b::bytea[]) "
+    "AS given (name, version, topic, state) RETURNING notification_id"
+)
+"""Inserts events behind those of the same prospect, also where these have a later transaction.
+
+A larger number is safe: the feed ends before this transaction while it runs.
+"""
 SELECT_NEWEST_WRITTEN_IN: Final = "SELECT max(written_in) AS newest FROM {schema}.stored_events"
 _ROW: Final = "notification_id, originator_id, originator_version, topic, state"
 SELECT_FEED: Final = (

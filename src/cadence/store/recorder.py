@@ -22,6 +22,7 @@ from eventsourcing.persistence import (
 )
 
 from cadence.domain.events import Event
+from cadence.errors import InputError
 from cadence.store.due_list import AddressRow, DueQuery, DueRow, Prepared
 from cadence.store.feed import START, FeedPosition, FeedRow, FeedSubscription, poll
 
@@ -242,6 +243,22 @@ class DueRecorder(ApplicationRecorder):
     def listen(self) -> AbstractContextManager[Callable[[float], bool]]:
         """Listen for writers, as ``feed.FeedSource`` says."""
         return poll()
+
+    def in_transaction(self, connection: object) -> DueRecorder:
+        """Return a recorder that reads and writes in a transaction of the caller's.
+
+        It begins the transaction if the connection does so by itself, and never commits. After its
+        ``close`` it refuses every call; the connection stays open.
+
+        Args:
+            connection: as the database's driver makes it.
+
+        Raises:
+            InputError: the connection can't be used for that.
+        """
+        raise InputError(
+            "the store has no transactions that a caller can begin", "give it a file or a server"
+        )
 
     # Writing ------------------------------------------------------------------------------------
 

@@ -13,11 +13,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from types import MappingProxyType, TracebackType
-from typing import Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
 
 import msgspec
 from eventsourcing.persistence import IntegrityError
@@ -116,6 +117,17 @@ _NOTIFICATIONS: Final = 10_000  # events that are read at once
 _BATCH: Final = 64  # prospects of a rebuild that are written at once
 _ENGINE: Final = "8"  # raised when the same events would give other due rows
 
+if TYPE_CHECKING:
+    import sqlite3
+
+    import psycopg
+    import psycopg_pool
+
+Database: TypeAlias = (
+    "str | os.PathLike[str] | psycopg_pool.ConnectionPool[Any] | DueRecorder | None"
+)
+"""What a store may be opened with."""
+
 Progress = Callable[[int, int | None], None]
 """Called with how many are done, and how many there are if that is known."""
 
@@ -203,7 +215,7 @@ class Cadence:
         policies: the policies that prospects may be under, and the default.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each may be left out)
         self,
         recorder: DueRecorder,
         *,
@@ -213,6 +225,7 @@ class Cadence:
         default: Policy | None = None,
         team: Mapping[str, str] = MappingProxyType({}),
         allow_code: bool = False,
+        clock: Callable[[], datetime] = _machine_clock,
     ) -> None:
         """Args:
         recorder: keeps events, due rows, policies and settings.
@@ -222,11 +235,23 @@ class Cadence:
         default: the policy of new prospects; that of the settings.
         team: what the team file gives, by the names of the settings.
         allow_code: whether guard functions that policies of the store name may be imported.
+        clock: the machine's clock.
 
         Raises:
             InvalidStore: the default policy of the settings can't be read.
         """
+        policies = tuple(policies)
         self._recorder = recorder
+        self._on = partial(
+            Cadence,
+            address=address,
+            read_only=read_only,
+            policies=policies,
+            default=default,
+            team=team,
+            allow_code=allow_code,
+            clock=clock,
+        )
         self._mapper = EventMapper()
         self._kept = KeptPolicies(recorder, allow_code=allow_code)
         self._addresses = AddressIndex(recorder, self._region)
@@ -247,7 +272,7 @@ class Cadence:
             lambda: (_ENGINE, self._stamp()),
         )
         self._read_only = read_only
-        self._clock: Callable[[], datetime] = _machine_clock
+        self._clock = clock
         self._newest: datetime | None = None  # recorded_at of an event that is stored
         self.address = address
         self._settings = SettingsTable(recorder, default=default, file=team)
@@ -261,7 +286,7 @@ class Cadence:
     @classmethod
     def open(  # noqa: PLR0913  (each may be left out)
         cls,
-        db: str | os.PathLike[str] | None = None,
+        db: Database = None,
         *,
         read_only: bool = False,
         policies: Iterable[Policy] = (),
@@ -274,8 +299,9 @@ class Cadence:
         """Open a store.
 
         Args:
-            db: a path (made if it does not exist), a ``postgresql://`` address, or ``None`` for
-                memory. :attr:`address` has it as a text.
+            db: a path (made if it does not exist), a ``postgresql://`` address, a pool of your
+                own, a recorder of your own (:mod:`cadence.testing` has its contract), or ``None``
+                for memory. :attr:`address` has a path or address as a text.
             read_only: write nothing; a database that does not exist reads as empty until another
                 program makes it.
             policies: policies beside the catalogue that a prospect may have adopted.
@@ -286,7 +312,8 @@ class Cadence:
             allow_code: import and call the functions that policies of the store name as guards.
                 Without it they are data, and hold each touch that they are asked about. Only
                 for a database whose writers may run code here.
-            lock_timeout_seconds: how long to wait for another writer.
+            lock_timeout_seconds: how long to wait for another writer. The connections of a pool of
+                your own keep their own timeouts.
             clock: the machine's clock, for calls that give no time; aware.
 
         Raises:
@@ -299,11 +326,11 @@ class Cadence:
         if not use_unproved_policies:
             for policy in (*policies, *([] if default is None else [default])):
                 require_proof(policy)
-        address = None if db is None else os.fspath(db)
+        if isinstance(db, os.PathLike):
+            db = os.fspath(db)
+        address = db if isinstance(db, str) else None
         team = read_team(address)
-        recorder = open_recorder(
-            address, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds
-        )
+        recorder = open_recorder(db, read_only=read_only, lock_timeout_seconds=lock_timeout_seconds)
         try:
             app = cls(
                 recorder,
@@ -313,8 +340,8 @@ class Cadence:
                 default=default,
                 team=team,
                 allow_code=allow_code,
+                clock=clock,
             )
-            app._clock = clock
         except BaseException:
             recorder.close()
             raise
@@ -327,6 +354,33 @@ class Cadence:
     def is_missing(self) -> bool:
         """Whether the database does not exist yet; opened to be read only, it reads as empty."""
         return isinstance(self._recorder, AwaitedRecorder) and self._recorder.is_missing()
+
+    @contextmanager
+    def using(self, connection: sqlite3.Connection | psycopg.Connection[Any]) -> Iterator[Cadence]:
+        """Write in a transaction of your own: your rows and ours together, or neither.
+
+        Call the yielded service, not this one. It reads what you have written, and nothing that it
+        writes counts until you commit. A call that is refused leaves the transaction as it was.
+        Until you commit, other writers to the same prospects and addresses wait, on SQLite all
+        writers. Where two such transactions wait for each other, one fails with a retryable error:
+        begin it again. Make contact only after the commit of what claims it.
+
+        Args:
+            connection: of the database that this store is in, as its driver makes it. It is in a
+                transaction (``READ COMMITTED`` on PostgreSQL) or begins one by itself. Used by this
+                thread alone meanwhile.
+
+        Raises:
+            InputError: the connection can't be used for that; in memory, none can.
+            StoreError: the database can't be used.
+        """
+        if not self._read_only:
+            self._make_addresses_whole()
+        recorder = self._recorder.in_transaction(connection)
+        try:
+            yield self._on(recorder)
+        finally:
+            recorder.close()
 
     def close(self) -> None:
         """Close the connections of every thread, for good; closing twice is closing once.

@@ -7,8 +7,10 @@ its database calls them.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
+
+from eventsourcing.persistence import ApplicationRecorder
 
 from cadence.store.due_list import AddressRow, DueQuery, DueRow
 from cadence.store.recorder import (
@@ -198,10 +200,14 @@ def check_claim(claim: ClaimChange, tokens: Sequence[object], version: object) -
 class SQLRecorder(DueRecorder):
     """Reads due list, policies, settings and ids by the shared statements."""
 
-    _has_settings = False
-    _has_stamps = False
-    _has_claims = False
-    _is_whole = False
+    def __init__(self, package_recorder: ApplicationRecorder, known: Iterable[str] = ()) -> None:
+        """Args:
+        package_recorder: the package's own recorder of the same tables.
+        known: what another recorder of the same database has found there.
+        """
+        super().__init__(package_recorder)
+        self.known = set(known)
+        """What an older cadence did not make, and was found: once it is there, it stays."""
 
     @abstractmethod
     def _fetch(self, statement: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -273,9 +279,7 @@ class SQLRecorder(DueRecorder):
         return next(iter(self._select_claims(" WHERE token = ?", (token,))), None)
 
     def _select_claims(self, where: str, params: tuple[str, ...]) -> list[ClaimRow]:
-        # An older cadence made no such table. Once it is there, it stays.
-        self._has_claims = self._has_claims or self._has_table("claims")
-        if not self._has_claims:
+        if not self.is_known("claims", lambda: self._has_table("claims")):
             return []
         return [ClaimRow(*row) for row in self._fetch(_SELECT_CLAIMS + where, params)]
 
@@ -323,8 +327,7 @@ class SQLRecorder(DueRecorder):
 
     def addresses_are_whole(self) -> bool:
         # Once it is whole, every writer keeps it so.
-        self._is_whole = self._is_whole or self._meta(ADDRESSES) is not None
-        return self._is_whole
+        return self.is_known(ADDRESSES, lambda: self._meta(ADDRESSES) is not None)
 
     @abstractmethod
     def _many(self, values: Sequence[str]) -> object:
@@ -332,8 +335,8 @@ class SQLRecorder(DueRecorder):
 
     def due_stamp(self) -> str | None:
         # The rows of an older cadence have no stamp, and say nothing of owners.
-        self._has_stamps = self._has_stamps or self._has_column("due", "stamp")
-        return self._meta("due") if self._has_stamps else None
+        has_stamps = self.is_known("stamps", lambda: self._has_column("due", "stamp"))
+        return self._meta("due") if has_stamps else None
 
     def due_mark(self) -> str | None:
         return self._meta(MARK)
@@ -346,14 +349,18 @@ class SQLRecorder(DueRecorder):
         return sorted(key.removeprefix("policy ") for key in keys)
 
     def select_settings(self, name: str | None = None) -> list[SettingRow]:
-        # An older cadence made no such table. Once it is there, it stays.
-        self._has_settings = self._has_settings or self._has_table("settings")
-        if not self._has_settings:
+        if not self.is_known("settings", lambda: self._has_table("settings")):
             return []
         statement, only_one, in_order = _SELECT_SETTINGS
         params = () if name is None else (name,)
         rows = self._fetch(statement + (only_one if params else "") + in_order, params)
         return [SettingRow(*row) for row in rows]
+
+    def is_known(self, what: str, look: Callable[[], bool]) -> bool:
+        """Return whether something is there; once it has been found, nothing is asked."""
+        if what not in self.known and look():
+            self.known.add(what)
+        return what in self.known
 
     @abstractmethod
     def _has_table(self, name: str) -> bool:

@@ -32,6 +32,7 @@ from cadence.store.lifetime import (
     hold_at_forks,
     renew_in_children,
     started_elsewhere,
+    unfit_connection,
 )
 from cadence.store.recorder import (
     AddressChange,
@@ -67,10 +68,12 @@ from cadence.store.sql import (
     check_addresses,
     check_claim,
 )
+from cadence.store.sqlite_borrowed import LentConnection
 from cadence.store.sqlite_file import (
     APPLICATION_ID,
-    DEFAULT_TIMEOUT,
     SCHEMA,
+    SQLiteConnection,
+    begin,
     connect_to_read,
     connect_to_write,
     explain_sqlite_error,
@@ -183,7 +186,7 @@ def _sql(statement: str) -> str:
     return statement.format(schema="main", many="IN (SELECT value FROM json_each(?))")
 
 
-def _check_claim(connection: sqlite3.Connection, claim: ClaimChange) -> None:
+def _check_claim(connection: SQLiteConnection, claim: ClaimChange) -> None:
     prospect = (claim.prospect,)
     tokens = [row[0] for row in connection.execute(_sql(OPEN_TOKENS), prospect)]
     version = None
@@ -192,7 +195,7 @@ def _check_claim(connection: sqlite3.Connection, claim: ClaimChange) -> None:
     check_claim(claim, tokens, version)
 
 
-def _change_claim(connection: sqlite3.Connection, claim: ClaimChange) -> None:
+def _change_claim(connection: SQLiteConnection, claim: ClaimChange) -> None:
     if claim.ended is not None:
         connection.execute(_sql(END_CLAIM), (claim.ended, claim.seen))
     if claim.taken is not None:
@@ -203,21 +206,21 @@ def _as_json(values: Iterable[str]) -> str:
     return msgspec.json.encode(list(values)).decode()
 
 
-def _check_addresses(connection: sqlite3.Connection, change: AddressChange) -> None:
+def _check_addresses(connection: SQLiteConnection, change: AddressChange) -> None:
     if change.bases and change.seen is not None:
         asked = _as_json(change.bases)
         rows = connection.execute(_sql(SELECT_ADDRESSES), (asked, asked))
         check_addresses(change, rows)
 
 
-def _change_addresses(connection: sqlite3.Connection, change: AddressChange) -> None:
+def _change_addresses(connection: SQLiteConnection, change: AddressChange) -> None:
     for base, key in change.gone:
         connection.execute(_sql(DELETE_ADDRESS), (base, key, change.prospect))
     _write_addresses(connection, change.prospect, change.written)
 
 
 def _write_addresses(
-    connection: sqlite3.Connection, prospect: str, rows: Sequence[AddressRow]
+    connection: SQLiteConnection, prospect: str, rows: Sequence[AddressRow]
 ) -> None:
     connection.executemany(_sql(UPSERT_ADDRESS), rows)
     speaking = [row.base for row in rows if row.speaks]
@@ -225,7 +228,7 @@ def _write_addresses(
         connection.execute(_sql(TELL_OTHERS), (_as_json(speaking), prospect))
 
 
-def _ask_others(connection: sqlite3.Connection, prospect: str, rows: Sequence[AddressRow]) -> None:
+def _ask_others(connection: SQLiteConnection, prospect: str, rows: Sequence[AddressRow]) -> None:
     if rows:
         asked = _as_json(row.base for row in rows)
         connection.execute(_sql(ASK_OTHERS), (prospect, asked, prospect, asked))
@@ -267,17 +270,28 @@ class SQLiteRecorder(SQLRecorder):
     its connection is closed when it ends. A forked child opens the file again.
     """
 
-    def __init__(self, path: Path, *, name: str = "", lock_timeout_seconds: int = 5) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str = "",
+        lock_timeout_seconds: int = 5,
+        lent: LentConnection | None = None,
+        known: Iterable[str] = (),
+    ) -> None:
         """Args:
         path: the file; made by :meth:`create_tables` if it does not exist.
         name: what to call it in errors; the path.
         lock_timeout_seconds: how long to wait for another writer.
+        lent: a connection of the caller's, in whose transaction it reads and writes.
+        known: as of :class:`SQLRecorder`.
         """
         # It only says how the table of events is made, and connects to nothing.
         package_recorder = SQLiteApplicationRecorder(
             SQLiteDatastore(file_uri(path, "mode=rwc"), originator_id_type="text")
         )
-        super().__init__(package_recorder)
+        super().__init__(package_recorder, known)
+        self._lent = lent
         self._create_events = package_recorder.construct_create_table_statements()
         self._path = path
         self._name = name or str(path)
@@ -352,6 +366,15 @@ class SQLiteRecorder(SQLRecorder):
                 if time.monotonic() > last:
                     raise
                 time.sleep(0.02)
+
+    def in_transaction(self, connection: object) -> SQLiteRecorder:
+        if not isinstance(connection, sqlite3.Connection):
+            raise unfit_connection(self._label, connection, "a sqlite3.Connection")
+        try:
+            lent = LentConnection(connection, self._path, self._label, self._lock_timeout)
+        except sqlite3.Error as error:
+            raise explain_sqlite_error(error, self._name) from None
+        return SQLiteRecorder(self._path, name=self._name, lent=lent, known=self.known)
 
     # Writing ------------------------------------------------------------------------------------
 
@@ -444,53 +467,45 @@ class SQLiteRecorder(SQLRecorder):
             connection.executemany(_sql(INSERT_SETTING), rows)
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
+    def _write(self) -> Iterator[SQLiteConnection]:
         """Run one transaction on the connection for writing, all or nothing.
 
         Raises:
             IntegrityError: a row is there already; nothing was written.
             StoreError: the file can't be written, or the store is closed; nothing was written.
         """
-        with self._writing:
+        if self._lent is not None:
+            with self._explained(), self._lent.write() as lent:
+                yield lent
+            return
+        with self._writing, self._explained():
+            connection = self._writer
+            if connection is None:
+                if self._is_closed:
+                    raise closed(self._label)
+                connection = connect_to_write(self._path, self._lock_timeout)
+                connection.execute(f"PRAGMA busy_timeout = {_LOOK_AGAIN_MS}")
+                self._writer = connection
+            begin(connection, self._lock_timeout)
             try:
-                connection = self._writer
-                if connection is None:
-                    if self._is_closed:
-                        raise closed(self._label)
-                    connection = connect_to_write(self._path, self._lock_timeout)
-                    connection.execute(f"PRAGMA busy_timeout = {_LOOK_AGAIN_MS}")
-                    self._writer = connection
-                self._begin(connection)
-                try:
-                    yield connection
-                    if self._writer is not connection:
-                        raise started_elsewhere(self._label)
-                    connection.commit()
-                except BaseException:
-                    if self._writer is connection:
-                        connection.rollback()
-                    raise
-            except sqlite3.IntegrityError as error:
-                raise IntegrityError(error) from error
-            except sqlite3.Error as error:
-                raise explain_sqlite_error(error, self._name) from None
+                yield connection
+                if self._writer is not connection:
+                    raise started_elsewhere(self._label)
+                connection.commit()
+            except BaseException:
+                if self._writer is connection:
+                    connection.rollback()
+                raise
 
-    def _begin(self, connection: sqlite3.Connection) -> None:
-        """Begin a transaction as soon as other programs let us.
-
-        SQLite's own waiting looks only every tenth of a second after a while, and misses the short
-        moments between the transactions of a rebuild.
-        """
-        last = time.monotonic() + (self._lock_timeout or DEFAULT_TIMEOUT)
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not is_busy or time.monotonic() > last:
-                    raise
-            else:
-                return
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Word the errors of SQLite."""
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise IntegrityError(error) from error
+        except sqlite3.Error as error:
+            raise explain_sqlite_error(error, self._name) from None
 
     # Reading ------------------------------------------------------------------------------------
 
@@ -583,8 +598,7 @@ class SQLiteRecorder(SQLRecorder):
             they are longer than it allows (1 GB).
         """
         try:
-            connection, lock = self._reader()
-            with lock:
+            with self._reading() as connection:
                 joined: tuple[int, str | None] = connection.execute(statement, params).fetchone()
         except sqlite3.DataError:
             return None
@@ -596,8 +610,7 @@ class SQLiteRecorder(SQLRecorder):
 
     def _fetch(self, statement: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         try:
-            connection, lock = self._reader()
-            with lock:
+            with self._reading() as connection:
                 return connection.execute(_sql(statement), tuple(params)).fetchall()
         except sqlite3.Error as error:
             raise self._explain(error) from None
@@ -615,6 +628,16 @@ class SQLiteRecorder(SQLRecorder):
     def _has_column(self, table: str, column: str) -> bool:
         return bool(self._fetch(_SELECT_COLUMN, (table, column)))
 
+    @contextmanager
+    def _reading(self) -> Iterator[SQLiteConnection]:
+        """Read on this thread's connection, or on the caller's."""
+        if self._lent is not None:
+            yield self._lent.read()
+            return
+        connection, lock = self._reader()
+        with lock:
+            yield connection
+
     def _reader(self) -> _Reader:
         """Return this thread's connection for reading."""
         found: _OfThread | None = getattr(self._local, "found", None)
@@ -628,6 +651,8 @@ class SQLiteRecorder(SQLRecorder):
         return found.reader
 
     def close(self) -> None:
+        if self._lent is not None:
+            self._lent.close()
         with self._connecting:
             self._is_closed = True
             readers = list(self._readers.values())

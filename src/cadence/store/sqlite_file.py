@@ -7,8 +7,10 @@ is asked only where a log lies beside the file: the log may hold what the header
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import quote
 
 from cadence.errors import InvalidStore, StoreBusy, StoreError
@@ -17,6 +19,8 @@ __all__ = [
     "APPLICATION_ID",
     "DEFAULT_TIMEOUT",
     "SCHEMA",
+    "SQLiteConnection",
+    "begin",
     "check_file",
     "connect_to_read",
     "connect_to_write",
@@ -224,3 +228,38 @@ def explain_sqlite_error(error: BaseException, name: str) -> StoreError:
             f"{where} can't be opened", "fix the permissions of the file and its folder"
         )
     return StoreError(f"{where} {text}", "use a backup if the file is damaged")
+
+
+def begin(connection: sqlite3.Connection, lock_timeout_seconds: int) -> None:
+    """Begin a transaction as soon as other programs let us.
+
+    SQLite's own waiting looks only every tenth of a second after a while, and misses the short
+    moments between the transactions of a rebuild.
+
+    Args:
+        connection: has no transaction.
+        lock_timeout_seconds: how long to wait.
+
+    Raises:
+        sqlite3.OperationalError: another program writes all the time.
+    """
+    last = time.monotonic() + (lock_timeout_seconds or DEFAULT_TIMEOUT)
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > last:
+                raise
+        else:
+            return
+
+
+class SQLiteConnection(Protocol):
+    """What is called of a connection within a transaction."""
+
+    def execute(self, sql: str, parameters: Sequence[object] = ..., /) -> sqlite3.Cursor: ...
+
+    def executemany(
+        self, sql: str, parameters: Iterable[Sequence[object]], /
+    ) -> sqlite3.Cursor: ...
