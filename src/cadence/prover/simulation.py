@@ -43,6 +43,7 @@ from cadence.domain.events import (
 from cadence.domain.fold import fold
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage, rank
+from cadence.engine.channels import parts_on
 from cadence.engine.commands import complete_attempt
 from cadence.engine.context import DecisionContext
 from cadence.engine.decision import Decision, Due, Task, Wait
@@ -281,11 +282,9 @@ class Simulation:
 
     def make_off_plan(self, touch: PlannedTouch) -> tuple[str, ...]:
         """Make ``touch`` as its file has it, whatever stops it; return the rules this breaks."""
-        left = {one.channel: one.address for one in contact_points_left(self.prospect)}
-        used = [next((on for on in part.channels if on in left), None) for part in touch.parts]
-        parts = tuple(
-            self._unanswered(on, left[on]) for on in dict.fromkeys(used) if on is not None
-        )
+        left = contact_points_left(self.prospect)
+        chosen = parts_on(self.prospect, touch.parts, left, most=len(touch.parts))
+        parts = tuple(self._unanswered(part.channel, part.address) for part in chosen)
         if not parts:
             return ()
         if touch.after is not None:
