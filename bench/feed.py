@@ -26,7 +26,7 @@ from rich.table import Table
 
 from cadence.store import Cadence
 from cadence.store.opening import open_recorder
-from cadence.store.recorder import DueRecorder
+from cadence.store.recorder import Recorder
 from cadence.store.serializer import EventMapper
 from cadence.store.sqlite_file import connect_to_read
 
@@ -66,7 +66,7 @@ def main() -> None:
     Console().print(table)
 
 
-def _fill(recorder: DueRecorder, events: int) -> None:
+def _fill(recorder: Recorder, events: int) -> None:
     """Store copies of a history, without due rows and addresses, which the feed does not read."""
     history = twelve_events()
     mapper = EventMapper()

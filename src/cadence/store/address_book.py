@@ -17,7 +17,7 @@ from cadence.domain.prospect import Prospect
 from cadence.domain.words import AddressEntry, EntryKind
 from cadence.errors import InputError
 from cadence.store.addresses import AddressIndex, as_entry, as_holding, entry_row
-from cadence.store.recorder import AddressRow, DueRecorder, EntryQuery, EntryRow
+from cadence.store.recorder import AddressRow, EntryQuery, EntryRow, Recorder
 
 __all__ = ["AddressBook", "SharedAddress", "Suppressed", "Suppression"]
 
@@ -68,7 +68,7 @@ class AddressBook:
 
     def __init__(
         self,
-        recorder: DueRecorder,
+        recorder: Recorder,
         index: AddressIndex,
         region: Callable[[], str | None],
         make_ready: Callable[[], None],

@@ -24,7 +24,8 @@ from cadence.domain.others import Others, PastHoldings
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.domain.words import NOWHERE, AddressEntry, Elsewhere, EntryKind, Holding
-from cadence.store.recorder import AddressChange, AddressRow, DueRecorder, EntryQuery, EntryRow
+from cadence.store.feed import FeedPosition
+from cadence.store.recorder import AddressChange, AddressRow, EntryQuery, EntryRow, Recorder
 from cadence.store.sql import in_order
 
 __all__ = [
@@ -77,14 +78,14 @@ class Heard(NamedTuple):
 class AddressIndex:
     """Reads and changes the addresses of a store."""
 
-    def __init__(self, recorder: DueRecorder, region: Callable[[], str | None]) -> None:
+    def __init__(self, recorder: Recorder, region: Callable[[], str | None]) -> None:
         """Args:
         recorder: keeps the rows.
         region: the country in which a national number is read, where the prospect has none.
         """
         self._recorder = recorder
         self._region = region
-        self._scanned: tuple[int | None, dict[str, list[AddressRow]]] = (None, {})
+        self._scanned: tuple[FeedPosition | None, dict[str, list[AddressRow]]] = (None, {})
 
     def reader(
         self, prospect: Prospect, traits: Mapping[Channel, ChannelTraits] | None
@@ -239,7 +240,8 @@ class AddressIndex:
 
     def _scan(self) -> dict[str, list[AddressRow]]:
         """Compute every row: the database is that of an older cadence, and was not rebuilt yet."""
-        newest = self._recorder.max_notification_id()
+        last = self._recorder.newest()
+        newest = None if last is None else last.position
         if self._scanned[0] != newest or newest is None:
             found: dict[str, list[AddressRow]] = {}
             for prospect in self._prospects():

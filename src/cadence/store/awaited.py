@@ -8,7 +8,7 @@ from typing import Any
 
 from cadence.store.lifetime import renew_in_children
 from cadence.store.memory import MemoryRecorder
-from cadence.store.recorder import DueRecorder
+from cadence.store.recorder import Recorder
 
 __all__ = ["AwaitedRecorder"]
 
@@ -16,17 +16,17 @@ __all__ = ["AwaitedRecorder"]
 class AwaitedRecorder:
     """Reads as empty until another program makes the database, then as that.
 
-    It has every method of :class:`~cadence.store.recorder.DueRecorder`. Each call looks for the
+    It has every method of :class:`~cadence.store.recorder.Recorder`. Each call looks for the
     database until it is there.
     """
 
-    def __init__(self, find: Callable[[], DueRecorder | None]) -> None:
+    def __init__(self, find: Callable[[], Recorder | None]) -> None:
         """Args:
         find: opens the database; ``None``: it is not there.
         """
         self._find = find
         self._empty = MemoryRecorder("database")
-        self._found: DueRecorder | None = None
+        self._found: Recorder | None = None
         self._lock = threading.Lock()
         self._when_found: Callable[[], None] = lambda: None
         renew_in_children(self)
@@ -54,7 +54,7 @@ class AwaitedRecorder:
             self._found = self._found or self._empty
             self._found.close()
 
-    def _recorder(self) -> DueRecorder:
+    def _recorder(self) -> Recorder:
         if self._found is None:
             with self._lock:
                 is_new = self._found is None and (found := self._find()) is not None

@@ -44,7 +44,7 @@ from cadence.errors import Conflict, InputError, Refused, UnknownProspect, Versi
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 from cadence.store.addresses import AddressIndex, Heard, holders_of
-from cadence.store.recorder import AddressChange, ClaimChange, ClaimChanged, ClaimRow, DueRecorder
+from cadence.store.recorder import AddressChange, ClaimChange, ClaimChanged, ClaimRow, Recorder
 
 if TYPE_CHECKING:
     from cadence.store.service import Cadence, Outcome
@@ -104,7 +104,7 @@ class Claims:
     def __init__(
         self,
         app: Cadence,
-        recorder: DueRecorder,
+        recorder: Recorder,
         addresses: AddressIndex,
         clock: Callable[[], datetime],
     ) -> None:

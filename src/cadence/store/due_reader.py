@@ -15,7 +15,7 @@ from cadence.policy.registry import PolicyRegistry
 from cadence.store.claims import Claims
 from cadence.store.due_list import DueQuery, DueRow, from_micros, position, to_micros
 from cadence.store.due_page import DueFilter
-from cadence.store.recorder import DueRecorder
+from cadence.store.recorder import Recorder
 
 __all__ = ["DueReader"]
 
@@ -28,7 +28,7 @@ class DueReader:
 
     def __init__(
         self,
-        recorder: DueRecorder,
+        recorder: Recorder,
         claims: Claims,
         load_all: Callable[[Sequence[str]], list[Prospect]],
         policies: Callable[[], PolicyRegistry],

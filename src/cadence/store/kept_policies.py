@@ -11,7 +11,7 @@ from cadence.policy.loader import own_functions, parse_text
 from cadence.policy.model import Policy
 from cadence.policy.writer import to_toml
 from cadence.prover.proof import require_proof
-from cadence.store.recorder import DueRecorder
+from cadence.store.recorder import Recorder
 
 __all__ = ["KeptPolicies"]
 
@@ -19,7 +19,7 @@ __all__ = ["KeptPolicies"]
 class KeptPolicies:
     """The policies that a recorder keeps."""
 
-    def __init__(self, recorder: DueRecorder, *, allow_code: bool = False) -> None:
+    def __init__(self, recorder: Recorder, *, allow_code: bool = False) -> None:
         """Args:
         recorder: where they are kept.
         allow_code: whether the functions that they name as guards may be imported.

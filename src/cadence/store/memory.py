@@ -13,19 +13,21 @@ from eventsourcing.persistence import Notification, StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
 from cadence.domain.events import Event
-from cadence.domain.stored import decode_rows
 from cadence.errors import StoreError
 from cadence.store.due_list import AddressRow, DueQuery, DueRow, Prepared
 from cadence.store.feed import FeedPosition, FeedRow, number_of
 from cadence.store.lifetime import Refusing, closed, renew_in_children
 from cadence.store.recorder import (
+    ADDRESSES_WHOLE,
+    DUE_STAMP,
+    REBUILD_MARK,
     AddressChange,
     ClaimChange,
     ClaimChanged,
     ClaimRow,
-    DueRecorder,
     EntryQuery,
     EntryRow,
+    EventSourcingRecorder,
     Refreshed,
     SettingRow,
 )
@@ -34,7 +36,7 @@ from cadence.store.sql import check_addresses, in_order
 __all__ = ["MemoryRecorder"]
 
 
-class MemoryRecorder(DueRecorder):
+class MemoryRecorder(EventSourcingRecorder):
     """Holds the package's in-memory recorder, and a due list under one lock with it.
 
     It belongs to one process. A forked child has a copy, in which events would be lost without a
@@ -52,9 +54,7 @@ class MemoryRecorder(DueRecorder):
         self._lock: AbstractContextManager[object, None] = RLock()
         self._ids: set[str] = set()
         self._due: dict[str, DueRow] = {}
-        self._stamp: str | None = None
-        self._mark: str | None = None
-        self._policies: dict[str, str] = {}
+        self._meta: dict[str, str] = {ADDRESSES_WHOLE: "whole"}
         self._settings: list[SettingRow] = []
         self._claims: dict[str, ClaimRow] = {}
         self._addresses: dict[str, dict[tuple[str, str], AddressRow]] = {}
@@ -199,12 +199,13 @@ class MemoryRecorder(DueRecorder):
                 if self._newest_version(row.prospect) == version:
                     self._due[row.prospect] = row
                     self._replace_addresses(row.prospect, addresses)
-            self._mark = mark
+            self._meta[REBUILD_MARK] = mark
 
     def finish_due(self, after: str | None, stamp: str) -> None:
         with self._lock:
             self._drop_orphans(after, None)
-            self._stamp, self._mark = stamp, None
+            self._meta[DUE_STAMP] = stamp
+            self._meta.pop(REBUILD_MARK, None)
 
     def insert_entries(self, rows: Iterable[EntryRow]) -> int:
         given = list(rows)  # may raise, so before anything is written
@@ -242,20 +243,6 @@ class MemoryRecorder(DueRecorder):
             key=lambda row: (row.prospect, row.key),
         )
 
-    def select_shared(self, after: str, limit: int) -> list[str]:
-        with self._lock:
-            found = [
-                base
-                for base, held in self._addresses.items()
-                if base > after and len({who for who, _ in held}) > 1
-            ]
-        return sorted(found)[:limit]
-
-    def count_holders(self, bases: Sequence[str]) -> dict[str, int]:
-        with self._lock:
-            counts = {base: len(self._addresses.get(base, ())) for base in sorted(set(bases))}
-        return {base: count for base, count in counts.items() if count > 1}
-
     def select_entries(
         self, query: EntryQuery, after: int = 0, limit: int = 1000
     ) -> list[EntryRow]:
@@ -270,17 +257,14 @@ class MemoryRecorder(DueRecorder):
             ]
         return found[:limit]
 
-    def addresses_are_whole(self) -> bool:
-        return True
-
     def _drop_orphans(self, after: str | None, last: str | None) -> None:
         for row in self.due_rows(after, last):
             if row.prospect not in self._ids:
                 del self._due[row.prospect]
 
-    def save_policy(self, digest: str, text: str) -> None:
+    def set_meta(self, key: str, value: str) -> None:
         with self._lock:
-            self._policies[digest] = text
+            self._meta[key] = value
 
     def insert_settings(self, rows: Sequence[SettingRow]) -> None:
         with self._lock:
@@ -297,11 +281,7 @@ class MemoryRecorder(DueRecorder):
         with self._lock:
             if prospect not in self._ids:
                 return []  # the package's recorder would keep an entry for every id it is asked for
-        rows = sorted(self.select_events(prospect), key=lambda row: row.originator_version)
-        return decode_rows(prospect, [(row.originator_version, row.state) for row in rows])
-
-    def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
-        return {prospect: self.select_stream(prospect) for prospect in prospects}
+        return super().select_stream(prospect)
 
     def select_page(self, first: str, last: str) -> list[list[Event]] | None:
         ids = self._sorted_ids()
@@ -341,14 +321,6 @@ class MemoryRecorder(DueRecorder):
         start = 0 if after is None else bisect.bisect_right([row[:2] for row in rows], after)
         return [row for _, _, row in rows[start : start + limit]]
 
-    def select_stale(
-        self, stamps: Sequence[str], after: tuple[str, str] | None, limit: int
-    ) -> list[tuple[str, str]]:
-        with self._lock:
-            rows = sorted((row.stamp, row.prospect) for row in self._due.values())
-        stale = [row for row in rows if row[0] not in stamps and (after is None or row > after)]
-        return stale[:limit]
-
     def due_rows(self, after: str | None = None, last: str | None = None) -> list[DueRow]:
         with self._lock:
             return sorted(
@@ -360,25 +332,13 @@ class MemoryRecorder(DueRecorder):
                 key=lambda row: row.prospect,
             )
 
-    def count_due(self) -> int:
+    def meta(self, key: str) -> str | None:
         with self._lock:
-            return len(self._due)
+            return self._meta.get(key)
 
-    def due_stamp(self) -> str | None:
+    def meta_keys(self, prefix: str) -> list[str]:
         with self._lock:
-            return self._stamp
-
-    def due_mark(self) -> str | None:
-        with self._lock:
-            return self._mark
-
-    def policy_text(self, digest: str) -> str | None:
-        with self._lock:
-            return self._policies.get(digest)
-
-    def policy_digests(self) -> list[str]:
-        with self._lock:
-            return sorted(self._policies)
+            return sorted(key for key in self._meta if key.startswith(prefix))
 
     def select_settings(self, name: str | None = None) -> list[SettingRow]:
         with self._lock:

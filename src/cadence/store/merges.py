@@ -49,7 +49,7 @@ from cadence.policy.rules import Rule
 from cadence.store.addresses import AddressIndex, Heard, change_of_addresses
 from cadence.store.claims import Claims, change_of, held, retried
 from cadence.store.due_list import DueRow
-from cadence.store.recorder import DueRecorder, StreamWrite
+from cadence.store.recorder import Recorder, StreamWrite
 
 if TYPE_CHECKING:
     from cadence.store.service import Cadence
@@ -94,7 +94,7 @@ class Merges:
     def __init__(
         self,
         app: Cadence,
-        recorder: DueRecorder,
+        recorder: Recorder,
         addresses: AddressIndex,
         claims: Claims,
         write: Callable[[Sequence[StreamWrite]], None],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from cadence.errors import InputError
 from cadence.store.awaited import AwaitedRecorder
 from cadence.store.memory import MemoryRecorder
-from cadence.store.recorder import DueRecorder
+from cadence.store.recorder import Recorder
 from cadence.store.sqlite import SQLiteRecorder
 from cadence.store.sqlite_file import check_file
 from cadence.store.team_file import read_team_file
@@ -22,11 +22,11 @@ _POSTGRES: Final = ("postgresql://", "postgres://")
 
 
 def open_recorder(
-    db: str | ConnectionPool[Any] | DueRecorder | None,
+    db: str | ConnectionPool[Any] | Recorder | None,
     *,
     read_only: bool = False,
     lock_timeout_seconds: int = 5,
-) -> DueRecorder:
+) -> Recorder:
     """Open the recorder of a database, and make its tables where there are none.
 
     Args:
@@ -42,20 +42,20 @@ def open_recorder(
     """
     if db is None:
         return MemoryRecorder()
-    if isinstance(db, DueRecorder):
+    if isinstance(db, Recorder):
         return db
 
-    def find() -> DueRecorder | None:
+    def find() -> Recorder | None:
         if not isinstance(db, str) or db.startswith(_POSTGRES):
             return _open_postgres(db, read_only, lock_timeout_seconds)
         return _open_sqlite(db, read_only, lock_timeout_seconds)
 
     found = find()
     # Where it is missing, what stands in for it passes each call on.
-    return cast("DueRecorder", AwaitedRecorder(find)) if found is None else found
+    return cast("Recorder", AwaitedRecorder(find)) if found is None else found
 
 
-def _open_sqlite(db: str, read_only: bool, lock_timeout_seconds: int) -> DueRecorder | None:
+def _open_sqlite(db: str, read_only: bool, lock_timeout_seconds: int) -> Recorder | None:
     path = Path(db)
     is_there = check_file(path)
     if not is_there and read_only:
@@ -88,7 +88,7 @@ def read_team(db: str | None) -> dict[str, str]:
 
 def _open_postgres(
     db: str | ConnectionPool[Any], read_only: bool, lock_timeout_seconds: int
-) -> DueRecorder | None:
+) -> Recorder | None:
     # Imported here: only the extra brings psycopg.
     from psycopg_pool import ConnectionPool
 

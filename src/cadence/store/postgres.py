@@ -57,6 +57,9 @@ from cadence.store.postgres_locks import (
     Locks,
 )
 from cadence.store.recorder import (
+    ADDRESSES_WHOLE,
+    DUE_STAMP,
+    REBUILD_MARK,
     AddressChange,
     ClaimChange,
     EntryRow,
@@ -65,7 +68,6 @@ from cadence.store.recorder import (
 )
 from cadence.store.sql import (
     ADDED_COLUMNS,
-    ADDRESSES,
     DELETE_ADDRESS,
     DELETE_BEHIND,
     DELETE_META,
@@ -75,7 +77,6 @@ from cadence.store.sql import (
     END_ENTRY,
     INSERT_ENTRY,
     INSERT_SETTING,
-    MARK,
     NEWEST_VERSION,
     OPEN_TOKENS,
     SELECT_ADDRESSES,
@@ -682,15 +683,15 @@ class PostgresRecorder(SQLRecorder):
             held = [one for one in rows if newest.get(one.row.prospect) == one.version]
             self._upsert_due(curs, [one.row for one in held])
             self._replace_addresses(curs, [(one.row, one.addresses) for one in held])
-            curs.execute(self._sql(UPSERT_META), (MARK, mark))
+            curs.execute(self._sql(UPSERT_META), (REBUILD_MARK, mark))
 
     def finish_due(self, after: str | None, stamp: str) -> None:
         with self._final(), self._datastore.transaction(commit=True) as curs:
             curs.execute(self._sql(TAKE_ALONE))
             curs.execute(self._sql(DELETE_BEHIND), (after or "",))
-            curs.execute(self._sql(DELETE_META), (MARK,))
-            curs.execute(self._sql(UPSERT_META), ("due", stamp))
-            curs.execute(self._sql(UPSERT_META), (ADDRESSES, "whole"))
+            curs.execute(self._sql(DELETE_META), (REBUILD_MARK,))
+            curs.execute(self._sql(UPSERT_META), (DUE_STAMP, stamp))
+            curs.execute(self._sql(UPSERT_META), (ADDRESSES_WHOLE, "whole"))
 
     def insert_entries(self, rows: Iterable[EntryRow]) -> int:
         new = 0
@@ -721,9 +722,9 @@ class PostgresRecorder(SQLRecorder):
     def _many(self, values: Sequence[str]) -> object:
         return list(values)
 
-    def save_policy(self, digest: str, text: str) -> None:
+    def set_meta(self, key: str, value: str) -> None:
         with self._final(), self._datastore.transaction(commit=True) as curs:
-            curs.execute(self._sql(UPSERT_META), (f"policy {digest}", text))
+            curs.execute(self._sql(UPSERT_META), (key, value))
 
     def insert_settings(self, rows: Sequence[SettingRow]) -> None:
         with self._final(), self._datastore.transaction(commit=True) as curs:

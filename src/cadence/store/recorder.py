@@ -1,16 +1,17 @@
 """Define what a store offers the service: events, due rows, claims, policies and settings.
 
-The interface is that of the ``eventsourcing`` package's recorders, with a due list in the same
-transactions. The package's own recorder is held, not inherited: it reads notifications, and no
-private member of it is used.
+:class:`Recorder` is the port: a team with a database of its own implements it. Ours are recorders
+of the ``eventsourcing`` package too, with a due list in the same transactions. The package's own
+recorder is held, not inherited: it reads notifications, and no private member of it is used.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from eventsourcing.persistence import (
@@ -22,24 +23,39 @@ from eventsourcing.persistence import (
 )
 
 from cadence.domain.events import Event
+from cadence.domain.stored import decode_rows
 from cadence.errors import InputError
 from cadence.store.due_list import AddressRow, DueQuery, DueRow, Prepared
 from cadence.store.feed import START, FeedPosition, FeedRow, FeedSubscription, poll
 
 __all__ = [
+    "ADDRESSES_WHOLE",
+    "DUE_STAMP",
+    "REBUILD_MARK",
     "AddressChange",
     "AddressRow",
     "AddressesChanged",
     "ClaimChange",
     "ClaimChanged",
     "ClaimRow",
-    "DueRecorder",
     "EntryQuery",
     "EntryRow",
+    "EventSourcingRecorder",
+    "Recorder",
     "Refreshed",
     "SettingRow",
     "StreamWrite",
 ]
+
+DUE_STAMP: Final = "due"
+"""The key of meta under which :meth:`Recorder.finish_due` keeps the stamp."""
+REBUILD_MARK: Final = "due rebuild"
+"""The key under which :meth:`Recorder.refresh_due` keeps how far a rebuild is."""
+ADDRESSES_WHOLE: Final = "addresses"
+"""The key under which :meth:`Recorder.finish_due` keeps that the address index is whole."""
+_POLICY: Final = "policy "
+_PAGE: Final = 10_000  # events that are read at once
+_LAST: Final = "\U0010ffff"  # behind every id
 
 
 class SettingRow(NamedTuple):
@@ -182,12 +198,322 @@ class Refreshed(NamedTuple):
     addresses: tuple[AddressRow, ...] = ()
 
 
-class DueRecorder(ApplicationRecorder):
-    """A recorder of the ``eventsourcing`` package that keeps a due list with the events.
+class Recorder(ABC):
+    """What keeps a store; a team with a database of its own writes one.
 
-    Every method raises ``StoreError`` where the database can't be used, and may be called from
-    several threads.
+    ``cadence.testing.StoreContract`` says whether it is right. What is abstract must be written;
+    the rest works on that, and may be written for speed. Every method raises ``StoreError`` where
+    the database can't be used, and may be called from several threads.
     """
+
+    # Writing ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def insert_events(
+        self,
+        stored_events: Sequence[StoredEvent],
+        due: Iterable[DueRow] = (),
+        claims: Sequence[ClaimChange] = (),
+        addresses: Sequence[AddressChange] = (),
+    ) -> Sequence[int] | None:
+        """Write events, due rows, and changes of claims and the address index in one transaction.
+
+        They may be of several prospects. Every change is held against what is stored before the
+        first is made. Where a written row may stop other holders, their due rows say "look now"
+        from here on.
+
+        Returns:
+            The notification ids of the events.
+
+        Raises:
+            AddressesChanged: what others say is not what was decided by.
+            ClaimChanged: an open claim, or the version it was judged by, is another.
+            IntegrityError: one of the versions is taken; nothing was written.
+        """
+
+    @abstractmethod
+    def insert_batches(self, batches: Iterable[Prepared]) -> int:
+        """Write events, due rows and addresses of many prospects in one transaction, as they come.
+
+        The address rows of each replace those that it had. Where another holder says something that
+        may stop it, its due row says "look now"; and that of others, where it says so.
+
+        Returns:
+            How many events were written.
+
+        Raises:
+            IntegrityError: one of the versions is taken; nothing was written.
+        """
+
+    @abstractmethod
+    def refresh_due(
+        self, rows: Sequence[Refreshed], after: str | None, last: str, mark: str
+    ) -> None:
+        """Write the rows of some prospects again in one short transaction, beside writers.
+
+        Args:
+            rows: each with the last version that it was computed from. Where the prospect has a
+                newer one, its writer wrote due row and addresses, and they stay.
+            after: rows behind this id …
+            last: … up to this one, of prospects without events, are deleted.
+            mark: kept in the same transaction, so that a rebuild goes on from there.
+        """
+
+    @abstractmethod
+    def finish_due(self, after: str | None, stamp: str) -> None:
+        """Delete the rows behind ``after``, drop the mark, and say that the list is whole.
+
+        Args:
+            after: the id of the last prospect.
+            stamp: says with which engine, and which default of histories that name no policy.
+        """
+
+    @abstractmethod
+    def insert_entries(self, rows: Iterable[EntryRow]) -> int:
+        """Add entries about addresses in one transaction; return how many are new.
+
+        One that stands already, of the same key, kind, source and channel, is left out. The due
+        rows of all holders say "look now" from here on.
+        """
+
+    @abstractmethod
+    def end_entry(self, row: EntryRow) -> bool:
+        """End the entry with the number of ``row``; return whether it still stood."""
+
+    @abstractmethod
+    def insert_settings(self, rows: Sequence[SettingRow]) -> None:
+        """Add changes of settings, behind those that are there, in one transaction."""
+
+    @abstractmethod
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a text under a key, in place of the one that was there."""
+
+    def save_policy(self, digest: str, text: str) -> None:
+        """Keep the text of a policy that prospects adopt, by its digest."""
+        self.set_meta(f"{_POLICY}{digest}", text)
+
+    def in_transaction(self, connection: object) -> Recorder:
+        """Return a recorder that reads and writes in a transaction of the caller's.
+
+        It begins the transaction if the connection does so by itself, and never commits. After its
+        ``close`` it refuses every call; the connection stays open.
+
+        Args:
+            connection: as the database's driver makes it.
+
+        Raises:
+            InputError: the connection can't be used for that.
+        """
+        raise InputError(
+            "the store has no transactions that a caller can begin", "give it a file or a server"
+        )
+
+    # Reading: events ----------------------------------------------------------------------------
+
+    @abstractmethod
+    def select_states(self, prospect: str) -> Sequence[tuple[int, bytes]]:
+        """Read version and state of all events of one prospect, in order of version."""
+
+    @abstractmethod
+    def select_feed(self, after: FeedPosition, limit: int) -> list[FeedRow]:
+        """Read a page of the events behind a position, in the order of the feed.
+
+        Only those before which none can appear any more.
+
+        Raises:
+            InputError: the position is one of another store.
+        """
+
+    @abstractmethod
+    def newest(self) -> FeedRow | None:
+        """Read the event that was written last; ``None``: there is none."""
+
+    @abstractmethod
+    def select_prospects(self, after: str | None, limit: int) -> list[str]:
+        """Read a page of the ids of all prospects that have events, in order."""
+
+    def select_stream(self, prospect: str) -> list[Event]:
+        """Read all events of one prospect, in order of version; empty if there are none.
+
+        One that can't be read comes with ``Unreadable`` data (``stored.decode_rows``).
+        """
+        return decode_rows(prospect, self.select_states(prospect))
+
+    def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
+        """Read all events of several prospects; an empty list where there are none."""
+        return {prospect: self.select_stream(prospect) for prospect in prospects}
+
+    def select_page(self, first: str, last: str) -> list[list[Event]] | None:
+        """Read the histories of all prospects from id ``first`` to id ``last``, in order.
+
+        Returns:
+            ``None`` if they must be read one by one (see ``stored.decode_page``).
+        """
+        return None
+
+    def select_mentioning(self, text: str) -> list[str]:
+        """Read the ids of prospects with an event whose stored JSON holds ``text``, in order."""
+        sought = text.encode()
+        return sorted({row.prospect for row in self._all_rows() if sought in row.state})
+
+    def select_topics(self, topics: Sequence[str]) -> Iterator[FeedRow]:
+        """Read the events of some types, of each prospect in order of version."""
+        return (row for row in self._all_rows() if row.topic in topics)
+
+    def _all_rows(self) -> Iterator[FeedRow]:
+        after = START
+        while page := self.select_feed(after, _PAGE):
+            after = page[-1].position
+            yield from page
+
+    def listen(self) -> AbstractContextManager[Callable[[float], bool]]:
+        """Listen for writers, as ``feed.FeedSource`` says."""
+        return poll()
+
+    # Reading: the due list ----------------------------------------------------------------------
+
+    @abstractmethod
+    def select_due(
+        self, query: DueQuery, after: tuple[int, str] | None, limit: int
+    ) -> list[DueRow]:
+        """Read a page of the due list, in order of time and id; stops are left out.
+
+        Args:
+            query: which rows.
+            after: the position of the last row of the page before.
+            limit: how many rows a page has at most.
+        """
+
+    @abstractmethod
+    def due_rows(self, after: str | None = None, last: str | None = None) -> list[DueRow]:
+        """Read the rows of the due list, in order of the prospect's id.
+
+        Args:
+            after: only those behind this id.
+            last: only those up to this id.
+        """
+
+    def count_due(self) -> int:
+        """Count the rows of the due list: one for each prospect."""
+        return len(self.due_rows())
+
+    def select_stale(
+        self, stamps: Sequence[str], after: tuple[str, str] | None, limit: int
+    ) -> list[tuple[str, str]]:
+        """Read a page of the rows that have none of these stamps: stamp and id, in their order.
+
+        Args:
+            stamps: those of rows that hold.
+            after: the last of the page before.
+            limit: how many a page has at most.
+        """
+        rows = sorted((row.stamp, row.prospect) for row in self.due_rows())
+        stale = [row for row in rows if row[0] not in stamps and (after is None or row > after)]
+        return stale[:limit]
+
+    def due_stamp(self) -> str | None:
+        """Read the stamp of the list; ``None``: it was never whole."""
+        return self.meta(DUE_STAMP)
+
+    def due_mark(self) -> str | None:
+        """Read how far a rebuild that was interrupted had come; ``None``: there was none."""
+        return self.meta(REBUILD_MARK)
+
+    # Reading: addresses and claims --------------------------------------------------------------
+
+    @abstractmethod
+    def select_addresses(self, bases: Sequence[str]) -> list[AddressRow]:
+        """Read what is said of some addresses: of each holder a row, and of each standing entry.
+
+        In order of base, prospect and key; an entry has the prospect ``""``, and the entry in the
+        place of the holding.
+        """
+
+    @abstractmethod
+    def address_rows(self, after: str | None, last: str) -> list[AddressRow]:
+        """Read the rows of the prospects behind one id up to another, by prospect and key."""
+
+    @abstractmethod
+    def select_entries(
+        self, query: EntryQuery, after: int = 0, limit: int = 1000
+    ) -> list[EntryRow]:
+        """Read a page of the entries, in the order in which they came.
+
+        Args:
+            query: which entries.
+            after: only those behind this number.
+            limit: how many at most.
+        """
+
+    def select_shared(self, after: str, limit: int) -> list[str]:
+        """Read a page of the addresses that several prospects hold or used, in order.
+
+        Args:
+            after: only those behind this one.
+            limit: how many at most.
+        """
+        holders: dict[str, set[str]] = {}
+        for row in self.address_rows(None, _LAST):
+            holders.setdefault(row.base, set()).add(row.prospect)
+        return sorted(base for base, who in holders.items() if base > after and len(who) > 1)[
+            :limit
+        ]
+
+    def count_holders(self, bases: Sequence[str]) -> dict[str, int]:
+        """Count the rows of some addresses, those with several only, in order."""
+        counts = Counter(row.base for row in self.select_addresses(bases) if row.prospect)
+        return {base: counts[base] for base in sorted(counts) if counts[base] > 1}
+
+    def addresses_are_whole(self) -> bool:
+        """Return whether the address index has every event.
+
+        A database of an older cadence has none until it is rebuilt.
+        """
+        return self.meta(ADDRESSES_WHOLE) is not None
+
+    @abstractmethod
+    def open_claims(self, prospect: str | None = None) -> list[ClaimRow]:
+        """Read the claims that have not ended, by prospect; all, or that on one prospect."""
+
+    @abstractmethod
+    def find_claim(self, token: str) -> ClaimRow | None:
+        """Read the claim with this token, also one that has ended; ``None``: it is unknown."""
+
+    # Reading: the rest --------------------------------------------------------------------------
+
+    @abstractmethod
+    def meta(self, key: str) -> str | None:
+        """Read the text under a key; ``None``: there is none."""
+
+    @abstractmethod
+    def meta_keys(self, prefix: str) -> list[str]:
+        """List the keys that begin with ``prefix``, in order."""
+
+    def policy_text(self, digest: str) -> str | None:
+        """Read the text of the policy with this digest; ``None`` if it was not kept here."""
+        return self.meta(f"{_POLICY}{digest}")
+
+    def policy_digests(self) -> list[str]:
+        """List the digests of the kept policies, in order."""
+        return [key.removeprefix(_POLICY) for key in self.meta_keys(_POLICY)]
+
+    @abstractmethod
+    def select_settings(self, name: str | None = None) -> list[SettingRow]:
+        """Read the changes of all settings, or of one, in the order in which they were added.
+
+        A store of an older cadence, opened to be read only, has none.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connections of every thread; each call from here on raises ``StoreError``.
+
+        A call that has begun in another thread may end first. Closing twice is closing once.
+        """
+
+
+class EventSourcingRecorder(Recorder, ApplicationRecorder):
+    """A recorder of ours, which is one of the ``eventsourcing`` package's too."""
 
     def __init__(self, package_recorder: ApplicationRecorder) -> None:
         """Args:
@@ -240,28 +566,6 @@ class DueRecorder(ApplicationRecorder):
         """Return the place in the feed behind the event with this number."""
         return FeedPosition(0, number)
 
-    def listen(self) -> AbstractContextManager[Callable[[float], bool]]:
-        """Listen for writers, as ``feed.FeedSource`` says."""
-        return poll()
-
-    def in_transaction(self, connection: object) -> DueRecorder:
-        """Return a recorder that reads and writes in a transaction of the caller's.
-
-        It begins the transaction if the connection does so by itself, and never commits. After its
-        ``close`` it refuses every call; the connection stays open.
-
-        Args:
-            connection: as the database's driver makes it.
-
-        Raises:
-            InputError: the connection can't be used for that.
-        """
-        raise InputError(
-            "the store has no transactions that a caller can begin", "give it a file or a server"
-        )
-
-    # Writing ------------------------------------------------------------------------------------
-
     @abstractmethod
     def insert_events(
         self,
@@ -271,229 +575,25 @@ class DueRecorder(ApplicationRecorder):
         addresses: Sequence[AddressChange] = (),
         **kwargs: Any,
     ) -> Sequence[int] | None:
-        """Write events, due rows, and changes of claims and the address index in one transaction.
+        """Write as :meth:`Recorder.insert_events` does; the package passes options of its own."""
 
-        They may be of several prospects. Every change is held against what is stored before the
-        first is made. Where a written row may stop other holders, their due rows say "look now"
-        from here on.
+    # For us, by the package's -------------------------------------------------------------------
 
-        Returns:
-            The notification ids of the events.
+    def select_states(self, prospect: str) -> Sequence[tuple[int, bytes]]:
+        # The package's recorder in memory keeps them in the order in which they were written.
+        return sorted((row.originator_version, row.state) for row in self.select_events(prospect))
 
-        Raises:
-            AddressesChanged: what others say is not what was decided by.
-            ClaimChanged: an open claim, or the version it was judged by, is another.
-            IntegrityError: one of the versions is taken; nothing was written.
-        """
+    def newest(self) -> FeedRow | None:
+        last = self.max_notification_id()
+        found = [] if last is None else self.select_notifications(last, 1)
+        return next((_as_row(one) for one in found), None)
 
-    @abstractmethod
-    def insert_batches(self, batches: Iterable[Prepared]) -> int:
-        """Write events and due rows of many prospects in one transaction, as they come.
+    def select_topics(self, topics: Sequence[str]) -> Iterator[FeedRow]:
+        start: int | None = None
+        while page := self.select_notifications(start, _PAGE, topics=topics):
+            yield from map(_as_row, page)
+            start = page[-1].id + 1
 
-        Returns:
-            How many events were written.
 
-        Raises:
-            IntegrityError: one of the versions is taken; nothing was written.
-        """
-
-    @abstractmethod
-    def refresh_due(
-        self, rows: Sequence[Refreshed], after: str | None, last: str, mark: str
-    ) -> None:
-        """Write the rows of some prospects again in one short transaction, beside writers.
-
-        Args:
-            rows: each with the last version that it was computed from. Where the prospect has a
-                newer one, its writer wrote due row and addresses, and they stay.
-            after: rows behind this id …
-            last: … up to this one, of prospects without events, are deleted.
-            mark: kept in the same transaction, so that a rebuild goes on from there.
-        """
-
-    @abstractmethod
-    def finish_due(self, after: str | None, stamp: str) -> None:
-        """Delete the rows behind ``after``, drop the mark, and say that the list is whole.
-
-        Args:
-            after: the id of the last prospect.
-            stamp: says with which engine, and which default of histories that name no policy.
-        """
-
-    @abstractmethod
-    def insert_entries(self, rows: Iterable[EntryRow]) -> int:
-        """Add entries about addresses in one transaction; return how many are new.
-
-        One that stands already, of the same key, kind, source and channel, is left out. The due
-        rows of all holders say "look now" from here on.
-        """
-
-    @abstractmethod
-    def end_entry(self, row: EntryRow) -> bool:
-        """End the entry with the number of ``row``; return whether it still stood."""
-
-    @abstractmethod
-    def save_policy(self, digest: str, text: str) -> None:
-        """Keep the text of a policy that prospects adopt, by its digest."""
-
-    @abstractmethod
-    def insert_settings(self, rows: Sequence[SettingRow]) -> None:
-        """Add changes of settings, behind those that are there, in one transaction."""
-
-    # Reading ------------------------------------------------------------------------------------
-
-    @abstractmethod
-    def select_feed(self, after: FeedPosition, limit: int) -> list[FeedRow]:
-        """Read a page of the events behind a position, in the order of the feed.
-
-        Only those before which none can appear any more.
-
-        Raises:
-            InputError: the position is one of another store.
-        """
-
-    @abstractmethod
-    def select_stream(self, prospect: str) -> list[Event]:
-        """Read all events of one prospect, in order of version; empty if there are none.
-
-        One that can't be read comes with ``Unreadable`` data (``stored.decode_rows``).
-        """
-
-    @abstractmethod
-    def select_streams(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
-        """Read all events of several prospects; an empty list where there are none."""
-
-    @abstractmethod
-    def select_page(self, first: str, last: str) -> list[list[Event]] | None:
-        """Read the histories of all prospects from id ``first`` to id ``last``, in order.
-
-        Returns:
-            ``None`` if they must be read one by one (see ``stored.decode_page``).
-        """
-
-    @abstractmethod
-    def select_prospects(self, after: str | None, limit: int) -> list[str]:
-        """Read a page of the ids of all prospects that have events, in order."""
-
-    @abstractmethod
-    def select_mentioning(self, text: str) -> list[str]:
-        """Read the ids of prospects with an event whose stored JSON holds ``text``, in order."""
-
-    @abstractmethod
-    def select_due(
-        self, query: DueQuery, after: tuple[int, str] | None, limit: int
-    ) -> list[DueRow]:
-        """Read a page of the due list, in order of time and id; stops are left out.
-
-        Args:
-            query: which rows.
-            after: the position of the last row of the page before.
-            limit: how many rows a page has at most.
-        """
-
-    @abstractmethod
-    def select_stale(
-        self, stamps: Sequence[str], after: tuple[str, str] | None, limit: int
-    ) -> list[tuple[str, str]]:
-        """Read a page of the rows that have none of these stamps: stamp and id, in their order.
-
-        Args:
-            stamps: those of rows that hold.
-            after: the last of the page before.
-            limit: how many a page has at most.
-        """
-
-    @abstractmethod
-    def due_rows(self, after: str | None = None, last: str | None = None) -> list[DueRow]:
-        """Read the rows of the due list, in order of the prospect's id.
-
-        Args:
-            after: only those behind this id.
-            last: only those up to this id.
-        """
-
-    @abstractmethod
-    def count_due(self) -> int:
-        """Count the rows of the due list: one for each prospect."""
-
-    @abstractmethod
-    def select_addresses(self, bases: Sequence[str]) -> list[AddressRow]:
-        """Read what is said of some addresses: of each holder a row, and of each standing entry.
-
-        In order of base, prospect and key; an entry has the prospect ``""``, and the entry in the
-        place of the holding.
-        """
-
-    @abstractmethod
-    def address_rows(self, after: str | None, last: str) -> list[AddressRow]:
-        """Read the rows of the prospects behind one id up to another, by prospect and key."""
-
-    @abstractmethod
-    def select_shared(self, after: str, limit: int) -> list[str]:
-        """Read a page of the addresses that several prospects hold or used, in order.
-
-        Args:
-            after: only those behind this one.
-            limit: how many at most.
-        """
-
-    @abstractmethod
-    def count_holders(self, bases: Sequence[str]) -> dict[str, int]:
-        """Count the rows of some addresses, those with several only, in order."""
-
-    @abstractmethod
-    def select_entries(
-        self, query: EntryQuery, after: int = 0, limit: int = 1000
-    ) -> list[EntryRow]:
-        """Read a page of the entries, in the order in which they came.
-
-        Args:
-            query: which entries.
-            after: only those behind this number.
-            limit: how many at most.
-        """
-
-    @abstractmethod
-    def addresses_are_whole(self) -> bool:
-        """Return whether the address index has every event.
-
-        A database of an older cadence has none until it is rebuilt.
-        """
-
-    @abstractmethod
-    def open_claims(self, prospect: str | None = None) -> list[ClaimRow]:
-        """Read the claims that have not ended, by prospect; all, or that on one prospect."""
-
-    @abstractmethod
-    def find_claim(self, token: str) -> ClaimRow | None:
-        """Read the claim with this token, also one that has ended; ``None``: it is unknown."""
-
-    @abstractmethod
-    def due_stamp(self) -> str | None:
-        """Read the stamp of the list; ``None``: it was never whole."""
-
-    @abstractmethod
-    def due_mark(self) -> str | None:
-        """Read how far a rebuild that was interrupted had come; ``None``: there was none."""
-
-    @abstractmethod
-    def policy_text(self, digest: str) -> str | None:
-        """Read the text of the policy with this digest; ``None`` if it was not kept here."""
-
-    @abstractmethod
-    def policy_digests(self) -> list[str]:
-        """List the digests of the kept policies, in order."""
-
-    @abstractmethod
-    def select_settings(self, name: str | None = None) -> list[SettingRow]:
-        """Read the changes of all settings, or of one, in the order in which they were added.
-
-        A store of an older cadence, opened to be read only, has none.
-        """
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close the connections of every thread; each call from here on raises ``StoreError``.
-
-        A call that has begun in another thread may end first. Closing twice is closing once.
-        """
+def _as_row(one: Notification) -> FeedRow:
+    return FeedRow(0, one.id, str(one.originator_id), one.originator_version, one.topic, one.state)

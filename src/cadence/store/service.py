@@ -47,6 +47,7 @@ from cadence.domain.others import Others
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.domain.standing import TAKING_BACK
+from cadence.domain.stored import decode_row
 from cadence.engine.claims import Claim, Claimed, ClaimState, OnExpiry
 from cadence.engine.commands import (
     Command,
@@ -99,7 +100,7 @@ from cadence.store.feed import FeedItem
 from cadence.store.kept_policies import KeptPolicies
 from cadence.store.merges import Merges
 from cadence.store.opening import open_recorder, read_team
-from cadence.store.recorder import ClaimChanged, DueRecorder, Refreshed, StreamWrite
+from cadence.store.recorder import ClaimChanged, Recorder, Refreshed, StreamWrite
 from cadence.store.serializer import EventMapper
 from cadence.store.settings import (
     DEFAULT_POLICY,
@@ -113,19 +114,13 @@ __all__ = ["Cadence", "Outcome", "Progress"]
 
 _LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256  # prospects
-_NOTIFICATIONS: Final = 10_000  # events that are read at once
 _BATCH: Final = 64  # prospects of a rebuild that are written at once
 _ENGINE: Final = "8"  # raised when the same events would give other due rows
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    import psycopg
     import psycopg_pool
 
-Database: TypeAlias = (
-    "str | os.PathLike[str] | psycopg_pool.ConnectionPool[Any] | DueRecorder | None"
-)
+Database: TypeAlias = "str | os.PathLike[str] | psycopg_pool.ConnectionPool[Any] | Recorder | None"
 """What a store may be opened with."""
 
 Progress = Callable[[int, int | None], None]
@@ -217,7 +212,7 @@ class Cadence:
 
     def __init__(  # noqa: PLR0913  (each may be left out)
         self,
-        recorder: DueRecorder,
+        recorder: Recorder,
         *,
         address: str | None = None,
         read_only: bool = False,
@@ -356,7 +351,7 @@ class Cadence:
         return isinstance(self._recorder, AwaitedRecorder) and self._recorder.is_missing()
 
     @contextmanager
-    def using(self, connection: sqlite3.Connection | psycopg.Connection[Any]) -> Iterator[Cadence]:
+    def using(self, connection: object) -> Iterator[Cadence]:
         """Write in a transaction of your own: your rows and ours together, or neither.
 
         Call the yielded service, not this one. It reads what you have written, and nothing that it
@@ -1132,15 +1127,11 @@ class Cadence:
         Only the events that name a policy are read, not whole histories.
         """
         under: dict[str, PolicyRef] = {}
-        start: int | None = None
-        topics = (ProspectAdded.__name__, PolicyAdopted.__name__)
-        while page := self._recorder.select_notifications(start, _NOTIFICATIONS, topics=topics):
-            for one in page:
-                event = self._mapper.to_domain_event(one)
-                if not isinstance(event.data, Unreadable):
-                    named = policy_named_by(event.data)
-                    under[event.prospect] = named or self.policies.unnamed.ref
-            start = page[-1].id + 1
+        for row in self._recorder.select_topics((ProspectAdded.__name__, PolicyAdopted.__name__)):
+            event = decode_row(row.prospect, row.version, row.state)
+            if not isinstance(event.data, Unreadable):
+                named = policy_named_by(event.data)
+                under[event.prospect] = named or self.policies.unnamed.ref
         counted = Counter(under.values())
         return {
             ref: counted[ref] for ref in sorted(counted, key=lambda ref: (ref.name, ref.version))
@@ -1245,10 +1236,9 @@ class Cadence:
         def is_near() -> bool:
             return self._newest is not None and wanted <= year_after(self._newest)
 
-        last = None if is_near() else self._recorder.max_notification_id()
+        last = None if is_near() else self._recorder.newest()
         if last is not None:
-            for one in self._recorder.select_notifications(last, 1):
-                self._see([self._mapper.to_domain_event(one)])
+            self._see([decode_row(last.prospect, last.version, last.state)])
             if not is_near():
                 for history in self.histories():
                     self._see(history)

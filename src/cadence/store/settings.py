@@ -23,7 +23,7 @@ from cadence.domain.team import Owner, Team
 from cadence.errors import InputError, did_you_mean
 from cadence.policy.model import Policy
 from cadence.store.due_list import to_micros
-from cadence.store.recorder import DueRecorder, SettingRow
+from cadence.store.recorder import Recorder, SettingRow
 from cadence.worktime.zones import country_codes
 
 __all__ = [
@@ -128,7 +128,7 @@ class SettingsTable:
     """The settings of a recorder, under what the code and the team file say."""
 
     def __init__(
-        self, recorder: DueRecorder, *, default: Policy | None, file: Mapping[str, str]
+        self, recorder: Recorder, *, default: Policy | None, file: Mapping[str, str]
     ) -> None:
         """Args:
         recorder: keeps the table.

@@ -19,15 +19,14 @@ from cadence.store.recorder import (
     ClaimChange,
     ClaimChanged,
     ClaimRow,
-    DueRecorder,
     EntryQuery,
     EntryRow,
+    EventSourcingRecorder,
     SettingRow,
 )
 
 __all__ = [
     "ADDED_COLUMNS",
-    "ADDRESSES",
     "ASK_OTHERS",
     "DELETE_ADDRESS",
     "DELETE_ADDRESSES",
@@ -39,7 +38,6 @@ __all__ = [
     "END_ENTRY",
     "INSERT_ENTRY",
     "INSERT_SETTING",
-    "MARK",
     "NEWEST_VERSION",
     "OPEN_TOKENS",
     "SELECT_ADDRESSES",
@@ -68,7 +66,7 @@ _SELECT_SETTINGS: Final = (
     " ORDER BY number",
 )
 _SELECT_META: Final = "SELECT value FROM {schema}.meta WHERE key = ?"
-_SELECT_POLICIES: Final = "SELECT key FROM {schema}.meta WHERE substr(key, 1, 7) = 'policy '"
+_SELECT_KEYS: Final = "SELECT key FROM {schema}.meta WHERE substr(key, 1, ?) = ?"
 _SELECT_PROSPECTS: Final = (
     "SELECT DISTINCT originator_id FROM {schema}.stored_events "
     "WHERE originator_id > ? ORDER BY originator_id LIMIT ?"
@@ -97,8 +95,6 @@ DELETE_BEHIND: Final = (
     "(SELECT 1 FROM {schema}.stored_events WHERE originator_id = prospect)"
 )
 DELETE_META: Final = "DELETE FROM {schema}.meta WHERE key = ?"
-MARK: Final = "due rebuild"
-"""The key under which a rebuild keeps how far it is."""
 _COUNT_DUE: Final = "SELECT count(*) FROM {schema}.due"
 OPEN_TOKENS: Final = "SELECT token FROM {schema}.claims WHERE prospect = ? AND ended IS NULL"
 NEWEST_VERSION: Final = (
@@ -158,8 +154,6 @@ INSERT_ENTRY: Final = (
 )
 END_ENTRY: Final = "UPDATE {schema}.entries SET ended = 1, entry = ? WHERE number = ? AND ended = 0"
 _SELECT_ENTRIES: Final = f"SELECT {_ENTRIES}, number FROM {{schema}}.entries WHERE number > ?"
-ADDRESSES: Final = "addresses"
-"""The key under which it is kept that the address index is whole."""
 
 
 def as_address_rows(rows: Iterable[tuple[Any, ...]]) -> list[AddressRow]:
@@ -197,7 +191,7 @@ def check_claim(claim: ClaimChange, tokens: Sequence[object], version: object) -
         raise ClaimChanged
 
 
-class SQLRecorder(DueRecorder):
+class SQLRecorder(EventSourcingRecorder):
     """Reads due list, policies, settings and ids by the shared statements."""
 
     def __init__(self, package_recorder: ApplicationRecorder, known: Iterable[str] = ()) -> None:
@@ -327,7 +321,7 @@ class SQLRecorder(DueRecorder):
 
     def addresses_are_whole(self) -> bool:
         # Once it is whole, every writer keeps it so.
-        return self.is_known(ADDRESSES, lambda: self._meta(ADDRESSES) is not None)
+        return self.is_known("addresses", super().addresses_are_whole)
 
     @abstractmethod
     def _many(self, values: Sequence[str]) -> object:
@@ -336,17 +330,7 @@ class SQLRecorder(DueRecorder):
     def due_stamp(self) -> str | None:
         # The rows of an older cadence have no stamp, and say nothing of owners.
         has_stamps = self.is_known("stamps", lambda: self._has_column("due", "stamp"))
-        return self._meta("due") if has_stamps else None
-
-    def due_mark(self) -> str | None:
-        return self._meta(MARK)
-
-    def policy_text(self, digest: str) -> str | None:
-        return self._meta(f"policy {digest}")
-
-    def policy_digests(self) -> list[str]:
-        keys = [str(row[0]) for row in self._fetch(_SELECT_POLICIES)]
-        return sorted(key.removeprefix("policy ") for key in keys)
+        return super().due_stamp() if has_stamps else None
 
     def select_settings(self, name: str | None = None) -> list[SettingRow]:
         if not self.is_known("settings", lambda: self._has_table("settings")):
@@ -370,6 +354,10 @@ class SQLRecorder(DueRecorder):
     def _has_column(self, table: str, column: str) -> bool:
         """Return whether one of our tables has a column."""
 
-    def _meta(self, key: str) -> str | None:
+    def meta(self, key: str) -> str | None:
         rows = self._fetch(_SELECT_META, (key,))
         return str(rows[0][0]) if rows else None
+
+    def meta_keys(self, prefix: str) -> list[str]:
+        rows = self._fetch(_SELECT_KEYS, (len(prefix), prefix))
+        return sorted(str(row[0]) for row in rows)

@@ -35,6 +35,9 @@ from cadence.store.lifetime import (
     unfit_connection,
 )
 from cadence.store.recorder import (
+    ADDRESSES_WHOLE,
+    DUE_STAMP,
+    REBUILD_MARK,
     AddressChange,
     ClaimChange,
     EntryRow,
@@ -43,7 +46,6 @@ from cadence.store.recorder import (
 )
 from cadence.store.sql import (
     ADDED_COLUMNS,
-    ADDRESSES,
     ASK_OTHERS,
     DELETE_ADDRESS,
     DELETE_ADDRESSES,
@@ -55,7 +57,6 @@ from cadence.store.sql import (
     END_ENTRY,
     INSERT_ENTRY,
     INSERT_SETTING,
-    MARK,
     NEWEST_VERSION,
     OPEN_TOKENS,
     SELECT_ADDRESSES,
@@ -432,14 +433,14 @@ class SQLiteRecorder(SQLRecorder):
                     connection.execute(_sql(DELETE_ADDRESSES), prospect)
                     _write_addresses(connection, row.prospect, addresses)
                     _ask_others(connection, row.prospect, addresses)
-            connection.execute(_sql(UPSERT_META), (MARK, mark))
+            connection.execute(_sql(UPSERT_META), (REBUILD_MARK, mark))
 
     def finish_due(self, after: str | None, stamp: str) -> None:
         with self._write() as connection:
             connection.execute(_sql(DELETE_BEHIND), (after or "",))
-            connection.execute(_sql(DELETE_META), (MARK,))
-            connection.execute(_sql(UPSERT_META), ("due", stamp))
-            connection.execute(_sql(UPSERT_META), (ADDRESSES, "whole"))
+            connection.execute(_sql(DELETE_META), (REBUILD_MARK,))
+            connection.execute(_sql(UPSERT_META), (DUE_STAMP, stamp))
+            connection.execute(_sql(UPSERT_META), (ADDRESSES_WHOLE, "whole"))
 
     def insert_entries(self, rows: Iterable[EntryRow]) -> int:
         told = []
@@ -458,9 +459,9 @@ class SQLiteRecorder(SQLRecorder):
     def _many(self, values: Sequence[str]) -> object:
         return _as_json(values)
 
-    def save_policy(self, digest: str, text: str) -> None:
+    def set_meta(self, key: str, value: str) -> None:
         with self._write() as connection:
-            connection.execute(_sql(UPSERT_META), (f"policy {digest}", text))
+            connection.execute(_sql(UPSERT_META), (key, value))
 
     def insert_settings(self, rows: Sequence[SettingRow]) -> None:
         with self._write() as connection:
