@@ -3,8 +3,8 @@ r"""Serve follow-ups over HTTP.
     CADENCE_DB=postgresql://… uvicorn --app-dir examples --workers 2 \
         --factory fastapi_service.main:create_app
 
-Endpoints are plain functions: FastAPI runs them in its thread pool, and the event loop stays free.
-Users come from a header here; take yours from your login.
+Endpoints are plain functions: FastAPI runs them in its thread pool, and the event loop stays free
+(docs/how-to/async.md). Users come from a header here; take yours from your login.
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ _KNOWN: Final = {
         "give that program time to finish, and try again; nothing was recorded",
     ),
 }
+_NONE_FREE: Final = (psycopg_pool.PoolTimeout, psycopg_pool.TooManyRequests)
 _BUSY: Final = frozenset({"40P01", "53300", "55P03"})
 
 
@@ -108,14 +109,14 @@ def explain_postgres_error(error: BaseException, name: str) -> StoreError:
     cause = error if isinstance(error, psycopg.Error) else error.__cause__ or error
     text = first_line(cause)
     state = getattr(cause, "sqlstate", None)
-    has_no_connection = isinstance(cause, psycopg_pool.PoolTimeout)
+    has_no_connection = isinstance(cause, _NONE_FREE)
     kind = StoreBusy if has_no_connection or state in _BUSY else StoreError
     if state in _KNOWN:
         what, hint = _KNOWN[state]
         what = what.replace("{}", text)
     elif has_no_connection:
-        what = f"no connection within {_CONNECT_TIMEOUT} s"
-        hint = f"give the server time to answer; one program uses at most {_POOL_SIZE} connections"
+        what = f"no connection is free ({text})"
+        hint = "try again, or open it with a pool of your own that has more connections"
     elif state is None and isinstance(cause, psycopg.OperationalError):
         what, hint = _explain_connecting(cause, text)
     else:
@@ -148,7 +149,7 @@ def _is_lost(error: PersistenceError) -> bool:
     cause = error.__cause__
     if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
         return False
-    if isinstance(cause, psycopg_pool.PoolTimeout):
+    if isinstance(cause, _NONE_FREE):
         return False
     return cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P"))
 
