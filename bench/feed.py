@@ -56,7 +56,7 @@ def main() -> None:
             say(f"{store} …")
             recorder = open_recorder(place)
             with Cadence(recorder) as app:
-                _fill(recorder, given.events)
+                fill(recorder, given.events)
                 rates = [_rate(lambda: sum(1 for _ in app.events())) for _ in range(given.rounds)]
                 beside = [_rate(bare) for _ in range(given.rounds)] if bare else []
             row = [store, f"{median(rates):,.0f}/s ({min(rates):,.0f} to {max(rates):,.0f})"]
@@ -66,7 +66,7 @@ def main() -> None:
     Console().print(table)
 
 
-def _fill(recorder: Recorder, events: int) -> None:
+def fill(recorder: Recorder, events: int) -> None:
     """Store copies of a history, without due rows and addresses, which the feed does not read."""
     history = twelve_events()
     mapper = EventMapper()

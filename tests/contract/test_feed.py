@@ -148,9 +148,11 @@ def test_an_event_that_can_not_be_read_stands_in_its_place(app: Cadence) -> None
 )
 def test_what_is_no_position_is_refused_before_anything_is_read(after: str) -> None:
     with Cadence.open() as app:
-        for read in (app.events, app.follow):
+        for read in (app.events, app.follow, app.follow_pages):
             with pytest.raises(InputError, match="after: invalid"):
                 read(after)
+        with pytest.raises(InputError, match="after: invalid"):
+            next(app.follow_pages(lambda: after))
         with pytest.raises(InputError, match="limit: invalid 0"):
             app.events(limit=0)
 
@@ -197,6 +199,35 @@ def test_the_time_that_a_follower_takes_for_an_event_is_not_waiting(app: Cadence
         pause.wait(0.01)
         taken.append(item)
     assert len(taken) == 5
+
+
+def test_who_follows_by_pages_gets_as_many_events_as_are_there(app: Cadence) -> None:
+    fill(app)
+    items = list(app.events())
+    for size in (1, 2, 5, 1000):
+        pages = list(app.follow_pages(size=size, timeout=timedelta(0)))
+        assert [item for page in pages for item in page] == items
+        assert [len(page) for page in pages[:-1]] == [size] * (len(pages) - 1)
+    assert list(app.follow_pages(items[2].position, timeout=timedelta(0))) == [items[3:]]
+    assert list(app.follow_pages(items[-1].position, timeout=timedelta(0))) == []
+    seen = app.follow_pages(items[-1].position)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(next, seen)
+        app.execute("c", ADDED, at=NOW)
+        assert names(waiting.result(30)) == ["c1"]
+
+
+def test_a_page_begins_where_who_reads_says(app: Cadence) -> None:
+    fill(app)
+    items = list(app.events())
+    asked = iter([None, items[1].position, items[3].position, None, items[-1].position])
+    pages = app.follow_pages(lambda: next(asked), size=2, timeout=timedelta(0))
+    assert list(pages) == [items[:2], items[2:4], items[4:]]
+    stop = threading.Event()
+    again = app.follow_pages(lambda: None, size=2, stop=stop)
+    assert next(again) == next(again) == items[:2]
+    stop.set()
+    assert list(again) == []
 
 
 @shared

@@ -45,6 +45,7 @@ METHODS = {
     "events",
     "execute",
     "follow",
+    "follow_pages",
     "directory",
     "find",
     "explain",

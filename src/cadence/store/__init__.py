@@ -1,9 +1,11 @@
-"""Keep histories: the service, its recorders, the mapper and the due list."""
+"""Keep histories: the service, its recorders, the due list, the feed and projections of it."""
 
 from cadence.domain.team import Owner, Team
 from cadence.store.feed import FeedItem
+from cadence.store.projections import Projection
 from cadence.store.service import Cadence, Outcome
 from cadence.store.settings import Origin, Setting, SettingChange, Settings
+from cadence.store.targets import PostgresTarget, SQLiteTarget, Target
 
 __all__ = [
     "Cadence",
@@ -11,8 +13,12 @@ __all__ = [
     "Origin",
     "Outcome",
     "Owner",
+    "PostgresTarget",
+    "Projection",
+    "SQLiteTarget",
     "Setting",
     "SettingChange",
     "Settings",
+    "Target",
     "Team",
 ]

@@ -33,6 +33,7 @@ __all__ = [
     "FeedSubscription",
     "events",
     "follow",
+    "follow_pages",
     "number_of",
     "poll",
 ]
@@ -153,9 +154,33 @@ def follow(
     Raises:
         InputError: ``after`` is invalid.
     """
-    start = FeedPosition.parse(after)
-    seconds = None if timeout is None else timeout.total_seconds()
-    return map(_item, _follow(source, start, seconds, stop or threading.Event()))
+    return map(_item, _follow(source, FeedPosition.parse(after), timeout, stop))
+
+
+def follow_pages(
+    source: FeedSource,
+    after: str | Callable[[], str | None] | None,
+    size: int,
+    timeout: timedelta | None,
+    stop: threading.Event | None,
+) -> Iterator[list[FeedItem]]:
+    """Read what is there behind a position, page by page, and wait for more.
+
+    Args:
+        source: the store.
+        after: a position; ``None``: the beginning. Or what gives one, asked before each page.
+        size: how many events a page has at most.
+        timeout: end when none has come for so long; ``None``: never.
+        stop: end when this is set.
+
+    Raises:
+        InputError: ``after`` or ``size`` is invalid.
+    """
+    if size < 1:
+        raise InputError(f"size: invalid {size}", "give 1 or more")
+    start = after if callable(after) else FeedPosition.parse(after)
+    pages = _follow_pages(source, start, size, timeout, stop)
+    return ([_item(row) for row in page] for page in pages)
 
 
 @contextmanager
@@ -228,21 +253,41 @@ def _pages(source: FeedSource, after: FeedPosition, size: int) -> Iterator[list[
 
 
 def _follow(
-    source: FeedSource, after: FeedPosition, timeout: float | None, stop: threading.Event
+    source: FeedSource,
+    after: FeedPosition,
+    timeout: timedelta | None,
+    stop: threading.Event | None,
 ) -> Iterator[FeedRow]:
     """Read rows as they come, until none has come for so long, or it is stopped."""
+    for page in _follow_pages(source, after, _PAGE, timeout, stop):
+        for row in page:
+            if stop is not None and stop.is_set():
+                return
+            yield row
+
+
+def _follow_pages(
+    source: FeedSource,
+    after: FeedPosition | Callable[[], str | None],
+    size: int,
+    timeout: timedelta | None,
+    stop: threading.Event | None,
+) -> Iterator[list[FeedRow]]:
+    """Read pages as they come, each behind the one before it or where ``after`` says."""
+    seconds = None if timeout is None else timeout.total_seconds()
     with source.listen() as wait:
         quiet_since, pause = time.monotonic(), _LOOK_AGAIN
-        while not stop.is_set():
-            for page in _pages(source, after, _PAGE):
-                for row in page:
-                    if stop.is_set():
-                        return
-                    yield row
-                after = page[-1].position
+        while stop is None or not stop.is_set():
+            read_from = FeedPosition.parse(after()) if callable(after) else after
+            if page := source.select_feed(read_from, size):
+                yield page
+                if not callable(after):
+                    after = page[-1].position
                 quiet_since, pause = time.monotonic(), _LOOK_AGAIN
-            if timeout is not None:
-                left = quiet_since + timeout - time.monotonic()
+                if len(page) == size:
+                    continue
+            if seconds is not None:
+                left = quiet_since + seconds - time.monotonic()
                 if left <= 0:
                     return
                 pause = min(pause, left)

@@ -482,6 +482,28 @@ class Cadence:
         """
         return feed.follow(self._recorder, after, timeout, stop)
 
+    def follow_pages(
+        self,
+        after: str | Callable[[], str | None] | None = None,
+        *,
+        size: int = 1000,
+        timeout: timedelta | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[list[FeedItem]]:
+        """Read every event, as :meth:`follow` does, as many at once as are there.
+
+        Args:
+            after: the position of the last one that was read; ``None``: from the beginning. Or a
+                function that gives it before each page, where others move the position too.
+            size: how many events a page has at most.
+            timeout: end when none has come for so long; ``None``: never.
+            stop: end soon after this is set.
+
+        Raises:
+            InputError: ``after`` is not a position of this store, or ``size`` is invalid.
+        """
+        return feed.follow_pages(self._recorder, after, size, timeout, stop)
+
     # Prospects and decisions ----------------------------------------------------------------------
 
     def load(self, prospect: str, keys: Iterable[str] = ()) -> Prospect:
