@@ -306,7 +306,8 @@ def test_runners_that_are_killed_while_many_write_miss_and_repeat_nothing(
         shown = len(rows.read())
     assert [ended(writer) for writer in writers] == [0, 0, 0]
     assert killed > KILLS
-    first.run(app, rows.target)  # it has ended
+    assert rows.kept()["seen#1"] == "ended"
+    first.run(app, rows.target, timeout=TO_THE_END)
     second.run(app, rows.target, timeout=TO_THE_END)
     wait_until(lambda: len(in_feed(app)) == 3 * WRITES)
     second.run(app, rows.target, timeout=TO_THE_END)
@@ -471,8 +472,9 @@ def test_a_version_that_has_ended_is_not_swapped_in_again(app: Cadence, rows: Ro
     rows.projection(2).swap(app, rows.target)
     with pytest.raises(InputError, match="seen: version 1 has ended"):
         rows.projection(1).swap(app, rows.target)
-    rows.projection(1).run(app, rows.target)  # it returns
-    assert rows.read() == in_feed(app)
+    fill(app, 1)
+    rows.projection(1).run(app, rows.target, timeout=TO_THE_END)
+    assert rows.read("seen_1") == in_feed(app)[:10]
 
 
 @in_each_database
