@@ -26,6 +26,7 @@ __all__ = [
     "UNPACKED_BYTES",
     "UNPACKED_RATIO",
     "check_texts",
+    "is_storable",
 ]
 
 # Texts, in characters -----------------------------------------------------------------------------
@@ -73,47 +74,73 @@ TOML_BYTES: Final = 1_000_000
 _Path = tuple["_Path", str] | None
 
 
+def is_storable(text: str) -> bool:
+    """Return whether every store can keep a text: it has neither NUL nor half a surrogate pair.
+
+    PostgreSQL has no NUL, and UTF-8 no half of a pair. JSON may bring both in escapes.
+    """
+    if "\0" in text:
+        return False
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return False
+    return True
+
+
 def check_texts(value: object, field: str | None = None) -> None:
-    """Check the length of every text in ``value``.
+    """Check the length and the characters of every text in ``value``.
 
     Args:
         value: a command, the data of an event, a line of a file, or one text.
         field: where it stands, for the error; ``None``: ``value`` is the whole.
 
     Raises:
-        InputError: a text or a list is too long; ``what`` begins with its field.
+        InputError: a text or a list is too long, or a text can't be stored; ``what`` begins with
+            its field.
     """
     _check(value, None if field is None else (None, field), field or "")
 
 
 def _check(value: object, path: _Path, name: str) -> None:
     if type(value) is str:
-        limit = TEXTS.get(name, NAME)
-        if len(value) > limit:
-            raise _too_long(path, f"{len(value):,} characters", limit)
+        _check_text(value, path, TEXTS.get(name, NAME))
     elif isinstance(value, msgspec.Struct):
         for field in value.__struct_fields__:
             member = getattr(value, field)
             if member is not None:
                 _check(member, (path, field), field)
     elif isinstance(value, tuple | list):
-        if len(value) > ITEMS:
-            raise _too_long(path, f"{len(value):,} values", ITEMS)
+        _check_length(len(value), path)
         for number, one in enumerate(value):
             _check(one, (path, f"[{number}]"), name)
     elif isinstance(value, dict):
-        if len(value) > ITEMS:
-            raise _too_long(path, f"{len(value):,} values", ITEMS)
+        _check_length(len(value), path)
         for key, one in value.items():
-            if len(key) > NAME:
-                raise _too_long((path, f"{key[:20]}…"), f"a name of {len(key):,} characters", NAME)
+            _check_text(
+                key, (path, key if len(key) <= NAME else f"{key[:20]}…"), NAME, "a name of "
+            )
             _check(one, (path, key), name)
 
 
-def _too_long(path: _Path, found: str, limit: int) -> InputError:
+def _check_length(count: int, path: _Path) -> None:
+    if count > ITEMS:
+        raise InputError(f"{_field(path)}: invalid, {count:,} values", f"use at most {ITEMS:,}")
+
+
+def _check_text(text: str, path: _Path, limit: int, what: str = "") -> None:
+    if len(text) > limit:
+        found = f"{what}{len(text):,} characters"
+        raise InputError(f"{_field(path)}: invalid, {found}", f"use at most {limit:,}")
+    if not is_storable(text):
+        bad = next(one for one in text if not is_storable(one))
+        raise InputError(f"{_field(path)}: invalid character {bad!r}", "leave that character out")
+
+
+def _field(path: _Path) -> str:
     names: list[str] = []
     while path is not None:
         path, name = path
         names.insert(0, name)
-    field = ".".join(names).replace(".[", "[")
-    return InputError(f"{field}: invalid, {found}", f"use at most {limit:,}")
+    return ".".join(names).replace(".[", "[")

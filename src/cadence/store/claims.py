@@ -296,6 +296,7 @@ class Claims:
 
     def _find(self, claim: Claim | str) -> Claim:
         token = claim if isinstance(claim, str) else claim.token
+        check_texts(token, "claim")
         row = self._recorder.find_claim(token)
         if row is None:
             raise InputError(f"claim: unknown token {token!r}", "give a claim of this store")

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from cadence.domain.codec import parse_instant
+from cadence.domain.limits import check_texts, is_storable
 from cadence.domain.prospect import Prospect
 from cadence.engine.decision import Decision, Stop, Verdict
 from cadence.errors import InputError
@@ -33,6 +34,15 @@ class DueFilter(NamedTuple):
     channel: str | None = None
     beyond: tuple[int, str] | None = None
     everything: bool = False
+
+    def check(self) -> None:
+        """Check the texts that the store is asked for.
+
+        Raises:
+            InputError: no store can hold one.
+        """
+        check_texts(self.owner, "owner")
+        check_texts(self.channel, "channel")
 
     def has(self, prospect: Prospect, decision: Decision) -> bool:
         """Return whether a decision is asked for."""
@@ -102,7 +112,7 @@ def parse_page_end(text: str) -> tuple[int, str]:
     """
     at, _, prospect = text.partition("/")
     with suppress(InputError):
-        if prospect:
+        if prospect and is_storable(prospect):
             return to_micros(parse_instant(at, "after")), prospect
     raise InputError(
         f"after: invalid {text!r}",

@@ -42,7 +42,7 @@ from cadence.domain.events import (
 )
 from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader, addresses_read, keys_in, read_again
-from cadence.domain.limits import check_texts
+from cadence.domain.limits import check_texts, is_storable
 from cadence.domain.others import Others
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
@@ -407,7 +407,7 @@ class Cadence:
         Raises:
             UnknownProspect: it has none.
         """
-        events = self._recorder.select_stream(prospect)
+        events = self._stream(prospect)
         if not events:
             raise UnknownProspect(prospect)
         return events
@@ -516,7 +516,7 @@ class Cadence:
         Raises:
             UnknownProspect: it has none.
         """
-        folded = fold(None, self._recorder.select_stream(prospect))
+        folded = fold(None, self._stream(prospect))
         if folded is None:
             raise UnknownProspect(prospect)
         folded = self._addresses.read(folded)
@@ -536,7 +536,11 @@ class Cadence:
 
         Args:
             after: only those behind this id.
+
+        Raises:
+            InputError: no store can hold ``after``.
         """
+        check_texts(after, "after")
         while page := self._recorder.select_prospects(after, _PAGE):
             yield from page
             after = page[-1]
@@ -551,7 +555,12 @@ class Cadence:
             yield DirectoryEntry(row.prospect, row.name, row.owner)
 
     def mentioning(self, text: str) -> list[str]:
-        """List the ids of prospects with an event that holds ``text`` as it was stored."""
+        """List the ids of prospects with an event that holds ``text`` as it was stored.
+
+        Raises:
+            InputError: no store can hold it.
+        """
+        check_texts(text, "text")
         return self._recorder.select_mentioning(text)
 
     def others_of(self, histories: Sequence[Sequence[Event]]) -> dict[str, Others]:
@@ -651,6 +660,7 @@ class Cadence:
             raise InputError(f"limit: invalid {limit}", "give 1 or more, or None for all")
         beyond = None if after is None else parse_page_end(after)
         which = DueFilter(owner, channel, beyond, everything)
+        which.check()
         return DuePage((one for _, one in self.listing(now, which)), limit)
 
     def listing(
@@ -682,6 +692,7 @@ class Cadence:
         Returns:
             An instant after ``now``; ``None``: nothing comes up by time alone.
         """
+        DueFilter(owner).check()
         return self._due.next_review(self._time(now, "now"), owner)
 
     def due_rows(self, after: str | None = None, last: str | None = None) -> list[DueRow]:
@@ -861,8 +872,10 @@ class Cadence:
         """
         if count < 1:
             raise InputError(f"count: invalid {count}", "give 1 or more")
+        which = DueFilter(owner, channel)
+        which.check()
         claims: list[Claim] = []
-        for prospect, decision in self.listing(at, DueFilter(owner, channel)):
+        for prospect, decision in self.listing(at, which):
             touch, shown = decision.touch, decision.claim
             is_free = shown is None or shown.state is ClaimState.RETURNED
             if not isinstance(decision, Due) or touch is None or not is_free:
@@ -1271,6 +1284,10 @@ class Cadence:
             self._newest = max(self._newest or event.recorded_at, event.recorded_at)
 
     # Inside ---------------------------------------------------------------------------------------
+
+    def _stream(self, prospect: str) -> list[Event]:
+        """Read the history of ``prospect``; that of an id that no store can keep is empty."""
+        return self._recorder.select_stream(prospect) if is_storable(prospect) else []
 
     def _carry_out(self, call: _Call) -> Outcome:
         """Load, decide and append once; where it is merged, for the record that goes on.
