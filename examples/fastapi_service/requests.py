@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictBool,
+    StrictInt,
+)
 
 from cadence.domain import (
     Channel,
@@ -102,7 +110,7 @@ class LogAttempt(Body):
     parts: Parts
     why: str | None = None
     note: str | None = None
-    is_strict: bool = False
+    is_strict: StrictBool = False
 
     def command(self) -> Command:
         """Return the command."""
@@ -200,7 +208,7 @@ class Fact(Body):
 class Lease(Body):
     """For how long a touch is claimed, and what it means if that runs out."""
 
-    minutes: int = Field(15, ge=1, le=43_200)
+    minutes: StrictInt = Field(15, ge=1, le=43_200)
     on_expiry: Literal["return", "assume_made"] = "return"
 
     @property
@@ -219,7 +227,7 @@ class ClaimTouch(Lease):
 class ClaimNext(Lease):
     """Claim touches that are due, those that are due longest first."""
 
-    count: int = Field(1, ge=1, le=100)
+    count: StrictInt = Field(1, ge=1, le=100)
     owner: Name | None = None
     channel: ChannelName | None = None
 
