@@ -29,6 +29,7 @@ FOLLOWED = {
     "docs/how-to/sales-lead.md": 2,
     "docs/how-to/threads-and-forks.md": 4,
     "docs/how-to/transactions.md": 2,
+    "docs/how-to/own-store.md": 2,
     "docs/reference/policy-files.md": 3,
     "docs/tutorials/a-reps-day.md": 8,
     "docs/tutorials/change-the-cadence.md": 13,

@@ -1,10 +1,11 @@
-"""Test what a team adds: Hypothesis strategies, and contracts for a policy or a guard.
+"""Test what a team adds: Hypothesis strategies, and contracts for a policy, a guard or a store.
 
 Needs the extra ``cadence[testing]``. Nothing else in cadence imports this package.
 """
 
 from cadence.testing.contract import GuardContract, PolicyContract
 from cadence.testing.invariants_check import Breach, breaches
+from cadence.testing.store_contract import StoreContract
 from cadence.testing.strategies import (
     History,
     Moment,
@@ -20,6 +21,7 @@ __all__ = [
     "History",
     "Moment",
     "PolicyContract",
+    "StoreContract",
     "breaches",
     "histories",
     "policies",

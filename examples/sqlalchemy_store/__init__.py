@@ -1,0 +1,1 @@
+"""A store on SQLAlchemy: events in a CRM's own table, written in the CRM's transaction."""
