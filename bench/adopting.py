@@ -10,7 +10,7 @@ from time import perf_counter
 from due_list import make_database
 from measure import Figure, Plan, figure
 
-from cadence.analysis.parallel import cores
+from cadence.cli.executors import cores
 from cadence.policy import builtin
 from cadence.store import Cadence
 from cadence.store.adoption import preview

@@ -63,7 +63,7 @@ def _compare(stored: Path, copy: Path, share: float, prospects: int, rounds: int
     )
     with Cadence.open(str(copy)) as app:
         started = process_time()
-        for _ in audit(app, jobs=1):
+        for _ in audit(app):
             pass
         audited = process_time()
         pairs = len(duplicates_by_address(app))

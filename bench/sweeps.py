@@ -23,9 +23,9 @@ from decode_fold import least
 from lives import LATER, PLACES, chunks, life, mondays, renamed
 from measure import Figure, Plan, Side, figure, interleave, progress, ratio
 
-from cadence.analysis.parallel import cores
 from cadence.analysis.whatif import whatif
 from cadence.audit.runner import audit
+from cadence.cli.executors import chosen_executor, cores
 from cadence.domain.events import Event
 from cadence.domain.stages import Stage
 from cadence.policy import builtin
@@ -86,11 +86,15 @@ def run(plan: Plan, folder: Path) -> list[Figure]:
 def _speed(name: str, store: Cadence, events: int, plan: Plan) -> list[Figure]:
     def side(jobs: int) -> Side:
         def go() -> int:
-            pages: Iterable[object] = (
-                audit(store, jobs=jobs) if name == "audit" else whatif(store, builtin(), jobs=jobs)
-            )
-            for _ in pages:
-                pass
+            # Started each time, as the command does.
+            with chosen_executor(store, jobs, None) as executor:
+                pages: Iterable[object] = (
+                    audit(store, executor=executor)
+                    if name == "audit"
+                    else whatif(store, builtin(), executor=executor)
+                )
+                for _ in pages:
+                    pass
             return events
 
         return go

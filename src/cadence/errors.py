@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 __all__ = [
     "CadenceError",
     "Conflict",
+    "ExecutorFailed",
     "InputError",
     "InvalidStore",
     "PolicyError",
@@ -163,6 +164,14 @@ class StoreBusy(StoreError):
     """Another program holds the database; nothing was recorded."""
 
     code = "store_busy"
+    retryable = True
+    http_status = 503
+
+
+class ExecutorFailed(CadenceError):
+    """An executor lost a worker, or can't be reached; nothing more was recorded."""
+
+    code = "executor_failed"
     retryable = True
     http_status = 503
 

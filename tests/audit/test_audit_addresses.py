@@ -52,11 +52,11 @@ def app(tmp_path: Path) -> Cadence:
 
 
 def findings(app: Cadence) -> list[Finding]:
-    return [one for page in audit(app, jobs=1) for one in page.findings]
+    return [one for page in audit(app) for one in page.findings]
 
 
 def to_review(app: Cadence) -> list[Finding]:
-    return [one for page in audit(app, jobs=1) for one in page.to_review]
+    return [one for page in audit(app) for one in page.to_review]
 
 
 def test_an_attempt_after_another_holders_opt_out_is_a_finding(app: Cadence) -> None:

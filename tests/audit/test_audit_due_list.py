@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
 
 def findings(path: Path) -> list[Finding]:
     with Cadence.open(str(path), read_only=True) as app:
-        return [one for page in audit(app, jobs=1) for one in page.findings]
+        return [one for page in audit(app) for one in page.findings]
 
 
 def change(path: Path, statement: str) -> None:

@@ -191,7 +191,7 @@ class Lives:
     def findings(self) -> list[str]:
         return [
             f"{one.prospect} {one.version} {one.rule}: {one.because}"
-            for page in audit(self.app, jobs=1)
+            for page in audit(self.app)
             for one in page.findings
             # Called as another person, they may have been called too often; it says why.
             if "it came while merged into" not in one.because
@@ -251,11 +251,11 @@ def test_a_merge_of_which_only_one_half_is_there_is_a_finding() -> None:
     with Cadence.open() as alone:
         history = merged().app.history("two")
         alone.append_histories([(history, 0)], at=START)
-        found = [one for page in audit(alone, jobs=1) for one in page.findings]
+        found = [one for page in audit(alone) for one in page.findings]
         assert [(one.prospect, one.version, one.rule) for one in found] == [("two", 2, "forgotten")]
         assert "merged into one, which has no events here" in found[0].because
         alone.append_histories([(merged().app.history("one")[:1], 0)], at=START)
-        found = [one for page in audit(alone, jobs=1) for one in page.findings]
+        found = [one for page in audit(alone) for one in page.findings]
         assert "which does not go on for it" in found[0].because
 
 

@@ -177,7 +177,7 @@ def test_what_ended_after_the_exit_of_this_silence_does_not_begin_anew(app: Cade
     merged = app.merges.merge("two", "one", why="they look alike", keep="one", at=now)
     assert merged.survivor.stage is Stage.POLITE_EXIT
     assert isinstance(merged.decision, Close)
-    assert [one for page in audit(app, jobs=1) for one in page.findings] == []
+    assert [one for page in audit(app) for one in page.findings] == []
 
 
 def test_a_refusal_and_a_pause_are_taken_over(pair: Cadence) -> None:
@@ -332,7 +332,7 @@ def test_what_is_taken_back_of_the_old_record_is_taken_back_for_the_survivor(
     assert isinstance(pair.history("one")[-1].data, EventCorrected)
     assert pair.load("one").stage is Stage.NEW
     assert not pair.due_is_stale()
-    assert [one for page in audit(pair, jobs=1) for one in page.findings] == []
+    assert [one for page in audit(pair) for one in page.findings] == []
 
 
 def test_undo_takes_back_the_last_that_came_and_then_names_the_merge(pair: Cadence) -> None:

@@ -203,12 +203,12 @@ def test_one_unreadable_event_never_stands_in_the_way_of_others(app, store):
     app.rebuild_due()  # the row was written when all could be read
     assert len(list(app.histories())) == 4
     assert len(app.histories_of([*others, "kramer"])["kramer"]) == 3
-    pages = list(audit(app, jobs=1))
+    pages = list(audit(app))
     assert [(one.prospect, one.rule) for page in pages for one in page.findings] == [
         ("kramer", "forgotten")
     ]
     assert sum(page.prospects for page in pages) == 4
-    [compared] = whatif(app, policy, jobs=1)
+    [compared] = whatif(app, policy)
     assert (compared.prospects, compared.left_out) == (3, 1)
     for export in EXPORTS.values():
         out = io.BytesIO()

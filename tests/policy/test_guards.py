@@ -56,7 +56,7 @@ from cadence.policy import (
     TouchPart,
     Veto,
 )
-from cadence.policy.guard_runner import resolve
+from cadence.policy.guard_runner import loaded
 from cadence.policy.guards import (
     ContactWindow,
     CoolDown,
@@ -454,7 +454,7 @@ def test_no_guard_ever_brings_a_touch_forward(data: st.DataObject) -> None:
 def _call(function: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Policy:
     """A policy whose guard is ``function``."""
     monkeypatch.setattr(sys.modules[__name__], "current", function, raising=False)
-    resolve.cache_clear()
+    loaded.cache_clear()
     return custom("test_guards:current")
 
 
@@ -464,9 +464,9 @@ def current(prospect: Prospect, touch: Touch, at: datetime) -> Any:
 
 @pytest.fixture(autouse=True)
 def _fresh_guards() -> Iterator[None]:
-    resolve.cache_clear()
+    loaded.cache_clear()
     yield
-    resolve.cache_clear()
+    loaded.cache_clear()
 
 
 def decided(policy: Policy, now: datetime = MONDAY) -> Decision:
@@ -794,7 +794,7 @@ def test_a_guard_that_went_away_later_holds_the_touch(
     package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = custom("our_team_guards:no_seconds")
-    resolve.cache_clear()
+    loaded.cache_clear()
     monkeypatch.delattr(sys.modules["our_team_guards"], "no_seconds")
     assert is_held(decided(policy), "can't be loaded")
 

@@ -56,13 +56,13 @@ def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(guard_runner, "_allowed", set())
-    guard_runner.resolve.cache_clear()
+    guard_runner.loaded.cache_clear()
     (tmp_path / "evil.py").write_text(
         'open("evil.ok", "w").close()\ndef guard(prospect, touch, at): return None\n'
     )
     (tmp_path / "evil.toml").write_text(text())
     yield tmp_path
-    guard_runner.resolve.cache_clear()
+    guard_runner.loaded.cache_clear()
     sys.modules.pop("evil", None)
 
 

@@ -85,7 +85,7 @@ class Shop:
 
     def found(self) -> set[str]:
         """Return the rules that the audit says were broken."""
-        return {one.rule for page in audit(self.app, jobs=1) for one in page.findings}
+        return {one.rule for page in audit(self.app) for one in page.findings}
 
 
 @pytest.fixture

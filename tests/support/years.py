@@ -904,7 +904,7 @@ def beyond(app: Cadence, found: Findings) -> tuple[str, ...]:
     crossed what was said in the minutes in which it was made: it was claimed before.
     """
     left = []
-    for page in audit(app, jobs=1):
+    for page in audit(app):
         for one in page.findings:
             history = app.history(one.prospect)
             event = next((e for e in history if e.version == one.version), None)

@@ -149,7 +149,7 @@ def import_and_look(content: bytes, name: str, mapping: Mapping | None = None) -
 def _look(app: Cadence) -> None:
     for one in app.due(NOW, limit=3, everything=True):
         list(replay_lines(annotate(app.history(one.prospect), app.policies)))
-    for page in audit(app, jobs=1):
+    for page in audit(app):
         assert page
     out, again = io.BytesIO(), io.BytesIO()
     export_jsonl(app, out)

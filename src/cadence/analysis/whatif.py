@@ -11,14 +11,15 @@ The decisions are the engine's own: this is the loop with another policy, not a 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
 
 from cadence.analysis.other_policy import OtherPolicy
-from cadence.analysis.parallel import map_histories
 from cadence.domain.events import (
     AttemptMade,
     ContactPointFailed,
@@ -36,6 +37,7 @@ from cadence.domain.events import (
 )
 from cadence.domain.standing import standing_events
 from cadence.policy.model import Policy
+from cadence.store.executors import PageOfIds, map_pages
 from cadence.store.service import Cadence, Progress
 
 __all__ = ["DAYS", "Answered", "Bar", "Compared", "compare", "whatif"]
@@ -150,33 +152,42 @@ _NUMBERS: Final = (
 
 
 def whatif(
-    store: Cadence, policy: Policy, *, jobs: int | None = None, progress: Progress | None = None
+    store: Cadence,
+    policy: Policy,
+    *,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Compared]:
     """Compare every history of a store with what ``policy`` would have made of it, page by page.
 
     Args:
         store: whose histories.
         policy: the other policy.
-        jobs: how many processes; by default one for each core where there is enough to do.
+        executor: does the work, a page at a time; by default the caller.
         progress: told how many prospects are done, of how many.
 
     Raises:
+        ExecutorFailed: a worker ended, or can't be reached.
         CadenceError: a history is broken, or the store can't be read.
     """
-    return map_histories(store, _Comparing(policy), jobs=jobs, progress=progress)
+    return map_pages(store, _Comparing(policy), executor=executor, progress=progress)
 
 
 class _Comparing:
-    """What other processes are sent: the policy, and what to do with a page."""
+    """Compares a page of histories after the other."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
 
-    def __call__(self, histories: Sequence[Sequence[Event]]) -> Compared:
-        total = Compared()
-        for history in histories:
-            compare(history, self.policy, total)
-        return total
+    def __call__(self, store: Cadence) -> Callable[[PageOfIds], Compared]:
+        return partial(_compare_page, store, self.policy)
+
+
+def _compare_page(store: Cadence, policy: Policy, page: PageOfIds) -> Compared:
+    total = Compared()
+    for history in store.page(page.first, page.last):
+        compare(history, policy, total)
+    return total
 
 
 def compare(history: Sequence[Event], policy: Policy, total: Compared | None = None) -> Compared:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from functools import partial
 
 import msgspec
 
-from cadence.analysis.parallel import PageOfIds, map_pages
 from cadence.audit import Auditor, Finding, Noticed
 from cadence.audit.indexes import check_indexes, rows_of_nobody
 from cadence.audit.merges import check_merges
@@ -17,6 +18,7 @@ from cadence.policy.loader import builtin, builtin_names
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry
 from cadence.policy.rules import Rule
+from cadence.store.executors import PageOfIds, map_pages
 from cadence.store.service import Cadence, Progress
 
 __all__ = ["AuditPage", "Summary", "audit", "auditor"]
@@ -47,45 +49,47 @@ class AuditPage(msgspec.Struct):
     to_review: list[Finding] = msgspec.field(default_factory=list)
 
 
-class _PageAuditor:
-    """Audits a page of histories; it is sent to other processes with the policies."""
+class _AuditingPages:
+    """Audits a page of histories after the other."""
 
     def __init__(self, default: Policy, others: Sequence[Policy]) -> None:
         self.default = default
         self.others = others
-        self._auditor: Auditor | None = None  # made in the process that needs it
 
-    def __call__(self, store: Cadence, page: PageOfIds) -> AuditPage:
-        histories = store.page(page.first, page.last)
-        auditor = self._auditor = self._auditor or Auditor(self.default, self.others)
-        auditor.reset_counts()
-        findings: list[Finding] = []
-        hindsight: list[Finding] = []
-        to_review: list[Finding] = []
-        prospects: list[Prospect] = []
-        others = store.others_of(histories)
-        for history in histories:
-            for one in auditor.audit(history, others.get(history[0].prospect)):
-                (hindsight if one.noticed is Noticed.HINDSIGHT else findings).append(one)
-            to_review += auditor.to_review
-            if auditor.folded is not None:
-                prospects.append(auditor.folded.whole())
-        missed = list(check_indexes(store, prospects, page.after, page.last))
-        missed += check_merges(store, histories)
-        if missed:
-            findings = sorted((*findings, *missed), key=lambda one: (one.prospect, one.version))
-        unknown = list(auditor.unknown.items())
-        own = [(ref, names, count) for (ref, names), count in auditor.own_guards.items()]
-        return AuditPage(
-            auditor.prospects,
-            auditor.events,
-            findings,
-            hindsight,
-            unknown,
-            own,
-            page.last,
-            to_review,
-        )
+    def __call__(self, store: Cadence) -> Callable[[PageOfIds], AuditPage]:
+        return partial(_audit_page, store, Auditor(self.default, self.others))
+
+
+def _audit_page(store: Cadence, auditor: Auditor, page: PageOfIds) -> AuditPage:
+    histories = store.page(page.first, page.last)
+    auditor.reset_counts()
+    findings: list[Finding] = []
+    hindsight: list[Finding] = []
+    to_review: list[Finding] = []
+    prospects: list[Prospect] = []
+    others = store.others_of(histories)
+    for history in histories:
+        for one in auditor.audit(history, others.get(history[0].prospect)):
+            (hindsight if one.noticed is Noticed.HINDSIGHT else findings).append(one)
+        to_review += auditor.to_review
+        if auditor.folded is not None:
+            prospects.append(auditor.folded.whole())
+    missed = list(check_indexes(store, prospects, page.after, page.last))
+    missed += check_merges(store, histories)
+    if missed:
+        findings = sorted((*findings, *missed), key=lambda one: (one.prospect, one.version))
+    unknown = list(auditor.unknown.items())
+    own = [(ref, names, count) for (ref, names), count in auditor.own_guards.items()]
+    return AuditPage(
+        auditor.prospects,
+        auditor.events,
+        findings,
+        hindsight,
+        unknown,
+        own,
+        page.last,
+        to_review,
+    )
 
 
 def auditor(policies: PolicyRegistry | None = None, others: Iterable[Policy] = ()) -> Auditor:
@@ -103,7 +107,7 @@ def audit(
     store: Cadence,
     *,
     others: Iterable[Policy] = (),
-    jobs: int | None = None,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Iterator[AuditPage]:
     """Audit every history of a store, and its due list, page by page, in order of the ids.
@@ -112,16 +116,17 @@ def audit(
         store: whose histories.
         others: policies that histories may name, beside the catalogue and those that were kept
             with the store when they were adopted.
-        jobs: how many processes; by default one for each core where there is enough to do.
+        executor: does the work, a page at a time; by default the caller.
         progress: told how many prospects are done, of how many.
 
     Raises:
+        ExecutorFailed: a worker ended, or can't be reached.
         CadenceError: a history is broken, or the store can't be read.
     """
     known = (*map(builtin, builtin_names()), *store.kept_policies(), *others)
-    work = _PageAuditor(store.policies.unnamed, known)
+    work = _AuditingPages(store.policies.unnamed, known)
     last: str | None = None
-    for page in map_pages(store, work, jobs=jobs, progress=progress):
+    for page in map_pages(store, work, executor=executor, progress=progress):
         last = page.last
         yield page
     behind = rows_of_nobody(store, last)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 import typer
 
+from cadence.cli.executors import DaskOption, JobsOption, chosen_executor
 from cadence.cli.old_lists import note_old_lists
 from cadence.cli.policy_files import POLICY_HELP, find_policy, note_if_refuted
 from cadence.cli.session import Session, command, new_app
@@ -22,11 +23,6 @@ if TYPE_CHECKING:  # loaded by the command, so that no other waits for it
 __all__ = ["app"]
 
 app = new_app()
-
-JobsOption = Annotated[
-    int | None,
-    typer.Option(min=1, max=256, help="How many processes [default: one for each core]."),
-]
 
 
 @command(app, "audit", example="cadence audit --json")
@@ -44,6 +40,7 @@ def audit(
         typer.Option(help="Include attempts that only later information shows to be wrong."),
     ] = False,
     jobs: JobsOption = None,
+    dask: DaskOption = None,
 ) -> None:
     """Check every history against the invariants and its policy.
 
@@ -58,8 +55,12 @@ def audit(
     for one in others:
         note_if_refuted(session, one, "its findings hold")
     summary = Summary()
-    with session.reading() as store, session.progress("auditing") as progress:
-        pages = audit_store(store, others=others, jobs=jobs, progress=progress)
+    with (
+        session.reading() as store,
+        chosen_executor(store, jobs, dask) as executor,
+        session.progress("auditing") as progress,
+    ):
+        pages = audit_store(store, others=others, executor=executor, progress=progress)
         found = _found(pages, summary, hindsight=hindsight)
         shown = _print_json(session, found) if session.json else _print(session, found)
         # A database of an older cadence has no index of addresses before it is rebuilt.

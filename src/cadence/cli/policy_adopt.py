@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cadence.cli.executors import DaskOption, JobsOption, chosen_executor
 from cadence.cli.policy_files import PolicyArgument, find_policy, summary
 from cadence.cli.policy_layout import folded, table, to_copy
 from cadence.cli.policy_preview import COUNTS, Row, Seen, look
@@ -39,6 +40,8 @@ def adopt_(
         str | None, typer.Option("--from", metavar="NAME", help="Only those under this policy.")
     ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Move them; else preview.")] = False,
+    jobs: JobsOption = None,
+    dask: DaskOption = None,
 ) -> None:
     """Preview or apply a move of prospects to a policy.
 
@@ -50,10 +53,10 @@ def adopt_(
     found = find_policy(session, policy)
     require_proof(found, policy)
     check_scripts(found, policy)
-    if not prospects and not everybody:
-        raise InputError("no prospects given", "list ids or use --all")
-    if prospects and everybody:
-        raise InputError("prospects: invalid with --all", "give ids or --all, not both")
+    _check_selection(prospects, everybody)
+    if apply and (jobs or dask):
+        option = "--jobs" if jobs else "--dask"
+        raise InputError(f"{option}: invalid with --apply", "leave it out: it is for the preview")
     now = session.now()
     if apply and prospects and not session.exists():
         raise UnknownProspect(prospects[0])  # and no database is made for that
@@ -67,16 +70,18 @@ def adopt_(
             if from_ is not None and not moved:
                 _check_followed(store, from_, names)
         else:
-            seen = look(
-                store,
-                found,
-                named or store.prospects(),
-                now,
-                total=len(named) or store.count(),
-                under=from_,
-                full=session.json,
-                progress=progress,
-            )
+            with chosen_executor(store, jobs, dask, named=len(named)) as executor:
+                seen = look(
+                    store,
+                    found,
+                    named or store.prospects(),
+                    now,
+                    total=len(named) or store.count(),
+                    under=from_,
+                    full=session.json,
+                    executor=executor,
+                    progress=progress,
+                )
             if from_ is not None and seen.tally.total() == seen.tally[SkipReason.OTHER]:
                 _check_followed(store, from_, named or list(store.prospects()))
     if apply:
@@ -91,6 +96,13 @@ def adopt_(
         session.write(line)
     if seen.tally["moved"]:
         _say_how_to_move(session, policy, ["--all"] if everybody else list(prospects or ()), from_)
+
+
+def _check_selection(prospects: list[str] | None, everybody: bool) -> None:
+    if not prospects and not everybody:
+        raise InputError("no prospects given", "list ids or use --all")
+    if prospects and everybody:
+        raise InputError("prospects: invalid with --all", "give ids or --all, not both")
 
 
 def _say_how_to_move(

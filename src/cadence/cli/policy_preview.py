@@ -1,24 +1,21 @@
-"""What a move to another policy would mean for many prospects: counted, by several processes.
-
-Each prospect is decided twice, which keeps a core busy for some 100 µs; so where there are
-thousands, each core takes its share of them.
-"""
+"""Count what a move to another policy would mean for many prospects, and show some of it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from cadence.analysis.parallel import batches, cores, map_items
 from cadence.engine.decision import Decision, Verdict
 from cadence.policy.model import Policy
 from cadence.replay.formatting import clock
 from cadence.store import Cadence
-from cadence.store.adoption import PolicyMove, SkipReason, preview
+from cadence.store.adoption import PolicyMove, Previewing, SkipReason, batches
+from cadence.store.executors import map_items
 
 __all__ = ["COUNTS", "Row", "Seen", "look"]
 
@@ -26,9 +23,7 @@ COUNTS: Final = ("moved", "later", "dropped", "added", "touches_dropped", "touch
 """What of the moves is counted."""
 
 _SHOWN: Final = 20
-_MANY: Final = 5_000
-_SHARE: Final = 1_000
-_MOST_PROCESSES: Final = 8
+_SHARE: Final = 256  # prospects
 
 
 class Row(NamedTuple):
@@ -59,6 +54,7 @@ def look(
     total: int,
     under: str | None,
     full: bool,
+    executor: Executor | None,
     progress: Callable[[int, int | None], None],
 ) -> Seen:
     """Look at what moving ``prospects`` to ``policy`` would mean.
@@ -71,16 +67,17 @@ def look(
         total: how many there are.
         under: leave alone who is not under the policy of this name.
         full: whether every move is wanted as plain data.
+        executor: does the work; ``None``: this process.
         progress: told how many have been looked at.
 
     Raises:
         UnknownProspect: one of them has no history.
+        ExecutorFailed: a worker ended, or can't be reached.
     """
-    jobs = 1 if total < _MANY else min(_MOST_PROCESSES, cores())
-    task = _Look(policy, now, under, full)
+    work = _Looking(Previewing(policy, now, under), full)
     seen = Seen(Counter(), [], [])
     looked = 0
-    for share, one in map_items(store, task, batches(prospects, _SHARE), jobs=jobs):
+    for share, one in map_items(store, work, batches(prospects, _SHARE), executor=executor):
         seen.tally.update(one.tally)
         seen.rows.extend(one.rows[: _SHOWN - len(seen.rows)])
         seen.moves.extend(one.moves)
@@ -89,18 +86,20 @@ def look(
     return seen
 
 
-class _Look(msgspec.Struct, frozen=True):
-    """Looks at a share of the prospects."""
+class _Looking(msgspec.Struct, frozen=True):
+    """Counts what moving some prospects would change."""
 
-    policy: Policy
-    now: datetime
-    under: str | None
+    previewing: Previewing
     full: bool
 
-    def __call__(self, store: Cadence, share: Sequence[str]) -> Seen:
+    def __call__(self, store: Cadence) -> Callable[[Sequence[str]], Seen]:
+        preview = self.previewing(store)
+        return lambda prospects: self._seen(preview(prospects))
+
+    def _seen(self, moves: Iterable[PolicyMove | SkipReason]) -> Seen:
         tally = dict.fromkeys((*COUNTS, *SkipReason), 0)
         seen = Seen(Counter(), [], [])
-        for move in preview(store, self.policy, share, self.now, under=self.under):
+        for move in moves:
             if isinstance(move, SkipReason):
                 tally[move] += 1
                 continue

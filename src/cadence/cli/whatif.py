@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 import typer
 
-from cadence.cli.audit import JobsOption
+from cadence.cli.executors import DaskOption, JobsOption, chosen_executor
 from cadence.cli.files import check_output, write_text
 from cadence.cli.policy_files import POLICY_HELP, find_policy, note_if_refuted, policy_inputs
 from cadence.cli.session import Session, command, new_app
@@ -38,6 +38,7 @@ def whatif(
         str | None, typer.Option("--html", metavar="FILE", help="Also as a page.")
     ] = None,
     jobs: JobsOption = None,
+    dask: DaskOption = None,
 ) -> None:
     """Compare the record with what another policy would have done.
 
@@ -60,10 +61,14 @@ def whatif(
     total = Compared()
     answered: list[Answered] = []
     count = 0
-    with session.reading() as store, session.progress("comparing") as progress:
+    with (
+        session.reading() as store,
+        chosen_executor(store, jobs, dask) as executor,
+        session.progress("comparing") as progress,
+    ):
         if session.json:
             session.write_json('{"answered":[')
-        for part in compare_store(store, other, jobs=jobs, progress=progress):
+        for part in compare_store(store, other, executor=executor, progress=progress):
             total.add(part)
             for one in part.answered:
                 if session.json:

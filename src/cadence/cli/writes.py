@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cadence.cli.executors import DaskOption, JobsOption, chosen_executor
 from cadence.cli.prospects import P
 from cadence.cli.recording import By, CommandId, Occurred, occurred_at, record
 from cadence.cli.session import Session, command, new_app
@@ -670,12 +671,12 @@ def tick(session: Session) -> None:
 
 
 @command(app, "rebuild", example="cadence rebuild")
-def rebuild(session: Session) -> None:
+def rebuild(session: Session, jobs: JobsOption = None, dask: DaskOption = None) -> None:
     """Rebuild the due list from the events."""
-    with session.writing() as store:
+    with session.writing() as store, chosen_executor(store, jobs, dask) as executor:
         before = store.due_rows()
         with session.progress("rebuilding the due list") as progress:
-            count = store.rebuild_due(progress=progress)
+            count = store.rebuild_due(executor=executor, progress=progress)
         same = before == store.due_rows()
     if session.json:
         session.print_json({"prospects": count, "changed": not same})

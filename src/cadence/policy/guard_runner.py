@@ -13,7 +13,9 @@ closed). Slow guards, and guards that never return, are found by
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -30,9 +32,11 @@ __all__ = [
     "GuardFunction",
     "allow",
     "allowed",
+    "allowing_only",
     "ask",
     "call",
     "is_allowed",
+    "loaded",
     "resolve",
 ]
 
@@ -46,6 +50,9 @@ GuardFunction = Callable[[Prospect, Touch, datetime], object]
 # What this process may import. It belongs to the process, because an import does: once a module is
 # imported, its code has run for all.
 _allowed: Final[set[str]] = set()
+
+# A worker serves many callers. What one allowed stays out of the decisions of the next.
+_allowed_here: Final[ContextVar[set[str] | None]] = ContextVar("allowed", default=None)
 
 _MOST_SHOWN: Final = 200
 """How many characters of what a guard raised are shown."""
@@ -61,25 +68,40 @@ def allow(functions: Iterable[str]) -> None:
     Args:
         functions: ``"package.module:function"``.
     """
-    _allowed.update(functions)
+    _those().update(functions)
 
 
 def allowed() -> frozenset[str]:
     """Return what :func:`allow` was given, for another process."""
-    return frozenset(_allowed)
+    return frozenset(_those())
+
+
+@contextmanager
+def allowing_only(functions: set[str]) -> Iterator[None]:
+    """Ask these functions only, whatever the process was allowed before.
+
+    Args:
+        functions: those; what :func:`allow` is given meanwhile is added.
+    """
+    token = _allowed_here.set(functions)
+    try:
+        yield
+    finally:
+        _allowed_here.reset(token)
 
 
 def is_allowed(name: str) -> bool:
     """Return whether the function may be imported; an installed entry point always may."""
-    return ":" not in name or name in _allowed
+    return ":" not in name or name in _those()
 
 
-@lru_cache(maxsize=256)
+def _those() -> set[str]:
+    here = _allowed_here.get()
+    return _allowed if here is None else here
+
+
 def resolve(name: str) -> GuardFunction:
     """Return the function that a policy names.
-
-    Cached, because the engine asks for it with every touch, and finding an entry point reads the
-    metadata of every installed package. Failures are not cached: the name is looked up again.
 
     Args:
         name: ``"package.module:function"``, or the name of an entry point.
@@ -93,6 +115,17 @@ def resolve(name: str) -> GuardFunction:
             "allow it where the policy can be trusted (allow_code), or install it as an entry "
             f"point of {ENTRY_POINTS}",
         )
+    return loaded(name)
+
+
+@lru_cache(maxsize=256)
+def loaded(name: str) -> GuardFunction:
+    """Import a function that is allowed, once.
+
+    Cached, because the engine asks for it with every touch, and finding an entry point reads the
+    metadata of every installed package. Failures are not cached: the name is looked up again.
+    Arguments and errors are those of :func:`resolve`.
+    """
     try:
         found = _import(name) if ":" in name else _load_entry_point(name)
     except (PolicyError, KeyboardInterrupt):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import random
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
@@ -30,10 +31,12 @@ from cadence.engine.next_touch import next_touch
 from cadence.engine.schedule import progress
 from cadence.errors import Conflict, UnknownProspect
 from cadence.policy.model import Policy
+from cadence.store.clock import WriteClock
 from cadence.store.due_list import Prepared
+from cadence.store.executors import map_items
 from cadence.store.service import Cadence, Progress
 
-__all__ = ["PolicyMove", "SkipReason", "adopt", "policy_name", "preview"]
+__all__ = ["PolicyMove", "Previewing", "SkipReason", "adopt", "batches", "policy_name", "preview"]
 
 _BATCH: Final = 256
 _TRIES: Final = 200
@@ -100,6 +103,7 @@ def preview(
     now: datetime,
     *,
     under: str | None = None,
+    executor: Executor | None = None,
 ) -> Iterator[PolicyMove | SkipReason]:
     """Compute what moving each of ``prospects`` to ``policy`` at ``now`` would change.
 
@@ -109,17 +113,44 @@ def preview(
         prospects: their ids.
         now: when.
         under: skip prospects that are not under the policy of this name.
+        executor: does the work; by default the caller.
 
     Yields:
         For each a move, or why it is skipped.
 
     Raises:
         UnknownProspect: one of them has no history.
+        ExecutorFailed: a worker ended, or can't be reached.
     """
-    mover = _Mover(app, policy, now, under)
-    names = iter(prospects)
-    while batch := list(islice(names, _BATCH)):
-        yield from mover.preview(batch)
+    work = Previewing(policy, now, under)
+    for _, found in map_items(app, work, batches(prospects, _BATCH), executor=executor):
+        yield from found
+
+
+class Previewing(msgspec.Struct, frozen=True):
+    """Computes what moving some prospects would change, as :func:`preview` does.
+
+    Attributes:
+        policy: the one to move to.
+        now: when.
+        under: skip prospects that are not under the policy of this name.
+    """
+
+    policy: Policy
+    now: datetime
+    under: str | None = None
+
+    def __call__(self, store: Cadence) -> Callable[[Sequence[str]], list[PolicyMove | SkipReason]]:
+        """Begin to preview prospects of a store."""
+        mover = _Mover(store, self.policy, self.now, self.under)
+        return lambda prospects: list(mover.preview(prospects))
+
+
+def batches(prospects: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Split ``prospects`` into lists of ``size``, read on request."""
+    rest = iter(prospects)
+    while some := list(islice(rest, size)):
+        yield some
 
 
 def policy_name(app: Cadence, prospect: Prospect) -> str:
@@ -134,11 +165,8 @@ Positions = list[int]
 class _Mover:
     """Computes what moving prospects to one policy changes."""
 
-    def __init__(
-        self, app: Cadence, policy: Policy, now: datetime, under: str | None, force: bool = False
-    ) -> None:
+    def __init__(self, app: Cadence, policy: Policy, now: datetime, under: str | None) -> None:
         self.app = app
-        self.clock = app.write_clock(now, force=force)
         self.policy = policy
         self.now = now
         self.under = under
@@ -146,7 +174,7 @@ class _Mover:
             tuple[str, Stage, frozenset[Channel]], list[tuple[Stage, Positions]]
         ] = {}
 
-    def preview(self, prospects: list[str]) -> Iterator[PolicyMove | SkipReason]:
+    def preview(self, prospects: Sequence[str]) -> Iterator[PolicyMove | SkipReason]:
         """Yield for each prospect a move, or why it is skipped."""
         known = {prospect.id: prospect for prospect in self.app.load_all(prospects)}
         for name in prospects:
@@ -155,15 +183,15 @@ class _Mover:
                 raise UnknownProspect(name)
             yield self._move(prospect)
 
-    def move(self, prospects: list[str]) -> int:
+    def move(self, prospects: Sequence[str], clock: WriteClock) -> int:
         """Move prospects in one transaction; return how many were moved."""
         moves = [move for move in self.preview(prospects) if isinstance(move, PolicyMove)]
-        self.app.append_prepared(self._prepare(move) for move in moves)
+        self.app.append_prepared(self._prepare(move, clock) for move in moves)
         return len(moves)
 
-    def _prepare(self, move: PolicyMove) -> Prepared:
+    def _prepare(self, move: PolicyMove, clock: WriteClock) -> Prepared:
         # Not before what is recorded, which may lie after the clock.
-        return self.app.prepare(move.prospect, (move.event,), self.clock.behind(move.event))
+        return self.app.prepare(move.prospect, (move.event,), clock.behind(move.event))
 
     def _move(self, prospect: Prospect) -> PolicyMove | SkipReason:
         policies, policy, now = self.app.policies, self.policy, self.now
@@ -262,32 +290,31 @@ def adopt(
         Conflict: other writers kept winning on one of them; those before it have been moved.
     """
     app.keep_policy(policy)
-    mover = _Mover(app, policy, now, under, force)
+    mover, clock = _Mover(app, policy, now, under), app.write_clock(now, force=force)
     moved = looked = 0
-    names = iter(prospects)
-    while batch := list(islice(names, _BATCH)):
-        moved += _adopt(mover, list(dict.fromkeys(batch)))
+    for batch in batches(prospects, _BATCH):
+        moved += _adopt(mover, list(dict.fromkeys(batch)), clock)
         looked += len(batch)
         if progress is not None:
             progress(looked, None)
     return moved
 
 
-def _adopt(mover: _Mover, batch: list[str]) -> int:
+def _adopt(mover: _Mover, batch: list[str], clock: WriteClock) -> int:
     """Move a batch in one transaction; in halves, where another writer wrote to one of them."""
     if len(batch) == 1:
-        return _adopt_one(mover, batch)
+        return _adopt_one(mover, batch, clock)
     try:
-        return mover.move(batch)
+        return mover.move(batch, clock)
     except Conflict:
         half = len(batch) // 2
-        return _adopt(mover, batch[:half]) + _adopt(mover, batch[half:])
+        return _adopt(mover, batch[:half], clock) + _adopt(mover, batch[half:], clock)
 
 
-def _adopt_one(mover: _Mover, batch: list[str]) -> int:
+def _adopt_one(mover: _Mover, batch: list[str], clock: WriteClock) -> int:
     for number in range(_TRIES):
         try:
-            return mover.move(batch)
+            return mover.move(batch, clock)
         except Conflict:
             # At random times, or a writer in a loop would win every single time.
             time.sleep(random.uniform(0, min(_LONGEST_WAIT, 0.001 * 2**number)))

@@ -9,10 +9,12 @@ and due list together (ADR 0030).
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -74,6 +76,7 @@ from cadence.errors import (
     UnknownProspect,
     VersionConflict,
 )
+from cadence.policy.guard_runner import allowed
 from cadence.policy.guards import Custom
 from cadence.policy.loader import builtin
 from cadence.policy.model import Policy
@@ -96,6 +99,7 @@ from cadence.store.due_list import (
 )
 from cadence.store.due_page import DueFilter, DuePage, parse_page_end
 from cadence.store.due_reader import DueReader
+from cadence.store.executors import PageOfIds, map_items, pages
 from cadence.store.feed import FeedItem
 from cadence.store.kept_policies import KeptPolicies
 from cadence.store.merges import Merges
@@ -109,12 +113,14 @@ from cadence.store.settings import (
     SettingValue,
     check_value,
 )
+from cadence.store.source import StoreSource, absolute, has_event, newest_event
 
 __all__ = ["Cadence", "Outcome", "Progress"]
 
 _LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256  # prospects
 _BATCH: Final = 64  # prospects of a rebuild that are written at once
+_BATCHES: Final = 4  # that a worker computes at once
 _ENGINE: Final = "8"  # raised when the same events would give other due rows
 
 if TYPE_CHECKING:
@@ -236,6 +242,9 @@ class Cadence:
             InvalidStore: the default policy of the settings can't be read.
         """
         policies = tuple(policies)
+        self._source = StoreSource(
+            absolute(address), policies, default, dict(team), allow_code=allow_code
+        )
         self._recorder = recorder
         self._on = partial(
             Cadence,
@@ -345,6 +354,45 @@ class Cadence:
             recorder.finish_due(None, app._stamp())  # the list of no prospects is whole
         return app
 
+    def source(self) -> StoreSource:
+        """Describe the store as plain data, so that another process can open the same one."""
+        functions, newest = allowed(), newest_event(self._recorder)
+        return msgspec.structs.replace(self._source, functions=functions, newest=newest)
+
+    @classmethod
+    def open_source(cls, source: StoreSource) -> Self:
+        """Open the store that another process described with :meth:`source`, to read it.
+
+        Raises:
+            InputError: it has no address, as in memory.
+            StoreError: the database can't be used, or is another one.
+        """
+        if source.address is None:
+            raise InputError(
+                "executor: invalid for a store without an address, in memory or on your own pool",
+                "use a ThreadPoolExecutor, or open a path or a postgresql:// address",
+            )
+        recorder = open_recorder(source.address, read_only=True)
+        try:
+            newest = source.newest
+            if newest is not None and not has_event(recorder, newest):
+                raise StoreError(
+                    f"worker on {socket.gethostname()}: its database lacks events of this one",
+                    "give an address that every machine reaches; a file needs the same path there",
+                )
+            return cls(
+                recorder,
+                address=source.address,
+                read_only=True,
+                policies=source.policies,
+                default=source.default,
+                team=source.team,
+                allow_code=source.allow_code,
+            )
+        except BaseException:
+            recorder.close()
+            raise
+
     @property
     def is_missing(self) -> bool:
         """Whether the database does not exist yet; opened to be read only, it reads as empty."""
@@ -421,13 +469,13 @@ class Cadence:
         for first, last, _ in self.pages():
             yield from self.page(first, last)
 
-    def pages(self, size: int = _PAGE) -> Iterator[tuple[str, str, int]]:
-        """Divide all prospects, in order of their ids, into pages: first id, last id, how many.
+    def pages(self, size: int = _PAGE, after: str | None = None) -> Iterator[tuple[str, str, int]]:
+        """Divide prospects, in order of their ids, into pages: first id, last id, how many.
 
         Args:
             size: how many prospects a page has at most.
+            after: only those behind this id.
         """
-        after: str | None = None
         while page := self._recorder.select_prospects(after, size):
             after = page[-1]
             yield page[0], page[-1], len(page)
@@ -1068,38 +1116,36 @@ class Cadence:
                 "try again",
             ) from None
 
-    def rebuild_due(self, *, progress: Progress | None = None) -> int:
+    def rebuild_due(
+        self, *, executor: Executor | None = None, progress: Progress | None = None
+    ) -> int:
         """Compute due list and address index again from the events, beside writers.
 
-        A few prospects are computed at a time, with no transaction open meanwhile. Interrupted, it
-        goes on where it stopped when it is called again.
+        A few prospects are computed at a time, with no transaction open meanwhile, and written in
+        order by the caller. Interrupted, it goes on where it stopped when it is called again.
 
         Args:
+            executor: computes them; by default the caller.
             progress: told how many prospects are done.
 
         Returns:
             How many prospects it computed.
+
+        Raises:
+            ExecutorFailed: a worker ended, or can't be reached.
         """
         self._check_writable()
         done, stamp = 0, self._stamp()
         made_by, _, after = (self._recorder.due_mark() or "").partition("\n")
         last = after if made_by == stamp and after else None
-        while page := self._recorder.select_prospects(last, _BATCH):
-            rows = []
-            for history in self.page(page[0], page[-1]):
-                prospect = fold(None, history)
-                if prospect is not None:
-                    found = (
-                        self._row(prospect),
-                        prospect.version,
-                        self._addresses.rows_for(prospect),
-                    )
-                    rows.append(Refreshed(*found))
+        behind = pages(self, _BATCH, last)
+        computed = map_items(self, _Computing(), behind, executor=executor, together=_BATCHES)
+        for page, rows in computed:
             started = time.monotonic()
-            self._recorder.refresh_due(rows, last, page[-1], f"{stamp}\n{page[-1]}")
+            self._recorder.refresh_due(rows, page.after, page.last, f"{stamp}\n{page.last}")
             # Writers that wait look again from time to time: leave them as much time as was taken.
             time.sleep(min(_LONGEST_WAIT, time.monotonic() - started))
-            last = page[-1]
+            last = page.last
             done += len(rows)
             if progress is not None:
                 progress(done, None)
@@ -1478,6 +1524,15 @@ class Cadence:
         decision = decision or silent_decision_for(prospect, policies, prospect.recorded_at)
         return due_row(prospect, decision, early, stamp)
 
+    def _refreshed(self, page: PageOfIds) -> list[Refreshed]:
+        """Compute the rows of a page of prospects."""
+        folded = [fold(None, history) for history in self.page(page.first, page.last)]
+        return [
+            Refreshed(self._row(one), one.version, self._addresses.rows_for(one))
+            for one in folded
+            if one is not None
+        ]
+
     def _early(self, prospect: Prospect, policies: PolicyRegistry) -> Decision | None:
         """Decide without what other programs may know otherwise; ``None``: always review it."""
         policy = policies.of(prospect)
@@ -1508,6 +1563,13 @@ class Cadence:
     def _stamp(self) -> str:
         """What makes a row of a history that names no policy; the engine alone makes the others."""
         return f"{_ENGINE} {self.policies.unnamed.digest}"
+
+
+class _Computing:
+    """Computes due rows and address rows, a page of prospects at a time."""
+
+    def __call__(self, app: Cadence) -> Callable[[PageOfIds], list[Refreshed]]:
+        return app._refreshed
 
 
 def _stamped_policy(stamp: str | None, policies: PolicyRegistry) -> Policy | None:
