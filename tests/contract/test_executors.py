@@ -425,7 +425,7 @@ def test_a_worker_that_reaches_another_database_is_told(address: str, tmp_path: 
         path = str(tmp_path / other)
         if other == "other.db":
             with Cadence.open(path) as app:
-                app.append_histories([(one, 0) for one in histories()[1:]], at=ahead())
+                app.append_histories([(one, 0) for one in histories()[:-1]], at=ahead())
         moved = msgspec.structs.replace(source, address=path)
         with pytest.raises(StoreError, match="lacks events of this one") as raised:
             Cadence.open_source(moved)
