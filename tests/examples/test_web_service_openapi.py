@@ -21,7 +21,7 @@ from cadence.domain import Channel, ContactPoint, ProspectAdded
 from cadence.engine import SetAppointment
 
 NOW = datetime(2026, 12, 1, 15, 0, tzinfo=UTC)  # 10:00 in New York
-EXAMPLES = 200 if nightly.NIGHTLY else 300
+EXAMPLES = 500 if nightly.NIGHTLY else 5
 
 
 class _Served:
