@@ -266,6 +266,8 @@ def forked(function: Callable[[], object]) -> int:
     if pid == 0:
         status = 1
         try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(SECONDS)  # none outlives its test for long
             function()
             status = 0
         finally:

@@ -60,7 +60,7 @@ def in_file(path: Path) -> Rows:
 
 
 def in_postgres(address: str) -> Rows:
-    return Rows(PostgresTarget(conninfo(address)), "%s", "bigserial PRIMARY KEY")
+    return Rows(PostgresTarget(address), "%s", "bigserial PRIMARY KEY")
 
 
 def conninfo(address: str) -> str:

@@ -22,12 +22,14 @@ from cadence.errors import InvalidStore, StoreBusy, StoreError
 from cadence.store.lifetime import abandon, closed, renew_in_children, started_in_parent
 
 __all__ = [
+    "Address",
     "Datastore",
     "Lent",
     "check_encoding",
     "connect",
     "explain_postgres_error",
     "first_line",
+    "parse_address",
     "without_password",
 ]
 
@@ -57,13 +59,24 @@ _BUSY: Final = frozenset({"40P01", "53300", "55P03"})
 # Addresses --------------------------------------------------------------------------------------
 
 
-class _Address(NamedTuple):
+class Address(NamedTuple):
+    """What an address says.
+
+    Attributes:
+        parameters: of libpq.
+        schema: where the tables lie; given as ``?schema=``, which libpq does not know.
+    """
+
     parameters: dict[str, Any]
     schema: str
-    """Given as ``?schema=``, which libpq does not know."""
 
 
-def _parse(url: str) -> _Address:
+def parse_address(url: str) -> Address:
+    """Read an address, with our ``?schema=``.
+
+    Raises:
+        psycopg.Error: it can't be read.
+    """
     base, _, query = url.partition("?")
     schema = "public"
     kept = []
@@ -73,7 +86,7 @@ def _parse(url: str) -> _Address:
             schema = unquote(value).strip() or schema
         else:
             kept.append(pair)
-    return _Address(conninfo_to_dict(f"{base}?{'&'.join(kept)}" if kept else base), schema)
+    return Address(conninfo_to_dict(f"{base}?{'&'.join(kept)}" if kept else base), schema)
 
 
 def without_password(url: str) -> str:
@@ -83,7 +96,7 @@ def without_password(url: str) -> str:
         url: a ``postgresql://`` address; one that can't be read is not shown at all.
     """
     try:
-        params, schema = _parse(url)
+        params, schema = parse_address(url)
     except psycopg.Error:
         return "postgresql://…"
     host, port = str(params.get("host", "")), str(params.get("port", ""))
@@ -328,7 +341,7 @@ def connect(url: str, *, read_only: bool, lock_timeout_seconds: int) -> Datastor
     """
     name = without_password(url)
     try:
-        params, schema = _parse(url)
+        params, schema = parse_address(url)
     except psycopg.Error:
         raise InvalidStore(
             "database: invalid postgresql:// address",

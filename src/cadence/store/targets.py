@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from cadence.errors import InputError
@@ -112,10 +113,10 @@ class PostgresTarget:
         self, database: str | Callable[[], AbstractContextManager[Connection[Any]]]
     ) -> None:
         """Args:
-        database: its address, as ``libpq`` reads it. Or what gives a connection for a ``with``
-            block, such as ``pool.connection``.
+        database: its address, as that of a store: what has no other schema lies in ``?schema=``.
+            Or what gives a connection for a ``with`` block, such as ``pool.connection``.
         """
-        self._database = database
+        self._database = database if callable(database) else partial(_connect, database)
 
     @contextmanager
     def connect(self) -> Iterator[Connection[Any]]:
@@ -123,8 +124,7 @@ class PostgresTarget:
         # Imported here: only the extra brings psycopg.
         import psycopg
 
-        database = self._database
-        with database() if callable(database) else psycopg.connect(database) as db:
+        with self._database() as db:
             db.commit()  # what was begun while it was opened, or begin() would not commit
             usual = db.autocommit, db.isolation_level
             db.autocommit = True  # no transaction but those of begin()
@@ -169,3 +169,15 @@ class PostgresTarget:
                 # Of two that make a table at once, PostgreSQL refuses one.
                 cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (_TABLE,))
                 cursor.execute(_CREATE)
+
+
+def _connect(address: str) -> Connection[Any]:
+    import psycopg
+
+    from cadence.store.postgres_connection import parse_address
+
+    parameters, schema = parse_address(address)
+    db = psycopg.connect(**parameters)
+    if schema != "public":
+        db.execute("SELECT set_config('search_path', quote_ident(%s), false)", (schema,))
+    return db
