@@ -29,6 +29,7 @@ from cadence.domain import (
 from cadence.domain.channels import CALL
 from cadence.domain.events import InterestNoted
 from cadence.domain.fold import fold
+from cadence.engine.commands import SetAppointment
 from cadence.errors import Refused, StoreBusy
 from cadence.policy.rules import Rule
 from cadence.store import Cadence
@@ -38,6 +39,7 @@ from cadence.store.postgres_locks import Locks
 from cadence.store.recorder import AddressChange, ClaimChange
 
 NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
+MEETING = NOW + timedelta(hours=1)
 NOTE = InterestNoted("less paper")
 STEPS = 200 if NIGHTLY else 60
 
@@ -195,6 +197,43 @@ def test_a_suppression_waits_for_an_attempt_that_was_decided_without_it(
         assert done.result(30).new == 1
     [row] = app.due_rows()
     assert row.at == 0  # "look now": the entry came last
+
+
+def test_a_batch_of_claims_leaves_out_what_another_is_writing_about(app: Cadence) -> None:
+    """It waits neither for a writer to one of the prospects, nor for one about an address."""
+    for number in range(5):
+        app.execute(f"p{number}", person(number), at=NOW)
+        app.execute(f"p{number}", SetAppointment(MEETING), at=NOW)
+    app.execute("twin", person(4), at=NOW)
+    with (
+        held(app, lambda: app.execute("p1", NOTE, at=MEETING)) as first,
+        held(app, lambda: app.execute("twin", OptOutRequested(), at=MEETING)) as second,
+    ):
+        claims = app.claim_next(9, by="ann", at=MEETING)
+        assert [claim.prospect for claim in claims] == ["p0", "p2", "p3"]
+        first()
+        second()
+    assert [claim.prospect for claim in app.claim_next(9, by="ann", at=MEETING)] == ["p1"]
+
+
+def test_a_batch_of_claims_waits_for_its_turn_where_too_many_are_written(
+    app: Cadence, address: str
+) -> None:
+    """Each may need some hundreds of the locks that the server has room for."""
+    for number in range(40):
+        app.execute(f"p{number}", person(number), at=NOW)
+        app.execute(f"p{number}", SetAppointment(MEETING), at=NOW)
+    every_slot = (
+        "SELECT pg_advisory_xact_lock(hashtext('cadence claims'), slot) "
+        "FROM generate_series(0, 99) slot"
+    )
+    with ThreadPoolExecutor(1) as pool, pgserver.connect(address) as others:
+        with others.transaction():
+            others.execute(every_slot)
+            done = pool.submit(lambda: app.claim_next(40, by="ann", at=MEETING))
+            until_it_waits(address, done)
+            assert len(app.claim_next(5, by="ben", at=MEETING)) == 5  # as few as any writer needs
+        assert len(done.result(30)) == 35
 
 
 def test_an_import_waits_for_writers_and_they_for_it(app: Cadence, address: str) -> None:

@@ -309,6 +309,7 @@ def make_attempt(
     at: datetime,
     recorded_at: datetime | None = None,
     claimed: Claimed | None = None,
+    due: Due | None = None,
 ) -> AttemptMade:
     """Return the attempt that ``command`` leads to, with its place and the rules it broke.
 
@@ -318,6 +319,7 @@ def make_attempt(
         policy: the policy to judge it by.
         at, recorded_at: when it is made, and recorded; see :meth:`AttemptTime.of`.
         claimed: the claim on the prospect that stands.
+        due: what was decided at ``at``, if it is known that a touch is due.
 
     Raises:
         Refused: it breaks a rule, and the command is strict.
@@ -326,7 +328,7 @@ def make_attempt(
     # Also one that is dated back is only asked for now: whatever we know by now counts.
     time = AttemptTime.of(prospect, at, recorded_at).knowing_all()
     attempt = AttemptContext(prospect, policy, parts, time, claimed=claimed)
-    decision = decision_of(attempt)
+    decision = due or decision_of(attempt)
     attempt.parts = with_addresses(prospect, parts, decision.touch)
     judged = judge(attempt, decision)
     if judged.broke and command.is_strict:

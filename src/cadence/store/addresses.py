@@ -141,19 +141,27 @@ class AddressIndex:
 
     def beside_all(self, prospects: Sequence[Prospect]) -> list[Prospect]:
         """Return prospects with what others say to them, read at once."""
+        return [heard.told_to(prospect) for prospect, heard in self.hear_all(prospects)]
+
+    def hear_all(self, prospects: Sequence[Prospect]) -> list[tuple[Prospect, Heard]]:
+        """Read what others say of the addresses of several prospects, at once.
+
+        Returns:
+            Each prospect, its addresses read, and what others say to it.
+        """
         prospects = [self.read(prospect) for prospect in prospects]
         asked = {prospect.id: bases_of(keys_of(prospect)) for prospect in prospects}
         bases = sorted({base for theirs in asked.values() for base in theirs})
         found: dict[str, list[AddressRow]] = {}
         for row in self.rows(bases) if bases else ():
             found.setdefault(row.base, []).append(row)
-        told = []
+        heard = []
         for prospect in prospects:
             theirs = asked[prospect.id]
             rows = [row for base in theirs for row in found.get(base, ())]
             others = tuple([row for row in rows if row.prospect != prospect.id])
-            told.append(Heard(theirs, others).told_to(prospect))
-        return told
+            heard.append((prospect, Heard(theirs, others)))
+        return heard
 
     def rows(self, bases: Sequence[str]) -> list[AddressRow]:
         """Read what is said of some addresses, in order of base, prospect and key."""

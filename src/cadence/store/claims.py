@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, get_args
@@ -36,20 +36,36 @@ from cadence.domain.stages import Stage
 from cadence.domain.standing import TAKING_BACK, is_retraction, taken_back_by
 from cadence.engine.claims import Claim, Claimed, ClaimShown, ClaimState, OnExpiry, ended_by
 from cadence.engine.commands import Command, MakeAttempt, make_attempt
-from cadence.engine.decision import Decision, Wait
-from cadence.engine.next_touch import next_touch
+from cadence.engine.decision import Decision, Due, Wait
+from cadence.engine.next_touch import decide_silently, next_touch
 from cadence.engine.reasons import stop_facts
 from cadence.engine.wording import because
 from cadence.errors import Conflict, InputError, Refused, UnknownProspect, VersionConflict
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 from cadence.store.addresses import AddressIndex, Heard, holders_of
-from cadence.store.recorder import AddressChange, ClaimChange, ClaimChanged, ClaimRow, Recorder
+from cadence.store.recorder import (
+    AddressChange,
+    ClaimChange,
+    ClaimChanged,
+    ClaimRow,
+    ClaimWrite,
+    Recorder,
+)
 
 if TYPE_CHECKING:
     from cadence.store.service import Cadence, Outcome
 
-__all__ = ["ClaimRequest", "Claims", "change_of", "held", "retried"]
+__all__ = [
+    "ClaimRequest",
+    "ClaimTerms",
+    "Claimable",
+    "Claims",
+    "change_of",
+    "held",
+    "retried",
+    "shared_address",
+]
 
 _RETRIES: Final = 100
 _LONGEST_WAIT: Final = 0.05  # seconds
@@ -60,12 +76,9 @@ _ASSUMED_ID: Final = "assumed:"
 _T = TypeVar("_T")
 
 
-class ClaimRequest(NamedTuple):
-    """What is claimed, who claims it, and for how long."""
+class ClaimTerms(NamedTuple):
+    """Who claims, for how long, and what it means if the lease runs out."""
 
-    prospect: str
-    touch: str | None
-    own: Channel | None
     by: str
     lease: timedelta
     on_expiry: OnExpiry
@@ -77,7 +90,6 @@ class ClaimRequest(NamedTuple):
         Raises:
             InputError: one is invalid.
         """
-        check_id(self.prospect)
         check_texts(self.by, "by")
         if not self.by.strip() or not self.by.isprintable():
             raise InputError(f"by: invalid {self.by!r}", "give who claims the touch")
@@ -88,10 +100,46 @@ class ClaimRequest(NamedTuple):
         if self.on_expiry not in get_args(OnExpiry):
             known = " or ".join(get_args(OnExpiry))
             raise InputError(f"on_expiry: unknown {self.on_expiry!r}", f"use {known}")
+
+
+class ClaimRequest(NamedTuple):
+    """What is claimed, and on which terms."""
+
+    prospect: str
+    touch: str | None
+    own: Channel | None
+    terms: ClaimTerms
+
+    def check(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: one is invalid.
+        """
+        check_id(self.prospect)
+        self.terms.check()
         if self.touch is not None and self.own is not None:
             raise InputError("touch, own: invalid together", "give one of them")
         if self.own is not None:
             check_channel(self.own, "own")
+
+
+class Claimable(NamedTuple):
+    """What was read to judge a claim.
+
+    Attributes:
+        prospect: with what others say to it.
+        history: its events.
+        heard: what others say.
+        claim: the open claim on it.
+        due: the decision, if it is known that a touch is due.
+    """
+
+    prospect: Prospect
+    history: Sequence[Event]
+    heard: Heard
+    claim: Claim | None
+    due: Due | None = None
 
 
 class Claims:
@@ -126,6 +174,27 @@ class Claims:
         rows = self._recorder.open_claims(prospect)
         return _decode(rows[0]) if rows else None
 
+    def open_on(self, prospects: Sequence[str]) -> dict[str, Claim]:
+        """Read the open claims on some prospects, by prospect."""
+        return {row.prospect: _decode(row) for row in self._recorder.claims_on(prospects)}
+
+    def going_on(self, claims: Mapping[str, Claim]) -> dict[str, Claim]:
+        """Return those of some open claims that no event has ended, by prospect."""
+        newest = self._recorder.newest_versions(list(claims))
+        # Most prospects have no event since.
+        moved = [name for name, one in claims.items() if newest.get(name) != one.version]
+        streams = self._recorder.select_streams(moved) if moved else {}
+        ended = {name for name in moved if ended_by(claims[name], streams[name]) is not None}
+        return {name: one for name, one in claims.items() if name not in ended}
+
+    def standing(self, claims: Mapping[str, Claim]) -> set[str]:
+        """Return on which prospects some open claims stand: they keep others off."""
+        clock = self._clock()
+        kept = {
+            name: one for name, one in claims.items() if one.state(clock) is not ClaimState.RETURNED
+        }
+        return set(self.going_on(kept))
+
     def every_open(self) -> dict[str, Claim]:
         """Read all open claims, by prospect."""
         return {row.prospect: _decode(row) for row in self._recorder.open_claims()}
@@ -139,7 +208,12 @@ class Claims:
         return Claimed(claim, claim.by == by) if ended_by(claim, history) is None else None
 
     def show(self, decision: Decision, claim: Claim | None) -> Decision:
-        """Return a decision that says who has the touch, or had it last."""
+        """Return a decision that says who has the touch, or had it last.
+
+        Args:
+            decision: on the prospect.
+            claim: the open claim on it, if no event has ended that.
+        """
         if claim is None:
             return decision
         state = claim.state(self._clock())
@@ -147,8 +221,6 @@ class Claims:
         is_same = touch.id == claim.touch if touch is not None else claim.touch is None
         if state is ClaimState.RETURNED and not is_same:
             return decision  # something else is next now
-        if ended_by(claim, self._recorder.select_stream(claim.prospect)) is not None:
-            return decision
         shown = ClaimShown(claim.by, claim.until, state)
         return msgspec.structs.replace(decision, claim=shown)
 
@@ -165,7 +237,8 @@ class Claims:
             Refused: another holds a claim, or a rule forbids the attempt now.
             ClaimChanged: another writer came first.
         """
-        claim = self.settled(request.prospect, request.at)
+        at = request.terms.at
+        claim = self.settled(request.prospect, at)
         history = self._app.history(request.prospect)
         folded = fold(None, history)
         if folded is None:
@@ -177,15 +250,41 @@ class Claims:
                 f"claim what is next for {folded.ending.into}",
                 rule=Rule.PLAN,
             )
+        folded = self._addresses.read(folded)
         heard = self._addresses.hear(folded)
-        prospect = heard.told_to(folded)
-        taken, change = _take(request, prospect, policy_of(prospect), claim, history, self._clock())
-        asked = AddressChange(request.prospect, heard.bases, heard.rows)
-        others = self._none_at_the_same(taken, heard, request.at)
-        self._recorder.insert_events([], claims=[change, *others], addresses=[asked])
+        given = Claimable(heard.told_to(folded), history, heard, claim)
+        policy = policy_of(given.prospect)
+        taken, write = self.judge(request, given, policy, lambda name: self.settled(name, at))
+        self._recorder.insert_events([], claims=write.claims, addresses=[write.addresses])
         return taken
 
-    def _none_at_the_same(self, taken: Claim, heard: Heard, at: datetime) -> list[ClaimChange]:
+    def judge(
+        self,
+        request: ClaimRequest,
+        given: Claimable,
+        policy: Policy,
+        open_on: Callable[[str], Claim | None],
+    ) -> tuple[Claim, ClaimWrite]:
+        """Judge a claim; return it, and what takes it.
+
+        Args:
+            request: what is claimed.
+            given: what was read of the prospect.
+            policy: the policy that it is under.
+            open_on: gives the open claim on another prospect, once what that leaves to be assumed
+                is recorded.
+
+        Raises:
+            Refused: another holds a claim, or a rule forbids the attempt now.
+        """
+        taken, change = _take(request, given, policy, self._clock())
+        others = self._none_at_the_same(taken, given.heard, open_on)
+        asked = AddressChange(request.prospect, given.heard.bases, given.heard.rows)
+        return taken, ClaimWrite((change, *others), asked)
+
+    def _none_at_the_same(
+        self, taken: Claim, heard: Heard, open_on: Callable[[str], Claim | None]
+    ) -> list[ClaimChange]:
         """Check that no claim on another record is for an address of ``taken``.
 
         A line belongs to many, so there each may be called by another worker.
@@ -199,8 +298,8 @@ class Claims:
         """
         seen: list[ClaimChange] = []
         for other in holders_of([part.key for part in taken.parts if part.key], heard):
-            claim = self.settled(other, at)
-            shared = None if claim is None else _shared_address(taken, claim)
+            claim = open_on(other)
+            shared = None if claim is None else shared_address(taken, claim)
             if claim is not None and shared is not None:
                 is_over = claim.state(self._clock()) is ClaimState.RETURNED
                 if not is_over and ended_by(claim, self._recorder.select_stream(other)) is None:
@@ -462,48 +561,44 @@ def _encode(claim: Claim) -> ClaimRow:
 
 
 def _take(
-    request: ClaimRequest,
-    prospect: Prospect,
-    policy: Policy,
-    claim: Claim | None,
-    history: Sequence[Event],
-    clock: datetime,
+    request: ClaimRequest, given: Claimable, policy: Policy, clock: datetime
 ) -> tuple[Claim, ClaimChange]:
-    """Decide on a claim: return it, and the change that takes it; ``claim`` is the open one."""
-    until = clock + request.lease
+    """Decide on a claim: return it, and the change that takes it."""
+    claim, terms = given.claim, request.terms
+    until = clock + terms.lease
     seen, ended = None, None
     if claim is not None:
-        seen, ended = claim.token, _how_ended(claim, history)
+        seen, ended = claim.token, _how_ended(claim, given.history)
         if ended is None and claim.state(clock) is ClaimState.RETURNED:
             ended = "expired"
         elif ended is None:
-            if claim.by != request.by:
+            if claim.by != terms.by:
                 raise held(claim, "claim")
             if _is_same(request, claim):
-                _check_not_stopped(prospect, claim)
+                _check_not_stopped(given.prospect, claim)
                 longer = msgspec.structs.replace(claim, until=max(until, claim.until))
                 return longer, ClaimChange(request.prospect, seen, taken=_encode(longer))
             ended = "released"  # for another touch
-    made = _judged(request, prospect, policy)
+    made = _judged(request, given, policy)
     taken = Claim(
         token=secrets.token_urlsafe(12),
         prospect=request.prospect,
-        version=history[-1].version,
+        version=given.history[-1].version,
         touch=made.touch,
         stage=made.stage or AttemptStage.EXTRA,
         step=made.step,
         parts=made.parts,
-        by=request.by,
-        at=request.at,
+        by=terms.by,
+        at=terms.at,
         claimed_at=clock,
         until=until,
-        on_expiry=request.on_expiry,
+        on_expiry=terms.on_expiry,
     )
     return taken, ClaimChange(request.prospect, seen, ended, _encode(taken), taken.version)
 
 
-def _shared_address(one: Claim, other: Claim) -> str | None:
-    """The first address that the touches of two claims would both use."""
+def shared_address(one: Claim, other: Claim) -> str | None:
+    """Return the first address that the touches of two claims would both use."""
     theirs = [part.key for part in other.parts if part.key]
     for part in one.parts:
         key = part.key
@@ -553,26 +648,29 @@ def _is_same(request: ClaimRequest, claim: Claim) -> bool:
     return request.touch in (None, claim.touch)
 
 
-def _judged(request: ClaimRequest, prospect: Prospect, policy: Policy) -> AttemptMade:
+def _judged(request: ClaimRequest, given: Claimable, policy: Policy) -> AttemptMade:
     """Judge the claim as a strict attempt: it is refused where that is.
 
     Raises:
         Refused: a rule forbids it, or the touch is not next.
     """
-    decision = next_touch(prospect, policy, request.at)
-    touch = decision.touch
+    prospect, at = given.prospect, request.terms.at
+    decision: Decision | None = None
     if request.own is not None:
         parts: tuple[Part, ...] = (Part(request.own, Disposition.UNKNOWN),)
-    elif touch is None or request.touch not in (None, touch.id):
-        raise _not_next(request, decision)
     else:
+        decision = given.due or decide_silently(prospect, policy, at)
+        touch = decision.touch
+        if touch is None or request.touch not in (None, touch.id):
+            raise _not_next(request, next_touch(prospect, policy, at))
         parts = tuple(
             Part(part.channel, Disposition.UNKNOWN, part.address, part.key) for part in touch.parts
         )
     command = MakeAttempt(parts, is_strict=True)
-    made = make_attempt(prospect, command, policy, request.at, request.at)
-    if request.own is None and touch is not None and made.touch != touch.id:
-        raise _not_next(request, decision)
+    due = decision if isinstance(decision, Due) else None
+    made = make_attempt(prospect, command, policy, at, at, due=due)
+    if decision is not None and decision.touch is not None and made.touch != decision.touch.id:
+        raise _not_next(request, next_touch(prospect, policy, at))
     return made
 
 

@@ -49,23 +49,27 @@ class DueReader:
 
     def listing(self, now: datetime, which: DueFilter) -> Iterator[tuple[Prospect, Decision]]:
         """List decisions at ``now``, soonest first, each with its prospect."""
-        claims = self._claims.every_open()
         ready: list[tuple[tuple[int, str], Prospect, Decision]] = []
         decided: set[str] = set()
         # Rows of another engine say nothing: those prospects are decided before the first is shown.
-        for unlisted in self._unlisted():
-            decided.add(unlisted.id)
-            decision = self._claims.show(self._decide(unlisted, now), claims.get(unlisted.id))
-            if which.has(unlisted, decision):
-                ready.append((position(decision), unlisted, decision))
+        for page in self._stale_pages(_PAGE):
+            claims = self._claims.going_on(self._claims.open_on(page))
+            for unlisted in self._load_all(page):
+                decided.add(unlisted.id)
+                decision = self._claims.show(self._decide(unlisted, now), claims.get(unlisted.id))
+                if which.has(unlisted, decision):
+                    ready.append((position(decision), unlisted, decision))
         heapq.heapify(ready)
         until = None if which.everything else to_micros(now)
         # Rows before the page are read too: what they decide may come later than they stand.
-        for page in self._due_pages(DueQuery(until, which.owner, which.channel), _FIRST_PAGE):
+        query = DueQuery(until, which.owner, which.channel)
+        for listed in self._due_pages(query, _FIRST_PAGE):
             # Another writer may move a row on, and it is read again: list each prospect once.
-            rows = [row for row in page if row.prospect not in decided]
-            decided.update(row.prospect for row in rows)
-            known = {one.id: one for one in self._load_all([row.prospect for row in rows])}
+            rows = [row for row in listed if row.prospect not in decided]
+            names = [row.prospect for row in rows]
+            decided.update(names)
+            claims = self._claims.going_on(self._claims.open_on(names))
+            known = {one.id: one for one in self._load_all(names)}
             for row in rows:
                 # A row's time is never later than that of its decision, so whatever sorts before
                 # the next row may go out.

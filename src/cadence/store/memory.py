@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from itertools import compress
 from threading import RLock
 from typing import Any
 from uuid import UUID
@@ -22,9 +23,11 @@ from cadence.store.recorder import (
     DUE_STAMP,
     REBUILD_MARK,
     AddressChange,
+    AddressesChanged,
     ClaimChange,
     ClaimChanged,
     ClaimRow,
+    ClaimWrite,
     EntryQuery,
     EntryRow,
     EventSourcingRecorder,
@@ -144,6 +147,23 @@ class MemoryRecorder(EventSourcingRecorder):
         if any(one.prospect != prospect and (one.speaks or not one.prospect) for one in others):
             self._look_now([prospect])
 
+    def insert_claims(self, writes: Sequence[ClaimWrite]) -> list[bool]:
+        with self._lock:
+            taken = [self._holds(write) for write in writes]
+            for write in compress(writes, taken):
+                for claim in write.claims:
+                    self._change_claim(claim)
+        return taken
+
+    def _holds(self, write: ClaimWrite) -> bool:
+        try:
+            for claim in write.claims:
+                self._check_claim(claim)
+            check_addresses(write.addresses, self.select_addresses(write.addresses.bases))
+        except (ClaimChanged, AddressesChanged):
+            return False
+        return True
+
     def _check_claim(self, claim: ClaimChange) -> None:
         if [row.token for row in self.open_claims(claim.prospect)] != (
             [] if claim.seen is None else [claim.seen]
@@ -169,6 +189,10 @@ class MemoryRecorder(EventSourcingRecorder):
         return sorted(
             (row for row in rows if prospect in (None, row.prospect)), key=lambda row: row.prospect
         )
+
+    def claims_on(self, prospects: Sequence[str]) -> list[ClaimRow]:
+        asked = set(prospects)
+        return [row for row in self.open_claims() if row.prospect in asked]
 
     def find_claim(self, token: str) -> ClaimRow | None:
         with self._lock:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -32,6 +32,7 @@ from cadence.store.due_list import AddressRow, DueRow, Prepared
 from cadence.store.feed import START, FeedPosition, FeedRow
 from cadence.store.lifetime import unfit_connection
 from cadence.store.postgres_borrowed import join_transaction
+from cadence.store.postgres_claims import ClaimBatch, claim_batches
 from cadence.store.postgres_connection import Datastore, connect, explain_postgres_error, first_line
 from cadence.store.postgres_feed import (
     ADD_WRITTEN_IN,
@@ -61,7 +62,10 @@ from cadence.store.recorder import (
     DUE_STAMP,
     REBUILD_MARK,
     AddressChange,
+    AddressesChanged,
     ClaimChange,
+    ClaimChanged,
+    ClaimWrite,
     EntryRow,
     Refreshed,
     SettingRow,
@@ -511,6 +515,32 @@ class PostgresRecorder(SQLRecorder):
             if write.events:
                 self._wake_followers(connection)
         return ids
+
+    def insert_claims(self, writes: Sequence[ClaimWrite]) -> list[bool]:
+        taken: list[bool] = []
+        for batch in claim_batches(self._datastore.schema, writes):
+            take = self._take_alone if batch.is_alone else self._take_claims
+            taken += self._twice(partial(take, batch))
+        return taken
+
+    def _take_alone(self, batch: ClaimBatch) -> list[bool]:
+        [(claims, addresses)] = batch.writes
+        try:
+            self.insert_events([], claims=claims, addresses=[addresses])
+        except (ClaimChanged, AddressesChanged):
+            return [False]
+        return [True]
+
+    def _take_claims(self, batch: ClaimBatch) -> list[bool]:
+        with (
+            self._committing() as begin_commit,
+            self._datastore.get_connection() as connection,
+            connection.transaction(),
+            connection.cursor(row_factory=tuple_row) as curs,
+        ):
+            taken = batch.take(curs, self._sql)
+            begin_commit()
+        return taken
 
     def insert_batches(self, batches: Iterable[Prepared]) -> int:
         # A batch that was taken is gone, so nothing is tried twice: a connection that was lost

@@ -38,6 +38,7 @@ __all__ = [
     "ClaimChange",
     "ClaimChanged",
     "ClaimRow",
+    "ClaimWrite",
     "DueQuery",
     "DueRow",
     "EntryQuery",
@@ -139,6 +140,18 @@ class AddressesChanged(IntegrityError):
     """What others say of an address is not what was decided by; nothing was written."""
 
 
+class ClaimWrite(NamedTuple):
+    """What takes one claim of several that are written at once.
+
+    Attributes:
+        claims: the change that takes it, and what was seen of claims on other prospects.
+        addresses: what others say, which it was judged by.
+    """
+
+    claims: tuple[ClaimChange, ...]
+    addresses: AddressChange
+
+
 class StreamWrite(NamedTuple):
     """What one transaction writes of one prospect.
 
@@ -235,6 +248,28 @@ class Recorder(ABC):
             ClaimChanged: an open claim, or the version it was judged by, is another.
             IntegrityError: one of the versions is taken; nothing was written.
         """
+
+    def insert_claims(self, writes: Sequence[ClaimWrite]) -> list[bool]:
+        """Take several claims at once; leave out what can't be had.
+
+        Each is held against what is stored, as by :meth:`insert_events`. What another writer is
+        about to change may be left out.
+
+        Args:
+            writes: each on another prospect.
+
+        Returns:
+            For each whether it was taken.
+        """
+        taken = []
+        for write in writes:
+            try:
+                self.insert_events([], claims=write.claims, addresses=[write.addresses])
+            except (ClaimChanged, AddressesChanged):
+                taken.append(False)
+            else:
+                taken.append(True)
+        return taken
 
     @abstractmethod
     def insert_batches(self, batches: Iterable[Prepared]) -> int:
@@ -479,6 +514,15 @@ class Recorder(ABC):
     @abstractmethod
     def open_claims(self, prospect: str | None = None) -> list[ClaimRow]:
         """Read the claims that have not ended, by prospect; all, or that on one prospect."""
+
+    def claims_on(self, prospects: Sequence[str]) -> list[ClaimRow]:
+        """Read the claims on some prospects that have not ended."""
+        return [row for prospect in prospects for row in self.open_claims(prospect)]
+
+    def newest_versions(self, prospects: Sequence[str]) -> dict[str, int]:
+        """Read the version of the last event of each of some prospects that has one."""
+        states = {prospect: self.select_states(prospect) for prospect in prospects}
+        return {prospect: rows[-1][0] for prospect, rows in states.items() if rows}
 
     @abstractmethod
     def find_claim(self, token: str) -> ClaimRow | None:

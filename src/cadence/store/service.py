@@ -50,7 +50,7 @@ from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.domain.standing import TAKING_BACK
 from cadence.domain.stored import decode_row
-from cadence.engine.claims import Claim, Claimed, ClaimState, OnExpiry
+from cadence.engine.claims import Claim, Claimed, OnExpiry
 from cadence.engine.commands import (
     Command,
     EndFollowUp,
@@ -62,7 +62,7 @@ from cadence.engine.commands import (
     with_keys,
 )
 from cadence.engine.corrections import TakeBack, take_back
-from cadence.engine.decision import Close, Decision, Due, Stop
+from cadence.engine.decision import Close, Decision, Stop
 from cadence.engine.loop import decision_for, silent_decision_for
 from cadence.engine.lower_bound import decide_early
 from cadence.engine.precheck import Precheck, precheck
@@ -87,7 +87,7 @@ from cadence.store import feed
 from cadence.store.address_book import AddressBook
 from cadence.store.addresses import AddressIndex, Heard, change_of_addresses
 from cadence.store.awaited import AwaitedRecorder
-from cadence.store.claims import ClaimRequest, Claims, change_of, retried
+from cadence.store.claims import ClaimRequest, Claims, ClaimTerms, change_of, retried
 from cadence.store.clock import WriteClock, year_after
 from cadence.store.directory import DirectoryEntry
 from cadence.store.due_list import (
@@ -103,6 +103,7 @@ from cadence.store.executors import PageOfIds, map_items, pages
 from cadence.store.feed import FeedItem
 from cadence.store.kept_policies import KeptPolicies
 from cadence.store.merges import Merges
+from cadence.store.next_claims import NextClaims
 from cadence.store.opening import open_recorder, read_team
 from cadence.store.recorder import ClaimChanged, Recorder, Refreshed, StreamWrite
 from cadence.store.serializer import EventMapper
@@ -274,6 +275,9 @@ class Cadence:
             self.load_all,
             lambda: self.policies,
             lambda: (_ENGINE, self._stamp()),
+        )
+        self._next_claims = NextClaims(
+            recorder, self._addresses, self._claims, self._due, self._policy_to_judge
         )
         self._read_only = read_only
         self._clock = clock
@@ -646,7 +650,8 @@ class Cadence:
         """
         now = self._time(now, "now")
         decision = self._decision(self.load(prospect), now)
-        return self._claims.show(decision, self._claims.open(prospect))
+        claims = self._claims.going_on(self._claims.open_on([prospect]))
+        return self._claims.show(decision, claims.get(prospect))
 
     def may(
         self,
@@ -887,9 +892,9 @@ class Cadence:
         """
         clock = self.write_clock(at, force=force)
         clock.check_distance(clock.now)
-        request = ClaimRequest(prospect, touch, own, by, lease, on_expiry, clock.now)
+        request = ClaimRequest(prospect, touch, own, ClaimTerms(by, lease, on_expiry, clock.now))
         request.check()
-        self._check_writable()
+        self._make_ready()
         return retried(prospect, lambda: self._claims.take(request, self._policy_to_judge))
 
     def claim_next(
@@ -905,11 +910,13 @@ class Cadence:
     ) -> list[Claim]:
         """Claim the touches that are due, those that are due longest first, up to a number.
 
-        Those that another worker holds, or takes meanwhile, are left out. Each is claimed by
-        itself, as by :meth:`claim`.
+        Those that another worker holds, or takes meanwhile, are left out, and so are those that
+        another writer is about to change. Each is judged as by :meth:`claim`, and all are written
+        together. They come in the order of the due rows, which is about that of the list; many
+        workers at once begin at different places of it.
 
         Args:
-            count: how many at most.
+            count: how many at most. A hundred cost little more than ten.
             by, lease, on_expiry, at: as of :meth:`claim`.
             owner: only prospects of this owner.
             channel: only touches that use this channel.
@@ -922,21 +929,12 @@ class Cadence:
             raise InputError(f"count: invalid {count}", "give 1 or more")
         which = DueFilter(owner, channel)
         which.check()
-        claims: list[Claim] = []
-        for prospect, decision in self.listing(at, which):
-            touch, shown = decision.touch, decision.claim
-            is_free = shown is None or shown.state is ClaimState.RETURNED
-            if not isinstance(decision, Due) or touch is None or not is_free:
-                continue
-            with suppress(Refused):  # another was quicker
-                claims.append(
-                    self.claim(
-                        prospect.id, touch.id, by=by, lease=lease, on_expiry=on_expiry, at=at
-                    )
-                )
-            if len(claims) == count:
-                break
-        return claims
+        clock = self.write_clock(at)
+        clock.check_distance(clock.now)
+        terms = ClaimTerms(by, lease, on_expiry, clock.now)
+        terms.check()
+        self._make_ready()
+        return self._next_claims.take(count, terms, which)
 
     def complete(
         self,

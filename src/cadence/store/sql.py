@@ -82,7 +82,7 @@ UPDATE_DUE: Final = "ON CONFLICT (prospect) DO UPDATE SET " + ", ".join(
 _SELECT_DUE: Final = f"SELECT {_DUE} FROM {{schema}}.due WHERE at IS NOT NULL"
 _SELECT_ROWS: Final = f"SELECT {_DUE} FROM {{schema}}.due WHERE prospect > ?"
 _SELECT_STALE: Final = (
-    "SELECT stamp, prospect FROM {schema}.due WHERE stamp >= ? AND (stamp, prospect) > (?, ?)",
+    "SELECT stamp, prospect FROM {schema}.due WHERE ",
     " AND stamp < ?",
     " ORDER BY stamp, prospect LIMIT ?",
 )
@@ -99,6 +99,10 @@ _COUNT_DUE: Final = "SELECT count(*) FROM {schema}.due"
 OPEN_TOKENS: Final = "SELECT token FROM {schema}.claims WHERE prospect = ? AND ended IS NULL"
 NEWEST_VERSION: Final = (
     "SELECT max(originator_version) FROM {schema}.stored_events WHERE originator_id = ?"
+)
+_NEWEST_VERSIONS: Final = (
+    "SELECT originator_id, max(originator_version) FROM {schema}.stored_events "
+    "WHERE originator_id {many} GROUP BY originator_id"
 )
 END_CLAIM: Final = "UPDATE {schema}.claims SET ended = ? WHERE token = ?"
 UPSERT_CLAIM: Final = (
@@ -247,8 +251,11 @@ class SQLRecorder(EventSourcingRecorder):
             ["", *(f"{one}\x01" for one in ordered)], [*ordered, None], strict=True
         ):
             if len(found) < limit and (after is None or high is None or after[0] < high):
-                params: list[object] = [low, *(after or ("", ""))]
-                bound = "" if high is None else below
+                # One lower bound alone: of two, PostgreSQL begins at one and reads up to the other.
+                is_behind = after is not None and after[0] >= low
+                bound = "(stamp, prospect) > (?, ?)" if is_behind else "stamp >= ?"
+                params: list[object] = [*after] if after is not None and is_behind else [low]
+                bound += "" if high is None else below
                 params += [] if high is None else [high]
                 params.append(limit - len(found))
                 found += self._fetch(statement + bound + in_order, params)
@@ -269,10 +276,19 @@ class SQLRecorder(EventSourcingRecorder):
             return self._select_claims(" WHERE ended IS NULL ORDER BY prospect", ())
         return self._select_claims(" WHERE prospect = ? AND ended IS NULL", (prospect,))
 
+    def claims_on(self, prospects: Sequence[str]) -> list[ClaimRow]:
+        where = " WHERE prospect {many} AND ended IS NULL"
+        return self._select_claims(where, (self._many(prospects),)) if prospects else []
+
+    def newest_versions(self, prospects: Sequence[str]) -> dict[str, int]:
+        if not prospects:
+            return {}
+        return dict(self._fetch(_NEWEST_VERSIONS, (self._many(prospects),)))
+
     def find_claim(self, token: str) -> ClaimRow | None:
         return next(iter(self._select_claims(" WHERE token = ?", (token,))), None)
 
-    def _select_claims(self, where: str, params: tuple[str, ...]) -> list[ClaimRow]:
+    def _select_claims(self, where: str, params: tuple[object, ...]) -> list[ClaimRow]:
         if not self.is_known("claims", lambda: self._has_table("claims")):
             return []
         return [ClaimRow(*row) for row in self._fetch(_SELECT_CLAIMS + where, params)]

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
+from itertools import compress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -39,7 +40,10 @@ from cadence.store.recorder import (
     DUE_STAMP,
     REBUILD_MARK,
     AddressChange,
+    AddressesChanged,
     ClaimChange,
+    ClaimChanged,
+    ClaimWrite,
     EntryRow,
     Refreshed,
     SettingRow,
@@ -201,6 +205,17 @@ def _change_claim(connection: SQLiteConnection, claim: ClaimChange) -> None:
         connection.execute(_sql(END_CLAIM), (claim.ended, claim.seen))
     if claim.taken is not None:
         connection.execute(_sql(UPSERT_CLAIM), claim.taken)
+
+
+def _holds(connection: SQLiteConnection, write: ClaimWrite) -> bool:
+    """Return whether a claim may still be taken."""
+    try:
+        for claim in write.claims:
+            _check_claim(connection, claim)
+        _check_addresses(connection, write.addresses)
+    except (ClaimChanged, AddressesChanged):
+        return False
+    return True
 
 
 def _as_json(values: Iterable[str]) -> str:
@@ -403,6 +418,14 @@ class SQLiteRecorder(SQLRecorder):
             for one in due:
                 connection.execute(_UPSERT_DUE, one)
         return ids
+
+    def insert_claims(self, writes: Sequence[ClaimWrite]) -> list[bool]:
+        with self._write() as connection:
+            taken = [_holds(connection, write) for write in writes]
+            for write in compress(writes, taken):
+                for claim in write.claims:
+                    _change_claim(connection, claim)
+        return taken
 
     def insert_batches(self, batches: Iterable[Prepared]) -> int:
         done = 0

@@ -1,0 +1,206 @@
+"""Claim the touches that are due next, many at once.
+
+Some rows of the due list are read, judged and claimed together, by as few statements as one touch
+needs. Where one can't be had, it is left out and the others are had.
+
+All workers share the top of the list. One that finds it taken begins further on. And each goes on
+where it was, because what is claimed stays in the list and has to be walked over. It begins at the
+top again once it has claimed as much as it walked over: so walking costs no more than claiming, and
+what was given back is found soon.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import compress
+from typing import Final, NamedTuple
+
+from cadence.domain.fold import fold
+from cadence.domain.prospect import Prospect
+from cadence.engine.claims import Claim
+from cadence.engine.decision import Due
+from cadence.engine.next_touch import decide_silently
+from cadence.errors import Refused
+from cadence.policy.model import Policy
+from cadence.store.addresses import AddressIndex
+from cadence.store.claims import (
+    Claimable,
+    ClaimRequest,
+    Claims,
+    ClaimTerms,
+    shared_address,
+)
+from cadence.store.due_list import DueQuery, to_micros
+from cadence.store.due_page import DueFilter
+from cadence.store.due_reader import DueReader
+from cadence.store.recorder import ClaimWrite, Recorder
+
+__all__ = ["NextClaims"]
+
+_FEWEST: Final = 32  # rows that are read at once
+_MOST: Final = 512
+_TIMES: Final = 3  # that a worker leaves some rows to others, in one call
+_FARTHEST: Final = 8  # batches that it leaves to them
+
+
+class _Wanted(NamedTuple):
+    """What to claim: how many at most, on which terms, and of which list."""
+
+    most: int
+    terms: ClaimTerms
+    which: DueFilter
+
+
+class _Place(NamedTuple):
+    """How far a worker has come along the list since its top.
+
+    Attributes:
+        after: the position of the last row that was looked at; ``None``: the top.
+        walked: how many rows were walked over.
+        claimed: how many were claimed.
+    """
+
+    after: tuple[int, str] | None = None
+    walked: int = 0
+    claimed: int = 0
+
+
+class _Taken(NamedTuple):
+    """What came of some rows: the claims, how many others won, and how many rows were done."""
+
+    claims: list[Claim]
+    lost: int
+    done: int
+
+    @property
+    def is_contended(self) -> bool:
+        """Whether others claim the same rows."""
+        return self.lost > len(self.claims)
+
+
+class NextClaims:
+    """Claims the touches of a store that are due, those whose row comes first."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        addresses: AddressIndex,
+        claims: Claims,
+        due: DueReader,
+        policy_of: Callable[[Prospect], Policy],
+    ) -> None:
+        """Args:
+        recorder: keeps the claims.
+        addresses: what others say.
+        claims: judges each claim.
+        due: reads the list where its rows are of another engine.
+        policy_of: the policy that a prospect is under; refuses where nothing can be judged.
+        """
+        self._recorder = recorder
+        self._addresses = addresses
+        self._claims = claims
+        self._due = due
+        self._policy_of = policy_of
+        self._places: dict[tuple[str | None, str | None], _Place] = {}
+
+    def take(self, count: int, terms: ClaimTerms, which: DueFilter) -> list[Claim]:
+        """Claim up to ``count`` touches that are due at the time of the terms.
+
+        Args:
+            count: how many at most.
+            terms: who claims them, and for how long.
+            which: only these.
+        """
+        wanted = _Wanted(count, terms, which)
+        if self._due.is_stale():
+            # Rows of another engine say nothing: every such prospect is decided first.
+            listed = self._due.listing(terms.at, which)
+            names = [prospect.id for prospect, decision in listed if isinstance(decision, Due)]
+            return self._claim_free(names, wanted, count).claims
+        key = (which.owner, which.channel)
+        place = self._places.get(key, _Place())
+        is_worth_it = place.claimed >= place.walked
+        claims, self._places[key] = self._walk(wanted, _Place() if is_worth_it else place)
+        return claims
+
+    def _walk(self, wanted: _Wanted, place: _Place) -> tuple[list[Claim], _Place]:
+        """Claim along the list; return also how far."""
+        query = DueQuery(to_micros(wanted.terms.at), wanted.which.owner, wanted.which.channel)
+        size = max(_FEWEST, min(wanted.most, _MOST))
+        claims: list[Claim] = []
+        after, walked, claimed = place
+        rounds, times = 1 if after is None else 2, _TIMES
+        while len(claims) < wanted.most:
+            rows = self._recorder.select_due(query, after, size)
+            if not rows:
+                rounds -= 1
+                if not rounds:
+                    return claims, _Place()
+                after, walked, claimed = _Place()  # what was left out comes last
+                continue
+            missing = wanted.most - len(claims)
+            taken = self._claim_free([row.prospect for row in rows], wanted, missing)
+            claims += taken.claims
+            claimed += len(taken.claims)
+            walked += taken.done - len(taken.claims)
+            after = rows[taken.done - 1].position
+            size = min(2 * size, _MOST)
+            if taken.is_contended and times:
+                rounds, times = 2, times - 1
+                further = min(random.randint(1, _FARTHEST) * wanted.most, _FARTHEST * _MOST)
+                left = self._recorder.select_due(query, after, further)
+                walked += len(left)
+                after = left[-1].position if left else after
+        return claims, _Place(after, walked, claimed)
+
+    def _claim_free(self, names: Sequence[str], wanted: _Wanted, most: int) -> _Taken:
+        """Claim up to ``most`` of some prospects, those first on which no claim stands."""
+        claims = self._claims.open_on(names)
+        standing = self._claims.standing(claims)
+        free = [name for name in names if name not in standing]
+        taken: list[Claim] = []
+        lost = 0
+        while free and len(taken) < most and lost <= len(taken):
+            part = free[: min(most - len(taken), _MOST)]
+            free = free[len(part) :]
+            judged = self._judge(part, claims, wanted)
+            had = self._recorder.insert_claims([write for _, write in judged])
+            taken += [claim for claim, _ in compress(judged, had)]
+            lost += had.count(False)
+        return _Taken(taken, lost, names.index(free[0]) if free else len(names))
+
+    def _judge(
+        self, names: Sequence[str], claims: Mapping[str, Claim], wanted: _Wanted
+    ) -> list[tuple[Claim, ClaimWrite]]:
+        """Judge claims on some prospects, all by what is stored now; leave out what is refused."""
+        terms = wanted.terms
+        histories = self._recorder.select_streams(names)
+        folded = [fold(None, history) for history in histories.values()]
+        heard = self._addresses.hear_all([one for one in folded if one is not None])
+        others = {row.prospect for _, said in heard for row in said.rows if row.prospect}
+        open_on = partial(self._open_on, self._claims.open_on(sorted(others)), terms)
+        judged: dict[str, tuple[Claim, ClaimWrite]] = {}
+        for prospect, said in heard:
+            name, told = prospect.id, said.told_to(prospect)
+            with suppress(Refused):
+                policy = self._policy_of(told)
+                due = decide_silently(told, policy, terms.at)
+                if not isinstance(due, Due) or not wanted.which.has(told, due):
+                    continue
+                request = ClaimRequest(name, due.touch.id, None, terms)
+                given = Claimable(told, histories[name], said, claims.get(name), due)
+                claim, write = self._claims.judge(request, given, policy, open_on)
+                rivals = [judged[one.prospect][0] for one in write.claims if one.prospect in judged]
+                if not any(shared_address(claim, rival) for rival in rivals):
+                    judged[name] = claim, write
+        return list(judged.values())
+
+    def _open_on(
+        self, claims: Mapping[str, Claim], terms: ClaimTerms, prospect: str
+    ) -> Claim | None:
+        """Return the open claim on another prospect, once what it leaves to assume is recorded."""
+        claim = claims.get(prospect)
+        return None if claim is None else self._claims.settled(prospect, terms.at)
