@@ -25,10 +25,11 @@ from nightly import NIGHTLY
 from projected import Rows, Stopping, in_feed
 from psycopg.rows import dict_row
 
-from cadence.domain import ProspectAdded
+from cadence.domain import Event, ProspectAdded
 from cadence.domain.events import InterestNoted
-from cadence.errors import InputError
+from cadence.errors import InputError, StoreError
 from cadence.store import Cadence, PostgresTarget, Projection, SQLiteTarget, Target
+from cadence.store.serializer import EventMapper
 
 # Python 3.12 and later warn of every fork beside threads.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
@@ -45,6 +46,7 @@ PAIRS = [
     ("memory", "file"),
     ("memory", "elsewhere"),
     ("sqlite", "file"),
+    ("sqlite", "beside"),
     ("sqlite", "elsewhere"),
     ("postgres", "file"),
     ("postgres", "beside"),
@@ -59,7 +61,8 @@ def rows(request: pytest.FixtureRequest, address: str | None, tmp_path: Path) ->
         return projected.in_file(tmp_path / "rows.db")
     if request.param == "beside":
         assert address is not None
-        return projected.in_postgres(address)
+        is_file = address.endswith(".db")
+        return projected.in_file(Path(address)) if is_file else projected.in_postgres(address)
     return projected.in_postgres(projected.elsewhere())
 
 
@@ -74,7 +77,7 @@ def on(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("address", "rows"), pairs, indirect=True, ids=ids)
 
 
-NEAR = PAIRS if NIGHTLY else [PAIRS[0], PAIRS[2], PAIRS[5]]
+NEAR = PAIRS if NIGHTLY else [PAIRS[0], PAIRS[2], PAIRS[6]]
 """All of them in the nightly profile; each store and each kind of database in any."""
 
 everywhere = on(*PAIRS)
@@ -178,6 +181,25 @@ def test_a_page_whose_function_raises_leaves_nothing(app: Cadence, rows: Rows) -
     calls = 1
     Projection("seen", rows.apply).run(app, rows.target, timeout=TO_THE_END)
     assert rows.read("seen_1") == in_feed(app)
+
+
+@in_each_database
+def test_an_event_of_a_newer_cadence_stops_before_it_and_a_damaged_one_does_not(
+    app: Cadence, rows: Rows
+) -> None:
+    fill(app)
+    row = EventMapper().to_stored_event(Event("new", 1, NOW, NOW, NOTE))
+    app._recorder.insert_events([type(row)("bad", 1, row.topic, b"{")])
+    newer = row.state.replace(b"InterestNoted", b"FromTomorrow")
+    app._recorder.insert_events([type(row)("new", 1, row.topic, newer)])
+    fill(app, 1)
+    for size in (4, 1000):
+        with pytest.raises(StoreError, match="a newer cadence wrote event 1 of new"):
+            rows.projection().run(app, rows.target, size=size, timeout=TO_THE_END)
+        assert rows.read() == in_feed(app)[:11]
+        with pytest.raises(StoreError, match="a newer cadence wrote event 1 of new"):
+            rows.projection(2).swap(app, rows.target, size=size)
+    assert rows.kept()["seen"] == "1"
 
 
 @in_each_database

@@ -26,7 +26,7 @@ FOLLOWED = {
     "docs/how-to/dispatcher.md": 3,
     "docs/how-to/http-errors.md": 2,
     "docs/how-to/people.md": 5,
-    "docs/how-to/projections.md": 7,
+    "docs/how-to/projections.md": 8,
     "docs/how-to/sales-lead.md": 2,
     "docs/how-to/threads-and-forks.md": 4,
     "docs/how-to/transactions.md": 2,

@@ -12,12 +12,13 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, Generic
 
 import msgspec
 
-from cadence.domain.events import Event
-from cadence.errors import InputError
+from cadence.domain.events import Event, Unreadable
+from cadence.errors import InputError, StoreError
 from cadence.store.feed import FeedItem, FeedPosition
 from cadence.store.targets import DB, Target
 
@@ -90,6 +91,10 @@ class Projection(msgspec.Struct, Generic[DB], frozen=True):
             timeout: return when none has come for so long; zero: at the end of what is there;
                 ``None``: never.
             stop: return soon after this is set, between two pages.
+
+        Raises:
+            StoreError: the store can't be read, or a newer cadence wrote the next event. No event
+                is left out.
         """
         with target.connect() as db:
             with target.begin(db):
@@ -100,12 +105,16 @@ class Projection(msgspec.Struct, Generic[DB], frozen=True):
                 lambda: position or None, size=size, timeout=timeout, stop=stop
             )
             for page in pages:
+                readable = list(takewhile(_is_readable, page))
                 with target.begin(db):
                     held = target.hold(db, self._key)
-                    if held == position:
-                        held = self._apply_page(target, db, page)
+                    is_next = held == position
+                    if is_next and readable:
+                        held = self._apply_page(target, db, readable)
                 if held is None or held == _ENDED:
                     return
+                if is_next and len(readable) < len(page):
+                    raise self._is_too_old(page[len(readable)])
                 position = held  # or where another runner is: the next page is read from there
 
     def swap(self, app: Cadence, target: Target[DB], *, size: int = _PAGE) -> None:
@@ -123,6 +132,7 @@ class Projection(msgspec.Struct, Generic[DB], frozen=True):
         Raises:
             InputError: the version has ended, or the store has not all events that the live version
                 has applied.
+            StoreError: as :meth:`run`.
         """
         with target.connect() as db, target.begin(db):
             live = target.hold(db, self.name)
@@ -138,6 +148,9 @@ class Projection(msgspec.Struct, Generic[DB], frozen=True):
                     "give its functions a new version, and fill that",
                 )
             for page in app.follow_pages(position or None, size=size, timeout=timedelta(0)):
+                for item in page:
+                    if not _is_readable(item):
+                        raise self._is_too_old(item)
                 position = self._apply_page(target, db, page)
             if FeedPosition.parse(position or None) < FeedPosition.parse(reached or None):
                 raise InputError(
@@ -179,3 +192,19 @@ class Projection(msgspec.Struct, Generic[DB], frozen=True):
         target.keep(db, self.name, str(self.version))
         if self.publish is not None:
             self.publish(db, self.table)
+
+    def _is_too_old(self, item: FeedItem) -> StoreError:
+        event = item.event
+        return StoreError(
+            f"{self.name}: a newer cadence wrote event {event.version} of {event.prospect}",
+            "run the projection with that cadence; it goes on with this event",
+        )
+
+
+def _is_readable(item: FeedItem) -> bool:
+    """Return whether a newer cadence would read no more of the event.
+
+    One that is damaged is as readable as it will ever be.
+    """
+    data = item.event.data
+    return not isinstance(data, Unreadable) or data.is_damaged

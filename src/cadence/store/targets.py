@@ -57,7 +57,7 @@ class Target(Protocol[DB]):
 
 
 class SQLiteTarget:
-    """A SQLite file of the team's. Not the file of a :class:`Cadence` store."""
+    """A SQLite file: the team's own, or the store's, whose writers then wait for each page."""
 
     def __init__(self, file: str | os.PathLike[str] | Callable[[], sqlite3.Connection]) -> None:
         """Args:
