@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import (
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -39,6 +41,17 @@ from cadence.engine import (
 
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 Address = Annotated[str, Field(min_length=1, max_length=500)]
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE)
+
+
+def _written_out(value: object) -> object:
+    """Check that an instant is a text as OpenAPI has it; pydantic takes numbers too."""
+    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+        raise ValueError("use an instant like 2026-12-01T14:00:00Z")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 ChannelName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,39}$", examples=["call", "email"])]
 
 
@@ -122,7 +135,7 @@ class Appoint(Body):
     """Agree to call at a time."""
 
     type: Literal["set_appointment"]
-    at: AwareDatetime
+    at: Instant
 
     def command(self) -> Command:
         """Return the command."""
@@ -198,7 +211,7 @@ class Fact(Body):
         "ReplyReceived",
     ]
     data: dict[str, JsonValue] = {}
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Instant | None = None
 
     def fact(self) -> Data:
         """Return it as cadence has it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from cadence.domain import (
     AutoReplyReceived,
@@ -24,7 +24,7 @@ from cadence.domain import (
     ReplyReceived,
 )
 from cadence.engine import MakeAttempt
-from fastapi_service.requests import Address, Body, Name
+from fastapi_service.requests import Address, Body, Instant, Name
 from fastapi_service.responses import HeardOut, OutcomeOut
 from fastapi_service.store import Store
 
@@ -41,9 +41,9 @@ class MailReport(Body):
     id: ReportId
     kind: Literal["bounced", "mailbox_full", "replied", "auto_replied", "opted_out"]
     address: Address
-    at: AwareDatetime
+    at: Instant
     intent: Intent | None = None
-    until: AwareDatetime | None = None
+    until: Instant | None = None
 
     def fact(self) -> Data:
         """Return what happened."""
@@ -65,7 +65,7 @@ class CallReport(Body):
     prospect: str
     number: Address | None = None
     disposition: Disposition
-    at: AwareDatetime
+    at: Instant
     agent: Name
     intent: Intent | None = None
 

@@ -84,6 +84,7 @@ def test_an_error_is_answered_by_the_one_table(
         ("/prospects/jo", '{"name": "Jo", "timezone": "Mars/X"}', 422, "invalid_input", "Mars"),
         ("/prospects/jo", '{"name": "Jo", "timezone": "UTC", "x": 1}', 422, "invalid_input", ".x"),
         ("/prospects/jo", '{"name": "\\ud800", "timezone": "UTC"}', 422, "invalid_input", "name"),
+        ("/prospects/jo", '{"name": 1, "timezone": "UTC"}', 422, "invalid_input", "body.name"),
         ("/nowhere", "{}", 404, "http_error", "Not Found"),
         ("/due", "{}", 405, "http_error", "Method Not Allowed"),
     ],
@@ -95,6 +96,14 @@ def test_a_wrong_request_is_told_what_is_wrong(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert title in answer.json()["title"]
     assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("at", ["0", 0, "2026-12-01", "2026-12-01T14:00:00", "tomorrow", None])
+def test_an_instant_is_written_out_with_its_zone(client: Client, at: object) -> None:
+    report = {"id": "1", "kind": "replied", "address": "jo@example.com", "at": at}
+    answer = client.call("POST", "/webhooks/mailer", json=report)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+    assert answer.json()["title"].startswith("body.at: invalid")
 
 
 @pytest.mark.parametrize("tag", ['W/"1"', "*", '"1", "2"', '"-1"', '"²"', "9" * 30])

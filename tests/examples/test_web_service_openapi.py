@@ -69,6 +69,8 @@ def map_path_parameters(_: object, path_parameters: dict[str, Any] | None) -> An
     return path_parameters
 
 
+# The service's own threads draw waits at random while Hypothesis watches for that.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_as_it_is_described(case: schemathesis.Case) -> None:
