@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from cadence.domain.events import EndReason, PolicyRef
+from cadence.domain.shown import Shown
 from cadence.domain.stages import Stage
 from cadence.engine import wording
 from cadence.engine.claims import ClaimShown
@@ -63,7 +64,7 @@ class TaskKind(StrEnum):
     FIND_ADDRESS = "find_address"
 
 
-class _Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="verdict"):
+class _Decision(Shown, msgspec.Struct, frozen=True, kw_only=True, tag_field="verdict"):
     """What every decision has.
 
     Attributes:

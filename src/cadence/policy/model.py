@@ -18,6 +18,7 @@ import msgspec
 
 from cadence.domain.channels import BUILT_IN, CALL, AddressKind, Channel, ChannelTraits
 from cadence.domain.events import AttemptStage, PolicyRef
+from cadence.domain.shown import Shown
 from cadence.domain.stages import Stage, rank
 from cadence.policy.field_types import (
     CallerId,
@@ -466,7 +467,7 @@ def canonical_step(step: Step) -> dict[str, Any]:
 _NO_HORIZON: Final = 100_000  # business days; longer than any silence
 
 
-class Policy(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
+class Policy(Shown, msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     """A whole policy. Immutable; two with the same meaning have the same :attr:`digest`.
 
     Attributes:

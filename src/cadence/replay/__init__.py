@@ -2,6 +2,7 @@
 
 from cadence.replay.steps import (
     AnnotatedStep,
+    History,
     Measure,
     Overdue,
     OverdueKind,
@@ -13,6 +14,7 @@ from cadence.replay.steps import (
 
 __all__ = [
     "AnnotatedStep",
+    "History",
     "Measure",
     "Overdue",
     "OverdueKind",

@@ -20,6 +20,7 @@ from cadence.domain.events import AttemptMade, Event, FollowUpEnded, Gap, Prospe
 from cadence.domain.fold import fold
 from cadence.domain.others import Others
 from cadence.domain.prospect import Prospect
+from cadence.domain.shown import Shown
 from cadence.domain.stages import Stage
 from cadence.domain.standing import TAKING_BACK, standing, taken_back_by
 from cadence.domain.team import NO_TEAM, Team
@@ -36,6 +37,7 @@ from cadence.worktime.zones import from_local, zone
 __all__ = [
     "SHOWN_UNRECORDED",
     "AnnotatedStep",
+    "History",
     "Measure",
     "Overdue",
     "OverdueKind",
@@ -165,6 +167,41 @@ def replay(
                 prospect, decision = told, decision_for(told, policies, at)
             if is_heard or merge:
                 yield ReplayStep(word, prospect, decision, at, merged_by=merge)
+
+
+class History(Shown):
+    """A history with the stage and the decision after each event, as a notebook shows it.
+
+    Attributes:
+        steps: its steps.
+    """
+
+    def __init__(
+        self,
+        events: Iterable[Event],
+        policies: PolicyRegistry,
+        limit: int | datetime | None = None,
+        others: Others | None = None,
+    ) -> None:
+        """Args:
+        events, policies, limit, others: as of :func:`replay`.
+
+        Raises:
+            InputError: there are no events.
+        """
+        self.steps = tuple(replay(events, policies, limit, others))
+        if not self.steps:
+            raise InputError("nothing had been recorded by then", "give a later version or instant")
+
+    def __iter__(self) -> Iterator[ReplayStep]:
+        return iter(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __repr__(self) -> str:
+        last = self.steps[-1]
+        return f"History({last.prospect.id!r}, {len(self)} steps, {last.stage.value})"
 
 
 def _merged_events(events: Sequence[Event]) -> list[tuple[Event, int]]:

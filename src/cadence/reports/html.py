@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-__all__ = ["page_file", "render", "script_data", "visible"]
+__all__ = ["page_file", "render", "render_part", "script_data", "visible"]
 
 
 def render(template: str, *, css: str = "", js: str = "", **values: Any) -> str:
@@ -35,6 +35,16 @@ def render(template: str, *, css: str = "", js: str = "", **values: Any) -> str:
         "base-uri 'none'; form-action 'none'"
     )
     return _environment().get_template(template).render(csp=csp, css=style, js=js, **values)
+
+
+def render_part(template: str, **values: Any) -> str:
+    """Return a part of another's page, such as a cell of a notebook.
+
+    Args:
+        template: the file name of a template that extends ``cell.html``.
+        values: what the template names.
+    """
+    return _environment().get_template(template).render(css=page_file("cell.css"), **values)
 
 
 def visible(text: str) -> str:
