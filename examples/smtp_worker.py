@@ -49,7 +49,7 @@ class Worker(NamedTuple):
 def message(claim: Claim, part: TouchPart, sender: str) -> EmailMessage:
     """Return the email of a claimed touch.
 
-    The token of the claim is in its id: whoever looks for the message finds the attempt.
+    The token of the claim is in its id, so that the message leads to the attempt.
     """
     mail = EmailMessage()
     mail["From"], mail["To"] = sender, part.address

@@ -32,7 +32,7 @@ CUSTOMERS: Final = Table(
     Column("id", _Id, primary_key=True),
     Column("balance", Integer, nullable=False, server_default=text("0")),
 )
-"""The CRM's: whom it sells to."""
+"""The CRM's: its customers."""
 
 ACTIVITIES: Final = Table(
     "activities",

@@ -1,6 +1,6 @@
 """Make what a notebook shows of a decision, a policy and a history.
 
-A cell is a part of somebody's page: it takes their font and colours, and its style names its own
+A cell is a part of another page: it takes its font and colours, and its style names its own
 elements alone.
 """
 
