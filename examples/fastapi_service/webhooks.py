@@ -59,7 +59,7 @@ class MailReport(Body):
 
 
 class CallReport(Body):
-    """How a call went. `agent`: who called; it ends the claim that they hold on the touch."""
+    """How a call went; `claim` is the token under which it was made, if it was."""
 
     id: ReportId
     prospect: str
@@ -68,6 +68,7 @@ class CallReport(Body):
     at: Instant
     agent: Name
     intent: Intent | None = None
+    claim: str | None = None
 
 
 @router.post("/mailer")
@@ -90,8 +91,10 @@ def mail_report(report: MailReport, app: Store) -> HeardOut:
 
 @router.post("/dialler")
 def call_report(report: CallReport, app: Store) -> OutcomeOut:
-    """Record how a call went."""
+    """Record how a call went, and end the claim under which it was made."""
     part = Part(CALL, report.disposition, report.number, intent=report.intent)
+    if report.claim is not None:
+        return OutcomeOut.of(app.complete(report.claim, [part], occurred_at=report.at))
     outcome = app.execute(
         report.prospect,
         MakeAttempt((part,)),

@@ -403,6 +403,48 @@ def test_the_late_truth_corrects_what_was_assumed(app: Cadence, assumed: Claim) 
     assert app.complete(assumed, NO_ANSWER).repeated
 
 
+def test_a_report_that_comes_late_says_when_the_attempt_was_made(
+    app: Cadence, clock: Clock
+) -> None:
+    """A dialler's webhook is delivered an hour later."""
+    claim = app.claim("jerry", by="dialler")
+    clock.now += 60 * MINUTE
+    outcome = app.complete(claim, NO_ANSWER, occurred_at=MEETING + MINUTE)
+    (event,) = outcome.events
+    assert (event.occurred_at, event.recorded_at) == (MEETING + MINUTE, clock.now)
+    assert attempt_of(event.data).stage is AttemptStage.ON_TIME
+    assert not attempt_of(event.data).broke
+    again = app.complete(claim, NO_ANSWER, occurred_at=MEETING + MINUTE)
+    assert again.repeated
+    assert again.events == outcome.events
+
+
+def test_a_late_report_moves_what_was_assumed_to_when_it_was_made(
+    app: Cadence, clock: Clock, assumed: Claim
+) -> None:
+    clock.now += 60 * MINUTE
+    (event,) = app.complete(assumed, NO_ANSWER, occurred_at=MEETING + MINUTE).events
+    assert isinstance(event.data, EventCorrected)
+    (made,) = [
+        one for one, _ in standing(app.history("jerry")) if isinstance(one.data, AttemptMade)
+    ]
+    assert made.occurred_at == MEETING + MINUTE
+    assert made.data.parts[0].disposition is Disposition.NO_ANSWER
+    assert app.complete(assumed, NO_ANSWER, occurred_at=MEETING + MINUTE).repeated
+
+
+def test_no_attempt_is_made_after_it_is_recorded(
+    app: Cadence, clock: Clock, assumed: Claim
+) -> None:
+    with pytest.raises(InputError, match="jerry: invalid occurred_at 2026-12-01T15:15:00Z"):
+        app.complete(assumed, NO_ANSWER, occurred_at=clock.now + 60 * MINUTE)
+    later = EventCorrected(3, AttemptMade(NO_ANSWER), clock.now + 60 * MINUTE)
+    with pytest.raises(InputError, match="jerry: invalid occurred_at 2026-12-01T15:15:00Z"):
+        app.execute("jerry", later)
+    with pytest.raises(InputError, match="occurred_at: missing time zone"):
+        app.complete(assumed, NO_ANSWER, occurred_at=MEETING.replace(tzinfo=None))
+
+
 def test_the_late_truth_is_recorded_where_what_was_assumed_has_been_taken_back(
     app: Cadence, assumed: Claim
 ) -> None:

@@ -188,6 +188,28 @@ def test_webhooks_may_come_twice_late_and_out_of_order(server: Server, kim: Clie
     assert "contact_point" in [one["rule"] for one in asked["breaks"]]
 
 
+def test_a_report_on_a_call_after_its_lease_is_the_late_truth(server: Server, kim: Client) -> None:
+    """The scheduler recorded that the call may have been made; the webhook says how it went."""
+    due(server, kim, "late")
+    lease = {"minutes": 15, "on_expiry": "assume_made"}
+    claim = kim.do("POST", "/prospects/late/claims", lease)
+    server.set_clock(NOW + timedelta(hours=1))
+    wait_until(lambda: types(kim, "late")[-1] == "AttemptMade")
+    report = {
+        "id": "late-1",
+        "prospect": "late",
+        "disposition": "voicemail_left",
+        "at": (NOW + timedelta(minutes=2)).isoformat(),
+        "agent": "dialler",
+        "claim": claim["token"],
+    }
+    first, second = (kim.do("POST", "/webhooks/dialler", report) for _ in range(2))
+    assert (first["repeated"], second["repeated"]) == (False, True)
+    assert types(kim, "late")[2:] == ["AttemptMade", "EventCorrected"]
+    (corrected,) = first["events"]
+    assert corrected["data"]["occurred_at"] == "2026-12-01T15:02:00Z"
+
+
 def test_an_opt_out_by_webhook_stops_all_holders_and_strangers(server: Server, kim: Client) -> None:
     due(server, kim, "leaves")
     report = {"id": "o1", "kind": "opted_out", "at": NOW.isoformat()}

@@ -308,7 +308,13 @@ class Claims:
         return seen
 
     def complete(
-        self, claim: Claim | str, attempt: MakeAttempt | None, at: datetime | None, *, force: bool
+        self,
+        claim: Claim | str,
+        attempt: MakeAttempt | None,
+        at: datetime | None,
+        occurred_at: datetime | None,
+        *,
+        force: bool,
     ) -> tuple[str, Outcome | None, Event | None]:
         """Log the attempt of a claim; return the prospect, and what had ended the claim before.
 
@@ -319,17 +325,24 @@ class Claims:
             claim: the claim, or its token.
             attempt: what was done; ``None``: it was not made, and where nothing was assumed,
                 nothing is recorded.
-            at: when it was made; the clock's time.
+            at: when it is recorded; the clock's time.
+            occurred_at: when it was made.
             force: as of :meth:`Cadence.execute`.
 
         Raises:
             InputError: the claim is unknown, or was completed with another attempt.
         """
         found = self._find(claim)
-        return _judged_again(lambda: self._complete(found, attempt, at, force=force))
+        return _judged_again(lambda: self._complete(found, attempt, at, occurred_at, force=force))
 
     def _complete(
-        self, claim: Claim, attempt: MakeAttempt | None, at: datetime | None, *, force: bool
+        self,
+        claim: Claim,
+        attempt: MakeAttempt | None,
+        at: datetime | None,
+        made_at: datetime | None,
+        *,
+        force: bool,
     ) -> tuple[str, Outcome | None, Event | None]:
         """Complete a claim, by what its history says now.
 
@@ -340,12 +353,12 @@ class Claims:
         assumed, occurred = _assumed_of(claim, history), None
         command: Command
         if assumed is not None and _takes_back(claim, assumed, history):
-            command = _late_truth(assumed, attempt)
+            command = _late_truth(assumed, attempt, made_at)
         elif attempt is not None:
             command = attempt
             # As of the claim, like what was assumed, unless this clock has not come to it.
             is_there = assumed is not None and claim.at <= (at or self._clock())
-            occurred = claim.at if is_there else None
+            occurred = made_at or (claim.at if is_there else None)
         else:
             self.release(claim)
             return claim.prospect, None, ended_by(claim, history)
@@ -540,13 +553,13 @@ def _takes_back(claim: Claim, assumed: Event, history: Sequence[Event]) -> bool:
     return not is_retraction(taken_back_by(history).get(assumed.version))
 
 
-def _late_truth(assumed: Event, attempt: MakeAttempt | None) -> Command:
+def _late_truth(assumed: Event, attempt: MakeAttempt | None, made_at: datetime | None) -> Command:
     """Return what takes an assumed attempt back: what was done, or that it was not made."""
     if attempt is None:
         return EventRetracted(assumed.version, "it was not made")
     # A note has to be there, or that of the assumption would stay.
     data = AttemptMade(attempt.parts, why=attempt.why, note=attempt.note or "as the worker said")
-    return EventCorrected(assumed.version, data)
+    return EventCorrected(assumed.version, data, made_at)
 
 
 def _decode(row: ClaimRow) -> Claim:

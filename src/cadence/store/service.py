@@ -32,6 +32,7 @@ from cadence.domain.events import (
     AttemptMade,
     Data,
     Event,
+    EventCorrected,
     OptedBackIn,
     Part,
     PolicyAdopted,
@@ -832,6 +833,8 @@ class Cadence:
         if recorded < occurred <= clock.latest:
             recorded = occurred  # the clock of the program that saw it is ahead of ours
         _check(prospect, recorded, occurred)
+        if isinstance(command, EventCorrected) and isinstance(command.occurred_at, datetime):
+            _check(prospect, clock.latest, _utc(command.occurred_at, "data.occurred_at"))
         clock.check_distance(recorded)
         check_texts(command, "data")
         if isinstance(command, Unreadable):
@@ -936,13 +939,14 @@ class Cadence:
         self._make_ready()
         return self._next_claims.take(count, terms, which)
 
-    def complete(
+    def complete(  # noqa: PLR0913  (each may be left out)
         self,
         claim: Claim | str,
         parts: Sequence[Part] = (),
         *,
         not_made: bool = False,
         at: datetime | None = None,
+        occurred_at: datetime | None = None,
         note: str | None = None,
         why: str | None = None,
         force: bool = False,
@@ -957,7 +961,9 @@ class Cadence:
             claim: the claim, or its token.
             parts: what was done, one part a channel.
             not_made: nothing was done.
-            at: when it was made and is recorded; the clock's time.
+            at: when it is recorded; the clock's time.
+            occurred_at: when it was made; by default when it is recorded, or where it was assumed
+                to be made, when it was claimed.
             note: private; no script may use it.
             why: why it was made although a rule forbids it.
             force: as of :meth:`execute`.
@@ -970,7 +976,11 @@ class Cadence:
         if bool(parts) is not_made:
             raise InputError("parts: invalid", "give what was done, or not_made=True")
         attempt = None if not_made else MakeAttempt(tuple(parts), why, note)
-        name, outcome, overtaken_by = self._claims.complete(claim, attempt, at, force=force)
+        if occurred_at is not None:
+            occurred_at = _utc(occurred_at, "occurred_at")
+        name, outcome, overtaken_by = self._claims.complete(
+            claim, attempt, at, occurred_at, force=force
+        )
         if outcome is None:
             folded = self.load(name)
             outcome = Outcome(folded, (), self._decision(folded, self._time(at, "at")))
