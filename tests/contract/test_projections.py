@@ -613,6 +613,23 @@ def test_what_opening_a_connection_began_is_committed_first(app: Cadence, addres
     assert names == ["team", "team"]
 
 
+@on(("postgres", "beside"))
+def test_a_run_ends_with_its_connection_and_the_next_goes_on(app: Cadence, rows: Rows) -> None:
+    fill(app)
+
+    def apply(db: Any, table: str, events: Any) -> None:
+        rows.apply(db, table, events)
+        if len(rows.read(table)) == 5:
+            db.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    seen = Projection("seen", apply, create=rows.create)
+    with pytest.raises(psycopg.OperationalError, match="terminat"):
+        seen.run(app, rows.target, size=5, timeout=TO_THE_END)
+    assert rows.read("seen_1") == in_feed(app)[:5]
+    rows.projection().run(app, rows.target, timeout=TO_THE_END)
+    assert rows.read("seen_1") == in_feed(app)
+
+
 @pytest.mark.parametrize("address", ["postgres"], indirect=True)
 def test_a_user_who_may_make_no_table_uses_the_one_that_is_there(
     app: Cadence, address: str

@@ -58,6 +58,7 @@ class Receiver:
         self.accepted: list[str] = []
         self.url = ""
         self._answer = answer
+        self._port = 0
 
     @contextmanager
     def listening(self) -> Iterator[Receiver]:
@@ -89,7 +90,8 @@ class Receiver:
             def handle_error(self, *_: object) -> None:
                 pass  # a client that was killed
 
-        with Server(("127.0.0.1", 0), Handler) as server:
+        with Server(("127.0.0.1", self._port), Handler) as server:
+            self._port = server.server_port  # it listens there again
             self.url = f"http://127.0.0.1:{server.server_port}/hook"
             thread = threading.Thread(target=server.serve_forever, args=(0.01,))
             thread.start()
@@ -191,7 +193,7 @@ def test_a_receiver_that_is_not_there_yet_is_waited_for(
     app: Cadence, place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Stop(threading.Event):
-        """Starts the receiver in the third pause, and keeps the pauses."""
+        """Keeps the pauses, and is set in the twelfth."""
 
         pauses: list[float]
 
@@ -204,6 +206,7 @@ def test_a_receiver_that_is_not_there_yet_is_waited_for(
 
     with Receiver(accept).listening() as receiver:
         pass
+    url = receiver.url
     stop = Stop()
     stop.pauses = []
     outbox.deliver(app, place.target, receiver.url, first_pause=1, stop=stop)
@@ -213,6 +216,7 @@ def test_a_receiver_that_is_not_there_yet_is_waited_for(
         assert longest / 2 <= pause <= longest
     assert "again in" in capsys.readouterr().err
     with receiver.listening():
+        assert receiver.url == url
         deliver(app, place, receiver)
     assert receiver.accepted == ids(app)
 
