@@ -1,0 +1,1 @@
+"""A CRM on Django that follows up with cadence."""
