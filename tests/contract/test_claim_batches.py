@@ -217,12 +217,16 @@ def test_an_invalid_batch_names_the_value(app: Cadence, given: dict[str, object]
 # Along the list -----------------------------------------------------------------------------------
 
 
-def test_what_was_given_back_is_claimed_again_before_the_list_is_over(app: Cadence) -> None:
+def test_what_was_given_back_is_claimed_again_before_the_list_is_over(
+    app: Cadence, clock: Clock
+) -> None:
     add(app, people(60))
     first = app.claim_next(20, by="ann")
     for claim in first[3:6]:
         app.release(claim)
-    had: list[str] = []
+    assert prospects(app.claim_next(5, by="ben")) == people(60)[20:25]  # the same second
+    had = people(60)[20:25]
+    clock.now += timedelta(seconds=1)
     while new := app.claim_next(5, by="ben"):
         had += prospects(new)
     assert sorted(had) == people(60)[3:6] + people(60)[20:]

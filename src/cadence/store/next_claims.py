@@ -4,9 +4,10 @@ Some rows of the due list are read, judged and claimed together, by as few state
 needs. Where one can't be had, it is left out and the others are had.
 
 All workers share the top of the list. One that finds it taken begins further on. And each goes on
-where it was, because what is claimed stays in the list and has to be walked over. It begins at the
-top again once it has claimed as much as it walked over: so walking costs no more than claiming, and
-what was given back is found soon.
+where it was, because what is claimed stays in the list and has to be walked over, and so does what
+a database keeps of rows that have moved on while a transaction is idle. It begins at the top again
+once it has claimed as much as it walked over, at most once a second: so walking costs no more than
+claiming, and what was given back is found soon.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import compress
 from typing import Final, NamedTuple
@@ -42,6 +44,7 @@ __all__ = ["NextClaims"]
 
 _FEWEST: Final = 32  # rows that are read at once
 _MOST: Final = 512
+_PAUSE: Final = timedelta(seconds=1)  # between two walks from the top
 _TIMES: Final = 3  # that a worker leaves some rows to others, in one call
 _FARTHEST: Final = 8  # batches that it leaves to them
 
@@ -61,11 +64,17 @@ class _Place(NamedTuple):
         after: the position of the last row that was looked at; ``None``: the top.
         walked: how many rows were walked over.
         claimed: how many were claimed.
+        begun: when it was at the top, on the store's clock.
     """
 
-    after: tuple[int, str] | None = None
-    walked: int = 0
-    claimed: int = 0
+    after: tuple[int, str] | None
+    walked: int
+    claimed: int
+    begun: datetime
+
+    def is_over(self, clock: datetime) -> bool:
+        """Whether to begin at the top again."""
+        return self.claimed >= self.walked and abs(clock - self.begun) >= _PAUSE
 
 
 class _Taken(NamedTuple):
@@ -91,6 +100,7 @@ class NextClaims:
         claims: Claims,
         due: DueReader,
         policy_of: Callable[[Prospect], Policy],
+        clock: Callable[[], datetime],
     ) -> None:
         """Args:
         recorder: keeps the claims.
@@ -98,12 +108,14 @@ class NextClaims:
         claims: judges each claim.
         due: reads the list where its rows are of another engine.
         policy_of: the policy that a prospect is under; refuses where nothing can be judged.
+        clock: the store's.
         """
         self._recorder = recorder
         self._addresses = addresses
         self._claims = claims
         self._due = due
         self._policy_of = policy_of
+        self._clock = clock
         self._places: dict[tuple[str | None, str | None], _Place] = {}
 
     def take(self, count: int, terms: ClaimTerms, which: DueFilter) -> list[Claim]:
@@ -121,9 +133,11 @@ class NextClaims:
             names = [prospect.id for prospect, decision in listed if isinstance(decision, Due)]
             return self._claim_free(names, wanted, count).claims
         key = (which.owner, which.channel)
-        place = self._places.get(key, _Place())
-        is_worth_it = place.claimed >= place.walked
-        claims, self._places[key] = self._walk(wanted, _Place() if is_worth_it else place)
+        clock = self._clock()
+        place = self._places.get(key)
+        if place is None or place.is_over(clock):
+            place = _Place(None, 0, 0, clock)
+        claims, self._places[key] = self._walk(wanted, place)
         return claims
 
     def _walk(self, wanted: _Wanted, place: _Place) -> tuple[list[Claim], _Place]:
@@ -131,15 +145,15 @@ class NextClaims:
         query = DueQuery(to_micros(wanted.terms.at), wanted.which.owner, wanted.which.channel)
         size = max(_FEWEST, min(wanted.most, _MOST))
         claims: list[Claim] = []
-        after, walked, claimed = place
+        after, walked, claimed, begun = place
         rounds, times = 1 if after is None else 2, _TIMES
         while len(claims) < wanted.most:
             rows = self._recorder.select_due(query, after, size)
             if not rows:
                 rounds -= 1
                 if not rounds:
-                    return claims, _Place()
-                after, walked, claimed = _Place()  # what was left out comes last
+                    return claims, _Place(None, 0, 0, begun)
+                after, walked, claimed = None, 0, 0  # what was left out comes last
                 continue
             missing = wanted.most - len(claims)
             taken = self._claim_free([row.prospect for row in rows], wanted, missing)
@@ -154,7 +168,7 @@ class NextClaims:
                 left = self._recorder.select_due(query, after, further)
                 walked += len(left)
                 after = left[-1].position if left else after
-        return claims, _Place(after, walked, claimed)
+        return claims, _Place(after, walked, claimed, begun)
 
     def _claim_free(self, names: Sequence[str], wanted: _Wanted, most: int) -> _Taken:
         """Claim up to ``most`` of some prospects, those first on which no claim stands."""

@@ -278,7 +278,12 @@ class Cadence:
             lambda: (_ENGINE, self._stamp()),
         )
         self._next_claims = NextClaims(
-            recorder, self._addresses, self._claims, self._due, self._policy_to_judge
+            recorder,
+            self._addresses,
+            self._claims,
+            self._due,
+            self._policy_to_judge,
+            lambda: self._time(None, "clock"),
         )
         self._read_only = read_only
         self._clock = clock
