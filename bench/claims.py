@@ -40,8 +40,10 @@ from cadence.engine.commands import MakeAttempt, SetAppointment
 from cadence.engine.decision import Due
 from cadence.store import Cadence
 
+__all__ = ["SCHEMA", "fill"]
+
 _HERE: Final = Path(__file__).parents[1]
-_SCHEMA: Final = "claims"
+SCHEMA: Final = "claims"
 _OWNERS: Final = 200
 _PAGE: Final = 50
 _DAYS: Final = 60  # since the first became due; as many each day
@@ -132,7 +134,7 @@ def main() -> None:
         address = given.postgres or str(
             server.get_server(Path(name) / "server", cleanup_mode="delete").get_uri()
         )
-        now = _fill(address, given.waiting)
+        now = fill(address, given.waiting)
         Console().print(_claims(address, now, given))
         Console().print(_pages(address, now, given))
 
@@ -140,11 +142,11 @@ def main() -> None:
 # Rows ---------------------------------------------------------------------------------------------
 
 
-def _fill(address: str, waiting: int) -> datetime:
+def fill(address: str, waiting: int) -> datetime:
     """Make the prospects; return an instant at which all of them are due."""
     say(f"making {waiting:,} prospects …")
     with (
-        Cadence.open(f"{address}&schema={_SCHEMA}") as app,
+        Cadence.open(f"{address}&schema={SCHEMA}") as app,
         psycopg.connect(address, autocommit=True) as connection,
     ):
         lives = product(range(_DAYS), _places())
@@ -159,7 +161,7 @@ def _fill(address: str, waiting: int) -> datetime:
                 numbers = {"first": first, "last": last, "kinds": len(kinds)}
                 connection.execute(statement, numbers)
         for table in ("stored_events", "due", "holders"):
-            connection.execute(f"VACUUM ANALYZE {_SCHEMA}.{table}")
+            connection.execute(f"VACUUM ANALYZE {SCHEMA}.{table}")
         for kind in kinds:  # they have done their work
             connection.execute("DELETE FROM claims.due WHERE prospect = %s", (kind,))
     return now
@@ -220,7 +222,7 @@ def _turn(
     """Let some processes claim at once; return how many touches they claimed a second."""
     program, is_idle = _SIDES[side]
     _free(address, is_plain=program is _PLAIN)
-    asked = [f"{address}&schema={_SCHEMA}", now.isoformat()]
+    asked = [f"{address}&schema={SCHEMA}", now.isoformat()]
     how = [str(given.count), str(given.seconds)]
     children = []
     with _idle(address, is_idle):
@@ -284,7 +286,7 @@ def _pages(address: str, now: datetime, given: argparse.Namespace) -> Table:
     _free(address, is_plain=False)
     pages, bare = [], []
     with (
-        Cadence.open(f"{address}&schema={_SCHEMA}") as app,
+        Cadence.open(f"{address}&schema={SCHEMA}") as app,
         psycopg.connect(address, autocommit=True) as connection,
     ):
         list(app.due(now, owner="owner-0", limit=_PAGE))

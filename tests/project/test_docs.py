@@ -28,6 +28,7 @@ FOLLOWED = {
     "docs/how-to/people.md": 5,
     "docs/how-to/projections.md": 8,
     "docs/how-to/sales-lead.md": 2,
+    "docs/how-to/scale.md": 1,
     "docs/how-to/threads-and-forks.md": 4,
     "docs/how-to/transactions.md": 2,
     "docs/how-to/own-store.md": 2,

@@ -16,7 +16,7 @@ from cadence.store.postgres_locks import TAKE_TOGETHER, Locks
 from cadence.store.recorder import ClaimWrite
 from cadence.store.sql import SELECT_ADDRESSES, as_address_rows
 
-__all__ = ["ClaimBatch", "claim_batches"]
+__all__ = ["INSERT_CLAIMS", "ClaimBatch", "claim_batches"]
 
 # The server has room for some 64 locks a connection, and other writers need some of it. So a batch
 # has a bound, and only so many batches are written at once as fill half of the room.
@@ -46,7 +46,7 @@ _END: Final = (
     "UPDATE {schema}.claims SET ended = given.ended "
     "FROM unnest(%s::text[], %s::text[]) AS given (token, ended) WHERE claims.token = given.token"
 )
-_INSERT: Final = (
+INSERT_CLAIMS: Final = (
     "INSERT INTO {schema}.claims (token, prospect, claim, ended) "
     "SELECT token, prospect, claim, NULL "
     "FROM unnest(%s::text[], %s::text[], string_to_array(%s, chr(10))) "
@@ -122,7 +122,7 @@ class ClaimBatch(NamedTuple):
             # As lines, which JSON is free of: quoted as an array it takes as long as all the rest.
             lines = "\n".join(row.claim for row in rows)
             tokens, prospects = [row.token for row in rows], [row.prospect for row in rows]
-            curs.execute(sql(_INSERT), (tokens, prospects, lines))
+            curs.execute(sql(INSERT_CLAIMS), (tokens, prospects, lines))
 
 
 def claim_batches(schema: str, writes: Sequence[ClaimWrite]) -> Iterator[ClaimBatch]:
