@@ -9,6 +9,7 @@ from itertools import chain, islice
 from typing import Final
 
 from cadence.domain.prospect import Prospect
+from cadence.engine.claims import Claim
 from cadence.engine.decision import Decision
 from cadence.engine.loop import decision_for, silent_decision_for
 from cadence.policy.registry import PolicyRegistry
@@ -49,16 +50,17 @@ class DueReader:
 
     def listing(self, now: datetime, which: DueFilter) -> Iterator[tuple[Prospect, Decision]]:
         """List decisions at ``now``, soonest first, each with its prospect."""
-        ready: list[tuple[tuple[int, str], Prospect, Decision]] = []
+        # Where each stands is decided without reasons; those are made for what is asked for alone.
+        ready: list[tuple[tuple[int, str], Prospect, Claim | None]] = []
         decided: set[str] = set()
         # Rows of another engine say nothing: those prospects are decided before the first is shown.
         for page in self._stale_pages(_PAGE):
             claims = self._claims.going_on(self._claims.open_on(page))
             for unlisted in self._load_all(page):
                 decided.add(unlisted.id)
-                decision = self._claims.show(self._decide(unlisted, now), claims.get(unlisted.id))
+                decision = silent_decision_for(unlisted, self._policies(), now)
                 if which.has(unlisted, decision):
-                    ready.append((position(decision), unlisted, decision))
+                    ready.append((position(decision), unlisted, claims.get(unlisted.id)))
         heapq.heapify(ready)
         until = None if which.everything else to_micros(now)
         # Rows before the page are read too: what they decide may come later than they stand.
@@ -74,15 +76,22 @@ class DueReader:
                 # A row's time is never later than that of its decision, so whatever sorts before
                 # the next row may go out.
                 while ready and ready[0][0] <= row.position:
-                    yield heapq.heappop(ready)[1:]
+                    yield self._explained(*heapq.heappop(ready)[1:], now)
                 prospect = known.get(row.prospect)
                 if prospect is not None:
-                    decision = self._decide(prospect, now)
-                    decision = self._claims.show(decision, claims.get(prospect.id))
+                    decision = silent_decision_for(prospect, self._policies(), now)
                     if which.has(prospect, decision):
-                        heapq.heappush(ready, (position(decision), prospect, decision))
+                        claim = claims.get(prospect.id)
+                        heapq.heappush(ready, (position(decision), prospect, claim))
         while ready:
-            yield heapq.heappop(ready)[1:]
+            yield self._explained(*heapq.heappop(ready)[1:], now)
+
+    def _explained(
+        self, prospect: Prospect, claim: Claim | None, now: datetime
+    ) -> tuple[Prospect, Decision]:
+        """Decide with reasons, and say who has the touch."""
+        decision = decision_for(prospect, self._policies(), now)
+        return prospect, self._claims.show(decision, claim)
 
     def next_review(self, now: datetime, owner: str | None) -> datetime | None:
         """Return the first instant after ``now`` at which another prospect may come up."""
@@ -111,9 +120,6 @@ class DueReader:
             for prospect in self._load_all(ids):
                 yield silent_decision_for(prospect, self._policies(), now)
 
-    def _decide(self, prospect: Prospect, now: datetime) -> Decision:
-        return decision_for(prospect, self._policies(), now)
-
     def _unlisted(self) -> Iterator[Prospect]:
         """Load the prospects whose row is missing, or was made by another engine."""
         for page in self._stale_pages(_PAGE):
@@ -136,10 +142,13 @@ class DueReader:
     def _due_pages(
         self, query: DueQuery, size: int, after: tuple[int, str] | None = None
     ) -> Iterator[list[DueRow]]:
-        """Read the due list behind a place, page by page; the first has ``size`` rows."""
+        """Read the due list behind a place, page by page.
+
+        The first page has ``size`` rows, and each further one twice as many.
+        """
         if self._recorder.due_stamp() is None:
             return  # it was never whole: every prospect is decided as if it had no row
         while page := self._recorder.select_due(query, after, size):
             after = page[-1].position
             yield page
-            size = _PAGE
+            size = min(2 * size, _PAGE)
