@@ -768,17 +768,17 @@ class Cadence:
 
         A row of another engine never does: every reader decides such prospects again.
         """
-        if self._recorder.due_stamp() is None:
-            return False  # the list was never whole, so nothing is read from it
-        if row is None:
-            return True
-        if row.stamp not in (_ENGINE, self._stamp()):
-            return False
-        prospect = self._addresses.read(prospect)
-        early = self._early(prospect, self.policies)
-        # It may have been made with other data, which can't move the early decision.
-        made = due_row(prospect, early, early, "") if early is not None else self._row(prospect)
-        return is_missed(row, made)
+        if row is not None:
+            if row.stamp not in (_ENGINE, self._stamp()):
+                return False
+            prospect = self._addresses.read(prospect)
+            early = self._early(prospect, self.policies)
+            # It may have been made with other data, which can't move the early decision.
+            made = due_row(prospect, early, early, "") if early else self._row(prospect)
+            if not is_missed(row, made):
+                return False
+        # Nothing is read from a list that was never whole. Asked last: most rows are right.
+        return self._recorder.due_stamp() is not None
 
     def due_is_stale(self) -> bool:
         """Return whether rows were made by another engine, or are missing.
