@@ -31,7 +31,7 @@ from cadence.domain.stages import Stage
 from cadence.policy import builtin
 from cadence.store import Cadence
 
-__all__ = ["NAME", "run"]
+__all__ = ["NAME", "kinds_of_lives", "run"]
 
 NAME = "sweep"
 
@@ -45,7 +45,7 @@ _TWO_CORES: Final = 1.6
 _MEMORY: Final = 1.2
 
 
-def _kinds(events: int | None = None) -> list[list[Event]]:
+def kinds_of_lives(events: int | None = None) -> list[list[Event]]:
     """Whole lives of every place; one in four prospects was away for a while."""
     made: list[list[Event]] = []
     with Cadence.open(None) as app:
@@ -69,7 +69,7 @@ def make_store(path: Path, prospects: int, kinds: list[list[Event]]) -> int:
 
 
 def run(plan: Plan, folder: Path) -> list[Figure]:
-    kinds = _kinds()
+    kinds = kinds_of_lives()
     figures: list[Figure] = []
     # Enough for ten seconds: two processes take half a second to start.
     for name in ("audit", "whatif"):
@@ -165,7 +165,7 @@ def _memory(plan: Plan, folder: Path) -> list[Figure]:
 
 def compare_memory(folder: Path, few: int, many: int, times: int) -> list[Figure]:
     """Peak memory on a store of many prospects, as a multiple of that on one of few."""
-    kinds = _kinds(events=6)
+    kinds = kinds_of_lives(events=6)
     small, large = folder / "few.db", folder / "many.db"
     make_store(small, few, kinds)
     make_store(large, many, kinds)

@@ -69,8 +69,9 @@ def chosen_executor(
         return
     # Loaded here: few commands need other processes, and each waits for what this module loads.
     from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
+    from multiprocessing import active_children, get_context
 
+    others = set(active_children())
     # Spawned, not forked: this process may have threads.
     pool = ProcessPoolExecutor(
         wanted, mp_context=get_context("spawn"), initializer=_leave_ctrl_c_to_the_parent
@@ -82,6 +83,11 @@ def chosen_executor(
     signal.signal(signal.SIGINT, before)
     try:
         yield pool
+    except BaseException:
+        # They only read. Each has tasks of seconds waiting, which none would see the end of.
+        for process in set(active_children()) - others:
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
