@@ -149,8 +149,9 @@ def test_an_invalid_address_is_told(address: str, cli: Cli) -> None:
     two_lines(cli("audit", "--dask", address), 2, "--dask: invalid address", "tcp://10.0.0.5:8786")
 
 
-@pytest.mark.usefixtures("quick", "people")
-def test_a_scheduler_without_workers_is_told(cli: Cli) -> None:
+@pytest.mark.usefixtures("people")
+def test_a_scheduler_without_workers_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_module, "_PATIENCE", 2)
     with LocalCluster(n_workers=0, dashboard_address=":0") as empty:
         done = cli("audit", "--dask", empty.scheduler_address)
         two_lines(done, 1, "has no workers", f"dask worker {empty.scheduler_address}")
@@ -210,6 +211,8 @@ def test_no_worker_is_left_and_none_comes_back(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        with empty.get_client() as client:
+            client.wait_for_workers(1, timeout=60)
         kept = Cadence.pages
 
         def kill_it_first(*given: Any, **named: Any) -> Any:
