@@ -19,6 +19,7 @@ from fastapi import APIRouter, FastAPI, Header, Query, Response
 
 from cadence import Cadence, InputError
 from cadence.domain import Channel
+from cadence.messages import compose
 from fastapi_service import problems, scheduler, webhooks
 from fastapi_service.requests import (
     AnyCommand,
@@ -38,7 +39,7 @@ from fastapi_service.responses import (
     PrecheckOut,
     ReleasedOut,
 )
-from fastapi_service.store import Store
+from fastapi_service.store import Now, Store
 
 router = APIRouter()
 
@@ -120,10 +121,12 @@ def fact(
 
 
 @router.get("/prospects/{prospect}/decision", tags=["prospects"])
-def explain(prospect: str, app: Store, response: Response) -> DecisionOut:
-    """Say what comes next, and why."""
-    tagged(response, app.load(prospect).version)  # read first: a change since is noticed
-    return DecisionOut.of(app.explain(prospect))
+def explain(prospect: str, app: Store, now: Now, response: Response) -> DecisionOut:
+    """Say what comes next and why, and what to say."""
+    person = app.load(prospect)
+    tagged(response, person.version)  # read first: a change since is noticed
+    decision = app.explain(prospect, now)
+    return DecisionOut.of(compose(decision, person, app.policies, now, app.settings().team))
 
 
 @router.get("/prospects/{prospect}/history", response_model_exclude_none=True, tags=["prospects"])
@@ -157,7 +160,7 @@ def due(
 ) -> DuePageOut:
     """List who to contact now, a page at a time."""
     page = app.due(owner=owner, channel=channel, limit=limit, after=after)
-    return DuePageOut(items=[DecisionOut.of(one) for one in page], after=page.after)
+    return DuePageOut.of(page, app.load_all([one.prospect for one in page]))
 
 
 @router.post("/prospects/{prospect}/claims", tags=["claims"])
@@ -227,7 +230,7 @@ def create_app(
             Cadence.open(address or os.environ["CADENCE_DB"], clock=clock) as store,
             scheduler.running(store, clock, longest_sleep),
         ):
-            app.state.store = store
+            app.state.store, app.state.clock = store, clock
             yield
 
     app = FastAPI(title="Follow-ups", version="1", lifespan=lifespan, responses=problems.PROBLEMS)

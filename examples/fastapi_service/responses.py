@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from cadence import Decision, Event, Outcome
+from cadence import Decision, Event, Outcome, Prospect
 from cadence.domain import encode_line
-from cadence.engine.claims import Claim
+from cadence.engine import Claim
+from cadence.store import DuePage
 
 
 class PolicyOut(BaseModel):
@@ -31,12 +33,15 @@ class ReasonOut(BaseModel):
 
 
 class PartOut(BaseModel):
-    """One channel's share of a touch."""
+    """One channel's share of a touch; `text` is what to say, `live` if they answer a call."""
 
     channel: str
     address: str | None
     script: str
     text: str
+    form: str | None = None
+    subject: str | None = None
+    live: str | None = None
 
 
 class TouchOut(BaseModel):
@@ -122,11 +127,34 @@ class OutcomeOut(BaseModel):
         )
 
 
+class DueOut(DecisionOut):
+    """A line of the due list: a decision, and who it is about."""
+
+    name: str
+    owner: str | None
+
+
 class DuePageOut(BaseModel):
     """A page of the due list; `after` is the cursor of the next one, or null at the end."""
 
-    items: list[DecisionOut]
+    items: list[DueOut]
     after: str | None
+
+    @classmethod
+    def of(cls, page: DuePage, prospects: Iterable[Prospect]) -> DuePageOut:
+        """Describe a page, with the prospects that it is about."""
+        known = {one.id: one.identity for one in prospects}
+        items = [
+            DueOut.model_validate(
+                {
+                    **one.to_dict(),
+                    "name": known[one.prospect].name,
+                    "owner": known[one.prospect].owner,
+                }
+            )
+            for one in page
+        ]
+        return cls(items=items, after=page.after)
 
 
 class BrokenRuleOut(BaseModel):

@@ -1,7 +1,8 @@
-"""Give endpoints the store that the service opened when it started."""
+"""Give endpoints the store that the service opened when it started, and its clock."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -15,4 +16,11 @@ async def opened(request: Request) -> Cadence:
     return store
 
 
+async def shown(request: Request) -> datetime:
+    """Return what the clock shows."""
+    now: datetime = request.app.state.clock()
+    return now
+
+
 Store = Annotated[Cadence, Depends(opened)]
+Now = Annotated[datetime, Depends(shown)]

@@ -86,7 +86,13 @@ def test_a_prospect_goes_from_being_added_to_the_polite_close(server: Server, ki
             break
         seen.add(decision["stage"])
         if decision["decision"] == "due":
-            assert kim.get("/due?owner=life")["items"] == [decision]
+            (line,) = kim.get("/due?owner=life")["items"]
+            assert (line["name"], line["owner"], line["touch"]["id"]) == (
+                "Jerry",
+                "life",
+                decision["touch"]["id"],
+            )
+            assert all("Jerry" in part["text"] for part in decision["touch"]["parts"])
             allowed = kim.get(
                 f"/prospects/jerry/may?channel={decision['touch']['parts'][0]['channel']}"
             )

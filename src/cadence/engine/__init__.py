@@ -1,5 +1,6 @@
 """What comes next: the invariants, next_touch, commands and the loop."""
 
+from cadence.engine.claims import Claim
 from cadence.engine.commands import (
     CancelAppointment,
     Command,
@@ -23,6 +24,7 @@ from cadence.engine.reasons import Reason, ReasonKind
 __all__ = [
     "BrokenRule",
     "CancelAppointment",
+    "Claim",
     "Close",
     "Command",
     "Decision",

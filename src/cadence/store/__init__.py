@@ -1,6 +1,7 @@
 """Keep histories: the service, its recorders, the due list, the feed and projections of it."""
 
 from cadence.domain.team import Owner, Team
+from cadence.store.due_page import DuePage
 from cadence.store.feed import FeedItem
 from cadence.store.projections import Projection
 from cadence.store.service import Cadence, Outcome
@@ -9,6 +10,7 @@ from cadence.store.targets import PostgresTarget, SQLiteTarget, Target
 
 __all__ = [
     "Cadence",
+    "DuePage",
     "FeedItem",
     "Origin",
     "Outcome",
