@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -11,9 +12,11 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import nightly
+import paths
 import pgserver
 import pytest
 import web_service
@@ -272,6 +275,19 @@ def test_a_restarted_server_goes_on_where_it_was(server: Server, kim: Client) ->
     assert kim.get("/prospects/restart/history") == before
     done = kim.do("POST", f"/claims/{claim['token']}/complete", {"parts": NO_ANSWER})
     assert done["events"][0]["by"] == "kim"
+
+
+def test_the_command_of_the_page_serves_sqlite_too(tmp_path: Path) -> None:
+    page = (paths.EXAMPLES / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^ *\$ uvicorn (.*)$", page, re.MULTILINE)
+    server = Server(str(tmp_path / "followups.db"), tmp_path, NOW)
+    try:
+        server.start(command.split())
+        with server.client() as client, ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda number: new(client, f"lite{number}"), range(8)))
+            assert len(client.get("/due")["items"]) == 8  # a task each
+    finally:
+        server.stop()
 
 
 def test_no_acknowledged_command_is_lost_when_workers_are_killed(

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ import paths
 
 _SECONDS = 30  # until which the service has to answer
 _TRIES = 200
+TESTED = ("--factory", "web_service_app:create", "--workers", "2")
 
 
 class Server:
@@ -36,7 +37,8 @@ class Server:
         written.write_text(now.isoformat())
         written.rename(self._folder / "clock")  # none reads half of it
 
-    def start(self) -> None:
+    def start(self, command: Sequence[str] = TESTED) -> None:
+        """Start uvicorn with its arguments, and wait until both workers run."""
         log = self._folder / "log"
         environment = {
             **os.environ,
@@ -44,14 +46,14 @@ class Server:
             "CADENCE_TEST_CLOCK": str(self._folder / "clock"),
             "PYTHONPATH": os.pathsep.join([str(paths.EXAMPLES), str(paths.TESTS / "support")]),
         }
-        command = ["uvicorn", "--factory", "web_service_app:create", "--workers", "2"]
         port = httpx.URL(self.url).port if self.url else 0
         with log.open("wb") as written:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *command, "--port", str(port), "--no-access-log"],
+                [sys.executable, "-m", "uvicorn", *command, "--port", str(port), "--no-access-log"],
                 stdout=written,
                 stderr=written,
                 env=environment,
+                cwd=paths.ROOT,
             )
         deadline = time.monotonic() + _SECONDS
         while time.monotonic() < deadline:
