@@ -23,11 +23,13 @@ import web_service
 from web_service import Client, Server
 
 from cadence import Cadence
+from cadence.domain import AttemptMade
 
 ADDED = datetime(2026, 12, 1, 14, 59, tzinfo=UTC)
 NOW = ADDED + timedelta(minutes=1)  # 10:00 in New York, a Tuesday
 NO_ANSWER = [{"channel": "call", "disposition": "no_answer"}]
 KILLS = 60 if nightly.NIGHTLY else 2
+TOUCHES = 300 if nightly.NIGHTLY else 15
 
 
 @pytest.fixture(scope="module")
@@ -327,3 +329,40 @@ def test_no_acknowledged_command_is_lost_when_workers_are_killed(
             for event in history[1:]
         )
     assert recorded == Counter(acknowledged), tried_again
+
+
+def test_no_touch_is_made_twice_when_workers_are_killed(
+    server: Server, kim: Client, address: str
+) -> None:
+    """A claim whose answer was lost stays with who took it; all others are carried out once."""
+    names = [f"once{number:03}" for number in range(TOUCHES)]
+    due(server, kim, *names, owner="once")
+    made: list[str] = []
+
+    def work(user: str) -> None:
+        with server.client(user) as client:
+            while claims := client.do("POST", "/claims", {"count": 1, "owner": "once"}):
+                client.do("POST", f"/claims/{claims[0]['token']}/complete", {"parts": NO_ANSWER})
+                made.append(claims[0]["prospect"])
+
+    kills, users = TOUCHES // 15, ("ann", "ben", "cy")
+    with ThreadPoolExecutor(len(users)) as pool:
+        workers = [pool.submit(work, user) for user in users]
+        for kill in range(kills):
+            wait_until(lambda kill=kill: len(made) >= 10 * kill + 5)
+            wait_until(lambda: len(server.workers()) == 2)
+            os.kill(min(server.workers()), signal.SIGKILL)
+        for worker in workers:
+            worker.result()
+    with Cadence.open(address, read_only=True, clock=lambda: NOW) as app:
+        attempts = Counter(
+            event.prospect
+            for history in app.histories_of(names).values()
+            for event in history
+            if isinstance(event.data, AttemptMade)
+        )
+        assert attempts == Counter(made)
+        assert set(attempts.values()) == {1}
+        left = set(names) - set(made)
+        assert len(left) <= kills * len(users)
+        assert all(app.claimed_for(name, None) for name in left)
