@@ -48,26 +48,28 @@ _OWNERS: Final = 200
 _PAGE: Final = 50
 _DAYS: Final = 60  # since the first became due; as many each day
 _ADDED: Final = datetime(2026, 10, 5, 15, tzinfo=UTC)
-# What a child does: it gets ready, waits for the word, claims, and prints how many and how long.
+# What a child does: it gets ready, waits for the word, claims, and prints how many, how long, and
+# how long it used a processor.
 _CLAIM: Final = """
 import sys
-from datetime import datetime
-from time import perf_counter
+from datetime import datetime, timedelta
+from time import perf_counter, process_time
 address, now, worker, count, seconds = sys.argv[1:]
 from cadence.store import Cadence
-at = datetime.fromisoformat(now)
-app = Cadence.open(address, clock=lambda: at, lock_timeout_seconds=60)
+at, opened = datetime.fromisoformat(now), perf_counter()
+clock = lambda: at + timedelta(seconds=perf_counter() - opened)
+app = Cadence.open(address, clock=clock, lock_timeout_seconds=60)
 list(app.due(at, owner="owner-0", limit=1))
 print("ready", flush=True)
 sys.stdin.readline()
-done, began = 0, perf_counter()
+done, began, spent = 0, perf_counter(), process_time()
 while perf_counter() - began < float(seconds):
     done += len(app.claim_next(int(count), by=f"worker-{worker}", at=at))
-print(done, perf_counter() - began, flush=True)
+print(done, perf_counter() - began, process_time() - spent, flush=True)
 """
 _PLAIN: Final = """
 import sys
-from time import perf_counter
+from time import perf_counter, process_time
 address, now, worker, count, seconds = sys.argv[1:]
 import psycopg
 connection = psycopg.connect(address.partition("&schema=")[0], autocommit=True)
@@ -78,10 +80,10 @@ take = (
 )
 print("ready", flush=True)
 sys.stdin.readline()
-done, began = 0, perf_counter()
+done, began, spent = 0, perf_counter(), process_time()
 while perf_counter() - began < float(seconds):
     done += len(connection.execute(take, (f"worker-{worker}", int(count))).fetchall())
-print(done, perf_counter() - began, flush=True)
+print(done, perf_counter() - began, process_time() - spent, flush=True)
 """
 _SIDES: Final = {
     "claim_next": (_CLAIM, False),
@@ -97,7 +99,7 @@ _NUMBERED: Final = (
 _RENAMED: Final = (
     "replace(replace(replace({}, 'k' || lpad((n %% %(kinds)s)::text, 3, '0'), "
     "'p' || lpad(n::text, 7, '0')), '555' || lpad((n %% %(kinds)s)::text, 4, '0'), "
-    f"lpad(n::text, 7, '0')), 'of-all', 'owner-' || n %% {_OWNERS})"
+    f"lpad(n::text, 7, '0')), 'of-all', 'owner-' || (n / %(kinds)s) %% {_OWNERS})"
 )
 _COPY: Final = (
     "INSERT INTO claims.stored_events (originator_id, originator_version, topic, state) "
@@ -107,7 +109,7 @@ _COPY: Final = (
     + _NUMBERED.format("claims.stored_events", "originator_id"),
     "INSERT INTO claims.due (prospect, verdict, at, wake, owner, name, channels, stamp) "
     "SELECT 'p' || lpad(n::text, 7, '0'), verdict, at - %(last)s + n, wake - %(last)s + n, "
-    f"'owner-' || n %% {_OWNERS}, name, channels, stamp FROM "
+    f"'owner-' || (n / %(kinds)s) %% {_OWNERS}, name, channels, stamp FROM "
     + _NUMBERED.format("claims.due", "prospect"),
     "INSERT INTO claims.holders (base, key, prospect, holding, speaks) SELECT "
     + ", ".join(_RENAMED.format(column) for column in ("base", "key", "prospect", "holding"))
@@ -195,18 +197,23 @@ def _live(app: Cadence, number: int, day: int, place: Place) -> str:
 
 
 def _claims(address: str, now: datetime, given: argparse.Namespace) -> Table:
-    table = Table("processes", *_SIDES, "claim_next : plain", "idle : without")
+    last = ("claim_next : plain", "idle : without", "processor of claim_next")
+    table = Table("processes", *_SIDES, *last)
     for processes in given.processes:
         seen: dict[str, list[float]] = {side: [] for side in _SIDES}
+        used: list[float] = []
         for turn in range(given.rounds):
             for side in list(_SIDES)[:: 1 if turn % 2 else -1]:
-                seen[side].append(_turn(address, now, side, processes, given))
+                rate, processor = _turn(address, now, side, processes, given)
+                seen[side].append(rate)
+                used += [processor] if side == "claim_next" else []
                 say(f"{processes} processes, {side}: {seen[side][-1]:,.0f}/s")
         table.add_row(
             str(processes),
             *(f"{median(rates):,.0f}/s" for rates in seen.values()),
             _ratio(seen["claim_next"], seen["plain"]),
             _ratio(seen["claim_next, idle"], seen["claim_next"]),
+            f"{median(used):.0f} µs (from {min(used):.0f})",
         )
     return table
 
@@ -218,8 +225,12 @@ def _ratio(one: list[float], other: list[float]) -> str:
 
 def _turn(
     address: str, now: datetime, side: str, processes: int, given: argparse.Namespace
-) -> float:
-    """Let some processes claim at once; return how many touches they claimed a second."""
+) -> tuple[float, float]:
+    """Let some processes claim at once.
+
+    Returns:
+        How many touches they claimed a second, and how long each used a worker's processor, in µs.
+    """
     program, is_idle = _SIDES[side]
     _free(address, is_plain=program is _PLAIN)
     asked = [f"{address}&schema={SCHEMA}", now.isoformat()]
@@ -243,11 +254,11 @@ def _turn(
             assert child.stdin is not None
             child.stdin.write("go\n")
             child.stdin.flush()
-        rate = 0.0
+        rate = claimed = used = 0.0
         for child in children:
-            done, taken = child.communicate()[0].split()
-            rate += int(done) / float(taken)
-    return rate
+            done, taken, spent = map(float, child.communicate()[0].split())
+            rate, claimed, used = rate + done / taken, claimed + done, used + spent
+    return rate, 1e6 * used / claimed
 
 
 def _free(address: str, *, is_plain: bool) -> None:

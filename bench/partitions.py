@@ -3,12 +3,14 @@
     python bench/partitions.py [--prospects N] [--partitions N] [--rounds N]
 
 Events, due rows and claims are partitioned by prospect, the address index by address. Both sides
-take turns with the same prospects. A server is started in a temporary folder.
+take turns with the same prospects. A server is started in a temporary folder. The last columns are
+processor time of the server, which other programs on the machine change less (Linux only).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -68,8 +70,9 @@ def main() -> None:
         address = str(server.get_server(Path(name), cleanup_mode="delete").get_uri())
         now = claims.fill(address, given.prospects)
         _partition(address, given.partitions)
-        apps = [Cadence.open(f"{address}&schema={one}", clock=lambda: now) for one in _SIDES]
-        Console().print(_measure(apps, given))
+        named = f"{address}&schema={{0}}&application_name={{0}}"
+        apps = [Cadence.open(named.format(one), clock=lambda: now) for one in _SIDES]
+        Console().print(_measure(apps, address, given))
         for app in apps:
             app.close()
 
@@ -96,28 +99,48 @@ def _partition(address: str, partitions: int) -> None:
             connection.execute(f"VACUUM ANALYZE parts.{table}")
 
 
-def _measure(apps: Sequence[Cadence], given: argparse.Namespace) -> Table:
+def _measure(apps: Sequence[Cadence], address: str, given: argparse.Namespace) -> Table:
     draw = random.Random(1)
-    table = Table("", "as they are", "partitioned", "partitioned : as they are")
+    columns = ("as they are", "partitioned", "partitioned : as they are")
+    table = Table("", *columns, "server", "server, partitioned", "ratio")
     for what, (work, size) in _WORKS.items():
         seen: list[list[float]] = [[] for _ in apps]
+        servers = [0.0 for _ in apps]
         for turn in range(given.rounds + 1):
             names = [f"p{draw.randrange(given.prospects):07}" for _ in range(size)]
             for side in (0, 1) if turn % 2 else (1, 0):
+                used = _processor(address, _SIDES[side])
                 with _claims_fit() if side else nullcontext():
                     began = perf_counter()
                     done = work(apps[side], names)
                     spent = perf_counter() - began
                 if turn:
                     seen[side].append(1e6 * spent / done)
+                    used = _processor(address, _SIDES[side]) - used
+                    servers[side] += 1e6 * used / done / given.rounds
         ratios = [b / a for a, b in zip(*seen, strict=True)]
         table.add_row(
             what,
             *(f"{median(one):,.0f} µs" for one in seen),
             f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+            *(f"{one:,.0f} µs" for one in servers),
+            f"{servers[1] / servers[0]:.2f}" if servers[0] else "",
         )
         say(f"{what}: {median(ratios):.2f}")
     return table
+
+
+def _processor(address: str, name: str) -> float:
+    """Return the processor time of the server's processes for one side, in seconds."""
+    with psycopg.connect(address, autocommit=True) as connection:
+        rows = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = %s", (name,)
+        ).fetchall()
+    seconds = 0.0
+    for (pid,) in rows:
+        user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        seconds += (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return seconds
 
 
 @contextmanager
