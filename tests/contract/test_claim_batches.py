@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pgserver
+import psycopg
 import pytest
 from nightly import NIGHTLY
 
@@ -325,6 +329,22 @@ def run_at_once(workers: Sequence[tuple[str, ...]], address: str) -> list[list[s
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a store that processes share."""
     return str(tmp_path / "c.db") if request.param == "sqlite" else pgserver.new_address()
+
+
+def test_a_batch_in_a_transaction_of_the_callers_is_had_once_they_commit(shared: str) -> None:
+    def connect() -> Any:
+        is_file = not shared.startswith("postgresql")
+        return sqlite3.connect(shared) if is_file else psycopg.connect(shared.split("&schema=")[0])
+
+    with Cadence.open(shared, clock=lambda: MEETING) as app:
+        add(app, people(40))
+        for end in ("rollback", "commit"):
+            with closing(connect()) as connection:
+                with app.using(connection) as inside:
+                    assert prospects(inside.claim_next(35, by="ann")) == people(35)
+                assert app._recorder.open_claims() == []
+                getattr(connection, end)()
+        assert prospects(app.claim_next(35, by="ben")) == people(40)[35:]
 
 
 def test_of_processes_that_claim_batches_at_once_none_holds_what_another_holds(
