@@ -25,7 +25,6 @@ from cadence import Cadence, CadenceError
 from cadence.domain import Channel, Disposition, Part
 from cadence.engine.claims import Claim
 from cadence.errors import StoreError
-from cadence.messages import compose
 from cadence.policy.touch import TouchPart
 
 EMAIL: Final = Channel("email")
@@ -92,10 +91,7 @@ def send(server: tuple[str, int], mail: EmailMessage) -> Disposition:
 
 def handle(app: Cadence, claim: Claim, worker: Worker) -> str:
     """Send what was claimed, and log it; return what was done, in a word."""
-    prospect = app.load(claim.prospect)
-    now = datetime.now(UTC)
-    team = app.settings().team
-    decision = compose(app.explain(claim.prospect, now), prospect, app.policies, now, team)
+    decision = app.compose(claim.prospect)
     parts = () if decision.touch is None else decision.touch.parts
     if decision.touch is None or decision.touch.id != claim.touch or len(parts) != 1:
         # A word came in between, or the lease is over; or a call is part of it: a person's.

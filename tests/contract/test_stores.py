@@ -33,6 +33,7 @@ from cadence.domain.events import (
     ReplyReceived,
 )
 from cadence.engine.commands import EndFollowUp, NoteValue, SetAppointment
+from cadence.engine.decision import Verdict
 from cadence.errors import (
     Conflict,
     InputError,
@@ -598,7 +599,7 @@ def test_every_store_keeps_the_same_list(tmp_path):
             carry_on(app)
             late = NOW + timedelta(days=60)
             found.append(
-                (app.due_rows(), list(app.due(late)), list(app.due(late, everything=True)))
+                (app.due_rows(), list(app.due(late)), list(app.due(late, verdicts=[*Verdict])))
             )
     assert found[0] == found[1] == found[2]
     assert found[0][1]

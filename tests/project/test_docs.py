@@ -38,7 +38,7 @@ FOLLOWED = {
     "docs/reference/policy-files.md": 3,
     "docs/tutorials/a-reps-day.md": 8,
     "docs/tutorials/change-the-cadence.md": 13,
-    "docs/tutorials/embed.md": 9,
+    "docs/tutorials/embed.md": 10,
 }
 """Every page that has commands or code to follow, and how many blocks of it are used."""
 

@@ -40,13 +40,13 @@ class CheckedMachine(Machine):
         recorded = [event.recorded_at for one in self.histories.values() for event in one]
         now = max([self.now, *recorded]) + ahead
         decided = [self.memory.explain(prospect, now) for prospect in self.ids]
-        for everything in (False, True):
-            kinds = {"due", "task", "wait", "close"} if everything else {"due", "task"}
-            wanted = [one for one in decided if one.verdict.value in kinds]
+        now_alone = {Verdict.DUE, Verdict.TASK}
+        for kinds in (now_alone, {*Verdict}, {Verdict.WAIT}, {Verdict.CLOSE, Verdict.DUE}):
+            wanted = [one for one in decided if one.verdict in kinds - {Verdict.STOP}]
             assert all(one.at is not None for one in wanted)
             wanted.sort(key=lambda one: (one.at, one.prospect))
             for store in (self.memory, self.disk):
-                assert list(store.due(now, everything=everything)) == wanted
+                assert list(store.due(now, verdicts=kinds)) == wanted
 
     @rule()
     def the_due_list_equals_its_rebuild(self) -> None:

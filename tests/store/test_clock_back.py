@@ -194,7 +194,7 @@ def test_what_explain_would_close_is_closed_by_a_clock_that_is_behind(
     shop.at(AHEAD, lost)
     now = AHEAD - behind
     assert shop.app.explain("p", now).verdict is Verdict.CLOSE
-    assert [one.prospect for one in shop.app.due(now, everything=True).items] == ["p"]
+    assert [one.prospect for one in shop.app.due(now, verdicts=[*Verdict]).items] == ["p"]
     (closed,) = shop.app.tick(now)
     assert isinstance(closed.events[-1].data, FollowUpEnded)
     assert shop.app.explain("p", now).verdict is Verdict.STOP

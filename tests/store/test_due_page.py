@@ -10,6 +10,7 @@ import pytest
 from cadence.domain.channels import CALL, EMAIL, Channel
 from cadence.domain.events import ContactPoint, Disposition, Part, ProspectAdded, ProspectUpdated
 from cadence.engine import MakeAttempt
+from cadence.engine.decision import Verdict
 from cadence.errors import InputError
 from cadence.store import Cadence
 from cadence.store.due_list import DueQuery, DueRow
@@ -145,4 +146,4 @@ def test_a_prospect_that_another_writer_moves_on_meanwhile_is_listed_once(
             return page
 
         monkeypatch.setattr(app._recorder, "select_due", moving)
-        assert sorted(ids(app.due(LATER, everything=True))) == names
+        assert sorted(ids(app.due(LATER, verdicts=[*Verdict]))) == names

@@ -40,6 +40,7 @@ from cadence.domain.stored import (
     stored_type,
     upcast,
 )
+from cadence.engine.decision import Verdict
 from cadence.store import Cadence
 from cadence.store.serializer import EventMapper
 
@@ -336,7 +337,7 @@ def test_a_database_of_old_rows_loads_to_the_right_prospect_and_goes_on(tmp_path
         assert "+12125550100" in prospect.reach.failed
         # Its list is made when somebody says so; listings are right all the same.
         assert app.due_is_stale()
-        assert [one.prospect for one in app.due(NOW, everything=True)] == ["elaine"]
+        assert [one.prospect for one in app.due(NOW, verdicts=[*Verdict])] == ["elaine"]
         app.rebuild_due()
         assert not app.due_is_stale()
         [row] = app.due_rows()

@@ -36,6 +36,7 @@ METHODS = {
     "complete",
     "release",
     "close",
+    "compose",
     "count",
     "default_policy",
     "due",

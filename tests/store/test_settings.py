@@ -22,6 +22,7 @@ from cadence.domain.events import (
     ProspectAdded,
 )
 from cadence.engine.commands import SetAppointment
+from cadence.engine.decision import Verdict
 from cadence.errors import InputError, InvalidStore, StoreError, UnprovedPolicy
 from cadence.policy.loader import builtin, parse, parse_text
 from cadence.policy.model import Policy
@@ -264,11 +265,11 @@ def test_a_changed_default_is_that_of_new_prospects_and_moves_nobody(
         other.change_settings({"default_policy": policy}, by="kim", at=NOW)
         assert other.explain("jo", later) == before
         assert other.execute("kim", ADDED, at=later).decision.policy == policy.ref
-        said, listed = other.explain("kim", later), list(other.due(later, everything=True))
+        said, listed = other.explain("kim", later), list(other.due(later, verdicts=[*Verdict]))
     # The service that was open before, and one that opens now.
     assert service.explain("jo", later) == before
     assert service.explain("kim", later) == said
-    assert list(service.due(later, everything=True)) == listed
+    assert list(service.due(later, verdicts=[*Verdict])) == listed
     assert service.execute("kai", ADDED, at=later).decision.policy == policy.ref
     with Cadence.open(shared, read_only=True) as reader:
         assert (reader.explain("jo", later), reader.explain("kim", later)) == (before, said)

@@ -63,7 +63,7 @@ from cadence.domain.channels import CALL, EMAIL, SMS
 from cadence.domain.events import EndReason, FailureReason, Intent
 from cadence.engine import Decision, Due, EndFollowUp, SetAppointment, Task
 from cadence.engine.claims import Claim
-from cadence.engine.decision import TaskKind
+from cadence.engine.decision import TaskKind, Verdict
 from cadence.errors import CadenceError, Refused
 from cadence.store import Cadence
 from cadence.store.address_book import Suppression
@@ -934,7 +934,7 @@ def changed_by_rebuild(app: Cadence, now: datetime) -> tuple[str, ...]:
         rows: dict[str, Any] = {}
         for row in app.addresses.rows_of(None, last):
             rows.setdefault(row.prospect, []).append(row)
-        listed = {one.prospect: one for one in app.due(now, everything=True)}
+        listed = {one.prospect: one for one in app.due(now, verdicts=[*Verdict])}
         return {
             one: (rows.get(one), app.explain(one, now), listed.get(one)) for one in app.prospects()
         }

@@ -18,6 +18,7 @@ from clocks import ahead
 
 from cadence.domain import limits
 from cadence.domain.events import InterestNoted, ProspectAdded
+from cadence.engine.decision import Verdict
 from cadence.errors import InputError
 from cadence.policy.loader import parse
 from cadence.store import Cadence
@@ -169,7 +170,7 @@ def test_histories_longer_than_one_text_of_sqlite_are_read(
             "c": 21,
         }
         assert [len(one) for one in app.histories()] == [21, 21, 21]
-        assert len(list(app.due(NOW, everything=True).items)) == 3
+        assert len(list(app.due(NOW, verdicts=[*Verdict]).items)) == 3
 
 
 def test_more_prospects_than_sqlite_has_variables_are_read_at_once(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from nightly import NIGHTLY
 
 from cadence.audit.runner import audit
 from cadence.cli.show import replay_lines
+from cadence.engine.decision import Verdict
 from cadence.errors import CadenceError, InputError
 from cadence.messages import lint_policy
 from cadence.policy.loader import builtin, builtin_names, parse_text
@@ -147,7 +148,7 @@ def import_and_look(content: bytes, name: str, mapping: Mapping | None = None) -
 
 
 def _look(app: Cadence) -> None:
-    for one in app.due(NOW, limit=3, everything=True):
+    for one in app.due(NOW, limit=3, verdicts=[*Verdict]):
         list(replay_lines(annotate(app.history(one.prospect), app.policies)))
     for page in audit(app):
         assert page

@@ -37,7 +37,7 @@ from cadence.policy.registry import PolicyRegistry
 from cadence.replay.steps import AnnotatedStep, annotate, composed, end_of_day, replay, until
 from cadence.replay.steps import to_builtins as replay_to_builtins
 from cadence.store import Cadence
-from cadence.store.due_page import DueFilter, page_end, parse_page_end
+from cadence.store.due_page import EVERY, NOW, DueFilter, page_end, parse_page_end
 
 __all__ = ["app"]
 
@@ -69,7 +69,7 @@ def due(
     """
     now = session.now()
     beyond = None if after is None else parse_page_end(after)
-    which = DueFilter(owner, channel, beyond, everything)
+    which = DueFilter(owner, channel, beyond, EVERY if everything else NOW)
     shown = 0
     last: Decision | None = None
     has_more = False

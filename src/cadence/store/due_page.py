@@ -14,10 +14,13 @@ from cadence.engine.decision import Decision, Stop, Verdict
 from cadence.errors import InputError
 from cadence.store.due_list import position, to_micros
 
-__all__ = ["DueFilter", "DuePage", "page_end", "parse_page_end"]
+__all__ = ["EVERY", "NOW", "DueFilter", "DuePage", "page_end", "parse_page_end"]
 
 
-_NOW: Final = frozenset({Verdict.DUE, Verdict.TASK})
+NOW: Final = frozenset({Verdict.DUE, Verdict.TASK})
+"""The verdicts of those who are to be contacted, or looked at, now."""
+EVERY: Final = frozenset(Verdict) - {Verdict.STOP}
+"""The verdicts of the due list: all but those of prospects whose follow-up is over."""
 
 
 class DueFilter(NamedTuple):
@@ -27,13 +30,13 @@ class DueFilter(NamedTuple):
         owner: of prospects of this owner; ``None``: of everybody's.
         channel: touches that use this channel; ``None``: all decisions.
         beyond: those behind this place in the list.
-        everything: also those that wait or close.
+        verdicts: decisions of these; a stop is never listed.
     """
 
     owner: str | None = None
     channel: str | None = None
     beyond: tuple[int, str] | None = None
-    everything: bool = False
+    verdicts: frozenset[Verdict] = NOW
 
     def check(self) -> None:
         """Check the texts that the store is asked for.
@@ -46,7 +49,7 @@ class DueFilter(NamedTuple):
 
     def has(self, prospect: Prospect, decision: Decision) -> bool:
         """Return whether a decision is asked for."""
-        if isinstance(decision, Stop) or not (self.everything or decision.verdict in _NOW):
+        if isinstance(decision, Stop) or decision.verdict not in self.verdicts:
             return False
         if self.owner is not None and prospect.identity.owner != self.owner:
             return False

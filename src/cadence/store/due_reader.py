@@ -10,7 +10,7 @@ from typing import Final
 
 from cadence.domain.prospect import Prospect
 from cadence.engine.claims import Claim
-from cadence.engine.decision import Decision
+from cadence.engine.decision import Decision, Verdict
 from cadence.engine.loop import decision_for, silent_decision_for
 from cadence.policy.registry import PolicyRegistry
 from cadence.store.claims import Claims
@@ -62,7 +62,8 @@ class DueReader:
                 if which.has(unlisted, decision):
                     ready.append((position(decision), unlisted, claims.get(unlisted.id)))
         heapq.heapify(ready)
-        until = None if which.everything else to_micros(now)
+        # Who waits is not to be reviewed yet.
+        until = None if Verdict.WAIT in which.verdicts else to_micros(now)
         # Rows before the page are read too: what they decide may come later than they stand.
         query = DueQuery(until, which.owner, which.channel)
         for listed in self._due_pages(query, _FIRST_PAGE):

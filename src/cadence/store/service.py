@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -63,7 +63,7 @@ from cadence.engine.commands import (
     with_keys,
 )
 from cadence.engine.corrections import TakeBack, take_back
-from cadence.engine.decision import Close, Decision, Stop
+from cadence.engine.decision import Close, Decision, Stop, Verdict
 from cadence.engine.loop import decision_for, silent_decision_for
 from cadence.engine.lower_bound import decide_early
 from cadence.engine.precheck import Precheck, precheck
@@ -98,7 +98,7 @@ from cadence.store.due_list import (
     is_missed,
     unknown_row,
 )
-from cadence.store.due_page import DueFilter, DuePage, parse_page_end
+from cadence.store.due_page import NOW, DueFilter, DuePage, parse_page_end
 from cadence.store.due_reader import DueReader
 from cadence.store.executors import PageOfIds, map_items, pages
 from cadence.store.feed import FeedItem
@@ -659,6 +659,25 @@ class Cadence:
         claims = self._claims.going_on(self._claims.open_on([prospect]))
         return self._claims.show(decision, claims.get(prospect))
 
+    def compose(self, prospect: str, now: datetime | None = None) -> Decision:
+        """Say what comes next as :meth:`explain` does, with the texts of its touch filled in.
+
+        Names and addresses of the team are those of the settings.
+
+        Args:
+            prospect: its id.
+            now: when the words are said; the clock's time.
+
+        Raises:
+            UnknownProspect: it has no history.
+        """
+        # Imported here: templates load slowly.
+        from cadence.messages import compose
+
+        now = self._time(now, "now")
+        decision, folded = self.explain(prospect, now), self.load(prospect)
+        return compose(decision, folded, self.policies, now, self.settings().team)
+
     def may(
         self,
         prospect: str,
@@ -700,7 +719,7 @@ class Cadence:
         after: str | None = None,
         owner: str | None = None,
         channel: str | None = None,
-        everything: bool = False,
+        verdicts: Collection[Verdict] = NOW,
     ) -> DuePage:
         """List who to contact now: decisions that are due or a task, soonest first.
 
@@ -710,7 +729,7 @@ class Cadence:
             after: the ``after`` of the page before.
             owner: only prospects of this owner.
             channel: only touches that use this channel.
-            everything: also those that wait or close.
+            verdicts: decisions of these; those who wait or close are listed if they are asked for.
 
         Raises:
             InputError: ``limit`` or ``after`` is invalid.
@@ -718,7 +737,7 @@ class Cadence:
         if limit is not None and limit < 1:
             raise InputError(f"limit: invalid {limit}", "give 1 or more, or None for all")
         beyond = None if after is None else parse_page_end(after)
-        which = DueFilter(owner, channel, beyond, everything)
+        which = DueFilter(owner, channel, beyond, frozenset(verdicts))
         which.check()
         return DuePage((one for _, one in self.listing(now, which)), limit)
 
