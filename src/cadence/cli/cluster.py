@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from itertools import count
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -101,15 +102,17 @@ def _workers(client: Any, timeout: float) -> int:
 
 
 class _Watched(Executor):
-    """The executor of a client. Its tasks fail where no worker is left, and none comes back.
+    """The executor of a client, in order. Its tasks fail where no worker is left.
 
-    Dask itself would wait for one without a limit.
+    Dask itself would wait for one without a limit. And it does tasks that are submitted within a
+    tenth of a second in any order, so the oldest, which we wait for, could be the last.
     """
 
     def __init__(self, client: Any) -> None:
         self._client = client
         # Not "pure": equal tasks of two runs are two tasks, for the store may have changed.
         self._inner: Executor = client.get_executor(pure=False)
+        self._numbers = count()
         self._futures: WeakSet[Future[Any]] = WeakSet()
         self._is_over = threading.Event()
         self._watch = threading.Thread(target=self._look, daemon=True)
@@ -117,7 +120,7 @@ class _Watched(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Submit a task."""
-        future = self._inner.submit(fn, *args, **kwargs)
+        future = self._inner.submit(fn, *args, **kwargs, priority=-next(self._numbers))
         self._futures.add(future)
         return future
 
