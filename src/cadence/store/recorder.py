@@ -265,7 +265,7 @@ class Recorder(ABC):
         for write in writes:
             try:
                 self.insert_events([], claims=write.claims, addresses=[write.addresses])
-            except (ClaimChanged, AddressesChanged):
+            except IntegrityError:
                 taken.append(False)
             else:
                 taken.append(True)

@@ -52,6 +52,7 @@ from cadence.store.recorder import (
     AddressesChanged,
     ClaimChange,
     ClaimRow,
+    ClaimWrite,
     EntryQuery,
     EntryRow,
     Recorder,
@@ -437,6 +438,22 @@ class StoreContract:
         change = ClaimChange("jo", seen="t", ended="released", taken=_claim("u"), version=1)
         recorder.insert_events([_stored("jo", 2)], claims=[change])
         assert recorder.open_claims() == [_claim("u")]
+
+    def test_of_several_claims_those_that_can_be_had_are_taken(self, recorder: Recorder) -> None:
+        self._whole(recorder)
+        names = ["a", "b", "c", "d"]
+        recorder.insert_events([_stored(name, 1) for name in names])
+        recorder.insert_events([], claims=[ClaimChange("b", taken=_claim("t", "b"))])
+        recorder.insert_events([_stored("c", 2)])
+        writes = [
+            ClaimWrite((ClaimChange(name, taken=_claim(f"u{name}", name), version=1),), asked)
+            for name in names
+            for asked in [AddressChange(name, (_BASE,), ())]
+        ]
+        assert recorder.insert_claims(writes[:3]) == [True, False, False]
+        recorder.insert_events([], addresses=[AddressChange("x", written=(_said("x"),))])
+        assert recorder.insert_claims(writes[3:]) == [False]
+        assert [row.token for row in recorder.open_claims()] == ["ua", "t"]
 
     def test_of_workers_that_claim_at_once_one_wins(self, recorder: Recorder) -> None:
         recorder.insert_events([_stored("jo", 1)])
