@@ -198,10 +198,11 @@ def test_a_database_that_workers_do_not_reach_is_told(
     assert re.search(r"worker on .*: its database lacks events of this one\n.*same path", done.err)
 
 
-def test_no_worker_is_left_and_none_comes_back(
-    people: Path, raw: Cli, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lost", ["worker", "scheduler"])
+def test_the_last_worker_or_the_scheduler_is_lost_and_it_is_told_in_two_lines(
+    lost: str, people: Path, raw: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dask itself waits for another one for ever."""
+    """Dask itself waits for another worker for ever, and logs tracebacks."""
     monkeypatch.setattr(cluster_module, "_LOOK_EVERY", 0.1)
     monkeypatch.setattr(cluster_module, "_LOST", 0.5)
     with LocalCluster(n_workers=0, dashboard_address=":0") as empty:
@@ -219,13 +220,16 @@ def test_no_worker_is_left_and_none_comes_back(
             if executors.PAGE in given:
                 alone.send_signal(signal.SIGKILL)
                 alone.wait()
+                if lost == "scheduler":
+                    empty.close()
             return kept(*given, **named)
 
         monkeypatch.setattr(Cadence, "pages", kill_it_first)
         done = raw("audit", "--db", people, "--dask", empty.scheduler_address)
     assert done.code == 1
-    assert "executor: a worker ended or can't be reached" in done.err
-    assert "no workers left" in done.err
+    assert done.err.startswith("cadence: executor: a worker ended or can't be reached (")
+    assert done.err.count("\n") == 2
+    assert ("no workers left" in done.err) == (lost == "worker")
 
 
 @pytest.mark.parametrize(

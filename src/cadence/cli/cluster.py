@@ -34,8 +34,17 @@ def cluster(address: str) -> Iterator[Executor]:
         InputError: the package is missing, or the address is invalid.
         ExecutorFailed: no scheduler answers there, or it has no workers.
     """
-    # What it would log on stderr is said by our errors.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # What Dask would log on stderr, with tracebacks, is said by our errors; nothing else here logs.
+    logging.disable(logging.CRITICAL)
+    try:
+        with _connected(address) as found:
+            yield found
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Executor]:
     client = _connect(address)
     try:
         if not _workers(client, _PATIENCE):
