@@ -6,8 +6,8 @@ needs. Where one can't be had, it is left out and the others are had.
 All workers share the top of the list. One that finds it taken begins further on. And each goes on
 where it was, because what is claimed stays in the list and has to be walked over, and so does what
 a database keeps of rows that have moved on while a transaction is idle. It begins at the top again
-once it has claimed as much as it walked over, at most once a second: so walking costs no more than
-claiming, and what was given back is found soon.
+once it has claimed as much as it walked over, at most every ten seconds: so walking costs no more
+than claiming, and what was given back is found soon.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ __all__ = ["NextClaims"]
 
 _FEWEST: Final = 32  # rows that are read at once
 _MOST: Final = 512
-_PAUSE: Final = timedelta(seconds=1)  # between two walks from the top
+_PAUSE: Final = timedelta(seconds=10)  # between two walks from the top
 _TIMES: Final = 3  # that a worker leaves some rows to others, in one call
-_FARTHEST: Final = 8  # batches that it leaves to them
+_FARTHEST: Final = 64  # batches that it leaves to them
+_MOST_LEFT: Final = 8192  # rows
 
 
 class _Wanted(NamedTuple):
@@ -65,12 +66,15 @@ class _Place(NamedTuple):
         walked: how many rows were walked over.
         claimed: how many were claimed.
         begun: when it was at the top, on the store's clock.
+        spread: how many batches it leaves to others at most: twice as many each time that it finds
+            rows taken, and a sixteenth fewer each time that it does not.
     """
 
     after: tuple[int, str] | None
     walked: int
     claimed: int
     begun: datetime
+    spread: int = 1
 
     def is_over(self, clock: datetime) -> bool:
         """Whether to begin at the top again."""
@@ -136,7 +140,7 @@ class NextClaims:
         clock = self._clock()
         place = self._places.get(key)
         if place is None or place.is_over(clock):
-            place = _Place(None, 0, 0, clock)
+            place = _Place(None, 0, 0, clock, 1 if place is None else place.spread)
         claims, self._places[key] = self._walk(wanted, place)
         return claims
 
@@ -145,14 +149,22 @@ class NextClaims:
         query = DueQuery(to_micros(wanted.terms.at), wanted.which.owner, wanted.which.channel)
         size = max(_FEWEST, min(wanted.most, _MOST))
         claims: list[Claim] = []
-        after, walked, claimed, begun = place
+        after, walked, claimed, begun, spread = place
         rounds, times = 1 if after is None else 2, _TIMES
+        leaves = random.randint(0, spread) if after is None and spread > 1 else 0
         while len(claims) < wanted.most:
+            if leaves:
+                left = self._recorder.select_due(
+                    query, after, min(leaves * wanted.most, _MOST_LEFT)
+                )
+                walked += len(left)
+                after = left[-1].position if left else after
+                rounds, leaves = 2, 0
             rows = self._recorder.select_due(query, after, size)
             if not rows:
                 rounds -= 1
                 if not rounds:
-                    return claims, _Place(None, 0, 0, begun)
+                    return claims, _Place(None, 0, 0, begun, spread)
                 after, walked, claimed = None, 0, 0  # what was left out comes last
                 continue
             missing = wanted.most - len(claims)
@@ -162,13 +174,15 @@ class NextClaims:
             walked += taken.done - len(taken.claims)
             after = rows[taken.done - 1].position
             size = min(2 * size, _MOST)
-            if taken.is_contended and times:
-                rounds, times = 2, times - 1
-                further = min(random.randint(1, _FARTHEST) * wanted.most, _FARTHEST * _MOST)
-                left = self._recorder.select_due(query, after, further)
-                walked += len(left)
-                after = left[-1].position if left else after
-        return claims, _Place(after, walked, claimed, begun)
+            is_left = taken.is_contended or (spread > 1 and not taken.claims)
+            if taken.is_contended:
+                spread = min(2 * spread, _FARTHEST)
+            elif taken.claims:
+                spread = max(1, 15 * spread // 16)
+            if is_left and times:  # another is at work here; bounded, or it would never end
+                times -= 1
+                leaves = random.randint(1, spread)
+        return claims, _Place(after, walked, claimed, begun, spread)
 
     def _claim_free(self, names: Sequence[str], wanted: _Wanted, most: int) -> _Taken:
         """Claim up to ``most`` of some prospects, those first on which no claim stands."""
