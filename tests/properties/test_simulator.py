@@ -18,12 +18,12 @@ from cadence.store.feed import FeedPosition, FeedRow
 from cadence.store.memory import MemoryRecorder
 from cadence.store.recorder import ClaimChange
 
-SEEDS = range(300 if NIGHTLY else 10)
+SEEDS = range(300 if NIGHTLY else 8)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_workers_that_crash_break_no_promise(seed: int) -> None:
-    report = simulate(seed, days=40)
+    report = simulate(seed, days=40 if NIGHTLY else 30)
     assert report.faults == ()
     for what in ("kills", "lost", "sent", "acknowledged", "events"):
         assert report.counts[what], what
@@ -75,5 +75,5 @@ def test_the_simulation_notices_what_is_broken(
 ) -> None:
     broken(monkeypatch)
     assert any(
-        said in fault for seed in range(8) for fault in simulator.simulate(seed, days=30).faults
+        said in fault for seed in range(8) for fault in simulator.simulate(seed, days=20).faults
     )

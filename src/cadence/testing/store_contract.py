@@ -550,7 +550,7 @@ class StoreContract:
         assert other.explain("jo", _NOW).policy == ours.ref
         assert other.policies_in_use() == {PolicyRef(ours.id, ours.version, ours.digest): 1}
 
-    @pytest.mark.parametrize("seed", range(8))
+    @pytest.mark.parametrize("seed", range(4))
     def test_it_answers_as_the_store_in_memory_does(self, recorder: Recorder, seed: int) -> None:
         """Random commands on people who share addresses, in the store and in one in memory."""
         chance = random.Random(seed)
