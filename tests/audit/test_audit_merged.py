@@ -201,6 +201,42 @@ class Lives:
         return list(self.app.histories())
 
 
+TOUCHED = [("touch", "one", 2), ("touch", "one", 7), ("touch", "one", 7)]
+
+
+@pytest.mark.parametrize(
+    "life",
+    [
+        # What took a merge back is taken back, in the merged record alone.
+        [("touch", "two", 4), ("merge", "two", 7), ("unmerge", "two", 5), ("undo", "two", 7)],
+        # So is what the survivor was told of an old event that was taken back.
+        [
+            *TOUCHED,
+            ("touch", "two", 6),
+            ("merge", "two", 2),
+            ("undo", "two", 1),
+            ("undo", "one", 5),
+        ],
+        # They are away from the day of an attempt on, but later; and a pause before was wrong.
+        [
+            *TOUCHED,
+            ("pause", "one", 6),
+            ("touch", "one", 4),
+            ("away", "one", 2),
+            ("undo", "one", 4),
+            ("touch", "one", 0),
+        ],
+    ],
+)
+def test_no_finding_comes_of_what_the_engine_lets_be_recorded(
+    life: list[tuple[str, str, int]],
+) -> None:
+    played = Lives("tip8")
+    for what, who, number in life:
+        played.play(Step(what, who, number, 0))
+    assert played.findings() == []
+
+
 @pytest.mark.parametrize("policy", builtin_names())
 def test_what_was_in_order_when_it_was_made_is_no_finding_after_a_merge(policy: str) -> None:
     @given(lives)

@@ -214,6 +214,14 @@ def test_half_a_merge_is_not_undone_and_the_hint_says_what_is(merged: Cli) -> No
         two_lines(merged(*arguments, *LATER), 1, "it is half of a merge", hint)
 
 
+def test_half_of_what_took_a_merge_back_is_not_undone_alone(merged: Cli) -> None:
+    assert merged("unmerge", "jerry-2", "--why", "two people", *LATER).code == 0
+    hint = "merge again: cadence merge jerry-2 jerry --why WHY"
+    for name, version in (("jerry-2", "4"), ("jerry", "3")):
+        undo = merged("undo", name, "--version", version, *LATER)
+        two_lines(undo, 1, "it is half of what took a merge back", hint)
+
+
 def test_an_old_event_that_is_taken_back_counts_no_longer_in_the_other(merged: Cli) -> None:
     done = merged("undo", "jerry-2", "--version", "2", *LATER).out.splitlines()
     assert done == [

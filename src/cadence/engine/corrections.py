@@ -209,25 +209,35 @@ def _retraction(
 ) -> EventRetracted:
     retraction = EventRetracted(version, why)
     event = check_taking_back(history, retraction)
-    _check_is_no_merge(event)
+    _check_is_no_merge(history, event)
     _check_why(event, why, by)
     return retraction
 
 
-def _check_is_no_merge(event: Event) -> None:
-    """Refuse to take back one half of a merge."""
-    data, other = event.data, None
+def _check_is_no_merge(history: Sequence[Event], event: Event) -> None:
+    """Refuse to take back one half of a merge, of what took one back, or of what changed one."""
+    target = event
+    while isinstance(target.data, TAKING_BACK):
+        taken_back = target.data.version
+        target = next(one for one in history if one.version == taken_back)
+    data = target.data
     if isinstance(data, ProspectsMerged):
-        other = data.prospect
+        other, into = data.prospect, target.prospect
     elif isinstance(data, FollowUpEnded) and data.reason is EndReason.MERGED:
-        other = event.prospect
-    if other is not None:
-        raise Refused(
-            f"{event.prospect}: version {event.version} ({type_name(data)}) can't be taken back "
-            "alone; it is half of a merge",
-            f"take the merge back: cadence unmerge {other} --why WHY",
-            rule=Rule.PLAN,
-        )
+        other, into = target.prospect, data.into or "INTO"
+    else:
+        return
+    what, how = "a merge", f"take the merge back: cadence unmerge {other} --why WHY"
+    if isinstance(event.data, EventCorrected):
+        what, how = f"what was taken back in {other}", f"take that back in {other}"
+    elif target is not event:
+        what, how = "what took a merge back", f"merge again: cadence merge {other} {into} --why WHY"
+    raise Refused(
+        f"{event.prospect}: version {event.version} ({type_name(event.data)}) can't be taken back "
+        f"alone; it is half of {what}",
+        how,
+        rule=Rule.PLAN,
+    )
 
 
 def _check_why(event: Event, why: str | None, by: str | None) -> None:
@@ -265,7 +275,7 @@ def correct(
         Refused: it can't be corrected, nothing changes, or a reason is missing.
     """
     event = check_taking_back(history, command)
-    _check_is_no_merge(event)
+    _check_is_no_merge(history, event)
     if ends_outreach(event.data):
         _check_why(event, command.why, event.by)
     current = next(one for one, _ in standing(history) if one.version == event.version)

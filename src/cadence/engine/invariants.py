@@ -362,7 +362,10 @@ def largest_gap(
     for position in silence.unmeasured:
         after, known = silence.attempts[position], silence.known
         before = known[known.index(after) - 1]
-        largest = max(largest, calendar.gap(before.at, after.at, suspended))
+        # What began later says nothing of it, though it takes away the rest of that day.
+        begun = tuple([one for one in silence.suspensions if one.start < after.at])
+        away = suspended if len(begun) == len(silence.suspensions) else calendar.suspended(begun)
+        largest = max(largest, calendar.gap(before.at, after.at, away))
     return largest
 
 
