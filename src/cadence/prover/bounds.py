@@ -42,7 +42,8 @@ class BusinessDays(msgspec.Struct, frozen=True):
     Attributes:
         shortest: everything is skipped that can be.
         longest: every touch is made when it is due, and the polite exit is delivered at once.
-        longest_by_mail: the same, where mail alone is left for it.
+        longest_by_mail: the same, where mail alone is left for it, or a channel that a policy
+            declares as slow.
         longest_undelivered: it is delivered on the last of their channels only, and by mail.
     """
 
