@@ -322,7 +322,7 @@ def test_a_follower_whose_connection_was_lost_goes_on(app: Cadence, address: str
         waiting = pool.submit(next, seen)
         with pgserver.connect(address) as connection:
             connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
                 "WHERE application_name = 'cadence' AND pid <> pg_backend_pid()"
             )
         app.execute("c", ADDED, at=NOW)

@@ -933,7 +933,7 @@ def test_connections_that_were_lost_are_replaced_and_nothing_is_doubled(on_postg
     for number in range(3):
         with pgserver.connect(address) as connection:
             connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
                 "WHERE application_name = 'cadence' AND pid <> pg_backend_pid()"
             )
         if number == 1:
