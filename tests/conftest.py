@@ -16,7 +16,12 @@ from cadence.policy import guard_runner
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=60, stateful_step_count=40, **_COMMON)
 settings.register_profile(
-    "ci", max_examples=60, stateful_step_count=40, derandomize=True, **_COMMON
+    "ci",
+    max_examples=60,
+    stateful_step_count=40,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],  # who looks into it shrinks it: there is time then
+    **_COMMON,
 )
 settings.register_profile("nightly", max_examples=500, stateful_step_count=60, **_COMMON)
 # For runs that are many: mutation testing, further Python versions. The first failure will do.

@@ -415,12 +415,11 @@ def test_many_are_looked_at_by_several_processes_with_the_same_result(
             app.execute(name, AttemptMade(NO_ANSWER), at=NOW + timedelta(minutes=10))
     arguments = ["--db", str(db), "--at", AT, "policy", "adopt", ours, "--all"]
     alone = [raw(*arguments), raw(*arguments, "--json")]
-    monkeypatch.setattr(policy_preview, "_MANY", 1)
     monkeypatch.setattr(policy_preview, "_SHARE", 20)
-    monkeypatch.setattr(policy_preview, "cores", lambda: 2)
-    assert [raw(*arguments), raw(*arguments, "--json")] == alone
+    shared = [*arguments, "--jobs", "2"]
+    assert [raw(*shared), raw(*shared, "--json")] == alone
     # What goes wrong there is told as it is here.
-    done = raw(*arguments[:-1], *names, "nobody")
+    done = raw(*arguments[:-1], *names, "nobody", "--jobs", "2")
     two_lines(done, 2, "unknown prospect 'nobody'")
 
 

@@ -28,6 +28,7 @@ CODES = {
     "MappingError": ("invalid_mapping", 2, False, 422),
     "PolicyError": ("invalid_policy", 2, False, 422),
     "Refused": ("refused", 1, False, 409),
+    "ExecutorFailed": ("executor_failed", 1, True, 503),
     "StoreBusy": ("store_busy", 1, True, 503),
     "StoreError": ("store_failed", 1, False, 500),
     "UnknownProspect": ("unknown_prospect", 2, False, 404),
