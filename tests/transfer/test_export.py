@@ -58,7 +58,8 @@ def _can_be(data: Data) -> bool:
     return True
 
 
-ANY_TEXT = st.one_of(texts(), st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+STORABLE = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
+ANY_TEXT = st.one_of(texts(), st.text(STORABLE, max_size=20))
 UGLY = st.sampled_from(["\ufffe", "\uffff\x0b", "]]>", "&amp;<a>", "'", "=cmd|'!A0", "\ud7ff"])
 TEXT = ANY_TEXT | UGLY
 ADDED = st.builds(ProspectAdded, TEXT, st.sampled_from(["UTC", ("UTC", "Europe/Berlin")]))
