@@ -392,8 +392,9 @@ def test_a_connection_to_another_database_is_refused(
 ) -> None:
     if base.is_postgres:
         with psycopg.connect(base.address.partition("&schema=")[0], autocommit=True) as connection:
-            connection.execute("CREATE DATABASE other")
-        theirs = psycopg.connect(base.address.partition("&schema=")[0], dbname="other")
+            name = f"other_{pgserver.new_schema()}"
+            connection.execute(f"CREATE DATABASE {name}")
+        theirs = psycopg.connect(base.address.partition("&schema=")[0], dbname=name)
     else:
         theirs = sqlite3.connect(tmp_path / "other.db")
     with closing(theirs):
