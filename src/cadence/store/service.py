@@ -654,10 +654,12 @@ class Cadence:
         Raises:
             UnknownProspect: it has no history.
         """
-        now = self._time(now, "now")
-        decision = self._decision(self.load(prospect), now)
-        claims = self._claims.going_on(self._claims.open_on([prospect]))
-        return self._claims.show(decision, claims.get(prospect))
+        return self._explained(self.load(prospect), self._time(now, "now"))
+
+    def _explained(self, prospect: Prospect, now: datetime) -> Decision:
+        """Decide, and say who has the touch."""
+        claims = self._claims.going_on(self._claims.open_on([prospect.id]))
+        return self._claims.show(self._decision(prospect, now), claims.get(prospect.id))
 
     def compose(self, prospect: str, now: datetime | None = None) -> Decision:
         """Say what comes next as :meth:`explain` does, with the texts of its touch filled in.
@@ -674,8 +676,8 @@ class Cadence:
         # Imported here: templates load slowly.
         from cadence.messages import compose
 
-        now = self._time(now, "now")
-        decision, folded = self.explain(prospect, now), self.load(prospect)
+        now, folded = self._time(now, "now"), self.load(prospect)
+        decision = self._explained(folded, now)
         return compose(decision, folded, self.policies, now, self.settings().team)
 
     def may(
