@@ -12,14 +12,19 @@ from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
 import psycopg
-from psycopg import Connection, Cursor, IsolationLevel
+from psycopg import Connection, Cursor
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg_pool import ConnectionPool
 
 from cadence.errors import InputError, StoreError
 from cadence.store.lifetime import no_transaction, other_database, transaction_ended
-from cadence.store.postgres_connection import Datastore, check_encoding, explain_postgres_error
+from cadence.store.postgres_connection import (
+    Datastore,
+    check_encoding,
+    committing_alone,
+    explain_postgres_error,
+)
 
 __all__ = ["LentConnection", "LentPool", "connect_by", "join_transaction"]
 
@@ -58,16 +63,12 @@ class LentPool:
     @contextmanager
     def connection(self) -> Iterator[Connection[DictRow]]:
         """Borrow a connection, which commits by itself meanwhile."""
-        with self._pool.connection() as lent:
-            kept = lent.autocommit, lent.isolation_level
-            lent.autocommit = True
-            lent.isolation_level = IsolationLevel.READ_COMMITTED
-            try:
-                with _as_ours(lent) as ours:
-                    yield ours
-            finally:
-                if not lent.closed:
-                    lent.autocommit, lent.isolation_level = kept
+        with (
+            self._pool.connection() as lent,
+            committing_alone(lent),
+            _as_ours(lent) as ours,
+        ):
+            yield ours
 
     def check(self) -> None:
         """Replace the connections that were lost."""

@@ -26,6 +26,7 @@ __all__ = [
     "Datastore",
     "Lent",
     "check_encoding",
+    "committing_alone",
     "connect",
     "explain_postgres_error",
     "first_line",
@@ -360,6 +361,22 @@ def connect(url: str, *, read_only: bool, lock_timeout_seconds: int) -> Datastor
     except psycopg.Error as error:
         raise explain_postgres_error(error, name) from None
     return Datastore(params, name=name, schema=schema, lock_timeout_seconds=lock_timeout_seconds)
+
+
+@contextmanager
+def committing_alone(connection: Connection[Any]) -> Iterator[None]:
+    """Let a caller's connection commit each statement by itself, and be as it was at the end.
+
+    What is read behind a lock must be newer than the lock, so it is ``READ COMMITTED``.
+    """
+    kept = connection.autocommit, connection.isolation_level
+    connection.autocommit = True
+    connection.isolation_level = IsolationLevel.READ_COMMITTED
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.autocommit, connection.isolation_level = kept
 
 
 def check_encoding(connection: Connection[Any], name: str) -> None:

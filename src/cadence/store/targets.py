@@ -122,20 +122,13 @@ class PostgresTarget:
     def connect(self) -> Iterator[Connection[Any]]:
         """Open a connection, and close it at the end of the block."""
         # Imported here: only the extra brings psycopg.
-        import psycopg
+        from cadence.store.postgres_connection import committing_alone
 
         with self._database() as db:
             db.commit()  # what was begun while it was opened, or begin() would not commit
-            usual = db.autocommit, db.isolation_level
-            db.autocommit = True  # no transaction but those of begin()
-            # What is read behind a lock must be newer than the lock.
-            db.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-            try:
+            with committing_alone(db):  # no transaction but those of begin()
                 self._create_table(db)
                 yield db
-            finally:
-                if not db.closed:
-                    db.autocommit, db.isolation_level = usual
 
     def begin(self, db: Connection[Any]) -> AbstractContextManager[object]:
         """Begin a transaction. Commit it at the end of the block; roll it back if that raises."""
