@@ -60,7 +60,7 @@ def _whatif(app: Cadence, executor: Executor | None, progress: Progress | None =
 
 
 def _rebuild(app: Cadence, executor: Executor | None, progress: Progress | None = None) -> None:
-    app.rebuild_due(executor=executor, progress=progress)
+    app.due_rows.rebuild(executor=executor, progress=progress)
 
 
 _READS: Final[dict[str, Read]] = {"audit": _audit, "what-if": _whatif, "rebuild": _rebuild}
@@ -86,7 +86,7 @@ def fill(app: Cadence, wanted: int) -> int:
 
     stored = 0
     for chunk in chunks(people(), _CHUNK):
-        stored += app.append_histories(chunk, at=LATER)
+        stored += app.histories.append(chunk, at=LATER)
     return stored
 
 

@@ -66,7 +66,7 @@ def run(plan: Plan, folder: Path) -> list[Figure]:
     path = folder / "decode.db"
     ids = [f"p{number:05}" for number in range(plan.prospects)]
     with Cadence.open(str(path)) as app:
-        app.append_histories(copies(twelve_events(), ids), at=LATER)
+        app.histories.append(copies(twelve_events(), ids), at=LATER)
     connection = sqlite3.connect(path)
     select = "SELECT state FROM stored_events WHERE originator_id = ? ORDER BY originator_version"
     stored: list[tuple[str, str, int]] = []

@@ -70,7 +70,7 @@ def make_database(path: Path, count: int) -> tuple[datetime, datetime]:
     ):
         made = 0
         for chunk in chunks(_people(kinds, soon, count), _CHUNK):
-            store.append_histories(chunk, at=LATER)
+            store.histories.append(chunk, at=LATER)
             made += len(chunk)
             done(made)
     return few, everyone

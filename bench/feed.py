@@ -25,10 +25,10 @@ from rich.console import Console
 from rich.table import Table
 
 from cadence.store import Cadence
-from cadence.store.opening import open_recorder
 from cadence.store.recorder import Recorder
+from cadence.store.recorders.opening import open_recorder
+from cadence.store.recorders.sqlite_file import connect_to_read
 from cadence.store.serializer import EventMapper
-from cadence.store.sqlite_file import connect_to_read
 
 _SELECT: Final = "SELECT originator_id, originator_version, topic, state FROM {}stored_events"
 

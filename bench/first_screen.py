@@ -129,7 +129,7 @@ def _wait(pid: int, terminal: int) -> None:
 def run(plan: Plan, folder: Path) -> list[Figure]:
     path = folder / "long.db"
     with Cadence.open(str(path)) as app:
-        app.append_histories([(long_history("jo", _EVENTS), 0)], at=LATER)
+        app.histories.append([(long_history("jo", _EVENTS), 0)], at=LATER)
     python = sys.executable
     replay = [python, "-m", "cadence", "--db", str(path), "replay", "jo"]
     sides: dict[str, Callable[[], tuple[float, float]]] = {

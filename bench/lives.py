@@ -180,7 +180,7 @@ def renamed(history: Sequence[Event], prospect: str) -> list[Event]:
 def copies(
     history: Sequence[Event], ids: Iterable[str], stored: int = 0
 ) -> Iterator[tuple[list[Event], int]]:
-    """``history`` once for each id, as ``Cadence.append_histories`` takes it."""
+    """``history`` once for each id, as ``Cadence.histories.append`` takes it."""
     return ((renamed(history, one), stored) for one in ids)
 
 

@@ -28,7 +28,7 @@ def run(plan: Plan, folder: Path) -> list[Figure]:
     ids = [f"p{number:05}" for number in range(plan.prospects)]
     leads = open_leads(folder / "load-stock.db")
     with Cadence.open(str(path)) as app:
-        app.append_histories(copies(history, ids), at=LATER)
+        app.histories.append(copies(history, ids), at=LATER)
         lead_ids = [leads.add(history) for _ in ids]
         bare = sqlite3.connect(path)
         assert all(len(bare.execute(SELECT, (one,)).fetchall()) == 12 for one in ids)

@@ -39,7 +39,7 @@ INSERT = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
 def run(plan: Plan, folder: Path) -> list[Figure]:
     history = twelve_events()
     with Cadence.open(None) as app:
-        app.append_histories([(history, 0)], at=LATER)
+        app.histories.append([(history, 0)], at=LATER)
         now = history[-1].recorded_at
         waiting = app.explain("original", now)
         assert waiting.verdict is Verdict.WAIT
@@ -55,7 +55,7 @@ def run(plan: Plan, folder: Path) -> list[Figure]:
             place = folder / f"command-{number}"
             place.mkdir()
             with Cadence.open(None) as scratch:
-                scratch.append_histories([(history, 0)], at=LATER)
+                scratch.histories.append([(history, 0)], at=LATER)
                 written = scratch.execute("original", command, at=at).events
             assert len(written) == 1
             figures += _one(plan, place, name, history, command, at, written[0])
@@ -81,7 +81,7 @@ def _one(
         with progress(f"{name}: making prospects", 2 * total) as done:
             made = 0
             for chunk in chunks(copies(history, ids), 500):
-                app.append_histories(chunk, at=LATER)
+                app.histories.append(chunk, at=LATER)
                 made += len(chunk)
                 done(made)
             for _ in ids:

@@ -30,7 +30,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cadence.domain import InterestNoted
-from cadence.store import Cadence, postgres_claims
+from cadence.store import Cadence
+from cadence.store.recorders import postgres_claims
 
 _KEYS: Final = {
     "stored_events": "originator_id",

@@ -70,7 +70,7 @@ def _fill(app: Cadence, count: int, *, desk: str | None = None, name: str = "p")
     with progress(f"adding {count:,} prospects", count) as done:
         made = 0
         for chunk in chunks(histories(), 5_000):
-            app.append_histories(chunk, at=LATER)
+            app.histories.append(chunk, at=LATER)
             made += len(chunk)
             done(made)
     return [f"{name}{number:07}" for number in range(count)]

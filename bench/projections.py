@@ -26,7 +26,7 @@ from rich.table import Table
 
 from cadence.domain import Event
 from cadence.store import Cadence, PostgresTarget, Projection, SQLiteTarget, Target
-from cadence.store.opening import open_recorder
+from cadence.store.recorders.opening import open_recorder
 
 _SQLITE: Final = "INSERT INTO {} (prospect, version, type) VALUES (?, ?, ?)"
 _POSTGRES: Final = _SQLITE.replace("?", "%s")

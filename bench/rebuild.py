@@ -26,7 +26,9 @@ NAME = "rebuild"
 
 _PAUSE: Final = 0.005  # seconds
 _ALONE: Final = 5.0  # seconds
-_REBUILD: Final = "import sys; from cadence import Cadence; Cadence.open(sys.argv[1]).rebuild_due()"
+_REBUILD: Final = (
+    "import sys; from cadence import Cadence; Cadence.open(sys.argv[1]).due_rows.rebuild()"
+)
 
 
 def run(plan: Plan, folder: Path) -> list[Figure]:

@@ -63,7 +63,7 @@ def make_store(path: Path, prospects: int, kinds: list[list[Event]]) -> int:
     made = 0
     with Cadence.open(str(path)) as store, progress(f"{NAME}: {path.name}", prospects) as done:
         for number, chunk in enumerate(chunks(people, _CHUNK), 1):
-            made += store.append_histories(chunk, at=LATER)
+            made += store.histories.append(chunk, at=LATER)
             done(number * _CHUNK)
     return made
 
@@ -124,7 +124,7 @@ def _bare(store: Cadence) -> Side:
     """Decoding and folding, and nothing else, some of the same events, from memory."""
     lines = [
         (b"\n".join(map(msgspec.json.encode, history)), len(history))
-        for history in islice(store.histories(), _BARE_PROSPECTS)
+        for history in islice(store.histories.all(), _BARE_PROSPECTS)
     ]
     decode = msgspec.json.Decoder(Event).decode_lines
 

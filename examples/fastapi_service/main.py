@@ -160,7 +160,7 @@ def due(
 ) -> DuePageOut:
     """List who to contact now, a page at a time."""
     page = app.due(owner=owner, channel=channel, limit=limit, after=after)
-    return DuePageOut.of(page, app.load_all([one.prospect for one in page]))
+    return DuePageOut.of(page, app.histories.load([one.prospect for one in page]))
 
 
 @router.post("/prospects/{prospect}/claims", tags=["claims"])

@@ -175,7 +175,7 @@ Run = Callable[..., str]
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     with Cadence.open(str(tmp_path / "one.db")) as app:
-        app.append_histories(
+        app.histories.append(
             [
                 (
                     history(

@@ -190,7 +190,7 @@ def test_an_address_row_that_the_events_do_not_give_is_a_finding_until_a_rebuild
     (found,) = findings(app)
     assert found.rule == "address_index"
     assert found.prospect in ("bob", "bo")
-    app.rebuild_due()
+    app.due_rows.rebuild()
     if found.prospect == "bob":
         assert findings(app) == []
 

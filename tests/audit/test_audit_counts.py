@@ -157,14 +157,14 @@ def something(
 def test_every_count_agrees_with_a_naive_one_on_something_like_a_log(seed: int) -> None:
     with Cadence.open(None) as store:
         import_jsonl(store, log_like(seed, 400), at=ahead())
-        counts = check_counts(store.histories())
+        counts = check_counts(store.histories.all())
     assert set(counts) >= COUNTED, "the log has something to count for every rule"
 
 
 def test_every_count_agrees_with_a_naive_one_where_everything_is_slow() -> None:
     with Cadence.open(None) as store:
         import_jsonl(store, log_like(11, 400, pace=9), at=ahead())
-        counts = check_counts(store.histories())
+        counts = check_counts(store.histories.all())
     assert set(counts) >= {"horizon", "gap", "plan", "business_hours"}
 
 
@@ -172,7 +172,7 @@ def test_what_the_engine_recorded_as_a_breach_the_audit_finds(tmp_path: object) 
     with Cadence.open(None) as store:
         import_jsonl(store, log_like(99, 60), at=ahead())
         auditor = Auditor(builtin())
-        for history in store.histories():
+        for history in store.histories.all():
             versions = {one.version for one in auditor.audit(history)}
             for event in history:
                 if isinstance(event.data, AttemptMade) and event.data.broke:
@@ -186,6 +186,6 @@ def test_every_count_agrees_with_a_naive_one_on_the_bpi_log(tmp_path: Path) -> N
     with Cadence.open(str(tmp_path / "bpi.db")) as store:
         with open_input(str(BPI)) as file:
             import_all(store, choose_source(file, mapping_for("bpic2012")), at=ahead())
-        counts = check_counts(store.histories())
+        counts = check_counts(store.histories.all())
     told = re.findall(r"^\| `(\w+)` \| ([\d,]+) \|$", DOCS.read_text(encoding="utf-8"), re.M)
     assert {rule: int(count.replace(",", "")) for rule, count in told} == counts

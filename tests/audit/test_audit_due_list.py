@@ -68,7 +68,7 @@ def test_a_row_that_lists_somebody_too_late_is_a_finding_until_it_is_made_anew(
     assert (found.prospect, found.version, found.rule) == ("bob", 3, "due_list")
     assert "rebuild the list" in found.because
     with Cadence.open(str(path)) as app:
-        app.rebuild_due()
+        app.due_rows.rebuild()
     assert findings(path) == []
 
 
@@ -92,5 +92,5 @@ def test_a_row_without_events_is_a_finding(path: Path, name: str) -> None:
     [found] = findings(path)
     assert (found.prospect, found.version, found.rule) == (name, 0, "due_list")
     with Cadence.open(str(path)) as app:
-        app.rebuild_due()
+        app.due_rows.rebuild()
     assert findings(path) == []

@@ -198,7 +198,7 @@ class Lives:
         ]
 
     def histories(self) -> list[list[Event]]:
-        return list(self.app.histories())
+        return list(self.app.histories.all())
 
 
 TOUCHED = [("touch", "one", 2), ("touch", "one", 7), ("touch", "one", 7)]
@@ -286,11 +286,11 @@ def merged() -> Lives:
 def test_a_merge_of_which_only_one_half_is_there_is_a_finding() -> None:
     with Cadence.open() as alone:
         history = merged().app.history("two")
-        alone.append_histories([(history, 0)], at=START)
+        alone.histories.append([(history, 0)], at=START)
         found = [one for page in audit(alone) for one in page.findings]
         assert [(one.prospect, one.version, one.rule) for one in found] == [("two", 2, "forgotten")]
         assert "merged into one, which has no events here" in found[0].because
-        alone.append_histories([(merged().app.history("one")[:1], 0)], at=START)
+        alone.histories.append([(merged().app.history("one")[:1], 0)], at=START)
         found = [one for page in audit(alone) for one in page.findings]
         assert "which does not go on for it" in found[0].because
 
@@ -299,7 +299,7 @@ def test_a_word_that_the_survivor_does_not_count_is_a_finding() -> None:
     played = merged()
     history = played.app.history("two")
     word = Event("two", 3, START, START, OptOutRequested())
-    played.app.append_histories([([*history, word], 2)], at=START)
+    played.app.histories.append([([*history, word], 2)], at=START)
     found = played.findings()
     assert len(found) == 1
     assert "which counts another history of it than it has" in found[0]

@@ -57,7 +57,7 @@ def store(tmp_path: Path, *histories: Sequence[Event]) -> None:
             ]
             for number, history in enumerate(histories)
         ]
-        app.append_histories([(history, 0) for history in named], at=ahead())
+        app.histories.append([(history, 0) for history in named], at=ahead())
 
 
 def breach() -> list[Event]:
@@ -218,7 +218,7 @@ def test_a_policy_that_was_adopted_is_known_by_itself_in_every_process(
     store(tmp_path, plant(history, written, later(PLACES[0], history, 5)))
     with Cadence.open(str(tmp_path / "a.db")) as app:
         assert run("audit", "--jobs", jobs)[1].count("which is not at hand") == 1
-        app.keep_policy(ours)
+        app.library.keep(ours)
     code, out, _ = run("audit", "--jobs", jobs)
     assert (code, "not at hand" in out) == (1, False)
     assert out.splitlines()[1].split()[:3] == ["p0", "7", "plan"]

@@ -23,7 +23,8 @@ from own_addresses import own_addresses
 
 from cadence.cli import cluster as cluster_module
 from cadence.cli import executors as chosen
-from cadence.store import Cadence, executors, service
+from cadence.store import Cadence, due_rows, executors
+from cadence.store.histories import Histories
 
 AT = "2028-03-01T15:00:00Z"
 LIVES = [live(place, attempts=3) for place in PLACES]
@@ -43,7 +44,7 @@ def people(db: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(executors, "PAGE", 4)
     monkeypatch.setattr(executors, "TOGETHER", 1)
     with Cadence.open(db) as app:
-        app.append_histories(
+        app.histories.append(
             [
                 ([own_addresses(n, replace(event, prospect=f"p{n:02}")) for event in life], 0)
                 for n in range(40)
@@ -51,7 +52,7 @@ def people(db: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             ],
             at=ahead(),
         )
-        late = [row._replace(at=None, review_from=None) for row in app.due_rows()[:3]]
+        late = [row._replace(at=None, review_from=None) for row in app.due_rows.stored()[:3]]
         app._recorder.insert_events([], due=late)
     return db
 
@@ -214,7 +215,7 @@ def test_the_last_worker_or_the_scheduler_is_lost_and_it_is_told_in_two_lines(
         )
         with empty.get_client() as client:
             client.wait_for_workers(1, timeout=60)
-        kept = Cadence.pages
+        kept = Histories.pages
 
         def kill_it_first(*given: Any, **named: Any) -> Any:
             if executors.PAGE in given:
@@ -224,7 +225,7 @@ def test_the_last_worker_or_the_scheduler_is_lost_and_it_is_told_in_two_lines(
                     empty.close()
             return kept(*given, **named)
 
-        monkeypatch.setattr(Cadence, "pages", kill_it_first)
+        monkeypatch.setattr(Histories, "pages", kill_it_first)
         done = raw("audit", "--db", people, "--dask", empty.scheduler_address)
     assert done.code == 1
     assert done.err.startswith("cadence: executor: a worker ended or can't be reached (")
@@ -238,7 +239,7 @@ def test_the_last_worker_or_the_scheduler_is_lost_and_it_is_told_in_two_lines(
 def test_ctrl_c_ends_the_command_and_what_it_started(
     name: str, how: str, people: Path, raw: Cli, scheduler: str
 ) -> None:
-    pages, prospects = Cadence.pages, Cadence.prospects
+    pages, prospects = Histories.pages, Cadence.prospects
     children = set(multiprocessing.active_children())
 
     def interrupted(found: Iterator[Any]) -> Iterator[Any]:
@@ -248,16 +249,16 @@ def test_ctrl_c_ends_the_command_and_what_it_started(
             yield one
 
     with Cadence.open(people) as app:
-        before = list(app.histories())
+        before = list(app.histories.all())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Cadence, "pages", lambda *given: interrupted(pages(*given)))
+        patch.setattr(Histories, "pages", lambda *given: interrupted(pages(*given)))
         patch.setattr(Cadence, "prospects", lambda *given: interrupted(prospects(*given)))
-        patch.setattr(service, "_BATCH", 4)
-        patch.setattr(service, "_BATCHES", 1)
+        patch.setattr(due_rows, "_BATCH", 4)
+        patch.setattr(due_rows, "_BATCHES", 1)
         done = raw(*CALLS[name], "--db", people, how, scheduler if how == "--dask" else 2)
     assert done.code == 130
     assert done.err == "cadence: interrupted\nonly confirmed changes were saved\n"
     assert set(multiprocessing.active_children()) <= children
     assert raw("rebuild", "--db", people).code == 0
     with Cadence.open(people) as app:
-        assert list(app.histories()) == before
+        assert list(app.histories.all()) == before

@@ -30,6 +30,7 @@ from cadence.prover.proof import prove
 from cadence.prover.timetable import timetable
 from cadence.reports.policy_page import policy_page
 from cadence.store import Cadence, adoption
+from cadence.store.histories import Histories
 
 PROMISES = {row.id: row.promise for row in invariants.of_policies()}
 
@@ -464,16 +465,16 @@ def test_a_move_interrupted_half_way_goes_on_where_it_stopped(
     with Cadence.open(str(db)) as app:
         in_silence(app, *names)
     monkeypatch.setattr(adoption, "_BATCH", 4)
-    append, calls = Cadence.append_prepared, []
+    append, calls = Histories.append_prepared, []
 
-    def interrupted(self: Cadence, decided: Any) -> Any:
+    def interrupted(self: Histories, decided: Any) -> Any:
         calls.append(decided)
         if len(calls) == 4:
             raise error
         return append(self, decided)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Cadence, "append_prepared", interrupted)
+        patch.setattr(Histories, "append_prepared", interrupted)
         done = cli("policy", "adopt", ours, "--all", "--apply", "--at", AT)
     assert done.code in (1, 130)
     assert done.out == ""

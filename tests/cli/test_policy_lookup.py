@@ -115,7 +115,7 @@ def place(jerry: Cli, db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (folder / "folder.toml").mkdir()
     with Cadence.open(str(db)) as store:
         for one in (KEPT, *TWICE, FORMER):
-            store.keep_policy(one)
+            store.library.keep(one)
     return folder
 
 

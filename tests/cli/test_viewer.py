@@ -219,7 +219,7 @@ def terminal(tmp_path: Path, *arguments: str) -> Iterator[Terminal]:
     db = tmp_path / "one.db"
     if not db.exists():
         with Cadence.open(str(db)) as app:
-            app.append_histories([(jerry(), 0)], at=ahead())
+            app.histories.append([(jerry(), 0)], at=ahead())
     ours, theirs = pty.openpty()
     fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     pid = os.fork()

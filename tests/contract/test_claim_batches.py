@@ -25,7 +25,7 @@ from cadence.domain.events import AttemptMade, Disposition, InterestNoted, Part
 from cadence.engine.claims import Claim
 from cadence.engine.commands import SetAppointment
 from cadence.errors import InputError
-from cadence.store import service
+from cadence.store import due_rows
 from cadence.store.recorder import ClaimWrite, Recorder
 
 MEETING = datetime(2026, 12, 1, 14, tzinfo=UTC)
@@ -68,7 +68,7 @@ def add(app: Cadence, names: Sequence[str], numbers: Sequence[str] = ()) -> None
             made.execute(name, added, at=MEETING - timedelta(days=1))
             made.execute(name, SetAppointment(MEETING), at=MEETING - timedelta(days=1))
             histories.append((made.history(name), 0))
-    app.append_histories(histories)
+    app.histories.append(histories)
 
 
 def people(count: int) -> list[str]:
@@ -105,7 +105,7 @@ def meanwhile(app: Cadence, monkeypatch: pytest.MonkeyPatch, write: Callable[[],
         lambda app: app.addresses.suppress([number_of(2)], by="kim"),
         lambda app: app.claim("p0002", by="ben"),
         lambda app: app.claim("twin", own=CALL, by="ben"),
-        lambda app: app.append_histories([(replied(app, "p0002"), 2)]),
+        lambda app: app.histories.append([(replied(app, "p0002"), 2)]),
     ],
     ids=["opt-out", "note", "opt-out of a twin", "list", "claim", "claim on a twin", "import"],
 )
@@ -206,7 +206,7 @@ def test_a_claim_that_an_import_ended_stands_no_more(app: Cadence, clock: Clock)
     app.claim_next(2, by="ann")
     history = app.history("p0001")
     made = AttemptMade((Part(CALL, Disposition.CONNECTED),))
-    app.append_histories([([*history, Event("p0001", 3, MEETING, MEETING, made)], 2)])
+    app.histories.append([([*history, Event("p0001", 3, MEETING, MEETING, made)], 2)])
     claims = app._claims.open_on(["p0000", "p0001", "p0002"])
     assert sorted(claims) == ["p0000", "p0001"]
     assert app._claims.standing(claims) == {"p0000"}
@@ -241,8 +241,7 @@ def test_who_finds_rows_taken_begins_further_on_and_leaves_none_out(
     app: Cadence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(app, people(300))
-    rival = Cadence(app._recorder)
-    rival._clock = app._clock
+    rival = Cadence(app._recorder, clock=app.clock.now)
     meanwhile(app, monkeypatch, lambda: rival.claim_next(10, by="rival", at=MEETING))
     claims = app.claim_next(10, by="ann", at=MEETING)
     assert len(claims) == 10
@@ -255,7 +254,7 @@ def test_where_rows_are_of_another_engine_all_are_decided_first(
     app: Cadence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(app, people(5))
-    monkeypatch.setattr(service, "_ENGINE", "another")
+    monkeypatch.setattr(due_rows, "_ENGINE", "another")
     assert prospects(app.claim_next(3, by="ann")) == people(3)
     assert prospects(app.claim_next(3, by="ben")) == people(5)[3:]
 
@@ -296,7 +295,7 @@ with Cadence.open(address, clock=lambda: now, lock_timeout_seconds=60) as app:
     print("ready", flush=True)
     sys.stdin.readline()
     for number in range(int(first), 10**6, int(step)):
-        if not app.histories_of([f"p{number:04}"])[f"p{number:04}"]:
+        if not app.histories.of([f"p{number:04}"])[f"p{number:04}"]:
             break
         app.execute(f"p{number:04}", OptOutRequested(), at=now)
 """
@@ -373,7 +372,7 @@ def test_an_opt_out_and_a_batch_at_the_same_moment_see_each_other(shared: str) -
         standing = {row.prospect for row in app._recorder.open_claims()}
         opted_out = {
             history[0].prospect
-            for history in app.histories()
+            for history in app.histories.all()
             if isinstance(history[-1].data, OptOutRequested)
         }
     assert standing <= claimed

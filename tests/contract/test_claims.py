@@ -46,6 +46,8 @@ from cadence.store.recorder import (
     ClaimChanged,
     ClaimRow,
 )
+from cadence.store.serializer import EventMapper
+from cadence.store.writer import StreamWriter
 
 MEETING = datetime(2026, 12, 1, 14, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -249,7 +251,7 @@ def test_an_attempt_while_another_holds_the_claim_is_an_extra_that_broke_claimed
     clock.now += MINUTE
     made = attempt_of(app.complete(claim, NO_ANSWER).events[0].data)
     assert (made.step, made.touch) == ("on_time", claim.touch)
-    findings = Auditor(app.default_policy()).audit(app.history("jerry"))
+    findings = Auditor(app.library.default()).audit(app.history("jerry"))
     assert [one.version for one in findings if one.rule == "claimed"] == [3, 4]
 
 
@@ -301,7 +303,7 @@ def test_what_an_import_brings_ends_the_claim_too(app: Cadence) -> None:
     history = app.history("jerry")
     reply = history[-1]
     reply = type(reply)("jerry", 3, MEETING, MEETING, ReplyReceived(EMAIL))
-    app.append_histories([([*history, reply], 2)])
+    app.histories.append([([*history, reply], 2)])
     assert app.claimed_for("jerry", None) is None
     assert app.claim("jerry", own=EMAIL, by="ben", at=MEETING + MINUTE * 60).by == "ben"
 
@@ -577,7 +579,7 @@ def test_a_change_of_a_claim_is_written_only_over_what_was_seen(app: Cadence) ->
 def test_events_and_the_end_of_a_claim_are_written_together_or_not_at_all(app: Cadence) -> None:
     store = app._recorder
     store.insert_events([], claims=[ClaimChange("jerry", taken=row("one"), version=2)])
-    (event,) = map(app._mapper.to_stored_event, [app.history("jerry")[1]])
+    (event,) = map(EventMapper().to_stored_event, [app.history("jerry")[1]])
     with pytest.raises(IntegrityError):
         store.insert_events([event], claims=[ClaimChange("jerry", "one", "made")])
     newer = type(event)(event.originator_id, 3, event.topic, event.state)
@@ -692,14 +694,14 @@ def test_an_attempt_and_a_claim_at_the_same_moment_see_each_other(
 ) -> None:
     """The claim is taken between the reading and the writing of an attempt without one."""
     taken: list[Claim] = []
-    append = Cadence._write
+    append = StreamWriter.write
 
-    def claim_first(self: Cadence, *given: object) -> None:
+    def claim_first(self: StreamWriter, *given: object) -> None:
         if not taken:
-            taken.append(self.claim("jerry", by="ann"))
+            taken.append(app.claim("jerry", by="ann"))
         append(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Cadence, "_write", claim_first)
+    monkeypatch.setattr(StreamWriter, "write", claim_first)
     assert log(app, "ben").broke == ("claimed",)
     assert app.claimed_for("jerry", "ann") == (taken[0], True)
 

@@ -11,8 +11,8 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from cadence.store.due_list import DueQuery, DueRow
 from cadence.store.feed import FeedPosition, FeedRow
-from cadence.store.memory import MemoryRecorder
 from cadence.store.recorder import AddressChange, ClaimChange, EntryRow, Refreshed
+from cadence.store.recorders.memory import MemoryRecorder
 from cadence.testing import StoreContract
 
 

@@ -80,7 +80,7 @@ PLACES_OF_STORES: dict[str, Callable[[Path], str | None]] = {
 @pytest.fixture(params=list(PLACES_OF_STORES))
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cadence]:
     with Cadence.open(PLACES_OF_STORES[request.param](tmp_path)) as app:
-        app.append_histories([(one, 0) for one in histories()], at=ahead())
+        app.histories.append([(one, 0) for one in histories()], at=ahead())
         yield app
 
 
@@ -88,7 +88,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cadence]:
 def address(tmp_path: Path) -> str:
     found = str(tmp_path / "s.db")
     with Cadence.open(found) as app:
-        app.append_histories([(one, 0) for one in histories()], at=ahead())
+        app.histories.append([(one, 0) for one in histories()], at=ahead())
     return found
 
 
@@ -156,14 +156,14 @@ def entangle(app: Cadence) -> None:
     app.merges.merge("z3", "a3", why="one person", at=NOW + DAY)
     merged = app.history("z3")  # has more than the record that goes on for it knows of
     note = Event("z3", len(merged) + 1, NOW + DAY, NOW + DAY, InterestNoted("x"))
-    app.append_histories([([*merged, note], len(merged))], at=ahead())
+    app.histories.append([([*merged, note], len(merged))], at=ahead())
     app.execute("p001", PolicyAdopted("gone", 1, "0" * 64), at=NOW)
     app.execute("p001", called, at=NOW + DAY)  # under a policy that is not at hand
     app.execute("p002", called, at=NOW)
     app.execute("p003", ReplyReceived(CALL), at=NOW)
     app.addresses.suppress(["+1 212 555 9001"], source="list", why="x", by="kim", at=NOW)
     adopt(app, THEIRS, ["p004", "p005"], NOW)
-    rows = {row.prospect: row for row in app.due_rows()}
+    rows = {row.prospect: row for row in app.due_rows.stored()}
     late = [rows[name]._replace(at=None, review_from=None) for name in ("p007", "z2")]
     app._recorder.insert_events([], due=late)
 
@@ -195,7 +195,7 @@ def test_every_heavy_read_gives_the_same_on_any_executor(
     # Given only to this store: a worker that opened it without them would decide otherwise.
     given = {"policies": [THEIRS], "default": builtin("polite-persistence")}
     with Cadence.open(PLACES_OF_STORES[place](tmp_path), **given) as app:  # type: ignore[arg-type]
-        app.append_histories([(one, 0) for one in histories()], at=ahead())
+        app.histories.append([(one, 0) for one in histories()], at=ahead())
         entangle(app)
         alone = everything(app)
         assert everything(app, executor) == alone
@@ -203,26 +203,30 @@ def test_every_heavy_read_gives_the_same_on_any_executor(
         assert found >= {"suppressed", "due_list", "forgotten"}
         assert any(page.unknown for page in alone[0])
 
-        spoiled = app.due_rows()
+        spoiled = app.due_rows.stored()
         told: list[tuple[int, int | None]] = []
-        count = app.rebuild_due(executor=executor, progress=lambda *done: told.append(done))
-        rebuilt = app.due_rows()
+        count = app.due_rows.rebuild(executor=executor, progress=lambda *done: told.append(done))
+        rebuilt = app.due_rows.stored()
         assert (count, told[-1]) == (len(rebuilt), (count, None))
         assert rebuilt != spoiled
-        assert app.rebuild_due() == count
-        assert app.due_rows() == rebuilt
+        assert app.due_rows.rebuild() == count
+        assert app.due_rows.stored() == rebuilt
         again = {one.rule for page in audit(app, executor=executor) for one in page.findings}
         assert "due_list" not in again
 
 
 def test_the_pages_hold_every_history_once_and_in_order(store: Cadence) -> None:
-    assert list(store.histories()) == histories()
-    pages = list(store.pages(7))
+    assert list(store.histories.all()) == histories()
+    pages = list(store.histories.pages(7))
     assert sum(size for _, _, size in pages) == len(IDS) == store.count()
-    assert [one for first, last, _ in pages for one in store.page(first, last)] == histories()
-    assert list(store.pages(7, pages[2][1])) == pages[3:]
-    assert store.page("p010", "p012") == [store.history(one) for one in ("p010", "p011", "p012")]
-    assert store.page("nobody", "nobody") == []
+    assert [
+        one for first, last, _ in pages for one in store.histories.page(first, last)
+    ] == histories()
+    assert list(store.histories.pages(7, pages[2][1])) == pages[3:]
+    assert store.histories.page("p010", "p012") == [
+        store.history(one) for one in ("p010", "p011", "p012")
+    ]
+    assert store.histories.page("nobody", "nobody") == []
 
 
 class Counting:
@@ -239,7 +243,7 @@ class Counting:
         time.sleep(self.seconds)
         if self.is_deadly and parent_process() is not None:
             os.kill(os.getpid(), signal.SIGKILL)
-        return [one[0].prospect for one in store.page(page.first, page.last)], os.getpid()
+        return [one[0].prospect for one in store.histories.page(page.first, page.last)], os.getpid()
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -285,7 +289,7 @@ def test_a_task_is_small_and_names_nothing_but_code_of_cadence_and_plain_data(
         list(audit(app, others=[OURS], executor=executor))
         list(whatif(app, builtin(), executor=executor))
         list(preview(app, builtin(), IDS, NOW, executor=executor))
-        app.rebuild_due(executor=executor)
+        app.due_rows.rebuild(executor=executor)
     assert len(executor.sent) > 30
     for task in executor.sent:
         sent = task[1]
@@ -368,12 +372,12 @@ def test_a_reader_who_stops_early_cancels_what_is_left(address: str) -> None:
 
 def test_a_store_in_memory_refuses_other_processes(processes: Executor) -> None:
     with Cadence.open() as app:
-        app.append_histories([(one, 0) for one in histories()], at=ahead())
+        app.histories.append([(one, 0) for one in histories()], at=ahead())
         with pytest.raises(InputError, match="without an address") as raised:
             list(audit(app, executor=processes))
         assert "ThreadPoolExecutor" in raised.value.hint
         with pytest.raises(InputError, match="without an address"):
-            app.rebuild_due(executor=processes)
+            app.due_rows.rebuild(executor=processes)
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -425,13 +429,13 @@ def test_a_worker_that_reaches_another_database_is_told(address: str, tmp_path: 
         path = str(tmp_path / other)
         if other == "other.db":
             with Cadence.open(path) as app:
-                app.append_histories([(one, 0) for one in histories()[:-1]], at=ahead())
+                app.histories.append([(one, 0) for one in histories()[:-1]], at=ahead())
         moved = msgspec.structs.replace(source, address=path)
         with pytest.raises(StoreError, match="lacks events of this one") as raised:
             Cadence.open_source(moved)
         assert "same path" in raised.value.hint
     with Cadence.open_source(source) as same, Cadence.open(address) as app:
-        assert list(same.histories()) == list(app.histories())
+        assert list(same.histories.all()) == list(app.histories.all())
 
 
 def test_a_worker_with_other_versions_is_refused(address: str) -> None:
@@ -479,7 +483,7 @@ def test_a_worker_opens_a_store_once_for_all_threads_and_closes_it_when_it_is_id
 ) -> None:
     with Cadence.open(address) as app:
         sent = sent_from_elsewhere(app, Counting(seconds=0.01))
-        expected = [one[0].prospect for one in app.page("p001", "p002")]
+        expected = [one[0].prospect for one in app.histories.page("p001", "p002")]
     opened: list[Cadence] = []
     open_source = Cadence.open_source
 
@@ -522,8 +526,8 @@ def test_a_forked_worker_opens_stores_of_its_own(address: str) -> None:
 def test_rows_of_an_old_shape_are_read(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     with Cadence.open(str(path)) as app:
-        app.append_histories([(one, 0) for one in histories(["a", "b", "c"])], at=ahead())
-        new = list(app.histories())
+        app.histories.append([(one, 0) for one in histories(["a", "b", "c"])], at=ahead())
+        new = list(app.histories.all())
     with sqlite3.connect(path) as rows:
         [(state,)] = rows.execute(
             "SELECT state FROM stored_events WHERE originator_id = 'b' "
@@ -539,7 +543,7 @@ def test_rows_of_an_old_shape_are_read(tmp_path: Path) -> None:
             (msgspec.json.encode(old), old["version"]),
         )
     with Cadence.open(str(path), read_only=True) as app:
-        assert [as_given(one) for one in app.histories()] == [as_given(one) for one in new]
+        assert [as_given(one) for one in app.histories.all()] == [as_given(one) for one in new]
 
 
 @pytest.mark.parametrize("name", ["alone", "processes"])
@@ -560,7 +564,7 @@ def test_histories_that_cannot_be_read_are_findings_in_every_process(
     with Cadence.open(address, read_only=True) as app:
         broken = {
             one[0].prospect
-            for one in app.histories()
+            for one in app.histories.all()
             if any(isinstance(event.data, Unreadable) for event in one)
         }
         pages = list(audit(app, executor=executor))

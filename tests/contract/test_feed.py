@@ -100,7 +100,7 @@ def test_many_events_come_page_by_page_and_each_once(app: Cadence) -> None:
         ]
         for number in range(400)
     ]
-    app.append_histories((history, 0) for history in histories)
+    app.histories.append((history, 0) for history in histories)
     items = list(app.events())
     assert len({item.position for item in items}) == 2800
     assert sorted((item.event for item in items), key=_by_version) == sorted(
@@ -444,10 +444,10 @@ with Cadence.open(address, lock_timeout_seconds=60) as app:
         elif kind == 1:
             name = f"i{worker}-{number}"
             events = [Event(name, v, now, now, note if v > 1 else added) for v in range(1, 9)]
-            app.append_histories([(events, 0)])
+            app.histories.append([(events, 0)])
         else:
             name = f"p{worker}-{number % 5}"
-            app.execute(name, note if app.histories_of([name])[name] else added, at=now)
+            app.execute(name, note if app.histories.of([name])[name] else added, at=now)
             app.execute("one", note, at=now)
 """
 
@@ -482,7 +482,7 @@ def test_nothing_is_missed_or_repeated_while_several_processes_write(address: st
             read = [one.result(60) for one in pages]
             followed = follower.result(60)
         whole = list(app.events())
-        assert sum(len(history) for history in app.histories()) == len(whole)
+        assert sum(len(history) for history in app.histories.all()) == len(whole)
         assert len({_by_version(item.event) for item in whole}) == len(whole)
         assert_in_order_of_version(whole)
         for seen in (*read, followed):
@@ -491,7 +491,7 @@ def test_nothing_is_missed_or_repeated_while_several_processes_write(address: st
 
 
 def count(app: Cadence) -> int:
-    return sum(len(history) for history in app.histories())
+    return sum(len(history) for history in app.histories.all())
 
 
 def read_in_pages(address: str, seed: int, stop: threading.Event) -> list[FeedItem]:

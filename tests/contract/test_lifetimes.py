@@ -23,6 +23,7 @@ from nightly import NIGHTLY
 from cadence.domain.events import InterestNoted, ProspectAdded
 from cadence.errors import StoreError
 from cadence.store import Cadence
+from cadence.store.directory import directory
 from cadence.store.due_list import Prepared
 
 # Python 3.12 and later warn of every fork beside threads.
@@ -280,7 +281,7 @@ def test_a_fork_within_a_transaction_writes_once(shared: str) -> None:
     with opened(shared) as app:
         with opened(None) as source:
             added(source, "p")
-            first = app.prepare(source.load("p"), source.history("p"))
+            first = app.histories.prepare(source.load("p"), source.history("p"))
         told: list[children.Child] = []
         process = os.getpid()
 
@@ -297,7 +298,7 @@ def test_a_fork_within_a_transaction_writes_once(shared: str) -> None:
 
         signals: list[int] = []
         try:
-            app.append_prepared(batches())
+            app.histories.append_prepared(batches())
             text = "written"
         except BaseException as error:
             text = type(error).__name__
@@ -368,30 +369,30 @@ def calls(app: Cadence) -> list[Callable[[], object]]:
     """Calls of every kind, to a store that has a prospect ``p``."""
     return [
         lambda: app.history("p"),
-        lambda: app.histories_of(["p"]),
-        lambda: list(app.histories()),
+        lambda: app.histories.of(["p"]),
+        lambda: list(app.histories.all()),
         lambda: list(app.prospects()),
-        lambda: list(app.directory()),
+        lambda: list(directory(app)),
         lambda: list(app.events()),
         lambda: list(app.follow(timeout=timedelta(0))),
-        lambda: app.mentioning("Ada"),
+        lambda: app.histories.mentioning("Ada"),
         lambda: app.find("+1 212 555 0101"),
         lambda: app.load("p"),
-        lambda: app.load_all(["p"]),
+        lambda: app.histories.load(["p"]),
         lambda: app.explain("p", NOW),
         lambda: app.may("p"),
         lambda: list(app.due(NOW)),
         lambda: app.next_review(),
-        lambda: app.due_rows(),
-        lambda: app.due_is_stale(),
+        lambda: app.due_rows.stored(),
+        lambda: app.due_rows.are_stale(),
         lambda: app.count(),
         lambda: app.execute("p", InterestNoted("late")),
         lambda: app.execute("new", ADDED),
         lambda: app.claim("p", by="kim"),
         lambda: app.claim_next(1, by="kim"),
         lambda: app.tick(NOW),
-        lambda: app.rebuild_due(),
-        lambda: app.kept_policies(),
+        lambda: app.due_rows.rebuild(),
+        lambda: app.library.kept(),
         lambda: app.settings(),
         lambda: app.change_settings({"default_region": "DE"}, by="kim", at=NOW),
     ]

@@ -258,7 +258,7 @@ def test_a_merge_of_what_is_not_there_is_refused_and_writes_nothing(
         pair.merges.merge(
             **{"prospect": "two", "into": "one", "why": "they said so", **given}, at=NOW + DAY
         )
-    assert [len(history) for history in pair.histories()] == [1, 1]
+    assert [len(history) for history in pair.histories.all()] == [1, 1]
 
 
 def test_people_who_were_told_apart_are_not_merged(pair: Cadence) -> None:
@@ -331,7 +331,7 @@ def test_what_is_taken_back_of_the_old_record_is_taken_back_for_the_survivor(
     assert outcome.prospect.id == "two"
     assert isinstance(pair.history("one")[-1].data, EventCorrected)
     assert pair.load("one").stage is Stage.NEW
-    assert not pair.due_is_stale()
+    assert not pair.due_rows.are_stale()
     assert [one for page in audit(pair) for one in page.findings] == []
 
 
@@ -431,7 +431,7 @@ def test_a_preview_writes_nothing(pair: Cadence) -> None:
     shown = pair.merges.merge("two", "one", why="x", at=NOW + DAY, is_preview=True)
     assert shown.survivor.stage is Stage.SPACED
     assert shown.decision == merged_decision(pair)
-    assert [len(history) for history in pair.histories()] == [2, 3]
+    assert [len(history) for history in pair.histories.all()] == [2, 3]
 
 
 def merged_decision(app: Cadence) -> object:
@@ -484,7 +484,7 @@ def test_an_export_of_the_survivor_alone_is_whole(pair: Cadence) -> None:
     pair.execute("two", OptOutRequested(CALL), at=NOW)
     merge(pair)
     with Cadence.open() as other:
-        other.append_histories([(pair.history("one"), 0)], at=NOW + 21 * DAY)
+        other.histories.append([(pair.history("one"), 0)], at=NOW + 21 * DAY)
         assert other.load("one") == pair.load("one")
 
 
@@ -577,14 +577,14 @@ def test_a_merge_and_another_writer_come_one_after_the_other(
         assert two.stage is Stage.MERGED
         expected = Stage.OPTED_OUT if what == "opt_out" else Stage.NEW
         assert survivor.stage is expected, number
-    app.rebuild_due()
+    app.due_rows.rebuild()
 
 
 def test_the_index_is_the_one_that_a_rebuild_makes(pair: Cadence) -> None:
     merge(pair)
     pair.execute("two", ReplyReceived(EMAIL), at=NOW + 21 * DAY)
     kept = pair._recorder.address_rows(None, "~")
-    pair.rebuild_due()
+    pair.due_rows.rebuild()
     assert pair._recorder.address_rows(None, "~") == kept
 
 

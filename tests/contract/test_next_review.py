@@ -127,7 +127,7 @@ def test_no_other_prospect_comes_onto_the_list_before_the_next_review(
     events = life[: 1 + cut % len(life)]
     now = events[-1].recorded_at + timedelta(minutes=minutes)
     with Cadence.open() as app:
-        app.append_histories([(events, 0)], at=ahead())
+        app.histories.append([(events, 0)], at=ahead())
         known = listed(app, now)
         instant = app.next_review(now=now)
         end = instant or now + timedelta(days=400)

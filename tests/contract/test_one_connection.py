@@ -26,6 +26,7 @@ from cadence.engine.commands import SetAppointment, Undo
 from cadence.errors import StoreBusy
 from cadence.policy.loader import builtin
 from cadence.store import Cadence
+from cadence.store.directory import directory
 
 NOW = datetime(2026, 12, 1, 14, 59, tzinfo=UTC)
 NINE = NOW + timedelta(minutes=1)
@@ -88,8 +89,10 @@ CALLS: dict[str, Callable[[Cadence], object]] = {
         app.execute(one.id, InterestNoted("x")) for one, _ in app.listing()
     ],
     "ask while listing all": lambda app: [app.may(one) for one in app.prospects()],
-    "read while reading all": lambda app: [app.load(one[0].prospect) for one in app.histories()],
-    "the directory": lambda app: [app.load(one.prospect) for one in app.directory()],
+    "read while reading all": lambda app: [
+        app.load(one[0].prospect) for one in app.histories.all()
+    ],
+    "the directory": lambda app: [app.load(one.prospect) for one in directory(app)],
     "write while reading the feed": lambda app: [
         app.execute(item.event.prospect, InterestNoted("x")) for item in app.events(limit=2)
     ],
@@ -103,9 +106,9 @@ CALLS: dict[str, Callable[[Cadence], object]] = {
     "settings": lambda app: app.change_settings(
         {"default_policy": builtin("polite-persistence")}, by="kim"
     ),
-    "append": lambda app: app.append_histories([([Event("di", 1, NOW, NOW, person(9, "di"))], 0)]),
-    "rebuild": lambda app: app.rebuild_due(),
-    "policies": lambda app: (app.policies_in_use(), app.kept_policies()),
+    "append": lambda app: app.histories.append([([Event("di", 1, NOW, NOW, person(9, "di"))], 0)]),
+    "rebuild": lambda app: app.due_rows.rebuild(),
+    "policies": lambda app: (app.library.in_use(), app.library.kept()),
 }
 
 

@@ -12,10 +12,10 @@ from uuid import uuid4
 import pgserver
 from eventsourcing.persistence import ApplicationRecorder
 
-from cadence.store.memory import MemoryRecorder
-from cadence.store.opening import open_recorder
-from cadence.store.postgres import PostgresRecorder
-from cadence.store.sqlite import SQLiteRecorder
+from cadence.store.recorders.memory import MemoryRecorder
+from cadence.store.recorders.opening import open_recorder
+from cadence.store.recorders.postgres import PostgresRecorder
+from cadence.store.recorders.sqlite import SQLiteRecorder
 
 # The package's tests of mappers, which we don't use, want its cipher and so a package for that.
 _cipher = ModuleType("eventsourcing.cipher")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pgserver
 
-from cadence.store.opening import open_recorder
 from cadence.store.recorder import Recorder
+from cadence.store.recorders.opening import open_recorder
 from cadence.testing import StoreContract
 
 

@@ -43,12 +43,12 @@ from cadence.errors import (
 )
 from cadence.store import Cadence
 from cadence.store.due_list import DueQuery, DueRow
-from cadence.store.opening import open_recorder
-from cadence.store.postgres import PostgresRecorder
-from cadence.store.postgres_connection import without_password
 from cadence.store.recorder import Refreshed, SettingRow
+from cadence.store.recorders.opening import open_recorder
+from cadence.store.recorders.postgres import PostgresRecorder
+from cadence.store.recorders.postgres_connection import without_password
+from cadence.store.recorders.sql import ADDED_COLUMNS
 from cadence.store.serializer import EventMapper
-from cadence.store.sql import ADDED_COLUMNS
 
 STORES = ["memory", "sqlite", "postgres"]
 SHARED = ["sqlite", "postgres"]  # by several processes
@@ -157,7 +157,7 @@ def test_the_policies_that_are_kept_are_listed_by_digest_each_once(place, app, s
         store.save_policy(digest, text)
     assert store.policy_digests() == ["a" * 64, "b" * 64]
     assert store.policy_text("b" * 64) == "three"
-    assert app.kept_policies() == []  # none of these texts is a policy
+    assert app.library.kept() == []  # none of these texts is a policy
     if place.address is not None:
         with Cadence.open(place.address, read_only=True) as other:
             assert other._recorder.policy_digests() == ["a" * 64, "b" * 64]
@@ -226,7 +226,7 @@ def test_the_due_list_of_an_older_cadence_is_completed_when_it_is_opened_to_writ
     added = ProspectAdded("Ann", "UTC", owner="kim")
     with Cadence.open(place.address) as app:
         app.execute("p", added, at=NOW)
-        rows = app.due_rows()
+        rows = app.due_rows.stored()
     drop = "DROP INDEX {0}due_owner", "DROP INDEX {0}due_stamp"
     drop += tuple(f"ALTER TABLE {{0}}due DROP COLUMN {one}" for one in ADDED_COLUMNS)
     if kind == "sqlite":
@@ -242,10 +242,10 @@ def test_the_due_list_of_an_older_cadence_is_completed_when_it_is_opened_to_writ
         assert reader.due(NOW, owner="nobody").items == []
     with Cadence.open(place.address) as app:
         for is_stale in (True, False):
-            assert app.due_is_stale() is is_stale
+            assert app.due_rows.are_stale() is is_stale
             assert [one.prospect for one in app.due(NOW, owner="kim")] == ["p"]
-            app.rebuild_due()
-        assert app.due_rows() == rows
+            app.due_rows.rebuild()
+        assert app.due_rows.stored() == rows
 
 
 def test_a_version_that_is_taken_is_refused_and_nothing_of_the_write_stays(store):
@@ -353,10 +353,10 @@ def test_a_killed_process_leaves_whole_writes_and_all_it_acknowledged(place):
     with Cadence.open(place.address) as app:
         for line in acknowledged:
             assert len(app.history(f"p{line.strip()}")) == 2
-        found = app.due_rows()
+        found = app.due_rows.stored()
         assert [one.prospect for one in found] == list(app.prospects())
-        app.rebuild_due()
-        assert app.due_rows() == found
+        app.due_rows.rebuild()
+        assert app.due_rows.stored() == found
 
 
 # Streams ----------------------------------------------------------------------------------------
@@ -367,7 +367,7 @@ def test_an_id_that_is_any_printable_text_works(app):
         app.execute(prospect, ADDED, at=NOW)
         app.execute(prospect, InterestNoted(str(number)), at=NOW)
     assert list(app.prospects()) == sorted(AWKWARD_IDS)
-    assert [one.prospect for one in app.due_rows()] == sorted(AWKWARD_IDS)
+    assert [one.prospect for one in app.due_rows.stored()] == sorted(AWKWARD_IDS)
     assert {one.prospect for one in app.due(NOW)} == set(AWKWARD_IDS)
     streams = app._recorder.select_streams([*AWKWARD_IDS, "unknown"])
     for number, prospect in enumerate(AWKWARD_IDS):
@@ -414,24 +414,24 @@ def test_the_ids_of_all_prospects_come_in_pages_and_in_order(store):
 
 def test_many_events_of_many_prospects_are_appended_in_one_transaction(app):
     histories = [[noted(f"p{number}", v) for v in range(1, 61)] for number in range(25)]
-    assert app.append_histories((history, 0) for history in histories) == 1500
+    assert app.histories.append((history, 0) for history in histories) == 1500
     assert [app.history(history[0].prospect) for history in histories] == histories
     longer = [[*history, noted(history[0].prospect, 61)] for history in histories]
-    assert app.append_histories((history, 60) for history in longer) == 25
-    found = app.due_rows()
+    assert app.histories.append((history, 60) for history in longer) == 25
+    found = app.due_rows.stored()
     assert len(found) == 25
-    app.rebuild_due()
-    assert app.due_rows() == found
+    app.due_rows.rebuild()
+    assert app.due_rows.stored() == found
 
 
 def test_of_many_appended_at_once_none_is_recorded_when_one_was_overtaken(app):
-    app.append_histories([([noted("p1", 1), noted("p1", 2)], 0)])
-    before = app.due_rows()
+    app.histories.append([([noted("p1", 1), noted("p1", 2)], 0)])
+    before = app.due_rows.stored()
     overtaken = [([noted(f"p{n}", 1), noted(f"p{n}", 2)], 0) for n in (0, 2, 1, 3)]
     with pytest.raises(Conflict):
-        app.append_histories(overtaken)
+        app.histories.append(overtaken)
     assert list(app.prospects()) == ["p1"]
-    assert app.due_rows() == before
+    assert app.due_rows.stored() == before
 
 
 # The due list -----------------------------------------------------------------------------------
@@ -580,16 +580,16 @@ def carry_on(app):
 
 def test_the_list_that_was_kept_is_the_list_made_anew(app):
     carry_on(app)
-    kept = app.due_rows()
+    kept = app.due_rows.stored()
     assert len(kept) == 12
     assert len({one.verdict for one in kept}) > 2
-    assert app.rebuild_due() == 12
-    assert app.due_rows() == kept
+    assert app.due_rows.rebuild() == 12
+    assert app.due_rows.stored() == kept
     app._recorder.insert_events([], due=[row("p1", None), row("nobody", 1)])
-    assert app.due_is_stale()
-    app.rebuild_due()
-    assert app.due_rows() == kept
-    assert not app.due_is_stale()
+    assert app.due_rows.are_stale()
+    app.due_rows.rebuild()
+    assert app.due_rows.stored() == kept
+    assert not app.due_rows.are_stale()
 
 
 def test_every_store_keeps_the_same_list(tmp_path):
@@ -599,7 +599,11 @@ def test_every_store_keeps_the_same_list(tmp_path):
             carry_on(app)
             late = NOW + timedelta(days=60)
             found.append(
-                (app.due_rows(), list(app.due(late)), list(app.due(late, verdicts=[*Verdict])))
+                (
+                    app.due_rows.stored(),
+                    list(app.due(late)),
+                    list(app.due(late, verdicts=[*Verdict])),
+                )
             )
     assert found[0] == found[1] == found[2]
     assert found[0][1]
@@ -627,9 +631,9 @@ def check_both_worked(app, count):
     for name in "ab":
         mine = [text for text in texts(events[1:]) if text.startswith(name)]
         assert mine == [f"{name}{number}" for number in range(count)]
-    kept = app.due_rows()
-    app.rebuild_due()
-    assert app.due_rows() == kept
+    kept = app.due_rows.stored()
+    app.due_rows.rebuild()
+    assert app.due_rows.stored() == kept
 
 
 WORKER = """
@@ -724,11 +728,11 @@ def test_a_command_id_repeated_by_several_at_once_has_one_effect(app):
 
 def test_a_refused_command_writes_nothing(app):
     app.execute("p", ADDED, at=NOW)
-    kept = app.due_rows()
+    kept = app.due_rows.stored()
     with pytest.raises(Refused):
         app.execute("p", ADDED, at=NOW)
     assert len(app.history("p")) == 1
-    assert app.due_rows() == kept
+    assert app.due_rows.stored() == kept
 
 
 def test_an_unknown_prospect_is_called_unknown(app):
@@ -744,7 +748,7 @@ def test_an_unknown_prospect_is_called_unknown(app):
         assert "newman" in caught.value.what
         assert caught.value.exit_code == 2
     assert list(app.prospects()) == []
-    assert app.due_rows() == []
+    assert app.due_rows.stored() == []
 
 
 def test_what_was_written_is_there_when_the_store_is_opened_again(tmp_path):
@@ -752,9 +756,9 @@ def test_what_was_written_is_there_when_the_store_is_opened_again(tmp_path):
         address = new_place(kind, tmp_path).address
         with Cadence.open(address) as app:
             carry_on(app)
-            kept = app.due_rows(), [app.history(prospect) for prospect in app.prospects()]
+            kept = app.due_rows.stored(), [app.history(prospect) for prospect in app.prospects()]
         with Cadence.open(address) as app:
-            assert (app.due_rows(), [app.history(one) for one in app.prospects()]) == kept
+            assert (app.due_rows.stored(), [app.history(one) for one in app.prospects()]) == kept
 
 
 # Postgres alone ---------------------------------------------------------------------------------
@@ -887,7 +891,7 @@ def test_any_name_of_a_schema_works():
     address = pgserver.new_address("My-%22schema%22%20%C3%A4")
     with Cadence.open(address) as app:
         app.execute("p", ADDED, at=NOW)
-        app.rebuild_due()
+        app.due_rows.rebuild()
         assert list(app.prospects()) == ["p"]
     with pgserver.connect(address) as connection:
         found = connection.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'due'")
@@ -999,7 +1003,7 @@ def test_a_reader_that_opened_first_sees_the_store_once_it_is_there(kind, tmp_pa
             assert not reader.is_missing
             assert reader.count() == 1
             assert list(reader.due(NOW)) == list(writer.due(NOW)) != []
-            assert reader.kept_policies() == [OURS]
+            assert reader.library.kept() == [OURS]
             assert reader.settings().default_region == "DE"
 
 

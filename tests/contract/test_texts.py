@@ -43,7 +43,7 @@ READS: dict[str, Callable[[Cadence, str], object]] = {
     "token": lambda app, bad: app.release(bad),
     "token to complete": lambda app, bad: app.complete(bad, not_made=True),
     "address": lambda app, bad: app.find(bad),
-    "text": lambda app, bad: app.mentioning(bad),
+    "text": lambda app, bad: app.histories.mentioning(bad),
 }
 
 OF_A_PROSPECT: dict[str, Callable[[Cadence, str], object]] = {

@@ -126,9 +126,9 @@ def refusal(app: Cadence, connection: Connection) -> str:
 
 
 def rows_are_right(app: Cadence) -> None:
-    rows = app.due_rows()
-    app.rebuild_due()
-    assert app.due_rows() == rows
+    rows = app.due_rows.stored()
+    app.due_rows.rebuild()
+    assert app.due_rows.stored() == rows
 
 
 # Together, or neither -----------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def test_what_is_written_counts_when_the_caller_commits(app: Cadence, base: Base
             here.execute("jo", SetAppointment(NOW + DAY), at=NOW)
             here.execute("kim", KIM, at=NOW)
             assert here.load("kim").version == 1
-            assert [row.prospect for row in here.due_rows()] == ["jo", "kim"]
+            assert [row.prospect for row in here.due_rows.stored()] == ["jo", "kim"]
         assert app.load("jo").version == 1
         assert list(app.prospects()) == ["jo"]
     assert base.notes() == ["won"]
@@ -151,7 +151,7 @@ def test_what_is_written_counts_when_the_caller_commits(app: Cadence, base: Base
 
 
 def test_nothing_counts_when_the_caller_rolls_back(app: Cadence, base: Base) -> None:
-    rows = app.due_rows()
+    rows = app.due_rows.stored()
     with closing(base.connect()) as connection:
         base.note(connection, "won")
         with app.using(connection) as here:
@@ -161,7 +161,7 @@ def test_nothing_counts_when_the_caller_rolls_back(app: Cadence, base: Base) -> 
         connection.rollback()
     assert base.notes() == []
     assert app.load("jo").version == 1
-    assert app.due_rows() == rows
+    assert app.due_rows.stored() == rows
     with pytest.raises(UnknownProspect):
         app.history("kim")
     with pytest.raises(InputError, match="unknown token"):
@@ -248,11 +248,11 @@ def test_a_policy_that_was_rolled_back_is_kept_with_the_next_prospect(
         with app.using(connection) as here:
             assert adopt(here, OURS, ["jo"], NOW) == 1
         connection.rollback()
-    assert app.kept_policies() == []
+    assert app.library.kept() == []
     assert adopt(app, OURS, ["jo"], NOW) == 1
     with Cadence.open(base.address) as other:
         assert other.explain("jo", NOW).policy == OURS.ref
-        assert [one.digest for one in other.kept_policies()] == [OURS.digest]
+        assert [one.digest for one in other.library.kept()] == [OURS.digest]
 
 
 # Who waits for whom -------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def goes_on(app, version):
     """Facts are recorded behind it, and the prospect is on the list at any time from then on."""
     noted_now = app.execute("kramer", InterestNoted("x"), at=NOW + DAY)
     assert [event.version for event in noted_now.events] == [version]
-    [row] = [row for row in app.due_rows() if row.prospect == "kramer"]
+    [row] = [row for row in app.due_rows.stored() if row.prospect == "kramer"]
     assert (row.verdict, row.review_from) == ("task", 0)
     assert [one.prospect for one in app.due(NOW - DAY)] == ["kramer"]
     tried = AttemptMade((Part(CALL, Disposition.NO_ANSWER),))
@@ -200,9 +200,9 @@ def test_one_unreadable_event_never_stands_in_the_way_of_others(app, store):
     later = NOW + DAY
     assert sorted(one.prospect for one in app.due(later)) == sorted([*others, "kramer"])
     assert app.tick(later) == []
-    app.rebuild_due()  # the row was written when all could be read
-    assert len(list(app.histories())) == 4
-    assert len(app.histories_of([*others, "kramer"])["kramer"]) == 3
+    app.due_rows.rebuild()  # the row was written when all could be read
+    assert len(list(app.histories.all())) == 4
+    assert len(app.histories.of([*others, "kramer"])["kramer"]) == 3
     pages = list(audit(app))
     assert [(one.prospect, one.rule) for page in pages for one in page.findings] == [
         ("kramer", "forgotten")
@@ -216,10 +216,10 @@ def test_one_unreadable_event_never_stands_in_the_way_of_others(app, store):
         assert [event.prospect for event in written.left_out] == ["kramer"]
         assert written.events == 6
         assert b"kramer" not in out.getvalue()
-    assert overview(app.histories()).prospects == 4
+    assert overview(app.histories.all()).prospects == 4
     moves = preview(app, builtin("are-you-ok"), [*others, "kramer"], later)
     assert [one for one in moves if isinstance(one, SkipReason)] == [SkipReason.UNREADABLE]
-    assert len(app.due_rows()) == 4
+    assert len(app.due_rows.stored()) == 4
     lines = [
         b'{"prospect":"%s","type":"InterestNoted","occurred_at":"2026-11-02T10:00:00Z",'
         b'"data":{"text":"imported"}}' % name.encode()

@@ -34,6 +34,7 @@ from cadence.errors import InputError, Refused
 from cadence.policy.rules import Rule
 from cadence.store import Cadence
 from cadence.store.duplicates import duplicates
+from cadence.store.writer import StreamWriter
 
 NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -91,7 +92,7 @@ def test_who_is_added_after_an_opt_out_is_stopped_too(app: Cadence) -> None:
 def test_an_import_in_any_order_has_the_same_words(app: Cadence) -> None:
     added = [Event("a", 1, NOW, NOW, person()), Event("b", 1, NOW, NOW, person())]
     out = Event("b", 2, NOW + DAY, NOW + DAY, OptOutRequested())
-    app.append_histories([([added[1], out], 0), ([added[0]], 0)], at=NOW + DAY)
+    app.histories.append([([added[1], out], 0), ([added[0]], 0)], at=NOW + DAY)
     assert app.explain("a", NOW + DAY).reasons[0].rule == Rule.SUPPRESSED
     assert "a" in [one.prospect for one in app.due(NOW + 9 * DAY)]
 
@@ -313,15 +314,15 @@ def test_a_word_said_between_reading_and_writing_is_seen(
     app: Cadence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both(app)
-    append, said = Cadence._write, []
+    append, said = StreamWriter.write, []
 
-    def word_first(self: Cadence, *given: object) -> None:
+    def word_first(self: StreamWriter, *given: object) -> None:
         if not said:
             said.append(True)
-            self.execute("lead", OptOutRequested(), at=NOW + DAY)
+            app.execute("lead", OptOutRequested(), at=NOW + DAY)
         append(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Cadence, "_write", word_first)
+    monkeypatch.setattr(StreamWriter, "write", word_first)
     with pytest.raises(Refused) as refused:
         app.execute("contact", STRICT, at=NOW + DAY)
     assert refused.value.rule == Rule.SUPPRESSED
@@ -332,14 +333,14 @@ def test_a_list_written_between_reading_and_writing_is_seen(
     app: Cadence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both(app)
-    append, said = Cadence._write, []
+    append, said = StreamWriter.write, []
 
-    def list_first(self: Cadence, *given: object) -> None:
+    def list_first(self: StreamWriter, *given: object) -> None:
         if not said:
-            said.append(self.addresses.suppress([NUMBER], by="kim", at=NOW))
+            said.append(app.addresses.suppress([NUMBER], by="kim", at=NOW))
         append(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Cadence, "_write", list_first)
+    monkeypatch.setattr(StreamWriter, "write", list_first)
     with pytest.raises(Refused):
         app.execute("contact", STRICT, at=NOW + DAY)
 
@@ -456,7 +457,7 @@ def _check_round(app: Cadence, number: str, speaks: str) -> None:
     if speaks == "word" and acts:
         assert acts < words, number
     for name in (f"b{number}", f"c{number}"):
-        if app.histories_of([name])[name]:
+        if app.histories.of([name])[name]:
             assert app.explain(name, NOW + 2 * DAY).touch is None, name
             with pytest.raises(Refused):
                 app.execute(name, STRICT, at=NOW + 3 * DAY)

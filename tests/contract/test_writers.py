@@ -34,9 +34,9 @@ from cadence.errors import Refused, StoreBusy
 from cadence.policy.rules import Rule
 from cadence.store import Cadence
 from cadence.store.due_list import AddressRow, DueRow
-from cadence.store.postgres import PostgresRecorder
-from cadence.store.postgres_locks import Locks
 from cadence.store.recorder import AddressChange, ClaimChange
+from cadence.store.recorders.postgres import PostgresRecorder
+from cadence.store.recorders.postgres_locks import Locks
 
 NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
 MEETING = NOW + timedelta(hours=1)
@@ -132,8 +132,8 @@ def test_a_writer_waits_for_no_idle_transaction_of_another_program(
             idle.execute(f"SELECT count(*) FROM {schema}.stored_events JOIN {schema}.due ON true")
             app.execute("p1", NOTE, at=NOW)
             app.execute("p2", person(2), at=NOW)
-            app.append_histories([([Event("p3", 1, NOW, NOW, person(3))], 0)])
-            app.rebuild_due()
+            app.histories.append([([Event("p3", 1, NOW, NOW, person(3))], 0)])
+            app.due_rows.rebuild()
     assert app.count() == 3
 
 
@@ -195,7 +195,7 @@ def test_a_suppression_waits_for_an_attempt_that_was_decided_without_it(
         until_it_waits(address, done)
         go_on()
         assert done.result(30).new == 1
-    [row] = app.due_rows()
+    [row] = app.due_rows.stored()
     assert row.at == 0  # "look now": the entry came last
 
 
@@ -242,7 +242,7 @@ def test_an_import_waits_for_writers_and_they_for_it(app: Cadence, address: str)
     history = [Event("p2", 1, NOW, NOW, person(2))]
     note = held(app, lambda: app.execute("p1", NOTE, at=NOW))
     with impatient, note, pytest.raises(StoreBusy):
-        impatient.append_histories([(history, 0)])
+        impatient.histories.append([(history, 0)])
     refused: list[StoreBusy] = []
 
     def busy() -> Iterator[tuple[list[Event], int]]:
@@ -255,7 +255,7 @@ def test_an_import_waits_for_writers_and_they_for_it(app: Cadence, address: str)
             refused.append(error)
 
     with Cadence.open(address, clock=lambda: NOW, lock_timeout_seconds=1) as impatient:
-        app.append_histories(busy())
+        app.histories.append(busy())
         assert len(refused) == 1
         impatient.execute("p1", NOTE, at=NOW)
 
@@ -339,9 +339,9 @@ def one(app, step, at):
         points = tuple(ContactPoint(CALL, one) for one in draw.sample(numbers, 2))
         added = ProspectAdded("Bo", "UTC", "US", contact_points=points)
         new = [f"i{worker}-{step}-{n}" for n in range(3)]
-        app.append_histories([([Event(name, 1, at, at, added)], 0) for name in new])
+        app.histories.append([([Event(name, 1, at, at, added)], 0) for name in new])
     else:
-        app.rebuild_due()
+        app.due_rows.rebuild()
     return None
 
 with Cadence.open(address, clock=lambda: now + timedelta(days=30), lock_timeout_seconds=60) as app:
@@ -380,9 +380,9 @@ def test_many_processes_about_few_addresses_lose_nothing_and_never_deadlock(
             assert sum(event.command_id == command_id for event in history) == 1
         assert app._recorder.open_claims() == []
         assert_the_index_is_that_of_the_histories(app)
-        rows = {row.prospect: row for row in app.due_rows()}
-        for prospect in app.load_all(list(rows)):
-            assert not app.due_row_is_wrong(prospect, rows[prospect.id])
+        rows = {row.prospect: row for row in app.due_rows.stored()}
+        for prospect in app.histories.load(list(rows)):
+            assert not app.due_rows.is_wrong(prospect, rows[prospect.id])
     if kind == "postgres":
         assert deadlocks(address) == before
 
@@ -390,7 +390,7 @@ def test_many_processes_about_few_addresses_lose_nothing_and_never_deadlock(
 CIRCLE = """
 import random, sys
 from cadence.store.due_list import AddressRow, DueRow
-from cadence.store.opening import open_recorder
+from cadence.store.recorders.opening import open_recorder
 from cadence.store.recorder import AddressChange
 
 address, worker, steps = sys.argv[1], *map(int, sys.argv[2:])
@@ -450,7 +450,7 @@ def run_at_once(program: str, address: str, steps: int) -> list[str]:
 
 def assert_the_index_is_that_of_the_histories(app: Cadence) -> None:
     stored = app.addresses.rows_of(None, "\uffff")
-    folded = [fold(None, history) for history in app.histories()]
+    folded = [fold(None, history) for history in app.histories.all()]
     made = [row for one in folded if one is not None for row in app.addresses.rows_for(one)]
     assert stored == sorted(made, key=lambda row: (row.prospect, row.key))
 

@@ -57,7 +57,7 @@ NOTED = (
 def test_every_golden_event_comes_back_as_it_was(path: Path) -> None:
     with Cadence.open() as app, path.open("rb") as lines:
         import_jsonl(app, lines, at=ahead())
-        events = [one for history in app.histories() for one in history]
+        events = [one for history in app.histories.all() for one in history]
     assert events
     for one in events:
         stored = encode_event(one)

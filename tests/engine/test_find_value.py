@@ -140,7 +140,7 @@ def test_a_policy_without_nurture_asks_for_no_value(policy: Policy) -> None:
 def test_the_due_list_shows_the_task_when_the_touch_is_due() -> None:
     events, _, due = silence()
     with Cadence.open(None, default=POLICY) as store:
-        store.append_histories([(events, 0)], at=events[-1].recorded_at)
+        store.histories.append([(events, 0)], at=events[-1].recorded_at)
         assert store.due(due - DAY, limit=5).items == []
         (item,) = store.due(due, limit=5).items
         assert isinstance(item, Task)

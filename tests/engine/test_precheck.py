@@ -60,7 +60,7 @@ def test_it_names_exactly_the_rules_that_the_attempt_would_record_as_broken(
 ) -> None:
     now = HISTORY[version - 1].recorded_at + timedelta(minutes=minutes)
     with Cadence.open(None) as store:
-        store.append_histories([(HISTORY[:version], 0)], at=ahead())
+        store.histories.append([(HISTORY[:version], 0)], at=ahead())
         prospect = store.load("jo")
         answer = precheck(prospect, store.policies, now, channel)
         parts = (Part(channel, MADE),)

@@ -133,7 +133,7 @@ def fill(app: Cadence, count: int = 10) -> None:
     known = app.count()
     for number in range(count):
         prospect = f"p{(known + number) % 3}"
-        is_new = not app.histories_of([prospect])[prospect]
+        is_new = not app.histories.of([prospect])[prospect]
         data = ProspectAdded("Ada", "UTC") if is_new else InterestNoted("café")
         app.execute(prospect, data, at=NOW)
 

@@ -325,7 +325,7 @@ def test_no_acknowledged_command_is_lost_when_workers_are_killed(
     with Cadence.open(address, read_only=True) as app:
         recorded = Counter(
             (event.prospect, event.command_id)
-            for history in app.histories_of(names).values()
+            for history in app.histories.of(names).values()
             for event in history[1:]
         )
     assert recorded == Counter(acknowledged), tried_again
@@ -357,7 +357,7 @@ def test_no_touch_is_made_twice_when_workers_are_killed(
     with Cadence.open(address, read_only=True, clock=lambda: NOW) as app:
         attempts = Counter(
             event.prospect
-            for history in app.histories_of(names).values()
+            for history in app.histories.of(names).values()
             for event in history
             if isinstance(event.data, AttemptMade)
         )

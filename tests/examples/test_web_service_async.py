@@ -26,7 +26,7 @@ def test_200_requests_that_wait_for_the_database_starve_nothing() -> None:
     with Cadence.open(address) as store:
         noted = [
             event.data.text
-            for history in store.histories()
+            for history in store.histories.all()
             for event in history
             if isinstance(event.data, InterestNoted)
         ]

@@ -81,7 +81,7 @@ def cli(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
 def begin(app: Cadence) -> None:
     """A prospect whose first call was not answered, as a machine that allows the code has it."""
     (added,) = app.execute("jo", ADDED, at=NOW).events
-    app.append_histories([([added, Event("jo", 2, NOW, NOW, TRIED)], 1)], at=ahead())
+    app.histories.append([([added, Event("jo", 2, NOW, NOW, TRIED)], 1)], at=ahead())
 
 
 def fill(path: Path) -> None:

@@ -52,20 +52,20 @@ class CheckedMachine(Machine):
     def the_due_list_equals_its_rebuild(self) -> None:
         self.touched = set()
         for store in (self.memory, self.disk):
-            rows = store.due_rows()
+            rows = store.due_rows.stored()
             assert [row.prospect for row in rows] == sorted(self.ids)
-            store.rebuild_due()
-            assert store.due_rows() == rows
-        assert self.memory.due_rows() == self.disk.due_rows()
+            store.due_rows.rebuild()
+            assert store.due_rows.stored() == rows
+        assert self.memory.due_rows.stored() == self.disk.due_rows.stored()
 
     @rule()
     def histories_import_into_another_store(self) -> None:
         self.touched = set()
         other = Cadence.open()
-        other.append_histories([(one, 0) for one in self.histories.values()], at=ahead())
-        assert other.due_rows() == self.memory.due_rows()
+        other.histories.append([(one, 0) for one in self.histories.values()], at=ahead())
+        assert other.due_rows.stored() == self.memory.due_rows.stored()
         stored = [(one, len(one)) for one in self.histories.values()]
-        assert other.append_histories(stored, at=ahead()) == 0
+        assert other.histories.append(stored, at=ahead()) == 0
         other.close()
 
     def check_one(self, prospect: str) -> None:

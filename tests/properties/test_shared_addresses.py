@@ -168,7 +168,7 @@ class World:
                 self.listed.pop((key, None), None)
 
     def history(self, prospect: str) -> list[Event]:
-        return self.app.histories_of([prospect])[prospect]
+        return self.app.histories.of([prospect])[prospect]
 
     def everybody(self) -> list[str]:
         return list(self.app.prospects())
@@ -358,7 +358,7 @@ def test_the_address_index_is_the_one_that_a_rebuild_makes(life: list[Step]) -> 
         world.play(step)
     recorder = world.app._recorder
     kept, listed = recorder.address_rows(None, "~"), _listed(world)
-    world.app.rebuild_due()
+    world.app.due_rows.rebuild()
     assert recorder.address_rows(None, "~") == kept
     assert _listed(world) == listed
 
@@ -374,7 +374,7 @@ def test_the_order_of_imports_does_not_matter(life: list[Step], random: Any) -> 
     random.shuffle(order)
     with Cadence.open() as other:
         for prospect in order:
-            other.append_histories([(world.history(prospect), 0)], at=world.now)
+            other.histories.append([(world.history(prospect), 0)], at=world.now)
         for prospect in order:
             assert _said(other.load(prospect)) == _said(world.app.load(prospect))
             for later in (timedelta(0), timedelta(days=30)):

@@ -13,10 +13,10 @@ import simulator
 from nightly import NIGHTLY
 from simulator import simulate
 
-from cadence.store import claims, service
+from cadence.store import claims, handler
 from cadence.store.feed import FeedPosition, FeedRow
-from cadence.store.memory import MemoryRecorder
 from cadence.store.recorder import ClaimChange
+from cadence.store.recorders.memory import MemoryRecorder
 
 SEEDS = range(300 if NIGHTLY else 8)
 
@@ -44,7 +44,7 @@ def without_claims(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_ids(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(service, "_find_repeated", lambda call, history: ())
+    patch.setattr(handler, "_find_repeated", lambda call, history: ())
 
 
 def without_assuming(patch: pytest.MonkeyPatch) -> None:

@@ -105,10 +105,10 @@ def test_the_state_at_a_version_is_the_fold_of_the_events_so_far(history: list[E
         Cadence.open(str(Path(folder) / "one.db")) as sqlite,
     ):
         for app in (memory, sqlite):
-            app.append_histories([(history, 0)], at=ahead())
+            app.histories.append([(history, 0)], at=ahead())
         kept = {
-            "memory": memory.histories_of(["p"])["p"],
-            "SQLite": sqlite.histories_of(["p"])["p"],
+            "memory": memory.histories.of(["p"])["p"],
+            "SQLite": sqlite.histories.of(["p"])["p"],
             "file": from_file(sqlite, Path(folder) / "all.jsonl"),
         }
     for name, events in kept.items():
@@ -462,7 +462,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], late: list[Event]) -
     """The command line, on a database that knows nora and the examples."""
     db = tmp_path / "one.db"
     with Cadence.open(str(db)) as app:
-        app.append_histories([(late, 0)], at=ahead())
+        app.histories.append([(late, 0)], at=ahead())
         for path in sorted(EXAMPLES.glob("*.jsonl")):
             with path.open("rb") as lines:
                 import_jsonl(app, lines, at=ahead())

@@ -22,6 +22,7 @@ from adoption_cases import ADDED, NO_ANSWER, NOW, OURS, REFUTED, TIP8, in_silenc
 from clocks import ahead
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from nightly import NIGHTLY
 from random_steps import STEPS, take_step
 
 from cadence.domain.channels import CALL, CHANNELS
@@ -77,9 +78,9 @@ def moves_of(app: Cadence, prospect: str) -> list[Event]:
 
 
 def rows_are_right(app: Cadence) -> None:
-    rows = app.due_rows()
-    app.rebuild_due()
-    assert app.due_rows() == rows
+    rows = app.due_rows.stored()
+    app.due_rows.rebuild()
+    assert app.due_rows.stored() == rows
 
 
 # Never sooner than promised -----------------------------------------------------------------------
@@ -121,7 +122,7 @@ def test_nobody_is_contacted_sooner_than_promised(
     assert prove(new).proved
     name = history[0].prospect
     with Cadence.open(None, default=old, policies=[new], use_unproved_policies=True) as app:
-        app.append_histories([(history, 0)], at=ahead())
+        app.histories.append([(history, 0)], at=ahead())
         prospect = app.load(name)
         before = decision_for(prospect, app.policies, now)
         [seen] = preview(app, new, [name], now)
@@ -155,7 +156,7 @@ def test_a_silence_goes_on_in_order_after_a_move(
     old, new, history, now = given_
     name = history[0].prospect
     with Cadence.open(None, default=old, use_unproved_policies=True) as app:
-        app.append_histories([(history, 0)], at=ahead())
+        app.histories.append([(history, 0)], at=ahead())
         before = app.explain(name, now)
         if not adopt(app, new, [name], now):
             return
@@ -178,7 +179,7 @@ def test_a_silence_goes_on_in_order_after_a_move(
                 for part in decision.touch.parts
             )
             *_, event = app.execute(
-                name, MakeAttempt(parts, is_strict=True), at=now
+                name, MakeAttempt(parts, is_strict=True), at=now, force=True
             ).events  # it is not refused
             assert isinstance(event.data, AttemptMade)
             assert not event.data.broke
@@ -324,10 +325,10 @@ def test_whoever_opens_the_store_decides_under_the_policy_that_was_adopted(addre
         in_silence(app, "kim")
         adopt(app, OURS, ["kim"], NOW)
         expected = app.explain("kim", NOW)
-        rows = app.due_rows()
+        rows = app.due_rows.stored()
     with Cadence.open(address) as other:
         assert other.explain("kim", NOW) == expected
-        assert other.due_rows() == rows
+        assert other.due_rows.stored() == rows
         rows_are_right(other)
         assert other.policies.of(other.load("kim")) == OURS
     at = NOW.isoformat()
@@ -457,7 +458,7 @@ def test_two_who_move_the_same_prospects_move_each_once(
 
 # Interrupted --------------------------------------------------------------------------------------
 
-KILLS = 40
+KILLS = 40 if NIGHTLY else 8
 
 
 def telling(descriptor: int) -> Callable[[int, int | None], None]:
@@ -482,7 +483,7 @@ def test_a_move_killed_again_and_again_goes_on_where_it_stopped(
             [Event(name, one.version, one.occurred_at, one.recorded_at, one.data) for one in first]
             for name in names[1:]
         ]
-        app.append_histories(((history, 0) for history in histories), at=ahead())
+        app.histories.append(((history, 0) for history in histories), at=ahead())
     half_way = 0
     turn = random.Random("kill")
     for number in range(KILLS):

@@ -78,10 +78,10 @@ def test_histories_that_lie_after_the_clock_are_refused() -> None:
     later = NOW + 6 * MINUTE
     with Cadence.open(None, clock=Clock()) as app:
         with pytest.raises(InputError, match=r"ann: version 1: occurred_at: .* after the clock"):
-            app.append_histories([([added("ann", later)], 0)])
+            app.histories.append([([added("ann", later)], 0)])
         assert app.count() == 0
-        assert app.append_histories([([added("ann", later)], 0)], at=later) == 1
-        assert app.append_histories([([added("bob", NOW + 5 * MINUTE)], 0)]) == 1
+        assert app.histories.append([([added("ann", later)], 0)], at=later) == 1
+        assert app.histories.append([([added("bob", NOW + 5 * MINUTE)], 0)]) == 1
 
 
 YEAR_ON = NOW.replace(year=2027)
@@ -96,13 +96,13 @@ def test_a_write_over_a_year_after_everything_known_is_refused_unless_forced() -
         with pytest.raises(InputError, match=r"recorded_at: .* over a year after"):
             app.execute("ann", REPLY, at=far)
         with pytest.raises(InputError, match="over a year after"):
-            app.append_histories([([added("bob", far)], 0)], at=far)
+            app.histories.append([([added("bob", far)], 0)], at=far)
         assert len(app.history("ann")) == 2
-        assert app.append_histories([([added("bob", far)], 0)], at=far, force=True) == 1
+        assert app.histories.append([([added("bob", far)], 0)], at=far, force=True) == 1
         # From there on it is what is known.
         app.execute("ann", REPLY, at=far.replace(year=2029))
         # An old event is recorded whatever the clock shows.
-        assert app.append_histories([([added("eve", NOW)], 0)], at=far.replace(year=2040)) == 1
+        assert app.histories.append([([added("eve", NOW)], 0)], at=far.replace(year=2040)) == 1
 
 
 def test_an_empty_store_takes_any_time() -> None:

@@ -114,7 +114,7 @@ def _write(path: Path, number: int, acknowledge: int) -> None:
                 prospect = random.choice(PROSPECTS)
                 command = (
                     _command(random, at)
-                    if app.histories_of([prospect])[prospect]
+                    if app.histories.of([prospect])[prospect]
                     else _added(prospect)
                 )
                 try:
@@ -184,9 +184,9 @@ def _check(path: Path, acknowledged: dict[tuple[str, int], str]) -> None:
     assert acknowledged.items() <= stored.items()
     _check_groups(streams)
     with Cadence.open(str(path)) as app:
-        rows, addresses = app.due_rows(), app._recorder.address_rows(None, "~")
-        app.rebuild_due()
-        assert app.due_rows() == rows
+        rows, addresses = app.due_rows.stored(), app._recorder.address_rows(None, "~")
+        app.due_rows.rebuild()
+        assert app.due_rows.stored() == rows
         assert app._recorder.address_rows(None, "~") == addresses
         assert [row.prospect for row in rows] == sorted(streams)
     connection = sqlite3.connect(path)
@@ -234,7 +234,7 @@ def test_a_database_killed_while_it_is_made_can_be_used(number: int, tmp_path: P
     _take(acknowledged, _kill(pid, reading, lines=0, seconds=number / 1000))
     _check(path, acknowledged)
     with Cadence.open(str(path)) as app:
-        version = len(app.histories_of(["p0"])["p0"])
+        version = len(app.histories.of(["p0"])["p0"])
         app.execute("p0", InterestNoted("x") if version else _added("p0"))
     assert [event.version for event in _streams(path, read_only=True)["p0"]] == list(
         range(1, version + 2)

@@ -59,10 +59,12 @@ def test_a_database_of_an_older_cadence_is_written_in_place(address: str) -> Non
         (held,) = app._recorder.open_claims("ann")
         assert app.release(held.token)
         assert [claim.prospect for claim in app.claim_next(4, by="sam", at=NOW)] == ["ann"]
-        app.rebuild_due()
-        assert not app.due_is_stale()
+        app.due_rows.rebuild()
+        assert not app.due_rows.are_stale()
         assert app.claim_next(4, by="kim", at=NOW) == []
-        findings = [Auditor(app.default_policy()).audit(history) for history in app.histories()]
+        findings = [
+            Auditor(app.library.default()).audit(history) for history in app.histories.all()
+        ]
         assert findings == [[], [], [], []]
         app.execute("cleo", InterestNoted("boats"), at=NOW + timedelta(minutes=1))
         assert app.find("+1 212 555 0102") == ["ben", "twin"]

@@ -336,11 +336,11 @@ def test_a_database_of_old_rows_loads_to_the_right_prospect_and_goes_on(tmp_path
         assert len(prospect.silence.attempts) == 5
         assert "+12125550100" in prospect.reach.failed
         # Its list is made when somebody says so; listings are right all the same.
-        assert app.due_is_stale()
+        assert app.due_rows.are_stale()
         assert [one.prospect for one in app.due(NOW, verdicts=[*Verdict])] == ["elaine"]
-        app.rebuild_due()
-        assert not app.due_is_stale()
-        [row] = app.due_rows()
+        app.due_rows.rebuild()
+        assert not app.due_rows.are_stale()
+        [row] = app.due_rows.stored()
         assert row.prospect == "elaine"
         # What comes now is stored as today; what was stored is not rewritten.
         app.execute("elaine", ReplyReceived(EMAIL), at=NOW)

@@ -19,7 +19,7 @@ from cadence.domain.fold import fold
 from cadence.errors import Conflict, InputError, StoreBusy, StoreError
 from cadence.store import Cadence
 from cadence.store.due_list import Prepared
-from cadence.store.opening import open_recorder
+from cadence.store.recorders.opening import open_recorder
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 ADDED = ProspectAdded(
@@ -27,59 +27,39 @@ ADDED = ProspectAdded(
 )
 
 METHODS = {
-    "append_histories",
-    "append_prepared",
     "change_settings",
     "claim",
     "claim_next",
     "claimed_for",
-    "complete",
-    "release",
     "close",
+    "complete",
     "compose",
     "count",
-    "default_policy",
     "due",
-    "due_is_stale",
-    "due_row_is_wrong",
-    "due_rows",
     "events",
     "execute",
+    "explain",
+    "find",
     "follow",
     "follow_pages",
-    "directory",
-    "find",
-    "explain",
-    "histories",
-    "is_missing",
-    "histories_of",
     "history",
-    "keep_policy",
-    "kept_policies",
     "listing",
     "load",
-    "load_all",
-    "others_of",
     "may",
-    "mentioning",
     "next_review",
     "open",
     "open_source",
-    "page",
-    "pages",
-    "policies_in_use",
-    "policies_with",
-    "prepare",
     "prospects",
-    "rebuild_due",
-    "remember_policies",
+    "release",
     "settings",
     "source",
     "tick",
     "using",
-    "write_clock",
 }
 """Every public method. Whatever is added here is documented, and keeps the due rows right."""
+
+PARTS = {"addresses", "clock", "due_rows", "histories", "library", "merges"}
+"""What the service hands out, each with public methods of its own."""
 
 STORE = Path(cadence.store.__file__).parent
 
@@ -88,7 +68,7 @@ def test_the_service_has_these_public_methods_and_inherits_nothing() -> None:
     assert Cadence.__bases__ == (object,)
     with Cadence.open() as app:
         public = {name for name in dir(app) if not name.startswith("_")}
-    assert public == METHODS | {"address", "addresses", "is_missing", "merges", "policies"}
+    assert public == METHODS | PARTS | {"address", "is_missing", "policies"}
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
@@ -96,33 +76,43 @@ def test_every_public_method_is_documented(name: str) -> None:
     assert len(inspect.getdoc(getattr(Cadence, name)) or "") > 20
 
 
+@pytest.mark.parametrize("part", sorted(PARTS))
+def test_every_public_method_of_a_part_is_documented(part: str) -> None:
+    with Cadence.open() as app:
+        kind = type(getattr(app, part))
+        assert len(inspect.getdoc(kind) or "") > 20
+        for name, method in vars(kind).items():
+            if not name.startswith("_") and callable(method):
+                assert len(method.__doc__ or "") > 20, name
+
+
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 def test_every_public_way_to_write_events_writes_their_due_row(kind: str, tmp_path: Path) -> None:
     with Cadence.open(None if kind == "memory" else str(tmp_path / "c.db")) as app:
         app.execute("a", ADDED, at=NOW)
-        app.append_histories([([Event("b", 1, NOW, NOW, ADDED)], 0)])
+        app.histories.append([([Event("b", 1, NOW, NOW, ADDED)], 0)])
         event = Event("c", 1, NOW, NOW, ADDED)
         prospect = fold(None, [event])
         assert prospect is not None
-        app.append_prepared([app.prepare(prospect, [event])])
-        rows = app.due_rows()
+        app.histories.append_prepared([app.histories.prepare(prospect, [event])])
+        rows = app.due_rows.stored()
         assert [row.prospect for row in rows] == list(app.prospects()) == ["a", "b", "c"]
-        app.rebuild_due()
-        assert app.due_rows() == rows
+        app.due_rows.rebuild()
+        assert app.due_rows.stored() == rows
 
 
 def test_a_due_row_of_another_prospect_is_refused_and_nothing_is_written() -> None:
     with Cadence.open() as app:
         events = {name: Event(name, 1, NOW, NOW, ADDED) for name in "ab"}
         a, b = (
-            app.prepare(prospect, [event])
+            app.histories.prepare(prospect, [event])
             for event in events.values()
             if (prospect := fold(None, [event])) is not None
         )
         with pytest.raises(InputError, match="due row"):
-            app.append_prepared([a, Prepared(b.events, a.row)])
+            app.histories.append_prepared([a, Prepared(b.events, a.row)])
         assert list(app.prospects()) == []
-        assert app.due_rows() == []
+        assert app.due_rows.stored() == []
 
 
 def test_a_service_holds_any_recorder_that_it_is_given() -> None:
@@ -179,7 +169,7 @@ def test_a_file_that_another_program_writes_is_busy_and_a_retry_may_help(tmp_pat
             begun.set()
             done.wait(10)
 
-        holder = threading.Thread(target=lambda: app.append_histories(hold()))
+        holder = threading.Thread(target=lambda: app.histories.append(hold()))
         holder.start()
         begun.wait(10)
         with pytest.raises(StoreBusy) as caught:

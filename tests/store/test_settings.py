@@ -136,7 +136,7 @@ def test_code_comes_before_the_file_the_file_before_the_table(db: str, tmp_path:
     (tmp_path / "cadence.toml").write_text(TEAM_FILE, encoding="utf-8")
     with Cadence.open(db, default=own_policy()) as app:
         found = app.settings()
-        assert app.default_policy().digest == own_policy().digest
+        assert app.library.default().digest == own_policy().digest
     assert sources(found) == {
         "default_policy": (own_policy().ref, Origin.CODE),
         "default_region": ("AT", Origin.FILE),
@@ -150,7 +150,7 @@ def test_code_comes_before_the_file_the_file_before_the_table(db: str, tmp_path:
     (tmp_path / "cadence.toml").unlink()
     with Cadence.open(db) as app:
         assert app.settings().team.company == "Theirs"
-        assert app.default_policy() is OTHER
+        assert app.library.default() is OTHER
 
 
 def test_a_store_that_is_not_there_yet_has_the_team_file_beside_it(db: str, tmp_path: Path) -> None:
@@ -273,10 +273,10 @@ def test_a_changed_default_is_that_of_new_prospects_and_moves_nobody(
     assert service.execute("kai", ADDED, at=later).decision.policy == policy.ref
     with Cadence.open(shared, read_only=True) as reader:
         assert (reader.explain("jo", later), reader.explain("kim", later)) == (before, said)
-        assert not reader.due_is_stale()
-        rows = reader.due_rows()
-    service.rebuild_due()
-    assert service.due_rows() == rows
+        assert not reader.due_rows.are_stale()
+        rows = reader.due_rows.stored()
+    service.due_rows.rebuild()
+    assert service.due_rows.stored() == rows
 
 
 def test_an_open_service_adds_and_imports_under_a_changed_default(db: str, tmp_path: Path) -> None:
@@ -289,12 +289,12 @@ def test_an_open_service_adds_and_imports_under_a_changed_default(db: str, tmp_p
         other.change_settings({"default_policy": None}, by="kim", at=NOW)
         import_file(service, str(tmp_path / "lee.jsonl"), at=ahead())
         assert service.explain("lee", NOW).policy == builtin().ref
-        assert not service.due_is_stale()
+        assert not service.due_rows.are_stale()
 
 
 def test_a_history_that_names_no_policy_goes_on_under_the_default_of_its_time(db: str) -> None:
     with Cadence.open(db) as app:
-        app.append_histories([([Event("old", 1, NOW, NOW, ADDED)], 0)], at=ahead())
+        app.histories.append([([Event("old", 1, NOW, NOW, ADDED)], 0)], at=ahead())
     with Cadence.open(db, default=OTHER) as app:
         assert app.explain("old", NOW).policy == builtin().ref
         assert app.execute("new", ADDED, at=NOW).decision.policy == OTHER.ref
@@ -308,11 +308,11 @@ def test_without_the_setting_the_default_policy_is_the_built_in_one_again(
 ) -> None:
     with Cadence.open(shared) as other:
         other.change_settings({"default_policy": OTHER}, by="kim", at=NOW)
-        assert service.default_policy().digest == OTHER.digest
+        assert service.library.default().digest == OTHER.digest
         other.change_settings({"default_policy": None}, by="kim", at=NOW)
-        assert other.default_policy() == builtin()
+        assert other.library.default() == builtin()
     assert service.explain("jo", NOW).policy == builtin().ref
-    assert not service.due_is_stale()
+    assert not service.due_rows.are_stale()
 
 
 def test_a_refuted_policy_is_not_made_the_default() -> None:
@@ -322,7 +322,7 @@ def test_a_refuted_policy_is_not_made_the_default() -> None:
             app.change_settings({"default_policy": bad, "team.company": "Ours"}, by="kim")
         assert app.settings().default_policy == builtin().ref
         assert app.settings().team.company is None
-        assert app.kept_policies() == []
+        assert app.library.kept() == []
     assert caught.value.exit_code == 1
 
 
@@ -330,8 +330,8 @@ def test_a_default_policy_is_kept_with_the_store(db: str) -> None:
     with Cadence.open(db) as app:
         app.change_settings({"default_policy": own_policy()}, by="kim", at=NOW)
     with Cadence.open(db) as app:
-        assert app.default_policy().digest == own_policy().digest
-        assert [one.digest for one in app.kept_policies()] == [own_policy().digest]
+        assert app.library.default().digest == own_policy().digest
+        assert [one.digest for one in app.library.kept()] == [own_policy().digest]
 
 
 def test_under_a_default_with_functions_of_their_own_every_prospect_is_reviewed(db: str) -> None:
@@ -339,7 +339,7 @@ def test_under_a_default_with_functions_of_their_own_every_prospect_is_reviewed(
         app.change_settings({"default_policy": own_policy("bad_guards:silent")}, by="kim", at=NOW)
         app.execute("jo", ADDED, at=NOW)
         app.execute("jo", SetAppointment(NOW + timedelta(hours=2)), at=NOW)
-        assert [(row.verdict, row.review_from) for row in app.due_rows()] == [("task", 0)]
+        assert [(row.verdict, row.review_from) for row in app.due_rows.stored()] == [("task", 0)]
 
 
 def test_a_default_policy_that_can_not_be_read_is_named_and_can_be_given_in_code(db: str) -> None:
@@ -356,4 +356,4 @@ def test_a_default_policy_that_can_not_be_read_is_named_and_can_be_given_in_code
         assert app.settings().entries[0].changes[0].value == unknown
         app.change_settings({"default_policy": OTHER}, by="kim", at=NOW)
     with Cadence.open(db) as app:
-        assert app.default_policy() == OTHER
+        assert app.library.default() == OTHER

@@ -45,11 +45,14 @@ def use(data: str) -> None:
 
 
 def write(address: str, number: int) -> None:
-    points = (ContactPoint(CALL, "+1 212 555 0101"), ContactPoint(EMAIL, "ann@example.com"))
-    added = ProspectAdded("Ann", "America/New_York", "US", contact_points=points)
     missed = AttemptMade((Part(CALL, Disposition.NO_ANSWER),))
     for life in range(LIVES):
         name = f"p{number}-{life}"
+        points = (
+            ContactPoint(CALL, f"+1 212 555 {1000 + 100 * number + life}"),
+            ContactPoint(EMAIL, f"{name}@example.com"),
+        )
+        added = ProspectAdded("Ann", "America/New_York", "US", contact_points=points)
         at = START + life * 24 * HOUR
         with Cadence.open(address, lock_timeout_seconds=60) as app:
             app.execute(name, added, at=at)
@@ -80,7 +83,7 @@ def main(address: str, data: str, do: str, number: str) -> None:
         check(address)
     else:
         with Cadence.open(address, lock_timeout_seconds=60) as app:
-            app.rebuild_due()
+            app.due_rows.rebuild()
 
 
 if __name__ == "__main__":

@@ -516,7 +516,7 @@ class Machine(RuleBasedStateMachine):
         prospect = self.pick(index)
         recorder: Any = self.disk._recorder
         whole = recorder.insert_events
-        rows = self.disk.due_rows()
+        rows = self.disk.due_rows.stored()
 
         def row_that_breaks() -> Iterator[Any]:
             """The events are written when the recorder asks for the first due row."""
@@ -534,22 +534,22 @@ class Machine(RuleBasedStateMachine):
             del recorder.insert_events
         assert crashed
         assert self.disk.history(prospect) == self.histories[prospect]
-        assert self.disk.due_rows() == rows
+        assert self.disk.due_rows.stored() == rows
 
     @rule(index=whom, channel=channels)
     def it_crashes_after_the_append(self, index: int, channel: Channel) -> None:
         prospect = self.pick(index)
         self.commands += 1
         command_id = f"c{self.commands}"
-        store: Any = self.disk
-        whole = store._write
+        writer: Any = self.disk._handler._writer
+        whole = writer.write
         command = OptOutRequested(channel)
 
         def breaks(*args: Any, **kwargs: Any) -> Any:
             whole(*args, **kwargs)
             raise Crash
 
-        store._write = breaks
+        writer.write = breaks
         try:
             crashed = _crashes(
                 lambda: self.disk.execute(
@@ -557,7 +557,7 @@ class Machine(RuleBasedStateMachine):
                 )
             )
         finally:
-            del store._write
+            del writer.write
         assert crashed
         assert len(self.disk.history(prospect)) == len(self.histories[prospect]) + 1
         self.restart()
@@ -572,10 +572,10 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        rows = self.disk.due_rows()
+        rows = self.disk.due_rows.stored()
         self.disk.close()
         self.disk = Cadence.open(self.path)
-        assert self.disk.due_rows() == rows
+        assert self.disk.due_rows.stored() == rows
         self.touched = set(self.ids)
 
     # Looking ------------------------------------------------------------------------------------

@@ -49,8 +49,8 @@ from cadence.engine.claims import Claim
 from cadence.engine.commands import Command
 from cadence.errors import Refused, StoreBusy, StoreError
 from cadence.store import Cadence, claims
-from cadence.store.memory import MemoryRecorder
 from cadence.store.recorder import Recorder
+from cadence.store.recorders.memory import MemoryRecorder
 
 __all__ = ["Report", "simulate"]
 
@@ -431,8 +431,8 @@ def _faults(world: World) -> Iterator[str]:
                 world.scheduler.counts["made late"] += one.noticed is Noticed.RECORDED
                 if one.noticed is not Noticed.RECORDED:
                     yield f"audit: {one}"
-        rows = app.due_rows()
-        wrong = [row for row in rows if app.due_row_is_wrong(app.load(row.prospect), row)]
+        rows = app.due_rows.stored()
+        wrong = [row for row in rows if app.due_rows.is_wrong(app.load(row.prospect), row)]
         yield from (f"due row: {row}" for row in wrong)
 
 

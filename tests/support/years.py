@@ -940,7 +940,7 @@ def changed_by_rebuild(app: Cadence, now: datetime) -> tuple[str, ...]:
         }
 
     before = read()
-    app.rebuild_due()
+    app.due_rows.rebuild()
     after = read()
     return tuple(
         f"{one}: {before[one]} became {after[one]}" for one in before if before[one] != after[one]

@@ -22,7 +22,7 @@ from cadence.engine.decision import Verdict
 from cadence.errors import InputError
 from cadence.policy.loader import parse
 from cadence.store import Cadence
-from cadence.store import sqlite as sqlite_store
+from cadence.store.recorders import sqlite as sqlite_store
 from cadence.transfer import csv_reader, input_file, xes_reader
 from cadence.transfer.formats import choose_source, import_file
 from cadence.transfer.importer import ImportRefused, import_all
@@ -165,11 +165,11 @@ def test_histories_longer_than_one_text_of_sqlite_are_read(
     monkeypatch.setattr(sqlite_store, "connect_to_read", connect)
     with Cadence.open(str(path)) as app:
         assert len(app.history("a")) == 21
-        assert {name: len(one) for name, one in app.histories_of(["a", "c"]).items()} == {
+        assert {name: len(one) for name, one in app.histories.of(["a", "c"]).items()} == {
             "a": 21,
             "c": 21,
         }
-        assert [len(one) for one in app.histories()] == [21, 21, 21]
+        assert [len(one) for one in app.histories.all()] == [21, 21, 21]
         assert len(list(app.due(NOW, verdicts=[*Verdict]).items)) == 3
 
 
@@ -177,7 +177,7 @@ def test_more_prospects_than_sqlite_has_variables_are_read_at_once(tmp_path: Pat
     many = [f"p{number}" for number in range(40_000)]
     with Cadence.open(str(tmp_path / "many.db")) as app:
         app.execute("p7", ProspectAdded("Jo", "UTC"), at=NOW)
-        found = app.histories_of(many)
+        found = app.histories.of(many)
     assert len(found["p7"]) == 1
     assert len(found) == len(many)
 

@@ -77,10 +77,10 @@ def attempts(events: list[Event]) -> list[Event]:
 
 
 def test_the_same_file_once_more_changes_nothing(app: Cadence) -> None:
-    before = list(app.histories())
+    before = list(app.histories.all())
     result = imported(app, *FIRST)
     assert (result.events, result.skipped) == (0, 3)
-    assert list(app.histories()) == before
+    assert list(app.histories.all()) == before
 
 
 def test_a_new_row_of_the_merged_record_is_one_of_the_survivor(app: Cadence) -> None:
@@ -137,10 +137,10 @@ def test_an_opt_out_in_the_old_stream_still_stops_the_address(app: Cadence) -> N
 def test_a_whole_export_with_a_merge_comes_back_as_it_was(app: Cadence) -> None:
     app.execute("two", EventRetracted(2, "wrong"), at=MERGED_AT + timedelta(days=1), by="ann")
     app.execute("two", ReplyReceived(EMAIL), at=MERGED_AT + timedelta(days=2))
-    exported = [line for history in app.histories() for line in lines(*history, versions=True)]
+    exported = [line for history in app.histories.all() for line in lines(*history, versions=True)]
     with Cadence.open() as other:
         import_jsonl(other, exported, at=LATER)
-        assert list(other.histories()) == list(app.histories())
+        assert list(other.histories.all()) == list(app.histories.all())
         assert other.load("one") == app.load("one")
         assert other._recorder.address_rows(None, "~") == app._recorder.address_rows(None, "~")
         assert import_jsonl(other, exported, at=LATER).events == 0

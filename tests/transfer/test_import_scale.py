@@ -148,7 +148,7 @@ def test_an_import_that_is_killed_leaves_nothing_and_can_be_done_again(tmp_path:
     assert main(["import", "--at", AFTER, str(file), "--db", str(whole)]) == 0
     took = time.monotonic() - began
     with Cadence.open(str(whole)) as app:
-        wanted = app.due_rows()
+        wanted = app.due_rows.stored()
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     killed = 0
@@ -167,7 +167,7 @@ def test_an_import_that_is_killed_leaves_nothing_and_can_be_done_again(tmp_path:
             assert found == PROSPECTS
         assert main(["import", "--at", AFTER, str(file), "--db", str(db)]) == 0
         with Cadence.open(str(db)) as app:
-            assert app.due_rows() == wanted
+            assert app.due_rows.stored() == wanted
         connection = sqlite3.connect(db)
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         connection.close()
@@ -186,7 +186,7 @@ def test_a_reader_sees_nothing_of_an_import_before_it_is_whole(tmp_path: Path) -
 
         with prepare(app, JsonlSource(lives(1_000))) as good:
             prepared = list(good.batches())
-        assert app.append_prepared(batches()) == 3_000
+        assert app.histories.append_prepared(batches()) == 3_000
         assert len(list(reader.prospects())) == 1_000
 
 
@@ -201,10 +201,10 @@ def test_an_error_in_the_middle_of_the_writing_leaves_nothing(tmp_path: Path) ->
                 raise KeyboardInterrupt
 
             with pytest.raises(KeyboardInterrupt):
-                app.append_prepared(interrupted())
+                app.histories.append_prepared(interrupted())
             assert list(app.prospects()) == []
-            assert app.due_rows() == []
-            assert app.append_prepared(prepared) == 3_000
+            assert app.due_rows.stored() == []
+            assert app.histories.append_prepared(prepared) == 3_000
 
 
 def test_where_there_is_no_room_to_sort_the_import_says_so(tmp_path: Path) -> None:

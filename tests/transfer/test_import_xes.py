@@ -174,10 +174,10 @@ def test_importing_a_log_twice_changes_nothing_and_a_longer_one_adds_what_is_new
     first = [SUBMITTED, called("2011-10-05T10:00:00.000+02:00"), end, end]
     done = imported(app, log(trace("7", *first)), tmp_path)
     assert (done.events, done.skipped) == (4, 0)
-    before, rows = exported(app), app.due_rows()
+    before, rows = exported(app), app.due_rows.stored()
     again = imported(app, log(trace("7", *first)), tmp_path)
     assert (again.events, again.skipped) == (0, 4)
-    assert (exported(app), app.due_rows()) == (before, rows)
+    assert (exported(app), app.due_rows.stored()) == (before, rows)
     longer = trace("7", *first, called("2011-10-12T10:00:00.000+02:00"))
     assert imported(app, log(longer), tmp_path).events == 1
 

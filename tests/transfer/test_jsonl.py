@@ -71,11 +71,11 @@ def test_importing_twice_changes_nothing() -> None:
     app = Cadence.open(clock=ahead)
     file = lines(ADDED, APPOINTED, called("2026-12-01T14:00:00Z"))
     assert import_jsonl(app, file).events == 3
-    before, rows = exported(app), app.due_rows()
+    before, rows = exported(app), app.due_rows.stored()
     again = import_jsonl(app, file)
     assert (again.events, again.skipped) == (0, 3)
     assert exported(app) == before
-    assert app.due_rows() == rows
+    assert app.due_rows.stored() == rows
 
 
 def test_a_longer_file_adds_only_what_is_new() -> None:
@@ -91,7 +91,7 @@ def test_an_export_imports_into_the_same_histories_and_the_same_due_list() -> No
     import_jsonl(app, lines(ADDED, APPOINTED, called("2026-12-01T14:00:00Z")))
     import_jsonl(other, exported(app).splitlines(keepends=True))
     assert exported(other) == exported(app)
-    assert other.due_rows() == app.due_rows()
+    assert other.due_rows.stored() == app.due_rows.stored()
 
 
 @given(text=st.text(max_size=300), by=st.text(max_size=20))
@@ -113,11 +113,11 @@ def test_recorded_at_missing_is_never_before_what_stands_above() -> None:
 
 
 def refused(app: Cadence, *objects: dict[str, object]) -> ImportRefused:
-    before, rows = exported(app), app.due_rows()
+    before, rows = exported(app), app.due_rows.stored()
     with pytest.raises(ImportRefused) as caught:
         import_jsonl(app, lines(*objects))
     assert exported(app) == before
-    assert app.due_rows() == rows
+    assert app.due_rows.stored() == rows
     return caught.value
 
 

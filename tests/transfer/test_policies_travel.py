@@ -66,7 +66,7 @@ def test_a_policy_goes_out_with_its_history_and_comes_in(policy: Policy) -> None
     done = import_jsonl(other, lines, at=ahead())
     assert done.policies == 1
     assert other.explain("ann", NOW + DAY) == app.explain("ann", NOW + DAY)
-    assert other.due_rows() == app.due_rows()
+    assert other.due_rows.stored() == app.due_rows.stored()
     assert exported(other) == lines
     again = import_jsonl(other, lines, at=ahead())
     assert (again.events, again.policies) == (0, 0)
@@ -95,7 +95,7 @@ def test_an_attempt_that_lacks_its_place_gets_it_under_the_policy_of_the_file() 
 def test_a_refuted_policy_that_came_in_can_not_be_adopted() -> None:
     with Cadence.open() as app:
         import_jsonl(app, exported(under(REFUTED)), at=ahead())
-        [kept] = app.kept_policies()
+        [kept] = app.library.kept()
         with pytest.raises(UnprovedPolicy):
             adopt(app, kept, ["bob"], NOW + DAY)
 
@@ -107,7 +107,7 @@ def test_a_policy_that_no_event_names_is_not_kept() -> None:
             app, [one for one in lines if b'"prospect":"ann"' not in one], at=ahead()
         )
         assert (done.events, done.policies) == (1, 0)
-        assert app.kept_policies() == []
+        assert app.library.kept() == []
 
 
 def test_a_text_that_comes_later_is_kept_for_the_histories_that_lacked_it() -> None:
@@ -152,7 +152,7 @@ def test_a_bad_policy_is_a_bad_line(change: dict[str, object], what: str) -> Non
             import_jsonl(app, [*lines, json.dumps(line).encode()], at=ahead())
         [bad] = caught.value.lines
         assert (bad.number, bad.what[: len(what)]) == (len(lines) + 1, what)
-        assert (app.count(), app.kept_policies()) == (0, [])
+        assert (app.count(), app.library.kept()) == (0, [])
 
 
 def test_an_event_that_says_policy_somewhere_is_an_event() -> None:
@@ -169,11 +169,11 @@ def test_a_policy_that_an_imported_event_names_is_kept_where_this_program_knows_
     bare = [one for one in lines if b'"Policy"' not in one]
     with Cadence.open(policies=[OURS]) as app:
         assert import_jsonl(app, bare, at=ahead()).policies == 1
-        assert app.kept_policies() == [OURS]
+        assert app.library.kept() == [OURS]
     with Cadence.open(policies=[OURS]) as app:
         app.execute("bob", ADDED, at=NOW)
         app.execute("bob", adopted, at=NOW)
-        assert app.kept_policies() == [OURS]
+        assert app.library.kept() == [OURS]
 
 
 # Code of guards -----------------------------------------------------------------------------------
@@ -201,15 +201,15 @@ def test_the_code_of_a_policy_that_comes_in_runs_only_where_it_is_allowed(
 
 def test_policies_in_use_are_counted_with_the_last_one_adopted() -> None:
     with under(OURS) as app:
-        assert app.policies_in_use() == {OURS.ref: 1, TIP8.ref: 1}
+        assert app.library.in_use() == {OURS.ref: 1, TIP8.ref: 1}
         adopt(app, TIP8, ["ann"], NOW + DAY)
-        assert app.policies_in_use() == {TIP8.ref: 2}
+        assert app.library.in_use() == {TIP8.ref: 2}
         old = PolicyRef("old", 1, "0" * 64)
         event = Event("eve", 1, NOW, NOW, ADDED)
-        app.append_histories([([event], 0)], at=ahead())
+        app.histories.append([([event], 0)], at=ahead())
         adopted = PolicyAdopted(old.name, old.version, old.digest)
         app.execute("eve", adopted, at=NOW)
-        assert app.policies_in_use() == {old: 1, TIP8.ref: 2}
+        assert app.library.in_use() == {old: 1, TIP8.ref: 2}
 
 
 def test_policy_list_names_the_policies_in_use_and_what_the_prover_says(

@@ -316,7 +316,7 @@ def test_addresses_of_a_history_from_before_are_read_first() -> None:
     at = datetime(2026, 3, 2, 14, tzinfo=UTC)
     point = ContactPoint(Channel("call"), "+1 (212) 555-0100")
     old = ProspectAdded("Ada", NEW_YORK, "US", contact_points=(point,))
-    app.append_histories([([Event("501", 1, at, at, old)], 0)])
+    app.histories.append([([Event("501", 1, at, at, old)], 0)])
     imported(app, row(1, phone="+12125550100"))
     assert numbers(app) == ["+12125550100"]
     assert imported(app, row(1, phone="+12125550100")).events == 0

@@ -185,7 +185,7 @@ class _Comparing:
 
 def _compare_page(store: Cadence, policy: Policy, page: PageOfIds) -> Compared:
     total = Compared()
-    for history in store.page(page.first, page.last):
+    for history in store.histories.page(page.first, page.last):
         compare(history, policy, total)
     return total
 

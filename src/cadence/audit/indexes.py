@@ -59,20 +59,20 @@ def check_indexes(
 
 def rows_of_nobody(store: Cadence, after: str | None) -> list[Finding]:
     """Find the rows of the due list behind the last prospect."""
-    left = [row.prospect for row in store.due_rows(after)]
+    left = [row.prospect for row in store.due_rows.stored(after)]
     return list(_without_events(store, _due_list(store), left))
 
 
 def _due_list(store: Cadence) -> _Index[DueRow]:
     def read(after: str | None, last: str) -> dict[str, DueRow]:
-        return {row.prospect: row for row in store.due_rows(after, last)}
+        return {row.prospect: row for row in store.due_rows.stored(after, last)}
 
     def because(prospect: Prospect, row: DueRow | None) -> str:
         what = "has no row" if row is None else "is listed too late, or for another owner"
         return f"{prospect.id} {what} in the due list; rebuild the list"
 
     without = "the due list has a row without events; rebuild the list"
-    return _Index(Rule.DUE_LIST, read, store.due_row_is_wrong, because, without)
+    return _Index(Rule.DUE_LIST, read, store.due_rows.is_wrong, because, without)
 
 
 def _address_index(store: Cadence) -> _Index[list[AddressRow]]:
@@ -111,7 +111,7 @@ def _is_still_wrong(store: Cadence, index: _Index[Row], after: str | None, name:
 
 def _without_events(store: Cadence, index: _Index[Row], names: Iterable[str]) -> Iterator[Finding]:
     for name in names:
-        if not store.histories_of([name])[name]:
+        if not store.histories.of([name])[name]:
             yield _finding(index, name, 0, index.without_events)
 
 

@@ -26,7 +26,7 @@ def check_merges(store: Cadence, histories: Sequence[Sequence[Event]]) -> Iterat
     """
     ends = [(history, end) for history in histories if (end := end_of_merge(history)) is not None]
     into = {end.data.into for _, end in ends if isinstance(end.data, FollowUpEnded)}
-    survivors = store.histories_of(sorted(one for one in into if one is not None)) if ends else {}
+    survivors = store.histories.of(sorted(one for one in into if one is not None)) if ends else {}
     for history, end in ends:
         name = end.data.into if isinstance(end.data, FollowUpEnded) else None
         because = _what_is_wrong(history, name, survivors.get(name or "", []))

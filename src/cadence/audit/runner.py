@@ -61,13 +61,13 @@ class _AuditingPages:
 
 
 def _audit_page(store: Cadence, auditor: Auditor, page: PageOfIds) -> AuditPage:
-    histories = store.page(page.first, page.last)
+    histories = store.histories.page(page.first, page.last)
     auditor.reset_counts()
     findings: list[Finding] = []
     hindsight: list[Finding] = []
     to_review: list[Finding] = []
     prospects: list[Prospect] = []
-    others = store.others_of(histories)
+    others = store.histories.others_of(histories)
     for history in histories:
         for one in auditor.audit(history, others.get(history[0].prospect)):
             (hindsight if one.noticed is Noticed.HINDSIGHT else findings).append(one)
@@ -123,7 +123,7 @@ def audit(
         ExecutorFailed: a worker ended, or can't be reached.
         CadenceError: a history is broken, or the store can't be read.
     """
-    known = (*map(builtin, builtin_names()), *store.kept_policies(), *others)
+    known = (*map(builtin, builtin_names()), *store.library.kept(), *others)
     work = _AuditingPages(store.policies.unnamed, known)
     last: str | None = None
     for page in map_pages(store, work, executor=executor, progress=progress):

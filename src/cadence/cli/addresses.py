@@ -259,7 +259,7 @@ def not_same(
     if other == p:
         raise InputError(f"OTHER: {other} is the same prospect", "give the other one's id")
     with session.reading_if_there() as store:
-        if not store.histories_of([other])[other]:
+        if not store.histories.of([other])[other]:
             raise UnknownProspect(other)
     record(
         session,
@@ -283,7 +283,7 @@ def duplicates_(session: Session) -> None:
         found = list(duplicates(store, progress))
         names = {
             one.id: one.identity.name
-            for one in store.load_all(sorted({name for pair in found for name in pair[:2]}))
+            for one in store.histories.load(sorted({name for pair in found for name in pair[:2]}))
         }
     if session.json:
         session.print_json([{**one._asdict(), "keys": list(one.keys)} for one in found])

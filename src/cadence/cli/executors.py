@@ -93,7 +93,7 @@ def chosen_executor(
 
 
 def _processes_for(store: Cadence, named: int) -> int:
-    size = named or next((size for _, _, size in store.pages(_WORTH_PROCESSES)), 0)
+    size = named or next((size for _, _, size in store.histories.pages(_WORTH_PROCESSES)), 0)
     return cores() if size >= _WORTH_PROCESSES else 1
 
 

@@ -21,7 +21,7 @@ from cadence.engine.decision import Decision, to_builtins
 from cadence.engine.loop import decision_for
 from cadence.errors import InputError
 from cadence.store import Cadence
-from cadence.store.directory import find
+from cadence.store.directory import directory, find
 
 __all__ = ["app"]
 
@@ -46,7 +46,7 @@ def list_(
         if owner is not None:
             ids = (
                 one.prospect
-                for one in store.directory()
+                for one in directory(store)
                 if one.owner == owner and (after is None or one.prospect > after)
             )
         last = _write_list(session, store, islice(ids, limit), none="no prospect is listed")
@@ -95,7 +95,7 @@ def _decided(
 ) -> Iterator[tuple[Prospect, Decision]]:
     waiting = iter(ids)
     while page := list(islice(waiting, _PAGE)):
-        for prospect in store.load_all(page):
+        for prospect in store.histories.load(page):
             yield prospect, decision_for(prospect, store.policies, session.now())
 
 

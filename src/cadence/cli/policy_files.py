@@ -90,7 +90,7 @@ def _read_file(session: Session, name: str) -> Policy:
 def _kept_policies(session: Session) -> list[Policy]:
     """The policies that were adopted; none before the database exists."""
     with session.reading_if_there() as store:
-        return store.kept_policies()
+        return store.library.kept()
 
 
 def policy_inputs(name: str | None) -> dict[str, str]:

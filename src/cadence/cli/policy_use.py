@@ -76,7 +76,7 @@ def policies_in_use(session: Session) -> list[PolicyUse]:
 
 def _policies_in_use(session: Session) -> Iterator[PolicyUse]:
     with session.reading_if_there() as store:
-        for ref, prospects in store.policies_in_use().items():
+        for ref, prospects in store.library.in_use().items():
             policy, in_catalogue = store.policies.by_ref(ref), is_builtin(ref)
             unchecked: tuple[str, ...] = ()
             refuted: tuple[str, ...] = ()

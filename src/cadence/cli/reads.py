@@ -89,7 +89,7 @@ def due(
             shown += 1
             if shown == 1:
                 sys.stdout.flush()
-        stale = store.due_is_stale()
+        stale = store.due_rows.are_stale()
         if not session.json:
             note_old_lists(session, store)
     if session.json:
@@ -259,7 +259,7 @@ def replay_(
         return
     with session.reading() as store:
         events, policies, team = store.history(p), store.policies, store.settings().team
-        others = store.others_of([events]).get(p)
+        others = store.histories.others_of([events]).get(p)
         if policy is not None:
             policies = policies.under(find_policy(session, policy, as_data=True))
         # A policy that a history names is looked up in the store when a step needs it.

@@ -133,7 +133,7 @@ def _check_channels(store: Cadence, prospect: str, what: Command) -> None:
     if named <= BUILT_IN.keys():
         return
     known = None if isinstance(what, ProspectAdded) else store.load(prospect)
-    policy = store.default_policy() if known is None else store.policies.of(known)
+    policy = store.library.default() if known is None else store.policies.of(known)
     words = dict.fromkeys(BUILT_IN if policy is None else policy.traits)
     if known is not None:
         words |= dict.fromkeys(point.channel for point in known.reach.contact_points)

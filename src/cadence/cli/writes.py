@@ -311,7 +311,7 @@ def log(
     at = occurred_at(session, occurred) or session.now()
     with session.reading() as store:
         prospect = store.load(p)
-        policy = store.policies.of(prospect) or store.default_policy()
+        policy = store.policies.of(prospect) or store.library.default()
         decision = store.explain(p, at)
         parts = parts_of(prospect, policy, decision, outcome, at, intent)
     what = MakeAttempt(parts, note=note)
@@ -674,10 +674,10 @@ def tick(session: Session) -> None:
 def rebuild(session: Session, jobs: JobsOption = None, dask: DaskOption = None) -> None:
     """Rebuild the due list from the events."""
     with session.writing() as store, chosen_executor(store, jobs, dask) as executor:
-        before = store.due_rows()
+        before = store.due_rows.stored()
         with session.progress("rebuilding the due list") as progress:
-            count = store.rebuild_due(executor=executor, progress=progress)
-        same = before == store.due_rows()
+            count = store.due_rows.rebuild(executor=executor, progress=progress)
+        same = before == store.due_rows.stored()
     if session.json:
         session.print_json({"prospects": count, "changed": not same})
         return

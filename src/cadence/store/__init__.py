@@ -3,8 +3,9 @@
 from cadence.domain.team import Owner, Team
 from cadence.store.due_page import DuePage
 from cadence.store.feed import FeedItem
+from cadence.store.handler import Outcome
 from cadence.store.projections import Projection
-from cadence.store.service import Cadence, Outcome
+from cadence.store.service import Cadence
 from cadence.store.settings import Origin, Setting, SettingChange, Settings
 from cadence.store.targets import PostgresTarget, SQLiteTarget, Target
 

@@ -17,6 +17,8 @@ from cadence.domain.prospect import Prospect
 from cadence.domain.words import AddressEntry, EntryKind
 from cadence.errors import InputError
 from cadence.store.addresses import AddressIndex, as_entry, as_holding, entry_row
+from cadence.store.clock import StoreClock
+from cadence.store.gate import WriteGate
 from cadence.store.recorder import AddressRow, EntryQuery, EntryRow, Recorder
 
 __all__ = ["AddressBook", "SharedAddress", "Suppressed", "Suppression"]
@@ -70,21 +72,18 @@ class AddressBook:
         self,
         recorder: Recorder,
         index: AddressIndex,
-        region: Callable[[], str | None],
-        make_ready: Callable[[], None],
-        clock: Callable[[datetime | None], datetime],
+        gate: WriteGate,
+        clock: StoreClock,
     ) -> None:
         """Args:
         recorder: keeps the entries.
         index: who has which address.
-        region: the country in which a national number is read.
-        make_ready: called before every write.
-        clock: returns an instant that a caller gives, or the machine's.
+        gate: lets writes through.
+        clock: that of the store.
         """
         self._recorder = recorder
         self._index = index
-        self._region = region
-        self._make_ready = make_ready
+        self._gate = gate
         self._clock = clock
 
     # Reading --------------------------------------------------------------------------------------
@@ -100,7 +99,7 @@ class AddressBook:
         if traits is None:
             check_channel(channel)
         kind = kind_of_key(address) if traits is None else traits.address
-        return address_key(kind, channel, address, self._region())
+        return address_key(kind, channel, address, self._index.region())
 
     def holders(self, address: str) -> list[str]:
         """List the ids of the prospects that have an address, in order.
@@ -168,7 +167,7 @@ class AddressBook:
 
     def lists_too_old(self, now: datetime | None = None) -> list[AddressEntry]:
         """List the suppression lists that are older than they may be, by the entry of each."""
-        today = self._clock(now).date()
+        today = self._clock.at(now).date()
         rows = self._rows(EntryQuery(kind=EntryKind.LIST.value, ended=False))
         return [entry for row in rows if (entry := as_entry(row.entry)).is_old(today)]
 
@@ -201,9 +200,9 @@ class AddressBook:
             InputError: a value is too long, or ``by`` is missing.
         """
         self._check(by, source, why)
-        now = self._clock(at)
-        region = self._region()
-        self._make_ready()
+        now = self._clock.at(at)
+        region = self._index.region()
+        self._gate.make_ready()
         new = known = unusable = 0
         batch: list[EntryRow] = []
 
@@ -273,8 +272,8 @@ class AddressBook:
             InputError: it can't be an address, or ``by`` or ``why`` is missing.
         """
         self._check(by, "", why, needs_why=True)
-        entry = AddressEntry(self.key(address), EntryKind.LINE, self._clock(at), by, why=why)
-        self._make_ready()
+        entry = AddressEntry(self.key(address), EntryKind.LINE, self._clock.at(at), by, why=why)
+        self._gate.make_ready()
         return bool(self._recorder.insert_entries([entry_row(entry)]))
 
     def withdraw_line(self, address: str, *, by: str, why: str, at: datetime | None = None) -> bool:
@@ -306,7 +305,7 @@ class AddressBook:
         self._check(by, source, "")
         if not source or most_days < 1:
             raise InputError("source, most_days: invalid", "name the list, and give 1 day or more")
-        now = self._clock(at)
+        now = self._clock.at(at)
         entry = AddressEntry(
             f"{_LIST}{source}",
             EntryKind.LIST,
@@ -329,8 +328,8 @@ class AddressBook:
         at: datetime | None,
     ) -> int:
         self._check(by, source or "", why, needs_why=True)
-        now = self._clock(at)
-        self._make_ready()
+        now = self._clock.at(at)
+        self._gate.make_ready()
         ended = 0
         for row in self._rows(EntryQuery(bare(key), source, kind.value, ended=False)):
             if row.key == key:

@@ -24,9 +24,9 @@ from cadence.domain.others import Others, PastHoldings
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.domain.words import NOWHERE, AddressEntry, Elsewhere, EntryKind, Holding
+from cadence.store.due_list import in_order
 from cadence.store.feed import FeedPosition
 from cadence.store.recorder import AddressChange, AddressRow, EntryQuery, EntryRow, Recorder
-from cadence.store.sql import in_order
 
 __all__ = [
     "AddressIndex",
@@ -76,7 +76,11 @@ class Heard(NamedTuple):
 
 
 class AddressIndex:
-    """Reads and changes the addresses of a store."""
+    """Reads and changes the addresses of a store.
+
+    Attributes:
+        region: the country in which a national number is read, where the prospect has none.
+    """
 
     def __init__(self, recorder: Recorder, region: Callable[[], str | None]) -> None:
         """Args:
@@ -84,7 +88,7 @@ class AddressIndex:
         region: the country in which a national number is read, where the prospect has none.
         """
         self._recorder = recorder
-        self._region = region
+        self.region = region
         self._scanned: tuple[FeedPosition | None, dict[str, list[AddressRow]]] = (None, {})
 
     def reader(
@@ -98,14 +102,14 @@ class AddressIndex:
         """
         country = prospect.identity.country
         known = prospect.reach.contact_points
-        return KeyReader(traits or BUILT_IN, lambda: country or self._region(), known)
+        return KeyReader(traits or BUILT_IN, lambda: country or self.region(), known)
 
     def read(self, prospect: Prospect) -> Prospect:
         """Return a prospect with its addresses read; a history from before has no keys yet."""
         if not prospect.reach.unread:
             return prospect
         country = prospect.identity.country
-        reader = KeyReader(BUILT_IN, lambda: country or self._region(), is_strict=False)
+        reader = KeyReader(BUILT_IN, lambda: country or self.region(), is_strict=False)
         data = addresses_read(prospect, reader)
         if data is None:
             return prospect

@@ -176,7 +176,7 @@ class _Mover:
 
     def preview(self, prospects: Sequence[str]) -> Iterator[PolicyMove | SkipReason]:
         """Yield for each prospect a move, or why it is skipped."""
-        known = {prospect.id: prospect for prospect in self.app.load_all(prospects)}
+        known = {prospect.id: prospect for prospect in self.app.histories.load(prospects)}
         for name in prospects:
             prospect = known.get(name)
             if prospect is None:
@@ -186,12 +186,12 @@ class _Mover:
     def move(self, prospects: Sequence[str], clock: WriteClock) -> int:
         """Move prospects in one transaction; return how many were moved."""
         moves = [move for move in self.preview(prospects) if isinstance(move, PolicyMove)]
-        self.app.append_prepared(self._prepare(move, clock) for move in moves)
+        self.app.histories.append_prepared(self._prepare(move, clock) for move in moves)
         return len(moves)
 
     def _prepare(self, move: PolicyMove, clock: WriteClock) -> Prepared:
         # Not before what is recorded, which may lie after the clock.
-        return self.app.prepare(move.prospect, (move.event,), clock.behind(move.event))
+        return self.app.histories.prepare(move.prospect, (move.event,), clock.behind(move.event))
 
     def _move(self, prospect: Prospect) -> PolicyMove | SkipReason:
         policies, policy, now = self.app.policies, self.policy, self.now
@@ -289,8 +289,8 @@ def adopt(
         UnknownProspect: one of them has no history; hundreds before it may have been moved.
         Conflict: other writers kept winning on one of them; those before it have been moved.
     """
-    app.keep_policy(policy)
-    mover, clock = _Mover(app, policy, now, under), app.write_clock(now, force=force)
+    app.library.keep(policy)
+    mover, clock = _Mover(app, policy, now, under), app.clock.for_write(now, force=force)
     moved = looked = 0
     for batch in batches(prospects, _BATCH):
         moved += _adopt(mover, list(dict.fromkeys(batch)), clock)

@@ -54,7 +54,8 @@ from cadence.store.recorder import (
 )
 
 if TYPE_CHECKING:
-    from cadence.store.service import Cadence, Outcome
+    from cadence.store.handler import Outcome
+    from cadence.store.service import Cadence
 
 __all__ = [
     "ClaimRequest",

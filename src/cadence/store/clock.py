@@ -7,14 +7,17 @@ beyond everything known needs to be forced (ADR 0048).
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from cadence.domain.events import Event
 from cadence.domain.fold import CLOCK_GRACE
+from cadence.domain.stored import decode_row
 from cadence.errors import InputError
+from cadence.store.recorder import Recorder
 
-__all__ = ["WriteClock", "year_after"]
+__all__ = ["StoreClock", "WriteClock", "utc", "year_after"]
 
 
 class WriteClock(NamedTuple):
@@ -90,6 +93,100 @@ class WriteClock(NamedTuple):
         except InputError as error:
             what = f"{event.prospect}: version {event.version}: {error.what}"
             raise InputError(what, error.hint) from None
+
+
+class StoreClock:
+    """The clock of a store: what the caller says, else what the machine's shows."""
+
+    def __init__(
+        self,
+        machine: Callable[[], datetime],
+        recorder: Recorder,
+        histories: Callable[[], Iterable[Iterable[Event]]],
+    ) -> None:
+        """Args:
+        machine: the machine's clock.
+        recorder: keeps the events.
+        histories: reads all of them.
+        """
+        self._machine = machine
+        self._recorder = recorder
+        self._histories = histories
+        self._newest: datetime | None = None  # recorded_at of an event that is stored
+
+    def now(self) -> datetime:
+        """Read the machine's clock, in UTC."""
+        return utc(self._machine(), "clock")
+
+    def at(self, instant: datetime | None, name: str = "at") -> datetime:
+        """Return an instant that a caller gives in UTC, or what the machine's clock shows.
+
+        Args:
+            instant: what was given.
+            name: how the caller calls it.
+
+        Raises:
+            InputError: it has no time zone.
+        """
+        return self.now() if instant is None else utc(instant, name)
+
+    def for_write(self, at: datetime | None = None, *, force: bool = False) -> WriteClock:
+        """Return what the times of a write are held against.
+
+        Args:
+            at: the time of the write; the machine's clock, with five minutes of grace.
+            force: let it be recorded however far beyond the newest event.
+
+        Raises:
+            InputError: ``at`` has no time zone.
+        """
+        machine = self.now()
+        if at is None:
+            return WriteClock.of_machine(machine)
+        clock = WriteClock.given(utc(at, "at"))
+        farthest = year_after(machine)
+        if force or clock.now <= farthest:
+            return clock
+        newest = self._newest_event(clock.now)
+        if newest is None:
+            return clock  # an empty store takes any time
+        return WriteClock(clock.now, clock.latest, year_after(max(machine, newest)))
+
+    def _newest_event(self, wanted: datetime) -> datetime | None:
+        """Read when the newest event was recorded, or one within a year before ``wanted``.
+
+        It is asked only for writes far in the future. All events are read only where the last one
+        that was written does not do.
+        """
+
+        def is_near() -> bool:
+            return self._newest is not None and wanted <= year_after(self._newest)
+
+        last = None if is_near() else self._recorder.newest()
+        if last is not None:
+            self._see([decode_row(last.prospect, last.version, last.state)])
+            if not is_near():
+                for history in self._histories():
+                    self._see(history)
+        return self._newest
+
+    def _see(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._newest = max(self._newest or event.recorded_at, event.recorded_at)
+
+
+def utc(instant: datetime, name: str) -> datetime:
+    """Return an aware instant in UTC.
+
+    Raises:
+        InputError: it has no time zone; ``name`` says which it is.
+    """
+    if instant.tzinfo is None:
+        raise InputError(
+            f"{name}: missing time zone in {instant.isoformat()}",
+            "give an aware datetime, such as one with tzinfo=UTC",
+        )
+    return instant.astimezone(UTC)
 
 
 def year_after(instant: datetime) -> datetime:

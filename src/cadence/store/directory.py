@@ -13,7 +13,7 @@ from cadence.errors import InputError
 if TYPE_CHECKING:
     from cadence.store.service import Cadence
 
-__all__ = ["DirectoryEntry", "find"]
+__all__ = ["DirectoryEntry", "directory", "find"]
 
 _PHONE: Final = re.compile(r"[0-9 +()./-]+")
 _FEWEST_DIGITS: Final = 5
@@ -28,6 +28,16 @@ class DirectoryEntry(NamedTuple):
     owner: str | None
 
 
+def directory(app: Cadence) -> Iterator[DirectoryEntry]:
+    """List id, name and owner of every prospect, also of those that ended, by id."""
+    if app.due_rows.are_stale():
+        for prospect in map(app.load, app.prospects()):
+            yield DirectoryEntry(prospect.id, prospect.identity.name, prospect.identity.owner)
+        return
+    for row in app.due_rows.stored():
+        yield DirectoryEntry(row.prospect, row.name, row.owner)
+
+
 def find(app: Cadence, text: str) -> list[str]:
     """Find prospects by words, each in the name or the id, or by an address or a part of one.
 
@@ -40,7 +50,7 @@ def find(app: Cadence, text: str) -> list[str]:
     words = text.casefold().split()
     by_words = [
         entry.prospect
-        for entry in app.directory()
+        for entry in directory(app)
         if all(word in f"{entry.prospect} {entry.name}".casefold() for word in words)
     ]
     return list(dict.fromkeys((*by_words, *_by_address(app, text))))
@@ -66,9 +76,9 @@ def _by_address(app: Cadence, text: str) -> Iterator[str]:
             return
     elif "@" not in sought:
         return
-    mentioning = iter(app.mentioning(sought))
+    mentioning = iter(app.histories.mentioning(sought))
     while page := list(islice(mentioning, _PAGE)):
-        for one, history in app.histories_of(page).items():
+        for one, history in app.histories.of(page).items():
             prospect = fold(None, history)
             points = () if prospect is None else prospect.reach.contact_points
             if any(sought in point.same for point in points):

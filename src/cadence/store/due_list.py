@@ -28,6 +28,7 @@ __all__ = [
     "Prepared",
     "due_row",
     "from_micros",
+    "in_order",
     "is_missed",
     "position",
     "to_micros",
@@ -108,6 +109,11 @@ class AddressRow(NamedTuple):
     def is_held(self) -> bool:
         """Whether the address is a contact point of theirs."""
         return '"is_held":true' in self.holding  # most rows are never decoded
+
+
+def in_order(row: AddressRow) -> tuple[str, str, str]:
+    """Sort rows of the address index as the statements do."""
+    return (row.base, row.prospect, row.key)
 
 
 class Prepared(NamedTuple):

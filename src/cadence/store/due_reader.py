@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain, islice
 from typing import Final
@@ -12,10 +12,12 @@ from cadence.domain.prospect import Prospect
 from cadence.engine.claims import Claim
 from cadence.engine.decision import Decision, Verdict
 from cadence.engine.loop import decision_for, silent_decision_for
-from cadence.policy.registry import PolicyRegistry
 from cadence.store.claims import Claims
 from cadence.store.due_list import DueQuery, DueRow, from_micros, position, to_micros
 from cadence.store.due_page import DueFilter
+from cadence.store.due_rows import DueRows
+from cadence.store.histories import Histories
+from cadence.store.policy_library import PolicyLibrary
 from cadence.store.recorder import Recorder
 
 __all__ = ["DueReader"]
@@ -31,22 +33,22 @@ class DueReader:
         self,
         recorder: Recorder,
         claims: Claims,
-        load_all: Callable[[Sequence[str]], list[Prospect]],
-        policies: Callable[[], PolicyRegistry],
-        stamps: Callable[[], tuple[str, str]],
+        histories: Histories,
+        library: PolicyLibrary,
+        rows: DueRows,
     ) -> None:
         """Args:
         recorder: keeps the rows.
         claims: who has which touch.
-        load_all: folds the histories of prospects, with what others say to them.
-        policies: gives the policies that they are under.
-        stamps: gives the stamps of rows that hold.
+        histories: those of the prospects.
+        library: the policies that they are under.
+        rows: says which rows hold.
         """
         self._recorder = recorder
         self._claims = claims
-        self._load_all = load_all
-        self._policies = policies
-        self._stamps = stamps
+        self._histories = histories
+        self._library = library
+        self._rows = rows
 
     def listing(self, now: datetime, which: DueFilter) -> Iterator[tuple[Prospect, Decision]]:
         """List decisions at ``now``, soonest first, each with its prospect."""
@@ -54,11 +56,11 @@ class DueReader:
         ready: list[tuple[tuple[int, str], Prospect, Claim | None]] = []
         decided: set[str] = set()
         # Rows of another engine say nothing: those prospects are decided before the first is shown.
-        for page in self._stale_pages(_PAGE):
+        for page in self._rows.stale(_PAGE):
             claims = self._claims.going_on(self._claims.open_on(page))
-            for unlisted in self._load_all(page):
+            for unlisted in self._histories.load(page):
                 decided.add(unlisted.id)
-                decision = silent_decision_for(unlisted, self._policies(), now)
+                decision = silent_decision_for(unlisted, self._library.registry, now)
                 if which.has(unlisted, decision):
                     ready.append((position(decision), unlisted, claims.get(unlisted.id)))
         heapq.heapify(ready)
@@ -72,7 +74,7 @@ class DueReader:
             names = [row.prospect for row in rows]
             decided.update(names)
             claims = self._claims.going_on(self._claims.open_on(names))
-            known = {one.id: one for one in self._load_all(names)}
+            known = {one.id: one for one in self._histories.load(names)}
             for row in rows:
                 # A row's time is never later than that of its decision, so whatever sorts before
                 # the next row may go out.
@@ -80,7 +82,7 @@ class DueReader:
                     yield self._explained(*heapq.heappop(ready)[1:], now)
                 prospect = known.get(row.prospect)
                 if prospect is not None:
-                    decision = silent_decision_for(prospect, self._policies(), now)
+                    decision = silent_decision_for(prospect, self._library.registry, now)
                     if which.has(prospect, decision):
                         claim = claims.get(prospect.id)
                         heapq.heappush(ready, (position(decision), prospect, claim))
@@ -91,7 +93,7 @@ class DueReader:
         self, prospect: Prospect, claim: Claim | None, now: datetime
     ) -> tuple[Prospect, Decision]:
         """Decide with reasons, and say who has the touch."""
-        decision = decision_for(prospect, self._policies(), now)
+        decision = decision_for(prospect, self._library.registry, now)
         return prospect, self._claims.show(decision, claim)
 
     def next_review(self, now: datetime, owner: str | None) -> datetime | None:
@@ -105,40 +107,22 @@ class DueReader:
         instants += [from_micros(one) for one in islice(froms, 1)]
         return min((instant for instant in instants if instant > now), default=None)
 
-    def is_stale(self) -> bool:
-        """Return whether rows were made by another engine, or are missing."""
-        return next(self._stale_pages(1), None) is not None
-
     def to_review(self, now: datetime, owner: str | None = None) -> Iterator[Decision]:
         """Decide at ``now`` for every prospect (of ``owner``) whose row is to be reviewed."""
         decided: set[str] = set()
         for prospect in self._unlisted():
             decided.add(prospect.id)
             if owner in (None, prospect.identity.owner):
-                yield silent_decision_for(prospect, self._policies(), now)
+                yield silent_decision_for(prospect, self._library.registry, now)
         for page in self._due_pages(DueQuery(to_micros(now), owner), _PAGE):
             ids = [row.prospect for row in page if row.prospect not in decided]
-            for prospect in self._load_all(ids):
-                yield silent_decision_for(prospect, self._policies(), now)
+            for prospect in self._histories.load(ids):
+                yield silent_decision_for(prospect, self._library.registry, now)
 
     def _unlisted(self) -> Iterator[Prospect]:
         """Load the prospects whose row is missing, or was made by another engine."""
-        for page in self._stale_pages(_PAGE):
-            yield from self._load_all(page)
-
-    def _stale_pages(self, size: int) -> Iterator[list[str]]:
-        """List the prospects whose row is missing, or was made by another engine, by pages."""
-        if self._recorder.due_stamp() is None:
-            after: str | None = None
-            while page := self._recorder.select_prospects(after, size):
-                after = page[-1]
-                yield page
-            return
-        behind: tuple[str, str] | None = None
-        stamps = self._stamps()
-        while rows := self._recorder.select_stale(stamps, behind, size):
-            behind = rows[-1]
-            yield [prospect for _, prospect in rows]
+        for page in self._rows.stale(_PAGE):
+            yield from self._histories.load(page)
 
     def _due_pages(
         self, query: DueQuery, size: int, after: tuple[int, str] | None = None

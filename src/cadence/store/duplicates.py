@@ -159,8 +159,8 @@ def _by_name_and_company(
 ) -> Iterator[Duplicate]:
     alike: dict[tuple[str, str], list[_Record]] = {}
     done, count = 0, app.count()
-    for first, last, number in app.pages():
-        for history in app.page(first, last):
+    for first, last, number in app.histories.pages():
+        for history in app.histories.page(first, last):
             prospect = fold(None, history)
             if prospect is not None and prospect.stage is not Stage.MERGED:
                 identity = prospect.identity

@@ -69,7 +69,7 @@ def pages(store: Cadence, size: int, after: str | None = None) -> Iterator[PageO
         size: how many prospects a page has at most.
         after: an id; ``None``: all prospects.
     """
-    for first, last, count in store.pages(size, after):
+    for first, last, count in store.histories.pages(size, after):
         yield PageOfIds(after, first, last, count)
         after = last
 

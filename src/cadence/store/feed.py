@@ -3,7 +3,7 @@
 A position is a place in that order. On SQLite and in memory it is the number that a stored event
 got; one writer commits at a time, so a smaller number is never seen later. On PostgreSQL several
 commit at once: there the transaction comes first, and a reader waits until none can appear before
-what it reads (:mod:`cadence.store.postgres_feed`).
+what it reads (:mod:`cadence.store.recorders.postgres_feed`).
 """
 
 from __future__ import annotations

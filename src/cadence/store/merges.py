@@ -7,7 +7,7 @@ the survivor, marked with the id that it came for (ADR 0058).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,6 +50,7 @@ from cadence.store.addresses import AddressIndex, Heard, change_of_addresses
 from cadence.store.claims import Claims, change_of, held, retried
 from cadence.store.due_list import DueRow
 from cadence.store.recorder import Recorder, StreamWrite
+from cadence.store.writer import StreamWriter
 
 if TYPE_CHECKING:
     from cadence.store.service import Cadence
@@ -97,20 +98,20 @@ class Merges:
         recorder: Recorder,
         addresses: AddressIndex,
         claims: Claims,
-        write: Callable[[Sequence[StreamWrite]], None],
+        writer: StreamWriter,
     ) -> None:
         """Args:
         app: the store.
         recorder: keeps the events.
         addresses: what others say.
         claims: who holds what.
-        write: writes streams in one transaction.
+        writer: writes streams.
         """
         self._app = app
         self._recorder = recorder
         self._addresses = addresses
         self._claims = claims
-        self._write = write
+        self._writer = writer
 
     def merge(  # noqa: PLR0913  (each may be left out)
         self,
@@ -311,7 +312,7 @@ class Merges:
 
     def _row(self, prospect: Prospect) -> DueRow:
         """The due row of a record whose addresses change hands: to be decided again."""
-        row = self._app.prepare(prospect, ()).row
+        row = self._app.due_rows.row(prospect)
         return row if row.at is None else row.look_now()
 
     def _checked(
@@ -329,7 +330,7 @@ class Merges:
             check_id(name)
         check_texts(why, "why")
         check_texts(by, "by")
-        clock = self._app.write_clock(at, force=force)
+        clock = self._app.clock.for_write(at, force=force)
         clock.check_distance(clock.now)
         return clock.now
 
@@ -418,7 +419,7 @@ class Merges:
             writes.append(StreamWrite(events, self._row(told), addresses, claim))
             after.append(told)
         if not is_preview:
-            self._write(writes)
+            self._writer.write(writes)
         # Once two people again, each hears the other.
         now = writes[0].events[-1].recorded_at
         shown = after[0] if is_preview else self._app.load(after[0].id)

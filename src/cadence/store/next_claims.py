@@ -13,7 +13,7 @@ than claiming, and what was given back is found soon.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,12 +21,10 @@ from itertools import compress
 from typing import Final, NamedTuple
 
 from cadence.domain.fold import fold
-from cadence.domain.prospect import Prospect
 from cadence.engine.claims import Claim
 from cadence.engine.decision import Due
 from cadence.engine.next_touch import decide_silently
 from cadence.errors import Refused
-from cadence.policy.model import Policy
 from cadence.store.addresses import AddressIndex
 from cadence.store.claims import (
     Claimable,
@@ -35,9 +33,12 @@ from cadence.store.claims import (
     ClaimTerms,
     shared_address,
 )
+from cadence.store.clock import StoreClock
 from cadence.store.due_list import DueQuery, to_micros
 from cadence.store.due_page import DueFilter
 from cadence.store.due_reader import DueReader
+from cadence.store.due_rows import DueRows
+from cadence.store.policy_library import PolicyLibrary
 from cadence.store.recorder import ClaimWrite, Recorder
 
 __all__ = ["NextClaims"]
@@ -103,22 +104,25 @@ class NextClaims:
         addresses: AddressIndex,
         claims: Claims,
         due: DueReader,
-        policy_of: Callable[[Prospect], Policy],
-        clock: Callable[[], datetime],
+        rows: DueRows,
+        library: PolicyLibrary,
+        clock: StoreClock,
     ) -> None:
         """Args:
         recorder: keeps the claims.
         addresses: what others say.
         claims: judges each claim.
         due: reads the list where its rows are of another engine.
-        policy_of: the policy that a prospect is under; refuses where nothing can be judged.
-        clock: the store's.
+        rows: says which rows hold.
+        library: the policies that prospects are under.
+        clock: that of the store.
         """
         self._recorder = recorder
         self._addresses = addresses
         self._claims = claims
         self._due = due
-        self._policy_of = policy_of
+        self._rows = rows
+        self._library = library
         self._clock = clock
         self._places: dict[tuple[str | None, str | None], _Place] = {}
 
@@ -131,13 +135,13 @@ class NextClaims:
             which: only these.
         """
         wanted = _Wanted(count, terms, which)
-        if self._due.is_stale():
+        if self._rows.are_stale():
             # Rows of another engine say nothing: every such prospect is decided first.
             listed = self._due.listing(terms.at, which)
             names = [prospect.id for prospect, decision in listed if isinstance(decision, Due)]
             return self._claim_free(names, wanted, count).claims
         key = (which.owner, which.channel)
-        clock = self._clock()
+        clock = self._clock.now()
         place = self._places.get(key)
         if place is None or place.is_over(clock):
             place = _Place(None, 0, 0, clock, 1 if place is None else place.spread)
@@ -214,7 +218,7 @@ class NextClaims:
         for prospect, said in heard:
             name, told = prospect.id, said.told_to(prospect)
             with suppress(Refused):
-                policy = self._policy_of(told)
+                policy = self._library.judging(told)
                 due = decide_silently(told, policy, terms.at)
                 if not isinstance(due, Due) or not wanted.which.has(told, due):
                     continue

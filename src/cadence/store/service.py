@@ -11,103 +11,64 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import chain
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import msgspec
-from eventsourcing.persistence import IntegrityError
 
-from cadence.domain.channels import BUILT_IN, CALL, Channel, check_channel
+from cadence.domain.channels import CALL, Channel, check_channel
 from cadence.domain.codec import check_id
 from cadence.domain.events import (
-    MERGED_FROM,
-    AttemptMade,
-    Data,
     Event,
     EventCorrected,
-    OptedBackIn,
     Part,
-    PolicyAdopted,
-    PolicyRef,
-    ProspectAdded,
-    ProspectUpdated,
     Unreadable,
-    WordRef,
-    type_name,
 )
-from cadence.domain.fold import evolve, fold
-from cadence.domain.keys import KeyReader, addresses_read, keys_in, read_again
+from cadence.domain.fold import fold
 from cadence.domain.limits import check_texts, is_storable
-from cadence.domain.others import Others
 from cadence.domain.prospect import Prospect
-from cadence.domain.stages import Stage
-from cadence.domain.standing import TAKING_BACK
-from cadence.domain.stored import decode_row
 from cadence.engine.claims import Claim, Claimed, OnExpiry
 from cadence.engine.commands import (
     Command,
     EndFollowUp,
     MakeAttempt,
-    SetAppointment,
-    checked,
-    decide,
-    unchecked_attempt,
-    with_keys,
 )
-from cadence.engine.corrections import TakeBack, take_back
-from cadence.engine.decision import Close, Decision, Stop, Verdict
-from cadence.engine.loop import decision_for, silent_decision_for
-from cadence.engine.lower_bound import decide_early
+from cadence.engine.decision import Close, Decision, Verdict
+from cadence.engine.loop import decision_for
 from cadence.engine.precheck import Precheck, precheck
-from cadence.engine.repeats import led_to
 from cadence.errors import (
-    Conflict,
     InputError,
-    InvalidStore,
     Refused,
     StoreError,
     UnknownProspect,
-    VersionConflict,
 )
 from cadence.policy.guard_runner import allowed
-from cadence.policy.guards import Custom
 from cadence.policy.loader import builtin
 from cadence.policy.model import Policy
-from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
-from cadence.policy.rules import Rule
+from cadence.policy.registry import PolicyRegistry
 from cadence.prover.proof import require_proof
 from cadence.store import feed
 from cadence.store.address_book import AddressBook
-from cadence.store.addresses import AddressIndex, Heard, change_of_addresses
-from cadence.store.awaited import AwaitedRecorder
-from cadence.store.claims import ClaimRequest, Claims, ClaimTerms, change_of, retried
-from cadence.store.clock import WriteClock, year_after
-from cadence.store.directory import DirectoryEntry
-from cadence.store.due_list import (
-    DueRow,
-    Prepared,
-    due_row,
-    is_missed,
-    unknown_row,
-)
+from cadence.store.addresses import AddressIndex
+from cadence.store.claims import ClaimRequest, Claims, ClaimTerms, retried
+from cadence.store.clock import StoreClock, utc
 from cadence.store.due_page import NOW, DueFilter, DuePage, parse_page_end
 from cadence.store.due_reader import DueReader
-from cadence.store.executors import PageOfIds, map_items, pages
+from cadence.store.due_rows import DueRows
 from cadence.store.feed import FeedItem
-from cadence.store.kept_policies import KeptPolicies
+from cadence.store.gate import WriteGate
+from cadence.store.handler import Call, CommandHandler, Outcome
+from cadence.store.histories import Histories
 from cadence.store.merges import Merges
 from cadence.store.next_claims import NextClaims
-from cadence.store.opening import open_recorder, read_team
-from cadence.store.recorder import ClaimChanged, Recorder, Refreshed, StreamWrite
-from cadence.store.serializer import EventMapper
+from cadence.store.policy_library import PolicyLibrary
+from cadence.store.recorder import Recorder
+from cadence.store.recorders.awaited import AwaitedRecorder
+from cadence.store.recorders.opening import open_recorder, read_team
 from cadence.store.settings import (
     DEFAULT_POLICY,
     Settings,
@@ -116,8 +77,9 @@ from cadence.store.settings import (
     check_value,
 )
 from cadence.store.source import StoreSource, absolute, has_event, newest_event
+from cadence.store.writer import StreamWriter
 
-__all__ = ["Cadence", "Outcome", "Progress"]
+__all__ = ["Cadence", "Progress"]
 
 _LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256  # prospects
@@ -139,69 +101,6 @@ def _machine_clock() -> datetime:
     return datetime.now(UTC)
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """Result of a command.
-
-    Attributes:
-        prospect: the prospect after it.
-        events: the events that it recorded.
-        decision: what comes next.
-        repeated: the ``command_id`` had been seen before; nothing was recorded now.
-        overtaken_by: of a claim that was completed: what had ended it before.
-    """
-
-    prospect: Prospect
-    events: tuple[Event, ...]
-    decision: Decision
-    repeated: bool = False
-    overtaken_by: Event | None = None
-
-
-class _Call(NamedTuple):
-    """One call of :meth:`Cadence.execute`, its instants in UTC."""
-
-    prospect: str
-    command: Command
-    occurred_at: datetime
-    recorded_at: datetime
-    by: str | None
-    correlation: str | None
-    command_id: str | None
-    meta: dict[str, str] | None = None
-    expect: int | None = None
-
-    def check_version(self, version: int) -> None:
-        """Check that the prospect is at the version that the caller expects, if at any."""
-        if self.expect not in (None, version):
-            raise VersionConflict(self.prospect, version, self.expect)
-
-    def of(self, survivor: str, command: Command) -> _Call:
-        """Return the call for the record that goes on for a merged one."""
-        meta = {MERGED_FROM: self.prospect, **(self.meta or {})}
-        return _Call(survivor, command, *self[2:-2], meta)
-
-    def events(self, version: int, data: Iterable[Data]) -> tuple[Event, ...]:
-        """Make the events that follow after ``version``."""
-        data = tuple(data)
-        command_id = self.command_id
-        if command_id is None and len(data) > 1:
-            command_id = f"{self.prospect}#{version + 1}"  # they are taken back together
-        return tuple(
-            Event(
-                self.prospect,
-                number,
-                self.occurred_at,
-                self.recorded_at,
-                one,
-                self.by,
-                self.correlation,
-                command_id,
-                meta=self.meta,
-            )
-            for number, one in enumerate(data, version + 1)
-        )
-
-
 class Cadence:
     """Follow-ups in a store.
 
@@ -214,8 +113,11 @@ class Cadence:
     Attributes:
         address: what the store was opened with; ``None`` for memory.
         addresses: who has which address, suppression lists and lines.
+        clock: reads the time, and holds those of a write against it.
+        due_rows: the rows of the due list, and how to rebuild them.
+        histories: whole histories, many at a time: to read, and to take in.
+        library: the policies that the store keeps, and the default.
         merges: merges records of one person, and takes that back.
-        policies: the policies that prospects may be under, and the default.
     """
 
     def __init__(  # noqa: PLR0913  (each may be left out)
@@ -247,7 +149,6 @@ class Cadence:
         self._source = StoreSource(
             absolute(address), policies, default, dict(team), allow_code=allow_code
         )
-        self._recorder = recorder
         self._on = partial(
             Cadence,
             address=address,
@@ -258,44 +159,53 @@ class Cadence:
             allow_code=allow_code,
             clock=clock,
         )
-        self._mapper = EventMapper()
-        self._kept = KeptPolicies(recorder, allow_code=allow_code)
-        self._addresses = AddressIndex(recorder, self._region)
-        self.addresses = AddressBook(
+        self._recorder = recorder
+        self._read_only = read_only
+        self.address = address
+        self.clock = StoreClock(clock, recorder, lambda: self.histories.all())
+        self._gate = WriteGate(
+            recorder, read_only=read_only, rebuild=lambda: self.due_rows.rebuild()
+        )
+        self._settings = SettingsTable(recorder, default=default, file=team)
+        self.library = PolicyLibrary(
+            recorder,
+            self._settings,
+            self._gate,
+            default=default,
+            others=policies,
+            allow_code=allow_code,
+        )
+        self._addresses = AddressIndex(recorder, lambda: self.settings().default_region)
+        self.addresses = AddressBook(recorder, self._addresses, self._gate, self.clock)
+        self.due_rows = DueRows(self, recorder, self.library, self._addresses, self._gate)
+        self.histories = Histories(
+            recorder, self._addresses, self.library, self.due_rows, self.clock, self._gate
+        )
+        writer = StreamWriter(recorder, self.library, self._gate)
+        self._claims = Claims(self, recorder, self._addresses, self.clock.now)
+        self.merges = Merges(self, recorder, self._addresses, self._claims, writer)
+        self._handler = CommandHandler(
             recorder,
             self._addresses,
-            self._region,
-            self._make_ready,
-            lambda at: self._time(at, "at"),
-        )
-        self._claims = Claims(self, recorder, self._addresses, lambda: self._time(None, "clock"))
-        self.merges = Merges(self, recorder, self._addresses, self._claims, self._write)
-        self._due = DueReader(
-            recorder,
             self._claims,
-            self.load_all,
-            lambda: self.policies,
-            lambda: (_ENGINE, self._stamp()),
+            self.merges,
+            self.library,
+            self.due_rows,
+            writer,
         )
+        self._due = DueReader(recorder, self._claims, self.histories, self.library, self.due_rows)
         self._next_claims = NextClaims(
             recorder,
             self._addresses,
             self._claims,
             self._due,
-            self._policy_to_judge,
-            lambda: self._time(None, "clock"),
+            self.due_rows,
+            self.library,
+            self.clock,
         )
-        self._read_only = read_only
-        self._clock = clock
-        self._newest: datetime | None = None  # recorded_at of an event that is stored
-        self.address = address
-        self._settings = SettingsTable(recorder, default=default, file=team)
-        self._follows_settings = default is None
-        self.policies = PolicyRegistry(default, policies, find=self._kept.find)
-        self._find_unnamed()
         if isinstance(recorder, AwaitedRecorder):
-            recorder.when_found(self._find_unnamed)
-        self.default_policy()
+            recorder.when_found(self.library.find_unnamed)
+        self.library.default()
 
     @classmethod
     def open(  # noqa: PLR0913  (each may be left out)
@@ -359,9 +269,8 @@ class Cadence:
         except BaseException:
             recorder.close()
             raise
-        is_new = recorder.due_stamp() is None and not recorder.select_prospects(None, 1)
-        if is_new and not read_only:
-            recorder.finish_due(None, app._stamp())  # the list of no prospects is whole
+        if not read_only:
+            app.due_rows.begin()
         return app
 
     def source(self) -> StoreSource:
@@ -404,6 +313,11 @@ class Cadence:
             raise
 
     @property
+    def policies(self) -> PolicyRegistry:
+        """The policies that prospects may be under, and the default, as they were read last."""
+        return self.library.registry
+
+    @property
     def is_missing(self) -> bool:
         """Whether the database does not exist yet; opened to be read only, it reads as empty."""
         return isinstance(self._recorder, AwaitedRecorder) and self._recorder.is_missing()
@@ -428,7 +342,7 @@ class Cadence:
             StoreError: the database can't be used.
         """
         if not self._read_only:
-            self._make_addresses_whole()
+            self._gate.make_ready()
         recorder = self._recorder.in_transaction(connection)
         try:
             yield self._on(recorder)
@@ -454,7 +368,11 @@ class Cadence:
     ) -> None:
         self.close()
 
-    # Histories ------------------------------------------------------------------------------------
+    # Prospects ------------------------------------------------------------------------------------
+
+    def _stream(self, prospect: str) -> list[Event]:
+        """Read the history of ``prospect``; that of an id that no store can keep is empty."""
+        return self._recorder.select_stream(prospect) if is_storable(prospect) else []
 
     def history(self, prospect: str) -> list[Event]:
         """Read the history of ``prospect``, in order of version.
@@ -470,39 +388,47 @@ class Cadence:
             raise UnknownProspect(prospect)
         return events
 
-    def histories_of(self, prospects: Sequence[str]) -> dict[str, list[Event]]:
-        """Read the histories of several prospects; that of an unknown one is empty."""
-        return self._recorder.select_streams(prospects)
-
-    def histories(self) -> Iterator[list[Event]]:
-        """Read every history, in order of the prospects' ids; one page is held at a time."""
-        for first, last, _ in self.pages():
-            yield from self.page(first, last)
-
-    def pages(self, size: int = _PAGE, after: str | None = None) -> Iterator[tuple[str, str, int]]:
-        """Divide prospects, in order of their ids, into pages: first id, last id, how many.
+    def prospects(self, after: str | None = None) -> Iterator[str]:
+        """List the ids of all prospects, in order.
 
         Args:
-            size: how many prospects a page has at most.
             after: only those behind this id.
-        """
-        while page := self._recorder.select_prospects(after, size):
-            after = page[-1]
-            yield page[0], page[-1], len(page)
 
-    def page(self, first: str, last: str) -> list[list[Event]]:
-        """Read the histories of the prospects from one id to another, in order of their ids."""
-        histories = self._recorder.select_page(first, last)
-        if histories is not None:
-            return histories
-        # One of them has an old shape or is broken: read one by one.
-        histories = [self._recorder.select_stream(first)]
-        after = first
-        while after < last:
-            page = self._recorder.select_prospects(after, _PAGE)
-            histories += [self._recorder.select_stream(one) for one in page if one <= last]
-            after = page[-1] if page else last
-        return [history for history in histories if history]
+        Raises:
+            InputError: no store can hold ``after``.
+        """
+        check_texts(after, "after")
+        while page := self._recorder.select_prospects(after, _PAGE):
+            yield from page
+            after = page[-1]
+
+    def load(self, prospect: str, keys: Iterable[str] = ()) -> Prospect:
+        """Fold the history of ``prospect``, with what other records say to it beside it.
+
+        Args:
+            prospect: its id.
+            keys: addresses that are not theirs, of which that is asked too.
+
+        Raises:
+            UnknownProspect: it has none.
+        """
+        folded = fold(None, self._stream(prospect))
+        if folded is None:
+            raise UnknownProspect(prospect)
+        folded = self._addresses.read(folded)
+        return self._addresses.hear(folded, keys).told_to(folded)
+
+    def find(self, address: str) -> list[str]:
+        """List the ids of the prospects that have an address, however it is spelled.
+
+        Raises:
+            InputError: it can't be an address.
+        """
+        return self.addresses.holders(address)
+
+    def count(self) -> int:
+        """Count the prospects, as the due list has them."""
+        return self._recorder.count_due()
 
     # The feed -------------------------------------------------------------------------------------
 
@@ -562,87 +488,7 @@ class Cadence:
         """
         return feed.follow_pages(self._recorder, after, size, timeout, stop)
 
-    # Prospects and decisions ----------------------------------------------------------------------
-
-    def load(self, prospect: str, keys: Iterable[str] = ()) -> Prospect:
-        """Fold the history of ``prospect``, with what other records say to it beside it.
-
-        Args:
-            prospect: its id.
-            keys: addresses that are not theirs, of which that is asked too.
-
-        Raises:
-            UnknownProspect: it has none.
-        """
-        folded = fold(None, self._stream(prospect))
-        if folded is None:
-            raise UnknownProspect(prospect)
-        folded = self._addresses.read(folded)
-        return self._addresses.hear(folded, keys).told_to(folded)
-
-    def load_all(self, prospects: Sequence[str]) -> list[Prospect]:
-        """Fold the histories of several prospects, as :meth:`load` does; unknown ones are left out.
-
-        Args:
-            prospects: their ids.
-        """
-        folded = [fold(None, one) for one in self._recorder.select_streams(prospects).values()]
-        return self._addresses.beside_all([one for one in folded if one is not None])
-
-    def prospects(self, after: str | None = None) -> Iterator[str]:
-        """List the ids of all prospects, in order.
-
-        Args:
-            after: only those behind this id.
-
-        Raises:
-            InputError: no store can hold ``after``.
-        """
-        check_texts(after, "after")
-        while page := self._recorder.select_prospects(after, _PAGE):
-            yield from page
-            after = page[-1]
-
-    def directory(self) -> Iterator[DirectoryEntry]:
-        """List id, name and owner of every prospect, also of those that ended, by id."""
-        if self.due_is_stale():
-            for prospect in map(self.load, self.prospects()):
-                yield DirectoryEntry(prospect.id, prospect.identity.name, prospect.identity.owner)
-            return
-        for row in self._recorder.due_rows():
-            yield DirectoryEntry(row.prospect, row.name, row.owner)
-
-    def mentioning(self, text: str) -> list[str]:
-        """List the ids of prospects with an event that holds ``text`` as it was stored.
-
-        Raises:
-            InputError: no store can hold it.
-        """
-        check_texts(text, "text")
-        return self._recorder.select_mentioning(text)
-
-    def others_of(self, histories: Sequence[Sequence[Event]]) -> dict[str, Others]:
-        """Read who else has the addresses of some prospects, for what they had said when.
-
-        Args:
-            histories: theirs, whole.
-
-        Returns:
-            By prospect; one whose addresses no other record knows is left out.
-        """
-        return self._addresses.others_of(histories)
-
-    def find(self, address: str) -> list[str]:
-        """List the ids of the prospects that have an address, however it is spelled.
-
-        Raises:
-            InputError: it can't be an address.
-        """
-        return self.addresses.holders(address)
-
-    def count(self) -> int:
-        """Count the prospects, as the due list has them."""
-        return self._recorder.count_due()
+    # Decisions ------------------------------------------------------------------------------------
 
     def explain(self, prospect: str, now: datetime | None = None) -> Decision:
         """Decide what comes next for a prospect, and why.
@@ -654,12 +500,14 @@ class Cadence:
         Raises:
             UnknownProspect: it has no history.
         """
-        return self._explained(self.load(prospect), self._time(now, "now"))
+        return self._explained(self.load(prospect), self.clock.at(now, "now"))
 
     def _explained(self, prospect: Prospect, now: datetime) -> Decision:
         """Decide, and say who has the touch."""
         claims = self._claims.going_on(self._claims.open_on([prospect.id]))
-        return self._claims.show(self._decision(prospect, now), claims.get(prospect.id))
+        return self._claims.show(
+            decision_for(prospect, self.policies, now), claims.get(prospect.id)
+        )
 
     def compose(self, prospect: str, now: datetime | None = None) -> Decision:
         """Say what comes next as :meth:`explain` does, with the texts of its touch filled in.
@@ -676,7 +524,7 @@ class Cadence:
         # Imported here: templates load slowly.
         from cadence.messages import compose
 
-        now, folded = self._time(now, "now"), self.load(prospect)
+        now, folded = self.clock.at(now, "now"), self.load(prospect)
         decision = self._explained(folded, now)
         return compose(decision, folded, self.policies, now, self.settings().team)
 
@@ -702,7 +550,7 @@ class Cadence:
             UnknownProspect: it has no history.
             InputError: the channel or the address can't be one.
         """
-        now = self._time(now, "now")
+        now = self.clock.at(now, "now")
         check_channel(channel)
         folded, key = self.load(prospect), None
         if address is not None:
@@ -755,7 +603,7 @@ class Cadence:
             now: as seen when; the clock's time.
             which: only these.
         """
-        return self._due.listing(self._time(now, "now"), which or DueFilter())
+        return self._due.listing(self.clock.at(now, "now"), which or DueFilter())
 
     def next_review(self, owner: str | None = None, now: datetime | None = None) -> datetime | None:
         """Return when to ask :meth:`due` again, for a scheduler that sleeps until then.
@@ -773,40 +621,7 @@ class Cadence:
             An instant after ``now``; ``None``: nothing comes up by time alone.
         """
         DueFilter(owner).check()
-        return self._due.next_review(self._time(now, "now"), owner)
-
-    def due_rows(self, after: str | None = None, last: str | None = None) -> list[DueRow]:
-        """Read the due list as it is stored, in order of the prospect's id.
-
-        Args:
-            after: only rows behind this id.
-            last: only rows up to this id.
-        """
-        return self._recorder.due_rows(after, last)
-
-    def due_row_is_wrong(self, prospect: Prospect, row: DueRow | None) -> bool:
-        """Return whether a stored row is missing, or keeps ``prospect`` from being listed in time.
-
-        A row of another engine never does: every reader decides such prospects again.
-        """
-        if row is not None:
-            if row.stamp not in (_ENGINE, self._stamp()):
-                return False
-            prospect = self._addresses.read(prospect)
-            early = self._early(prospect, self.policies)
-            # It may have been made with other data, which can't move the early decision.
-            made = due_row(prospect, early, early, "") if early else self._row(prospect)
-            if not is_missed(row, made):
-                return False
-        # Nothing is read from a list that was never whole. Asked last: most rows are right.
-        return self._recorder.due_stamp() is not None
-
-    def due_is_stale(self) -> bool:
-        """Return whether rows were made by another engine, or are missing.
-
-        Listings are right all the same; :meth:`rebuild_due` makes them as quick as they can be.
-        """
-        return self._due.is_stale()
+        return self._due.next_review(self.clock.at(now, "now"), owner)
 
     # Writing --------------------------------------------------------------------------------------
 
@@ -853,14 +668,14 @@ class Cadence:
         """
         if expect is not None and expect < 0:
             raise InputError(f"expect: invalid {expect}", "give the version that you saw, or 0")
-        clock = self.write_clock(at, force=force)
+        clock = self.clock.for_write(at, force=force)
         recorded = clock.now
-        occurred = recorded if occurred_at is None else _utc(occurred_at, "occurred_at")
+        occurred = recorded if occurred_at is None else utc(occurred_at, "occurred_at")
         if recorded < occurred <= clock.latest:
             recorded = occurred  # the clock of the program that saw it is ahead of ours
         _check(prospect, recorded, occurred)
         if isinstance(command, EventCorrected) and isinstance(command.occurred_at, datetime):
-            _check(prospect, clock.latest, _utc(command.occurred_at, "data.occurred_at"))
+            _check(prospect, clock.latest, utc(command.occurred_at, "data.occurred_at"))
         clock.check_distance(recorded)
         check_texts(command, "data")
         if isinstance(command, Unreadable):
@@ -868,7 +683,7 @@ class Cadence:
         for field, text in (("by", by), ("correlation", correlation), ("command_id", command_id)):
             check_texts(text, field)
         check_texts(dict(meta or {}), "meta")
-        call = _Call(
+        call = Call(
             prospect,
             command,
             occurred,
@@ -880,7 +695,7 @@ class Cadence:
             expect,
         )
 
-        return retried(prospect, lambda: self._carry_out(call))
+        return retried(prospect, lambda: self._handler.carry_out(call))
 
     def claim(  # noqa: PLR0913  (each may be left out)
         self,
@@ -919,12 +734,12 @@ class Cadence:
             Conflict: other writers kept winning.
             StoreError: the database can't be written.
         """
-        clock = self.write_clock(at, force=force)
+        clock = self.clock.for_write(at, force=force)
         clock.check_distance(clock.now)
         request = ClaimRequest(prospect, touch, own, ClaimTerms(by, lease, on_expiry, clock.now))
         request.check()
-        self._make_ready()
-        return retried(prospect, lambda: self._claims.take(request, self._policy_to_judge))
+        self._gate.make_ready()
+        return retried(prospect, lambda: self._claims.take(request, self.library.judging))
 
     def claim_next(
         self,
@@ -958,11 +773,11 @@ class Cadence:
             raise InputError(f"count: invalid {count}", "give 1 or more")
         which = DueFilter(owner, channel)
         which.check()
-        clock = self.write_clock(at)
+        clock = self.clock.for_write(at)
         clock.check_distance(clock.now)
         terms = ClaimTerms(by, lease, on_expiry, clock.now)
         terms.check()
-        self._make_ready()
+        self._gate.make_ready()
         return self._next_claims.take(count, terms, which)
 
     def complete(  # noqa: PLR0913  (each may be left out)
@@ -1003,13 +818,13 @@ class Cadence:
             raise InputError("parts: invalid", "give what was done, or not_made=True")
         attempt = None if not_made else MakeAttempt(tuple(parts), why, note)
         if occurred_at is not None:
-            occurred_at = _utc(occurred_at, "occurred_at")
+            occurred_at = utc(occurred_at, "occurred_at")
         name, outcome, overtaken_by = self._claims.complete(
             claim, attempt, at, occurred_at, force=force
         )
         if outcome is None:
             folded = self.load(name)
-            outcome = Outcome(folded, (), self._decision(folded, self._time(at, "at")))
+            outcome = Outcome(folded, (), decision_for(folded, self.policies, self.clock.at(at)))
         return msgspec.structs.replace(outcome, overtaken_by=overtaken_by)
 
     def release(self, claim: Claim | str) -> bool:
@@ -1019,7 +834,7 @@ class Cadence:
             InputError: the claim is unknown.
             StoreError: the database can't be written.
         """
-        self._check_writable()
+        self._gate.check()
         return self._claims.release(claim)
 
     def claimed_for(self, prospect: str, by: str | None) -> Claimed | None:
@@ -1047,7 +862,7 @@ class Cadence:
             force: as of :meth:`execute`.
             progress: told how many are closed, of how many.
         """
-        now = self._time(now, "now")
+        now = self.clock.at(now, "now")
         outcomes = list(self._claims.assume_all(now, force=force))
         # Also what a clock that was ahead recorded, and so is to be closed since a time to come.
         closing = [
@@ -1059,198 +874,6 @@ class Cadence:
             if progress is not None:
                 progress(number, len(closing))
         return outcomes
-
-    def append_histories(
-        self,
-        histories: Iterable[tuple[Sequence[Event], int]],
-        *,
-        at: datetime | None = None,
-        force: bool = False,
-        progress: Progress | None = None,
-    ) -> int:
-        """Append complete events of many prospects in one transaction.
-
-        They are taken in as they come, so there may be more of them than fit into memory. The
-        transaction is open meanwhile, so their source must not write here.
-
-        Args:
-            histories: for each prospect its whole history, and how much of it is stored already.
-            at: no event may lie after it; the clock's time, and five minutes.
-            force: as of :meth:`execute`.
-            progress: told how many prospects are done.
-
-        Returns:
-            How many events were appended.
-
-        Raises:
-            InputError: an event lies after the clock; nothing was recorded.
-            Conflict: another writer wrote to one of the prospects; nothing was recorded.
-        """
-        clock = self.write_clock(at, force=force)
-
-        def prepared() -> Iterator[Prepared]:
-            for number, (history, stored) in enumerate(histories, 1):
-                prospect = fold(None, history)
-                if prospect is not None and len(history) > stored:
-                    before = history[stored - 1] if stored else None
-                    yield self.prepare(prospect, history[stored:], clock.behind(before))
-                if progress is not None:
-                    progress(number, None)
-
-        return self.append_prepared(prepared())
-
-    def prepare(
-        self,
-        prospect: Prospect,
-        new: Sequence[Event],
-        clock: WriteClock | None = None,
-        policies: PolicyRegistry | None = None,
-    ) -> Prepared:
-        """Compute what :meth:`append_prepared` writes for one prospect; write nothing yet.
-
-        Args:
-            prospect: the fold of its whole history, the new events included.
-            new: the events that are not stored yet.
-            clock: no event may lie after it; that of the machine.
-            policies: where its policy is found, if :meth:`remember_policies` keeps some before this
-                is written; those of the service.
-
-        Raises:
-            InputError: an event lies after the clock.
-        """
-        clock = clock or self.write_clock()
-        for event in new:
-            clock.check_event(event)
-        row = self._row(prospect, policies=policies)
-        stored = list(map(self._mapper.to_stored_event, new))
-        return Prepared(stored, row, self._addresses.rows_for(prospect))
-
-    def append_prepared(self, batches: Iterable[Prepared]) -> int:
-        """Append what was prepared, of many prospects, in one transaction, as it comes.
-
-        Returns:
-            How many events were appended.
-
-        Raises:
-            InputError: a due row is not that of the events it comes with; nothing was recorded.
-            Conflict: another writer wrote to one of the prospects; nothing was recorded.
-        """
-        waiting = map(_check_prepared, batches)
-        first = next(waiting, None)
-        if first is None:
-            return 0
-        self._check_writable()
-        self._make_addresses_whole()
-        self._remember_default()
-        try:
-            return self._recorder.insert_batches(chain((first,), waiting))
-        except IntegrityError:
-            raise Conflict(
-                "another writer wrote to one of the prospects meanwhile; nothing was recorded",
-                "try again",
-            ) from None
-
-    def rebuild_due(
-        self, *, executor: Executor | None = None, progress: Progress | None = None
-    ) -> int:
-        """Compute due list and address index again from the events, beside writers.
-
-        A few prospects are computed at a time, with no transaction open meanwhile, and written in
-        order by the caller. Interrupted, it goes on where it stopped when it is called again.
-
-        Args:
-            executor: computes them; by default the caller.
-            progress: told how many prospects are done.
-
-        Returns:
-            How many prospects it computed.
-
-        Raises:
-            ExecutorFailed: a worker ended, or can't be reached.
-        """
-        self._check_writable()
-        done, stamp = 0, self._stamp()
-        made_by, _, after = (self._recorder.due_mark() or "").partition("\n")
-        last = after if made_by == stamp and after else None
-        behind = pages(self, _BATCH, last)
-        computed = map_items(self, _Computing(), behind, executor=executor, together=_BATCHES)
-        for page, rows in computed:
-            started = time.monotonic()
-            self._recorder.refresh_due(rows, page.after, page.last, f"{stamp}\n{page.last}")
-            # Writers that wait look again from time to time: leave them as much time as was taken.
-            time.sleep(min(_LONGEST_WAIT, time.monotonic() - started))
-            last = page.last
-            done += len(rows)
-            if progress is not None:
-                progress(done, None)
-        self._recorder.finish_due(last, stamp)
-        return done
-
-    # Policies -------------------------------------------------------------------------------------
-
-    def kept_policies(self) -> list[Policy]:
-        """List the policies that were kept with the store when prospects adopted them, by digest.
-
-        A text that can't be read as a policy is left out, as where a decision needs it.
-        """
-        return self._kept.all()
-
-    def keep_policy(self, policy: Policy) -> None:
-        """Keep a policy with the store, so that every program that opens it knows the policy.
-
-        A policy that is kept already stays; another text in its place is replaced.
-
-        Raises:
-            UnprovedPolicy: it is not proved.
-            StoreError: the database can't be written.
-        """
-        require_proof(policy)
-        self._check_writable()
-        self._kept.keep(policy)
-
-    def policies_with(self, arriving: Iterable[Policy]) -> PolicyRegistry:
-        """Return the policies, with those that :meth:`remember_policies` keeps before a write.
-
-        Functions that they name as guards are imported only if the store was opened with
-        ``allow_code``.
-        """
-        arriving = tuple(arriving)
-        for policy in arriving:
-            self._kept.allow(policy)
-        return self.policies.with_arriving(arriving)
-
-    def remember_policies(self, policies: Iterable[Policy]) -> int:
-        """Keep policies that histories name, proved or not; return how many are new.
-
-        They are kept for these histories. Adopting one, or making it the default, needs its
-        proof.
-
-        Raises:
-            StoreError: the database can't be written.
-        """
-        new = [
-            one for one in policies if not is_builtin(one.ref) and not self._kept.has(one.digest)
-        ]
-        for policy in new:
-            self._check_writable()
-            self._kept.remember(policy)
-        return len(new)
-
-    def policies_in_use(self) -> dict[PolicyRef, int]:
-        """Count the prospects under each policy, also those that ended, by name and version.
-
-        Only the events that name a policy are read, not whole histories.
-        """
-        under: dict[str, PolicyRef] = {}
-        for row in self._recorder.select_topics((ProspectAdded.__name__, PolicyAdopted.__name__)):
-            event = decode_row(row.prospect, row.version, row.state)
-            if not isinstance(event.data, Unreadable):
-                named = policy_named_by(event.data)
-                under[event.prospect] = named or self.policies.unnamed.ref
-        counted = Counter(under.values())
-        return {
-            ref: counted[ref] for ref in sorted(counted, key=lambda ref: (ref.name, ref.version))
-        }
 
     # Settings -------------------------------------------------------------------------------------
 
@@ -1294,401 +917,13 @@ class Cadence:
         checked = {name: check_value(name, value) for name, value in changes.items()}
         if not by.strip() or not by.isprintable():
             raise InputError(f"by: invalid {by!r}", "give who changes the settings")
-        now = self._time(at, "at")
-        self._check_writable()
+        now = self.clock.at(at)
+        self._gate.check()
         policy = checked.get(DEFAULT_POLICY)
         if isinstance(policy, Policy):
-            self.keep_policy(policy)
+            self.library.keep(policy)
         self._settings.change(checked, by, now)
         return self.settings()
-
-    def default_policy(self) -> Policy:
-        """Read the policy of new prospects, as the settings have it now.
-
-        Raises:
-            InvalidStore: the settings name a policy that can't be read here.
-        """
-        if self._follows_settings:
-            ref = self._settings.default_policy() or builtin().ref
-            if ref.digest != self.policies.default.digest:
-                policy = self.policies.find(ref.digest)
-                if policy is None:
-                    raise InvalidStore(
-                        f"{DEFAULT_POLICY}: unknown policy {ref.name} version {ref.version}",
-                        "use a newer cadence, or open the store with default=",
-                    )
-                self.policies = self.policies.with_default(policy)
-        return self.policies.default
-
-    # The clock ------------------------------------------------------------------------------------
-
-    def write_clock(self, at: datetime | None = None, *, force: bool = False) -> WriteClock:
-        """Return what the times of a write are held against.
-
-        Args:
-            at: the time of the write; the machine's clock, with five minutes of grace.
-            force: let it be recorded however far beyond the newest event.
-        """
-        machine = _utc(self._clock(), "clock")
-        if at is None:
-            return WriteClock.of_machine(machine)
-        clock = WriteClock.given(_utc(at, "at"))
-        farthest = year_after(machine)
-        if force or clock.now <= farthest:
-            return clock
-        newest = self._newest_event(clock.now)
-        if newest is None:
-            return clock  # an empty store takes any time
-        return WriteClock(clock.now, clock.latest, year_after(max(machine, newest)))
-
-    def _newest_event(self, wanted: datetime) -> datetime | None:
-        """Read when the newest event was recorded, or one within a year before ``wanted``.
-
-        It is asked only for writes far in the future. All events are read only where the last one
-        that was written does not do.
-        """
-
-        def is_near() -> bool:
-            return self._newest is not None and wanted <= year_after(self._newest)
-
-        last = None if is_near() else self._recorder.newest()
-        if last is not None:
-            self._see([decode_row(last.prospect, last.version, last.state)])
-            if not is_near():
-                for history in self.histories():
-                    self._see(history)
-        return self._newest
-
-    def _see(self, events: Iterable[Event]) -> None:
-        for event in events:
-            self._newest = max(self._newest or event.recorded_at, event.recorded_at)
-
-    # Inside ---------------------------------------------------------------------------------------
-
-    def _stream(self, prospect: str) -> list[Event]:
-        """Read the history of ``prospect``; that of an id that no store can keep is empty."""
-        return self._recorder.select_stream(prospect) if is_storable(prospect) else []
-
-    def _carry_out(self, call: _Call) -> Outcome:
-        """Load, decide and append once; where it is merged, for the record that goes on.
-
-        Raises:
-            IntegrityError: another writer took this version first.
-        """
-        try:
-            return self._decide_and_write(call, None)
-        except ClaimChanged:  # there is an open claim; most prospects have none
-            claim = self._claims.before(
-                call.prospect, call.command, call.by, call.command_id, call.recorded_at
-            )
-            return self._decide_and_write(call, claim)
-
-    def _decide_and_write(self, call: _Call, claim: Claim | None) -> Outcome:
-        """Load, decide and append once.
-
-        Args:
-            call: what to do.
-            claim: the open claim on the prospect.
-
-        Raises:
-            ClaimChanged: another claim is open.
-            IntegrityError: another writer took this version first.
-        """
-        history = self._recorder.select_stream(call.prospect)
-        prospect = fold(None, history)
-        before = prospect
-        if prospect is None:
-            if not isinstance(call.command, ProspectAdded):
-                raise UnknownProspect(call.prospect)
-            call.check_version(0)
-            new = self._begin(call, call.command)
-            change, heard, told = None, Heard(), None
-        else:
-            done = _find_repeated(call, history)
-            if done:
-                decision = self._decision(prospect, call.recorded_at)
-                return Outcome(prospect, done, decision, repeated=True)
-            call.check_version(prospect.version)
-            if prospect.stage is Stage.MERGED:
-                further = self.merges.goes_to(prospect, call.command)
-                if further is not None:
-                    return self._carry_out(call.of(*further))
-            claimed = self._claims.claimed_for(claim, call.by, history)
-            new, heard, told = self._go_on(call, prospect, history, claimed)
-            change = change_of(call.prospect, claim, [*history, *new])
-        events = new
-        others: list[StreamWrite] = []
-        if isinstance(new[-1].data, TAKING_BACK):
-            prospect, events = None, (*history, *new)
-            if before is not None and before.stage is Stage.MERGED:
-                others = self.merges.updated_survivors(events, new)
-        folded = fold(prospect, events)
-        if folded is None:
-            raise UnknownProspect(call.prospect)
-        heard = self._addresses.hear_more(heard, folded)  # it may have addresses more now
-        after = heard.told_to(folded, told)
-        decision = self._decision(after, call.recorded_at)
-        known = None if before is None else self._addresses.read(before)
-        addresses = change_of_addresses(known, after, heard)
-        self._write([StreamWrite(new, self._row(after, decision), addresses, change), *others])
-        return Outcome(after, new, decision)
-
-    def _policy_to_judge(self, prospect: Prospect) -> Policy:
-        """Return the policy a prospect is under.
-
-        Raises:
-            Refused: nothing can be judged.
-        """
-        policy = self.policies.of(prospect)
-        if policy is None or prospect.unreadable is not None:
-            raise _cannot_judge(prospect)
-        return policy
-
-    def _begin(self, call: _Call, added: ProspectAdded) -> tuple[Event, ...]:
-        """Decide the first event: it has the address keys, and the policy from here on."""
-        default = self.default_policy()
-        self._remember_default()
-        # Checked first: the country says how national numbers are read.
-        decide(None, added, default, call.occurred_at)
-        reader = KeyReader(default.traits, lambda: added.country or self._region())
-        keyed = reader.data(added)
-        if isinstance(keyed, ProspectAdded) and keyed.policy is None:
-            keyed = msgspec.structs.replace(keyed, policy=default.ref)
-        return call.events(0, (keyed,))
-
-    def _region(self) -> str | None:
-        """The country in which a national number of a prospect without a country is read."""
-        return self.settings().default_region
-
-    def _remember_default(self) -> None:
-        """Keep the default with the store, where a history is about to name it."""
-        if not is_builtin(self.policies.default.ref):
-            self._check_writable()
-            self._kept.remember(self.policies.default)
-
-    def _go_on(
-        self,
-        call: _Call,
-        prospect: Prospect,
-        history: Sequence[Event],
-        claimed: Claimed | None,
-    ) -> tuple[tuple[Event, ...], Heard, Prospect]:
-        """Decide what a command leads to for a prospect that is known.
-
-        Returns:
-            The events, what was read of others, and the prospect with it that was decided on.
-        """
-        policy = self.policies.of(prospect)
-        traits = BUILT_IN if policy is None else policy.traits
-        country = prospect.identity.country
-
-        def where() -> str | None:
-            return country or self._region()
-
-        before: tuple[Data, ...] = ()
-        read = addresses_read(prospect, KeyReader(traits, where, is_strict=False))
-        if read is not None:  # a history from before: from here on its addresses have keys
-            before = (read,)
-            (event,) = call.events(prospect.version, before)
-            prospect = evolve(prospect, event)
-        reader = self._addresses.reader(prospect, traits)
-        command = with_keys(call.command, reader)
-        heard = self._addresses.hear(prospect, keys_in(command))
-        prospect = heard.told_to(prospect)
-        command = _lifting(command, prospect)
-        data: tuple[Data, ...]
-        if isinstance(command, TakeBack):
-            data = take_back(history, command, self.policies, call.by)
-        elif policy is None or prospect.unreadable is not None:
-            data = _decide_unjudged(prospect, command, call.occurred_at, claimed)
-        else:
-            data = decide(prospect, command, policy, call.occurred_at, call.recorded_at, claimed)
-        if isinstance(command, ProspectUpdated):
-            data += read_again(prospect, command, traits)
-        return call.events(prospect.version - len(before), (*before, *data)), heard, prospect
-
-    def _write(self, writes: Sequence[StreamWrite]) -> None:
-        """Write one stream or several in one transaction."""
-        self._check_writable()
-        self._make_addresses_whole()
-        events = [event for one in writes for event in one.events]
-        for event in events:
-            ref = policy_named_by(event.data)
-            if ref is not None and not is_builtin(ref):
-                policy = self.policies.by_ref(ref)
-                self.remember_policies([] if policy is None else [policy])
-        self._recorder.insert_events(
-            list(map(self._mapper.to_stored_event, events)),
-            due=[one.row for one in writes],
-            claims=[one.claim for one in writes if one.claim is not None],
-            addresses=[one.addresses for one in writes],
-        )
-
-    def _make_ready(self) -> None:
-        self._check_writable()
-        self._make_addresses_whole()
-
-    def _make_addresses_whole(self) -> None:
-        """Make the address index of a database of an older cadence, before the first write."""
-        if not self._recorder.addresses_are_whole():
-            self.rebuild_due()
-
-    def _check_writable(self) -> None:
-        if self._read_only:
-            raise StoreError("the store was opened to be read only", "open it without read_only")
-
-    def _decision(self, prospect: Prospect, now: datetime) -> Decision:
-        return decision_for(prospect, self.policies, now)
-
-    def _row(
-        self,
-        prospect: Prospect,
-        decision: Decision | None = None,
-        policies: PolicyRegistry | None = None,
-    ) -> DueRow:
-        """Compute the due row, from the decision when the last event was recorded."""
-        policies = policies or self.policies
-        # As every reader does: an address that can't be read ends the follow-up of a history from
-        # before, too.
-        prospect = self._addresses.read(prospect)
-        stamp = self._stamp() if prospect.policy is None else _ENGINE
-        early = self._early(prospect, policies)
-        if early is None or not (prospect.elsewhere.is_silent or isinstance(early, Stop)):
-            return unknown_row(prospect, stamp)
-        decision = decision or silent_decision_for(prospect, policies, prospect.recorded_at)
-        return due_row(prospect, decision, early, stamp)
-
-    def _refreshed(self, page: PageOfIds) -> list[Refreshed]:
-        """Compute the rows of a page of prospects."""
-        folded = [fold(None, history) for history in self.page(page.first, page.last)]
-        return [
-            Refreshed(self._row(one), one.version, self._addresses.rows_for(one))
-            for one in folded
-            if one is not None
-        ]
-
-    def _early(self, prospect: Prospect, policies: PolicyRegistry) -> Decision | None:
-        """Decide without what other programs may know otherwise; ``None``: always review it."""
-        policy = policies.of(prospect)
-        # A reader may or may not have its policy, or read all its events.
-        if policy is None or prospect.unreadable is not None:
-            return None
-        if not self._is_shared(policy, policies.is_arriving(policy.digest)):
-            return None
-        return decide_early(prospect, policy, prospect.recorded_at)
-
-    def _is_shared(self, policy: Policy, is_arriving: bool) -> bool:
-        """Return whether every program that opens this store can read ``policy`` from it."""
-        # A team's own functions may be missing elsewhere.
-        has_own_guards = any(isinstance(guard, Custom) for guard in policy.guards)
-        if has_own_guards or is_builtin(policy.ref):
-            return not has_own_guards
-        return is_arriving or self._kept.has(policy.digest)
-
-    def _time(self, instant: datetime | None, name: str) -> datetime:
-        """Return an instant that a caller gives, or what the machine's clock shows."""
-        return _utc(self._clock(), "clock") if instant is None else _utc(instant, name)
-
-    def _find_unnamed(self) -> None:
-        """Find the policy of histories from before: they stay under the default of their time."""
-        stamped = _stamped_policy(self._recorder.due_stamp(), self.policies)
-        self.policies = self.policies.with_unnamed(stamped)
-
-    def _stamp(self) -> str:
-        """What makes a row of a history that names no policy; the engine alone makes the others."""
-        return f"{_ENGINE} {self.policies.unnamed.digest}"
-
-
-class _Computing:
-    """Computes due rows and address rows, a page of prospects at a time."""
-
-    def __call__(self, app: Cadence) -> Callable[[PageOfIds], list[Refreshed]]:
-        return app._refreshed
-
-
-def _stamped_policy(stamp: str | None, policies: PolicyRegistry) -> Policy | None:
-    """Return the default that a due stamp names; ``None``: it names none that is known."""
-    words = (stamp or "").split()
-    return policies.find(words[1]) if len(words) > 1 else None
-
-
-def _decide_unjudged(
-    prospect: Prospect, command: Command, at: datetime, claimed: Claimed | None
-) -> tuple[Data, ...]:
-    """Decide where the policy is unknown or an event unreadable: facts are kept, unjudged."""
-    if isinstance(command, MakeAttempt) and not command.is_strict:
-        command = AttemptMade(command.parts, why=command.why, note=command.note)
-    if isinstance(command, AttemptMade):
-        return (unchecked_attempt(prospect, checked(command), claimed),)
-    if isinstance(command, MakeAttempt | SetAppointment | EndFollowUp):
-        raise _cannot_judge(prospect)
-    return decide(prospect, command, builtin(), at)
-
-
-def _cannot_judge(prospect: Prospect) -> Refused:
-    event, ref = prospect.unreadable, prospect.policy
-    if event is not None:
-        what = f"event {event.version} can't be read ({event.what})"
-        hint = "use a newer cadence" if not event.is_damaged else "use a backup of the database"
-    else:
-        adopted = "" if ref is None else f" {ref.name} version {ref.version}"
-        what = f"unknown policy{adopted}, which it adopted"
-        hint = "open the store with that policy: Cadence.open(…, policies=[load(path)])"
-    return Refused(f"{prospect.id}: {what}; nothing can be judged", hint, rule=Rule.FORGOTTEN)
-
-
-def _lifting(command: Command, prospect: Prospect) -> Command:
-    """Name in an opt-in the opt-outs of other holders that it takes back for this prospect."""
-    if not isinstance(command, OptedBackIn) or command.lifts:
-        return command
-    said: dict[str, int] = {}
-    elsewhere = prospect.elsewhere
-    words = [(word.prospect, word.opt_outs) for word in elsewhere.words]
-    words += [(one.prospect, one.opt_outs) for one in elsewhere.questions if one.opt_outs]
-    for other, opt_outs in words:
-        said[other] = max(said.get(other, 0), opt_outs.newest)
-    lifts = tuple([WordRef(other, version) for other, version in sorted(said.items())])
-    return msgspec.structs.replace(command, lifts=lifts) if lifts else command
-
-
-def _find_repeated(call: _Call, history: Sequence[Event]) -> tuple[Event, ...]:
-    """Return the events that this command recorded before, under its id.
-
-    Raises:
-        InputError: another command has this id.
-    """
-    if call.command_id is None:
-        return ()
-    done = tuple([event for event in history if event.command_id == call.command_id])
-    if not done or any(isinstance(event.data, Unreadable) for event in done):
-        return done
-    # Not when it occurred: who tries again may stamp it again.
-    if not led_to(call.command, [event.data for event in done]):
-        raise InputError(
-            f"command_id: {call.command_id!r} was used for another {type_name(done[0].data)} "
-            f"(version {done[0].version} of {done[0].prospect})",
-            "give every command an id of its own, and repeat one with the same content",
-        )
-    return done
-
-
-def _check_prepared(prepared: Prepared) -> Prepared:
-    prospect = prepared.row.prospect
-    if any(event.originator_id != prospect for event in prepared.events):
-        raise InputError(
-            f"{prospect}: its due row came with events of another prospect",
-            "use prepare() for each prospect",
-        )
-    return prepared
-
-
-def _utc(instant: datetime, name: str) -> datetime:
-    if instant.tzinfo is None:
-        raise InputError(
-            f"{name}: missing time zone in {instant.isoformat()}",
-            "give an aware datetime, such as one with tzinfo=UTC",
-        )
-    return instant.astimezone(UTC)
 
 
 def _check(prospect: str, recorded: datetime, occurred: datetime) -> None:

@@ -122,7 +122,7 @@ class PostgresTarget:
     def connect(self) -> Iterator[Connection[Any]]:
         """Open a connection, and close it at the end of the block."""
         # Imported here: only the extra brings psycopg.
-        from cadence.store.postgres_connection import committing_alone
+        from cadence.store.recorders.postgres_connection import committing_alone
 
         with self._database() as db:
             db.commit()  # what was begun while it was opened, or begin() would not commit
@@ -167,7 +167,7 @@ class PostgresTarget:
 def _connect(address: str) -> Connection[Any]:
     import psycopg
 
-    from cadence.store.postgres_connection import parse_address
+    from cadence.store.recorders.postgres_connection import parse_address
 
     parameters, schema = parse_address(address)
     db = psycopg.connect(**parameters)

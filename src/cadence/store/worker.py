@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cadence.errors import CadenceError, InputError
 from cadence.policy import guard_runner
-from cadence.store.lifetime import renew_in_children
+from cadence.store.recorders.lifetime import renew_in_children
 
 if TYPE_CHECKING:
     from cadence.store.service import Cadence

@@ -46,7 +46,6 @@ from cadence.policy.loader import builtin, parse_text
 from cadence.policy.writer import to_toml
 from cadence.store.due_list import AddressRow, DueQuery, DueRow, Prepared
 from cadence.store.feed import START, FeedPosition, FeedRow
-from cadence.store.memory import MemoryRecorder
 from cadence.store.recorder import (
     AddressChange,
     AddressesChanged,
@@ -59,6 +58,7 @@ from cadence.store.recorder import (
     Refreshed,
     SettingRow,
 )
+from cadence.store.recorders.memory import MemoryRecorder
 from cadence.store.service import Cadence
 
 __all__ = ["StoreContract"]
@@ -548,7 +548,7 @@ class StoreContract:
         Cadence.open(recorder, default=ours).execute("jo", ProspectAdded("Jo", "UTC"), at=_NOW)
         other = Cadence.open(recorder)
         assert other.explain("jo", _NOW).policy == ours.ref
-        assert other.policies_in_use() == {PolicyRef(ours.id, ours.version, ours.digest): 1}
+        assert other.library.in_use() == {PolicyRef(ours.id, ours.version, ours.digest): 1}
 
     @pytest.mark.parametrize("seed", range(4))
     def test_it_answers_as_the_store_in_memory_does(self, recorder: Recorder, seed: int) -> None:
@@ -564,8 +564,8 @@ class StoreContract:
                 told = [_outcome(one, name, command, at) for one in (app, model)]
                 assert told[0] == told[1]
             for one in (app, model):
-                one.rebuild_due()
-            assert app.due_rows() == model.due_rows()
+                one.due_rows.rebuild()
+            assert app.due_rows.stored() == model.due_rows.stored()
             for name in model.prospects():
                 assert app.history(name) == model.history(name)
                 assert app.explain(name, at) == model.explain(name, at)

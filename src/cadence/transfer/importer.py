@@ -201,9 +201,9 @@ class PreparedImport:
                 if not number % _REPORT_EVERY:
                     progress(number, area.changed)
 
-        policies = app.remember_policies(self._policies)
+        policies = app.library.remember(self._policies)
         with steps("writing") as progress:
-            events = app.append_prepared(reported())
+            events = app.histories.append_prepared(reported())
         try:
             duplicates = area.find_duplicates(app)
         except StoreError as error:
@@ -276,9 +276,9 @@ def prepare(
         InputError: the file can't be read at all.
         StoreError: the staging area has no space left.
     """
-    app.default_policy()  # new prospects get the one that the settings have now
+    app.library.default()  # new prospects get the one that the settings have now
     source.zone_of = _zone_lookup(app)
-    source.clock = app.write_clock(at, force=force)
+    source.clock = app.clock.for_write(at, force=force)
     area = StagingArea(by_time=source.by_time)
     try:
         with steps(READING) as progress:
@@ -301,7 +301,7 @@ def _zone_lookup(app: Cadence) -> ZoneLookup:
     # A row asks for the zone of its prospect; without the cache each row would be a query.
     @lru_cache(maxsize=4096)
     def zone_of(prospect: str) -> ZoneInfo | None:
-        folded = fold(None, app.histories_of([prospect])[prospect])
+        folded = fold(None, app.histories.of([prospect])[prospect])
         try:
             return None if folded is None else zone(folded.identity.zones[0])
         except InputError:
@@ -348,12 +348,12 @@ def _build_histories(
         How many events were stored already, and the policies that events of the file name.
     """
     skipped = done = 0
-    policies = app.policies_with(source.policies.values())
+    policies = app.library.with_arriving(source.policies.values())
     named: dict[str, Policy] = {}
     region = app.settings().default_region
     progress(done, area.lines)
     for group in _groups(area.by_prospect()):
-        stored = app.histories_of([prospect for prospect, _ in group])
+        stored = app.histories.of([prospect for prospect, _ in group])
         for prospect, events in group:
             done += len(events)
             builder = HistoryBuilder(policies, prospect, stored[prospect], source, region)
@@ -364,7 +364,9 @@ def _build_histories(
             if builder.new_events and builder.prospect is not None and not area.bad_count:
                 before = stored[prospect][-1] if stored[prospect] else None
                 clock = source.clock.behind(before)
-                area.keep(app.prepare(builder.prospect, builder.new_events, clock, policies))
+                area.keep(
+                    app.histories.prepare(builder.prospect, builder.new_events, clock, policies)
+                )
         progress(done, area.lines)
     return skipped, list(named.values())
 

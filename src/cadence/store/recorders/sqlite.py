@@ -27,14 +27,6 @@ from cadence.domain.stored import decode_page, decode_rows, decode_stream
 from cadence.errors import StoreBusy, StoreError
 from cadence.store.due_list import AddressRow, DueRow, Prepared
 from cadence.store.feed import FeedPosition, FeedRow, number_of
-from cadence.store.lifetime import (
-    abandon,
-    closed,
-    hold_at_forks,
-    renew_in_children,
-    started_elsewhere,
-    unfit_connection,
-)
 from cadence.store.recorder import (
     ADDRESSES_WHOLE,
     DUE_STAMP,
@@ -48,7 +40,15 @@ from cadence.store.recorder import (
     Refreshed,
     SettingRow,
 )
-from cadence.store.sql import (
+from cadence.store.recorders.lifetime import (
+    abandon,
+    closed,
+    hold_at_forks,
+    renew_in_children,
+    started_elsewhere,
+    unfit_connection,
+)
+from cadence.store.recorders.sql import (
     ADDED_COLUMNS,
     ASK_OTHERS,
     DELETE_ADDRESS,
@@ -73,8 +73,8 @@ from cadence.store.sql import (
     check_addresses,
     check_claim,
 )
-from cadence.store.sqlite_borrowed import LentConnection
-from cadence.store.sqlite_file import (
+from cadence.store.recorders.sqlite_borrowed import LentConnection
+from cadence.store.recorders.sqlite_file import (
     APPLICATION_ID,
     SCHEMA,
     SQLiteConnection,

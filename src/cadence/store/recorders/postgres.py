@@ -1,8 +1,8 @@
 """Keep everything in one schema of a PostgreSQL database, for teams that share it.
 
 Events and due rows are written in one transaction. Writers to one prospect, or about one address,
-take turns; others do not wait for each other (:mod:`cadence.store.postgres_locks`). Another
-program's schema is refused before anything in it is touched.
+take turns; others do not wait for each other (``postgres_locks``). Another program's schema is
+refused before anything in it is touched.
 """
 
 from __future__ import annotations
@@ -30,11 +30,29 @@ from cadence.domain.stored import decode_page, decode_rows, decode_stream
 from cadence.errors import InvalidStore, StoreError
 from cadence.store.due_list import AddressRow, DueRow, Prepared
 from cadence.store.feed import START, FeedPosition, FeedRow
-from cadence.store.lifetime import unfit_connection
-from cadence.store.postgres_borrowed import join_transaction
-from cadence.store.postgres_claims import ClaimBatch, claim_batches
-from cadence.store.postgres_connection import Datastore, connect, explain_postgres_error, first_line
-from cadence.store.postgres_feed import (
+from cadence.store.recorder import (
+    ADDRESSES_WHOLE,
+    DUE_STAMP,
+    REBUILD_MARK,
+    AddressChange,
+    AddressesChanged,
+    ClaimChange,
+    ClaimChanged,
+    ClaimWrite,
+    EntryRow,
+    Refreshed,
+    SettingRow,
+)
+from cadence.store.recorders.lifetime import unfit_connection
+from cadence.store.recorders.postgres_borrowed import join_transaction
+from cadence.store.recorders.postgres_claims import ClaimBatch, claim_batches
+from cadence.store.recorders.postgres_connection import (
+    Datastore,
+    connect,
+    explain_postgres_error,
+    first_line,
+)
+from cadence.store.recorders.postgres_feed import (
     ADD_WRITTEN_IN,
     BASE,
     CREATE_FEED_INDEX,
@@ -50,27 +68,14 @@ from cadence.store.postgres_feed import (
     Listener,
     start_from,
 )
-from cadence.store.postgres_locks import (
+from cadence.store.recorders.postgres_locks import (
     LOCK_SETTINGS,
     TAKE_ALONE,
     TAKE_LOCKS,
     TAKE_TOGETHER,
     Locks,
 )
-from cadence.store.recorder import (
-    ADDRESSES_WHOLE,
-    DUE_STAMP,
-    REBUILD_MARK,
-    AddressChange,
-    AddressesChanged,
-    ClaimChange,
-    ClaimChanged,
-    ClaimWrite,
-    EntryRow,
-    Refreshed,
-    SettingRow,
-)
-from cadence.store.sql import (
+from cadence.store.recorders.sql import (
     ADDED_COLUMNS,
     DELETE_ADDRESS,
     DELETE_BEHIND,

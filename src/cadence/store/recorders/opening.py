@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from cadence.errors import InputError
-from cadence.store.awaited import AwaitedRecorder
-from cadence.store.memory import MemoryRecorder
 from cadence.store.recorder import Recorder
-from cadence.store.sqlite import SQLiteRecorder
-from cadence.store.sqlite_file import check_file
+from cadence.store.recorders.awaited import AwaitedRecorder
+from cadence.store.recorders.memory import MemoryRecorder
+from cadence.store.recorders.sqlite import SQLiteRecorder
+from cadence.store.recorders.sqlite_file import check_file
 from cadence.store.team_file import read_team_file
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def _open_postgres(
     # Imported here: only the extra brings psycopg.
     from psycopg_pool import ConnectionPool
 
-    from cadence.store.postgres import PostgresRecorder
-    from cadence.store.postgres_borrowed import connect_by
+    from cadence.store.recorders.postgres import PostgresRecorder
+    from cadence.store.recorders.postgres_borrowed import connect_by
 
     if isinstance(db, str):
         postgres = PostgresRecorder.open(

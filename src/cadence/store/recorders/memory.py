@@ -15,9 +15,8 @@ from eventsourcing.popo import POPOApplicationRecorder
 
 from cadence.domain.events import Event
 from cadence.errors import StoreError
-from cadence.store.due_list import AddressRow, DueQuery, DueRow, Prepared
+from cadence.store.due_list import AddressRow, DueQuery, DueRow, Prepared, in_order
 from cadence.store.feed import FeedPosition, FeedRow, number_of
-from cadence.store.lifetime import Refusing, closed, renew_in_children
 from cadence.store.recorder import (
     ADDRESSES_WHOLE,
     DUE_STAMP,
@@ -34,7 +33,8 @@ from cadence.store.recorder import (
     Refreshed,
     SettingRow,
 )
-from cadence.store.sql import check_addresses, in_order
+from cadence.store.recorders.lifetime import Refusing, closed, renew_in_children
+from cadence.store.recorders.sql import check_addresses
 
 __all__ = ["MemoryRecorder"]
 

@@ -1,7 +1,7 @@
 """Take several claims on PostgreSQL in one transaction, without waiting for other writers.
 
-Every other writer waits for its locks in one order (:mod:`cadence.store.postgres_locks`). Here a
-lock that can't be had at once leaves its claim out, so no order is needed, and no circle can form.
+Every other writer waits for its locks in one order (``postgres_locks``). Here a lock that can't be
+had at once leaves its claim out, so no order is needed, and no circle can form.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from psycopg import Cursor
 
-from cadence.store.postgres_locks import TAKE_TOGETHER, Locks
 from cadence.store.recorder import ClaimWrite
-from cadence.store.sql import SELECT_ADDRESSES, as_address_rows
+from cadence.store.recorders.postgres_locks import TAKE_TOGETHER, Locks
+from cadence.store.recorders.sql import SELECT_ADDRESSES, as_address_rows
 
 __all__ = ["INSERT_CLAIMS", "ClaimBatch", "claim_batches"]
 

@@ -18,8 +18,8 @@ from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg_pool import ConnectionPool
 
 from cadence.errors import InputError, StoreError
-from cadence.store.lifetime import no_transaction, other_database, transaction_ended
-from cadence.store.postgres_connection import (
+from cadence.store.recorders.lifetime import no_transaction, other_database, transaction_ended
+from cadence.store.recorders.postgres_connection import (
     Datastore,
     check_encoding,
     committing_alone,

@@ -19,7 +19,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL
 
 from cadence.errors import InvalidStore, StoreBusy, StoreError
-from cadence.store.lifetime import abandon, closed, renew_in_children, started_in_parent
+from cadence.store.recorders.lifetime import abandon, closed, renew_in_children, started_in_parent
 
 __all__ = [
     "Address",

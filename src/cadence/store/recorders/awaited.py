@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from cadence.store.lifetime import renew_in_children
-from cadence.store.memory import MemoryRecorder
 from cadence.store.recorder import Recorder
+from cadence.store.recorders.lifetime import renew_in_children
+from cadence.store.recorders.memory import MemoryRecorder
 
 __all__ = ["AwaitedRecorder"]
 

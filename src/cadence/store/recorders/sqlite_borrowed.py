@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from cadence.errors import InputError
-from cadence.store.lifetime import (
+from cadence.store.recorders.lifetime import (
     closed,
     no_transaction,
     other_database,
@@ -21,7 +21,7 @@ from cadence.store.lifetime import (
     started_in_parent,
     transaction_ended,
 )
-from cadence.store.sqlite_file import SQLiteConnection, begin
+from cadence.store.recorders.sqlite_file import SQLiteConnection, begin
 
 __all__ = ["LentConnection"]
 

@@ -50,7 +50,6 @@ __all__ = [
     "as_address_rows",
     "check_addresses",
     "check_claim",
-    "in_order",
 ]
 
 UPSERT_META: Final = (
@@ -163,11 +162,6 @@ _SELECT_ENTRIES: Final = f"SELECT {_ENTRIES}, number FROM {{schema}}.entries WHE
 def as_address_rows(rows: Iterable[tuple[Any, ...]]) -> list[AddressRow]:
     """Read rows of the address index as the statements give them."""
     return [AddressRow(*row) for row in rows]
-
-
-def in_order(row: AddressRow) -> tuple[str, str, str]:
-    """Sort rows of the address index as the statements do."""
-    return (row.base, row.prospect, row.key)
 
 
 def check_addresses(change: AddressChange, rows: Iterable[tuple[Any, ...]]) -> None:

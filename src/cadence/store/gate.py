@@ -1,0 +1,47 @@
+"""What has to hold before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cadence.errors import StoreError
+from cadence.store.recorder import Recorder
+
+__all__ = ["WriteGate"]
+
+
+class WriteGate:
+    """Lets writes through to a store."""
+
+    def __init__(
+        self, recorder: Recorder, *, read_only: bool, rebuild: Callable[[], object]
+    ) -> None:
+        """Args:
+        recorder: what is written to.
+        read_only: refuse every write.
+        rebuild: makes due list and address index from the events.
+        """
+        self._recorder = recorder
+        self._read_only = read_only
+        self._rebuild = rebuild
+
+    def check(self) -> None:
+        """Check that the store may be written.
+
+        Raises:
+            StoreError: it was opened to be read only.
+        """
+        if self._read_only:
+            raise StoreError("the store was opened to be read only", "open it without read_only")
+
+    def make_ready(self) -> None:
+        """Check that the store may be written, and make it so.
+
+        A database of an older cadence gets its address index before the first write.
+
+        Raises:
+            StoreError: it can't be written.
+        """
+        self.check()
+        if not self._recorder.addresses_are_whole():
+            self._rebuild()
