@@ -192,6 +192,17 @@ def opted_out(history: Sequence[Fact]) -> set[str]:
     return gone
 
 
+def left_open(history: Sequence[Fact]) -> set[str]:
+    """The channels that they left open by name when they opted out of all: theirs, too."""
+    is_out_of_all = False
+    for fact in history:
+        if fact.get("channel") is None and fact["type"] == "OptOutRequested":
+            is_out_of_all = True
+        elif fact.get("channel") is None and fact["type"] == "OptedBackIn":
+            is_out_of_all = is_out_of_all and stale(history, fact)
+    return set(CHANNELS) - opted_out(history) if is_out_of_all else set()
+
+
 def key_of(one: Fact) -> str | None:
     """The key of an address, or the address itself in a history from before."""
     found = one.get("key")
@@ -289,6 +300,7 @@ def _change(history: Sequence[Fact], at: Fact) -> Fact:
     kind = fact["type"]
     if kind == "OptOutRequested":
         mine = {channel for channel, _ in known_points(history)} or set(CHANNELS)
+        mine |= left_open(history)
         if fact.get("channel") is not None and not mine <= opted_out(history):
             return {}
         return {"stage": "opted_out", "appointment": None, "waits": False}
