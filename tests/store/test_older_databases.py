@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import children
 import pgserver
 import psycopg
 import pytest
+from nightly import NIGHTLY
 
 from cadence import Cadence
 from cadence.audit.auditor import Auditor
 from cadence.domain.events import InterestNoted
+from cadence.store.recorder import ADDRESSES_WHOLE
+from cadence.store.recorders.sql import ADDED_COLUMNS
 
 NOW = datetime(2026, 12, 1, 14, tzinfo=UTC)
 DUMPS = Path(__file__).parents[1] / "golden" / "stores"
@@ -83,6 +90,103 @@ def test_a_database_of_an_older_cadence_gets_the_tables_of_a_new_one(
         Cadence.open(one, clock=lambda: NOW).close()
     look = tables_of_file if is_file else tables_of_schema
     assert look(address) == look(new)
+
+
+# An upgrade that is killed -----------------------------------------------------------------------
+
+ADDED_TABLES = ("claims", "holders", "entries", "settings")
+
+
+def make_older(address: str) -> None:
+    """Take away what came after the first tables: an upgrade has the more to do."""
+    drops = [f"DROP TABLE {{0}}{table}" for table in ADDED_TABLES]
+    drops += ["DROP INDEX {0}due_owner", "DROP INDEX {0}due_stamp"]
+    drops.append(f"DELETE FROM {{0}}meta WHERE key = '{ADDRESSES_WHOLE}'")
+    drops += [f"ALTER TABLE {{0}}due DROP COLUMN {column}" for column in ADDED_COLUMNS]
+    if not address.startswith("postgresql"):
+        with closing(sqlite3.connect(address, isolation_level=None)) as connection:
+            for statement in drops:
+                connection.execute(statement.format(""))
+        return
+    drops.append("ALTER TABLE {0}stored_events DROP COLUMN written_in")
+    with pgserver.connect(address) as connection:
+        for statement in drops:
+            connection.execute(statement.format(f"{pgserver.schema_of(address)}.").encode())
+
+
+class Killing(sqlite3.Connection):
+    """A connection that may be killed at any statement."""
+
+    count: Callable[[object], None]
+
+    def execute(self, sql: str, /, *given: object) -> sqlite3.Cursor:
+        type(self).count(sql)
+        return super().execute(sql, *given)  # type: ignore[arg-type]
+
+
+def upgrade(address: str, left: int) -> str:
+    """Upgrade in this process, which is killed before the statement behind ``left`` others."""
+
+    def count(_statement: object) -> None:
+        nonlocal left
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+
+    connect, execute = sqlite3.connect, psycopg.Cursor.execute
+
+    def counted(self: psycopg.Cursor[object], query: object, *given: object, **named: object):
+        count(query)
+        return execute(self, query, *given, **named)  # type: ignore[arg-type]
+
+    Killing.count = staticmethod(count)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            sqlite3, "connect", lambda *given, **named: connect(*given, **named, factory=Killing)
+        )
+        patch.setattr(psycopg.Cursor, "execute", counted)
+        with Cadence.open(address, clock=lambda: NOW) as app:
+            app.execute("ben", InterestNoted("less paper"), at=NOW, command_id="upgraded")
+    return "done"
+
+
+def test_an_upgrade_that_is_killed_anywhere_changes_nothing_or_goes_on(
+    address: str, tmp_path: Path
+) -> None:
+    """After every kill the database is read and written as before, and is then a new one."""
+    make_older(address)
+    is_file = not address.startswith("postgresql")
+    kept, new = tmp_path / "kept.db", tmp_path / "new.db"
+    if is_file:
+        shutil.copy(address, kept)
+    kills = 0
+    for statements in range(0, 1000, 1 if NIGHTLY or is_file else 5):
+        if is_file:  # each begins at the first statement; on a server it goes on
+            for end in ("", "-wal", "-shm"):
+                Path(f"{address}{end}").unlink(missing_ok=True)
+            shutil.copy(kept, address)
+        child = children.fork(lambda: upgrade(address, statements))  # noqa: B023
+        with os.fdopen(child.heard) as told:
+            said = told.read()
+        _, status = os.waitpid(child.pid, 0)
+        was_killed = os.WIFSIGNALED(status)
+        assert was_killed or said == "done", said
+        kills += was_killed
+        with Cadence.open(address, read_only=True, clock=lambda: NOW) as reader:
+            assert list(reader.prospects()) == PEOPLE
+            assert len(reader.history("ann")) == 2
+            assert [one.prospect for one in reader.due(NOW)]
+        if not was_killed:
+            break
+    assert kills > 5
+    with Cadence.open(address, clock=lambda: NOW) as app:
+        again = app.execute("ben", InterestNoted("less paper"), at=NOW, command_id="upgraded")
+        assert again.repeated
+        assert len(app.history("ben")) == 4
+    look = tables_of_file if is_file else tables_of_schema
+    other = str(new) if is_file else pgserver.new_address()
+    Cadence.open(other, clock=lambda: NOW).close()
+    assert look(address) == look(other)
 
 
 def tables_of_file(path: str) -> list[tuple[object, ...]]:
