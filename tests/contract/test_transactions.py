@@ -312,6 +312,20 @@ def test_of_two_transactions_that_wait_for_each_other_one_may_try_again(server: 
         assert [app.load(name).version for name in ("jo", "kim")] == [2, 2]
 
 
+def test_what_is_rolled_back_never_had_a_position(app: Cadence, base: Base) -> None:
+    with closing(base.connect()) as connection:
+        for text in ("first", "second"):
+            with app.using(connection) as here:
+                here.execute("jo", InterestNoted(text), at=NOW)
+                assert [item.event.version for item in here.events()] == [1]
+        connection.rollback()
+        *_, last = app.events()
+        app.execute("jo", InterestNoted("third"), at=NOW)
+        assert [item.event.version for item in app.events(after=last.position)] == [2]
+        with app.using(connection) as here:
+            assert len(list(here.events())) == 2
+
+
 def test_the_feed_gives_events_in_order_whenever_their_transaction_began(base: Base) -> None:
     """The transaction has its number before another writes to the prospect that it writes to."""
     with Cadence.open(base.address) as app:
@@ -371,7 +385,7 @@ def test_the_service_ends_with_the_block(app: Cadence, base: Base) -> None:
     with transaction(base) as connection:
         with app.using(connection) as here:
             pass
-        with pytest.raises(StoreError, match="closed"):
+        with pytest.raises(StoreError, match=r"the block of app\.using\(…\) is over"):
             here.execute("jo", END, at=NOW)
     assert app.load("jo").version == 1
 

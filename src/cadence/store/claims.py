@@ -34,6 +34,7 @@ from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.domain.standing import TAKING_BACK, is_retraction, taken_back_by
+from cadence.domain.words import Obstacle
 from cadence.engine.claims import Claim, Claimed, ClaimShown, ClaimState, OnExpiry, ended_by
 from cadence.engine.commands import Command, MakeAttempt, make_attempt
 from cadence.engine.decision import Decision, Due, Wait
@@ -179,8 +180,12 @@ class Claims:
         """Read the open claims on some prospects, by prospect."""
         return {row.prospect: _decode(row) for row in self._recorder.claims_on(prospects)}
 
-    def going_on(self, claims: Mapping[str, Claim]) -> dict[str, Claim]:
-        """Return those of some open claims that no event has ended, by prospect."""
+    def going_on(self, prospects: Sequence[str]) -> dict[str, Claim]:
+        """Read the open claims on some prospects that no event has ended, by prospect."""
+        return self._not_ended(self.open_on(prospects))
+
+    def _not_ended(self, claims: Mapping[str, Claim]) -> dict[str, Claim]:
+        """Return those of some open claims that no event has ended."""
         newest = self._recorder.newest_versions(list(claims))
         # Most prospects have no event since.
         moved = [name for name, one in claims.items() if newest.get(name) != one.version]
@@ -194,7 +199,7 @@ class Claims:
         kept = {
             name: one for name, one in claims.items() if one.state(clock) is not ClaimState.RETURNED
         }
-        return set(self.going_on(kept))
+        return set(self._not_ended(kept))
 
     def every_open(self) -> dict[str, Claim]:
         """Read all open claims, by prospect."""
@@ -386,9 +391,8 @@ class Claims:
 
     def _stopped_by(self, claim: Claim, prospect: Prospect) -> Event | None:
         """The event by which another record has stopped what was claimed, since it was."""
-        for part in claim.parts:
-            stop = None if part.key is None else prospect.elsewhere.obstacle(part.channel, part.key)
-            if stop is not None and stop.prospect is not None and stop.at >= claim.at:
+        for stop in _stops(claim, prospect):
+            if stop.prospect is not None and stop.at >= claim.at:
                 history = self._recorder.select_stream(stop.prospect)
                 return next((one for one in history if one.version == stop.version), None)
         return None
@@ -643,16 +647,21 @@ def held(claim: Claim, what: str, prospect: str = "", address: str | None = None
 
 def _check_not_stopped(prospect: Prospect, claim: Claim) -> None:
     """Refuse a longer lease where another record, or a list, has stopped what is claimed."""
-    elsewhere = prospect.elsewhere
+    for stop in _stops(claim, prospect):
+        said = because(Rule.SUPPRESSED, "stopped_elsewhere", (), stop_facts(stop))
+        raise Refused(
+            f"{claim.prospect}: claim refused by suppressed: {said}",
+            "release it; if it was made already, log it",
+            rule=Rule.SUPPRESSED,
+        )
+
+
+def _stops(claim: Claim, prospect: Prospect) -> Iterator[Obstacle]:
+    """Yield what other records, or lists, have said that stops a part of a claim."""
     for part in claim.parts:
-        stop = None if part.same is None else elsewhere.obstacle(part.channel, part.same)
+        stop = None if part.same is None else prospect.elsewhere.obstacle(part.channel, part.same)
         if stop is not None:
-            said = because(Rule.SUPPRESSED, "stopped_elsewhere", (), stop_facts(stop))
-            raise Refused(
-                f"{claim.prospect}: claim refused by suppressed: {said}",
-                "release it; if it was made already, log it",
-                rule=Rule.SUPPRESSED,
-            )
+            yield stop
 
 
 def _is_same(request: ClaimRequest, claim: Claim) -> bool:

@@ -57,7 +57,7 @@ class DueReader:
         decided: set[str] = set()
         # Rows of another engine say nothing: those prospects are decided before the first is shown.
         for page in self._rows.stale(_PAGE):
-            claims = self._claims.going_on(self._claims.open_on(page))
+            claims = self._claims.going_on(page)
             for unlisted in self._histories.load(page):
                 decided.add(unlisted.id)
                 decision = silent_decision_for(unlisted, self._library.registry, now)
@@ -73,7 +73,7 @@ class DueReader:
             rows = [row for row in listed if row.prospect not in decided]
             names = [row.prospect for row in rows]
             decided.update(names)
-            claims = self._claims.going_on(self._claims.open_on(names))
+            claims = self._claims.going_on(names)
             known = {one.id: one for one in self._histories.load(names)}
             for row in rows:
                 # A row's time is never later than that of its decision, so whatever sorts before

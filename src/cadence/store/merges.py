@@ -89,6 +89,21 @@ class _Record(NamedTuple):
     claim: Claim | None
 
 
+class _MergedInto(NamedTuple):
+    """How a record was merged: by which end, and into which."""
+
+    end: Event
+    into: str
+
+
+def _end_of_merge(history: Sequence[Event]) -> _MergedInto | None:
+    """Return how a record was merged; ``None``: it was not, or that was taken back."""
+    end = end_of_merge(history)
+    if end is None or not isinstance(end.data, FollowUpEnded) or end.data.into is None:
+        return None
+    return _MergedInto(end, end.data.into)
+
+
 class Merges:
     """The merges of a store. Every method raises ``StoreError`` where it can't be used."""
 
@@ -201,15 +216,16 @@ class Merges:
 
         def once() -> Merged:
             other = self._read(prospect, now)
-            end = end_of_merge(other.history)
-            if end is None or not isinstance(end.data, FollowUpEnded) or end.data.into is None:
+            merged = _end_of_merge(other.history)
+            if merged is None:
                 raise Refused(
                     f"{prospect}: unmerge refused by plan: it is not merged "
                     f"(stage {other.folded.stage})",
                     "leave it; it stands by itself",
                     rule=Rule.PLAN,
                 )
-            survivor = self._read(end.data.into, now)
+            end, into = merged
+            survivor = self._read(into, now)
             merge = merge_of(survivor.history, prospect)
             if survivor.folded.stage is Stage.MERGED or merge is None:
                 raise Refused(
@@ -258,10 +274,10 @@ class Merges:
 
         They are events of the record that goes on; empty where ``prospect`` is not merged.
         """
-        end = end_of_merge(self._recorder.select_stream(prospect))
-        if end is None or not isinstance(end.data, FollowUpEnded) or end.data.into is None:
+        merged = _end_of_merge(self._recorder.select_stream(prospect))
+        if merged is None:
             return []
-        history = self._recorder.select_stream(end.data.into)
+        history = self._recorder.select_stream(merged.into)
         merge = merge_of(history, prospect)
         return [] if merge is None else came_for(history, {prospect}, merge.version)
 
@@ -280,10 +296,9 @@ class Merges:
         """
         writes: list[StreamWrite] = []
         at, by = events[-1].recorded_at, events[-1].by
-        end = end_of_merge(history)
-        while end is not None and isinstance(end.data, FollowUpEnded) and end.data.into:
-            survivor = self._read(end.data.into, None)
-            merge = merge_of(survivor.history, end.prospect)
+        while merged := _end_of_merge(history):
+            survivor = self._read(merged.into, None)
+            merge = merge_of(survivor.history, merged.end.prospect)
             other = fold(None, history)
             if merge is None or not isinstance(merge.data, ProspectsMerged) or other is None:
                 break
@@ -296,7 +311,7 @@ class Merges:
                 why=merge.data.why,
                 keep=merge.data.keep,
             )
-            what = f"version {events[-1].version} of {end.prospect}"
+            what = f"version {events[-1].version} of {merged.end.prospect}"
             change = _event(survivor, at, EventCorrected(merge.version, data, why=what), by)
             after = fold(None, [*survivor.history, change])
             assert after is not None, "its history is not empty"
@@ -305,7 +320,6 @@ class Merges:
             addresses = change_of_addresses(survivor.folded, told, heard)
             writes.append(StreamWrite((change,), self._row(told), addresses))
             history = [*survivor.history, change]
-            end = end_of_merge(history)
         return writes
 
     # Inside ---------------------------------------------------------------------------------------

@@ -504,7 +504,7 @@ class Cadence:
 
     def _explained(self, prospect: Prospect, now: datetime) -> Decision:
         """Decide, and say who has the touch."""
-        claims = self._claims.going_on(self._claims.open_on([prospect.id]))
+        claims = self._claims.going_on([prospect.id])
         return self._claims.show(
             decision_for(prospect, self.policies, now), claims.get(prospect.id)
         )

@@ -25,6 +25,7 @@ __all__ = [
     "Refusing",
     "Renewed",
     "abandon",
+    "block_is_over",
     "closed",
     "hold_at_forks",
     "no_transaction",
@@ -119,6 +120,17 @@ def closed(name: str) -> StoreError:
         name: what to call the store.
     """
     return StoreError(f"{name}: closed", "open it again, and close it after the last call")
+
+
+def block_is_over(name: str) -> StoreError:
+    """The error of a call to the service of a block that is over.
+
+    Args:
+        name: what to call the store.
+    """
+    return StoreError(
+        f"{name}: the block of app.using(…) is over", "call the service that you opened"
+    )
 
 
 def started_elsewhere(name: str) -> StoreError:

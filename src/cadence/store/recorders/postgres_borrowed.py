@@ -54,6 +54,8 @@ def _as_ours(connection: Connection[Any]) -> Iterator[Connection[DictRow]]:
 class LentPool:
     """A caller's pool, where our own would be."""
 
+    is_transaction: Final = False
+
     def __init__(self, pool: ConnectionPool[Any]) -> None:
         """Args:
         pool: open.
@@ -110,6 +112,8 @@ def connect_by(pool: ConnectionPool[Any]) -> Datastore:
 
 class LentConnection:
     """A caller's connection, while its transaction is open, where our own pool would be."""
+
+    is_transaction: Final = True
 
     def __init__(self, connection: Connection[Any], name: str) -> None:
         """Args:

@@ -19,7 +19,13 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL
 
 from cadence.errors import InvalidStore, StoreBusy, StoreError
-from cadence.store.recorders.lifetime import abandon, closed, renew_in_children, started_in_parent
+from cadence.store.recorders.lifetime import (
+    abandon,
+    block_is_over,
+    closed,
+    renew_in_children,
+    started_in_parent,
+)
 
 __all__ = [
     "Address",
@@ -49,8 +55,8 @@ _KNOWN: Final = {
     "53100": ("the disk is full ({})", "give it some space and try again"),
     "53300": ("no connection to spare ({})", "close other programs and try again"),
     "55P03": (
-        "locked by another program",
-        "give that program time to finish, and try again; nothing was recorded",
+        "locked by another program or transaction",
+        "let it end, and try again; nothing was recorded",
     ),
 }
 _NONE_FREE: Final = (psycopg_pool.PoolTimeout, psycopg_pool.TooManyRequests)
@@ -174,6 +180,10 @@ def _is_lost(error: PersistenceError) -> bool:
 class Lent(Protocol):
     """What the caller gave in place of a pool."""
 
+    @property
+    def is_transaction(self) -> bool:
+        """Whether it is one connection, for one transaction."""
+
     def connection(self) -> AbstractContextManager[Connection[DictRow]]:
         """Give a connection, made as ours are."""
 
@@ -284,7 +294,8 @@ class Datastore(PostgresDatastore):
         return connection
 
     def _closed(self) -> StoreError:
-        return closed(f"database {self.name}")
+        is_over = self._lent is not None and self._lent.is_transaction
+        return (block_is_over if is_over else closed)(f"database {self.name}")
 
     def after_connect_func(self) -> Callable[[Connection[Any]], None]:
         """Return what makes a new connection of the pool ready."""

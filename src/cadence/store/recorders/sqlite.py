@@ -133,7 +133,7 @@ _SELECT_ROWS: Final = (
 # Rows are never deleted, so their numbers stay also when the file is packed (VACUUM).
 _SELECT_FEED: Final = (
     "SELECT 0, rowid, originator_id, originator_version, topic, state FROM {schema}.stored_events "
-    "WHERE rowid > ? ORDER BY rowid LIMIT ?"
+    "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
 )
 _SELECT_EVENTS: Final = (
     "SELECT originator_id, originator_version, topic, state FROM {schema}.stored_events "
@@ -155,6 +155,7 @@ _SELECT_MENTIONING: Final = (
 _SELECT_TABLE: Final = "SELECT 1 FROM {schema}.sqlite_master WHERE type = 'table' AND name = ?"
 _SELECT_COLUMN: Final = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
 _SELECT_NAMES: Final = "SELECT name FROM {schema}.sqlite_master"
+_NO_END: Final = 2**63 - 1  # the greatest row that SQLite has
 _LOOK_AGAIN_MS: Final = 4
 _INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
 _NAMES: Final = {
@@ -293,6 +294,7 @@ class SQLiteRecorder(SQLRecorder):
         name: str = "",
         lock_timeout_seconds: int = 5,
         lent: LentConnection | None = None,
+        feed_end: int = _NO_END,
         known: Iterable[str] = (),
     ) -> None:
         """Args:
@@ -300,6 +302,8 @@ class SQLiteRecorder(SQLRecorder):
         name: what to call it in errors; the path.
         lock_timeout_seconds: how long to wait for another writer.
         lent: a connection of the caller's, in whose transaction it reads and writes.
+        feed_end: the last row of the feed. What a transaction has not committed is not in it yet:
+            a rollback would give its position to another event.
         known: as of :class:`SQLRecorder`.
         """
         # It only says how the table of events is made, and connects to nothing.
@@ -308,6 +312,7 @@ class SQLiteRecorder(SQLRecorder):
         )
         super().__init__(package_recorder, known)
         self._lent = lent
+        self._feed_end = feed_end
         self._create_events = package_recorder.construct_create_table_statements()
         self._path = path
         self._name = name or str(path)
@@ -390,7 +395,14 @@ class SQLiteRecorder(SQLRecorder):
             lent = LentConnection(connection, self._path, self._label, self._lock_timeout)
         except sqlite3.Error as error:
             raise explain_sqlite_error(error, self._name) from None
-        return SQLiteRecorder(self._path, name=self._name, lent=lent, known=self.known)
+        [(committed,)] = self._fetch(_SELECT_NEWEST)
+        return SQLiteRecorder(
+            self._path,
+            name=self._name,
+            lent=lent,
+            feed_end=min(self._feed_end, committed or 0),
+            known=self.known,
+        )
 
     # Writing ------------------------------------------------------------------------------------
 
@@ -579,7 +591,7 @@ class SQLiteRecorder(SQLRecorder):
         return newest
 
     def select_feed(self, after: FeedPosition, limit: int) -> list[FeedRow]:
-        rows = self._fetch(_SELECT_FEED, (number_of(after), limit))
+        rows = self._fetch(_SELECT_FEED, (number_of(after), self._feed_end, limit))
         return [FeedRow(*row) for row in rows]
 
     def select_stream(self, prospect: str) -> list[Event]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from cadence.errors import InputError
 from cadence.store.recorders.lifetime import (
-    closed,
+    block_is_over,
     no_transaction,
     other_database,
     renew_in_children,
@@ -112,7 +112,7 @@ class LentConnection:
         if self._is_elsewhere:
             raise started_in_parent(self._label)
         if self._is_closed:
-            raise closed(self._label)
+            raise block_is_over(self._label)
         if not self._connection.in_transaction:
             raise transaction_ended(self._label)
         return _Plain(self._connection)

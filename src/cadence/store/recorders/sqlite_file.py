@@ -205,8 +205,8 @@ def explain_sqlite_error(error: BaseException, name: str) -> StoreError:
     where = f"database {name}:"
     if "locked" in text or "busy" in text:
         return StoreBusy(
-            f"{where} locked by another program",
-            "give that program time to finish, and try again; nothing was recorded",
+            f"{where} locked by another program or transaction",
+            "let it end, and try again; nothing was recorded",
         )
     if "readonly" in text or "read-only" in text:
         return StoreError(
