@@ -7,9 +7,11 @@ that is written by hand names every invariant or every kind of guard, its words 
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
@@ -21,7 +23,7 @@ from cadence.cli.commands import full_command_line
 from cadence.cli.policy_picture import picture
 from cadence.domain import limits, stages
 from cadence.domain.channels import CALL, CHANNELS, EMAIL
-from cadence.domain.events import DATA_TYPES
+from cadence.domain.events import DATA_TYPES, Part
 from cadence.engine import Verdict
 from cadence.engine.invariants import INVARIANTS, Effect, Invariant
 from cadence.policy import DEFAULT_POLICY, Policy, Rule, builtin, builtin_names
@@ -29,6 +31,13 @@ from cadence.policy.guards import Guard
 from cadence.policy.writer import json_schema
 from cadence.prover import prove
 from cadence.prover.timetable import timetable
+from cadence.store import Cadence
+from cadence.store.address_book import AddressBook
+from cadence.store.clock import StoreClock
+from cadence.store.due_rows import DueRows
+from cadence.store.histories import Histories
+from cadence.store.merges import Merges
+from cadence.store.policy_library import PolicyLibrary
 
 DOCS = Path(__file__).parent
 
@@ -90,6 +99,10 @@ def events_page() -> str:
         ]
         meaning = (cls.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         lines.append(f"| `{name}` | {', '.join(fields) or 'none'} | {' '.join(meaning.split())} |")
+    lines += ["", "## Words", "", "| field | words |", "|---|---|"]
+    for name, kind in _values():
+        words = ", ".join(f"`{one.value}`" for one in kind)
+        lines.append(f"| `{name}` (`{kind.__name__}`) | {words} |")
     lines += [
         "",
         "## Limits",
@@ -113,6 +126,60 @@ _EFFECTS = {
     Effect.ASK: "its owner gets a task",
     Effect.NONE: "cannot happen",
 }
+
+
+def _values() -> Iterator[tuple[str, type[Enum]]]:
+    """The fields of events whose values are words, with those words."""
+    seen = set()
+    for cls in (*DATA_TYPES.values(), Part):
+        for field in msgspec.structs.fields(cls):
+            kinds = (field.type, *get_args(field.type))
+            for kind in kinds:
+                if isinstance(kind, type) and issubclass(kind, Enum) and kind not in seen:
+                    seen.add(kind)
+                    yield field.name, kind
+
+
+_PARTS = {
+    "app": Cadence,
+    "app.histories": Histories,
+    "app.due_rows": DueRows,
+    "app.library": PolicyLibrary,
+    "app.addresses": AddressBook,
+    "app.merges": Merges,
+    "app.clock": StoreClock,
+}
+
+
+def service_page() -> str:
+    """Return ``reference/service.md``: every call of the service in a line."""
+    lines = [
+        "# The service",
+        "",
+        "`app = Cadence.open(…)`. This page is generated: a line for each call. Where a call has",
+        "more to say (arguments, errors), the [API](api/store.md) says it, on the site that",
+        "`make docs` builds; so does `help(Cadence.due)`. [Embed cadence](../tutorials/embed.md)",
+        "shows the first ones in use.",
+    ]
+    for name, part in _PARTS.items():
+        lines += ["", f"## `{name}`", "", "| call | does |", "|---|---|"]
+        for call, member in vars(part).items():
+            member = getattr(member, "__func__", member)  # a class method
+            if call.startswith("_") or not inspect.isfunction(member):
+                continue
+            given = [one for one in inspect.signature(member).parameters if one not in _OF_CLASS]
+            said = " ".join((member.__doc__ or "").split("\n\n")[0].split())
+            lines.append(f"| `{call}({', '.join(given)})` | {_without_roles(said)} |")
+    return "\n".join(lines) + "\n"
+
+
+_OF_CLASS = ("self", "cls")
+
+
+def _without_roles(text: str) -> str:
+    """Text of a docstring as Markdown."""
+    text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text)
+    return text.replace("``", "`").replace("|", "\\|")
 
 
 def invariants_page(rows: Iterable[Invariant] = INVARIANTS) -> str:
@@ -355,6 +422,7 @@ PAGES = {
     "reference/stages.md": stages_page,
     "reference/stages.svg": drawings.stage_machine,
     "reference/events.md": events_page,
+    "reference/service.md": service_page,
     "reference/invariants.md": invariants_page,
     "reference/policies.md": policies_page,
     "reference/policy.schema.json": schema,

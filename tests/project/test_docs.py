@@ -30,7 +30,7 @@ FOLLOWED = {
     "docs/how-to/sales-lead.md": 2,
     "docs/how-to/scale.md": 1,
     "docs/how-to/threads-and-forks.md": 4,
-    "docs/how-to/transactions.md": 2,
+    "docs/how-to/transactions.md": 3,
     "docs/how-to/task-queues.md": 3,
     "docs/how-to/backup.md": 2,
     "docs/how-to/upgrades.md": 1,
@@ -38,7 +38,7 @@ FOLLOWED = {
     "docs/reference/policy-files.md": 3,
     "docs/tutorials/a-reps-day.md": 8,
     "docs/tutorials/change-the-cadence.md": 13,
-    "docs/tutorials/embed.md": 10,
+    "docs/tutorials/embed.md": 11,
 }
 """Every page that has commands or code to follow, and how many blocks of it are used."""
 

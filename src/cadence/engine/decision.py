@@ -180,7 +180,7 @@ def to_builtins(decision: Decision, texts: Mapping[int, str] | None = None) -> d
         "task": decision.task if isinstance(decision, Task) else None,
         "reasons": [
             {
-                "rule": reason.rule,
+                "rule": str(reason.rule),
                 "code": reason.code,
                 "because": reason.because,
                 "events": list(reason.events),

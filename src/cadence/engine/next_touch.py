@@ -710,7 +710,10 @@ class _Walk:
             kind = TaskKind.DECIDE_FIRST_ATTEMPT
         causes = context.sink()
         if causes is not None:
-            causes.append(Reason(rule, code, (prospect.silence.version,)))
+            left = [point.channel for point in contact_points_left(prospect)]
+            unknown = tuple(dict.fromkeys(c for c in left if c not in context.policy.traits))
+            facts = {"unknown": unknown} if unknown and code == "no_channel_to_begin" else {}
+            causes.append(Reason(rule, code, (prospect.silence.version,), facts=facts))
         since = self.anchor or prospect.silence.since
         by = None if prospect.appointment is None else prospect.appointment.at
         return context.task(kind, since, causes, self.skips, by=by)

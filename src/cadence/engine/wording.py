@@ -6,7 +6,7 @@ invariant words its own skips, in its row of ``engine/invariants.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -153,6 +153,13 @@ def _answer_awaited(facts: Facts) -> str:
 def _ended(facts: Facts) -> str:
     reason = facts["reason"]
     return f"the follow-up is {facts['stage']}" + ("" if reason is None else f" ({reason})")
+
+
+def _unknown_channels(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    are = "is not a channel" if len(names) == 1 else "are not channels"
+    return f"; {' and '.join(names)} {are} of the policy"
 
 
 def _only_unused(facts: Facts) -> str:
@@ -305,6 +312,7 @@ _BECAUSE: Final[dict[str, Callable[[Facts], str]]] = {
     "guard_failed": lambda f: f"{f['step']} is held: guard {f['guard']} failed: {f['said']}",
     "no_channel_to_begin": lambda f: (
         "no attempt was made in this silence, and no step of the policy has a channel left"
+        + _unknown_channels(f.get("unknown", ()))
     ),
     "requirements_to_begin": lambda f: (
         "no attempt was made in this silence, and the policy's requirements are not met"

@@ -701,7 +701,7 @@ def _not_next(request: ClaimRequest, decision: Decision) -> Refused:
     touch = decision.touch
     if touch is None:
         next_ = f"no touch is next: {decision.reasons[0].because}"
-        hint = "claim an attempt of your own, by its channel"
+        hint = "set an appointment, or claim an attempt of your own by its channel (own)"
     else:
         next_, hint = f"{touch.id} is next", "read what is due again"
     what = "the touch" if request.touch is None else request.touch

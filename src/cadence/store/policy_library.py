@@ -143,7 +143,8 @@ class PolicyLibrary:
     def keep(self, policy: Policy) -> None:
         """Keep a policy with the store, so that every program that opens it knows the policy.
 
-        A policy that is kept already stays; another text in its place is replaced.
+        It is kept under its digest. It becomes the default by ``change_settings`` alone, which
+        keeps it too.
 
         Raises:
             UnprovedPolicy: it is not proved.

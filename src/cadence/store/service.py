@@ -238,7 +238,8 @@ class Cadence:
                 for a database whose writers may run code here.
             lock_timeout_seconds: how long to wait for another writer. The connections of a pool of
                 your own keep their own timeouts.
-            clock: the machine's clock, for calls that give no time; aware.
+            clock: the clock of the store, for calls that give no time, and for leases; aware. By
+                default it is the machine's.
 
         Raises:
             UnprovedPolicy: a policy is refuted.
@@ -651,8 +652,8 @@ class Cadence:
                 ``at``; where that is left out, it may lie five minutes after the machine's clock.
             by: who did it.
             correlation: what it belongs to.
-            command_id: an id of the caller's; the same command with the same id has no second
-                effect.
+            command_id: an id of the caller's, for this prospect; the same command with the same id
+                has no second effect.
             meta: a team's own texts by name, kept with the events.
             expect: the version that the prospect must be at, as who decided saw it; 0: it must not
                 exist yet. A repeat of a ``command_id`` is a repeat at any version.
@@ -661,7 +662,7 @@ class Cadence:
         Raises:
             Refused: a rule forbids the command; nothing was recorded.
             UnknownProspect: it has no history, and this command does not add it.
-            InputError: a value is invalid, or another command had this ``command_id``.
+            InputError: a value is invalid, or another command of theirs had this ``command_id``.
             VersionConflict: it is not at the version ``expect``; nothing was recorded.
             Conflict: other writers kept winning; nothing was recorded.
             StoreError: the database can't be written; nothing was recorded.
@@ -712,7 +713,7 @@ class Cadence:
         """Claim a touch before acting: until the lease runs out no other worker gets it.
 
         Who holds the claim and asks again gets the same one, with a new lease. Leases run on the
-        machine's clock, whatever ``at`` is.
+        clock of the store (``clock`` of :meth:`open`), whatever ``at`` is.
 
         Args:
             prospect: the prospect's id.
