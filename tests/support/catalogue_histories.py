@@ -1,6 +1,6 @@
 """Makes the golden histories of the catalogue: silences under each policy, played by its own plan.
 
-``python tests/catalogue_histories.py`` writes those that are not there yet, and no other.
+``python tests/support/catalogue_histories.py`` writes those that are not there yet, and no other.
 ``python tests/golden/test_golden.py`` then writes what is decided for them. The lines carry only
 what somebody outside would know; each history adopts its policy first.
 """

@@ -96,7 +96,8 @@ class Effect(StrEnum):
     DELAY = "delay"
     ASK = "ask"
     NONE = "none"
-    """Nothing is needed: the way a decision is built can't break it."""
+    """Nothing: no decision can break it, because of how one is built, or because it is about what
+    came of an attempt, which is judged when that is logged."""
 
 
 class Phase(StrEnum):

@@ -8,9 +8,9 @@ the file*: a polite exit that is missing or leaves no time to answer, a step whe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice, product
+from itertools import chain, islice, product
 from typing import Final, NamedTuple
 
 from cadence.domain.events import Event
@@ -37,22 +37,6 @@ Refutation = tuple[str, str, tuple[Event, ...]]
 The history is empty where a fault can be seen in the file and no history gets as far.
 """
 
-_BY_STRUCTURE: Final = frozenset(
-    {
-        Rule.OPT_OUT,
-        Rule.GAP,
-        Rule.POLITE_EXIT,
-        Rule.BOUNDED,
-        Rule.FORGOTTEN,
-        Rule.CONTACT_POINT,
-        Rule.GUARD,
-        Rule.DETERMINISTIC,
-        Rule.ORDER,
-        Rule.FREQUENCY,
-    }
-)
-"""The invariants that the checks below, the stage table and the played silences judge."""
-
 
 def refutations(space: StateSpace, unstopped: list[UnstoppedTouch]) -> Iterator[Refutation]:
     """Yield everything that refutes a policy; of two for one rule the shorter counts.
@@ -65,12 +49,9 @@ def refutations(space: StateSpace, unstopped: list[UnstoppedTouch]) -> Iterator[
         yield found.rule, f"the engine would make {found.touch} after {found.counts}", ()
     yield from _stopped_touches(space)
     yield from _early_concern(space)
-    yield from _shrinking_gap(space)
-    yield from too_frequent(space)
-    yield from _misplaced_touches(space)
+    for check in _RULES_OF:
+        yield from check(space)
     yield from _unjudged()
-    yield from _faulty_exit(space)
-    yield from _way_back_from_opt_out()
     shortest: dict[str, int] = {}
     for rule, how, events in play_silences(space):
         yield rule, how, events
@@ -81,9 +62,10 @@ def refutations(space: StateSpace, unstopped: list[UnstoppedTouch]) -> Iterator[
 
 def _unjudged() -> Iterator[Refutation]:
     """Yield the rows of the table that no check judges: what is not looked at is not proved."""
+    judged = {*chain(*_RULES_OF.values()), *_PLAYED, *_BY_CONSTRUCTION}
     for row in invariants.of_policies():
         searched = row.proved_by is ProvedBy.SEARCH
-        if (row.stops is None) if searched else (row.id not in _BY_STRUCTURE):
+        if (row.stops is None) if searched else (row.id not in judged):
             yield row.id, "no check of the prover judges it", ()
 
 
@@ -265,7 +247,7 @@ def _makes_exit(simulation: Simulation) -> bool:
     return True
 
 
-def _way_back_from_opt_out() -> Iterator[Refutation]:
+def _way_back_from_opt_out(_space: StateSpace) -> Iterator[Refutation]:
     """Yield attempts by which the stage table itself would leave ``opted_out``."""
     for stage in OUTREACH:
         if look_up(Stage.OPTED_OUT, Signal(f"attempt_{stage}")).stage is not Stage.OPTED_OUT:
@@ -316,3 +298,28 @@ def _left_sooner(space: StateSpace, rule: str, events: int) -> Iterator[Refutati
         if fault_of(decision, is_alone=True) == rule and len(simulation.events) < events:
             yield rule, words_of_task(decision), tuple(simulation.events)
             return
+
+
+# Which check judges which invariant ---------------------------------------------------------------
+
+_RULES_OF: Final[dict[Callable[[StateSpace], Iterator[Refutation]], tuple[Rule, ...]]] = {
+    _shrinking_gap: (Rule.GAP,),
+    too_frequent: (Rule.FREQUENCY,),
+    _misplaced_touches: (Rule.ORDER, Rule.POLITE_EXIT),
+    _faulty_exit: (Rule.POLITE_EXIT,),
+    _way_back_from_opt_out: (Rule.OPT_OUT,),
+}
+"""What each check of structure can refute. A new one is called by being here."""
+
+_PLAYED: Final = (
+    Rule.BOUNDED,
+    Rule.OPT_OUT,
+    Rule.CONTACT_POINT,
+    Rule.FORGOTTEN,
+    Rule.GUARD,
+    Rule.POLITE_EXIT,
+)
+"""What silences that are played to their end can refute."""
+
+_BY_CONSTRUCTION: Final = (Rule.DETERMINISTIC,)
+"""What no check has to judge: ``next_touch`` is a function of events, policy and now."""
