@@ -28,7 +28,7 @@ from cadence.cli.show import (
 )
 from cadence.cli.terminal import write_error
 from cadence.domain.channels import CALL, Channel
-from cadence.domain.events import Event
+from cadence.domain.events import Event, ProspectsMerged
 from cadence.domain.prospect import Prospect
 from cadence.domain.team import Team, missing_facts
 from cadence.engine.decision import Decision, to_builtins
@@ -274,7 +274,11 @@ def replay_(
         if interactive:
             from cadence.cli.viewer import view
 
-            view(until(events, up_to), found, policies)
+            kept = until(events, up_to)
+            if others is not None or any(isinstance(e.data, ProspectsMerged) for e in kept):
+                steps_shown = list(found)  # how many there are is not known before
+                kept, found = [step.event for step in steps_shown], iter(steps_shown)
+            view(kept, found, policies)
             return
         if html is not None:
             from cadence.reports.replay_page import replay_page

@@ -17,6 +17,7 @@ from cadence.engine.reasons import Reason
 from cadence.engine.wording import duration
 from cadence.policy.touch import TouchPart
 from cadence.replay.formatting import (
+    breach_line,
     clock,
     due_time,
     event_data,
@@ -277,7 +278,8 @@ def happened(step: AnnotatedStep) -> str:
     if step.is_anothers:
         whose = f"{event.prospect}: {type_name(event.data)}"
         return f"   ·  {when}  {paint(whose, 'bold')}  {summary(event, _LONGEST)}{late}"
-    head = f"{event.version:>4}  {when}  {paint(type_name(event.data), 'bold')}"
+    style = "bold red" if breach_line(step) else "bold"
+    head = f"{event.version:>4}  {when}  {paint(type_name(event.data), style)}"
     return f"{head}  {summary(event, _LONGEST)}{late}"
 
 

@@ -58,6 +58,8 @@ def strip(
         where = place(event.occurred_at)
         if 0 <= where < width:
             known = event.version <= step.prospect.version
+            if event.prospect != step.prospect.id:  # its versions are another record's
+                known = event.recorded_at <= step.seen_at
             rank = _RANKS.index(_kind(event))
             found[where] = max(found.get(where, (-1, False)), (rank, known))
     marks, axis = Text(), Text()

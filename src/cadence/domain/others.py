@@ -62,11 +62,14 @@ def _is_of(event: Event, own: str) -> bool:
 
 def _as_events(entry: AddressEntry) -> list[Event]:
     """An entry of a list as events that a reader can be shown."""
-    about = {"address": entry.key, "source": entry.source, "why": entry.why}
-    shown = {name: text for name, text in about.items() if text}
+    address = {"address": entry.key}
+    if entry.channel is not None:
+        address["channel"] = str(entry.channel)
+    said = {"source": entry.source, "why": entry.why}
+    shown = address | {name: text for name, text in said.items() if text}
     events = [Event(entry.key, 0, entry.at, entry.at, Noted(entry.kind.value, shown), entry.by)]
     if entry.ended_at is not None:
-        shown = {"address": entry.key, "why": entry.ended_why or ""}
+        shown = address | ({"why": entry.ended_why} if entry.ended_why else {})
         what = Noted(f"no longer {entry.kind.value}", shown)
         events.append(Event(entry.key, 0, entry.ended_at, entry.ended_at, what, entry.ended_by))
     return events

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from cadence.domain.codec import data_fields
 from cadence.domain.events import (
     MERGED_FROM,
     AttemptMade,
+    ContactPoint,
     Data,
     Event,
     EventCorrected,
     EventRetracted,
     Gap,
+    Noted,
+    PolicyRef,
     ProspectsMerged,
+    WordRef,
     type_name,
 )
 from cadence.domain.prospect import Prospect
@@ -32,6 +38,7 @@ from cadence.worktime.hours import WEEKDAYS
 from cadence.worktime.zones import zone
 
 __all__ = [
+    "breach_line",
     "clock",
     "due_time",
     "event_data",
@@ -171,9 +178,9 @@ def event_data(data: Data, longest: int | None = None) -> str:
     if isinstance(data, ProspectsMerged):
         return _merged(data, longest)
     # A key is the address once more; what can't be read says so.
-    fields: dict[str, Any] = {
-        name: value for name, value in data_fields(data).items() if name != "key"
-    }
+    fields = {name: getattr(data, name) for name in data_fields(data) if name != "key"}
+    if isinstance(data, Noted):
+        fields = {"kind": data.kind, **(data.data or {})}
     return ", ".join(f"{name} {_value(value, longest)}" for name, value in fields.items())
 
 
@@ -207,16 +214,17 @@ def _attempt(data: AttemptMade, longest: int | None) -> str:
 
 
 def _value(value: object, longest: int | None) -> str:
-    if isinstance(value, list | tuple):
-        return " ".join(_value(item, longest) for item in value)
-    if isinstance(value, dict) and "address" in value:
-        unusable = " (unusable)" if value.get("key") == "" else ""
-        return f"{value['channel']}={value['address']}{unusable}"
-    if isinstance(value, dict) and "digest" in value:
-        return f"{value['name']} version {value['version']}"
-    if isinstance(value, dict):
-        return "=".join(str(item) for item in value.values())
-    text = str(value).replace("\n", " ")
+    match value:
+        case tuple():
+            return " ".join(_value(item, longest) for item in value)
+        case ContactPoint():
+            unusable = " (unusable)" if value.key == "" else ""
+            return f"{value.channel}={value.address}{unusable}"
+        case PolicyRef():
+            return f"{value.name} version {value.version}"
+        case WordRef():
+            return f"event {value.version} of {value.prospect}"
+    text = str(msgspec.to_builtins(value)).replace("\n", " ")
     return text if longest is None or len(text) <= longest else text[: longest - 1] + "…"
 
 
@@ -235,6 +243,14 @@ def taken_back_line(step: ReplayStep) -> str:
     if named:
         line += f" ({': '.join(named)})"
     return line
+
+
+def breach_line(step: ReplayStep) -> str:
+    """Return the rules that an attempt says it broke, and why; empty for all others."""
+    data = step.event.data
+    if not isinstance(data, AttemptMade) or not data.broke:
+        return ""
+    return f"{', '.join(data.broke)}: {data.why or 'no reason given'}"
 
 
 def overdue_lines(step: AnnotatedStep) -> Iterator[str]:

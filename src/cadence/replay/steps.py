@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from itertools import islice, takewhile
+from itertools import groupby, islice, takewhile
 from typing import Any, Final
 
 import msgspec
@@ -128,19 +128,42 @@ def replay(
         events: the history of one prospect, in order of version.
         policies: where the policies that it names are looked up.
         limit: stop at this version, or at this instant. At an instant, the last decision is the
-            one of that instant, not the one of its event.
+            one of that instant, not the one of its step.
         others: the other holders of its addresses; what they say to it are steps too, whose event
             is of the other prospect.
 
     The events of records that were merged into it are steps too: the histories are shown as one.
     """
-    kept = until(events, limit)
+    last: ReplayStep | None = None
+    for step in _steps(until(events, limit), policies, limit, others):
+        if last is not None:
+            yield last
+        last = step
+    if last is not None:
+        yield _as_of(last, limit, policies, others) if isinstance(limit, datetime) else last
+
+
+def _as_of(
+    step: ReplayStep, instant: datetime, policies: PolicyRegistry, others: Others | None
+) -> ReplayStep:
+    """The last step of a replay, with what was decided at the instant up to which it goes."""
+    prospect = step.prospect if others is None else others.tell(step.prospect, instant)
+    decision = decision_for(prospect, policies, instant)
+    return msgspec.structs.replace(step, prospect=prospect, decision=decision, seen_at=instant)
+
+
+def _steps(
+    kept: Sequence[Event],
+    policies: PolicyRegistry,
+    limit: int | datetime | None,
+    others: Others | None,
+) -> Iterator[ReplayStep]:
+    """Step through ``kept``, each step with what was decided when its event was recorded."""
     taken_back = taken_back_by(kept)
     waiting = _merged_events(kept)
     prospect: Prospect | None = None
     for number, event in enumerate(kept, 1):
-        is_last = number == len(kept)
-        seen_at = limit if is_last and isinstance(limit, datetime) else event.recorded_at
+        seen_at = event.recorded_at
         if isinstance(event.data, TAKING_BACK):
             prospect = fold(None, kept[:number])
         else:
@@ -150,23 +173,27 @@ def replay(
             prospect = others.tell(prospect, seen_at)
         decision = decision_for(prospect, policies, seen_at)
         yield ReplayStep(event, prospect, decision, seen_at, taken_back.get(event.version))
-        end = kept[number].recorded_at if not is_last else None
-        if is_last and limit is not None:
-            end = seen_at
+        end = kept[number].recorded_at if number < len(kept) else None
+        if end is None and limit is not None:
+            end = limit if isinstance(limit, datetime) else seen_at
         came = [one for one in waiting if end is None or one[0].recorded_at <= end]
         waiting = [one for one in waiting if one not in came]
         words = [] if others is None else others.words_between(seen_at, end)
         merged_by = {(one.prospect, one.version): version for one, version in came}
         known = {(one.prospect, one.version) for one in words}
         words += [one for one, _ in came if (one.prospect, one.version) not in known]
-        for word in sorted(words, key=lambda one: one.recorded_at):
-            at, merge = word.recorded_at, merged_by.get((word.prospect, word.version), 0)
+        for at, together in groupby(
+            sorted(words, key=lambda one: one.recorded_at), lambda one: one.recorded_at
+        ):
             told = prospect if others is None else others.tell(prospect, at)
+            # Which of those recorded at one instant says it can't be told: all are shown.
             is_heard = told.elsewhere.stops != prospect.elsewhere.stops
             if is_heard:
                 prospect, decision = told, decision_for(told, policies, at)
-            if is_heard or merge:
-                yield ReplayStep(word, prospect, decision, at, merged_by=merge)
+            for word in together:
+                merge = merged_by.get((word.prospect, word.version), 0)
+                if is_heard or merge:
+                    yield ReplayStep(word, prospect, decision, at, merged_by=merge)
 
 
 class History(Shown):

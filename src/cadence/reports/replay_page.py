@@ -14,11 +14,13 @@ from cadence.domain.team import NO_TEAM, Team
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
 from cadence.replay.formatting import (
+    breach_line,
     clock,
     due_time,
     measure_line,
     next_action,
     overdue_lines,
+    plural,
     punctuality_line,
     summary,
     taken_back_line,
@@ -47,6 +49,7 @@ _RADIUS: Final = {
     f"r-{RingKind.NEXT}": 8.5,
 }
 _KINDS: Final = {
+    "broke": "broke",
     "taken-back": "since then:",
     "undone": "not done:",
     "late": "when:",
@@ -124,7 +127,7 @@ def replay_page(
         kind_words=_KINDS,
         reasons_in_table=len(steps) <= _EVERY_REASON,
         data=script_data(shown),
-        footer=f"Made by cadence from {prospect.version} events, under {holidays_version()} and "
+        footer=f"Made by cadence from {_events(steps)}, under {holidays_version()} and "
         f"{zones_version()}. The same events make the same page.",
     )
 
@@ -159,6 +162,7 @@ def _shown(
         "gap": measure_line(step),
         "unknown": list(unrecorded_lines(step)),
         "taken_back": taken_back_line(step),
+        "broke": breach_line(step),
     }
 
 
@@ -170,7 +174,8 @@ def _type(step: AnnotatedStep) -> str:
 
 def _row(number: int, step: AnnotatedStep, shown: dict[str, Any]) -> dict[str, Any]:
     """A step for the table."""
-    notes = [("taken-back", shown["taken_back"])] if shown["taken_back"] else []
+    notes = [("broke", shown["broke"])] if shown["broke"] else []
+    notes += [("taken-back", shown["taken_back"])] if shown["taken_back"] else []
     notes += [("undone", line) for line in shown["undone"]]
     notes += [(kind, shown[kind]) for kind in ("late", "gap") if shown[kind]]
     notes += [("unknown", line) for line in shown["unknown"]]
@@ -200,21 +205,26 @@ def _row(number: int, step: AnnotatedStep, shown: dict[str, Any]) -> dict[str, A
     }
 
 
-def _facts(steps: list[AnnotatedStep]) -> list[tuple[str, str]]:
-    """What stands at the head of the page."""
-    first, last = steps[0], steps[-1]
+def _facts(steps: list[AnnotatedStep]) -> list[tuple[str, str, str]]:
+    """What stands at the head of the page: its name, its value, and the class that colours it."""
+    last = steps[-1]
+    own = [step for step in steps if not step.is_anothers]
+    others = len(steps) - len(own)
     prospect, policy = last.prospect, last.decision.policy
     where = ", ".join(prospect.identity.zones)
     country = "-".join(
         part for part in (prospect.identity.country, prospect.identity.subdivision) if part
     )
-    attempts = [m.event.data for m in steps if isinstance(m.event.data, AttemptMade)]
+    # A merged record's are theirs too; what another holder of an address did is not.
+    theirs = [step.event.data for step in steps if not step.is_anothers or step.merged_by]
+    attempts = [data for data in theirs if isinstance(data, AttemptMade)]
+    broke = sum(bool(one.broke) for one in attempts)
     overdue = [item for s in steps for item in s.overdue if item.kind is not OverdueKind.CLOSE]
     skipped = [item for item in overdue if item.kind is OverdueKind.SKIPPED]  # each comes once
     undone = len(skipped) + len({item.key for item in overdue} - {item.key for item in skipped})
-    late = sum(m.event.recorded_at != m.event.occurred_at for m in steps)
-    since, until = (clock(m.prospect, m.event.recorded_at) for m in (first, last))
-    return [
+    late = sum(m.event.recorded_at != m.event.occurred_at for m in own)
+    since, until = (clock(m.prospect, m.event.recorded_at) for m in (own[0], own[-1]))
+    plain = [
         ("stage", prospect.stage.value),
         (
             "as seen at",
@@ -222,17 +232,28 @@ def _facts(steps: list[AnnotatedStep]) -> list[tuple[str, str]]:
         ),
         ("their clock", f"{where} ({country})" if country else where),
         ("policy", f"{policy.name} version {policy.version}"),
-        ("events", f"{len(steps)}, {since} to {until}"),
+        ("events", f"{len(own)}, {since} to {until}"),
+        *([("events of other records and lists", str(others))] if others else []),
         ("attempts", str(len(attempts))),
-        ("that broke a rule", str(sum(bool(one.broke) for one in attempts))),
-        ("due and not done", str(undone)),
-        ("recorded later than it occurred", str(late)),
+    ]
+    return [
+        *((name, value, "") for name, value in plain),
+        ("attempts that broke a rule", str(broke), "broke" if broke else ""),
+        ("touches and tasks due and not done", str(undone), "undone" if undone else ""),
+        ("events recorded later than they occurred", str(late), ""),
     ]
 
 
 def _description(steps: list[AnnotatedStep]) -> str:
     stages = list(dict.fromkeys(step.prospect.stage.value for step in steps))
-    return f"{len(steps)} events; stages {', '.join(stages)}."
+    return f"{_events(steps)}; stages {', '.join(stages)}."
+
+
+def _events(steps: list[AnnotatedStep]) -> str:
+    """How many events of theirs are steps, and how many of others."""
+    others = sum(step.is_anothers for step in steps)
+    more = f", and {others} of other records and lists" if others else ""
+    return f"{plural(len(steps) - others, 'event')}{more}"
 
 
 def _legend(drawn: Timeline) -> list[tuple[str, str]]:

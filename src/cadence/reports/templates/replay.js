@@ -31,6 +31,7 @@
       el("h3", {}, "What happened"),
       el("p", { class: "big" }, one.taken_back ? el("s", {}, own(one.type)) : own(one.type)),
       el("p", {}, one.taken_back ? el("s", {}, own(one.summary)) : own(one.summary)),
+      ...list("Broke", "broke", one.broke ? [own(one.broke)] : []),
       ...list("Since then", "taken-back", one.taken_back ? [own(one.taken_back)] : []),
       el("p", { class: "meta" }, el("time", { datetime: event.occurred_at, title: one.occurred_utc }, one.occurred), ` · ${one.occurred_utc}`,
         one.recorded ? ` · recorded ${one.recorded}` : "", event.by ? " · by " : "", event.by ? own(event.by) : ""),
