@@ -21,7 +21,7 @@ FOLLOWED = {
     "README.md": 4,
     "docs/how-to/async.md": 2,
     "docs/how-to/cluster.md": 2,
-    "docs/how-to/compliance-officer.md": 4,
+    "docs/how-to/compliance-officer.md": 6,
     "docs/how-to/developer.md": 3,
     "docs/how-to/dispatcher.md": 3,
     "docs/how-to/http-errors.md": 2,
