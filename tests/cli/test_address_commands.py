@@ -21,7 +21,10 @@ JANE = (
 def test_a_suppressed_address_is_a_task_of_who_has_it_and_of_who_gets_it(cli: Cli) -> None:
     cli(*JANE)
     done = cli("suppress", "JANE@example.com", "--reason", "unsubscribed", *AT)
-    assert (done.code, done.out) == (0, "1 address suppressed\n")
+    assert (done.code, done.out.splitlines()) == (
+        0,
+        ["1 address suppressed", "  1 prospect has such an address: jane"],
+    )
     assert "0 addresses suppressed, 1 were before" in cli("suppress", "jane@example.com", *AT).out
     assert cli("may", "jane", "--channel", "email", *LATER).code == 1
     assert cli("may", "jane", "--channel", "call", *LATER).code == 0
@@ -50,9 +53,11 @@ def test_a_list_is_read_to_its_end_before_anything_of_it_is_written(
     assert cli("suppress", "--list", *AT).out == "no address is suppressed\n"
     file.write_text("address\njane@example.com\n\nnothing\n+1 212 555 0199\n")
     done = cli("suppress", "--file", file, "--source", "dnc", *AT)
-    assert done.out == "2 addresses suppressed; 1 address can't be read, left out\n"
+    said = done.out.splitlines()[0]
+    assert said == "2 addresses suppressed; 1 address can't be read, left out"
+    assert "line 4: 'nothing' left out" in done.err
     again = cli("--json", "suppress", "--file", file, "--source", "dnc", *AT).json
-    assert again == {"new": 0, "known": 2, "unusable": 1}
+    assert (again["new"], again["known"], again["unusable"]) == (0, 2, 1)
     listed = cli("--json", "suppress", "--list", *AT).json
     assert [one["key"] for one in listed] == ["jane@example.com", "+12125550199"]
     assert {one["source"] for one in listed} == {"dnc"}
@@ -234,13 +239,23 @@ def test_an_opt_out_of_a_lead_holds_for_the_contact(cli: Cli) -> None:
 def test_adding_an_address_of_another_record_says_who_has_it(cli: Cli) -> None:
     cli(*JANE)
     person = ("--timezone", "America/New_York", "--country", "US")
-    said = "  {} may be jane, who has +12125550100 too: use cadence merge or cadence not-same"
+    said = (
+        "  {} may be jane, who has +12125550100 too: use cadence merge or cadence not-same; "
+        "for a house's number: cadence line +12125550100"
+    )
     added = cli("add", "jane-2", "--name", "Jane Roe", *person, "--call", "212 555 0100", *AT)
     assert added.out.splitlines()[-1] == said.format("jane-2")
     added = cli("add", "john", "--name", "John Roe", *person, *AT)
     assert len(added.out.splitlines()) == 2
     updated = cli("update", "john", "--call", "+1 212 555 0100", *AT)
     assert updated.out.splitlines()[-1] == said.format("john")
+    listed = cli("duplicates", *AT).out.splitlines()[-1]
+    assert listed.endswith("for a house's number: cadence line ADDRESS")
+    assert "cadence line ADDRESS" in cli("audit", *AT).out
+    cli("line", "+1 212 555 0100", "--why", "the front desk", *AT)
+    mails = cli("update", "john", "--email", "jane@example.com", *AT).out.splitlines()[-1]
+    assert mails.endswith("jane@example.com too: use cadence merge or cadence not-same")
+    assert "cadence line" not in cli("duplicates", *AT).out
     cli("not-same", "john", "jane", "--why", "a couple", *AT)
     assert "may be jane," not in cli("update", "john", "--email", "jane@example.com", *AT).out
 

@@ -211,7 +211,8 @@ def is_stopped(app: Cadence, prospect: str, at: datetime) -> bool:
 def test_a_list_stops_who_has_the_address_now_and_later_whatever_they_say(app: Cadence) -> None:
     both(app)
     done = app.addresses.suppress([ADA, NUMBER, "none"], by="kim", source="dnc", at=NOW)
-    assert done == (2, 0, 1)
+    assert (done.new, done.known, done.unusable) == (2, 0, 1)
+    assert done.holders.total == len(done.holders.first)
     assert app.addresses.suppress([ADA], by="kim", source="dnc", at=NOW) == (0, 1, 0)
     app.execute("lead", OptedBackIn(why="they said so"), at=NOW + DAY)
     app.execute("third", person(), at=NOW + DAY)

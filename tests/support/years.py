@@ -66,7 +66,7 @@ from cadence.engine.claims import Claim
 from cadence.engine.decision import TaskKind, Verdict
 from cadence.errors import CadenceError, Refused
 from cadence.store import Cadence
-from cadence.store.address_book import Suppression
+from cadence.store.list_load import Suppression
 from cadence.transfer import export_jsonl, import_jsonl
 
 __all__ = ["Result", "Size", "simulate"]

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shlex
+from collections.abc import Collection
 from datetime import date
-from typing import IO, Annotated, Final
+from typing import Annotated
 
-import msgspec
 import typer
 
 from cadence.cli.policy_layout import table
 from cadence.cli.prospects import P
 from cadence.cli.recording import By, CommandId, Occurred, record
 from cadence.cli.session import Session, command, new_app
-from cadence.domain.channels import Channel, check_channel
+from cadence.cli.show import how_to_settle
+from cadence.cli.suppression import checked_list, print_suppressed, show_entries
+from cadence.domain.channels import Channel, check_known
 from cadence.domain.events import SamePersonDenied
-from cadence.domain.words import AddressEntry, EntryKind
+from cadence.domain.words import AddressEntry
 from cadence.errors import InputError, UnknownProspect
-from cadence.store.address_book import Suppressed, Suppression
 from cadence.store.duplicates import duplicates
-from cadence.transfer import open_input
-from cadence.transfer.csv_reader import CsvTable
-from cadence.transfer.source import BadLine
+from cadence.store.list_load import Suppression
+from cadence.worktime.holidays import check_country
 
 __all__ = ["app"]
 
 app = new_app()
-
-_MOST_SHOWN: Final = 20  # bad lines
 
 Why = Annotated[str, typer.Option("--why", help="How you know.")]
 Address = Annotated[
@@ -52,6 +48,10 @@ def suppress(
     channel: Annotated[
         str | None, typer.Option(metavar="CHANNEL", help="On this channel only.")
     ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="The country of numbers without one, such as US."),
+    ] = None,
     source: Annotated[str, typer.Option(help="The list, or where it comes from.")] = "",
     reason: Annotated[str, typer.Option(help="Why, such as unsubscribed.")] = "",
     dated: Annotated[
@@ -61,22 +61,28 @@ def suppress(
     max_age_days: Annotated[
         int, typer.Option(min=1, help="With --date: how many days old the list may become.")
     ] = 31,
-    show: Annotated[bool, typer.Option("--list", help="Show what is suppressed.")] = False,
+    show: Annotated[
+        bool, typer.Option("--list", help="Show what is suppressed, and who has it.")
+    ] = False,
     by: By = None,
 ) -> None:
     """Stop outreach to an address, or to a whole list.
 
     It holds for every prospect that has the address now or later.
     A list is read to its end first. Nothing of it is written if a line is wrong; an address that
-    can't be one is counted and left out.
+    can't be read is left out and named. It exits with 1 where every address was left out, and where
+    a list of a later --date is there, unless --force is given. What was taken back after the day of
+    the list stays so; else the list counts, and what it puts back is named.
     """
+    if region is not None:
+        check_country(region, None)
     if show:
-        _show_entries(session, address, source or None)
+        show_entries(session, address, source or None, region)
         return
     if (address is None) is (file is None):
         raise InputError("ADDRESS, --file: missing", "give an address, or a list with --file")
     if channel is not None:
-        check_channel(channel, "--channel")
+        check_known(channel, _channels(session), "--channel")
     on = None if channel is None else Channel(channel)
     day = None if dated is None else _day(dated)
     if day is not None and not source:
@@ -85,33 +91,44 @@ def suppress(
     at = session.now()
     if address is not None:
         with session.writing() as store:
-            store.addresses.key(address, on)  # an error here, where a list would count it
+            store.addresses.key(address, on, region=region)  # an error here, not a count
             done = store.addresses.suppress(
-                [Suppression(address, on)], by=who, source=source, why=reason, at=at
+                [Suppression(address, on)],
+                by=who,
+                source=source,
+                why=reason,
+                region=region,
+                at=at,
             )
     else:
         assert file is not None
-        with _checked_list(file, on) as rows, session.writing() as store:
+        with checked_list(file, on, lambda: _channels(session)) as rows, session.writing() as store:
+            if day is not None and not session.force:
+                store.addresses.check_not_older(source, day)
             with session.progress("suppressing") as progress:
                 done = store.addresses.suppress(
-                    rows, by=who, source=source, why=reason, at=at, progress=progress
+                    rows,
+                    by=who,
+                    source=source,
+                    why=reason,
+                    region=region,
+                    dated=day,
+                    at=at,
+                    progress=progress,
                 )
-            if day is not None:
-                store.addresses.date_list(source, day, by=who, most_days=max_age_days, at=at)
-    _print_done(session, done)
+            if day is not None and not done.is_nothing:
+                store.addresses.date_list(
+                    source, day, by=who, most_days=max_age_days, at=at, force=session.force
+                )
+    print_suppressed(session, done, file)
+    if done.is_nothing:
+        raise typer.Exit(1)
 
 
-def _print_done(session: Session, done: Suppressed) -> None:
-    if session.json:
-        session.print_json(done._asdict())
-        return
-    known = f", {done.known:,} were before" if done.known else ""
-    unusable = f"; {_addresses(done.unusable)} can't be read, left out" if done.unusable else ""
-    session.write(f"{_addresses(done.new)} suppressed{known}{unusable}")
-
-
-def _addresses(count: int) -> str:
-    return f"{count:,} address{'' if count == 1 else 'es'}"
+def _channels(session: Session) -> Collection[Channel]:
+    """The channels that a store knows; what is suppressed on another stops nothing."""
+    with session.reading_if_there() as store:
+        return store.library.channels()
 
 
 def _day(text: str) -> date:
@@ -119,77 +136,6 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise InputError(f"--date: invalid {text!r}", "give a day, like 2026-12-01") from None
-
-
-@contextmanager
-def _checked_list(file: str, channel: Channel | None) -> Iterator[Iterator[Suppression]]:
-    """Read a list to its end, and give its rows from a copy, so that memory stays small."""
-    with tempfile.TemporaryFile() as copy:
-        bad = _copy_list(file, channel, copy)
-        if bad:
-            lines = [f"{file}: line {one.number}: {one.what}" for one in bad[:_MOST_SHOWN]]
-            if len(bad) > _MOST_SHOWN:
-                lines.append(f"and {len(bad) - _MOST_SHOWN:,} more lines")
-            raise InputError("\n".join(lines), f"{bad[0].hint}; nothing was suppressed")
-        copy.seek(0)
-        yield (msgspec.json.decode(line, type=Suppression) for line in copy)
-
-
-def _copy_list(file: str, channel: Channel | None, copy: IO[bytes]) -> list[BadLine]:
-    bad: list[BadLine] = []
-    with open_input(file) as source:
-        csv = CsvTable(source.lines(), file)
-        of_address, of_channel = csv.find(["address"]), csv.find(["channel"])
-        if of_address is None:
-            found = ", ".join(csv.columns) or "none"
-            raise InputError(
-                f"{file}: line 1: missing column address (there are: {found})",
-                "name the column of the addresses address",
-            )
-        for number, cells in csv.rows():
-            if isinstance(cells, BadLine):
-                bad.append(cells)
-                continue
-            given = cells[of_address].strip() if of_address < len(cells) else ""
-            on = channel
-            if of_channel is not None and of_channel < len(cells) and cells[of_channel].strip():
-                on = Channel(cells[of_channel].strip().lower())
-                try:
-                    check_channel(on)
-                except InputError as error:
-                    bad.append(BadLine(number, error.what, error.hint))
-            if given:
-                copy.write(msgspec.json.encode(Suppression(given, on)) + b"\n")
-    return bad
-
-
-def _show_entries(session: Session, address: str | None, source: str | None) -> None:
-    with session.reading() as store:
-        found = store.addresses.entries(address=address, source=source)
-        if session.json:
-            is_first = True
-            for entry in found:
-                text = msgspec.json.encode(entry).decode()
-                session.write_json(("[" if is_first else ",") + text)
-                is_first = False
-            session.write_json("[]" if is_first else "]")
-            return
-        rows = [_cells(entry) for entry in found]
-    if not rows:
-        session.write("no address is suppressed")
-        return
-    for line in table(("address", "what", "channel", "source", "by", "when (UTC)"), rows, lead=2):
-        session.write(line)
-
-
-def _cells(entry: AddressEntry) -> tuple[str, ...]:
-    what, address = entry.kind.value, entry.key
-    if entry.kind is EntryKind.LIST:
-        what, address = f"list of {entry.dated}, {entry.most_days} days at most", "-"
-    elif entry.why:
-        what = f"{what}: {entry.why}"
-    when = f"{entry.at:%Y-%m-%d %H:%M}"
-    return address, what, entry.channel or "every", entry.source or "-", entry.by, when
 
 
 @command(app, "unsuppress", example='cadence unsuppress jerry@example.com --why "a typo"')
@@ -202,19 +148,31 @@ def unsuppress(
 ) -> None:
     """Take an address off the suppression lists.
 
-    The audit lists who did and why.
+    The audit lists who did and why. Where lists are left that it is on, they are named.
     """
     who = session.who(by)
     with session.writing() as store:
         ended = store.addresses.unsuppress(
             address, by=who, why=why, source=source, at=session.now()
         )
+        left = store.addresses.lists_of(address)
     if session.json:
-        session.print_json({"ended": ended})
-    elif ended:
-        session.write(f"{address}: {ended} {'entry' if ended == 1 else 'entries'} taken back")
-    else:
-        session.write(f"{address}: on no suppression list")
+        lists = [{"key": one.key, "source": one.source, "channel": one.channel} for one in left]
+        session.print_json({"ended": ended, "left": lists})
+        return
+    where = "on no suppression list" if source is None or not left else f"not on the list {source}"
+    done = f"{ended} {'entry' if ended == 1 else 'entries'} taken back" if ended else where
+    session.write(f"{address}: {done}")
+    if left:
+        shown = ", ".join(dict.fromkeys(map(_list_named, left)))
+        key = left[0].key
+        session.write(f"  still suppressed by: {shown}")
+        session.write(f"  to take it off these: cadence unsuppress {shlex.quote(key)} --why WHY")
+
+
+def _list_named(entry: AddressEntry) -> str:
+    on = f" ({entry.channel})" if entry.channel else ""
+    return f"{entry.source or 'an entry without a list'}{on}"
 
 
 @command(app, "line", example='cadence line "+1 212 555 0100" --why "a switchboard"')
@@ -276,8 +234,8 @@ def duplicates_(session: Session) -> None:
     """List the records that may be one person.
 
     Those with one address come first, then those of one name and company.
-    Merge them, or say with not-same that they are two people. What one says holds for the other in
-    any case, at the addresses that both have.
+    Merge them, or say with not-same that they are two people. Say with line that a number is a
+    house's. Else what one says holds for the other, at the addresses that both have.
     """
     with session.reading() as store, session.progress("looking") as progress:
         found = list(duplicates(store, progress))
@@ -300,3 +258,5 @@ def duplicates_(session: Session) -> None:
     ]
     for line in table(("prospect", "name", "other", "name", "the same"), rows, lead=4):
         session.write(line)
+    keys = [key for one in found for key in one.keys]
+    session.write(f"for each pair {how_to_settle(keys, of_many=True)}")

@@ -12,6 +12,7 @@ from cadence.cli.executors import DaskOption, JobsOption, chosen_executor
 from cadence.cli.old_lists import note_old_lists
 from cadence.cli.policy_files import POLICY_HELP, find_policy, note_if_refuted
 from cadence.cli.session import Session, command, new_app
+from cadence.cli.show import how_to_settle
 from cadence.cli.terminal import paint
 from cadence.replay.formatting import plural
 from cadence.store.duplicates import Duplicate, duplicates_by_address
@@ -133,7 +134,8 @@ def _print_duplicates(session: Session, alike: Sequence[Duplicate]) -> None:
     if not alike:
         return
     session.write("")
-    session.write(paint(_DUPLICATES, "bold"))
+    settle = how_to_settle((key for one in alike for key in one.keys), of_many=True)
+    session.write(paint(f"may be one person, not decided yet; for each pair {settle}", "bold"))
     for one in alike[:_MOST_DUPLICATES]:
         session.write(f"{one.prospect:20} {one.other:20} {', '.join(one.keys)}")
     more = len(alike) - _MOST_DUPLICATES
@@ -141,9 +143,6 @@ def _print_duplicates(session: Session, alike: Sequence[Duplicate]) -> None:
         session.write(f"{plural(more, 'more pair')}; list them with: cadence duplicates")
 
 
-_DUPLICATES: Final = (
-    "may be one person, not decided yet: use cadence merge or cadence not-same for each pair"
-)
 _MOST_DUPLICATES: Final = 5
 
 

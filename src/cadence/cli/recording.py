@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from cadence.cli.session import Session
-from cadence.cli.show import may_be, next_line
+from cadence.cli.show import how_to_settle, may_be, next_line
 from cadence.cli.terminal import write_error
-from cadence.domain.channels import BUILT_IN
+from cadence.domain.channels import BUILT_IN, check_known
 from cadence.domain.codec import channels_in, check_id
 from cadence.domain.events import (
     AttemptMade,
@@ -23,7 +23,7 @@ from cadence.domain.events import (
 from cadence.domain.limits import check_texts
 from cadence.engine.commands import Command, check_fact
 from cadence.engine.decision import to_builtins
-from cadence.errors import InputError, UnknownProspect, did_you_mean
+from cadence.errors import UnknownProspect
 from cadence.store import Cadence
 from cadence.store.duplicates import first_duplicate
 
@@ -106,7 +106,7 @@ def record(
     if into is not None:
         session.write(f"  {into}, into which it was merged, counts this too")
     if duplicate is not None:
-        session.write(f"  {may_be(duplicate)}: use cadence merge or cadence not-same")
+        session.write(f"  {may_be(duplicate)}: {how_to_settle(duplicate.keys)}")
 
 
 def occurred_at(session: Session, occurred: str | None) -> datetime | None:
@@ -132,17 +132,8 @@ def _check_channels(store: Cadence, prospect: str, what: Command) -> None:
     named = channels_in(what)
     if named <= BUILT_IN.keys():
         return
-    known = None if isinstance(what, ProspectAdded) else store.load(prospect)
-    policy = store.library.default() if known is None else store.policies.of(known)
-    words = dict.fromkeys(BUILT_IN if policy is None else policy.traits)
-    if known is not None:
-        words |= dict.fromkeys(point.channel for point in known.reach.contact_points)
-    for channel in sorted(named - words.keys()):
-        raise InputError(
-            f"channel: unknown {channel!r}",
-            did_you_mean(
-                channel,
-                words,
-                otherwise=f"use one of: {', '.join(words)}; a policy can declare others",
-            ),
-        )
+    known = store.library.channels_of(
+        None if isinstance(what, ProspectAdded) else store.load(prospect)
+    )
+    for channel in sorted(named):
+        check_known(channel, known)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from cadence.cli.terminal import bare, paint
+from cadence.domain.channels import AddressKind
+from cadence.domain.elsewhere import kind_of_key
 from cadence.domain.events import Data, Event, type_name
 from cadence.domain.prospect import Prospect
 from cadence.domain.standing import taken_back_by
@@ -44,6 +47,7 @@ __all__ = [
     "fact",
     "glance",
     "happened",
+    "how_to_settle",
     "list_header",
     "list_line",
     "next_line",
@@ -194,6 +198,20 @@ def next_line(prospect: Prospect, decision: Decision) -> str:
 def may_be(one: Duplicate) -> str:
     """Say which other record a prospect may be, and by which addresses."""
     return f"{one.prospect} may be {one.other}, who has {', '.join(one.keys)} too"
+
+
+def how_to_settle(keys: Iterable[str], *, of_many: bool = False) -> str:
+    """Say what to do about records that may be one person: a number may also be a house's.
+
+    Args:
+        keys: the addresses that they have in common.
+        of_many: of several pairs, so that no address is named.
+    """
+    numbers = [key for key in keys if kind_of_key(key) is AddressKind.PHONE]
+    if not numbers:
+        return "use cadence merge or cadence not-same"
+    number = "ADDRESS" if of_many else shlex.quote(numbers[0])
+    return f"use cadence merge or cadence not-same; for a house's number: cadence line {number}"
 
 
 def explanation(prospect: Prospect, decision: Decision) -> Iterable[str]:

@@ -27,6 +27,7 @@ __all__ = [
     "is_elsewhere",
     "key_elsewhere",
     "key_or_unusable",
+    "lacks_country",
 ]
 
 UNUSABLE: Final = ""
@@ -35,6 +36,7 @@ UNUSABLE: Final = ""
 _ELSEWHERE: Final = "elsewhere:"
 _LONGEST: Final = 500  # characters: no address of any kind is longer
 _EXTENSION: Final = ";ext="
+_NATIONAL_DIGITS: Final = range(6, 16)  # a shorter number is a local one; E.164 ends at fifteen
 _PHONE_SCHEME: Final = re.compile(r"(?:tel|sms|callto|whatsapp):", re.IGNORECASE)
 _MAIL_SCHEME: Final = re.compile(r"mailto:", re.IGNORECASE)
 # What a number may be written with: digits of any script, signs between them, an extension. A
@@ -89,6 +91,15 @@ def key_or_unusable(kind: AddressKind, channel: Channel, address: str, country: 
         return address_key(kind, channel, address, country)
     except InputError:
         return UNUSABLE
+
+
+def lacks_country(address: str) -> bool:
+    """Return whether an address may be a phone number that only lacks its country."""
+    text = _plain(address)
+    number = _PHONE_SCHEME.sub("", text, count=1).strip()
+    digits = sum(sign.isdigit() for sign in number)
+    is_national = not number.startswith("+") and digits in _NATIONAL_DIGITS
+    return is_national and _PHONE.fullmatch(number) is not None
 
 
 def key_elsewhere(channel: Channel) -> str:

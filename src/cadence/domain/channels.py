@@ -14,7 +14,7 @@ from typing import Annotated, Final, NewType
 
 import msgspec
 
-from cadence.errors import InputError
+from cadence.errors import InputError, did_you_mean
 
 __all__ = [
     "BUILT_IN",
@@ -30,6 +30,7 @@ __all__ = [
     "ChannelName",
     "ChannelTraits",
     "check_channel",
+    "check_known",
     "in_order",
 ]
 
@@ -110,4 +111,28 @@ def check_channel(channel: str, field: str = "channel") -> None:
         raise InputError(
             f"{field}: invalid {shown}",
             f"use one of {', '.join(CHANNELS)}, or a name such as whatsapp in lower case",
+        )
+
+
+def check_known(channel: str, known: Iterable[str], field: str = "channel") -> None:
+    """Check that ``channel`` is one that is known: what is said of another holds nowhere.
+
+    Args:
+        channel: the name.
+        known: the names that are known.
+        field: the field that holds it, for the error.
+
+    Raises:
+        InputError: it can't be the name of a channel, or is unknown.
+    """
+    check_channel(channel, field)
+    words = in_order(known)
+    if channel not in words:
+        raise InputError(
+            f"{field}: unknown {channel!r}",
+            did_you_mean(
+                channel,
+                words,
+                otherwise=f"use one of: {', '.join(words)}; a policy can declare others",
+            ),
         )

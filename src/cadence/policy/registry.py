@@ -62,6 +62,10 @@ class PolicyRegistry:
         self._first: Policy | None = None
         self._arriving: frozenset[str] = frozenset()
 
+    def at_hand(self) -> list[Policy]:
+        """List the policies that were given or looked up so far; of the catalogue only those."""
+        return list(self._by_digest.values())
+
     def under(self, policy: Policy) -> PolicyRegistry:
         """Return the same policies, as if every prospect had been added under ``policy``.
 

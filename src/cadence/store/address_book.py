@@ -2,51 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby, islice
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from cadence.domain.addresses import address_key, bare, covers, key_or_unusable
-from cadence.domain.channels import BUILT_IN, CALL, EMAIL, Channel, check_channel
-from cadence.domain.elsewhere import Held, kind_of_key
+from cadence.domain.addresses import address_key, bare, covers, key_or_unusable, lacks_country
+from cadence.domain.channels import (
+    BUILT_IN,
+    CALL,
+    EMAIL,
+    MAIL,
+    AddressKind,
+    Channel,
+    ChannelTraits,
+    check_known,
+)
+from cadence.domain.elsewhere import Held
 from cadence.domain.limits import check_texts
 from cadence.domain.prospect import Prospect
 from cadence.domain.words import AddressEntry, EntryKind
-from cadence.errors import InputError
+from cadence.errors import InputError, Refused
+from cadence.policy.rules import Rule
 from cadence.store.addresses import AddressIndex, as_entry, as_holding, entry_row
 from cadence.store.clock import StoreClock
+from cadence.store.distinct import DistinctIds
 from cadence.store.gate import WriteGate
+from cadence.store.list_load import LeftOut, ListLoad, Suppressed, Suppression
 from cadence.store.recorder import AddressRow, EntryQuery, EntryRow, Recorder
+from cadence.worktime.holidays import check_country
 
-__all__ = ["AddressBook", "SharedAddress", "Suppressed", "Suppression"]
+__all__ = ["AddressBook", "SharedAddress"]
 
 _PAGE: Final = 1000
 _SHARED_PAGE: Final = 64
 _LIST: Final = "list:"
-
-
-class Suppression(NamedTuple):
-    """An address to suppress, on one channel or (``None``) on every one."""
-
-    address: str
-    channel: Channel | None = None
-
-
-class Suppressed(NamedTuple):
-    """What became of the addresses of a list.
-
-    Attributes:
-        new: how many are suppressed now and were not before.
-        known: how many were suppressed already.
-        unusable: how many can't be an address.
-    """
-
-    new: int
-    known: int
-    unusable: int
 
 
 class SharedAddress(NamedTuple):
@@ -74,32 +66,67 @@ class AddressBook:
         index: AddressIndex,
         gate: WriteGate,
         clock: StoreClock,
+        channels: Callable[[], Mapping[Channel, ChannelTraits]],
     ) -> None:
         """Args:
         recorder: keeps the entries.
         index: who has which address.
         gate: lets writes through.
         clock: that of the store.
+        channels: which are known, built in or declared by a policy of the store.
         """
         self._recorder = recorder
         self._index = index
         self._gate = gate
         self._clock = clock
+        self._channels = channels
 
     # Reading --------------------------------------------------------------------------------------
 
-    def key(self, address: str, channel: Channel | None = None) -> str:
-        """Read an address into its key; an email address has an ``@``, the others are numbers.
+    def key(
+        self, address: str, channel: Channel | None = None, *, region: str | None = None
+    ) -> str:
+        """Read an address into its key.
+
+        Args:
+            address: an email address has an ``@``, a handle begins with its channel and a colon
+                (``telegram:jo``), the others are numbers.
+            channel: on which channel it is one; by default what its form says.
+            region: ISO 3166 code of the country of a number without one; that of the settings.
 
         Raises:
-            InputError: it can't be an address.
+            InputError: it can't be an address, or the channel is unknown.
         """
-        channel = channel or (EMAIL if "@" in address else CALL)
+        kind, channel, text = self._form(address, channel)
+        return address_key(kind, channel, text, region or self._index.region())
+
+    def _form(self, address: str, channel: Channel | None) -> tuple[AddressKind, Channel, str]:
+        """Return the kind of an address, its channel, and the address without a handle's prefix."""
+        if channel is None:
+            prefix, colon, handle = address.partition(":")
+            traits = self._channels().get(Channel(prefix)) if colon else None
+            if traits is not None and traits.address is AddressKind.HANDLE:
+                return traits.address, Channel(prefix), handle
+            channel = EMAIL if "@" in address else CALL
+        return self._traits(channel).address, channel, address
+
+    def _traits(self, channel: Channel) -> ChannelTraits:
         traits = BUILT_IN.get(channel)
         if traits is None:
-            check_channel(channel)
-        kind = kind_of_key(address) if traits is None else traits.address
-        return address_key(kind, channel, address, self._index.region())
+            known = self._channels()
+            check_known(channel, known)
+            traits = known[channel]
+        return traits
+
+    def _key_of_entry(self, address: str) -> str:
+        """Read an address that an entry may have; a postal one has no other sign."""
+        try:
+            return self.key(address)
+        except InputError:
+            key = address_key(AddressKind.POST, MAIL, address, None)
+            if not self._recorder.select_entries(EntryQuery(key), limit=1):
+                raise
+            return key
 
     def holders(self, address: str) -> list[str]:
         """List the ids of the prospects that have an address, in order.
@@ -126,7 +153,7 @@ class AddressBook:
             source: only of this list.
             ended: what was taken back, in place of what stands.
         """
-        base = None if address is None else bare(self.key(address))
+        base = None if address is None else bare(self._key_of_entry(address))
         for row in self._rows(EntryQuery(base, source, ended=ended)):
             yield as_entry(row.entry)
 
@@ -165,21 +192,75 @@ class AddressBook:
         """Read the rows of the prospects behind one id up to another, by prospect and key."""
         return self._index.rows_of(after, last)
 
+    def lists_of(self, address: str) -> list[AddressEntry]:
+        """List the entries by which an address is suppressed; one of a bare number covers it too.
+
+        Raises:
+            InputError: it can't be an address.
+        """
+        key = self._key_of_entry(address)
+        query = EntryQuery(bare(key), kind=EntryKind.SUPPRESSED.value, ended=False)
+        return [as_entry(row.entry) for row in self._rows(query) if covers(row.key, key)]
+
     def lists_too_old(self, now: datetime | None = None) -> list[AddressEntry]:
         """List the suppression lists that are older than they may be, by the entry of each."""
         today = self._clock.at(now).date()
         rows = self._rows(EntryQuery(kind=EntryKind.LIST.value, ended=False))
         return [entry for row in rows if (entry := as_entry(row.entry)).is_old(today)]
 
+    def holders_of(self, entries: Sequence[AddressEntry]) -> list[tuple[str, ...]]:
+        """Find the prospects that have the address of each of some entries, read at once.
+
+        Returns:
+            For each entry the ids, in order.
+        """
+        found: dict[str, list[AddressRow]] = {}
+        bases = {bare(entry.key) for entry in entries if entry.kind is not EntryKind.LIST}
+        for row in self._index.rows(sorted(bases)) if bases else ():
+            if row.prospect and row.is_held:
+                found.setdefault(row.base, []).append(row)
+        return [
+            tuple(
+                dict.fromkeys(
+                    row.prospect
+                    for row in found.get(bare(entry.key), ())
+                    if covers(entry.key, row.key)
+                )
+            )
+            for entry in entries
+        ]
+
+    def check_not_older(self, source: str, dated: date) -> None:
+        """Check that no list of a later day is there.
+
+        Args:
+            source: the name of the list.
+            dated: of which day the one is that comes.
+
+        Raises:
+            Refused: one is.
+        """
+        query = EntryQuery(f"{_LIST}{source}", source, EntryKind.LIST.value, ended=False)
+        for row in self._rows(query):
+            known = as_entry(row.entry).dated
+            if known is not None and known > dated:
+                raise Refused(
+                    f"{source}: the list of {dated} is older than the one of {known} that is there",
+                    "use a newer list, or force it: --force (force=True)",
+                    rule=Rule.SUPPRESSED,
+                )
+
     # Writing --------------------------------------------------------------------------------------
 
-    def suppress(
+    def suppress(  # noqa: PLR0913  (each may be left out)
         self,
         addresses: Iterable[Suppression | str],
         *,
         by: str,
         source: str = "",
         why: str = "",
+        region: str | None = None,
+        dated: date | None = None,
         at: datetime | None = None,
         progress: Callable[[int, int | None], None] | None = None,
     ) -> Suppressed:
@@ -189,47 +270,54 @@ class AddressBook:
         what is suppressed already stays as it is.
 
         Args:
-            addresses: as they are written; one that can't be read is counted.
+            addresses: as they are written; one that can't be read is left out and counted.
             by: who does it.
             source: the list, or what it comes from.
             why: the reason.
+            region: ISO 3166 code of the country of numbers without one; that of the settings.
+            dated: of which day the list is. What was taken back of this list on a later day stays
+                so; without a day, or on the same, it is suppressed again.
             at: when; the clock's time.
             progress: told how many are done.
 
         Raises:
-            InputError: a value is too long, or ``by`` is missing.
+            InputError: a value is too long, ``by`` is missing, or a channel or the region unknown.
         """
         self._check(by, source, why)
+        if region is not None:
+            check_country(region, None)
         now = self._clock.at(at)
-        region = self._index.region()
         self._gate.make_ready()
-        new = known = unusable = 0
-        batch: list[EntryRow] = []
-
-        def write() -> None:
-            nonlocal new, known
-            done = self._recorder.insert_entries(batch)
-            new, known = new + done, known + len(batch) - done
-            batch.clear()
+        with DistinctIds() as ids:
+            load = ListLoad(self._recorder, self._index, source, dated, ids)
+            batch: list[AddressEntry] = []
+            for key, channel in self._keys(addresses, load, region or self._index.region()):
+                kind = EntryKind.SUPPRESSED
+                batch.append(AddressEntry(key, kind, now, by, channel, source, why))
+                if len(batch) == _PAGE:
+                    load.write(batch)
+                    batch.clear()
+                    if progress is not None:
+                        progress(load.done, None)
+            load.write(batch)
             if progress is not None:
-                progress(new + known + unusable, None)
+                progress(load.done, None)
+            return load.result()
 
-        for one in addresses:
+    def _keys(
+        self, addresses: Iterable[Suppression | str], load: ListLoad, region: str | None
+    ) -> Iterator[tuple[str, Channel | None]]:
+        """Read addresses into keys, each with the one channel that it is suppressed on."""
+        for place, one in enumerate(addresses, 1):
             given = Suppression(one) if isinstance(one, str) else one
-            channel = given.channel or (EMAIL if "@" in given.address else CALL)
-            traits = BUILT_IN.get(channel)
-            kind = BUILT_IN[CALL].address if traits is None else traits.address
-            key = key_or_unusable(kind, channel, given.address, region)
-            if not key:
-                unusable += 1
-                continue
-            entry = AddressEntry(key, EntryKind.SUPPRESSED, now, by, given.channel, source, why)
-            batch.append(entry_row(entry))
-            if len(batch) == _PAGE:
-                write()
-        if batch:
-            write()
-        return Suppressed(new, known, unusable)
+            kind, channel, text = self._form(given.address, given.channel)
+            key = key_or_unusable(kind, channel, text, region)
+            if key:
+                yield key, given.channel
+            else:
+                lacks = region is None and lacks_country(given.address)
+                line = place if given.line is None else given.line
+                load.leave_out(LeftOut.of(line, given.address, lacks_country=lacks))
 
     def unsuppress(
         self,
@@ -252,7 +340,7 @@ class AddressBook:
         Raises:
             InputError: it can't be an address, or ``by`` or ``why`` is missing.
         """
-        return self._end(EntryKind.SUPPRESSED, self.key(address), by, why, source, at)
+        return self._end(EntryKind.SUPPRESSED, self._key_of_entry(address), by, why, source, at)
 
     def declare_line(self, address: str, *, by: str, why: str, at: datetime | None = None) -> bool:
         """Say that an address is a house's line: a word of one who has it is theirs alone from now.
@@ -288,6 +376,7 @@ class AddressBook:
         by: str,
         most_days: int,
         at: datetime | None = None,
+        force: bool = False,
     ) -> None:
         """Say of which day a suppression list is, and how old it may become.
 
@@ -298,13 +387,17 @@ class AddressBook:
             most_days: how many days old it may be: 31 for the national registry of the United
                 States (16 CFR 310.4(b)(3)(iv)).
             at: when; the clock's time.
+            force: also where a list of a later day is there.
 
         Raises:
             InputError: a value is invalid.
+            Refused: a list of a later day is there.
         """
         self._check(by, source, "")
         if not source or most_days < 1:
             raise InputError("source, most_days: invalid", "name the list, and give 1 day or more")
+        if not force:
+            self.check_not_older(source, dated)
         now = self._clock.at(at)
         entry = AddressEntry(
             f"{_LIST}{source}",

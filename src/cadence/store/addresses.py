@@ -243,11 +243,9 @@ class AddressIndex:
         """Read the entries about some addresses, also those that were taken back."""
         if not self._recorder.select_entries(EntryQuery(), limit=1):
             return {}
-        found = {}
-        for base in bases:
-            rows = self._recorder.select_entries(EntryQuery(base))
-            if rows:
-                found[base] = [as_entry(row.entry) for row in rows]
+        found: dict[str, list[AddressEntry]] = {}
+        for row in self._recorder.entries_of(list(bases)):
+            found.setdefault(row.base, []).append(as_entry(row.entry))
         return found
 
     def _scan(self) -> dict[str, list[AddressRow]]:

@@ -18,7 +18,7 @@ import msgspec
 from eventsourcing.persistence import IntegrityError
 
 from cadence.domain.addresses import covers
-from cadence.domain.channels import Channel, check_channel
+from cadence.domain.channels import Channel, check_channel, check_known
 from cadence.domain.codec import check_id
 from cadence.domain.events import (
     AttemptMade,
@@ -680,6 +680,8 @@ def _judged(request: ClaimRequest, given: Claimable, policy: Policy) -> AttemptM
     prospect, at = given.prospect, request.terms.at
     decision: Decision | None = None
     if request.own is not None:
+        points = prospect.reach.contact_points
+        check_known(request.own, [*policy.traits, *(one.channel for one in points)], "own")
         parts: tuple[Part, ...] = (Part(request.own, Disposition.UNKNOWN),)
     else:
         decision = given.due or decide_silently(prospect, policy, at)

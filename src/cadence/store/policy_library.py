@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from cadence.domain.channels import BUILT_IN, Channel, ChannelTraits, in_order
 from cadence.domain.events import PolicyAdopted, PolicyRef, ProspectAdded, Unreadable
 from cadence.domain.prospect import Prospect
 from cadence.domain.stored import decode_row
@@ -113,6 +114,27 @@ class PolicyLibrary:
         for policy in arriving:
             self._allow(policy)
         return self.registry.with_arriving(arriving)
+
+    def channels(self) -> dict[Channel, ChannelTraits]:
+        """Return the channels that are known here: built in, or declared by a policy of the store.
+
+        Where two policies declare one channel, the kept one with the lower digest counts.
+        """
+        found = dict(BUILT_IN)
+        for policy in (*self.kept(), *self.registry.at_hand()):
+            found = policy.traits | found
+        return {channel: found[channel] for channel in in_order(found)}
+
+    def channels_of(self, prospect: Prospect | None) -> list[Channel]:
+        """List the channels that the policy of a prospect knows, or its history.
+
+        Args:
+            prospect: ``None``: a new one.
+        """
+        policy = self.default() if prospect is None else self.registry.of(prospect)
+        points = () if prospect is None else prospect.reach.contact_points
+        known = BUILT_IN if policy is None else policy.traits
+        return in_order([*known, *(point.channel for point in points)])
 
     def in_use(self) -> dict[PolicyRef, int]:
         """Count the prospects under each policy, also those that ended, by name and version.

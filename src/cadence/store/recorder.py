@@ -485,6 +485,13 @@ class Recorder(ABC):
             limit: how many at most.
         """
 
+    def entries_of(self, bases: Sequence[str]) -> list[EntryRow]:
+        """Read every entry about some addresses, in the order in which they came."""
+        found = [
+            row for base in sorted(set(bases)) for row in self.select_entries(EntryQuery(base))
+        ]
+        return sorted(found, key=lambda row: row.number)
+
     def select_shared(self, after: str, limit: int) -> list[str]:
         """Read a page of the addresses that several prospects hold or used, in order.
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import msgspec
 
-from cadence.domain.channels import CALL, Channel, check_channel
+from cadence.domain.channels import CALL, Channel, check_known
 from cadence.domain.codec import check_id
 from cadence.domain.events import (
     Event,
@@ -176,7 +176,9 @@ class Cadence:
             allow_code=allow_code,
         )
         self._addresses = AddressIndex(recorder, lambda: self.settings().default_region)
-        self.addresses = AddressBook(recorder, self._addresses, self._gate, self.clock)
+        self.addresses = AddressBook(
+            recorder, self._addresses, self._gate, self.clock, lambda: self.library.channels()
+        )
         self.due_rows = DueRows(self, recorder, self.library, self._addresses, self._gate)
         self.histories = Histories(
             recorder, self._addresses, self.library, self.due_rows, self.clock, self._gate
@@ -549,11 +551,11 @@ class Cadence:
 
         Raises:
             UnknownProspect: it has no history.
-            InputError: the channel or the address can't be one.
+            InputError: the channel is unknown, or the address can't be one.
         """
         now = self.clock.at(now, "now")
-        check_channel(channel)
         folded, key = self.load(prospect), None
+        check_known(channel, self.library.channels_of(folded))
         if address is not None:
             policy = self.policies.of(folded)
             reader = self._addresses.reader(folded, None if policy is None else policy.traits)
@@ -583,13 +585,12 @@ class Cadence:
             verdicts: decisions of these; those who wait or close are listed if they are asked for.
 
         Raises:
-            InputError: ``limit`` or ``after`` is invalid.
+            InputError: ``limit`` or ``after`` is invalid, or the channel is unknown.
         """
         if limit is not None and limit < 1:
             raise InputError(f"limit: invalid {limit}", "give 1 or more, or None for all")
         beyond = None if after is None else parse_page_end(after)
         which = DueFilter(owner, channel, beyond, frozenset(verdicts))
-        which.check()
         return DuePage((one for _, one in self.listing(now, which)), limit)
 
     def listing(
@@ -603,8 +604,18 @@ class Cadence:
         Args:
             now: as seen when; the clock's time.
             which: only these.
+
+        Raises:
+            InputError: the owner or the channel is invalid.
         """
-        return self._due.listing(self.clock.at(now, "now"), which or DueFilter())
+        which = which or DueFilter()
+        self._check(which)
+        return self._due.listing(self.clock.at(now, "now"), which)
+
+    def _check(self, which: DueFilter) -> None:
+        which.check()
+        if which.channel is not None:
+            check_known(which.channel, self.library.channels())
 
     def next_review(self, owner: str | None = None, now: datetime | None = None) -> datetime | None:
         """Return when to ask :meth:`due` again, for a scheduler that sleeps until then.
@@ -621,7 +632,7 @@ class Cadence:
         Returns:
             An instant after ``now``; ``None``: nothing comes up by time alone.
         """
-        DueFilter(owner).check()
+        self._check(DueFilter(owner))
         return self._due.next_review(self.clock.at(now, "now"), owner)
 
     # Writing --------------------------------------------------------------------------------------
@@ -773,7 +784,7 @@ class Cadence:
         if count < 1:
             raise InputError(f"count: invalid {count}", "give 1 or more")
         which = DueFilter(owner, channel)
-        which.check()
+        self._check(which)
         clock = self.clock.for_write(at)
         clock.check_distance(clock.now)
         terms = ClaimTerms(by, lease, on_expiry, clock.now)

@@ -384,6 +384,8 @@ class StoreContract:
         assert recorder.select_entries(EntryQuery(source="other")) == [second]
         assert recorder.select_entries(EntryQuery(base="x")) == []
         assert recorder.select_entries(EntryQuery(), first.number, 1) == [second]
+        assert recorder.entries_of(["x", _BASE]) == [first, second]
+        assert recorder.entries_of(["x"]) == recorder.entries_of([]) == []
 
     def test_an_entry_that_was_taken_back_stands_no_more(self, recorder: Recorder) -> None:
         self._whole(recorder)
@@ -394,6 +396,7 @@ class StoreContract:
         assert recorder.select_addresses([_BASE]) == []
         (ended,) = recorder.select_entries(EntryQuery(ended=True))
         assert (ended.entry, ended.ended) == ('{"ended":true}', True)
+        assert recorder.entries_of([_BASE]) == [ended]
         assert recorder.insert_entries([_entry()]) == 1
 
     def test_many_prospects_are_one_write_with_their_addresses(self, recorder: Recorder) -> None:

@@ -281,6 +281,11 @@ class MemoryRecorder(EventSourcingRecorder):
             ]
         return found[:limit]
 
+    def entries_of(self, bases: Sequence[str]) -> list[EntryRow]:
+        asked = frozenset(bases)
+        with self._lock:
+            return [row for row in self._entries if row.base in asked]
+
     def _drop_orphans(self, after: str | None, last: str | None) -> None:
         for row in self.due_rows(after, last):
             if row.prospect not in self._ids:

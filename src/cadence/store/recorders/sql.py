@@ -157,6 +157,16 @@ INSERT_ENTRY: Final = (
 )
 END_ENTRY: Final = "UPDATE {schema}.entries SET ended = 1, entry = ? WHERE number = ? AND ended = 0"
 _SELECT_ENTRIES: Final = f"SELECT {_ENTRIES}, number FROM {{schema}}.entries WHERE number > ?"
+_ENTRIES_OF: Final = (
+    f"SELECT {_ENTRIES}, number FROM {{schema}}.entries WHERE base {{many}} ORDER BY number"
+)
+
+
+def _as_entry_rows(rows: Iterable[tuple[Any, ...]]) -> list[EntryRow]:
+    return [
+        EntryRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6] != 0, row[7])
+        for row in rows
+    ]
 
 
 def as_address_rows(rows: Iterable[tuple[Any, ...]]) -> list[AddressRow]:
@@ -323,11 +333,12 @@ class SQLRecorder(EventSourcingRecorder):
                 named = "kind || ''" if column == "kind" and query.base is not None else column
                 statement += f" AND {named} = ?"
                 params.append(value)
-        rows = self._fetch(f"{statement} ORDER BY number LIMIT ?", (*params, limit))
-        return [
-            EntryRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6] != 0, row[7])
-            for row in rows
-        ]
+        return _as_entry_rows(self._fetch(f"{statement} ORDER BY number LIMIT ?", (*params, limit)))
+
+    def entries_of(self, bases: Sequence[str]) -> list[EntryRow]:
+        if not bases or not self.addresses_are_whole():
+            return []
+        return _as_entry_rows(self._fetch(_ENTRIES_OF, (self._many(bases),)))
 
     def addresses_are_whole(self) -> bool:
         # Once it is whole, every writer keeps it so.
