@@ -198,17 +198,25 @@ class SQLAlchemyRecorder(Recorder):
                 same = [getattr(ENTRIES.c, name) == getattr(row, name) for name in row._fields[:5]]
                 stands = select(ENTRIES.c.number).where(*same, ~ENTRIES.c.ended)
                 if connection.scalar(stands) is None:
-                    values = dict(zip(row._fields[:7], row[:7], strict=True))
-                    connection.execute(insert(ENTRIES).values(values))
-                    _tell(connection, row.base, "")
+                    _add_entry(connection, row)
                     new += 1
         return new
 
-    def end_entry(self, row: EntryRow) -> bool:
-        ended = update(ENTRIES).where(ENTRIES.c.number == row.number, ~ENTRIES.c.ended)
+    def insert_copies(self, rows: Iterable[EntryRow]) -> int:
+        changed = 0
         with self._write() as connection:
-            done = connection.execute(ended.values(ended=True, entry=row.entry))
-            return bool(done.rowcount)
+            for row in rows:
+                same = ENTRIES.c.base == row.base, ENTRIES.c.entry == row.entry
+                if row.number:
+                    changed += _end_entry(connection, row)
+                elif connection.scalar(select(ENTRIES.c.number).where(*same)) is None:
+                    _add_entry(connection, row)
+                    changed += 1
+        return changed
+
+    def end_entry(self, row: EntryRow) -> bool:
+        with self._write() as connection:
+            return _end_entry(connection, row)
 
     def insert_settings(self, rows: Sequence[SettingRow]) -> None:
         with self._write() as connection:
@@ -434,6 +442,18 @@ def _replace_holders(connection: Connection, prospect: str, rows: Sequence[Addre
     said = _said(connection, [row.base for row in rows])
     if any(row.prospect != prospect and (row.speaks or not row.prospect) for row in said):
         _look_now(connection, DUE.c.prospect == prospect)
+
+
+def _add_entry(connection: Connection, row: EntryRow) -> None:
+    values = dict(zip(row._fields[:7], row[:7], strict=True))
+    connection.execute(insert(ENTRIES).values(values))
+    _tell(connection, row.base, "")
+
+
+def _end_entry(connection: Connection, row: EntryRow) -> bool:
+    ended = update(ENTRIES).where(ENTRIES.c.number == row.number, ~ENTRIES.c.ended)
+    done = connection.execute(ended.values(ended=True, entry=row.entry))
+    return bool(done.rowcount)
 
 
 def _tell(connection: Connection, base: str, prospect: str) -> None:

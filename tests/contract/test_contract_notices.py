@@ -124,6 +124,13 @@ class TellsNone(MemoryRecorder):
         return new
 
 
+class CopiesAsStanding(MemoryRecorder):
+    """An entry that was taken back in the other store stands here."""
+
+    def insert_copies(self, rows: Iterable[EntryRow]) -> int:
+        return self.insert_entries(EntryRow(*row[:6]) for row in rows)
+
+
 CONTRACT = StoreContract()
 WRONG: list[tuple[type[MemoryRecorder], Callable[[MemoryRecorder], object]]] = [
     (WritesHalf, CONTRACT.test_a_version_that_is_taken_is_refused_and_nothing_is_written),
@@ -131,6 +138,7 @@ WRONG: list[tuple[type[MemoryRecorder], Callable[[MemoryRecorder], object]]] = [
     (IgnoresOthers, CONTRACT.test_a_write_holds_against_what_others_said_when_it_was_decided),
     (IgnoresClaims, CONTRACT.test_a_claim_holds_against_the_one_that_was_seen),
     (IgnoresClaims, CONTRACT.test_of_workers_that_claim_at_once_one_wins),
+    (CopiesAsStanding, CONTRACT.test_entries_of_another_store_come_as_they_are),
     (FeedRepeats, CONTRACT.test_the_feed_gives_each_event_once_in_pages),
     (FeedStops, CONTRACT.test_the_feed_misses_nothing_while_many_write),
     (SortsLikeAPhoneBook, CONTRACT.test_ids_are_in_the_order_of_their_code_points),

@@ -139,6 +139,7 @@ _WRITES: Final = {
     "insert_events",
     "insert_batches",
     "insert_entries",
+    "insert_copies",
     "insert_settings",
     "set_meta",
     "end_entry",

@@ -13,12 +13,13 @@ from cadence.cli.show import fact, may_be
 from cadence.cli.terminal import paint
 from cadence.domain.codec import data_fields
 from cadence.domain.events import type_name
+from cadence.domain.words import AddressEntry
 from cadence.errors import InputError
 from cadence.replay.formatting import plural
 from cadence.store.clock import WriteClock
 from cadence.transfer.importer import ImportResult
 from cadence.transfer.likely_duplicates import LikelyDuplicates
-from cadence.transfer.source import BadLine, FieldCounts, Source, SourceEvent
+from cadence.transfer.source import BadLine, FieldCounts, Source, SourceEntry, SourceEvent
 
 __all__ = ["show_preview", "summary"]
 
@@ -61,8 +62,10 @@ def show_preview(session: Session, source: Source, count: int) -> None:
         )
 
 
-def _checked(one: SourceEvent | BadLine, clock: WriteClock) -> SourceEvent | BadLine:
-    if isinstance(one, SourceEvent):
+def _checked(
+    one: SourceEvent | SourceEntry | BadLine, clock: WriteClock
+) -> SourceEvent | SourceEntry | BadLine:
+    if not isinstance(one, BadLine):
         try:
             one.check(clock)
         except InputError as error:
@@ -70,9 +73,13 @@ def _checked(one: SourceEvent | BadLine, clock: WriteClock) -> SourceEvent | Bad
     return one
 
 
-def _line(one: SourceEvent | BadLine) -> str:
+def _line(one: SourceEvent | SourceEntry | BadLine) -> str:
     if isinstance(one, BadLine):
         return f"{one.number:>7}  {paint(f'{one.what} ({one.hint})', 'red')}"
+    if isinstance(one, SourceEntry):
+        entry = one.entry
+        name = paint(type(entry).__name__, "bold")
+        return f"{one.number:>7}  {'-':20} {entry.at:%Y-%m-%d %H:%M:%S}  {name}  {_entry(entry)}"
     line = one.line
     when = f"{line.occurred_at:%Y-%m-%d %H:%M:%S}"
     by = f", by {line.by}" if line.by else ""
@@ -81,9 +88,19 @@ def _line(one: SourceEvent | BadLine) -> str:
     return f"{one.number:>7}  {line.prospect:20} {when:20} {name}  {fact(line.data)}{by}{unsure}"
 
 
-def _plain(one: SourceEvent | BadLine) -> dict[str, Any]:
+def _entry(entry: AddressEntry) -> str:
+    source = f" of {entry.source}" if entry.source else ""
+    ended = f", taken back by {entry.ended_by}" if entry.ended_at is not None else ""
+    return f"{entry.kind.value} {entry.key}{source}, by {entry.by}{ended}"
+
+
+def _plain(one: SourceEvent | SourceEntry | BadLine) -> dict[str, Any]:
     if isinstance(one, BadLine):
         return one._asdict()
+    if isinstance(one, SourceEntry):
+        plain = {"number": one.number, "type": type(one.entry).__name__, "data": one.entry}
+        shown: dict[str, Any] = msgspec.to_builtins(plain)
+        return shown
     line = one.line
     found = {
         "number": one.number,
@@ -129,6 +146,12 @@ def summary(done: ImportResult) -> Iterator[str]:
     if done.policies:
         what = "1 policy" if done.policies == 1 else f"{done.policies:,} policies"
         yield f"kept: {what} that these events name"
+    if done.entries or done.entries_known:
+        yield (
+            f"lists and lines: {done.entries:,} {'entry' if done.entries == 1 else 'entries'} "
+            f"taken in, "
+            f"{done.entries_known:,} were there already"
+        )
     if done.skipped_prospects:
         count = plural(done.skipped_prospects, "prospect")
         yield f"skipped: {count} (without an event that the mapping needs)"

@@ -134,17 +134,29 @@ def export(
         written = EXPORTS[format_](store, packed, progress=progress)
     if file != "-" and session.json:
         left_out = [event.prospect for event in written.left_out]
-        session.print_json({"events": written.events, "left_out": left_out})
+        shown: dict[str, object] = {"events": written.events, "left_out": left_out}
+        if written.entries and format_ is Format.JSONL:
+            shown["entries"] = written.entries
+        session.print_json(shown)
     elif file != "-":
         session.write(f"{written.events} events exported to {file}")
+        if written.entries and format_ is Format.JSONL:
+            session.write(f"  and {_entries(written.entries)} of suppression lists and lines")
     for event in written.left_out:
         what = event.data.what if isinstance(event.data, Unreadable) else ""
         session.note(f"{event.prospect} left out: event {event.version} can't be read ({what})")
     if format_ is not Format.JSONL and written.policies:
         names = ", ".join(f"{ref.name} version {ref.version}" for ref in written.policies)
         session.note(f"{names}: the texts of policies are not in {format_}, only in jsonl")
+    if format_ is not Format.JSONL and written.entries:
+        what = _entries(written.entries)
+        session.note(f"{what} of suppression lists and lines: not in {format_}, only in jsonl")
     if written.left_out:
         raise typer.Exit(1)
+
+
+def _entries(count: int) -> str:
+    return f"{count:,} {'entry' if count == 1 else 'entries'}"
 
 
 # Import -------------------------------------------------------------------------------------------

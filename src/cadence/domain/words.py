@@ -11,9 +11,10 @@ keep one that was taken back (ADR 0057).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, datetime
+from collections.abc import Container, Mapping
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -305,6 +306,9 @@ class Holding(msgspec.Struct, frozen=True, omit_defaults=True):
         return any((self.opt_outs, self.failure, self.settled))
 
 
+_TICK: Final = timedelta(microseconds=1)
+
+
 class EntryKind(StrEnum):
     """What is said of an address without a prospect."""
 
@@ -345,6 +349,24 @@ class AddressEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_why: str | None = None
     dated: date | None = None
     most_days: int | None = None
+
+    @property
+    def as_made(self) -> AddressEntry:
+        """It, before it was taken back. By this it is recognised in another store."""
+        if self.ended_at is None:
+            return self
+        return replace(self, ended_at=None, ended_by=None, ended_why=None)
+
+    def unlike(self, made: Container[AddressEntry]) -> AddressEntry:
+        """Return it a little later, where one of the same words was made at the same time.
+
+        Args:
+            made: the others, each as it was made.
+        """
+        entry = self
+        while entry in made:
+            entry = replace(entry, at=entry.at + _TICK)
+        return entry
 
     def is_old(self, today: date) -> bool:
         """Return whether a list is older than it may be."""

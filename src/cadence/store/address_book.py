@@ -144,14 +144,18 @@ class AddressBook:
         )
 
     def entries(
-        self, *, address: str | None = None, source: str | None = None, ended: bool = False
+        self,
+        *,
+        address: str | None = None,
+        source: str | None = None,
+        ended: bool | None = False,
     ) -> Iterator[AddressEntry]:
         """List what is said of addresses without a prospect, in the order in which it was recorded.
 
         Args:
             address: only of this one.
             source: only of this list.
-            ended: what was taken back, in place of what stands.
+            ended: what was taken back, in place of what stands; ``None``: both.
         """
         base = None if address is None else bare(self._key_of_entry(address))
         for row in self._rows(EntryQuery(base, source, ended=ended)):
@@ -342,6 +346,36 @@ class AddressBook:
         """
         return self._end(EntryKind.SUPPRESSED, self._key_of_entry(address), by, why, source, at)
 
+    def take_in(self, entries: Iterable[AddressEntry]) -> int:
+        """Take in the entries of another store, also those that were taken back.
+
+        One that is there already is left out; it is ended where it was taken back only there. So
+        neither the order of the entries nor how often they come matters. They are written in
+        batches.
+
+        Returns:
+            How many are new, or were ended.
+        """
+        self._gate.make_ready()
+        changed = 0
+        waiting = iter(entries)
+        while page := list(islice(waiting, _PAGE)):
+            rows = self._recorder.entries_of(list({bare(entry.key) for entry in page}))
+            known = {as_entry(row.entry).as_made: row for row in rows}
+            written: dict[AddressEntry, EntryRow] = {}
+            for entry in page:
+                made = entry.as_made
+                was = written.get(made) or known.get(made)
+                if was is None or (entry.ended_at is not None and not was.ended):
+                    written[made] = entry_row(entry, 0 if was is None else was.number)
+            changed += self._recorder.insert_copies(list(written.values())) if written else 0
+        return changed
+
+    def has(self, entry: AddressEntry) -> bool:
+        """Return whether an entry is here, standing or taken back."""
+        rows = self._recorder.entries_of([bare(entry.key)])
+        return any(as_entry(row.entry).as_made == entry.as_made for row in rows)
+
     def declare_line(self, address: str, *, by: str, why: str, at: datetime | None = None) -> bool:
         """Say that an address is a house's line: a word of one who has it is theirs alone from now.
 
@@ -362,6 +396,11 @@ class AddressBook:
         self._check(by, "", why, needs_why=True)
         entry = AddressEntry(self.key(address), EntryKind.LINE, self._clock.at(at), by, why=why)
         self._gate.make_ready()
+        return self._insert(entry)
+
+    def _insert(self, entry: AddressEntry) -> bool:
+        rows = self._recorder.entries_of([bare(entry.key)])
+        entry = entry.unlike({as_entry(row.entry).as_made for row in rows if row.ended})
         return bool(self._recorder.insert_entries([entry_row(entry)]))
 
     def withdraw_line(self, address: str, *, by: str, why: str, at: datetime | None = None) -> bool:
@@ -409,7 +448,7 @@ class AddressBook:
             most_days=most_days,
         )
         self._end(EntryKind.LIST, entry.key, by, "a newer one came", source, at)
-        self._recorder.insert_entries([entry_row(entry)])
+        self._insert(entry)
 
     def _end(
         self,

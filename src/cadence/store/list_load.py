@@ -174,11 +174,14 @@ class ListLoad:
     def _without_newer_words(self, batch: Sequence[AddressEntry]) -> list[AddressEntry]:
         """Leave out what was taken back after the day of the list, and note what is put back."""
         standing: set[tuple[str, str]] = set()
+        made: set[AddressEntry] = set()
         ended: dict[tuple[str, str], AddressEntry] = {}
         for row in self._recorder.entries_of([bare(entry.key) for entry in batch]):
             if row.source == self._source and row.kind == EntryKind.SUPPRESSED.value:
                 if row.ended:
-                    ended[row.key, row.channel] = as_entry(row.entry)  # the last one counts
+                    back = as_entry(row.entry)
+                    ended[row.key, row.channel] = back  # the last one counts
+                    made.add(back.as_made)
                 else:
                     standing.add((row.key, row.channel))
         kept = []
@@ -195,7 +198,7 @@ class ListLoad:
                 self._put_back_count += 1
                 if len(self._put_back) < MOST_NAMED:
                     self._put_back.append(was)
-            kept.append(entry)
+            kept.append(entry.unlike(made))
         return kept
 
     def _is_older_than(self, was: AddressEntry) -> bool:

@@ -317,6 +317,16 @@ class Recorder(ABC):
         """
 
     @abstractmethod
+    def insert_copies(self, rows: Iterable[EntryRow]) -> int:
+        """Take in entries of another store in one transaction; return how many changed something.
+
+        One without a number is added, whether or not it was taken back, and also where another of
+        its key, kind, source and channel stands. It is left out where the same text is there at its
+        address. One with a number ends the entry that has it, as by :meth:`end_entry`. The due
+        rows of all holders say "look now" from here on.
+        """
+
+    @abstractmethod
     def end_entry(self, row: EntryRow) -> bool:
         """End the entry with the number of ``row``; return whether it still stood."""
 

@@ -399,6 +399,24 @@ class StoreContract:
         assert recorder.entries_of([_BASE]) == [ended]
         assert recorder.insert_entries([_entry()]) == 1
 
+    def test_entries_of_another_store_come_as_they_are(self, recorder: Recorder) -> None:
+        self._whole(recorder)
+        recorder.insert_events(
+            [], due=[_row("jo", 5)], addresses=[AddressChange("jo", written=(_said("jo"),))]
+        )
+        ended = EntryRow(*_entry()[:5], '{"ended":true}', True)
+        assert recorder.insert_copies([ended, _entry(), ended, _entry()]) == 2
+        assert recorder.due_rows()[0].at == 0
+        first, second = recorder.entries_of([_BASE])
+        assert (first.entry, first.ended, second.ended) == (ended.entry, True, False)
+        later = EntryRow(*_entry()[:5], '{"at":2}')
+        assert recorder.insert_copies([later]) == 1  # beside the one that stands
+        end = EntryRow(*later[:5], '{"at":2,"ended":true}', True, second.number + 1)
+        assert recorder.insert_copies([end]) == 1
+        assert recorder.insert_copies([end, second]) == 1  # the second is ended, too
+        assert recorder.insert_copies([]) == 0
+        assert recorder.select_entries(EntryQuery(ended=False)) == []
+
     def test_many_prospects_are_one_write_with_their_addresses(self, recorder: Recorder) -> None:
         self._whole(recorder)
         recorder.insert_entries([_entry(base="tel:+1")])

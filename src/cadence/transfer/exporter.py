@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import IO, NamedTuple
 
 from cadence.domain.events import Event, PolicyRef, Unreadable
+from cadence.domain.words import AddressEntry
 from cadence.policy.registry import is_builtin, policy_named_by
 from cadence.store.service import Cadence, Progress
 
@@ -19,11 +20,13 @@ class Exported(NamedTuple):
         events: how many events.
         left_out: of each prospect that was left out, the first event that can't be read.
         policies: outside the catalogue, that the events name.
+        entries: how many entries of suppression lists and lines the store has.
     """
 
     events: int
     left_out: tuple[Event, ...]
     policies: tuple[PolicyRef, ...] = ()
+    entries: int = 0
 
 
 def write_histories(
@@ -31,6 +34,8 @@ def write_histories(
     out: IO[bytes],
     encode: Callable[[str, list[Event]], bytes],
     progress: Progress | None = None,
+    *,
+    encode_entry: Callable[[AddressEntry], bytes] | None = None,
 ) -> Exported:
     """Write every history, prospect by prospect, in order of version.
 
@@ -42,7 +47,14 @@ def write_histories(
         out: the file to write.
         encode: turns a prospect's id and events into bytes.
         progress: told how many prospects are written.
+        encode_entry: turns an entry about an address into bytes; ``None``: the format has no place
+            for it.
     """
+    entries = 0
+    for entry in app.addresses.entries(ended=None):
+        entries += 1
+        if encode_entry is not None:
+            out.write(encode_entry(entry))
     written = 0
     left_out: list[Event] = []
     policies: dict[str, PolicyRef] = {}
@@ -60,4 +72,4 @@ def write_histories(
             left_out.append(unreadable)
         if progress is not None:
             progress(number, None)
-    return Exported(written, tuple(left_out), tuple(policies.values()))
+    return Exported(written, tuple(left_out), tuple(policies.values()), entries)

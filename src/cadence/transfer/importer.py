@@ -50,11 +50,20 @@ from cadence.engine.corrections import check_taking_back, correct
 from cadence.errors import InputError, Refused, StoreError, printable
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry, is_builtin, policy_named_by
+from cadence.store.clock import WriteClock
 from cadence.store.due_list import Prepared
 from cadence.store.service import Cadence, Progress
 from cadence.transfer.likely_duplicates import LikelyDuplicates
 from cadence.transfer.row_updates import CONTACT_POINTS, RowSaid, RowUpdates
-from cadence.transfer.source import RECORD, BadLine, FieldCounts, Source, SourceEvent, ZoneLookup
+from cadence.transfer.source import (
+    RECORD,
+    BadLine,
+    FieldCounts,
+    Source,
+    SourceEntry,
+    SourceEvent,
+    ZoneLookup,
+)
 from cadence.transfer.staging import StagingArea
 from cadence.worktime.zones import zone
 
@@ -105,6 +114,8 @@ class ImportResult(NamedTuple):
         updated: what was taken over about people who were known.
         differing: in what the newest rows of people differ from what is kept.
         duplicates: people of the file who may be another record, by an address of both.
+        entries: entries of suppression lists and lines that are new, or were ended.
+        entries_known: those that were there already.
     """
 
     prospects: int
@@ -120,6 +131,8 @@ class ImportResult(NamedTuple):
     updated: FieldCounts = FieldCounts()
     differing: FieldCounts = FieldCounts()
     duplicates: LikelyDuplicates = LikelyDuplicates()
+    entries: int = 0
+    entries_known: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as ``import --json`` prints it."""
@@ -127,6 +140,10 @@ class ImportResult(NamedTuple):
         plain["passed_over"] = plain.pop("skipped_rows")
         plain["prospects_passed_over"] = plain.pop("skipped_prospects")
         plain["unknown_columns"] = plain.pop("unknown_columns")
+        for name in ("entries", "entries_known"):
+            count = plain.pop(name)
+            if self.entries or self.entries_known:
+                plain[name] = count
         for name in ("updated", "differing", "duplicates"):
             counts = plain.pop(name)
             if counts.people:
@@ -202,6 +219,8 @@ class PreparedImport:
                     progress(number, area.changed)
 
         policies = app.library.remember(self._policies)
+        # Before the histories, like the policies: a kill in between leaves what the file says.
+        entries = app.addresses.take_in(area.address_entries()) if area.entries else 0
         with steps("writing") as progress:
             events = app.histories.append_prepared(reported())
         try:
@@ -225,6 +244,8 @@ class PreparedImport:
             tally.updated,
             tally.differing,
             duplicates,
+            entries,
+            area.entries - entries,
         )
 
 
@@ -317,6 +338,9 @@ def _stage(app: Cadence, source: Source, area: StagingArea, progress: Progress) 
         named = {item.line.prospect for item in batch if isinstance(item, SourceEvent)}
         survivors = app.merges.survivors(sorted(named))
         for item in batch:
+            if isinstance(item, SourceEntry):
+                _stage_entry(app, item, source.clock, area)
+                continue
             if not isinstance(item, SourceEvent):
                 area.put_bad(item)
                 continue
@@ -328,6 +352,16 @@ def _stage(app: Cadence, source: Source, area: StagingArea, progress: Progress) 
                 item = item.moved(survivor)
             area.put(item)
         progress(*source.position())
+
+
+def _stage_entry(app: Cadence, item: SourceEntry, clock: WriteClock, area: StagingArea) -> None:
+    try:
+        item.check(clock)
+    except InputError as error:
+        if not app.addresses.has(item.entry):
+            area.put_bad(BadLine.of(item.number, error))
+            return
+    area.put_entry(item)
 
 
 def _goes_on(item: SourceEvent) -> bool:

@@ -9,13 +9,22 @@ from typing import IO
 
 from cadence.domain.codec import encode_line
 from cadence.domain.events import Event
+from cadence.domain.words import AddressEntry
 from cadence.errors import InputError
 from cadence.policy.registry import is_builtin, policy_named_by
 from cadence.store.service import Cadence, Progress
+from cadence.transfer.entry_lines import decode_entry, encode_entry, is_entry_line
 from cadence.transfer.exporter import Exported, write_histories
 from cadence.transfer.importer import ImportResult, import_all
 from cadence.transfer.policy_lines import decode_policy, encode_policy, is_policy_line
-from cadence.transfer.source import BadLine, Position, Source, SourceEvent, decode_checked
+from cadence.transfer.source import (
+    BadLine,
+    Position,
+    Source,
+    SourceEntry,
+    SourceEvent,
+    decode_checked,
+)
 
 __all__ = ["JsonlSource", "export_jsonl", "import_jsonl"]
 
@@ -33,7 +42,7 @@ class JsonlSource(Source):
         super().__init__(position)
         self._lines = lines
 
-    def __iter__(self) -> Iterator[SourceEvent | BadLine]:
+    def __iter__(self) -> Iterator[SourceEvent | SourceEntry | BadLine]:
         for number, raw in enumerate(self._lines, 1):
             text = raw.removeprefix(_BOM) if number == 1 else raw
             if not text.strip():
@@ -43,6 +52,9 @@ class JsonlSource(Source):
                 if is_policy_line(text):
                     policy = decode_policy(text)
                     self.policies[policy.digest] = policy
+                    continue
+                if is_entry_line(text):
+                    yield SourceEntry(number, decode_entry(text))
                     continue
                 yield SourceEvent(number, decode_checked(text))
             except InputError as error:
@@ -77,9 +89,11 @@ def import_jsonl(
 
 
 def export_jsonl(app: Cadence, out: IO[bytes], *, progress: Progress | None = None) -> Exported:
-    """Write every history as JSONL, and each policy before the first event that names it.
+    """Write every history as JSONL, and what it needs before it.
 
-    The catalogue is left out: every cadence has it.
+    The entries of suppression lists and lines come first, also those that were taken back. Each
+    policy stands before the first event that names it; the catalogue is left out, since every
+    cadence has it.
     """
     written: set[str] = set()
 
@@ -95,4 +109,7 @@ def export_jsonl(app: Cadence, out: IO[bytes], *, progress: Progress | None = No
                 yield encode_policy(policy)
         yield encode_line(event)
 
-    return write_histories(app, out, encode, progress)
+    def entry_line(entry: AddressEntry) -> bytes:
+        return encode_entry(entry) + b"\n"
+
+    return write_histories(app, out, encode, progress, encode_entry=entry_line)

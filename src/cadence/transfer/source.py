@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from cadence.domain.codec import Line, decode_line
 from cadence.domain.events import MERGED_FROM, Data, Event, ProspectAdded, ProspectUpdated
 from cadence.domain.limits import NAME, check_texts
+from cadence.domain.words import AddressEntry
 from cadence.engine.commands import check_fact
 from cadence.errors import InputError
 from cadence.policy.model import Policy
@@ -29,6 +30,7 @@ __all__ = [
     "FieldCounts",
     "Position",
     "Source",
+    "SourceEntry",
     "SourceEvent",
     "Tally",
     "ZoneLookup",
@@ -144,6 +146,29 @@ class SourceEvent(NamedTuple):
         clock.check(line.occurred_at, line.recorded_at or line.occurred_at, self.field)
 
 
+class SourceEntry(NamedTuple):
+    """What a list or an owner says of an address, as a file gives it.
+
+    Attributes:
+        number: of the line that holds it.
+        entry: what is said.
+    """
+
+    number: int
+    entry: AddressEntry
+
+    def check(self, clock: WriteClock) -> None:
+        """Check that nothing of it lies after the clock.
+
+        Raises:
+            InputError: it does; ``what`` begins with the field.
+        """
+        for name in ("at", "ended_at"):
+            instant = getattr(self.entry, name)
+            if instant is not None:
+                clock.check(instant, instant, f"data.{name}")
+
+
 @dataclass
 class FieldCounts:
     """Counts people by the fields in which something is so.
@@ -225,8 +250,8 @@ class Source(ABC):
         self.position = position or (lambda: (self.tally.rows, None))
 
     @abstractmethod
-    def __iter__(self) -> Iterator[SourceEvent | BadLine]:
-        """Iterate over the events and the bad lines."""
+    def __iter__(self) -> Iterator[SourceEvent | SourceEntry | BadLine]:
+        """Iterate over the events, the entries about addresses and the bad lines."""
 
 
 def decode_checked(text: bytes | str) -> Line:

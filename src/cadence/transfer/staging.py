@@ -19,6 +19,7 @@ import msgspec
 from eventsourcing.persistence import StoredEvent
 
 from cadence.domain.codec import Line
+from cadence.domain.words import AddressEntry
 from cadence.errors import StoreError
 from cadence.store.due_list import AddressRow, DueRow, Prepared, to_micros
 from cadence.store.duplicates import Duplicate
@@ -29,7 +30,7 @@ from cadence.transfer.likely_duplicates import (
     find_duplicates,
     first_of_each,
 )
-from cadence.transfer.source import BadLine, SourceEvent
+from cadence.transfer.source import BadLine, SourceEntry, SourceEvent
 
 if TYPE_CHECKING:
     from cadence.store.service import Cadence
@@ -61,6 +62,7 @@ _DECODE_ADDRESSES: Final = msgspec.msgpack.Decoder(tuple[AddressRow, ...]).decod
 
 _TABLES: Final = """
 CREATE TABLE lines (prospect TEXT, at INTEGER, number INTEGER, line BLOB);
+CREATE TABLE entries (number INTEGER, entry BLOB);
 CREATE TABLE bad (number INTEGER, what TEXT, hint TEXT);
 CREATE TABLE events (prospect TEXT, version INTEGER, topic TEXT, state BLOB);
 CREATE TABLE holders (base TEXT, prospect TEXT);
@@ -80,7 +82,8 @@ class StagingArea:
     """Holds the lines of a file, and then the events that are to be written.
 
     Attributes:
-        lines: how many lines it took.
+        lines: how many events it took.
+        entries: how many entries about addresses.
         prospects: how many prospects :meth:`by_prospect` has given.
         changed: how many prospects get new events.
         bad_count: how many bad lines it took.
@@ -98,8 +101,10 @@ class StagingArea:
         self._new_events: list[tuple[str, int, str, bytes]] = []
         self._new_due: list[tuple[object, ...]] = []
         self._new_holders: list[tuple[str, str]] = []
+        self._new_entries: list[tuple[int, bytes]] = []
         self._new_bad: list[BadLine] = []
         self.lines = 0
+        self.entries = 0
         self.prospects = 0
         self.changed = 0
         self.bad_count = 0
@@ -127,6 +132,13 @@ class StagingArea:
         if len(self._new_lines) >= _BATCH:
             self._flush()
 
+    def put_entry(self, one: SourceEntry) -> None:
+        """Take an entry about an address."""
+        self.entries += 1
+        self._new_entries.append((one.number, msgspec.json.encode(one.entry)))
+        if len(self._new_entries) >= _BATCH:
+            self._flush()
+
     def put_bad(self, bad: BadLine) -> None:
         """Take a bad line of the file."""
         self.bad_count += 1
@@ -142,10 +154,11 @@ class StagingArea:
             self._db.executemany(
                 "INSERT INTO due VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self._new_due
             )
+            self._db.executemany("INSERT INTO entries VALUES (?, ?)", self._new_entries)
             self._db.executemany("INSERT INTO holders VALUES (?, ?)", self._new_holders)
         for rows in (
             *(self._new_lines, self._new_bad, self._new_events, self._new_due),
-            self._new_holders,
+            *(self._new_holders, self._new_entries),
         ):
             rows.clear()
 
@@ -183,6 +196,13 @@ class StagingArea:
         self.changed += 1
         if len(self._new_events) >= _BATCH:
             self._flush()
+
+    def address_entries(self) -> Iterator[AddressEntry]:
+        """Iterate over the entries about addresses, in the order of the file."""
+        self._flush()
+        with _storage_errors():
+            for (entry,) in self._db.execute("SELECT entry FROM entries ORDER BY rowid"):
+                yield msgspec.json.decode(entry, type=AddressEntry)
 
     def prepared(self) -> Iterator[Prepared]:
         """Iterate over what is to be written, prospect by prospect."""

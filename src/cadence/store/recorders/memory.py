@@ -242,6 +242,23 @@ class MemoryRecorder(EventSourcingRecorder):
                     self._look_now(who for who, _ in self._addresses.get(row.base, {}))
         return new
 
+    def insert_copies(self, rows: Iterable[EntryRow]) -> int:
+        given = list(rows)
+        changed = 0
+        with self._lock:
+            for row in given:
+                if row.number:
+                    is_new = self.end_entry(row)
+                else:
+                    place = row.base, row.entry
+                    is_new = all((one.base, one.entry) != place for one in self._entries)
+                    if is_new:
+                        self._entries.append(EntryRow(*row[:7], number=len(self._entries) + 1))
+                changed += is_new
+                if is_new:
+                    self._look_now(who for who, _ in self._addresses.get(row.base, {}))
+        return changed
+
     def end_entry(self, row: EntryRow) -> bool:
         with self._lock:
             stood = not self._entries[row.number - 1].ended

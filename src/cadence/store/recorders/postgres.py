@@ -84,7 +84,6 @@ from cadence.store.recorders.sql import (
     DUE_COLUMNS,
     END_CLAIM,
     END_ENTRY,
-    INSERT_ENTRY,
     INSERT_SETTING,
     NEWEST_VERSION,
     OPEN_TOKENS,
@@ -93,9 +92,12 @@ from cadence.store.recorders.sql import (
     UPSERT_ADDRESS,
     UPSERT_CLAIM,
     UPSERT_META,
+    EntryStatement,
     SQLRecorder,
     check_addresses,
     check_claim,
+    copying,
+    inserting,
 )
 
 __all__ = ["PostgresRecorder"]
@@ -729,6 +731,12 @@ class PostgresRecorder(SQLRecorder):
             curs.execute(self._sql(UPSERT_META), (ADDRESSES_WHOLE, "whole"))
 
     def insert_entries(self, rows: Iterable[EntryRow]) -> int:
+        return self._write_entries(rows, inserting)
+
+    def insert_copies(self, rows: Iterable[EntryRow]) -> int:
+        return self._write_entries(rows, copying)
+
+    def _write_entries(self, rows: Iterable[EntryRow], statement: EntryStatement) -> int:
         new = 0
         waiting = iter(rows)
         with self._final(), self._datastore.transaction(commit=True) as curs:
@@ -738,7 +746,8 @@ class PostgresRecorder(SQLRecorder):
             while chunk:
                 told = []
                 for row in chunk:
-                    curs.execute(self._sql(INSERT_ENTRY), (*row[:6], *row[:5]))
+                    sql, params = statement(row)
+                    curs.execute(self._sql(sql), params)
                     if curs.rowcount:
                         told.append(row.base)
                 new += len(told)

@@ -155,11 +155,31 @@ INSERT_ENTRY: Final = (
     "(SELECT 1 FROM {schema}.entries WHERE base = ? AND key = ? AND kind = ? AND source = ? "
     "AND channel = ? AND ended = 0)"
 )
+COPY_ENTRY: Final = (
+    f"INSERT INTO {{schema}}.entries ({_ENTRIES}) SELECT ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS "
+    "(SELECT 1 FROM {schema}.entries WHERE base = ? AND entry = ?)"
+)
 END_ENTRY: Final = "UPDATE {schema}.entries SET ended = 1, entry = ? WHERE number = ? AND ended = 0"
 _SELECT_ENTRIES: Final = f"SELECT {_ENTRIES}, number FROM {{schema}}.entries WHERE number > ?"
 _ENTRIES_OF: Final = (
     f"SELECT {_ENTRIES}, number FROM {{schema}}.entries WHERE base {{many}} ORDER BY number"
 )
+
+
+EntryStatement = Callable[[EntryRow], tuple[str, tuple[object, ...]]]
+"""Gives the statement that writes an entry, and its parameters."""
+
+
+def inserting(row: EntryRow) -> tuple[str, tuple[object, ...]]:
+    """Return the statement that adds an entry unless one like it stands, and its parameters."""
+    return INSERT_ENTRY, (*row[:6], *row[:5])
+
+
+def copying(row: EntryRow) -> tuple[str, tuple[object, ...]]:
+    """Return the statement that takes in an entry of another store, and its parameters."""
+    if row.number:
+        return END_ENTRY, (row.entry, row.number)
+    return COPY_ENTRY, (*row[:6], int(row.ended), row.base, row.entry)
 
 
 def _as_entry_rows(rows: Iterable[tuple[Any, ...]]) -> list[EntryRow]:

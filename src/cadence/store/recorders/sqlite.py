@@ -59,7 +59,6 @@ from cadence.store.recorders.sql import (
     DUE_COLUMNS,
     END_CLAIM,
     END_ENTRY,
-    INSERT_ENTRY,
     INSERT_SETTING,
     NEWEST_VERSION,
     OPEN_TOKENS,
@@ -69,9 +68,12 @@ from cadence.store.recorders.sql import (
     UPSERT_ADDRESS,
     UPSERT_CLAIM,
     UPSERT_META,
+    EntryStatement,
     SQLRecorder,
     check_addresses,
     check_claim,
+    copying,
+    inserting,
 )
 from cadence.store.recorders.sqlite_borrowed import LentConnection
 from cadence.store.recorders.sqlite_file import (
@@ -478,11 +480,17 @@ class SQLiteRecorder(SQLRecorder):
             connection.execute(_sql(UPSERT_META), (ADDRESSES_WHOLE, "whole"))
 
     def insert_entries(self, rows: Iterable[EntryRow]) -> int:
+        return self._write_entries(rows, inserting)
+
+    def insert_copies(self, rows: Iterable[EntryRow]) -> int:
+        return self._write_entries(rows, copying)
+
+    def _write_entries(self, rows: Iterable[EntryRow], statement: EntryStatement) -> int:
         told = []
         with self._write() as connection:
             for row in rows:
-                done = connection.execute(_sql(INSERT_ENTRY), (*row[:6], *row[:5]))
-                if done.rowcount:
+                sql, params = statement(row)
+                if connection.execute(_sql(sql), params).rowcount:
                     told.append(row.base)
             connection.execute(_sql(TELL_OTHERS), (_as_json(told), ""))
         return len(told)
