@@ -2,7 +2,7 @@
 
     {"type": "AddressEntry", "data": {"key": "+12125550100", "kind": "suppressed", …}}
 
-They stand before the histories. One that was taken back says when, by whom and why (ADR 0070).
+They stand before the histories. One that was taken back says who did it, when and why (ADR 0070).
 """
 
 from __future__ import annotations
