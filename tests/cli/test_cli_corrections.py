@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from command_line import ADDED, Cli
@@ -112,6 +113,65 @@ def test_the_audit_lists_who_lifted_an_opt_out_and_what_was_done_since(jerry: Cl
     assert "had version 3 stood" in called["because"]
     shown = jerry("audit").out
     assert "to review: in order, but each took back what protects them" in shown
+
+
+def test_a_breach_that_is_taken_back_is_named_with_the_rules_that_it_broke(jerry: Cli) -> None:
+    call(jerry, "no_answer", "15:00")
+    jerry("opt-out", "jerry", *at("15:01"))
+    call(jerry, "no_answer", "15:20")
+    assert jerry("audit").code == 1
+    assert jerry("undo", "jerry", "--version", "4", *at("15:30")).code == 0
+    done = jerry("audit", "--json")
+    assert (done.code, done.json["findings"]) == (0, [])
+    (review,) = done.json["to_review"]
+    assert (review["version"], review["rule"]) == (5, "opt_out")
+    assert review["because"] == (
+        "AttemptMade (version 4), which broke opt_out, was retracted by sam: no reason given"
+    )
+    shown = jerry("audit").out
+    title = "to review: each took back an attempt that broke a rule"
+    assert shown.index(title) < shown.index(review["because"])
+    assert "in order, but" not in shown
+
+
+def test_a_breach_that_only_the_audit_noticed_is_named_when_taken_back(
+    jerry: Cli, tmp_path: Path
+) -> None:
+    jerry("opt-out", "jerry", *at("15:01"))
+    unnoticed = {
+        "prospect": "jerry",
+        "version": 3,
+        "type": "AttemptMade",
+        "occurred_at": f"{DAY}T15:20:00Z",
+        "data": {
+            "parts": [{"channel": "call", "disposition": "no_answer"}],
+            "stage": "extra",
+        },
+        "by": "sam",
+    }
+    file = tmp_path / "more.jsonl"
+    file.write_text(json.dumps(unnoticed) + "\n")
+    assert jerry("import", file, *at("15:20")).code == 0
+    assert jerry("correct", "jerry", "--disposition", "busy", *at("15:21")).code == 0
+    (review,) = json.loads(jerry("audit", "--json").out)["to_review"]
+    assert "which broke opt_out, was corrected by sam" in review["because"]
+    jerry("undo", "jerry", "--version", "3", *at("15:22"))
+    reviews = json.loads(jerry("audit", "--json").out)["to_review"]
+    assert "which broke opt_out, was retracted by sam" in reviews[-1]["because"]
+
+
+def test_the_retraction_of_a_correction_that_showed_a_breach_is_named(jerry: Cli) -> None:
+    call(jerry, "no_answer", "15:00")
+    call(jerry, "no_answer", "15:20")
+    jerry("undo", "jerry", "--version", "3", *at("15:21"))
+    later = ("--at", "2026-12-10T15:00:00Z")
+    jerry("attempt", "jerry", "--channel", "call", "--disposition", "no_answer", *later)
+    true = ("--occurred", f"{DAY}T15:40:00Z", "--at", "2026-12-10T16:00:00Z")
+    assert jerry("correct", "jerry", "--version", "5", *true).code == 0
+    assert jerry("audit").code == 1
+    jerry("undo", "jerry", "--version", "6", "--at", "2026-12-10T17:00:00Z")
+    reviews = jerry("audit", "--json").json["to_review"]
+    assert "EventCorrected (version 6), which broke" in reviews[-1]["because"]
 
 
 def test_what_is_retracted_broke_nothing_and_what_is_corrected_is_judged_so(

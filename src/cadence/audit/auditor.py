@@ -145,10 +145,11 @@ class Auditor:
                 return [_unjudged(event, event.data)]
         self.folded = FoldedHistory(events)
         found = self._judge_all(events, self.folded)
+        violated = _rules_by_version(found)
         if any(isinstance(event.data, TAKING_BACK) for event in events):
             found = self._as_it_stands(events, found)
         self.to_review = [one for one in found if one.noticed is Noticed.TO_REVIEW]
-        self.to_review += reviews(events)
+        self.to_review += reviews(events, violated)
         if self.to_review:
             self.to_review.sort(key=lambda one: one.version)
             found = [one for one in found if one.noticed is not Noticed.TO_REVIEW]
@@ -381,6 +382,15 @@ class Auditor:
         for made in attempts:
             violation = Violation(rule, because)
             self._add(state, made.version, violation, Noticed.HINDSIGHT, cause=event.version)
+
+
+def _rules_by_version(found: Iterable[Finding]) -> dict[int, list[str]]:
+    """The rules that each event violates, by its version."""
+    rules: dict[int, list[str]] = {}
+    for one in found:
+        if one.noticed is not Noticed.HINDSIGHT:
+            rules.setdefault(one.version, []).append(one.rule)
+    return rules
 
 
 def _is_about(event: Event, other: Event) -> bool:

@@ -22,6 +22,8 @@ class Noticed(StrEnum):
     """In order as known then; what makes it wrong was learnt of afterwards. No violation."""
     TO_REVIEW = "to be reviewed"
     """In order, and worth a look: it took back what protects them. No violation."""
+    BREACH_TAKEN_BACK = "a breach that was taken back"
+    """Worth a look: it took back an attempt that broke a rule, so the violation is gone."""
 
 
 class Finding(msgspec.Struct, frozen=True):

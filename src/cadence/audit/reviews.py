@@ -1,13 +1,14 @@
 """What an auditor should look at though it breaks no rule: it took back what protects them.
 
-A user who can retract an opt-out can call a prospect who said no. So each retraction of an opt-out,
-a refusal, an end or an attempt is listed, and so is each attempt that it made possible (design,
-section 4b).
+A user who can retract an opt-out can call a prospect who said no, and one who can retract an attempt
+can make a breach vanish. So each retraction of an opt-out, a refusal, an end or an attempt is listed,
+with the rules that the attempt broke, and so is each attempt that it made possible (design, section
+4b; ADR 0071).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from cadence.audit.findings import Finding, Noticed
 from cadence.domain.events import (
@@ -33,14 +34,21 @@ from cadence.policy.rules import Rule
 __all__ = ["reviews", "would_have_broken"]
 
 
-def reviews(events: Sequence[Event]) -> list[Finding]:
-    """Return what of a history is to be reviewed, in order of version."""
+def reviews(events: Sequence[Event], violated: Mapping[int, Collection[str]]) -> list[Finding]:
+    """Return what of a history is to be reviewed, in order of version.
+
+    Args:
+        events: the history.
+        violated: the rules that the audit finds each event to violate where nothing is taken back,
+            by its version.
+    """
     found = []
     for event in events:
         data = event.data
         if isinstance(data, TAKING_BACK):
             target = next((one for one in events if one.version == data.version), None)
-            one = _of_taking_back(event, data, target)
+            broke = _broken_by(target, events, violated)
+            one = _of_taking_back(event, data, target, broke)
             found += [] if one is None else [one]
         elif isinstance(data, OptedBackIn):
             what = "everything" if data.channel is None else str(data.channel)
@@ -60,8 +68,29 @@ def reviews(events: Sequence[Event]) -> list[Finding]:
     return found
 
 
+def _broken_by(
+    target: Event | None, events: Sequence[Event], violated: Mapping[int, Collection[str]]
+) -> tuple[str, ...]:
+    """The rules that an attempt broke, or its correction: as it says itself, and as is found."""
+    if target is None:
+        return ()
+    said = [target.data.data if isinstance(target.data, EventCorrected) else target.data]
+    said += [
+        one.data.data
+        for one in events
+        if isinstance(one.data, EventCorrected) and one.data.version == target.version
+    ]
+    rules = [rule for one in said if isinstance(one, AttemptMade) for rule in one.broke]
+    if isinstance(target.data, AttemptMade):
+        rules += violated.get(target.version, ())
+    return tuple(dict.fromkeys(rules))
+
+
 def _of_taking_back(
-    event: Event, data: EventRetracted | EventCorrected, target: Event | None
+    event: Event,
+    data: EventRetracted | EventCorrected,
+    target: Event | None,
+    broke: Sequence[str],
 ) -> Finding | None:
     if target is None:
         return None
@@ -72,23 +101,33 @@ def _of_taking_back(
         return _review(event, Rule.SUPPRESSED, what, data.why)
     if isinstance(target.data, FollowUpEnded) and target.data.reason is EndReason.MERGED:
         return None  # the same, on the other record
-    if not (ends_outreach(target.data) or isinstance(target.data, AttemptMade)):
+    if not (broke or ends_outreach(target.data) or isinstance(target.data, AttemptMade)):
         return None
     how = "corrected" if isinstance(data, EventCorrected) else "retracted"
-    what = f"{type_name(target.data)} (version {target.version}) was {how}"
-    return _review(event, _rule_of(target.data), what, data.why)
+    what = f"{type_name(target.data)} (version {target.version})"
+    if broke:
+        # What it broke beside the plan says most.
+        rule = next((one for one in broke if one != Rule.PLAN), broke[0])
+        what = f"{what}, which broke {', '.join(broke)}, was {how}"
+        return _review(event, rule, what, data.why, Noticed.BREACH_TAKEN_BACK)
+    return _review(event, _rule_of(target.data), f"{what} was {how}", data.why)
 
 
 def _rule_of(data: Data) -> str:
+    """The rule that an event holds us to: without it we may do more."""
     if isinstance(data, OptOutRequested):
         return Rule.OPT_OUT
-    return Rule.POLITE_EXIT if isinstance(data, FollowUpEnded) else Rule.PLAN
+    if isinstance(data, FollowUpEnded):
+        return Rule.POLITE_EXIT
+    return Rule.PLAN if ends_outreach(data) else Rule.FREQUENCY
 
 
-def _review(event: Event, rule: str, what: str, why: str | None) -> Finding:
+def _review(
+    event: Event, rule: str, what: str, why: str | None, noticed: Noticed = Noticed.TO_REVIEW
+) -> Finding:
     by = "" if event.by is None else f" by {event.by}"
     because = f"{what}{by}: {why or 'no reason given'}"
-    return Finding(event.prospect, event.version, str(rule), because, Noticed.TO_REVIEW)
+    return Finding(event.prospect, event.version, str(rule), because, noticed)
 
 
 def would_have_broken(

@@ -163,11 +163,17 @@ def _print_summary(session: Session, summary: Summary, *, hindsight: bool) -> No
     session.write(
         f"{plural(summary.prospects, 'prospect')}, {plural(summary.events, 'event')}: {said}"
     )
-    if summary.to_review:
-        session.write("")
-        session.write(paint("to review: in order, but each took back what protects them", "bold"))
-        for one in summary.to_review:
-            session.write(_line(one, "cyan"))
+    breaches = [one for one in summary.to_review if one.noticed is Noticed.BREACH_TAKEN_BACK]
+    in_order = [one for one in summary.to_review if one.noticed is not Noticed.BREACH_TAKEN_BACK]
+    for title, reviews, colour in (
+        ("to review: each took back an attempt that broke a rule", breaches, "yellow"),
+        ("to review: in order, but each took back what protects them", in_order, "cyan"),
+    ):
+        if reviews:
+            session.write("")
+            session.write(paint(title, "bold"))
+        for one in reviews:
+            session.write(_line(one, colour))
     later = summary.count(Noticed.HINDSIGHT)
     if later and not hindsight:
         session.write(
