@@ -419,6 +419,46 @@ def test_a_retraction_far_below_reaches_the_top(pair: Cadence) -> None:
     assert pair.load("three").stage is Stage.NEW
 
 
+def test_an_attempt_that_goes_back_names_what_others_had_said(pair: Cadence) -> None:
+    """Both numbers are stopped: the attempt broke that while it was merged, and does still."""
+    shared = ContactPoint(CALL, "+1 212 555 0102")
+    third = ProspectAdded("Bea Lin", "America/New_York", "US", contact_points=(shared,))
+    pair.execute("three", third, at=NOW)
+    merge(pair, 1)
+    pair.execute("three", OptOutRequested(), at=NOW + 2 * DAY)
+    called = AttemptMade((Part(CALL, Disposition.NO_ANSWER, "+1 212 555 0102"),))
+    (came,) = pair.execute("two", called, at=NOW + 3 * DAY).events
+    assert isinstance(came.data, AttemptMade)
+    assert "suppressed" in came.data.broke
+    gone = pair.merges.unmerge("two", why="two people", at=NOW + 4 * DAY)
+    back = gone.events[-1]
+    assert isinstance(back.data, AttemptMade)
+    assert (back.prospect, back.version) == ("two", 4)
+    assert "suppressed" in back.data.broke
+    (found,) = [one for page in audit(pair) for one in page.findings]
+    assert (found.prospect, found.version, found.rule) == ("two", 4, "suppressed")
+    assert found.because.endswith("(off policy, said so: it came while merged into one)")
+
+
+def test_an_attempt_that_goes_back_names_what_the_record_had_said_that_goes_on(
+    app: Cadence,
+) -> None:
+    number = "+1 212 555 0102"
+    app.execute("one", person(number, "ada@example.com"), at=NOW)
+    app.execute("two", person(number, "ada@work.example.com"), at=NOW)
+    merge(app, 1)
+    app.execute("one", OptOutRequested(CALL), at=NOW + 2 * DAY)
+    called = AttemptMade((Part(CALL, Disposition.NO_ANSWER, number),))
+    app.execute("two", called, at=NOW + 3 * DAY)
+    gone = app.merges.unmerge("two", why="two people", at=NOW + 4 * DAY)
+    back = gone.events[-1]
+    assert isinstance(back.data, AttemptMade)
+    assert "suppressed" in back.data.broke
+    (found,) = [one for page in audit(app) for one in page.findings]
+    assert (found.prospect, found.rule) == ("two", "suppressed")
+    assert "off policy, said so" in found.because
+
+
 def test_a_record_that_is_not_merged_is_not_unmerged(pair: Cadence) -> None:
     with pytest.raises(Refused):
         pair.merges.unmerge("two", why="no", at=NOW)

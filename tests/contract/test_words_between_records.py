@@ -19,6 +19,7 @@ from cadence.domain import (
     ContactPointRestored,
     Disposition,
     Event,
+    EventCorrected,
     EventRetracted,
     OptedBackIn,
     OptOutRequested,
@@ -133,6 +134,21 @@ def test_other_addresses_wait_until_the_owner_says_who_they_are(app: Cadence) ->
     made = app.execute("contact", STRICT, at=NOW + DAY).events[-1].data
     assert isinstance(made, AttemptMade)
     assert made.parts[0].key == "+12125550199"
+
+
+def test_an_attempt_that_is_corrected_to_a_later_time_names_what_others_had_said_by_then(
+    app: Cadence,
+) -> None:
+    both(app)
+    called = AttemptMade((Part(CALL, Disposition.NO_ANSWER),))
+    app.execute("contact", called, at=NOW + DAY)
+    app.execute("lead", OptOutRequested(), at=NOW + 2 * DAY)
+    for days, is_broken in ((3, True), (1.5, False)):
+        later = EventCorrected(2, called, NOW + days * DAY)
+        (event,) = app.execute("contact", later, at=NOW + 4 * DAY).events
+        assert isinstance(event.data, EventCorrected)
+        assert isinstance(event.data.data, AttemptMade)
+        assert ("suppressed" in event.data.data.broke) is is_broken
 
 
 def test_an_opt_in_lifts_what_others_had_said_and_nothing_later(app: Cadence) -> None:

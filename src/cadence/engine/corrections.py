@@ -31,6 +31,7 @@ from cadence.domain.events import (
     type_name,
 )
 from cadence.domain.fold import fold
+from cadence.domain.others import Others
 from cadence.domain.standing import TAKING_BACK, is_retraction, standing, taken_back_by
 from cadence.engine.commands import (
     Undo,
@@ -139,7 +140,11 @@ def _command_of(history: Sequence[Event], event: Event) -> tuple[Event, ...]:
 
 
 def take_back(
-    history: Sequence[Event], command: TakeBack, policies: PolicyRegistry, by: str | None
+    history: Sequence[Event],
+    command: TakeBack,
+    policies: PolicyRegistry,
+    by: str | None,
+    others: Others | None = None,
 ) -> tuple[EventRetracted | EventCorrected, ...]:
     """Return what a command that takes an event back leads to; see :func:`retract`.
 
@@ -148,6 +153,7 @@ def take_back(
         command: what to take back.
         policies: where the policy is found that a corrected attempt is judged by.
         by: who takes it back.
+        others: what the other holders of its addresses had said when; ``None``: there are none.
 
     Raises:
         InputError: there is no such event, or a correction has data of another type.
@@ -156,7 +162,7 @@ def take_back(
     command = checked(command)
     if isinstance(command, EventCorrected):
         check_fact(command)
-        return (correct(history, command, policies),)
+        return (correct(history, command, policies, others),)
     return retract(history, command, by)
 
 
@@ -258,7 +264,10 @@ def _check_why(event: Event, why: str | None, by: str | None) -> None:
 
 
 def correct(
-    history: Sequence[Event], command: EventCorrected, policies: PolicyRegistry
+    history: Sequence[Event],
+    command: EventCorrected,
+    policies: PolicyRegistry,
+    others: Others | None = None,
 ) -> EventCorrected:
     """Return a correction, complete with what an attempt lacks.
 
@@ -269,6 +278,7 @@ def correct(
         history: of the prospect, in order of version; not empty.
         command: what happened; of an attempt its ``parts`` alone is enough.
         policies: where the policy is found that the attempt is judged by.
+        others: what the other holders of its addresses had said when; ``None``: there are none.
 
     Raises:
         InputError: there is no such event, or the data is of another type.
@@ -286,7 +296,8 @@ def correct(
         if not is_elsewhere:
             data = _with_outcome(current.data, data)
         else:
-            data = _judged_anew(history, event, _given(current.data, data), occurred, policies)
+            given = _given(current.data, data)
+            data = _judged_anew(history, event, given, occurred, policies, others)
     if data == current.data and occurred == current.occurred_at:
         raise Refused(
             f"{event.prospect}: version {event.version} ({type_name(event.data)}) says that "
@@ -331,6 +342,7 @@ def _judged_anew(
     data: AttemptMade,
     at: datetime,
     policies: PolicyRegistry,
+    others: Others | None,
 ) -> AttemptMade:
     """``data`` with its place in what was recorded before the attempt that it corrects."""
     prospect = fold(None, [one for one, _ in standing(history) if one.version < event.version])
@@ -339,4 +351,6 @@ def _judged_anew(
     policy = policies.of(prospect)
     if policy is None or prospect.unreadable is not None:
         return unchecked_attempt(prospect, data)
+    if others is not None:
+        prospect = others.tell(prospect, at)
     return complete_attempt(prospect, data, policy, at, event.recorded_at)

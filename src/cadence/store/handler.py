@@ -18,6 +18,7 @@ from cadence.domain.events import (
     AttemptMade,
     Data,
     Event,
+    EventCorrected,
     OptedBackIn,
     ProspectAdded,
     ProspectUpdated,
@@ -261,7 +262,10 @@ class CommandHandler:
         command = _lifting(command, prospect)
         data: tuple[Data, ...]
         if isinstance(command, TakeBack):
-            data = take_back(history, command, self._library.registry, call.by)
+            others = None
+            if isinstance(command, EventCorrected) and isinstance(command.data, AttemptMade):
+                others = self._addresses.others_of([history]).get(call.prospect)
+            data = take_back(history, command, self._library.registry, call.by, others)
         elif policy is None or prospect.unreadable is not None:
             data = _decide_unjudged(prospect, command, call.occurred_at, claimed)
         else:

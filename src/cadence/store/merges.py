@@ -30,6 +30,7 @@ from cadence.domain.events import (
 from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader, addresses_read
 from cadence.domain.limits import check_texts
+from cadence.domain.others import Others
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.domain.standing import end_of_merge, merge_of
@@ -242,9 +243,10 @@ class Merges:
             )
             back: list[Event] = [_event(other, now, EventRetracted(end.version, why), by)]
             folded = fold(None, [*other.history, *back])
+            others = self._addresses.others_of([[*other.history, *came]]).get(prospect)
             for event in came:
                 assert folded is not None, "its history is not empty"
-                event = self._returned(folded, event, now)
+                event = self._returned(folded, event, now, others)
                 back.append(event)
                 folded = evolve(folded, event)
             return self._written((survivor, gone), (other, tuple(back)))
@@ -385,10 +387,21 @@ class Merges:
         history = [*record.history, event]
         return _Record(history, evolve(record.folded, event), record.claim), (event,)
 
-    def _returned(self, prospect: Prospect, event: Event, now: datetime) -> Event:
-        """Return an event that came for a merged record as it is recorded there."""
+    def _returned(
+        self, prospect: Prospect, event: Event, now: datetime, others: Others | None
+    ) -> Event:
+        """Return an event that came for a merged record as it is recorded there.
+
+        Args:
+            prospect: the record that it is given back to.
+            event: as the other record has it.
+            now: when the merge is taken back.
+            others: what the other holders of its addresses had said when.
+        """
         data = given_back(event)
         if isinstance(data, AttemptMade):
+            if others is not None:
+                prospect = others.tell(prospect, event.occurred_at)
             policy = self._app.policies.of(prospect)
             if policy is None or prospect.unreadable is not None:
                 data = unchecked_attempt(prospect, data)
