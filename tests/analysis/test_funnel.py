@@ -86,7 +86,7 @@ def test_an_attempt_whose_outcome_nobody_knows_is_in_no_share() -> None:
     assert (first.of, first.reached, first.unknown, first.share) == (3, 1, 2, 1.0)
     assert first.interval == Rate(1, 1).interval
     assert (second.of, second.unknown, second.share, second.interval) == (1, 1, None, None)
-    assert "Of 1 attempts at the appointment itself whose outcome is known" in claim_words(
+    assert "Of 1 attempt at the appointment itself whose outcome is known" in claim_words(
         found.appointment
     )
     assert "no outcome is known" in claim_words(Rate(4, 0, 4))

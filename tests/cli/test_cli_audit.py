@@ -128,7 +128,7 @@ def test_a_policy_that_is_not_at_hand_is_named(run: Run, tmp_path: Path) -> None
     store(tmp_path, plant(history, made, later(PLACES[0], history, 3)))
     code, out, _ = run("audit")
     assert code == 0
-    assert "1 attempts under theirs version 3 (digest abababababab…), which is not at hand" in out
+    assert "1 attempt under theirs version 3 (digest abababababab…), which is not at hand" in out
 
 
 def test_a_policy_file_makes_a_policy_known(run: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from command_line import ADDED, Cli
@@ -220,7 +221,7 @@ def test_a_line_that_takes_back_what_is_not_there_is_a_bad_line(jerry: Cli, tmp_
     )
     done = jerry("import", file, "--at", "2026-12-10T16:00:00Z")
     assert done.code == 2
-    assert "line 1: version: unknown 9; jerry has 1 events" in done.err
+    assert "line 1: version: unknown 9; jerry has 1 event" in done.err
 
 
 def test_what_if_compares_with_what_stands(jerry: Cli) -> None:
@@ -231,3 +232,18 @@ def test_what_if_compares_with_what_stands(jerry: Cli) -> None:
 
 
 assert f"{DAY}T15:00:00Z" > ADDED
+
+
+def test_every_time_in_a_finding_names_its_zone(jerry: Cli) -> None:
+    call(jerry, "no_answer", "15:00")
+    asked = jerry("may", "jerry", *at("15:00")).out
+    assert re.search(r"\(until \w+ [0-9-]+ [0-9:]+ America/New_York\)", asked)
+    jerry("suppress", "+12125550100", "--by", "kim", "--source", "dnc", *at("15:01"))
+    call(jerry, "no_answer", "15:30")
+    jerry("opt-out", "jerry", *at("15:40"))
+    call(jerry, "no_answer", "20:00")
+    found = jerry("audit", "--json").out
+    assert "+12125550100 was suppressed on 2026-12-07 10:01 America/New_York (dnc)" in found
+    times = re.findall(r"[0-9-]{10} [0-9:]{5}", found)
+    zoned = re.findall(r"[0-9-]{10} [0-9:]{5} America/New_York", found)
+    assert len(times) == len(zoned) == 3

@@ -581,7 +581,8 @@ OR_ELSE = "if it was made already, log it without --strict"
             NO_ANSWER,
             MONDAY + 12 * DAY,
             "gap (also business_hours)",
-            "gaps never shrink: the largest so far is 5 business days: +4 d",
+            "gaps never shrink, and the largest so far is 5 business days: "
+            "+4 d to Mon 2026-11-16 10:00",
             "2026-11-16T10:00:00Z",
         ),
         (
@@ -744,7 +745,7 @@ def test_a_refusal_names_the_absence_in_the_way_and_not_one_that_is_over() -> No
             SetAppointment(MEETING),
             "plan",
             "appointment refused by plan: the prospect has not agreed to it since the silence "
-            "began (stage spaced, 1 attempts)",
+            "began (stage spaced, 1 attempt)",
             "if they agreed just now, give the channel (agreed_by)",
         ),
         (
@@ -752,7 +753,7 @@ def test_a_refusal_names_the_absence_in_the_way_and_not_one_that_is_over() -> No
             SetAppointment(MEETING),
             "plan",
             "appointment refused by plan: the prospect has not agreed to it since the silence "
-            "began (stage new, 1 attempts)",
+            "began (stage new, 1 attempt)",
             "if they agreed just now, give the channel (agreed_by)",
         ),
         (

@@ -639,7 +639,8 @@ SITUATIONS = {
         policy(SPACED),
         [added(), CALLED, CALLED_AFTER_FOUR_DAYS],
         *(Rule.GAP, DELAY, (3,), DESIGN),
-        "gaps never shrink: the largest so far is 4 business days: +3 d",
+        "gaps never shrink, and the largest so far is 4 business days: "
+        "+3 d to Thu 2026-11-12 10:00",
         now=MONDAY + 7 * DAY,
     ),
     "a larger gap before, and away": Said(

@@ -237,7 +237,8 @@ def test_a_gap_that_a_late_fact_opened_is_measured_now() -> None:
     assert decision.at == first + 9 * DAY  # seven business days later, at the planned time of day
     assert reasons(decision)[1] == (
         "gap",
-        "gaps never shrink: the largest so far is 7 business days: +4 d",
+        "gaps never shrink, and the largest so far is 7 business days: "
+        "+4 d to Fri 2026-11-20 10:00",
         (2,),
     )
     with pytest.raises(Refused) as caught:

@@ -210,7 +210,12 @@ def test_what_replaces_a_touch_says_what_delays_both() -> None:
     late = next_touch(prospect, calls, MONDAY + 15 * DAY)
     assert (step(late), late.at) == ("polite_exit", MONDAY + 28 * DAY + HOUR)
     assert [one for one in reasons(late) if one[0] in ("gap", "lapsed")] == [
-        ("gap", "gaps never shrink: the largest so far is 10 business days: +11 d", (3, 4))
+        (
+            "gap",
+            "gaps never shrink, and the largest so far is 10 business days: "
+            "+11 d to Mon 2026-11-30 11:00",
+            (3, 4),
+        )
     ]
     assert said(late)[-1][1].startswith("lateness cost")
 
@@ -226,7 +231,12 @@ def test_what_an_absence_adds_to_the_ratchet_is_not_the_ratchets() -> None:
     decision = next_touch(prospect, policy(CALLS), MONDAY + 21 * DAY)
     assert decision.at == MONDAY + 38 * DAY
     assert reasons(decision)[1:] == [
-        ("gap", "gaps never shrink: the largest so far is 10 business days: +11 d", (3,)),
+        (
+            "gap",
+            "gaps never shrink, and the largest so far is 10 business days: "
+            "+11 d to Mon 2026-11-30 10:00",
+            (3,),
+        ),
         (
             "suspended",
             "suspended time does not count towards the gap: +10 d to Thu 2026-12-10 10:00",
@@ -496,7 +506,7 @@ def test_a_gap_is_a_reason_only_where_the_plan_alone_would_shrink_it() -> None:
     assert half_day(121).at == MONDAY + 4 * HOUR + 2 * MINUTE
     assert reasons(half_day(121))[1] == (
         "gap",
-        "gaps never shrink: the largest so far is 121 minutes: +1 min",
+        "gaps never shrink, and the largest so far is 121 minutes: +1 min to Mon 2026-11-02 14:02",
         (4,),
     )
 

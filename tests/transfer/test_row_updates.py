@@ -599,7 +599,7 @@ def test_a_prospect_who_moved_is_called_on_their_new_clock(
         assert main([*db, "import", *how]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[1:] == [
-        "1 prospect: 1 events imported, 2 were there already",
+        "1 prospect: 1 event imported, 2 were there already",
         "1 person updated: time zone 1",
     ]
     assert main([*db, "due", "--at", "2026-03-05T14:05:00Z"]) == 0

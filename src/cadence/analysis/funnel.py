@@ -12,6 +12,7 @@ import msgspec
 
 from cadence.domain.events import AttemptMade, AttemptStage, Disposition, Event
 from cadence.domain.fold import evolve
+from cadence.domain.plurals import plural
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import Stage
 from cadence.domain.standing import standing_events
@@ -290,10 +291,11 @@ def claim_words(rate: Rate) -> str:
     if not rate.of:
         return f"No attempt was made at an appointment yet; {claim}."
     if not rate.known:
-        return f"Of {rate.of:,} attempts at the appointment itself no outcome is known; {claim}."
-    what = f"{rate.of:,} attempts at the appointment itself"
+        made = plural(rate.of, "attempt")
+        return f"Of {made} at the appointment itself no outcome is known; {claim}."
+    what = f"{plural(rate.known, 'attempt')} at the appointment itself"
     if rate.unknown:
-        what = f"{rate.known:,} attempts at the appointment itself whose outcome is known"
+        what += " whose outcome is known"
     return (
         f"Of {what} {rate.reached:,} reached the person: "
         f"{percent(rate.share)} ({interval_words(rate)}); {claim}."

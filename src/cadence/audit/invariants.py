@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from cadence.audit.state import ENDED, NO_STAGE, RANK, AttemptRecord, AuditState, Phase
 from cadence.domain.channels import Channel
 from cadence.domain.events import AttemptStage, EndReason, Event, Gap, Intent, Part
+from cadence.domain.plurals import plural
 from cadence.domain.words import Elsewhere, Obstacle
 from cadence.policy.rules import Rule
 from cadence.worktime.suspensions import SuspendedTime
@@ -71,9 +72,7 @@ class Violation(NamedTuple):
 
 def show_gap(days: int, minutes: int) -> str:
     """A gap in words."""
-    if days:
-        return f"{days} business day{'' if days == 1 else 's'}"
-    return f"{minutes} minute{'' if minutes == 1 else 's'}"
+    return plural(days, "business day") if days else plural(minutes, "minute")
 
 
 # Opt-outs and failed contact points (section 7, invariants 1 and 8) ------------------------------
@@ -378,7 +377,7 @@ def _check_crowd(state: AuditState, attempt: AttemptRecord) -> Violation | None:
             since = (
                 f"since {state.show(inside[0].at)} (event {inside[0].version})" if inside else ""
             )
-            because = f"{parts} parts in {words} {since}".rstrip() + f"; at most {most}"
+            because = f"{plural(parts, 'part')} in {words} {since}".rstrip() + f"; at most {most}"
             if by_others:
                 because += f", and {by_others} of them were made for other records"
             return Violation(Rule.FREQUENCY, because)
@@ -433,10 +432,11 @@ def _check_concern(state: AuditState, attempt: AttemptRecord) -> Violation | Non
     if asked is not None:
         because = f"it was asked before in this silence (event {asked.version})"
     elif len(earlier) < CONCERN_ATTEMPTS:
-        because = f"after {len(earlier)} attempts; it needs at least {CONCERN_ATTEMPTS}"
+        because = f"after {plural(len(earlier), 'attempt')}; it needs at least {CONCERN_ATTEMPTS}"
     elif attempt.at - earlier[0].at < CONCERN_WAIT:
+        days = plural((attempt.at - earlier[0].at).days, "day")
         because = (
-            f"{(attempt.at - earlier[0].at).days} days after the first attempt of the silence "
+            f"{days} after the first attempt of the silence "
             f"(event {earlier[0].version}); it needs {CONCERN_WAIT.days}"
         )
     else:

@@ -176,8 +176,9 @@ class PastAttempt(NamedTuple):
         return msgspec.structs.replace(prospect, elsewhere=self.said)
 
     def show(self, instant: datetime) -> str:
-        """An instant on the prospect's clock."""
-        return f"{self.time.local(instant):%Y-%m-%d %H:%M}"
+        """An instant on the prospect's clock, with its zone."""
+        local = self.time.local(instant)
+        return f"{local:%Y-%m-%d %H:%M} {local.tzinfo}"
 
 
 # Guards -------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What an auditor should look at though it breaks no rule: it took back what protects them.
 
-A user who can retract an opt-out can call a prospect who said no, and one who can retract an
+A user who can retract an opt-out can call a prospect who said no. A user who can retract an
 attempt can make a breach vanish. So each retraction of an opt-out, a refusal, an end or an attempt
 is listed, with the rules that the attempt broke, and so is each attempt that it made possible
 (design, section 4b; ADR 0071).

@@ -332,10 +332,9 @@ class AuditState:
         self.find_calendar()
 
     def show(self, instant: datetime) -> str:
-        """An instant on the prospect's clock, or in UTC where the place is unknown."""
-        if self.time is None:
-            return f"{instant:%Y-%m-%d %H:%M} UTC"
-        return f"{self.time.local(instant):%Y-%m-%d %H:%M}"
+        """An instant on the prospect's clock with its zone; in UTC where the place is unknown."""
+        local = instant if self.time is None else self.time.local(instant)
+        return f"{local:%Y-%m-%d %H:%M} {local.tzinfo}"
 
     @property
     def suspended(self) -> tuple[SuspendedTime, ...] | None:

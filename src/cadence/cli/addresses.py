@@ -17,6 +17,7 @@ from cadence.cli.show import how_to_settle
 from cadence.cli.suppression import checked_list, print_suppressed, show_entries
 from cadence.domain.channels import Channel, check_known
 from cadence.domain.events import SamePersonDenied
+from cadence.domain.plurals import plural
 from cadence.domain.words import AddressEntry
 from cadence.errors import InputError, UnknownProspect
 from cadence.store.duplicates import duplicates
@@ -161,7 +162,7 @@ def unsuppress(
         session.print_json({"ended": ended, "left": lists})
         return
     where = "on no suppression list" if source is None or not left else f"not on the list {source}"
-    done = f"{ended} {'entry' if ended == 1 else 'entries'} taken back" if ended else where
+    done = f"{plural(ended, 'entry', 'entries')} taken back" if ended else where
     session.write(f"{address}: {done}")
     if left:
         shown = ", ".join(dict.fromkeys(map(_list_named, left)))

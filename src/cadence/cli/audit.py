@@ -14,7 +14,7 @@ from cadence.cli.policy_files import POLICY_HELP, find_policy, note_if_refuted
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import how_to_settle
 from cadence.cli.terminal import paint
-from cadence.replay.formatting import plural
+from cadence.domain.plurals import plural
 from cadence.store.duplicates import Duplicate, duplicates_by_address
 
 if TYPE_CHECKING:  # loaded by the command, so that no other waits for it
@@ -189,7 +189,7 @@ def _print_summary(session: Session, summary: Summary, *, hindsight: bool) -> No
         )
     for ref, attempts in sorted(summary.unknown.items(), key=lambda one: -one[1]):
         session.write(
-            f"{attempts:,} attempts under {ref.name} version {ref.version} "
-            f"(digest {ref.digest[:12]}…), which is not at hand, were held against the "
+            f"{plural(attempts, 'attempt')} under {ref.name} version {ref.version} "
+            f"(digest {ref.digest[:12]}…), which is not at hand: held against the "
             "invariants only; give it with --policy FILE"
         )

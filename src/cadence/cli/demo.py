@@ -15,10 +15,10 @@ from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import due_header, due_line, explanation, replay_lines
 from cadence.cli.terminal import paint
 from cadence.domain.codec import parse_instant
+from cadence.domain.plurals import plural
 from cadence.domain.prospect import Prospect
 from cadence.engine.decision import to_builtins
 from cadence.engine.loop import decision_for
-from cadence.replay.formatting import plural
 from cadence.replay.steps import annotate
 from cadence.store import Cadence
 

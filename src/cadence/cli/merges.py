@@ -14,9 +14,9 @@ from cadence.cli.recording import By
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import next_line
 from cadence.domain.codec import to_builtins as event_to_builtins
+from cadence.domain.plurals import plural
 from cadence.domain.prospect import Prospect
 from cadence.engine.decision import to_builtins
-from cadence.engine.wording import plural
 from cadence.errors import UnknownProspect
 from cadence.store.merges import Merged
 

@@ -18,6 +18,7 @@ from cadence.cli.files import write_text
 from cadence.cli.session import Session
 from cadence.cli.terminal import paint
 from cadence.domain.events import Event
+from cadence.domain.plurals import plural
 from cadence.replay.steps import end_of_day, until
 
 __all__ = ["show_overview"]
@@ -38,7 +39,7 @@ def show_overview(session: Session, html: str | None, limit: date | None) -> Non
         seen = "" if limit is None else _limit_words(limit)
         write_text(html, funnel_page(found, seen=seen), db=session.db)
         if html != "-":
-            session.write(f"overview of {found.prospects:,} prospects written to {html}")
+            session.write(f"overview of {plural(found.prospects, 'prospect')} written to {html}")
     elif session.json:
         session.print_json(to_builtins(found))
     else:
@@ -69,7 +70,7 @@ def _limit_words(limit: date) -> str:
 
 def _lines(found: Overview) -> Iterable[str]:
     """A whole database: the funnel with waiting times, and who is reached by attempt number."""
-    yield f"{found.prospects:,} prospects, {found.events:,} events"
+    yield f"{plural(found.prospects, 'prospect')}, {plural(found.events, 'event')}"
     yield ""
     head = f"{'stage':12} {'reached':>9} {'share':>6} {'now':>8} {'stays':>8}"
     yield paint(f"{head} {'median stay':>12} {'nine in ten within':>19}", "bold")
@@ -91,6 +92,8 @@ def _lines(found: Overview) -> Iterable[str]:
         counts = f"{rate.of:>9,} {rate.reached:>10,} {rate.unknown:>9,} {percent(rate.share):>6}"
         yield f"{one.number:>7} {counts} {interval_words(rate):>14}"
     if found.late:
-        yield f"{found.late:,} attempts were recorded after their silence had ended; not counted"
+        late = plural(found.late, "attempt")
+        were = "was" if found.late == 1 else "were"
+        yield f"{late} {were} recorded after their silence had ended; not counted"
     yield ""
     yield claim_words(found.appointment)

@@ -13,11 +13,11 @@ from cadence.cli.policy_layout import folded, table, to_copy
 from cadence.cli.policy_preview import COUNTS, Row, Seen, look
 from cadence.cli.prospects import complete
 from cadence.cli.session import Session, command, new_app
+from cadence.domain.plurals import plural
 from cadence.errors import CadenceError, InputError, UnknownProspect, did_you_mean
 from cadence.policy.loader import builtin_names
 from cadence.policy.model import Policy
 from cadence.prover.proof import require_proof
-from cadence.replay.formatting import plural
 from cadence.store import Cadence
 from cadence.store.adoption import SkipReason, adopt, policy_name
 from cadence.store.service import Progress

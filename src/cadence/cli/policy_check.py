@@ -17,6 +17,7 @@ from cadence.cli.show import replay_lines
 from cadence.cli.terminal import paint
 from cadence.domain.codec import encode_line
 from cadence.domain.codec import to_builtins as event_to_builtins
+from cadence.domain.plurals import plural
 from cadence.domain.team import missing_facts
 from cadence.engine import invariants
 from cadence.errors import InputError
@@ -162,7 +163,8 @@ def _lines(policy: Policy, proof: Proof) -> list[str]:
         how = one.how if one.proved else f"but {one.how}"
         style = "dim" if one.proved else "red"
         lines += [paint(line, style) for line in folded([f"{' ' * indent}{how}"], indent)]
-    lines += ["", f"{proof.states:,} states and {proof.transitions:,} moves explored", ""]
+    explored = f"{plural(proof.states, 'state')} and {plural(proof.transitions, 'move')}"
+    lines += ["", f"{explored} explored", ""]
     for one in proof.refuted:
         lines += [*folded(_counterexample(policy, one), 8), ""]
     return [*lines, *verdict(policy, proof)]
@@ -200,7 +202,7 @@ def _saved(proof: Proof, policy: str, shown: RuleProof | None, save: str | None)
 def _bounds(bounds: Bounds, policy: Policy) -> str:
     days = bounds.business_days_to_end
     return (
-        f"at most {bounds.attempts_in_silence} attempts in a silence, "
+        f"at most {plural(bounds.attempts_in_silence, 'attempt')} in a silence, "
         f"{bounds.attempts_in_24_hours} in any 24 hours, {bounds.attempts_in_7_days} in 7 days, "
         f"{bounds.attempts_in_30_days} in 30 days; "
         f"{days.shortest} to {days.longest} business days to its end"

@@ -8,12 +8,12 @@ from typing import NamedTuple
 from cadence.cli.policy_files import summary
 from cadence.cli.session import Session
 from cadence.domain.events import PolicyRef
+from cadence.domain.plurals import plural
 from cadence.policy.guard_runner import is_allowed
 from cadence.policy.loader import own_functions
 from cadence.policy.model import Policy
 from cadence.policy.registry import is_builtin
 from cadence.prover.proof import prove
-from cadence.replay.formatting import plural
 
 __all__ = ["PolicyUse", "policies_in_use"]
 

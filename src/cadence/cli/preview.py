@@ -13,9 +13,9 @@ from cadence.cli.show import fact, may_be
 from cadence.cli.terminal import paint
 from cadence.domain.codec import data_fields
 from cadence.domain.events import type_name
+from cadence.domain.plurals import plural
 from cadence.domain.words import AddressEntry
 from cadence.errors import InputError
-from cadence.replay.formatting import plural
 from cadence.store.clock import WriteClock
 from cadence.transfer.importer import ImportResult
 from cadence.transfer.likely_duplicates import LikelyDuplicates
@@ -133,7 +133,7 @@ def _people(counts: FieldCounts, one: str, several: str) -> str:
 def summary(done: ImportResult) -> Iterator[str]:
     """What an import did, line by line."""
     yield (
-        f"{plural(done.prospects, 'prospect')}: {done.events:,} events imported, "
+        f"{plural(done.prospects, 'prospect')}: {plural(done.events, 'event')} imported, "
         f"{done.skipped:,} were there already"
     )
     if done.corrected:
@@ -144,12 +144,11 @@ def summary(done: ImportResult) -> Iterator[str]:
         kept = "from what is kept"
         yield _people(done.differing, f"differs {kept}", f"differ {kept}")
     if done.policies:
-        what = "1 policy" if done.policies == 1 else f"{done.policies:,} policies"
+        what = plural(done.policies, "policy", "policies")
         yield f"kept: {what} that these events name"
     if done.entries or done.entries_known:
         yield (
-            f"lists and lines: {done.entries:,} {'entry' if done.entries == 1 else 'entries'} "
-            f"taken in, "
+            f"lists and lines: {plural(done.entries, 'entry', 'entries')} taken in, "
             f"{done.entries_known:,} were there already"
         )
     if done.skipped_prospects:
@@ -157,7 +156,7 @@ def summary(done: ImportResult) -> Iterator[str]:
         yield f"skipped: {count} (without an event that the mapping needs)"
     if done.unusable_addresses:
         number = done.unusable_addresses
-        what = "1 address" if number == 1 else f"{number:,} addresses"
+        what = plural(number, "address", "addresses")
         yield f"unusable: {what} that can't be read (never used)"
     yield from _skipped(done.skipped_rows, done.unknown_columns)
     yield from _likely_duplicates(done.duplicates)

@@ -24,6 +24,7 @@ from cadence.replay.formatting import (
     clock,
     due_time,
     event_data,
+    local_zone,
     measure_line,
     missed_time,
     next_action,
@@ -104,7 +105,7 @@ def claim_words(prospect: Prospect, decision: Decision) -> str:
     claim = decision.claim
     if claim is None:
         return ""
-    until = short_clock(prospect, claim.until)
+    until = f"{short_clock(prospect, claim.until)} {local_zone(prospect)}"
     if claim.state is ClaimState.UNKNOWN:
         return f"{claim.by} had it until {until} and may have made it: cadence tick records it"
     return f"{claim.by} {'has' if claim.state is ClaimState.HELD else 'had'} it until {until}"
@@ -262,7 +263,9 @@ def precheck_lines(prospect: Prospect, answer: Precheck) -> Iterable[str]:
         place = answer.step or answer.stage
         yield "    it breaks nothing" + (f"; it counts as {place}" if place != "extra" else "")
     for broken in answer.breaks:
-        until = f" (until {clock(prospect, broken.until)})" if broken.until is not None else ""
+        until = ""
+        if broken.until is not None:
+            until = f" (until {clock(prospect, broken.until)} {local_zone(prospect)})"
         yield f"    it breaks {broken.rule}: {broken.because}{until}"
 
 

@@ -14,6 +14,7 @@ from cadence.cli.policy_layout import table
 from cadence.cli.session import Session
 from cadence.cli.terminal import write_error
 from cadence.domain.channels import Channel, check_known
+from cadence.domain.plurals import plural
 from cadence.domain.words import AddressEntry, EntryKind
 from cadence.errors import InputError
 from cadence.store.list_load import (
@@ -182,7 +183,7 @@ def _write_more(count: int, shown: Sequence[LeftOut] | Sequence[AddressEntry]) -
 
 
 def _addresses(count: int) -> str:
-    return f"{count:,} address{'' if count == 1 else 'es'}"
+    return plural(count, "address", "addresses")
 
 
 # What is suppressed -------------------------------------------------------------------------------

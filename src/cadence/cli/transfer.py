@@ -14,6 +14,7 @@ import typer
 from cadence.cli.files import writing
 from cadence.cli.session import Session, SessionCommand, command, new_app
 from cadence.domain.events import Unreadable
+from cadence.domain.plurals import plural
 from cadence.errors import InputError
 from cadence.store.service import Progress
 
@@ -139,7 +140,7 @@ def export(
             shown["entries"] = written.entries
         session.print_json(shown)
     elif file != "-":
-        session.write(f"{written.events} events exported to {file}")
+        session.write(f"{plural(written.events, 'event')} exported to {file}")
         if written.entries and format_ is Format.JSONL:
             session.write(f"  and {_entries(written.entries)} of suppression lists and lines")
     for event in written.left_out:
@@ -156,7 +157,7 @@ def export(
 
 
 def _entries(count: int) -> str:
-    return f"{count:,} {'entry' if count == 1 else 'entries'}"
+    return plural(count, "entry", "entries")
 
 
 # Import -------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from cadence.domain.limits import ITEMS
-from cadence.engine.wording import plural
+from cadence.domain.plurals import plural
 from cadence.errors import InputError
 from cadence.messages.notes import LONGEST
 from cadence.transfer.input_file import open_input

@@ -12,9 +12,9 @@ from cadence.cli.files import check_output, write_text
 from cadence.cli.policy_files import POLICY_HELP, find_policy, note_if_refuted, policy_inputs
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.terminal import paint
+from cadence.domain.plurals import plural
 from cadence.errors import InputError
 from cadence.policy.model import Policy
-from cadence.replay.formatting import plural
 
 if TYPE_CHECKING:  # loaded by the command, so that no other waits for it
     from cadence.analysis.whatif import Answered, Compared
@@ -120,7 +120,8 @@ def _print(
 ) -> None:
     name = f"{policy.id} version {policy.version}"
     session.write(
-        f"{total.prospects:,} recorded histories ({total.events:,} events) under "
+        f"{plural(total.prospects, 'recorded history', 'recorded histories')} "
+        f"({plural(total.events, 'event')}) under "
         f"{paint(name, 'bold')}: {total.changed:,} would differ"
     )
     if total.left_out:

@@ -38,6 +38,7 @@ from cadence.domain.events import (
     ValueKind,
 )
 from cadence.domain.keys import KeyReader
+from cadence.domain.plurals import plural
 from cadence.domain.prospect import Prospect
 from cadence.engine.commands import (
     CancelAppointment,
@@ -52,7 +53,6 @@ from cadence.engine.decision import to_builtins
 from cadence.engine.outcomes import OutcomeWord, parts_of
 from cadence.errors import InputError, Refused
 from cadence.policy.rules import Rule
-from cadence.replay.formatting import plural
 from cadence.store import Cadence, Outcome
 
 __all__ = ["app"]
@@ -681,4 +681,4 @@ def rebuild(session: Session, jobs: JobsOption = None, dask: DaskOption = None) 
     if session.json:
         session.print_json({"prospects": count, "changed": not same})
         return
-    session.write(f"due list of {count} prospects rebuilt, {'un' if same else ''}changed")
+    session.write(f"due list of {plural(count, 'prospect')} rebuilt, {'un' if same else ''}changed")

@@ -39,6 +39,7 @@ from cadence.domain.events import (
     ValueNoted,
 )
 from cadence.domain.keys import KeyReader
+from cadence.domain.plurals import plural
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import ENDED, Stage
 from cadence.engine.claims import Claimed
@@ -536,7 +537,7 @@ def _appoint(
     if not may_begin or attempts or prospect.ending.reopened:
         raise Refused(
             f"{prospect.id}: appointment refused by plan: the prospect has not agreed to it since "
-            f"the silence began (stage {stage}, {len(attempts)} attempts)",
+            f"the silence began (stage {stage}, {plural(len(attempts), 'attempt')})",
             "if they agreed just now, give the channel (agreed_by)",
             rule=Rule.PLAN,
         )

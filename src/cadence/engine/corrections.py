@@ -32,6 +32,7 @@ from cadence.domain.events import (
 )
 from cadence.domain.fold import fold
 from cadence.domain.others import Others
+from cadence.domain.plurals import plural
 from cadence.domain.standing import TAKING_BACK, is_retraction, standing, taken_back_by
 from cadence.engine.commands import (
     Undo,
@@ -81,7 +82,8 @@ def check_taking_back(history: Sequence[Event], data: EventRetracted | EventCorr
     found = next((event for event in history if event.version == data.version), None)
     if found is None:
         raise InputError(
-            f"version: unknown {data.version}; {prospect} has {history[-1].version} events",
+            f"version: unknown {data.version}; "
+            f"{prospect} has {plural(history[-1].version, 'event')}",
             "give the version of an event of its history",
         )
     what, kind = f"{prospect}: version {data.version}", type_name(found.data)

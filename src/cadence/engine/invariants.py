@@ -462,7 +462,8 @@ def _concern_too_soon(planned: PlannedTouch, so_far: Counts) -> Facts | None:
 def _why_no_concern(facts: Mapping[str, Any]) -> str:
     if facts["asked"]:
         return "it has been asked in this silence"
-    return f"only {facts['attempts']} of {CONCERN_ATTEMPTS} attempts were made"
+    were = "was" if facts["attempts"] == 1 else "were"
+    return f"only {facts['attempts']} of {CONCERN_ATTEMPTS} attempts {were} made"
 
 
 # 11: order ----------------------------------------------------------------------------------------
@@ -671,8 +672,8 @@ INVARIANTS: tuple[Invariant, ...] = (
         forbids=_is_opted_out,
         phase=Phase.LASTING,
         refusal="they opted out of this channel",
-        how_proved="no cell of the stage table leads from opted_out to outreach; tried at each of "
-        "{touches} touches, for all channels and for each",
+        how_proved="no cell of the stage table leads from opted_out to outreach; tried at "
+        "every touch ({touches}), for all channels and for each",
     ),
     Invariant(
         id=Rule.CONTACT_POINT,
@@ -683,7 +684,7 @@ INVARIANTS: tuple[Invariant, ...] = (
         phase=Phase.LASTING,
         refusal="the contact point failed and must not be used again",
         how_proved="a step without a channel left is skipped wherever the channel is lost; tried "
-        "at each of {touches} touches, and with each channel alone",
+        "at every touch ({touches}), and with each channel alone",
     ),
     Invariant(
         id=Rule.SUPPRESSED,
@@ -730,7 +731,7 @@ INVARIANTS: tuple[Invariant, ...] = (
         number=5,
         promise="every silence ends",
         effect=Effect.NONE,
-        how_proved="every move goes forward through {touches} touches, and only the exit is "
+        how_proved="every move goes forward through the touches ({touches}), and only the exit is "
         "proposed behind {horizon} business days",
     ),
     Invariant(

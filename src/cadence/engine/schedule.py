@@ -454,7 +454,8 @@ def own_attempt_from(context: DecisionContext, since: datetime, delays: Sink) ->
     if gap is not None and gap[0] > first:
         if delays is not None:
             events = invariants.gap_made_by(prospect, gap[1])
-            facts: Facts = {"gap": gap[1], "added": gap[0] - first}
+            shown = context.local(gap[0])
+            facts: Facts = {"gap": gap[1], "added": gap[0] - first, "until": shown}
             delays.append(_delay(Rule.GAP, "gap", gap[0], events, DESIGN, facts))
         first = gap[0]
     limit = invariants.frequency_allows_from(prospect, _OWN.stage, 1, calendar, context.suspended)
@@ -697,7 +698,7 @@ def _ratcheted(
         working = min(max(working, due), until)
     if working > due:
         events = invariants.gap_made_by(prospect, largest)
-        facts: Facts = {"gap": largest, "added": working - due}
+        facts: Facts = {"gap": largest, "added": working - due, "until": context.local(working)}
         delays.append(_delay(Rule.GAP, "gap", working, events, DESIGN, facts))
     if until > working:
         delays.append(_suspended(context, "suspended_gap", working, until))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+from cadence.domain.plurals import plural
 from cadence.engine import invariants
 from cadence.errors import InputError
 from cadence.policy.rules import Rule
@@ -17,7 +18,7 @@ from cadence.worktime.hours import WEEKDAYS
 from cadence.worktime.zone_calendar import SEARCH_DAYS
 from cadence.worktime.zones import zone
 
-__all__ = ["because", "duration", "parts_in", "plural", "refusal", "task"]
+__all__ = ["because", "duration", "parts_in", "refusal", "task"]
 
 Facts = Mapping[str, Any]
 
@@ -45,9 +46,8 @@ def _clock(local: Any) -> str:
     return f"{WEEKDAYS[shown.weekday()].capitalize()} {shown:%Y-%m-%d %H:%M}"
 
 
-def plural(count: int, noun: str) -> str:
-    """Return a number with its noun: ``1 prospect``, ``2,000 prospects``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def _not_counting(days_off: tuple[tuple[Any, str], ...]) -> str:
@@ -78,9 +78,9 @@ def _planned(facts: Facts) -> str:
 
 def _gap(facts: Facts) -> str:
     gap = facts["gap"]
-    unit = "business days" if gap.business_days else "minutes"
-    largest = gap.business_days or gap.minutes
-    return f"gaps never shrink: the largest so far is {largest} {unit}: +{duration(facts['added'])}"
+    days, minutes = gap.business_days, gap.minutes
+    largest = plural(days, "business day") if days else plural(minutes, "minute")
+    return f"gaps never shrink, and the largest so far is {largest}: {_moved(facts)}"
 
 
 def parts_in(facts: Facts) -> str:
@@ -121,7 +121,7 @@ def _lapsed(facts: Facts) -> str:
 
 def _lateness_cost(facts: Facts) -> str:
     steps = facts["steps"]
-    touches = f"{len(steps)} touch{'' if len(steps) == 1 else 'es'}"
+    touches = plural(len(steps), "touch", "touches")
     return (
         f"lateness cost {touches} ({', '.join(steps)}): they would fall behind the horizon of "
         f"{facts['horizon_business_days']} business days of silence"
@@ -246,7 +246,8 @@ _BECAUSE: Final[dict[str, Callable[[Facts], str]]] = {
     "gap": _gap,
     "frequency": _frequency,
     "parts_left_out": lambda f: (
-        f"{f['step']} without {', '.join(f['left_out'])}: a touch has at most {f['most']} parts"
+        f"{f['step']} without {', '.join(f['left_out'])}: "
+        f"a touch has at most {plural(f['most'], 'part')}"
     ),
     "suspended_gap": lambda f: f"suspended time does not count towards the gap: {_moved(f)}",
     "suspended_answer": lambda f: (
@@ -271,16 +272,19 @@ _BECAUSE: Final[dict[str, Callable[[Facts], str]]] = {
     "overdue": lambda f: f"overdue by {duration(f['late'])}; the gaps after it grow with it",
     # Why a touch is skipped.
     "requires_attempts": lambda f: (
-        f"it requires {f['required']} attempts; {f['attempts']} were made"
+        f"it requires {plural(f['required'], 'attempt')}; {f['attempts']} "
+        f"{_were(f['attempts'])} made"
     ),
     "requires_guidelines": lambda f: (
         "it requires that they agreed to be followed up, and they have not"
     ),
     "limit_attempts": lambda f: (
-        f"{f['attempts']} attempts were made; the policy allows {f['limit']}"
+        f"{plural(f['attempts'], 'attempt')} {_were(f['attempts'])} made; "
+        f"the policy allows {f['limit']}"
     ),
     "limit_spaced_calls": lambda f: (
-        f"{f['spaced_calls']} spaced calls were made; the policy allows {f['limit']}"
+        f"{plural(f['spaced_calls'], 'spaced call')} {_were(f['spaced_calls'])} made; "
+        f"the policy allows {f['limit']}"
     ),
     "opted_out_channels": lambda f: f"they opted out of {', '.join(f['channels'])}",
     "stopped_elsewhere": _stopped_elsewhere,

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from cadence.domain.events import Intent, Part
+from cadence.domain.plurals import plural
 from cadence.domain.prospect import RECENT_DAYS, Attempt, Prospect, ResponseKind
 from cadence.policy import guard_runner
 from cadence.policy.field_types import Country, Id, OpenHours, PolicyChannel, Subdivision
@@ -223,7 +224,7 @@ class FrequencyCap(_Guard, frozen=True, kw_only=True, tag="frequency_cap"):
             return None
         number, unit = (self.days, "day") if self.days is not None else (self.hours, "hour")
         because = (
-            f"{_count(len(recent), 'attempt')}{where} in {_count(number or 0, unit)}; "
+            f"{plural(len(recent), 'attempt')}{where} in {plural(number or 0, unit)}; "
             f"the limit is {self.attempts}"
         )
         return GuardDelay(recent[-self.attempts] + self.window, because)
@@ -380,7 +381,3 @@ def _closed_until(days: WorkCalendar, at: datetime) -> tuple[datetime, str] | No
         name = name or next((name for _, name in calendar.days_off(day - 1, day)), "")
         until = max(until, calendar.at(calendar.nth_business_day(day, 1), 0))
     return (until, name) if until > at else None
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

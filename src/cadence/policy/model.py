@@ -18,6 +18,7 @@ import msgspec
 
 from cadence.domain.channels import BUILT_IN, CALL, AddressKind, Channel, ChannelTraits
 from cadence.domain.events import AttemptStage, PolicyRef
+from cadence.domain.plurals import plural
 from cadence.domain.shown import Shown
 from cadence.domain.stages import Stage, rank
 from cadence.policy.field_types import (
@@ -122,7 +123,7 @@ class Distance(
             ("minute", self.minutes),
         ):
             if value is not None:
-                return f"{value} {unit}{'' if value == 1 else 's'}"
+                return plural(value, unit)
         return "at once"
 
 

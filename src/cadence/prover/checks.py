@@ -14,6 +14,7 @@ from itertools import chain, islice, product
 from typing import Final, NamedTuple
 
 from cadence.domain.events import Event
+from cadence.domain.plurals import plural
 from cadence.domain.stages import OUTREACH, Signal, Stage, look_up
 from cadence.engine import invariants
 from cadence.engine.decision import Task
@@ -128,7 +129,7 @@ def _early_concern(space: StateSpace) -> Iterator[Refutation]:
         events = history_naming(space.policy, path, Rule.CONCERN, touch, country)
         if events:
             after = days_after(days, state, touch)
-            how = f"{touch.name} would be sent {after} days after the first attempt"
+            how = f"{touch.name} would be sent {plural(after, 'day')} after the first attempt"
             yield Rule.CONCERN, f"{how}, not {CONCERN_DAYS}", events
             return
 
@@ -205,7 +206,7 @@ def _shrinks(space: StateSpace, state: State, gaps: _Gaps) -> PlannedTouch | Non
 
 def _gap_words(gaps: _Gaps) -> str:
     days, minutes = gaps.largest
-    return f"{days} business day{'' if days == 1 else 's'}" if days else f"{minutes} minutes"
+    return plural(days, "business day") if days else plural(minutes, "minute")
 
 
 # Seen in the file ---------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from cadence.domain.channels import Channel
 from cadence.domain.events import Event
+from cadence.domain.plurals import plural
 from cadence.domain.stages import Stage, rank
 from cadence.engine.invariants import MOST_PARTS, MOST_PARTS_IN_TOUCH
 from cadence.engine.wording import parts_in
@@ -87,7 +88,7 @@ def _replayed(
 def _words(touch: PlannedTouch, facts: Mapping[str, Any]) -> str:
     """Say what is wrong with a touch, from the facts of the engine's reason."""
     if "left_out" in facts:
-        return f"{touch.name} has {len(touch.parts)} parts; at most {facts['most']}"
+        return f"{touch.name} has {plural(len(touch.parts), 'part')}; at most {facts['most']}"
     if "business_days" in facts:
         return f"{touch.name} comes {touch.after} after the attempt before, not a business day"
     return f"with {touch.name} there are more than {parts_in(facts)}"

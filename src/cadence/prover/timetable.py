@@ -9,6 +9,7 @@ import msgspec
 
 from cadence.domain.channels import Channel
 from cadence.domain.events import AttemptMade, Data, PreferenceStated
+from cadence.domain.plurals import plural
 from cadence.domain.stages import Stage
 from cadence.engine.decision import Due
 from cadence.policy.model import Policy
@@ -127,6 +128,6 @@ def _entry(at: datetime, made: AttemptMade, simulation: Simulation) -> Entry:
     gap = ""
     if made.gap is not None:
         days = made.gap.business_days
-        gap = f"{days} business day{'s' * (days != 1)}" if days else f"{made.gap.minutes} minutes"
+        gap = plural(days, "business day") if days else plural(made.gap.minutes, "minute")
     channels = tuple(part.channel for part in made.parts)
     return Entry(simulation.business_day(at), f"{at:%H:%M}", made.step or "", channels, gap)

@@ -28,10 +28,11 @@ from cadence.domain.events import (
     WordRef,
     type_name,
 )
+from cadence.domain.plurals import plural
 from cadence.domain.prospect import Prospect
 from cadence.engine.decision import Close, Decision, Task, Verdict, Wait
 from cadence.engine.reasons import Reason
-from cadence.engine.wording import duration, plural
+from cadence.engine.wording import duration
 from cadence.errors import InputError
 from cadence.replay.steps import AnnotatedStep, Overdue, OverdueKind, ReplayStep
 from cadence.worktime.hours import WEEKDAYS
@@ -49,7 +50,6 @@ __all__ = [
     "month",
     "next_action",
     "overdue_lines",
-    "plural",
     "punctuality_line",
     "short_clock",
     "summary",

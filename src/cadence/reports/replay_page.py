@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from cadence.domain.events import AttemptMade, type_name
+from cadence.domain.plurals import plural
 from cadence.domain.team import NO_TEAM, Team
 from cadence.errors import InputError
 from cadence.policy.registry import PolicyRegistry
@@ -20,7 +21,6 @@ from cadence.replay.formatting import (
     measure_line,
     next_action,
     overdue_lines,
-    plural,
     punctuality_line,
     summary,
     taken_back_line,

@@ -22,6 +22,7 @@ from cadence.domain.events import (
     ProspectAdded,
     ReplyReceived,
 )
+from cadence.domain.plurals import plural
 from cadence.domain.prospect import Prospect
 from cadence.domain.stages import OUTREACH, OVER, Stage
 from cadence.engine.decision import Close, Decision, Task, Verdict
@@ -174,7 +175,7 @@ def _touch(
 
 def _frequency(past: Past, stage: str, parts: int, at: datetime) -> Iterator[Breach]:
     if parts > 2 and stage != "own":
-        yield Breach("frequency", f"{stage} has {parts} parts")
+        yield Breach("frequency", f"{stage} has {plural(parts, 'part')}")
     if stage in _EXACT:
         return
     made = [
@@ -186,7 +187,7 @@ def _frequency(past: Past, stage: str, parts: int, at: datetime) -> Iterator[Bre
     for days, most in ((1, 3), (7, 5), (30, 12)):
         recent = [one for one in made if one > at - timedelta(days=days)]
         if len(recent) + parts > most:
-            yield Breach("frequency", f"{len(recent) + parts} parts in {days} days")
+            yield Breach("frequency", f"{len(recent) + parts} parts in {plural(days, 'day')}")
     if made and stage not in ("half_day", "own") and past.gap(made[-1], at)[0] < 1:
         yield Breach("frequency", f"{stage} less than a business day after {made[-1]}")
 
@@ -195,7 +196,7 @@ def _concern(attempts: Sequence[Event], made: Sequence[str], at: datetime) -> It
     if "concern" in made:
         yield Breach("concern", "asked twice")
     if len(attempts) < 5:
-        yield Breach("concern", f"asked after {len(attempts)} attempts")
+        yield Breach("concern", f"asked after {plural(len(attempts), 'attempt')}")
     elif at < attempts[0].occurred_at + timedelta(days=21):
         yield Breach("concern", f"asked {at - attempts[0].occurred_at} after the first attempt")
 
@@ -234,7 +235,7 @@ def _largest_gap(past: Past) -> Gap:
 
 def _said(gap: Gap) -> str:
     days, minutes = gap
-    return f"{days} business days" if days else f"{minutes} minutes"
+    return plural(days, "business day") if days else plural(minutes, "minute")
 
 
 def _waking(past: Past, stage: str, at: datetime) -> Iterator[Breach]:

@@ -36,6 +36,7 @@ from cadence.domain.events import (
 )
 from cadence.domain.fold import evolve, fold
 from cadence.domain.keys import KeyReader, addresses_read, read_again
+from cadence.domain.plurals import plural
 from cadence.domain.prospect import Prospect
 from cadence.domain.repeats import is_repeated
 from cadence.domain.standing import (
@@ -639,7 +640,7 @@ class HistoryBuilder:
             return True
         if line.version > last + 1:
             raise InputError(
-                f"version: invalid {line.version}; {self._id!r} has {last} events",
+                f"version: invalid {line.version}; {self._id!r} has {plural(last, 'event')}",
                 f"use {last + 1}, the next version",
             )
         return False
