@@ -18,9 +18,11 @@ from cadence.domain import (
     ContactPointFailed,
     ContactPointRestored,
     Disposition,
+    EndReason,
     Event,
     EventCorrected,
     EventRetracted,
+    FollowUpEnded,
     OptedBackIn,
     OptOutRequested,
     Part,
@@ -326,6 +328,25 @@ def test_records_that_may_be_one_person_are_found_by_address_then_by_name(app: C
     app.addresses.declare_line(NUMBER, by="kim", why="a desk", at=NOW)
     assert next(iter(duplicates(app))) == ("contact", "lead", ("ada@example.com",), True)
     assert len(list(duplicates(app))) == 2
+
+
+def test_many_holders_are_told_together_what_each_is_told_alone(app: Cadence) -> None:
+    """Of hundreds who share an address few say something; the others are counted alone."""
+    names = [f"p{number:03}" for number in range(60)]
+    for number, name in enumerate(names):
+        points = (ContactPoint(EMAIL, "none@example.com"), ContactPoint(CALL, NUMBER))
+        added = ProspectAdded(f"Jo {number % 7}", "America/New_York", contact_points=points)
+        app.execute(name, added, at=NOW)
+    for name, said in (
+        ("p003", OptOutRequested(EMAIL)),
+        ("p010", ContactPointFailed(CALL, NUMBER, FailureReason.WRONG_NUMBER)),
+        ("p017", AttemptMade((Part(EMAIL, Disposition.SENT, "none@example.com"),))),
+        ("p020", FollowUpEnded(EndReason.DECLINED)),
+    ):
+        app.execute(name, said, at=NOW + DAY)
+    assert app.histories.load(names) == [app.load(name) for name in names]
+    assert app.load("p017").elsewhere.words
+    assert app.load("p024").elsewhere.failed  # it has the name of p010
 
 
 def test_a_word_said_between_reading_and_writing_is_seen(

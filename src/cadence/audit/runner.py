@@ -11,7 +11,7 @@ import msgspec
 from cadence.audit import Auditor, Finding, Noticed
 from cadence.audit.indexes import check_indexes, rows_of_nobody
 from cadence.audit.merges import check_merges
-from cadence.domain.events import PolicyRef
+from cadence.domain.events import AttemptMade, FollowUpEnded, PolicyRef
 from cadence.domain.prospect import Prospect
 from cadence.domain.words import EntryKind
 from cadence.policy.loader import builtin, builtin_names
@@ -67,7 +67,14 @@ def _audit_page(store: Cadence, auditor: Auditor, page: PageOfIds) -> AuditPage:
     hindsight: list[Finding] = []
     to_review: list[Finding] = []
     prospects: list[Prospect] = []
-    others = store.histories.others_of(histories)
+    # What others had said is asked about attempts and ends alone; most who share none@example.com
+    # have neither.
+    judged = [
+        one
+        for one in histories
+        if any(isinstance(e.data, AttemptMade | FollowUpEnded) for e in one)
+    ]
+    others = store.histories.others_of(judged)
     for history in histories:
         for one in auditor.audit(history, others.get(history[0].prospect)):
             (hindsight if one.noticed is Noticed.HINDSIGHT else findings).append(one)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -171,6 +171,7 @@ def elsewhere(
     others: Sequence[Held],
     entries: Sequence[AddressEntry] = (),
     at: datetime | None = None,
+    holders: Mapping[str, int] | None = None,
 ) -> Elsewhere:
     """Gather what other records say to ``prospect``.
 
@@ -179,6 +180,7 @@ def elsewhere(
         others: the rows of others at its keys (:func:`bases_of`); its own are left out.
         entries: what lists and owners say of these keys; those taken back are left out.
         at: as known then; ``None``: as known now.
+        holders: how many others hold each key, where ``others`` has only those that say something.
     """
     rows = [one for one in others if one.prospect != prospect.id]
     standing = [
@@ -210,7 +212,7 @@ def elsewhere(
             ]
         ),
         listed,
-        tuple(_questions(prospect, rows, words, lines)),
+        tuple(_questions(prospect, rows, words, lines, holders)),
         _failures(prospect, rows),
         tuple(attempts),
     )
@@ -264,6 +266,7 @@ def _questions(
     rows: Sequence[Held],
     words: dict[tuple[str, str], OptOuts],
     lines: _Lines,
+    holders: Mapping[str, int] | None,
 ) -> Iterator[Question]:
     """Who of the others may be the same person, and what of it waits for the owner's word."""
     reach = prospect.reach
@@ -272,7 +275,8 @@ def _questions(
     ours = {prospect.id, *prospect.merged}
     asked: set[str] = set()
     theirs = (own | reach.former).difference(lines)
-    holders = Counter(one.key for one in rows if one.holding.is_held)
+    if holders is None:
+        holders = Counter(one.key for one in rows if one.holding.is_held)
     for key, other, holding in rows:
         if other in asked or key not in theirs:
             continue
@@ -285,7 +289,7 @@ def _questions(
             settled = None
         if said is None and settled is None:
             continue
-        if may_be_same(key, 1 + holders[key], is_same_name=is_same_name):
+        if may_be_same(key, 1 + holders.get(key, 0), is_same_name=is_same_name):
             asked.add(other)
             yield Question(other, key, said, settled)
 

@@ -8,6 +8,7 @@ writer decide again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -69,7 +70,7 @@ class Heard(NamedTuple):
         ):
             said = before.elsewhere
         else:
-            said = _gather(prospect, self.rows) if self.rows else NOWHERE
+            said = _said_at(self.rows).to(prospect) if self.rows else NOWHERE
         if said == prospect.elsewhere:
             return prospect
         return msgspec.structs.replace(prospect, elsewhere=said)
@@ -144,8 +145,18 @@ class AddressIndex:
         )
 
     def beside_all(self, prospects: Sequence[Prospect]) -> list[Prospect]:
-        """Return prospects with what others say to them, read at once."""
-        return [heard.told_to(prospect) for prospect, heard in self.hear_all(prospects)]
+        """Return prospects with what others say to them, read at once.
+
+        Thousands may have one address, such as none@example.com: it is looked through once.
+        """
+        prospects, asked, found = self._read_all(prospects)
+        said = {base: _said_at(rows) for base, rows in found.items()}
+        told = []
+        for prospect in prospects:
+            at = [said[base] for base in asked[prospect.id] if base in said]
+            others = _together(at).without(prospect).to(prospect) if at else NOWHERE
+            told.append(msgspec.structs.replace(prospect, elsewhere=others))
+        return told
 
     def hear_all(self, prospects: Sequence[Prospect]) -> list[tuple[Prospect, Heard]]:
         """Read what others say of the addresses of several prospects, at once.
@@ -153,12 +164,7 @@ class AddressIndex:
         Returns:
             Each prospect, its addresses read, and what others say to it.
         """
-        prospects = [self.read(prospect) for prospect in prospects]
-        asked = {prospect.id: bases_of(keys_of(prospect)) for prospect in prospects}
-        bases = sorted({base for theirs in asked.values() for base in theirs})
-        found: dict[str, list[AddressRow]] = {}
-        for row in self.rows(bases) if bases else ():
-            found.setdefault(row.base, []).append(row)
+        prospects, asked, found = self._read_all(prospects)
         heard = []
         for prospect in prospects:
             theirs = asked[prospect.id]
@@ -166,6 +172,18 @@ class AddressIndex:
             others = tuple([row for row in rows if row.prospect != prospect.id])
             heard.append((prospect, Heard(theirs, others)))
         return heard
+
+    def _read_all(
+        self, prospects: Sequence[Prospect]
+    ) -> tuple[list[Prospect], dict[str, tuple[str, ...]], dict[str, list[AddressRow]]]:
+        """Read the addresses of prospects, their bases by prospect, and the rows by base."""
+        prospects = [self.read(prospect) for prospect in prospects]
+        asked = {prospect.id: bases_of(keys_of(prospect)) for prospect in prospects}
+        bases = sorted({base for theirs in asked.values() for base in theirs})
+        found: dict[str, list[AddressRow]] = {}
+        for row in self.rows(bases) if bases else ():
+            found.setdefault(row.base, []).append(row)
+        return prospects, asked, found
 
     def rows(self, bases: Sequence[str]) -> list[AddressRow]:
         """Read what is said of some addresses, in order of base, prospect and key."""
@@ -368,7 +386,49 @@ def as_holding(text: str) -> Holding:
     return msgspec.json.decode(text, type=Holding)
 
 
-def _gather(prospect: Prospect, rows: Sequence[AddressRow]) -> Elsewhere:
-    held = [Held(row.key, row.prospect, as_holding(row.holding)) for row in rows if row.prospect]
-    entries = [as_entry(row.holding) for row in rows if not row.prospect]
-    return elsewhere(prospect, held, entries)
+class _Said(NamedTuple):
+    """What is said at some addresses.
+
+    Attributes:
+        held: what each holder says who says something.
+        holders: how many hold each key, most of whom say nothing.
+        entries: what lists and owners say.
+    """
+
+    held: list[Held]
+    holders: dict[str, int]
+    entries: list[AddressEntry]
+
+    def without(self, prospect: Prospect) -> _Said:
+        """Return what the others say, where ``prospect`` is among the holders."""
+        own = {point.key for point in prospect.reach.contact_points}
+        holders = {key: count - (key in own) for key, count in self.holders.items()}
+        return _Said(self.held, holders, self.entries)
+
+    def to(self, prospect: Prospect) -> Elsewhere:
+        """Gather what it says to ``prospect``."""
+        return elsewhere(prospect, self.held, self.entries, holders=self.holders)
+
+
+def _said_at(rows: Iterable[AddressRow]) -> _Said:
+    said = _Said([], Counter(), [])
+    for row in rows:
+        if not row.prospect:
+            said.entries.append(as_entry(row.holding))
+            continue
+        if row.counts:
+            said.held.append(Held(row.key, row.prospect, as_holding(row.holding)))
+        if row.is_held:
+            said.holders[row.key] += 1
+    return said
+
+
+def _together(said: Sequence[_Said]) -> _Said:
+    """Put together what is said at several addresses; no two have a key in common."""
+    if len(said) == 1:
+        return said[0]
+    return _Said(
+        [held for one in said for held in one.held],
+        {key: count for one in said for key, count in one.holders.items()},
+        [entry for one in said for entry in one.entries],
+    )

@@ -110,6 +110,11 @@ class AddressRow(NamedTuple):
         """Whether the address is a contact point of theirs."""
         return '"is_held":true' in self.holding  # most rows are never decoded
 
+    @property
+    def counts(self) -> bool:
+        """Whether it says anything to another holder. In JSON a quote within a text is escaped."""
+        return self.speaks or '"attempts":[' in self.holding or '"restored_at":' in self.holding
+
 
 def in_order(row: AddressRow) -> tuple[str, str, str]:
     """Sort rows of the address index as the statements do."""
