@@ -738,7 +738,7 @@ def test_a_refusal_names_the_absence_in_the_way_and_not_one_that_is_over() -> No
             "quiet_hours",
             "appointment refused by quiet_hours: 2026-11-02T21:00:00Z lies between 21:00 and "
             "08:00 (21:00 UTC)",
-            "give 2026-11-03T08:00:00Z or later",
+            "give 2026-11-03T08:00:00Z (Tue 08:00 UTC) or later",
         ),
         (
             [attempt(MONDAY)],
@@ -822,7 +822,9 @@ def test_an_appointment_at_night_says_what_time_it_is_in_every_zone_they_may_be_
     prospect = after(added(zones=("Europe/Berlin", "America/New_York")))
     refused = refusal(prospect, SetAppointment(MONDAY + 26 * HOUR), MONDAY)
     assert "(13:00 Europe/Berlin, 07:00 America/New_York)" in refused.what
-    assert refused.hint == "give 2026-11-03T13:00:00Z or later"
+    assert refused.hint == (
+        "give 2026-11-03T13:00:00Z (Tue 14:00 Europe/Berlin, Tue 08:00 America/New_York) or later"
+    )
     assert refused.until == MONDAY + 27 * HOUR
     apart = after(added(zones=("UTC", "Asia/Tokyo", "America/Los_Angeles")))
     refused = refusal(apart, SetAppointment(MONDAY + 26 * HOUR), MONDAY)

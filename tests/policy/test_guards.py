@@ -68,6 +68,7 @@ from cadence.policy.guards import (
 )
 from cadence.prover import prove
 from cadence.testing.strategies import histories, policies
+from cadence.worktime.hours import ALL_DAY
 
 POINTS = (
     ContactPoint(CALL, "+1 212 555 0101"),
@@ -155,6 +156,21 @@ def test_a_kind_says_which_dates_it_closes_and_whether_they_vary(kind: type[Guar
         assert {day for day, is_closed in closed.items() if is_closed} == {
             day for day in closed if span[0] <= day <= span[1]
         }
+
+
+@pytest.mark.parametrize("kind", get_args(Guard))
+def test_a_kind_says_at_which_hours_of_the_week_it_is_open(kind: type[Guard]) -> None:
+    """By which the prover finds steps that no hour is left for, and tells policies apart."""
+    guard = KINDS[kind]
+    if guard.varies_by_year:
+        assert guard.weekly_hours() is None
+        return
+    week = guard.weekly_hours() or ALL_DAY
+    for hour in range(7 * 24):
+        at = MONDAY.replace(hour=0) + timedelta(hours=hour, minutes=30)
+        second = (at.hour * 60 + at.minute) * 60
+        is_open = any(opens <= second < closes for opens, closes in week[at.weekday()])
+        assert (asked(guard, prospect_after(), at) is None) is is_open
 
 
 @pytest.mark.parametrize("kind", get_args(Guard))
@@ -398,7 +414,7 @@ def test_a_holiday_ban_holds_for_the_appointments_own_steps_too() -> None:
     with pytest.raises(Refused, match="refused by holiday_ban") as caught:
         decide(there, SetAppointment(THANKSGIVING), policy, MONDAY)
     assert caught.value.rule == "holiday_ban"
-    assert caught.value.until == datetime(2026, 11, 27, 5, tzinfo=UTC)
+    assert caught.value.until == datetime(2026, 11, 27, 13, tzinfo=UTC)
     assert decide(there, SetAppointment(THANKSGIVING), guarded(), MONDAY)
 
 
@@ -804,3 +820,34 @@ def test_its_name_version_and_function_are_in_the_digest() -> None:
     other = guarded('kind = "custom"\nid = "ours"\nfunction = "test_guards:current"\nversion = 2')
     assert one.digest != other.digest
     assert PolicyRegistry(one).default is one
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                'kind = "pause"\nfirst_day = "2026-11-03"\nlast_day = "2026-11-05"',
+                'kind = "pause"\nid = "friday"\nfirst_day = "2026-11-06"\nlast_day = "2026-11-06"',
+                'kind = "contact_window"\nmon = ["10:00-11:00"]\nthu = ["13:00-14:00"]',
+                'kind = "contact_window"\nid = "b"\nthu = ["13:30-22:00"]\nfri = ["07:00-09:00"]',
+            ]
+        ),
+        max_size=3,
+        unique=True,
+    ),
+    st.integers(0, 14 * 24 * 4),
+    st.sampled_from(["UTC", "America/New_York", "Pacific/Auckland"]),
+)
+def test_the_time_that_a_refused_appointment_names_is_accepted(
+    guards: list[str], quarters: int, zone: str
+) -> None:
+    policy, prospect = guarded(*guards), prospect_after(zone=zone)
+    command = SetAppointment(MONDAY + timedelta(minutes=15 * quarters + 1))
+    named = None
+    try:
+        decide(prospect, command, policy, MONDAY)
+    except Refused as refused:
+        named = refused.until
+    if named is not None:
+        assert named > command.at
+        decide(prospect, SetAppointment(named), policy, MONDAY)

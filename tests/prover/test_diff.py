@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import policies
 import pytest
+from guarded_policy import guarded
 from hypothesis import given
 from hypothesis import strategies as st
 from random_steps import STEPS, take_step
@@ -97,6 +98,18 @@ def test_touches_of_two_steps_are_not_those_of_one() -> None:
         raw["steps"].insert(4, {**first, "id": "more"})
 
     assert not same_plan(builtin(), policies.changed(builtin(), split))
+
+
+@pytest.mark.parametrize("day", ["mon", "thu", "sat"])
+def test_guards_that_differ_on_one_weekday_are_told_apart(day: str) -> None:
+    hours = dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), '["09:00-12:00"]')
+    pair = [
+        guarded(
+            'kind = "contact_window"\n' + "\n".join(f"{one} = {at}" for one, at in week.items())
+        )
+        for week in (hours, {**hours, day: '["09:00-13:00"]'})
+    ]
+    told_apart(*pair)
 
 
 def test_a_closed_day_on_a_day_off_changes_nothing() -> None:

@@ -166,6 +166,8 @@ Command = (
 LASTING: Final = frozenset({Rule.OPT_OUT, Rule.CONTACT_POINT, Rule.POLITE_EXIT})
 """Rules that no waiting helps against."""
 
+_MOST_DELAYS: Final = 60  # that guards may name one after the other, for a time that none forbids
+
 
 def decide(
     prospect: Prospect | None,
@@ -529,7 +531,6 @@ def _appoint(
 ) -> tuple[Data, ...]:
     _check_stage(prospect, "appointment")
     _check_time(prospect, command.at, policy, at)
-    _check_guards(prospect, command, policy)
     if command.agreed_by is not None:
         return ReplyReceived(command.agreed_by, Intent.YES), AppointmentSet(command.at)
     stage, attempts = prospect.stage, prospect.silence.attempts
@@ -561,7 +562,7 @@ def _check_stage(prospect: Prospect, what: str) -> None:
 
 
 def _check_time(prospect: Prospect, meeting: datetime, policy: Policy, at: datetime) -> None:
-    """Refuse an appointment in the past or in quiet hours."""
+    """Refuse an appointment in the past, in quiet hours, or when a guard forbids its touch."""
     if meeting <= at:
         raise Refused(
             f"{prospect.id}: appointment refused by appointment: {meeting:%Y-%m-%dT%H:%M:%SZ} "
@@ -570,23 +571,58 @@ def _check_time(prospect: Prospect, meeting: datetime, policy: Policy, at: datet
             rule=Rule.APPOINTMENT,
         )
     waking = calendar_for(prospect, policy).next_waking(meeting)
+    if waking is None:
+        hint = "find out which zone they are in; no hour is waking in all of these"
+        raise Refused(_in_quiet_hours(prospect, meeting), hint, rule=Rule.QUIET_HOURS)
+    touch = _on_time_touch(prospect, policy)
+    rule: str = Rule.QUIET_HOURS
+    what = _in_quiet_hours(prospect, meeting)
     if waking == meeting:
-        return
-    raise Refused(
+        objection = next(iter(objections(prospect, policy, touch, meeting)), None)
+        if objection is None:
+            return
+        rule, answer = objection
+        what = (
+            f"{prospect.id}: appointment refused by {rule}: {answer.because} "
+            f"({meeting:%Y-%m-%dT%H:%M:%SZ})"
+        )
+    until = _first_allowed(prospect, policy, touch, waking)
+    hint = "give another time"
+    if until is not None:
+        hint = f"give {until:%Y-%m-%dT%H:%M:%SZ} ({_clocks(prospect, until, '%a %H:%M')}) or later"
+    raise Refused(what, hint, rule=rule, until=until)
+
+
+def _in_quiet_hours(prospect: Prospect, meeting: datetime) -> str:
+    return (
         f"{prospect.id}: appointment refused by quiet_hours: {meeting:%Y-%m-%dT%H:%M:%SZ} "
-        f"lies between 21:00 and 08:00 ({_clocks(prospect, meeting)})",
-        "find out which zone they are in; no hour is waking in all of these"
-        if waking is None
-        else f"give {waking:%Y-%m-%dT%H:%M:%SZ} or later",
-        rule=Rule.QUIET_HOURS,
-        until=waking,
+        f"lies between 21:00 and 08:00 ({_clocks(prospect, meeting)})"
     )
 
 
-def _check_guards(prospect: Prospect, command: SetAppointment, policy: Policy) -> None:
-    """Refuse an appointment for a time at which a guard forbids the on-time touch."""
-    if not policy.guards:
-        return
+def _first_allowed(
+    prospect: Prospect, policy: Policy, touch: Touch, at: datetime
+) -> datetime | None:
+    """Return the first waking time from ``at`` on that no guard forbids; ``None``: none is known.
+
+    A guard may name an hour at night, and another guard may forbid what it names.
+    """
+    calendar = calendar_for(prospect, policy)
+    for _ in range(_MOST_DELAYS):
+        waking = calendar.next_waking(at)
+        if waking is None:
+            return None
+        answer = next((one for _, one in objections(prospect, policy, touch, waking)), None)
+        if answer is None:
+            return waking
+        if not isinstance(answer, GuardDelay) or answer.until <= waking:
+            return None
+        at = answer.until
+    return None
+
+
+def _on_time_touch(prospect: Prospect, policy: Policy) -> Touch:
+    """The touch that guards are asked about for an appointment."""
     planned = [one for one in policy.planned_touches if one.step.at is not None]
     parts = tuple(
         TouchPart(point.channel, point.address, part.script, key=point.same)
@@ -595,21 +631,12 @@ def _check_guards(prospect: Prospect, command: SetAppointment, policy: Policy) -
         for point in contact_points_left(prospect)
         if point.channel in part.channels
     )
-    touch = Touch(f"{prospect.id}:appointment", Stage.ON_TIME, "on_time", parts)
-    for name, answer in objections(prospect, policy, touch, command.at):
-        until = answer.until if isinstance(answer, GuardDelay) else None
-        raise Refused(
-            f"{prospect.id}: appointment refused by {name}: {answer.because} "
-            f"({command.at:%Y-%m-%dT%H:%M:%SZ})",
-            "give another time" if until is None else f"give {until:%Y-%m-%dT%H:%M:%SZ} or later",
-            rule=name,
-            until=until,
-        )
+    return Touch(f"{prospect.id}:appointment", Stage.ON_TIME, "on_time", parts)
 
 
-def _clocks(prospect: Prospect, at: datetime) -> str:
+def _clocks(prospect: Prospect, at: datetime, form: str = "%H:%M") -> str:
     zones = prospect.identity.zones
-    return ", ".join(f"{at.astimezone(zone(name)):%H:%M} {name}" for name in zones)
+    return ", ".join(f"{at.astimezone(zone(name)):{form}} {name}" for name in zones)
 
 
 def _cancel(prospect: Prospect) -> AppointmentCancelled:

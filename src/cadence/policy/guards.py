@@ -24,7 +24,7 @@ from cadence.policy import guard_runner
 from cadence.policy.field_types import Country, Id, OpenHours, PolicyChannel, Subdivision
 from cadence.policy.touch import GuardDelay, Touch, TouchPart, Veto
 from cadence.worktime.calendar import WorkCalendar, work_calendar
-from cadence.worktime.hours import ALL_DAY, WEEKDAYS, OpenTimes, week_of
+from cadence.worktime.hours import ALL_DAY, WEEKDAYS, OpenTimes, Week, week_of
 
 __all__ = [
     "Answer",
@@ -93,6 +93,16 @@ class _Guard(
         """
         return None
 
+    def weekly_hours(self) -> Week | None:
+        """Return the hours at which it lets touches pass, by the policy's weekday; ``None``: it
+        does not go by the week.
+
+        The prover plays each channel alone then, finds steps that no hour is left for, and tells
+        two policies apart at the hours that differ. A touch that it never lets pass is held, which
+        refutes a policy (``forgotten``).
+        """
+        return None
+
     @property
     def varies_by_year(self) -> bool:
         """Whether the dates it closes change from year to year; a timetable leaves it out then."""
@@ -139,6 +149,10 @@ class ContactWindow(_Guard, frozen=True, kw_only=True, tag="contact_window"):
     def open_times(self) -> OpenTimes:
         """The hours of the window."""
         return OpenTimes(week_of(self))
+
+    def weekly_hours(self) -> Week:
+        """Return its hours."""
+        return self.open_times.week
 
     def canonical(self) -> dict[str, Any]:
         """Return its meaning in one form, whatever the layout of the file, for the digest."""

@@ -23,7 +23,6 @@ from cadence.domain.stages import Stage
 from cadence.engine import invariants
 from cadence.engine.decision import Close, Decision, Due, Stop, Task
 from cadence.engine.reasons import Reason
-from cadence.policy.guards import ContactWindow
 from cadence.policy.model import Policy
 from cadence.policy.rules import Rule
 from cadence.policy.touch import Touch
@@ -52,8 +51,8 @@ def play_silences(space: StateSpace) -> Iterator[_Fault]:
     yield from _play(policy, Scenario(every, first, agreed), tries_everything=True)
     scenarios = [Scenario(every, beginning, agreed) for beginning in others]
     scenarios += [Scenario(only, first, agreed) for only in alone if only != every]
-    if any(isinstance(guard, ContactWindow) for guard in policy.guards):
-        # A window may be open for one channel alone, and on no day on which the calendar is open.
+    if any(guard.weekly_hours() is not None for guard in policy.guards):
+        # It may be open for one channel alone, and on no day on which the calendar is open.
         scenarios += [
             Scenario(channels, beginning, agreed, country=country)
             for country in (None, *countries(policy))

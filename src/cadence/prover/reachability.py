@@ -13,12 +13,11 @@ from cadence.domain.channels import Channel
 from cadence.domain.stages import Stage
 from cadence.engine.schedule import unmet_requirement
 from cadence.engine.wording import because
-from cadence.policy.guards import ContactWindow
 from cadence.policy.model import EXACT, PlannedTouch, Policy
 from cadence.policy.rules import Rule
 from cadence.prover.state_space import Channels, State, StateSpace, channels_used
 from cadence.prover.weekends import Arrangement, arrangements
-from cadence.worktime.hours import QUIET_FROM, QUIET_UNTIL, Week, week_of
+from cadence.worktime.hours import QUIET_FROM, QUIET_UNTIL, Week
 
 __all__ = ["ClosedTurn", "Unreachable", "closed_turns", "unreachable"]
 
@@ -158,8 +157,8 @@ def _shut_in(
     days = [day for day in range(7) if any_day or week[day]]
     opened = [(day, QUIET_UNTIL, QUIET_FROM) for day in days]
     for guard in policy.guards:
-        if isinstance(guard, ContactWindow) and (not guard.channels or on & set(guard.channels)):
-            window = week_of(guard)
+        window = guard.weekly_hours()
+        if window is not None and (not guard.channels or on & set(guard.channels)):
             opened = _within(opened, tuple(window[source] for source in sources))
             if not opened:
                 return guard.name

@@ -30,7 +30,7 @@ from cadence.policy.model import Policy
 from cadence.prover.simulation import EXAMPLES, MONDAY, Scenario, Simulation, beginnings
 from cadence.prover.state_space import Beginning
 from cadence.prover.weekends import countries
-from cadence.worktime.hours import ALL_DAY, OpenTimes
+from cadence.worktime.hours import ALL_DAY, OpenTimes, Week
 from cadence.worktime.zone_calendar import ZoneCalendar
 
 __all__ = ["Pair", "injected_events", "scenarios"]
@@ -38,6 +38,7 @@ __all__ = ["Pair", "injected_events", "scenarios"]
 Pair = tuple[Policy, Policy]
 
 _LATE: Final = (timedelta(hours=1), timedelta(hours=7), timedelta(days=3), timedelta(days=40))
+_DAY: Final = 24 * 3600  # seconds
 _DAYS: Final = 24
 """How many of the days that one of the two closes are looked at, of each kind."""
 _MOST_EXTRAS: Final = 20
@@ -117,6 +118,9 @@ def _times(pair: Pair) -> Iterator[tuple[datetime, str | None]]:
     until = sorted({times.half_days_until or 0 for times in (one, other)})
     if len(until) > 1:
         edges += [(day, until[:1], _HALF_DAY_COUNTRY) for day in _HALF_DAYS]
+    for day, seconds in _weekdays(pair):
+        for second in seconds:
+            yield _begin_of(day) + timedelta(seconds=second), None
     for day, seconds, country in edges:
         for second in (0, *seconds):
             for before in range(_DAYS // 2):
@@ -124,6 +128,21 @@ def _times(pair: Pair) -> Iterator[tuple[datetime, str | None]]:
     if len({policy.calendar.weekend for policy in pair}) > 1:
         for country in dict.fromkeys((*countries(pair[0]), *countries(pair[1]))):
             yield MONDAY, country
+
+
+def _weekdays(pair: Pair) -> Iterator[tuple[date, list[int]]]:
+    """Yield weekdays on which guards of the two are open at other hours, and when those change."""
+    weeks: list[list[Week]] = [[], []]
+    for side, guard in _differing(pair):
+        week = guard.weekly_hours()
+        if week is not None:
+            weeks[side].append(week)
+    for weekday in range(7):
+        hours = [[week[weekday] for week in some] for some in weeks]
+        if hours[0] != hours[1]:
+            spans = {span for some in hours for day in some for span in day}
+            seconds = sorted({second for span in spans for second in span if second < _DAY})
+            yield (MONDAY + timedelta(days=weekday)).date(), [0, *seconds]
 
 
 def _holidays(places: list[set[tuple[str, str | None]]]) -> list[date]:
