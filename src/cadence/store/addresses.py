@@ -391,7 +391,7 @@ class _Said(NamedTuple):
 
     Attributes:
         held: what each holder says who says something.
-        holders: how many hold each key, most of whom say nothing.
+        holders: how many hold each key; most say nothing.
         entries: what lists and owners say.
     """
 
