@@ -53,6 +53,17 @@ def test_numbers_that_lack_their_country_are_named_with_the_fix(cli: Cli, csv: C
     assert '{"line":2,"address":"2125550100","lacks_country":true}' in done.out
 
 
+def test_what_leaves_nothing_to_write_leaves_no_empty_database(
+    cli: Cli, csv: CSV, db: Path
+) -> None:
+    assert cli("suppress", "2125550100", *AT).code == 2
+    done = cli("suppress", "--file", csv("2125550100"), "--source", "dnc", *AT)
+    assert (done.code, "it lacks its country" in done.err) == (1, True)
+    assert not db.exists()
+    assert cli("suppress", "--file", csv("2125550100", "jo@example.com"), *AT).code == 0
+    assert db.exists()
+
+
 def test_the_region_of_a_list_reads_its_numbers(cli: Cli, csv: CSV) -> None:
     cli(*JANE)
     file = csv("2125550100", "nothing")
@@ -192,6 +203,8 @@ def test_the_lists_that_an_address_stays_on_are_named(cli: Cli) -> None:
         "  still suppressed by: news, dnc",
         "  to take it off these: cadence unsuppress +12125550100 --why WHY",
     ]
+    own = cli("unsuppress", "+12125550100 ext. 5", *why).out.splitlines()
+    assert own[0] == "+12125550100 ext. 5: no entry of its own"
     one = cli("--json", "unsuppress", "+12125550100", "--source", "news", *why).json
     assert (one["ended"], [left["source"] for left in one["left"]]) == (1, ["dnc"])
     last = cli("unsuppress", "+12125550100", *why)

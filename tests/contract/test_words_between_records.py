@@ -37,6 +37,7 @@ from cadence.errors import InputError, Refused
 from cadence.policy.rules import Rule
 from cadence.store import Cadence
 from cadence.store.duplicates import duplicates
+from cadence.store.list_load import Suppression
 from cadence.store.writer import StreamWriter
 
 NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
@@ -241,6 +242,38 @@ def test_a_list_stops_who_has_the_address_now_and_later_whatever_they_say(app: C
     assert app.addresses.unsuppress(ADA, by="kim", why="an error", at=NOW + DAY) == 0
     assert task(app, "third", NOW + DAY) is TaskKind.BEGIN
     assert [entry.ended_why for entry in app.addresses.entries(ended=True)] == ["an error"]
+
+
+def test_a_list_puts_back_what_was_taken_off_before_its_day_and_nothing_else(
+    app: Cadence,
+) -> None:
+    both(app)
+    book = app.addresses
+    book.suppress([ADA, NUMBER], by="kim", source="dnc", at=NOW)
+    book.unsuppress(ADA, by="ann", why="they asked", at=NOW + DAY)
+    given = {"by": "kim", "source": "dnc", "at": NOW + 3 * DAY}
+    older = book.suppress([ADA, NUMBER, ADA], dated=NOW.date(), **given)
+    assert (older.new, older.known, older.kept_off, older.put_back) == (0, 1, 2, 0)
+    assert task(app, "lead", NOW + 3 * DAY) is not TaskKind.FIND_ADDRESS
+    newer = book.suppress([ADA, NUMBER, ADA], dated=(NOW + 2 * DAY).date(), **given)
+    assert (newer.new, newer.known, newer.kept_off, newer.put_back) == (1, 2, 0, 1)
+    assert [entry.ended_why for entry in newer.put_back_first] == ["they asked"]
+    assert newer.holders.first == ("contact", "lead")
+    assert task(app, "lead", NOW + 3 * DAY) is TaskKind.FIND_ADDRESS
+
+
+def test_an_address_is_suppressed_on_known_channels_alone(app: Cadence) -> None:
+    with pytest.raises(InputError, match="channel: unknown 'phone'"):
+        app.addresses.suppress([Suppression(NUMBER, Channel("phone"))], by="kim", at=NOW)
+    app.execute("lead", person(), at=NOW)
+    for ask in (
+        lambda: app.may("lead", Channel("phone")),
+        lambda: app.claim("lead", own=Channel("phone"), by="kim", at=NOW),
+        lambda: app.due(NOW, channel="phone"),
+        lambda: app.claim_next(1, by="kim", channel="phone", at=NOW),
+    ):
+        with pytest.raises(InputError, match="unknown 'phone'"):
+            ask()
 
 
 def test_at_a_line_a_word_is_its_holders_alone_unless_it_was_said_from_it(app: Cadence) -> None:

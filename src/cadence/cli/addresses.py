@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from cadence.domain.events import SamePersonDenied
 from cadence.domain.plurals import plural
 from cadence.domain.words import AddressEntry
 from cadence.errors import InputError, UnknownProspect
+from cadence.store import Cadence
 from cadence.store.duplicates import duplicates
 from cadence.store.list_load import Suppression
 from cadence.worktime.holidays import check_country
@@ -91,8 +93,9 @@ def suppress(
     who = session.who(by)
     at = session.now()
     if address is not None:
-        with session.writing() as store:
+        with session.reading_if_there() as store:
             store.addresses.key(address, on, region=region)  # an error here, not a count
+        with session.writing() as store:
             done = store.addresses.suppress(
                 [Suppression(address, on)],
                 by=who,
@@ -103,12 +106,15 @@ def suppress(
             )
     else:
         assert file is not None
-        with checked_list(file, on, lambda: _channels(session)) as rows, session.writing() as store:
+        with (
+            checked_list(file, on, lambda: _channels(session)) as rows,
+            _to_write(session, rows, region) as store,
+        ):
             if day is not None and not session.force:
                 store.addresses.check_not_older(source, day)
             with session.progress("suppressing") as progress:
                 done = store.addresses.suppress(
-                    rows,
+                    rows(),
                     by=who,
                     source=source,
                     why=reason,
@@ -124,6 +130,29 @@ def suppress(
     print_suppressed(session, done, file)
     if done.is_nothing:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _to_write(
+    session: Session, rows: Callable[[], Iterator[Suppression]], region: str | None
+) -> Iterator[Cadence]:
+    """Open the store to write; a list that leaves nothing to write leaves no empty database."""
+    if not session.exists():
+        with session.reading_if_there() as empty:
+            has_any = any(_can_be_read(empty, row, region) for row in rows())
+        if not has_any:
+            with Cadence.open() as nowhere:
+                yield nowhere
+            return
+    with session.writing() as store:
+        yield store
+
+
+def _can_be_read(store: Cadence, row: Suppression, region: str | None) -> bool:
+    try:
+        return bool(store.addresses.key(row.address, row.channel, region=region))
+    except InputError:
+        return False
 
 
 def _channels(session: Session) -> Collection[Channel]:
@@ -161,7 +190,9 @@ def unsuppress(
         lists = [{"key": one.key, "source": one.source, "channel": one.channel} for one in left]
         session.print_json({"ended": ended, "left": lists})
         return
-    where = "on no suppression list" if source is None or not left else f"not on the list {source}"
+    where = "on no suppression list"
+    if left:
+        where = "no entry of its own" if source is None else f"not on the list {source}"
     done = f"{plural(ended, 'entry', 'entries')} taken back" if ended else where
     session.write(f"{address}: {done}")
     if left:

@@ -40,8 +40,8 @@ _PAGE: Final = 500  # entries whose holders are looked up at once
 @contextmanager
 def checked_list(
     file: str, channel: Channel | None, channels: Callable[[], Collection[str]]
-) -> Iterator[Iterator[Suppression]]:
-    """Read a list to its end, and give its rows from a copy, so that memory stays small.
+) -> Iterator[Callable[[], Iterator[Suppression]]]:
+    """Read a list to its end, and give what reads its rows from a copy: memory stays small.
 
     Args:
         file: its path; ``-`` is standard input.
@@ -58,8 +58,12 @@ def checked_list(
             if count > len(bad):
                 lines.append(f"and {count - len(bad):,} more lines")
             raise InputError("\n".join(lines), f"{bad[0].hint}; nothing was suppressed")
-        copy.seek(0)
-        yield (msgspec.json.decode(line, type=Suppression) for line in copy)
+
+        def rows() -> Iterator[Suppression]:
+            copy.seek(0)
+            return (msgspec.json.decode(line, type=Suppression) for line in copy)
+
+        yield rows
 
 
 def _copy_list(
