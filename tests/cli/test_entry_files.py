@@ -26,7 +26,7 @@ def test_an_export_and_an_import_say_how_many_entries_they_bring(
     file, other = tmp_path / "all.jsonl", ("--db", tmp_path / "other.db")
     done = cli("export", file)
     assert done.out.splitlines() == [
-        f"1 events exported to {file}",
+        f"1 event exported to {file}",
         "  and 2 entries of suppression lists and lines",
     ]
     assert cli("--json", "export", file).json["entries"] == 2
