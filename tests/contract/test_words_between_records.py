@@ -139,7 +139,7 @@ def test_other_addresses_wait_until_the_owner_says_who_they_are(app: Cadence) ->
     assert made.parts[0].key == "+12125550199"
 
 
-def test_an_attempt_that_is_corrected_to_a_later_time_names_what_others_had_said_by_then(
+def test_an_attempt_corrected_to_a_later_time_names_what_was_said_by_then(
     app: Cadence,
 ) -> None:
     both(app)
