@@ -247,3 +247,15 @@ def test_every_time_in_a_finding_names_its_zone(jerry: Cli) -> None:
     times = re.findall(r"[0-9-]{10} [0-9:]{5}", found)
     zoned = re.findall(r"[0-9-]{10} [0-9:]{5} America/New_York", found)
     assert len(times) == len(zoned) == 3
+
+
+def test_a_finding_names_what_the_attempt_says_beside_it_and_counts_once(jerry: Cli) -> None:
+    for day, clock in (("2026-12-07", "15:00"), ("2026-12-14", "15:00"), ("2026-12-15", "16:00")):
+        given = ("--channel", "call", "--disposition", "no_answer")
+        done = jerry("attempt", "jerry", *given, "--at", f"{day}T{clock}:00Z")
+    assert "broke plan, gap" in done.err
+    found = json.loads(jerry("audit", "--json").out)["findings"]
+    assert [(one["version"], one["rule"]) for one in found] == [(4, "gap")]
+    assert "plan" not in found[0]["because"]
+    (line,) = [one for one in jerry("audit").out.splitlines() if " gap  " in one and "jerry" in one]
+    assert line.endswith("; it says that it broke plan too: one act, one finding")

@@ -324,6 +324,7 @@ class Auditor:
         """Turn violations into findings, with what the history says of them itself."""
         declared = Noticed.DECLARED if data.why else Noticed.RECORDED
         learnt_later: set[str] = set()
+        reported = len(self._findings)
         for one in violations:
             if one.learnt is not None and one.learnt > event.occurred_at:
                 # Also where the attempt names it: it was logged afterwards, when that was known.
@@ -342,6 +343,13 @@ class Auditor:
                     else "the attempt says so itself; nothing else in the history does"
                 )
                 self._add(state, event.version, Violation(rule, because), declared, data.why)
+        found = self._findings[reported:]
+        also = tuple(set(data.broke).difference(one.rule for one in found))
+        first = next((one for one in found if one.noticed is not Noticed.HINDSIGHT), None)
+        if also and first is not None:
+            also = tuple(rule for rule in dict.fromkeys(data.broke) if rule in also)
+            place = reported + found.index(first)
+            self._findings[place] = msgspec.structs.replace(first, also=also)
 
     def _add(
         self,

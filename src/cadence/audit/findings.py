@@ -36,6 +36,8 @@ class Finding(msgspec.Struct, frozen=True):
         because: one sentence.
         noticed: what the history itself says about it; not among the keys of the JSON.
         cause: version of the event that only later showed it, or 0; not in the JSON either.
+        also: the rules that the attempt says it broke too, where the audit has no finding of them:
+            one wrong act is one finding; not in the JSON either.
     """
 
     prospect: str
@@ -44,3 +46,4 @@ class Finding(msgspec.Struct, frozen=True):
     because: str
     noticed: Noticed
     cause: int = 0
+    also: tuple[str, ...] = ()

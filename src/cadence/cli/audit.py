@@ -126,7 +126,10 @@ _TITLES: Final = f"{'prospect':20} {'event':>5}  {'rule':14} because"
 
 
 def _line(one: Finding, colour: str) -> str:
-    return f"{one.prospect:20} {one.version:>5}  {paint(f'{one.rule:14}', colour)} {one.because}"
+    because = one.because
+    if one.also:
+        because += f"; it says that it broke {', '.join(one.also)} too: one act, one finding"
+    return f"{one.prospect:20} {one.version:>5}  {paint(f'{one.rule:14}', colour)} {because}"
 
 
 def _print_duplicates(session: Session, alike: Sequence[Duplicate]) -> None:
