@@ -259,3 +259,37 @@ def test_a_finding_names_what_the_attempt_says_beside_it_and_counts_once(jerry: 
     assert "plan" not in found[0]["because"]
     (line,) = [one for one in jerry("audit").out.splitlines() if " gap  " in one and "jerry" in one]
     assert line.endswith("; it says that it broke plan too: one act, one finding")
+
+
+AHEAD = ("--at", "2027-03-01T15:00:00Z")
+
+
+def test_a_finding_says_when_they_opted_out_also_behind_a_clock_that_was_ahead(jerry: Cli) -> None:
+    jerry("note", "jerry", "--interest", "price", *AHEAD)
+    jerry("opt-out", "jerry", *at("15:00"))
+    call(jerry, "no_answer", "16:00")
+    said = "they had opted out of everything on 2026-12-07 10:00 America/New_York (event 3)"
+    for _ in range(2):
+        (found,) = json.loads(jerry("audit", "--json").out)["findings"]
+        assert (found["version"], found["rule"]) == (4, "opt_out")
+        assert found["because"].startswith(said)
+        jerry("undo", "jerry", "--version", "2", "--why", "the clock", *at("16:10"))
+
+
+def test_the_audit_counts_without_a_wrong_clock_once_that_is_taken_back(jerry: Cli) -> None:
+    """While it stood all calls behind it counted as made at one instant."""
+    call(jerry, "no_answer", "15:00")
+    jerry("note", "jerry", "--interest", "price", *AHEAD)
+    given = ("attempt", "jerry", "--channel", "call", "--disposition", "no_answer", "--at")
+    for day in ("10", "15", "22"):
+        jerry(*given, f"2026-12-{day}T19:00:00Z")
+    audited = jerry("audit", "--json")
+    before = json.loads(audited.out)["findings"]
+    assert {"gap", "frequency"} & {one["rule"] for one in before}
+    assert "of 2026-12-10 14:00 America/New_York (event 4)" in audited.out
+    later = ("--why", "the clock", "--at", "2026-12-22T20:00:00Z")
+    jerry("undo", "jerry", "--version", "3", *later)
+    after = json.loads(jerry("audit", "--json").out)
+    # They were recorded as extras, and that stays said.
+    assert {one["rule"] for one in after["findings"]} == {"plan"}
+    assert "to_review" not in after

@@ -144,10 +144,12 @@ class Auditor:
                 # It may be the response, opt-out or end that every event after it is judged by.
                 return [_unjudged(event, event.data)]
         self.folded = FoldedHistory(events)
-        found = self._judge_all(events, self.folded)
+        judged = _without_wrong_clocks(events)
+        history = self.folded if judged is events else FoldedHistory(judged)
+        found = self._judge_all(judged, history)
         violated = _rules_by_version(found)
-        if any(isinstance(event.data, TAKING_BACK) for event in events):
-            found = self._as_it_stands(events, found)
+        if any(isinstance(event.data, TAKING_BACK) for event in judged):
+            found = self._as_it_stands(judged, found)
         self.to_review = [one for one in found if one.noticed is Noticed.TO_REVIEW]
         self.to_review += reviews(events, violated)
         if self.to_review:
@@ -174,6 +176,7 @@ class Auditor:
             if newest - event.recorded_at > _CLOCK_GRACE:
                 # Recorded before what an earlier record tells of: it follows that at once.
                 event = msgspec.structs.replace(event, occurred_at=max(event.occurred_at, newest))
+                state.clocks[event.version, event.occurred_at] = clock
             newest = max(newest, event.occurred_at)
             if type(data) is AttemptMade:
                 self._attempt(state, history, position, event, data, clock)
@@ -373,7 +376,7 @@ class Auditor:
         """Note what was sent after they spoke, before we knew; and begin a silence."""
         at = event.occurred_at
         if at >= state.silence.occurred:
-            because = f"sent after the {what} of {state.show(at)} (event {event.version})"
+            because = f"sent after the {what} of {state.when(at, event.version)}"
             later = [made for made in state.attempts if made.at > at]
             self._add_hindsight(state, event, later, Rule.PLAN, because)
         state.respond(event, intent=intent)
@@ -390,6 +393,42 @@ class Auditor:
         for made in attempts:
             violation = Violation(rule, because)
             self._add(state, made.version, violation, Noticed.HINDSIGHT, cause=event.version)
+
+
+def _without_wrong_clocks(events: Sequence[Event]) -> Sequence[Event]:
+    """The history without what was taken back of a clock that was ahead.
+
+    Nothing follows an event before it happened. So all that comes after such an event counts as
+    following it at once, until it is taken back; then no clock was wrong.
+    """
+    if not any(isinstance(event.data, TAKING_BACK) for event in events):
+        return events
+    taken_back = taken_back_by(events)
+    wrong: dict[int, datetime] = {}
+    first_behind = events[-1].recorded_at
+    for event in reversed(events):
+        if event.version in taken_back and event.occurred_at - first_behind > _CLOCK_GRACE:
+            wrong[event.version] = event.occurred_at
+        first_behind = min(first_behind, event.recorded_at)
+    if not wrong:
+        return events
+    kept = []
+    ahead = events[0].occurred_at
+    for event in events:
+        data, by = event.data, taken_back.get(event.version)
+        if isinstance(data, TAKING_BACK) and data.version in wrong:
+            continue
+        if event.version in wrong:
+            ahead = max(ahead, wrong[event.version])
+            if by is None or not isinstance(by.data, EventCorrected):
+                continue
+            event = corrected(event, by.data)
+        elif isinstance(data, AttemptMade) and ahead - event.recorded_at > _CLOCK_GRACE:
+            # Its gap was measured to the time at which it counted as made.
+            data = msgspec.structs.replace(data, gap=None, gap_from=None)
+            event = msgspec.structs.replace(event, data=data)
+        kept.append(event)
+    return kept
 
 
 def _rules_by_version(found: Iterable[Finding]) -> dict[int, list[str]]:
@@ -428,9 +467,7 @@ def _judge(
     silence = state.silence
     if silence.recorded > made.at and silence.version > 1:
         # Made before we knew that they had spoken: it carried out what was next before that.
-        because = (
-            f"sent after the response of {state.show(silence.occurred)} (event {silence.version})"
-        )
+        because = f"sent after the response of {state.when(silence.occurred, silence.version)}"
         found = [Violation(Rule.PLAN, because, silence.recorded), *check_silence(state, made)]
         return found if past is None else [*found, *check_guards(past)]
     ended = check_ended(state, made.at)
@@ -536,7 +573,7 @@ def _auto_replied(
     at = event.occurred_at
     if at < state.silence.occurred:
         return
-    because = f"they were away from {state.show(at)} on (event {event.version})"
+    because = f"they were away from {state.when(at, event.version)} on"
     until = data.until
     later = [m for m in state.attempts if m.at >= at and (until is None or m.at < until)]
     auditor._add_hindsight(state, event, later, Rule.SUSPENDED, because)
@@ -560,7 +597,7 @@ def _opted_out(auditor: Auditor, state: AuditState, event: Event, data: OptOutRe
     what = "everything" if channel is None else str(channel)
     if kept:
         what += f" but {', '.join(kept)}"
-    because = f"they had opted out of {what} on {state.show(at)} (event {event.version})"
+    because = f"they had opted out of {what} on {state.when(at, event.version)}"
     later = [
         made
         for made in state.attempts

@@ -146,7 +146,7 @@ def _check_opt_out(state: AuditState, parts: Sequence[Part], at: datetime) -> Vi
         if said is None:
             return None
         what, word = said
-    because = f"they had opted out of {what} on {state.show(word.occurred)} (event {word.version})"
+    because = f"they had opted out of {what} on {state.when(word.occurred, word.version)}"
     return Violation(Rule.OPT_OUT, because, word.recorded)
 
 
@@ -167,10 +167,8 @@ def _check_contact_point(
             address, key = theirs[-1].address, theirs[-1].same
         failure = contact.failure(key)
         if failure is not None and failure.occurred <= at:
-            because = (
-                f"{part.channel} {address} had failed on {state.show(failure.occurred)} "
-                f"(event {failure.version})"
-            )
+            since = state.when(failure.occurred, failure.version)
+            because = f"{part.channel} {address} had failed on {since}"
             return Violation(Rule.CONTACT_POINT, because, failure.recorded)
     return None
 
@@ -198,7 +196,7 @@ def _check_after_exit(state: AuditState, at: datetime) -> Violation | None:
         return None
     because = (
         f"nothing comes after the polite exit, which was delivered on "
-        f"{state.show(delivered[0].at)} (event {delivered[0].version})"
+        f"{state.when(delivered[0].at, delivered[0].version)}"
     )
     return Violation(Rule.POLITE_EXIT, because)
 
@@ -210,10 +208,7 @@ def _check_answered(state: AuditState, at: datetime) -> Violation | None:
         because = f"the follow-up was reopened (event {reopened.version}) and waits for a response"
         return Violation(Rule.PLAN, because, reopened.recorded)
     if state.intent is Intent.NO:
-        because = (
-            f"sent after the reply of {state.show(said.occurred)} "
-            f"(event {said.version}): they said no"
-        )
+        because = f"sent after the reply of {state.when(said.occurred, said.version)}: they said no"
         return Violation(Rule.PLAN, because, said.recorded)
     return None
 
@@ -223,7 +218,7 @@ def _check_after_end(state: AuditState, at: datetime) -> Violation | None:
     ended = state.ended
     if ended is None or ended.occurred > at or state.pending_response:
         return None
-    when = f"on {state.show(ended.occurred)} (event {ended.version})"
+    when = f"on {state.when(ended.occurred, ended.version)}"
     if state.phase == Phase.CLOSED:
         because = f"the follow-up was closed {when}"
         return Violation(Rule.POLITE_EXIT, because, ended.recorded)
@@ -350,10 +345,7 @@ def _check_frequency(state: AuditState, attempt: AttemptRecord) -> Violation | N
     is_away = _is_inside(attempt.at, state.suspended)  # too soon in any case
     if attempt.rank >= _SPACED and earlier and not attempt.days and not is_away:
         before = earlier[-1]
-        because = (
-            f"not a business day after the attempt of {state.show(before.at)} "
-            f"(event {before.version})"
-        )
+        because = f"not a business day after the attempt of {state.when(before.at, before.version)}"
         return Violation(Rule.FREQUENCY, because)
     return None
 
@@ -374,9 +366,7 @@ def _check_crowd(state: AuditState, attempt: AttemptRecord) -> Violation | None:
         by_others = sum(len(one.parts) for one in others if attempt.at - one.at < span)
         parts = sum(len(one.parts) for one in (*inside, attempt)) + by_others
         if parts > most:
-            since = (
-                f"since {state.show(inside[0].at)} (event {inside[0].version})" if inside else ""
-            )
+            since = f"since {state.when(inside[0].at, inside[0].version)}" if inside else ""
             because = f"{plural(parts, 'part')} in {words} {since}".rstrip() + f"; at most {most}"
             if by_others:
                 because += f", and {by_others} of them were made for other records"
@@ -399,7 +389,7 @@ def _check_gap(state: AuditState, attempt: AttemptRecord) -> Violation | None:
         before = next(one for one in state.attempts if one.version == attempt.measured_from)
         because = (
             f"{show_gap(attempt.days, attempt.minutes)} after the attempt of "
-            f"{state.show(before.at)} (event {before.version}); "
+            f"{state.when(before.at, before.version)}; "
             f"the largest gap so far is {show_gap(*largest)}{attempt.doubt}"
         )
         return Violation(Rule.GAP, because)

@@ -224,6 +224,7 @@ class AuditState:
         "appointment",
         "attempts",
         "calendar",
+        "clocks",
         "contact",
         "country",
         "elsewhere",
@@ -274,6 +275,7 @@ class AuditState:
         self.country: str | None = None
         self.subdivision: str | None = None
         self.contact = ContactRecord()
+        self.clocks: dict[tuple[int, datetime], datetime] = {}
         self.elsewhere: Elsewhere = NOWHERE
         self.opted_out_of_all: RecordedFact | None = None
         self.opted_out_at: datetime | None = None
@@ -335,6 +337,15 @@ class AuditState:
         """An instant on the prospect's clock with its zone; in UTC where the place is unknown."""
         local = instant if self.time is None else self.time.local(instant)
         return f"{local:%Y-%m-%d %H:%M} {local.tzinfo}"
+
+    def when(self, at: datetime, version: int) -> str:
+        """When something was done or said, as its event says, and by which event.
+
+        Args:
+            at: when it counts as done; later than it was where a clock before it was wrong.
+            version: its event.
+        """
+        return f"{self.show(self.clocks.get((version, at), at))} (event {version})"
 
     @property
     def suspended(self) -> tuple[SuspendedTime, ...] | None:
