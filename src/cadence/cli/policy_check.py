@@ -15,17 +15,18 @@ from cadence.cli.policy_layout import columns, folded, table, to_copy
 from cadence.cli.session import Session, command, new_app
 from cadence.cli.show import replay_lines
 from cadence.cli.terminal import paint
-from cadence.domain.codec import encode_line
 from cadence.domain.codec import to_builtins as event_to_builtins
+from cadence.domain.events import AttemptMade, Event
 from cadence.domain.plurals import plural
 from cadence.domain.team import missing_facts
 from cadence.engine import invariants
+from cadence.engine.reasons import Reason, ReasonKind
 from cadence.errors import InputError
 from cadence.policy.model import Policy
 from cadence.policy.registry import PolicyRegistry
 from cadence.prover.bounds import Bounds
 from cadence.prover.proof import Proof, RuleProof, prove
-from cadence.replay.steps import annotate
+from cadence.replay.steps import AnnotatedStep, annotate
 
 if TYPE_CHECKING:
     from cadence.messages import Finding
@@ -35,6 +36,7 @@ __all__ = ["app", "verdict", "wording_lines"]
 app = new_app()
 
 _EXAMPLE: Final = "counterexample.jsonl"
+_FEW: Final = 3  # skipped touches that are named
 _INDENT: Final = 26
 _NARROW: Final = 4
 _BESIDE: Final = 76  # columns from which a promise stands beside its rule
@@ -72,7 +74,7 @@ def check(
     shown = next((one for one in proof.refuted if one.counterexample), None)
     if save is not None and shown is not None:
         with writing(save, db=session.db, inputs=policy_inputs(policy)) as out:
-            out.writelines(encode_line(event) + b"\n" for event in shown.counterexample)
+            out.writelines(_line(event) + b"\n" for event in shown.counterexample)
     if session.json:
         wording = [
             msgspec.to_builtins({**one._asdict(), "fault": one.is_fault}) for one in findings
@@ -85,6 +87,17 @@ def check(
             session.write(line)
     if not proof.proved or any(one.is_fault for one in findings):
         raise typer.Exit(1)
+
+
+def _line(event: Event) -> bytes:
+    """The event as a line to import; an attempt says also where it broke nothing.
+
+    An import would fill that in under the policy of the prospect there.
+    """
+    plain = event_to_builtins(event)
+    if isinstance(event.data, AttemptMade):
+        plain["data"] = {"broke": [], **plain["data"]}
+    return msgspec.json.encode(plain)
 
 
 def wording_lines(findings: Sequence[Finding], missing: Sequence[str]) -> list[str]:
@@ -174,11 +187,28 @@ def _counterexample(policy: Policy, one: RuleProof) -> list[str]:
     steps = list(annotate(one.counterexample, PolicyRegistry(policy)))
     if not steps:
         return [paint(f"{one.rule} fails", "bold") + " wherever a history gets as far"]
-    lines = [paint(f"{one.rule} fails on this history, the shortest found:", "bold")]
-    lines += [f"  {line}" for line in replay_lines(steps, brief=True)]
     named = [reason for reason in steps[-1].decision.reasons if reason.rule == one.rule]
+    how = _how_it_fails(one.rule, steps, named)
+    head = f"{one.rule} fails on this history, the shortest found{how}:"
+    lines = [paint(line, "bold") for line in folded([head])]
+    lines += [f"  {line}" for line in replay_lines(steps, brief=True)]
     lines += [f"        {reason.rule}: {reason.because}" for reason in named]
     return lines
+
+
+def _how_it_fails(rule: str, steps: Sequence[AnnotatedStep], named: Sequence[Reason]) -> str:
+    """Whether the engine skips or delays what is planned, or an attempt made then breaks it."""
+    skipped = [name for reason in named if reason.kind is ReasonKind.SKIP for name in reason.steps]
+    if skipped:
+        more = f" and {len(skipped) - _FEW} more" if len(skipped) > _FEW else ""
+        what = ", ".join(skipped[:_FEW]) + more
+        return f": the engine skips what the policy plans ({what})"
+    event = steps[-1].event
+    if isinstance(event.data, AttemptMade) and rule in event.data.broke:
+        return f": the attempt of event {event.version}, made when it is planned, breaks the rule"
+    if any(reason.kind is ReasonKind.DELAY for reason in named):
+        return ": the engine delays what the policy plans"
+    return ""
 
 
 def _saved(proof: Proof, policy: str, shown: RuleProof | None, save: str | None) -> list[str]:
