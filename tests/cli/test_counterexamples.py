@@ -10,6 +10,11 @@ import paths
 import pytest
 from command_line import Cli
 
+from cadence.domain.channels import CALL, EMAIL
+from cadence.domain.events import AttemptMade, ContactPointAdded
+from cadence.policy.loader import parse
+from cadence.prover.simulation import Scenario, Simulation, beginnings
+
 BAD = paths.TESTS / "bad_policies"
 ATTEMPT = re.compile(r"^ +\d+  \w{3} [0-9-]{10} [0-9:]{5}  AttemptMade  .*", re.MULTILINE)
 
@@ -51,3 +56,25 @@ def test_a_counterexample_is_played_by_the_commands_as_they_are_printed(
 def test_the_heading_names_a_few_of_many_skipped_touches(raw: Cli) -> None:
     checked = raw("policy", "check", BAD / "exit_nurture_behind_it.toml")
     assert re.search(r"skips what the policy plans \(\S+, \S+, \S+ and \d+ more\):", checked.out)
+
+
+def test_a_touch_that_is_skipped_on_one_history_and_made_on_another_is_not_never_made(
+    raw: Cli, folder: Path
+) -> None:
+    """The cap counts calls: where the silence began with an email, the seventh touch is made."""
+    nine = (BAD / "cap_by_times.toml").read_text().replace("times = 7", "times = 9")
+    (folder / "nine.toml").write_text(nine)
+    checked = raw("policy", "check", "nine.toml").out
+    assert "skips what the policy plans (spaced#7, spaced#8, spaced#9)" in checked
+    assert re.findall("never made: (.*?) ", checked) == ["spaced#8", "spaced#9"]
+    policy = parse(folder / "nine.toml")
+    played = Simulation(policy, Scenario({EMAIL}, beginnings(policy)[0]))
+    played.record(ContactPointAdded(CALL, "+1 212 555 0100"), played.now)
+    steps = []
+    while played.wait().touch is not None:
+        played.make()
+        made = played.events[-1].data
+        assert isinstance(made, AttemptMade)
+        assert made.broke == ()
+        steps.append(made.step)
+    assert steps[-2:] == ["spaced#7", "polite_exit"]

@@ -13,6 +13,7 @@ import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -24,10 +25,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cadence.cli.viewer import Viewer, keys
-from cadence.domain import Event
+from cadence.domain import Event, ProspectAdded
 from cadence.policy import PolicyRegistry
 from cadence.replay import annotate
 from cadence.store import Cadence
+from cadence.store.list_load import Suppression
 from cadence.transfer import import_jsonl
 
 EXAMPLES = paths.EXAMPLES / "histories"
@@ -341,4 +343,22 @@ def test_until_shows_no_more_than_that(tmp_path: Path) -> None:
         screen.type(b"G")
         screen.wait_for("seen Thu 2026-12-10 15:00")
         screen.type(b"\x1b")
+        assert screen.end() == 0
+
+
+def test_the_last_moment_may_be_what_another_record_said(tmp_path: Path) -> None:
+    with Cadence.open(str(tmp_path / "one.db")) as app:
+        history = jerry()
+        app.histories.append([(history, 0)], at=ahead())
+        later = history[-1].recorded_at + timedelta(days=1)
+        added = history[0].data
+        assert isinstance(added, ProspectAdded)
+        number = added.contact_points[0].address
+        app.addresses.suppress([Suppression(number)], by="kim", source="dnc", at=later)
+    with terminal(tmp_path, "-i") as screen:
+        screen.wait_for("moment 1 of 16")
+        screen.type(b"G")
+        screen.wait_for("moment 16 of 16")
+        screen.wait_for("suppressed")
+        screen.type(b"q")
         assert screen.end() == 0
