@@ -159,13 +159,14 @@ def service_page() -> str:
         "`app = Cadence.open(…)`. This page is generated: a line for each call. Where a call has",
         "more to say (arguments, errors), the [API](api/store.md) says it, on the site that",
         "`make docs` builds; so does `help(Cadence.due)`. [Embed cadence](../tutorials/embed.md)",
-        "shows the first ones in use.",
+        "shows the first ones in use. Calls that only parts of cadence make are left out: they may",
+        "change at any time.",
     ]
     for name, part in _PARTS.items():
         lines += ["", f"## `{name}`", "", "| call | does |", "|---|---|"]
         for call, member in vars(part).items():
             member = getattr(member, "__func__", member)  # a class method
-            if call.startswith("_") or not inspect.isfunction(member):
+            if call.startswith("_") or not inspect.isfunction(member) or call in _INSIDE:
                 continue
             given = [one for one in inspect.signature(member).parameters if one not in _OF_CLASS]
             said = " ".join((member.__doc__ or "").split("\n\n")[0].split())
@@ -174,6 +175,13 @@ def service_page() -> str:
 
 
 _OF_CLASS = ("self", "cls")
+_INSIDE = {
+    *("source", "open_source", "stale", "is_wrong", "stamp", "row", "refreshed", "begin"),
+    *("find_unnamed", "judging", "with_arriving", "is_shared", "others_of", "prepare"),
+    *("append_prepared", "goes_to", "came_since", "survivors", "updated_survivors", "rows_for"),
+    *("rows_of", "shared_among", "is_whole"),
+}
+"""What only other parts of cadence call."""
 
 
 def _without_roles(text: str) -> str:
