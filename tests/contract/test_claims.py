@@ -285,17 +285,49 @@ def to_the_exit(app: Cadence, clock: Clock) -> tuple[str, datetime]:
 def test_what_they_say_is_recorded_and_ends_the_claim(
     app: Cadence, clock: Clock, said: OptOutRequested | ReplyReceived
 ) -> None:
-    claim = app.claim("jerry", by="ann", on_expiry="assume_made")
+    claim = app.claim("jerry", by="ann")
     app.execute("jerry", said, at=MEETING + MINUTE)
     assert app.claimed_for("jerry", None) is None
     assert app.explain("jerry", MEETING + MINUTE).claim is None
     clock.now = claim.until + MINUTE
-    assert app.tick() == []  # it was overtaken, so nothing is assumed
+    assert app.tick() == []
     outcome = app.complete(claim, NO_ANSWER, at=MEETING + 2 * MINUTE)
     assert outcome.overtaken_by is not None
     assert outcome.overtaken_by.data == said
     broke = attempt_of(outcome.events[0].data).broke
     assert ("opt_out" in broke) is isinstance(said, OptOutRequested)
+
+
+@pytest.mark.parametrize("said", [OptOutRequested(), ReplyReceived(EMAIL)])
+@pytest.mark.parametrize("is_claimed_again", [False, True])
+def test_what_a_machine_may_have_made_is_recorded_whatever_they_said_meanwhile(
+    app: Cadence,
+    clock: Clock,
+    said: OptOutRequested | ReplyReceived,
+    is_claimed_again: bool,
+) -> None:
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    app.execute("jerry", said, at=MEETING + MINUTE)
+    assert app.claimed_for("jerry", None) is None
+    assert app.tick() == []  # it may still be told
+    if is_claimed_again and isinstance(said, ReplyReceived):
+        app.claim("jerry", own=CALL, by="ann", at=MEETING + 2 * MINUTE)
+    else:
+        clock.now = claim.until + MINUTE
+        app.tick()
+    *_, event = app.history("jerry")
+    attempt = attempt_of(event.data)
+    assert [part.disposition for part in attempt.parts] == [Disposition.UNKNOWN]
+    assert (event.occurred_at, event.by) == (claim.at, "bot")
+    assert app.tick() == []
+    outcome = app.complete(claim, NO_ANSWER, at=clock.now)
+    assert outcome.overtaken_by is not None
+    assert outcome.overtaken_by.data == said
+    assert [one.data for one in app.history("jerry") if one.version == event.version] == [attempt]
+    truth = outcome.events[0].data
+    assert isinstance(truth, EventCorrected)
+    assert truth.version == event.version
+    assert attempt_of(truth.data).parts[0].disposition is Disposition.NO_ANSWER
 
 
 def test_what_an_import_brings_ends_the_claim_too(app: Cadence) -> None:

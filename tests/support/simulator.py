@@ -219,7 +219,8 @@ class World:
         self.sent: list[Sent] = []
         self.acknowledged: dict[str, str] = {}  # prospect by command id
         self.opted_out: dict[str, datetime] = {}  # when that was acknowledged, by prospect
-        self.begun: set[tuple[str, str]] = set()  # touches whose outcome no worker has told
+        self.begun: Counter[tuple[str, str]] = Counter()  # workers that have told no outcome
+        self.claimed: dict[str, tuple[str, str]] = {}  # touches by the token of their claim
         self.position: str | None = None
         self.followed: list[Event] = []
         self.people = [f"p{number:02}" for number in range(people)]
@@ -316,8 +317,7 @@ class World:
         """Make one touch. It may stall anywhere, also past its lease."""
         began = self.scheduler.now
         touch = due.prospect, due.touch.id
-        was_begun = touch in self.begun
-        self.begun.add(touch)
+        self.begun[touch] += 1
         try:
             claim = self.patiently(
                 process,
@@ -331,9 +331,9 @@ class World:
             )
         except Refused:
             self.scheduler.counts["claim refused"] += 1
-            if not was_begun:
-                self.begun.discard(touch)
+            self.begun[touch] -= 1
             return
+        self.claimed[claim.token] = touch
         self.stall(process)
         if self.random.random() < 0.05:  # its mailer is down
             self.say(app, process, claim, is_made=False)
@@ -359,7 +359,7 @@ class World:
         self.patiently(
             process, lambda: app.complete(claim, parts if is_made else (), not_made=not is_made)
         )
-        self.begun.discard((claim.prospect, str(claim.touch)))
+        del self.begun[claim.prospect, str(claim.touch)]
 
     def stall(self, process: Process) -> None:
         draw = self.random.random()
@@ -456,14 +456,19 @@ def _touches(world: World, histories: dict[str, list[Event]]) -> Iterator[str]:
             for event in histories[one.prospect]
             if isinstance(event.data, AttemptMade)
             # After an answer in between it is an attempt of the next silence.
-            and (event.data.touch == one.touch or event.command_id == f"claim:{one.token}")
+            and (
+                event.data.touch == one.touch
+                or event.command_id in (f"claim:{one.token}", f"assumed:{one.token}")
+            )
         ]
         if not made:
             yield f"{one.prospect}: {one.touch} was made, and no attempt says so"
     for name, history in histories.items():
         for event in unknown(history):
             world.scheduler.counts["unknown"] += 1
-            if (name, event.data.touch) not in world.begun:
+            # Where its claim was not acknowledged, its worker knows of none.
+            touch = world.claimed.get(str(event.command_id).removeprefix("assumed:"))
+            if touch is not None and not world.begun[touch]:
                 yield f"{name}: event {event.version} is unknown, and its worker told the outcome"
 
 

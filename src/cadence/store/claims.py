@@ -246,6 +246,10 @@ class Claims:
         at = request.terms.at
         claim = self.settled(request.prospect, at)
         history = self._app.history(request.prospect)
+        if claim is not None and ended_by(claim, history) is not None:
+            # A word has ended it: what its machine may have done is recorded before another begins.
+            if self._assume(claim, at, at_once=True) is not None:
+                claim, history = None, self._app.history(request.prospect)
         folded = fold(None, history)
         if folded is None:
             raise UnknownProspect(request.prospect)
@@ -465,14 +469,23 @@ class Claims:
             if outcome is not None:
                 yield outcome
 
-    def _assume(self, claim: Claim, recorded: datetime, *, force: bool = True) -> Outcome | None:
-        """Record the attempt that a lease left to be assumed; ``None``: it left none."""
-        if claim.state(self._clock()) is not ClaimState.UNKNOWN:
+    def _assume(
+        self, claim: Claim, recorded: datetime, *, force: bool = True, at_once: bool = False
+    ) -> Outcome | None:
+        """Record the attempt that a lease left to be assumed; ``None``: it left none.
+
+        Args:
+            claim: open.
+            recorded: when.
+            force: as of :meth:`Cadence.execute`.
+            at_once: do not wait for the end of the lease.
+        """
+        if not at_once and claim.state(self._clock()) is not ClaimState.UNKNOWN:
             return None
 
         def once() -> Outcome | None:
             history = self._recorder.select_stream(claim.prospect)
-            if not history or ended_by(claim, history) is not None:
+            if not history or not _is_untold(claim, history):
                 return None
             return self._app.execute(
                 claim.prospect,
@@ -529,6 +542,9 @@ def change_of(prospect: str, claim: Claim | None, events: Iterable[Event]) -> Cl
     """
     if claim is None:
         return ClaimChange(prospect)
+    events = tuple(events)
+    if _is_untold(claim, events):
+        return ClaimChange(prospect, claim.token)  # its row stays, until that is told or assumed
     return ClaimChange(prospect, claim.token, _how_ended(claim, events))
 
 
@@ -538,6 +554,24 @@ def _how_ended(claim: Claim, events: Iterable[Event]) -> str | None:
     if event is None:
         return None
     return "made" if isinstance(event.data, AttemptMade) and event.by == claim.by else "overtaken"
+
+
+def _is_untold(claim: Claim, events: Iterable[Event]) -> bool:
+    """Whether a machine may have made what it claimed, and no attempt says so yet.
+
+    That something was said meanwhile has ended the claim, and leaves this open.
+    """
+    if claim.on_expiry != "assume_made":
+        return False
+    return not any(
+        isinstance(event.data, AttemptMade)
+        and event.version > claim.version
+        and (
+            event.command_id in (claim.completed_id, _ASSUMED_ID + claim.token)
+            or (event.by == claim.by and claim.is_about(event.data.parts))
+        )
+        for event in events
+    )
 
 
 def _assumed_of(claim: Claim, history: Iterable[Event]) -> Event | None:
