@@ -369,7 +369,7 @@ def test_an_opt_out_and_a_batch_at_the_same_moment_see_each_other(shared: str) -
     workers = [(OPT_OUTS, "0", "2"), (WORKER, "ann", "10"), (OPT_OUTS, "1", "4")]
     claimed = {line.split()[0] for line in run_at_once(workers, shared)[1]}
     with Cadence.open(shared, clock=lambda: MEETING) as app:
-        standing = {row.prospect for row in app._recorder.open_claims()}
+        standing = app._claims.standing(app._claims.every_open())
         opted_out = {
             history[0].prospect
             for history in app.histories.all()
