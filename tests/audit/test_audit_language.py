@@ -279,7 +279,7 @@ def test_every_guard_that_forbids_an_attempt_is_a_finding_of_its_own() -> None:
     history = plant(history, call(ours, 2), at)
     assert [rule for _, rule in rules(history, ours)] == ["contact_window", "frequency_cap"]
     because = [one.because for one in found(history, ours)]
-    assert "15:00: outside the contact window; not before" in because[0]
+    assert "15:00 America/New_York: outside the contact window; not before" in because[0]
     assert "2 attempts in 10 days; the limit is 2; not before" in because[1]
 
 

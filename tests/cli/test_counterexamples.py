@@ -58,7 +58,7 @@ def test_the_heading_names_a_few_of_many_skipped_touches(raw: Cli) -> None:
     assert re.search(r"skips what the policy plans \(\S+, \S+, \S+ and \d+ more\):", checked.out)
 
 
-def test_a_touch_that_is_skipped_on_one_history_and_made_on_another_is_not_never_made(
+def test_a_touch_that_is_skipped_on_one_history_alone_is_not_called_never_made(
     raw: Cli, folder: Path
 ) -> None:
     """The cap counts calls: where the silence began with an email, the seventh touch is made."""

@@ -179,7 +179,7 @@ def test_an_attempt_that_breaks_it_says_so_and_the_audit_finds_it() -> None:
     )
     found = [one for one in Auditor(builtin()).audit(events) if one.rule == "frequency"]
     assert [one.version for one in found] == [5]
-    assert found[0].because.startswith("4 parts in 24 hours since 2026-11-02 10:00 (event 2)")
+    assert found[0].because.startswith("4 parts in 24 hours since 2026-11-02 10:00 UTC (event 2)")
 
 
 def test_an_attempt_of_three_parts_breaks_it_only_where_they_are_too_many() -> None:

@@ -90,7 +90,10 @@ def check(folder: Path, name: str, crossing: timedelta) -> Findings:
     with (folder / f"{name}-histories.jsonl").open(encoding="utf-8") as lines:
         for line in lines:
             event = json.loads(line)
-            if event["type"] != "Policy":
+            if event["type"] not in (
+                "Policy",
+                "AddressEntry",
+            ):  # the lists are in a file of their own
                 for field in ("occurred_at", "recorded_at"):
                     event[field] = instant(event[field])
                 histories[event["prospect"]].append(event)
