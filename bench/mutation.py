@@ -285,6 +285,9 @@ def main() -> None:
         names = names_of(copy)
         if not names:
             sys.exit("no mutants: give files or folders of src/cadence")
+        stats = copy / "mutants" / "mutmut-stats.json"
+        if not stats.exists() or not json.loads(stats.read_text(encoding="utf-8")).get(TESTS_OF):
+            sys.exit("the tests failed where mutmut measured them: --keep the copy, run them there")
         chance = random.Random(given.seed)
         if not given.all:
             names = sample(names, given.sample, chance)
