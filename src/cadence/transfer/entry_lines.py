@@ -18,6 +18,7 @@ from cadence.domain.elsewhere import kind_of_key
 from cadence.domain.limits import check_texts
 from cadence.domain.words import AddressEntry, EntryKind
 from cadence.errors import InputError
+from cadence.transfer.line_types import is_line_of
 
 __all__ = ["decode_entry", "encode_entry", "is_entry_line"]
 
@@ -33,22 +34,12 @@ class _EntryLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: _Data
 
 
-class _Kind(msgspec.Struct, frozen=True):
-    type: str
-
-
-_DECODE_KIND: Final = msgspec.json.Decoder(_Kind).decode
 _DECODE: Final = msgspec.json.Decoder(_EntryLine).decode
 
 
 def is_entry_line(text: bytes) -> bool:
     """Return whether a line brings an entry."""
-    if b'"AddressEntry"' not in text:
-        return False
-    try:
-        return _DECODE_KIND(text).type == _TYPE
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return False  # the reader of events says what is wrong
+    return is_line_of(text, b'"AddressEntry"')
 
 
 def decode_entry(text: bytes) -> AddressEntry:

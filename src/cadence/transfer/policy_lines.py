@@ -17,6 +17,7 @@ from cadence.errors import InputError, PolicyError
 from cadence.policy.loader import parse_text
 from cadence.policy.model import Policy
 from cadence.policy.writer import to_toml
+from cadence.transfer.line_types import is_line_of
 
 __all__ = ["decode_policy", "encode_policy", "is_policy_line"]
 
@@ -36,22 +37,12 @@ class _PolicyLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: _Data
 
 
-class _Kind(msgspec.Struct, frozen=True):
-    type: str
-
-
-_DECODE_KIND: Final = msgspec.json.Decoder(_Kind).decode
 _DECODE: Final = msgspec.json.Decoder(_PolicyLine).decode
 
 
 def is_policy_line(text: bytes) -> bool:
     """Return whether a line brings a policy."""
-    if b'"Policy"' not in text:
-        return False
-    try:
-        return _DECODE_KIND(text).type == _TYPE
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return False  # the reader of events says what is wrong
+    return is_line_of(text, b'"Policy"')
 
 
 def decode_policy(text: bytes) -> Policy:
