@@ -46,7 +46,7 @@ from cadence.domain.events import (
 )
 from cadence.errors import ExecutorFailed, InputError, StoreError
 from cadence.policy import builtin, guard_runner
-from cadence.store import Cadence, executors, service, worker
+from cadence.store import Cadence, due_rows, executors, worker
 from cadence.store.adoption import adopt, preview
 from cadence.store.executors import PageOfIds, map_pages
 from cadence.store.source import StoreSource, pickled
@@ -97,7 +97,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some thirty pages, in fifteen tasks."""
     monkeypatch.setattr(executors, "PAGE", 2)
     monkeypatch.setattr(executors, "TOGETHER", 2)
-    monkeypatch.setattr(service, "_BATCH", 2)
+    monkeypatch.setattr(due_rows, "_BATCH", 2)
 
 
 # Executors: each is started once, by the first test that needs it ---------------------------------

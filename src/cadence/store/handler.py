@@ -97,8 +97,17 @@ class Call(NamedTuple):
 
     def of(self, survivor: str, command: Command) -> Call:
         """Return the call for the record that goes on for a merged one."""
-        meta = {MERGED_FROM: self.prospect, **(self.meta or {})}
-        return Call(survivor, command, *self[2:-2], meta)
+        return Call(
+            prospect=survivor,
+            command=command,
+            occurred_at=self.occurred_at,
+            recorded_at=self.recorded_at,
+            by=self.by,
+            correlation=self.correlation,
+            command_id=self.command_id,
+            meta={MERGED_FROM: self.prospect, **(self.meta or {})},
+            expect=None,  # it was a version of the merged record, and was checked there
+        )
 
     def events(self, version: int, data: Iterable[Data]) -> tuple[Event, ...]:
         """Make the events that follow after ``version``."""

@@ -1,13 +1,13 @@
 """Claim the touches that are due next, many at once.
 
-Some rows of the due list are read, judged and claimed together, by as few statements as one touch
-needs. Where one can't be had, it is left out and the others are had.
+A worker reads a page of due rows, judges them, and claims them in as few statements as one claim
+needs. It skips a touch that it cannot claim.
 
-All workers share the top of the list. One that finds it taken begins further on. And each goes on
-where it was, because what is claimed stays in the list and has to be walked over, and so does what
-a database keeps of rows that have moved on while a transaction is idle. It begins at the top again
-once it has claimed as much as it walked over, at most every ten seconds: so walking costs no more
-than claiming, and what was given back is found soon.
+All workers read one list. A worker that loses rows to others skips a random number of batches. Its
+next call goes on where the last one stopped. Claimed rows stay in the list, and while a transaction
+is idle a database also keeps rows that have moved on: reading past both costs time. A worker starts
+at the top again once it has claimed as many rows as it skipped, at most every ten seconds. So
+skipping never costs more than claiming, and released touches are found soon.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ __all__ = ["NextClaims"]
 _FEWEST: Final = 32  # rows that are read at once
 _MOST: Final = 512
 _PAUSE: Final = timedelta(seconds=10)  # between two walks from the top
-_TIMES: Final = 3  # that a worker leaves some rows to others, in one call
-_FARTHEST: Final = 64  # batches that it leaves to them
-_MOST_LEFT: Final = 8192  # rows
+_MOST_SKIPS: Final = 3  # in one call
+_MOST_BATCHES_SKIPPED: Final = 64  # in one skip
+_MOST_ROWS_SKIPPED: Final = 8192  # in one skip
 
 
 class _Wanted(NamedTuple):
@@ -154,12 +154,12 @@ class NextClaims:
         size = max(_FEWEST, min(wanted.most, _MOST))
         claims: list[Claim] = []
         after, walked, claimed, begun, spread = place
-        rounds, times = 1 if after is None else 2, _TIMES
+        rounds, times = 1 if after is None else 2, _MOST_SKIPS
         leaves = random.randint(0, spread) if after is None and spread > 1 else 0
         while len(claims) < wanted.most:
             if leaves:
                 left = self._recorder.select_due(
-                    query, after, min(leaves * wanted.most, _MOST_LEFT)
+                    query, after, min(leaves * wanted.most, _MOST_ROWS_SKIPPED)
                 )
                 walked += len(left)
                 after = left[-1].position if left else after
@@ -180,7 +180,7 @@ class NextClaims:
             size = min(2 * size, _MOST)
             is_left = taken.is_contended or (spread > 1 and not taken.claims)
             if taken.is_contended:
-                spread = min(2 * spread, _FARTHEST)
+                spread = min(2 * spread, _MOST_BATCHES_SKIPPED)
             elif taken.claims:
                 spread = max(1, 15 * spread // 16)
             if is_left and times:  # another is at work here; bounded, or it would never end

@@ -64,7 +64,7 @@ class Projection(msgspec.Struct, Generic[DB], frozen=True):
 
     @property
     def table(self) -> str:
-        """The name of the version's table, such as ``calls_2``; of several, how they begin."""
+        """The version's table, such as ``calls_2``; the prefix of their names if it has several."""
         return f"{self.name}_{self.version}"
 
     def run(
@@ -114,7 +114,7 @@ class Projection(msgspec.Struct, Generic[DB], frozen=True):
                 if held is None or held == _ENDED:
                     return
                 if is_next and len(readable) < len(page):
-                    raise self._is_too_old(page[len(readable)])
+                    raise self._too_new(page[len(readable)])
                 position = held  # or where another runner is: the next page is read from there
 
     def swap(self, app: Cadence, target: Target[DB], *, size: int = _PAGE) -> None:
@@ -150,7 +150,7 @@ class Projection(msgspec.Struct, Generic[DB], frozen=True):
             for page in app.follow_pages(position or None, size=size, timeout=timedelta(0)):
                 for item in page:
                     if not _is_readable(item):
-                        raise self._is_too_old(item)
+                        raise self._too_new(item)
                 position = self._apply_page(target, db, page)
             if FeedPosition.parse(position or None) < FeedPosition.parse(reached or None):
                 raise InputError(
@@ -193,7 +193,7 @@ class Projection(msgspec.Struct, Generic[DB], frozen=True):
         if self.publish is not None:
             self.publish(db, self.table)
 
-    def _is_too_old(self, item: FeedItem) -> StoreError:
+    def _too_new(self, item: FeedItem) -> StoreError:
         event = item.event
         return StoreError(
             f"{self.name}: a newer cadence wrote event {event.version} of {event.prospect}",
@@ -202,9 +202,9 @@ class Projection(msgspec.Struct, Generic[DB], frozen=True):
 
 
 def _is_readable(item: FeedItem) -> bool:
-    """Return whether a newer cadence would read no more of the event.
+    """Return whether a newer cadence would read this event no better.
 
-    One that is damaged is as readable as it will ever be.
+    A damaged event counts as readable: no version can read more of it.
     """
     data = item.event.data
     return not isinstance(data, Unreadable) or data.is_damaged

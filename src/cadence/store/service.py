@@ -81,11 +81,7 @@ from cadence.store.writer import StreamWriter
 
 __all__ = ["Cadence", "Progress"]
 
-_LONGEST_WAIT: Final = 0.05  # seconds
 _PAGE: Final = 256  # prospects
-_BATCH: Final = 64  # prospects of a rebuild that are written at once
-_BATCHES: Final = 4  # that a worker computes at once
-_ENGINE: Final = "8"  # raised when the same events would give other due rows
 
 if TYPE_CHECKING:
     import psycopg_pool

@@ -35,7 +35,8 @@ class StreamWriter:
             ref = policy_named_by(event.data)
             if ref is not None and not is_builtin(ref):
                 policy = self._library.registry.by_ref(ref)
-                self._library.remember([] if policy is None else [policy])
+                if policy is not None:
+                    self._library.remember([policy])
         self._recorder.insert_events(
             list(map(self._mapper.to_stored_event, events)),
             due=[one.row for one in writes],

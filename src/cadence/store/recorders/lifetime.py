@@ -111,34 +111,23 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
 
 
 # Errors -----------------------------------------------------------------------------------------
+# ``name`` is what to call the store.
 
 
 def closed(name: str) -> StoreError:
-    """The error of a call to a closed store.
-
-    Args:
-        name: what to call the store.
-    """
+    """The error of a call to a closed store."""
     return StoreError(f"{name}: closed", "open it again, and close it after the last call")
 
 
 def block_is_over(name: str) -> StoreError:
-    """The error of a call to the service of a block that is over.
-
-    Args:
-        name: what to call the store.
-    """
+    """The error of a call to the service of a block that is over."""
     return StoreError(
         f"{name}: the block of app.using(…) is over", "call the service that you opened"
     )
 
 
 def started_elsewhere(name: str) -> StoreError:
-    """The error of a write that another process began.
-
-    Args:
-        name: what to call the store.
-    """
+    """The error of a write that another process began."""
     return StoreError(
         f"{name}: the process forked within a transaction; the child wrote nothing",
         "fork before or after the call, and call again in the child",
@@ -146,11 +135,7 @@ def started_elsewhere(name: str) -> StoreError:
 
 
 def no_transaction(name: str) -> InputError:
-    """The error of a connection that would commit each statement by itself.
-
-    Args:
-        name: what to call the store.
-    """
+    """The error of a connection that would commit each statement by itself."""
     return InputError(
         f"{name}: the connection has no transaction, and begins none",
         "begin one: with connection.transaction(), or BEGIN",
@@ -158,11 +143,7 @@ def no_transaction(name: str) -> InputError:
 
 
 def other_database(name: str) -> InputError:
-    """The error of a connection to another database than the store's.
-
-    Args:
-        name: what to call the store.
-    """
+    """The error of a connection to another database than the store's."""
     return InputError(
         f"{name}: the connection is to another database",
         "give a connection to the database, and the schema, that the store was opened with",
@@ -173,7 +154,6 @@ def unfit_connection(name: str, given: object, wanted: str) -> InputError:
     """The error of a connection of another kind than the store's.
 
     Args:
-        name: what to call the store.
         given: what was given as a connection.
         wanted: what it must be.
     """
@@ -185,11 +165,7 @@ def unfit_connection(name: str, given: object, wanted: str) -> InputError:
 
 
 def started_in_parent(name: str) -> StoreError:
-    """The error of a call in a forked child on connections that the parent was given.
-
-    Args:
-        name: what to call the store.
-    """
+    """The error of a call in a forked child on connections that the parent was given."""
     return StoreError(
         f"{name}: its connections belong to the process that made them",
         "make connections, and open the store on them, in each process",
@@ -197,11 +173,7 @@ def started_in_parent(name: str) -> StoreError:
 
 
 def transaction_ended(name: str) -> StoreError:
-    """The error of a call in a transaction of the caller's that is over.
-
-    Args:
-        name: what to call the store.
-    """
+    """The error of a call in a transaction of the caller's that is over."""
     return StoreError(
         f"{name}: the caller's transaction has ended", "call app.using(connection) in the next one"
     )

@@ -34,7 +34,7 @@ from cadence.store.recorder import (
     SettingRow,
 )
 from cadence.store.recorders.lifetime import Refusing, closed, renew_in_children
-from cadence.store.recorders.sql import check_addresses
+from cadence.store.recorders.sql import check_addresses, check_claim
 
 __all__ = ["MemoryRecorder"]
 
@@ -165,12 +165,9 @@ class MemoryRecorder(EventSourcingRecorder):
         return True
 
     def _check_claim(self, claim: ClaimChange) -> None:
-        if [row.token for row in self.open_claims(claim.prospect)] != (
-            [] if claim.seen is None else [claim.seen]
-        ):
-            raise ClaimChanged
-        if claim.version is not None and self._newest_version(claim.prospect) != claim.version:
-            raise ClaimChanged
+        tokens = [row.token for row in self.open_claims(claim.prospect)]
+        version = None if claim.version is None else self._newest_version(claim.prospect)
+        check_claim(claim, tokens, version)
 
     def _change_claim(self, claim: ClaimChange) -> None:
         if claim.ended is not None and claim.seen is not None:

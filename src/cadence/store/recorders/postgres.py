@@ -86,6 +86,7 @@ from cadence.store.recorders.sql import (
     END_ENTRY,
     INSERT_SETTING,
     NEWEST_VERSION,
+    NEWEST_VERSIONS,
     OPEN_TOKENS,
     SELECT_ADDRESSES,
     UPDATE_DUE,
@@ -189,10 +190,6 @@ _ARRAYS: Final = (
 )
 _INSERT_DUE: Final = f"INSERT INTO {{schema}}.due ({', '.join(DUE_COLUMNS)}) "
 _UPSERT_DUE: Final = f"{_INSERT_DUE} SELECT * FROM unnest({_ARRAYS}) {UPDATE_DUE}"
-_NEWEST_VERSIONS: Final = (
-    "SELECT originator_id, max(originator_version) AS version FROM {schema}.stored_events "
-    "WHERE originator_id {many} GROUP BY originator_id"
-)
 _DELETE_MANY: Final = "DELETE FROM {schema}.holders WHERE prospect {many}"
 _INSERT_MANY: Final = (
     "INSERT INTO {schema}.holders (base, key, prospect, holding, speaks) "
@@ -715,7 +712,7 @@ class PostgresRecorder(SQLRecorder):
             ids = [one.row.prospect for one in rows]
             newest = {
                 row["originator_id"]: row["version"]
-                for row in curs.execute(self._sql(_NEWEST_VERSIONS), (ids,)).fetchall()
+                for row in curs.execute(self._sql(NEWEST_VERSIONS), (ids,)).fetchall()
             }
             held = [one for one in rows if newest.get(one.row.prospect) == one.version]
             self._upsert_due(curs, [one.row for one in held])

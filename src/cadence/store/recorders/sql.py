@@ -99,8 +99,8 @@ OPEN_TOKENS: Final = "SELECT token FROM {schema}.claims WHERE prospect = ? AND e
 NEWEST_VERSION: Final = (
     "SELECT max(originator_version) FROM {schema}.stored_events WHERE originator_id = ?"
 )
-_NEWEST_VERSIONS: Final = (
-    "SELECT originator_id, max(originator_version) FROM {schema}.stored_events "
+NEWEST_VERSIONS: Final = (
+    "SELECT originator_id, max(originator_version) AS version FROM {schema}.stored_events "
     "WHERE originator_id {many} GROUP BY originator_id"
 )
 END_CLAIM: Final = "UPDATE {schema}.claims SET ended = ? WHERE token = ?"
@@ -307,7 +307,7 @@ class SQLRecorder(EventSourcingRecorder):
     def newest_versions(self, prospects: Sequence[str]) -> dict[str, int]:
         if not prospects:
             return {}
-        return dict(self._fetch(_NEWEST_VERSIONS, (self._many(prospects),)))
+        return dict(self._fetch(NEWEST_VERSIONS, (self._many(prospects),)))
 
     def find_claim(self, token: str) -> ClaimRow | None:
         return next(iter(self._select_claims(" WHERE token = ?", (token,))), None)

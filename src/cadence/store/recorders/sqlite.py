@@ -149,7 +149,7 @@ _SELECT_NOTIFICATIONS: Final = (
     " ORDER BY rowid LIMIT ?",
 )
 _SELECT_NEWEST: Final = "SELECT max(rowid) FROM {schema}.stored_events"
-_LARGEST: Final = 2**63 - 1
+_LARGEST: Final = 2**63 - 1  # the greatest row or version that SQLite has
 _SELECT_MENTIONING: Final = (
     "SELECT DISTINCT originator_id FROM {schema}.stored_events "
     "WHERE instr(state, ?) > 0 ORDER BY originator_id"
@@ -157,20 +157,23 @@ _SELECT_MENTIONING: Final = (
 _SELECT_TABLE: Final = "SELECT 1 FROM {schema}.sqlite_master WHERE type = 'table' AND name = ?"
 _SELECT_COLUMN: Final = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
 _SELECT_NAMES: Final = "SELECT name FROM {schema}.sqlite_master"
-_NO_END: Final = 2**63 - 1  # the greatest row that SQLite has
 _LOOK_AGAIN_MS: Final = 4
 _INSERT_EVENT: Final = "INSERT INTO stored_events VALUES (?, ?, ?, ?)"
 _NAMES: Final = {
-    *("stored_events", "due", "due_order", "due_owner", "due_stamp", "meta", "settings"),
-    *(
-        "claims",
-        "claims_open",
-        "holders",
-        "holders_prospect",
-        "entries",
-        "entries_base",
-        "entries_kind",
-    ),
+    "stored_events",
+    "due",
+    "due_order",
+    "due_owner",
+    "due_stamp",
+    "meta",
+    "settings",
+    "claims",
+    "claims_open",
+    "holders",
+    "holders_prospect",
+    "entries",
+    "entries_base",
+    "entries_kind",
 }
 _CREATE_INDEXES: Final = (
     # One owner's page reads one owner's rows.
@@ -296,12 +299,12 @@ class SQLiteRecorder(SQLRecorder):
         name: str = "",
         lock_timeout_seconds: int = 5,
         lent: LentConnection | None = None,
-        feed_end: int = _NO_END,
+        feed_end: int = _LARGEST,
         known: Iterable[str] = (),
     ) -> None:
         """Args:
         path: the file; made by :meth:`create_tables` if it does not exist.
-        name: what to call it in errors; the path.
+        name: what to call it in errors; by default the path.
         lock_timeout_seconds: how long to wait for another writer.
         lent: a connection of the caller's, in whose transaction it reads and writes.
         feed_end: the last row of the feed. What a transaction has not committed is not in it yet:
