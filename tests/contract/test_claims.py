@@ -564,8 +564,10 @@ def test_a_claim_whose_touch_was_not_made_is_given_back(app: Cadence, clock: Clo
     claim = app.claim("jerry", by="bot")
     assert app.complete(claim, not_made=True).events == ()
     assert app.claimed_for("jerry", "ann") is None
-    with pytest.raises(InputError, match="give what was done"):
+    with pytest.raises(InputError, match=f"claim {claim.token}: missing parts"):
         app.complete(claim)
+    with pytest.raises(InputError, match=f"claim {claim.token}: invalid parts with not_made"):
+        app.complete(claim, NO_ANSWER, not_made=True)
 
 
 def test_an_exit_that_did_go_out_awaits_its_answer_after_the_late_truth(

@@ -995,7 +995,7 @@ def test_a_reader_that_opened_first_sees_the_store_once_it_is_there(kind, tmp_pa
     with Cadence.open(place, read_only=True) as reader:
         assert (reader.is_missing, reader.count(), list(reader.due(NOW))) == (True, 0, [])
         assert reader.settings().default_region is None
-        with pytest.raises(StoreError, match="read only"):
+        with pytest.raises(StoreError, match="opened read-only"):
             reader.execute("p", ADDED, at=NOW)
         with Cadence.open(place, default=OURS) as writer:
             writer.execute("p", ADDED, at=NOW)

@@ -288,7 +288,7 @@ def test_a_store_to_be_read_only_is_not_written(tmp_path: Path) -> None:
         in_silence(app, "a")
     with Cadence.open(path, read_only=True) as app:
         assert isinstance(next(iter(preview(app, OURS, ["a"], NOW))), PolicyMove)
-        with pytest.raises(StoreError, match="read only"):
+        with pytest.raises(StoreError, match="opened read-only"):
             adopt(app, OURS, ["a"], NOW)
 
 

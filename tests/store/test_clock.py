@@ -138,6 +138,16 @@ def test_a_year_after_is_the_same_day(
     assert year_after(datetime(*day, 9, tzinfo=UTC)) == datetime(*after, 9, tzinfo=UTC)
 
 
+def test_a_time_just_after_the_clock_is_shown_with_its_fraction() -> None:
+    """Two times that look equal would not explain the refusal."""
+    at = NOW + timedelta(microseconds=250000)
+    with (
+        Cadence.open(None, clock=Clock()) as app,
+        pytest.raises(InputError, match=r"14:00:00\.500000Z, after \S+14:00:00\.250000Z"),
+    ):
+        app.execute("ann", ADDED, at=at, occurred_at=NOW + timedelta(microseconds=500000))
+
+
 def test_a_clock_without_a_zone_is_refused() -> None:
     with (
         Cadence.open(None, clock=lambda: NOW.replace(tzinfo=None)) as app,

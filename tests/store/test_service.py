@@ -141,7 +141,7 @@ def test_a_path_that_is_not_there_yet_is_missing_until_it_is_made(tmp_path: Path
 
 
 def test_one_that_is_opened_to_be_read_only_writes_nothing() -> None:
-    with Cadence.open(read_only=True) as app, pytest.raises(StoreError, match="read only"):
+    with Cadence.open(read_only=True) as app, pytest.raises(StoreError, match="opened read-only"):
         app.execute("jo", ADDED, at=NOW)
 
 

@@ -223,7 +223,7 @@ def test_a_store_opened_to_read_changes_no_setting(db: str) -> None:
     Cadence.open(db).close()
     with (
         Cadence.open(db, read_only=True) as app,
-        pytest.raises(StoreError, match="read only"),
+        pytest.raises(StoreError, match="opened read-only"),
     ):
         app.change_settings({"team.company": "Ours"}, by="kim")
 

@@ -27,6 +27,9 @@ _COMMANDS: Final = {
 # A parameter of the library that a hint names in brackets; it is an option here.
 _PARAMETER: Final = re.compile(r"\(([a-z]+_[a-z]+)\)")
 
+# A parameter of the library that a hint sets; it is a flag here.
+_FLAG: Final = re.compile(r"\b([a-z]+)=True\b")
+
 # The option parser's own errors; typer exports only the most derived one.
 _USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 
@@ -91,6 +94,7 @@ def _check_encoding(arguments: list[str]) -> None:
 def _hint(error: CadenceError) -> str:
     """The library's hint, with the command or option that carries it out."""
     hint = _PARAMETER.sub(lambda found: f"(--{found[1].replace('_', '-')})", error.hint)
+    hint = _FLAG.sub(lambda found: f"--{found[1]}", hint)
     own = _COMMANDS.get(error.code)
     return hint if own is None else f"{hint} ({own})"
 

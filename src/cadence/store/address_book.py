@@ -1,4 +1,4 @@
-"""What is known of an address beside the prospects: its holders, suppression lists and lines."""
+"""Read and change what is known of addresses: holders, suppression lists and lines."""
 
 from __future__ import annotations
 
@@ -92,7 +92,8 @@ class AddressBook:
             address: an email address has an ``@``, a handle begins with its channel and a colon
                 (``telegram:jo``), the others are numbers.
             channel: on which channel it is one; by default what its form says.
-            region: ISO 3166 code of the country of a number without one; that of the settings.
+            region: ISO 3166 code of the country of a number without one; by default that of the
+                settings.
 
         Raises:
             InputError: it can't be an address, or the channel is unknown.
@@ -119,7 +120,7 @@ class AddressBook:
         return traits
 
     def _key_of_entry(self, address: str) -> str:
-        """Read an address that an entry may have; a postal one has no other sign."""
+        """Read an address into its key; what can't be read is a postal one if an entry has it."""
         try:
             return self.key(address)
         except InputError:
@@ -249,8 +250,8 @@ class AddressBook:
             known = as_entry(row.entry).dated
             if known is not None and known > dated:
                 raise Refused(
-                    f"{source}: the list of {dated} is older than the one of {known} that is there",
-                    "use a newer list, or force it: --force (force=True)",
+                    f"list {source}: invalid date {dated}, older than the stored list of {known}",
+                    "use a newer list, or give force=True",
                     rule=Rule.SUPPRESSED,
                 )
 
@@ -278,10 +279,11 @@ class AddressBook:
             by: who does it.
             source: the list, or what it comes from.
             why: the reason.
-            region: ISO 3166 code of the country of numbers without one; that of the settings.
+            region: ISO 3166 code of the country of numbers without one; by default that of the
+                settings.
             dated: of which day the list is. What was taken back of this list on a later day stays
                 so; without a day, or on the same, it is suppressed again.
-            at: when; the clock's time.
+            at: when; by default the clock's time.
             progress: told how many are done.
 
         Raises:
@@ -339,7 +341,7 @@ class AddressBook:
             by: who does it.
             why: how we know that it may be used.
             source: only those of this list.
-            at: when; the clock's time.
+            at: when; by default the clock's time.
 
         Raises:
             InputError: it can't be an address, or ``by`` or ``why`` is missing.
@@ -377,15 +379,16 @@ class AddressBook:
         return any(as_entry(row.entry).as_made == entry.as_made for row in rows)
 
     def declare_line(self, address: str, *, by: str, why: str, at: datetime | None = None) -> bool:
-        """Say that an address is a house's line: a word of one who has it is theirs alone from now.
+        """Declare a number to be a line, such as a switchboard.
 
-        Words that stand already are not released, nor an opt-out that was said from the line.
+        From now on, what one holder says counts for that holder alone. Earlier words stay, and so
+        does an opt-out that was made from the line.
 
         Args:
             address: the number.
             by: who says so.
             why: how they know.
-            at: when; the clock's time.
+            at: when; by default the clock's time.
 
         Returns:
             Whether it was not one before.
@@ -425,7 +428,7 @@ class AddressBook:
             by: who says so.
             most_days: how many days old it may be: 31 for the national registry of the United
                 States (16 CFR 310.4(b)(3)(iv)).
-            at: when; the clock's time.
+            at: when; by default the clock's time.
             force: also where a list of a later day is there.
 
         Raises:
@@ -433,8 +436,10 @@ class AddressBook:
             Refused: a list of a later day is there.
         """
         self._check(by, source, "")
-        if not source or most_days < 1:
-            raise InputError("source, most_days: invalid", "name the list, and give 1 day or more")
+        if not source:
+            raise InputError("source: missing", "give the name of the list")
+        if most_days < 1:
+            raise InputError(f"most_days: invalid {most_days}", "give 1 or more")
         if not force:
             self.check_not_older(source, dated)
         now = self._clock.at(at)

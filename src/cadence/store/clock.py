@@ -17,7 +17,7 @@ from cadence.domain.stored import decode_row
 from cadence.errors import InputError
 from cadence.store.recorder import Recorder
 
-__all__ = ["StoreClock", "WriteClock", "utc", "year_after"]
+__all__ = ["StoreClock", "WriteClock", "shown", "utc", "year_after"]
 
 
 class WriteClock(NamedTuple):
@@ -64,7 +64,7 @@ class WriteClock(NamedTuple):
         for name, instant in times:
             if instant > self.latest:
                 raise InputError(
-                    f"{name}: invalid {_shown(instant)}, after the clock ({_shown(self.now)})",
+                    f"{name}: invalid {shown(instant)}, after the clock ({shown(self.now)})",
                     "fix it, or give the time of this write as at",
                 )
         self.check_distance(recorded_at)
@@ -77,9 +77,9 @@ class WriteClock(NamedTuple):
         """
         if self.farthest is not None and recorded_at > self.farthest:
             raise InputError(
-                f"recorded_at: invalid {_shown(recorded_at)}, over a year after the machine's "
+                f"recorded_at: invalid {shown(recorded_at)}, over a year after the machine's "
                 "clock and the newest stored event",
-                "fix the time, or force it",
+                "fix the time, or give force=True",
             )
 
     def check_event(self, event: Event) -> None:
@@ -197,5 +197,6 @@ def year_after(instant: datetime) -> datetime:
         return instant.replace(year=instant.year + 1, month=3, day=1)
 
 
-def _shown(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
+def shown(instant: datetime) -> str:
+    """Format an instant in UTC for an error, with the fraction of its second if it has one."""
+    return instant.isoformat().replace("+00:00", "Z")

@@ -29,15 +29,17 @@ class WriteGate:
         """Check that the store may be written.
 
         Raises:
-            StoreError: it was opened to be read only.
+            StoreError: it was opened read-only.
         """
         if self._read_only:
-            raise StoreError("the store was opened to be read only", "open it without read_only")
+            raise StoreError(
+                "store: opened read-only; nothing was written", "open it without read_only=True"
+            )
 
     def make_ready(self) -> None:
-        """Check that the store may be written, and make it so.
+        """Check that the store may be written.
 
-        A database of an older cadence gets its address index before the first write.
+        Build the address index first if an older cadence made the database.
 
         Raises:
             StoreError: it can't be written.

@@ -55,7 +55,7 @@ from cadence.store import feed
 from cadence.store.address_book import AddressBook
 from cadence.store.addresses import AddressIndex
 from cadence.store.claims import ClaimRequest, Claims, ClaimTerms, retried
-from cadence.store.clock import StoreClock, utc
+from cadence.store.clock import StoreClock, shown, utc
 from cadence.store.due_page import NOW, DueFilter, DuePage, parse_page_end
 from cadence.store.due_reader import DueReader
 from cadence.store.due_rows import DueRows
@@ -109,7 +109,7 @@ class Cadence:
     Attributes:
         address: what the store was opened with; ``None`` for memory.
         addresses: who has which address, suppression lists and lines.
-        clock: reads the time, and holds those of a write against it.
+        clock: reads the time, and checks the times of each write against it.
         due_rows: the rows of the due list, and how to rebuild them.
         histories: whole histories, many at a time: to read, and to take in.
         library: the policies that the store keeps, and the default.
@@ -133,7 +133,7 @@ class Cadence:
         address: what the recorder was opened with.
         read_only: refuse to write.
         policies: policies beside the catalogue that a prospect may have adopted.
-        default: the policy of new prospects; that of the settings.
+        default: the policy of new prospects; by default that of the settings.
         team: what the team file gives, by the names of the settings.
         allow_code: whether guard functions that policies of the store name may be imported.
         clock: the machine's clock.
@@ -227,13 +227,13 @@ class Cadence:
             read_only: write nothing; a database that does not exist reads as empty until another
                 program makes it.
             policies: policies beside the catalogue that a prospect may have adopted.
-            default: the policy of new prospects. Without it, it is that of the settings, which is
+            default: the policy of new prospects; by default that of the settings, which is
                 ``tip8`` until it is changed. A prospect keeps its policy when the default changes.
             use_unproved_policies: take ``policies`` and ``default`` also if the prover refutes
                 them. The invariants still stop what they must.
             allow_code: import and call the functions that policies of the store name as guards.
-                Without it they are data, and hold each touch that they are asked about. Only
-                for a database whose writers may run code here.
+                Without it such a guard is not called, and every touch that it would judge is
+                held. Only for a database whose writers may run code here.
             lock_timeout_seconds: how long to wait for another writer. The connections of a pool of
                 your own keep their own timeouts.
             clock: the clock of the store, for calls that give no time, and for leases; aware. By
@@ -318,7 +318,7 @@ class Cadence:
 
     @property
     def is_missing(self) -> bool:
-        """Whether the database does not exist yet; opened to be read only, it reads as empty."""
+        """Whether the database does not exist yet; opened read-only, it reads as empty."""
         return isinstance(self._recorder, AwaitedRecorder) and self._recorder.is_missing()
 
     @contextmanager
@@ -402,11 +402,11 @@ class Cadence:
             after = page[-1]
 
     def load(self, prospect: str, keys: Iterable[str] = ()) -> Prospect:
-        """Fold the history of ``prospect``, with what other records say to it beside it.
+        """Fold a prospect's history, and add what other records and lists say of its addresses.
 
         Args:
             prospect: its id.
-            keys: addresses that are not theirs, of which that is asked too.
+            keys: further address keys to look up.
 
         Raises:
             UnknownProspect: it has none.
@@ -494,7 +494,7 @@ class Cadence:
 
         Args:
             prospect: its id.
-            now: as seen when; the clock's time.
+            now: the time to decide for; by default the clock's.
 
         Raises:
             UnknownProspect: it has no history.
@@ -515,7 +515,7 @@ class Cadence:
 
         Args:
             prospect: its id.
-            now: when the words are said; the clock's time.
+            now: the time to decide for; by default the clock's.
 
         Raises:
             UnknownProspect: it has no history.
@@ -541,8 +541,9 @@ class Cadence:
         Args:
             prospect: its id.
             channel: by what.
-            now: as seen when; the clock's time.
-            address: to which address; the one of the touch that is next, or the first that is left.
+            now: the time to decide for; by default the clock's.
+            address: to which address; by default that of the next touch, or else the first that
+                is left.
             by: who would make it; their own claim forbids nothing.
 
         Raises:
@@ -573,12 +574,12 @@ class Cadence:
         """List who to contact now: decisions that are due or a task, soonest first.
 
         Args:
-            now: as seen when; the clock's time.
+            now: the time to decide for; by default the clock's.
             limit: how many at most; ``None``: all.
             after: the ``after`` of the page before.
             owner: only prospects of this owner.
             channel: only touches that use this channel.
-            verdicts: decisions of these; those who wait or close are listed if they are asked for.
+            verdicts: only decisions with these verdicts; by default those that are due or a task.
 
         Raises:
             InputError: ``limit`` or ``after`` is invalid, or the channel is unknown.
@@ -598,7 +599,7 @@ class Cadence:
         again.
 
         Args:
-            now: as seen when; the clock's time.
+            now: the time to decide for; by default the clock's.
             which: only these.
 
         Raises:
@@ -616,14 +617,14 @@ class Cadence:
     def next_review(self, owner: str | None = None, now: datetime | None = None) -> datetime | None:
         """Return when to ask :meth:`due` again, for a scheduler that sleeps until then.
 
-        Before that instant no other prospect comes onto the list of ``now``, no deadline of a task
-        passes and no lease runs out, unless something is recorded. It may be early, by a day and
-        more, because it is read from rows that hold for every program. What is on the list already
-        is not counted. It reads as much as :meth:`due` does.
+        Until then no prospect joins the list of ``now``, no task's deadline passes and no lease
+        runs out, unless something is recorded. The time may be early by more than a day, because
+        due rows serve every program. Prospects already on the list are not counted. It reads as
+        much as :meth:`due` does.
 
         Args:
-            owner: only prospects of this owner; leases of all.
-            now: as seen when; the clock's time.
+            owner: only prospects of this owner, but the leases of all.
+            now: the time to decide for; by default the clock's.
 
         Returns:
             An instant after ``now``; ``None``: nothing comes up by time alone.
@@ -654,7 +655,7 @@ class Cadence:
         Args:
             prospect: the prospect's id.
             command: what to do, or (as event data) what happened.
-            at: when it is recorded; the clock's time.
+            at: when it is recorded; by default the clock's time.
             occurred_at: when it happened; by default when it is recorded. It may not lie after
                 ``at``; where that is left out, it may lie five minutes after the machine's clock.
             by: who did it.
@@ -664,7 +665,8 @@ class Cadence:
             meta: a team's own texts by name, kept with the events.
             expect: the version that the prospect must be at, as who decided saw it; 0: it must not
                 exist yet. A repeat of a ``command_id`` is a repeat at any version.
-            force: record it also over a year after both the machine's clock and the newest event.
+            force: record it even if it is more than a year later than both the machine's clock and
+                the newest event.
 
         Raises:
             Refused: a rule forbids the command; nothing was recorded.
@@ -681,9 +683,9 @@ class Cadence:
         occurred = recorded if occurred_at is None else utc(occurred_at, "occurred_at")
         if recorded < occurred <= clock.latest:
             recorded = occurred  # the clock of the program that saw it is ahead of ours
-        _check(prospect, recorded, occurred)
+        _check_times(prospect, occurred, clock.latest)
         if isinstance(command, EventCorrected) and isinstance(command.occurred_at, datetime):
-            _check(prospect, clock.latest, utc(command.occurred_at, "data.occurred_at"))
+            _check_times(prospect, utc(command.occurred_at, "data.occurred_at"), clock.latest)
         clock.check_distance(recorded)
         check_texts(command, "data")
         if isinstance(command, Unreadable):
@@ -724,14 +726,14 @@ class Cadence:
 
         Args:
             prospect: the prospect's id.
-            touch: the id of the touch, as a decision names it; the one that is next.
+            touch: the id of the touch, as a decision names it; by default the next one.
             own: in place of a touch: the channel of an owner's own attempt.
             by: who claims it.
             lease: for how long; at most 30 days.
             on_expiry: what it means if the lease runs out. ``return``: the touch was not made, and
                 is free again. ``assume_made``, for a machine that may have sent it: it is recorded
                 as an attempt of unknown outcome, made when it was claimed.
-            at: when it is claimed, on the clock of the history; the clock's time.
+            at: when it is claimed, on the clock of the history; by default the clock's time.
             force: as of :meth:`execute`.
 
         Raises:
@@ -760,7 +762,7 @@ class Cadence:
         on_expiry: OnExpiry = "return",
         at: datetime | None = None,
     ) -> list[Claim]:
-        """Claim the touches that are due, those that are due longest first, up to a number.
+        """Claim up to ``count`` due touches, the longest due first.
 
         Those that another worker holds, or takes meanwhile, are left out, and so are those that
         another writer is about to change. Each is judged as by :meth:`claim`, and all are written
@@ -810,7 +812,7 @@ class Cadence:
             claim: the claim, or its token.
             parts: what was done, one part a channel.
             not_made: nothing was done.
-            at: when it is recorded; the clock's time.
+            at: when it is recorded; by default the clock's time.
             occurred_at: when it was made; by default when it is recorded, or where it was assumed
                 to be made, when it was claimed.
             note: private; no script may use it.
@@ -822,8 +824,13 @@ class Cadence:
             Conflict: other writers kept winning; nothing was recorded.
             StoreError: the database can't be written; nothing was recorded.
         """
-        if bool(parts) is not_made:
-            raise InputError("parts: invalid", "give what was done, or not_made=True")
+        token = claim if isinstance(claim, str) else claim.token
+        if parts and not_made:
+            raise InputError(f"claim {token}: invalid parts with not_made", "give one of them")
+        if not parts and not not_made:
+            raise InputError(
+                f"claim {token}: missing parts", "give what was done, or not_made=True"
+            )
         attempt = None if not_made else MakeAttempt(tuple(parts), why, note)
         if occurred_at is not None:
             occurred_at = utc(occurred_at, "occurred_at")
@@ -866,7 +873,7 @@ class Cadence:
         An attempt that the lease of a claim left to be assumed is recorded too.
 
         Args:
-            now: as seen when; the clock's time.
+            now: the time to decide for; by default the clock's.
             force: as of :meth:`execute`.
             progress: told how many are closed, of how many.
         """
@@ -912,7 +919,7 @@ class Cadence:
                 and ``team.owners.NAME.`` with ``name``, ``phone`` and others. ``None`` takes a
                 value away.
             by: who changes them.
-            at: when; the clock's time.
+            at: when; by default the clock's time.
 
         Returns:
             The settings after it.
@@ -934,11 +941,10 @@ class Cadence:
         return self.settings()
 
 
-def _check(prospect: str, recorded: datetime, occurred: datetime) -> None:
+def _check_times(prospect: str, occurred: datetime, latest: datetime) -> None:
     check_id(prospect)
-    if occurred > recorded:
+    if occurred > latest:
         raise InputError(
-            f"{prospect}: invalid occurred_at {occurred:%Y-%m-%dT%H:%M:%SZ}, after recorded_at "
-            f"{recorded:%Y-%m-%dT%H:%M:%SZ}",
-            "fix one of the two times",
+            f"{prospect}: invalid occurred_at {shown(occurred)}, after {shown(latest)}",
+            "give an earlier occurred_at, or a later at",
         )

@@ -1,4 +1,4 @@
-"""Stand in for a database that is not there yet, where it was opened to be read only."""
+"""Stand in for a database that is not there yet, where it was opened read-only."""
 
 from __future__ import annotations
 
