@@ -95,7 +95,9 @@ class AddressIndex:
     def reader(
         self, prospect: Prospect, traits: Mapping[Channel, ChannelTraits] | None
     ) -> KeyReader:
-        """Return what reads addresses as a prospect's: in its country, and spelled as it has them.
+        """Return the address reader of a prospect.
+
+        It reads numbers in the prospect's country, and keeps the spellings that the prospect has.
 
         Args:
             prospect: whose.
@@ -106,7 +108,7 @@ class AddressIndex:
         return KeyReader(traits or BUILT_IN, lambda: country or self.region(), known)
 
     def read(self, prospect: Prospect) -> Prospect:
-        """Return a prospect with its addresses read; a history from before has no keys yet."""
+        """Add the missing address keys to a prospect; events of an older cadence have none."""
         if not prospect.reach.unread:
             return prospect
         country = prospect.identity.country
@@ -229,8 +231,8 @@ class AddressIndex:
     def others_of(self, histories: Sequence[Sequence[Event]]) -> dict[str, Others]:
         """Find the other holders of the addresses of some prospects; most have none.
 
-        Records that were merged into one of them say nothing any more, and did so before. One into
-        which they were merged for a time spoke for them.
+        Merged records are included, because they counted before the merge. So is a record that they
+        were merged into for a time.
         """
         bases = {
             history[0].prospect: bases_of(key for event in history for key in keys_in(event.data))

@@ -147,8 +147,9 @@ class Claimable(NamedTuple):
 class Claims:
     """The claims of a store: reads, takes, completes and ends them.
 
-    A claim is *open* until it is ended in the store. An open one *stands*, and keeps others off,
-    while its lease runs and no event has ended it, and where its touch may have been made.
+    A claim is *open* until the store ends it. An open claim *stands*, and keeps other workers off,
+    until its lease runs out or an event ends it. With ``assume_made`` it stands after the lease
+    too, until its attempt is recorded or another event ends it.
     """
 
     def __init__(
@@ -335,7 +336,7 @@ class Claims:
             claim: the claim, or its token.
             attempt: what was done; ``None``: it was not made, and where nothing was assumed,
                 nothing is recorded.
-            at: when it is recorded; the clock's time.
+            at: when it is recorded; by default the clock's time.
             occurred_at: when it was made.
             force: as of :meth:`Cadence.execute`.
 
@@ -366,7 +367,8 @@ class Claims:
             command = _late_truth(assumed, attempt, made_at)
         elif attempt is not None:
             command = attempt
-            # As of the claim, like what was assumed, unless this clock has not come to it.
+            # The attempt was assumed at the time of the claim. Log it at that time too, unless
+            # that is after this write.
             is_there = assumed is not None and claim.at <= (at or self._clock())
             occurred = made_at or (claim.at if is_there else None)
         else:
@@ -581,9 +583,10 @@ def _assumed_of(claim: Claim, history: Iterable[Event]) -> Event | None:
 
 
 def _takes_back(claim: Claim, assumed: Event, history: Sequence[Event]) -> bool:
-    """Whether to complete a claim takes back what was assumed, as it does when repeated.
+    """Whether completing the claim corrects or retracts the assumed attempt.
 
-    Not where a user has retracted that: an attempt that was made after all is recorded by itself.
+    A repeated completion does what the first did. If a user has retracted the assumed attempt
+    already, the real one is recorded as a new event.
     """
     completed = (event for event in history if event.command_id == claim.completed_id)
     done = next(completed, None)

@@ -129,7 +129,7 @@ class DueRows:
         Args:
             prospect: the fold of its history.
             decision: that of when its last event was recorded, if it is known.
-            policies: where its policy is found; those of the store.
+            policies: where its policy is found; by default those of the store.
         """
         policies = policies or self._library.registry
         # As every reader does: an address that can't be read ends the follow-up of a history from

@@ -116,7 +116,7 @@ class FeedSource(Protocol):
         """Listen for writers.
 
         Yields:
-            What waits for so many seconds, or less; it returns whether events may have come.
+            A function that waits up to so many seconds, and returns whether events may have come.
         """
 
 

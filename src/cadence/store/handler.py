@@ -162,7 +162,9 @@ class CommandHandler:
         self._writer = writer
 
     def carry_out(self, call: Call) -> Outcome:
-        """Load, decide and append once; where it is merged, for the record that goes on.
+        """Load, decide and append once.
+
+        A command for a merged record is carried out for its survivor.
 
         Raises:
             IntegrityError: another writer took this version first.
@@ -298,7 +300,7 @@ def _decide_unjudged(
 
 
 def _lifting(command: Command, prospect: Prospect) -> Command:
-    """Name in an opt-in the opt-outs of other holders that it takes back for this prospect."""
+    """Add to an opt-in the opt-outs of other holders that it lifts for this prospect."""
     if not isinstance(command, OptedBackIn) or command.lifts:
         return command
     said: dict[str, int] = {}

@@ -143,7 +143,7 @@ class Histories:
 
         Args:
             histories: for each prospect its whole history, and how much of it is stored already.
-            at: no event may lie after it; the clock's time, and five minutes.
+            at: no event may lie after it; by default five minutes after the clock's time.
             force: as of :meth:`Cadence.execute`.
             progress: told how many prospects are done.
 
@@ -179,9 +179,9 @@ class Histories:
         Args:
             prospect: the fold of its whole history, the new events included.
             new: the events that are not stored yet.
-            clock: no event may lie after it; that of the machine.
+            clock: no event may lie after it; by default the machine's.
             policies: where its policy is found, if the library remembers some before this is
-                written; those of the store.
+                written; by default those of the store.
 
         Raises:
             InputError: an event lies after the clock.

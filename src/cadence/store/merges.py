@@ -149,7 +149,7 @@ class Merges:
             why: how we know that they are one person.
             by: who says so.
             keep: whose end or appointment counts, where the two differ.
-            at: when; the clock's time.
+            at: when; by default the clock's time.
             force: as of :meth:`~cadence.store.Cadence.execute`.
             is_preview: show what it would change, and write nothing.
 
@@ -202,7 +202,7 @@ class Merges:
             prospect: the record that was merged.
             why: how we know.
             by: who says so.
-            at: when; the clock's time.
+            at: when; by default the clock's time.
             force: as of :meth:`~cadence.store.Cadence.execute`.
 
         Raises:

@@ -567,7 +567,7 @@ class Recorder(ABC):
     def select_settings(self, name: str | None = None) -> list[SettingRow]:
         """Read the changes of all settings, or of one, in the order in which they were added.
 
-        A store of an older cadence, opened to be read only, has none.
+        A store of an older cadence that was opened read-only has none.
         """
 
     @abstractmethod
