@@ -145,6 +145,14 @@ def test_one_that_is_opened_to_be_read_only_writes_nothing() -> None:
         app.execute("jo", ADDED, at=NOW)
 
 
+@pytest.mark.parametrize(
+    ("source", "most_days", "what"), [("", 31, "source: missing"), ("dnc", 0, "most_days: inv")]
+)
+def test_a_list_needs_a_name_and_an_age(source: str, most_days: int, what: str) -> None:
+    with Cadence.open() as app, pytest.raises(InputError, match=what):
+        app.addresses.date_list(source, NOW.date(), by="ann", most_days=most_days)
+
+
 def test_a_writer_that_is_always_overtaken_gives_up_and_may_try_again() -> None:
     recorder = open_recorder(None)
     app = Cadence(recorder)

@@ -69,7 +69,7 @@ def import_file(
         file: its path, plain or gzip; ``-`` is standard input.
         mapping: what its rows stand for: a mapping, or the name or path of one; none for a file
             that cadence exported.
-        at: the time of the import, after which nothing may lie; the machine's clock.
+        at: the time of the import, after which nothing may lie; by default the machine's clock.
         force: record it also over a year after both the machine's clock and the newest event.
 
     Raises:

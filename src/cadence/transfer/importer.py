@@ -263,7 +263,7 @@ def import_all(
     Args:
         app: the store to import into.
         source: the file.
-        at: the time of the import, after which nothing may lie; the machine's clock.
+        at: the time of the import, after which nothing may lie; by default the machine's clock.
         force: record it also over a year after both the machine's clock and the newest event.
         steps: opens the progress report of each step.
 

@@ -74,7 +74,7 @@ def import_jsonl(
     Args:
         app: the store to import into.
         lines: the file's lines.
-        at: the time of the import, after which nothing may lie; the machine's clock.
+        at: the time of the import, after which nothing may lie; by default the machine's clock.
         force: record it also over a year after both the machine's clock and the newest event.
         progress: told how far each step of the work is.
 
