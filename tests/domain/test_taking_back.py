@@ -25,7 +25,7 @@ from cadence.domain import (
     fold,
     standing_events,
 )
-from cadence.domain.events import AddressesRead, AttemptMade, AttemptStage
+from cadence.domain.events import AddressesRead, AttemptMade, AttemptStage, Gap
 from cadence.domain.stages import Stage
 from cadence.domain.standing import standing, taken_back_by
 
@@ -47,7 +47,53 @@ def history(*data, step=timedelta(days=1)):
 
 
 def naive_standing(events):
-    """What stands, written anew: event by event from the last, as the design says it."""
+    """What stands, written anew, without the gaps between attempts whose times are others now."""
+    kept = []
+    for event in naive_kept(events):
+        data = event.data
+        if isinstance(data, AttemptMade) and data.gap is not None and data.gap_from:
+            # A correction that counts says its gap; the event itself otherwise.
+            said = [
+                one.version for one in naive_counting(events) if one.data.version == event.version
+            ]
+            measured = max([event.version, *said])
+            then = naive_times(naive_kept([one for one in events if one.version <= measured]))
+            now = naive_times(naive_kept(events))
+            pair = {data.gap_from, event.version} & then.keys()
+            if any(then[one] != now.get(one) for one in pair):
+                data = msgspec.structs.replace(data, gap=None, gap_from=None)
+                event = msgspec.structs.replace(event, data=data)
+        kept.append(event)
+    return kept
+
+
+def naive_times(events):
+    times = {}
+    for event in events:
+        before = max(times.values(), default=event.occurred_at)
+        is_behind = before > event.recorded_at + timedelta(minutes=5)
+        times[event.version] = max(before, event.occurred_at) if is_behind else event.occurred_at
+    return times
+
+
+def naive_counting(events):
+    """The corrections that are not taken back themselves."""
+    found = []
+    for event in reversed(events):
+        taken_back = any(
+            one.data.version == event.version and one.version > event.version for one in found
+        )
+        if (
+            isinstance(event.data, TAKING_BACK)
+            and not taken_back
+            and event.data.version < event.version
+        ):
+            found.append(event)
+    return [one for one in found if isinstance(one.data, EventCorrected)]
+
+
+def naive_kept(events):
+    """Event by event from the last, as the design says it."""
     dropped, replaced, kept = set(), {}, []
     lasting = {event.version for event in events if isinstance(event.data, LASTING)}
     for event in sorted(events, key=lambda one: -one.version):
@@ -200,3 +246,42 @@ def test_evolve_alone_takes_nothing_back():
     assert prospect.stage is Stage.OPTED_OUT
     assert prospect.unreadable is not None
     assert prospect.unreadable.is_damaged
+
+
+def with_gap(days, version):
+    return msgspec.structs.replace(NO_ANSWER, gap=Gap(days, 0), gap_from=version)
+
+
+def gaps(events):
+    silence = fold(None, events).silence
+    return silence.largest_gap.business_days, [
+        silence.attempts[n].version for n in silence.unmeasured
+    ]
+
+
+def test_a_gap_is_measured_anew_once_the_attempt_before_it_is_moved():
+    events = history(ADDED, NO_ANSWER, with_gap(1, 2), with_gap(9, 3))
+    assert gaps(events) == (9, [])
+    moved = EventCorrected(3, with_gap(2, 2), events_at(2, hours=3))
+    corrected = [*events, Event("p", 5, events_at(5), events_at(5), moved)]
+    assert gaps(corrected) == (2, [4])
+    # What is measured after the correction stands, and so does all of it once that is undone.
+    later = Event("p", 6, events_at(6), events_at(6), with_gap(3, 4))
+    assert gaps([*corrected, later]) == (3, [4])
+    undone = Event("p", 6, events_at(6), events_at(6), EventRetracted(5))
+    assert gaps([*corrected, undone]) == (9, [])
+
+
+def test_a_gap_measured_to_a_clock_ahead_is_measured_anew_once_that_is_undone():
+    events = history(ADDED, NO_ANSWER, InterestNoted("lots"), with_gap(20, 2), with_gap(3, 4))
+    ahead = msgspec.structs.replace(events[2], occurred_at=events_at(30))
+    events[2] = msgspec.structs.replace(ahead, recorded_at=events_at(30))
+    assert gaps(events) == (20, [])
+    undone = Event("p", 6, events_at(6), events_at(6), EventRetracted(3))
+    assert gaps([*events, undone]) == (0, [4, 5])
+
+
+def test_a_gap_stands_where_what_is_taken_back_moves_neither_of_its_attempts():
+    events = history(ADDED, NO_ANSWER, InterestNoted("lots"), with_gap(20, 2))
+    undone = Event("p", 5, events_at(5), events_at(5), EventRetracted(3))
+    assert gaps([*events, undone]) == (20, [])

@@ -63,7 +63,28 @@ QUIET_FROM, QUIET_UNTIL = time(21), time(8)
 
 
 def standing(history: Sequence[Event]) -> list[Event]:
-    """Section 4, "Taking back": without what was retracted, what was corrected in its place."""
+    """Section 4, "Taking back": what counts, without the gaps between times that have moved since.
+
+    A gap is measured to when an attempt counts as made, so what moves that undoes the measure.
+    """
+    counts = _standing(history)
+    now = moments(counts)
+    stands = []
+    for event in counts:
+        data = event.data
+        if isinstance(data, AttemptMade) and data.gap is not None and data.gap_from:
+            measured = learnt_at(history)[event.version]
+            then = moments(_standing([one for one in history if one.version <= measured]))
+            pair = {event.version, data.gap_from} & then.keys()
+            if any(one not in now or now[one].counted != then[one].counted for one in pair):
+                data = msgspec.structs.replace(data, gap=None, gap_from=None)
+                event = msgspec.structs.replace(event, data=data)
+        stands.append(event)
+    return stands
+
+
+def _standing(history: Sequence[Event]) -> list[Event]:
+    """Without what was retracted, and with what was corrected in its place."""
     retracted = _retracted(history)
     stands = []
     for event in history:

@@ -17,7 +17,7 @@ taken back may have changed anything since, so the history is folded again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -84,10 +84,10 @@ from cadence.domain.prospect import (
 )
 from cadence.domain.silences import counted, remembered
 from cadence.domain.stages import Signal, Stage, follow
-from cadence.domain.standing import responses_taken_back, standing
+from cadence.domain.standing import counts_at, responses_taken_back, standing
 from cadence.domain.words import Failure, OptOuts, Said
 
-__all__ = ["CLOCK_GRACE", "evolve", "fold", "taken_at"]
+__all__ = ["evolve", "fold"]
 
 Changes = dict[str, Any]
 """New values of fields of the prospect, by name."""
@@ -114,8 +114,6 @@ _CLOSED_REASONS: Final = frozenset(
     {EndReason.NO_RESPONSE, EndReason.UNREACHABLE, EndReason.MISTAKEN}
 )
 _ATTEMPT_SIGNAL: Final = {stage: Signal(f"attempt_{stage}") for stage in AttemptStage}
-CLOCK_GRACE: Final = timedelta(minutes=5)
-"""How far clocks may be apart before one is taken to have been wrong."""
 
 
 def evolve(prospect: Prospect | None, event: Event) -> Prospect:
@@ -123,7 +121,7 @@ def evolve(prospect: Prospect | None, event: Event) -> Prospect:
     if prospect is None:
         prospect = _begin(event)
     else:
-        at = taken_at(prospect, event.occurred_at, event.recorded_at)
+        at = counts_at(event.occurred_at, event.recorded_at, prospect.newest)
         if at is not event.occurred_at:
             event = replace(event, occurred_at=at)
     data = event.data
@@ -174,19 +172,6 @@ def _fold_standing(events: Sequence[Event]) -> Prospect:
     if any(one.occurred_at > folded.silence.since for one in responses_taken_back(events, kept)):
         folded = replace(folded, silence=replace(folded.silence, is_joined=True))
     return replace(folded, version=last.version, recorded_at=last.recorded_at)
-
-
-def taken_at(prospect: Prospect, occurred_at: datetime, recorded_at: datetime) -> datetime:
-    """Return when something counts as having occurred, given all that was recorded before it.
-
-    Nothing is recorded before what an earlier record tells of has happened. Where the times say so,
-    one of two clocks was wrong, and it can't be told which. Then it counts as following at once:
-    left as it is, a response dated next month would make every attempt until then one of a silence
-    that is over, which no limit counts.
-    """
-    if prospect.newest - recorded_at > CLOCK_GRACE:
-        return max(occurred_at, prospect.newest)
-    return occurred_at
 
 
 def _begin(event: Event) -> Prospect:

@@ -6,7 +6,8 @@ and the audit read what stands. As known at a version, that is what stands of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec.structs import replace
@@ -29,9 +30,11 @@ from cadence.domain.events import (
 )
 
 __all__ = [
+    "CLOCK_GRACE",
     "LASTING",
     "TAKING_BACK",
     "corrected",
+    "counts_at",
     "end_of_merge",
     "is_end_of_merge",
     "is_retraction",
@@ -42,6 +45,8 @@ __all__ = [
     "taken_back_by",
 ]
 
+CLOCK_GRACE: Final = timedelta(minutes=5)
+"""How far clocks may be apart before one is taken to have been wrong."""
 TAKING_BACK: Final = (EventRetracted, EventCorrected)
 """The events that take another back."""
 LASTING: Final = (ProspectAdded, PolicyAdopted, AddressesRead)
@@ -78,10 +83,22 @@ def standing(events: Sequence[Event]) -> list[tuple[Event, int]]:
     That is its own version; but a correction by which an attempt became a conversation told us of
     a response that we had not known of. A corrected event is recorded when it was corrected.
 
+    A recorded gap stands while the attempt, and the one that it was measured from, count as made
+    when they did then. Otherwise the attempt comes without it, and it is measured anew.
+
     Args:
         events: a history, in order of version, or the first part of one.
     """
     taken_back = taken_back_by(events)
+    kept = _kept(events, taken_back)
+    moved = _with_moved_gap(events, kept, taken_back)
+    if not moved:
+        return kept
+    return [(_without_gap(one) if one.version in moved else one, learnt) for one, learnt in kept]
+
+
+def _kept(events: Sequence[Event], taken_back: Mapping[int, Event]) -> list[tuple[Event, int]]:
+    """The events that count, with every gap as it was recorded."""
     kept: list[tuple[Event, int]] = []
     for event in events:
         if isinstance(event.data, TAKING_BACK):
@@ -94,6 +111,71 @@ def standing(events: Sequence[Event]) -> list[tuple[Event, int]]:
             has_told = _is_conversation(now) and not _is_conversation(event)
             kept.append((now, by.version if has_told else event.version))
     return kept
+
+
+def _with_moved_gap(
+    events: Sequence[Event], kept: Sequence[tuple[Event, int]], taken_back: Mapping[int, Event]
+) -> set[int]:
+    """The attempts whose recorded gap lies between other times than those that they count at now.
+
+    What moves a time is a correction, or the end of a record of a clock that was ahead: all that
+    came after that record had counted as following it at once.
+    """
+    # Until when something stood that does not now. A gap measured outside of these is not moved.
+    stood = [
+        (event.data.version, event.version)
+        for event in events
+        if isinstance(event.data, TAKING_BACK)
+    ]
+    moved: set[int] = set()
+    now = _times(kept)
+    for event, _ in kept:
+        data, by = event.data, taken_back.get(event.version)
+        if not isinstance(data, AttemptMade) or data.gap is None or not data.gap_from:
+            continue
+        measured = event.version if by is None else by.version  # a correction measures anew
+        if not any(since < measured < until for since, until in stood):
+            continue
+        known = [one for one in events if one.version <= measured]
+        then = _times(_kept(known, taken_back_by(known)))
+        if any(then[one] != now.get(one) for one in (event.version, data.gap_from) if one in then):
+            moved.add(event.version)
+    return moved
+
+
+def _without_gap(event: Event) -> Event:
+    return replace(event, data=replace(event.data, gap=None, gap_from=None))
+
+
+def _times(kept: Iterable[tuple[Event, int]]) -> dict[int, datetime]:
+    """When each of the events counts as having occurred, by its version."""
+    times: dict[int, datetime] = {}
+    newest: datetime | None = None
+    for event, _ in kept:
+        at = event.occurred_at
+        if newest is not None:
+            at = counts_at(at, event.recorded_at, newest)
+        times[event.version] = at
+        newest = at if newest is None else max(newest, at)
+    return times
+
+
+def counts_at(occurred_at: datetime, recorded_at: datetime, newest: datetime) -> datetime:
+    """Return when something counts as having occurred, given all that was recorded before it.
+
+    Nothing is recorded before what an earlier record tells of has happened. Where the times say so,
+    one of two clocks was wrong, and it can't be told which. Then it counts as following at once:
+    left as it is, a response dated next month would make every attempt until then one of a silence
+    that is over, which no limit counts.
+
+    Args:
+        occurred_at: when it occurred, as its clock says.
+        recorded_at: when it was recorded.
+        newest: when the newest of what was recorded before it occurred.
+    """
+    if newest - recorded_at > CLOCK_GRACE:
+        return max(occurred_at, newest)
+    return occurred_at
 
 
 def standing_events(events: Sequence[Event]) -> Sequence[Event]:

@@ -14,9 +14,9 @@ import msgspec
 from cadence.domain.addresses import is_elsewhere
 from cadence.domain.channels import Channel
 from cadence.domain.events import AttemptStage, Gap, Intent, Part
-from cadence.domain.fold import taken_at
 from cadence.domain.prospect import Attempt, Prospect, Reachability
 from cadence.domain.stages import OUTREACH, Stage
+from cadence.domain.standing import counts_at
 from cadence.domain.words import Obstacle
 from cadence.engine import invariants
 from cadence.engine.channels import parts_on, points_left
@@ -91,7 +91,7 @@ class Judgement(msgspec.Struct, frozen=True):
 class AttemptTime(NamedTuple):
     """When an attempt is made: by the clock, and as it counts.
 
-    The two differ only where one of two clocks was wrong (:func:`taken_at`). What hour it is for
+    The two differ only where one of two clocks was wrong (:func:`counts_at`). What hour it is for
     them, and what is due, is asked of the clock: the later time only keeps the order. Everything
     recorded counts all the same, so silences, gaps and limits go by the later time.
 
@@ -119,7 +119,7 @@ class AttemptTime(NamedTuple):
         """
         if recorded_at is None:
             return cls(clock, clock, clock)
-        at = taken_at(prospect, clock, recorded_at)
+        at = counts_at(clock, recorded_at, prospect.newest)
         return cls(clock, at, ALWAYS if recorded_at <= at else at)
 
     def knowing_all(self) -> AttemptTime:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from cadence.domain.events import Event
-from cadence.domain.fold import CLOCK_GRACE
+from cadence.domain.standing import CLOCK_GRACE
 from cadence.domain.stored import decode_row
 from cadence.errors import InputError
 from cadence.store.recorder import Recorder
