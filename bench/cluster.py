@@ -40,6 +40,7 @@ from cadence.store import Cadence
 from cadence.store.service import Progress
 
 _CHUNK: Final = 1_000
+_TOLD_EVERY: Final = 250_000  # events
 _COMPUTED: Final = (10_000_000, 100_000_000, 1_000_000_000)  # events
 _WANTED: Final = 1.6
 
@@ -84,9 +85,12 @@ def fill(app: Cadence, wanted: int) -> int:
             kind = number % len(lives)
             yield decode(own.replace(b'"kind-%d"' % kind, b'"p%07d"' % number)), 0
 
-    stored = 0
+    stored = told = 0
     for chunk in chunks(people(), _CHUNK):
-        stored += app.histories.append(chunk, at=LATER)
+        stored += app.histories.append(chunk, at=LATER, force=True)
+        if stored - told >= _TOLD_EVERY:
+            told = stored
+            say(f"  stored {stored:,} of {wanted:,} events")
     return stored
 
 

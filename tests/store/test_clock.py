@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from cadence.domain.events import ContactPoint, Event, ProspectAdded, ReplyRecei
 from cadence.errors import InputError
 from cadence.policy.loader import builtin
 from cadence.store import Cadence
+from cadence.store import clock as store_clock
 from cadence.store.adoption import adopt
 from cadence.store.clock import year_after
 
@@ -103,6 +105,26 @@ def test_a_write_over_a_year_after_everything_known_is_refused_unless_forced() -
         app.execute("ann", REPLY, at=far.replace(year=2029))
         # An old event is recorded whatever the clock shows.
         assert app.histories.append([([added("eve", NOW)], 0)], at=far.replace(year=2040)) == 1
+
+
+def test_writes_far_in_the_future_read_each_stored_event_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = Counter[str]()
+    real = store_clock.decode_row
+
+    def counted(prospect: str, version: int, state: bytes) -> Event:
+        read[prospect] += 1
+        return real(prospect, version, state)
+
+    monkeypatch.setattr(store_clock, "decode_row", counted)
+    far = BEYOND.replace(year=2199)
+    names = [f"p{number}" for number in range(5)]
+    with Cadence.open(None, clock=Clock()) as app:
+        for name in names:
+            app.histories.append([([added(name, NOW)], 0)], at=far)
+        # As the last one that was written, and once more among all.
+        assert read == dict.fromkeys(names[:-1], 2)
 
 
 def test_an_empty_store_takes_any_time() -> None:

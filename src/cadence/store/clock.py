@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from cadence.domain.events import Event
 from cadence.domain.standing import CLOCK_GRACE
 from cadence.domain.stored import decode_row
 from cadence.errors import InputError
+from cadence.store.feed import START, FeedRow
 from cadence.store.recorder import Recorder
 
 __all__ = ["StoreClock", "WriteClock", "shown", "utc", "year_after"]
+
+_PAGE: Final = 1000  # events that are read at once
 
 
 class WriteClock(NamedTuple):
@@ -102,17 +105,15 @@ class StoreClock:
         self,
         machine: Callable[[], datetime],
         recorder: Recorder,
-        histories: Callable[[], Iterable[Iterable[Event]]],
     ) -> None:
         """Args:
         machine: the machine's clock.
         recorder: keeps the events.
-        histories: reads all of them.
         """
         self._machine = machine
         self._recorder = recorder
-        self._histories = histories
         self._newest: datetime | None = None  # recorded_at of an event that is stored
+        self._read_to = START
 
     def now(self) -> datetime:
         """Read the machine's clock, in UTC."""
@@ -155,23 +156,27 @@ class StoreClock:
     def _newest_event(self, wanted: datetime) -> datetime | None:
         """Read when the newest event was recorded, or one within a year before ``wanted``.
 
-        It is asked only for writes far in the future. All events are read only where the last one
-        that was written does not do.
+        It is asked only for writes far in the future. Where the last event that was written does
+        not do, all are read, each once.
         """
 
         def is_near() -> bool:
             return self._newest is not None and wanted <= year_after(self._newest)
 
-        last = None if is_near() else self._recorder.newest()
-        if last is not None:
-            self._see([decode_row(last.prospect, last.version, last.state)])
-            if not is_near():
-                for history in self._histories():
-                    self._see(history)
+        if not is_near():
+            last = self._recorder.newest()
+            self._see([] if last is None else [last])
+        while not is_near():
+            page = self._recorder.select_feed(self._read_to, _PAGE)
+            if not page:
+                break
+            self._see(page)
+            self._read_to = page[-1].position
         return self._newest
 
-    def _see(self, events: Iterable[Event]) -> None:
-        for event in events:
+    def _see(self, rows: Iterable[FeedRow]) -> None:
+        for row in rows:
+            event = decode_row(row.prospect, row.version, row.state)
             self._newest = max(self._newest or event.recorded_at, event.recorded_at)
 
 
