@@ -10,7 +10,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import bad_guards
@@ -22,8 +22,15 @@ from hypothesis import given
 from nightly import NIGHTLY
 
 from bad_policies import ALL
-from cadence.domain.channels import CALL, MAIL
-from cadence.domain.events import AttemptMade, ProspectAdded
+from cadence.domain.channels import CALL, EMAIL, MAIL
+from cadence.domain.events import (
+    AttemptMade,
+    AttemptStage,
+    Disposition,
+    Event,
+    Part,
+    ProspectAdded,
+)
 from cadence.domain.fold import fold
 from cadence.policy import GuardDelay, Policy, Veto, builtin
 from cadence.policy.loader import parse_text
@@ -39,6 +46,7 @@ from cadence.testing import (
     policy_texts,
     prospects,
 )
+from cadence.testing.past import Past
 from cadence.testing.random_policies import to_toml
 from cadence.transfer import import_jsonl
 
@@ -328,3 +336,18 @@ def test_nothing_else_needs_hypothesis_or_pytest() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_parts_of_a_touch_that_were_logged_apart_are_one_attempt() -> None:
+    at = datetime(2026, 12, 1, 14, tzinfo=UTC)
+    parts = Part(EMAIL, Disposition.BOUNCED, "a@x.example"), Part(CALL, Disposition.BUSY, "+1")
+    touch = AttemptStage.ON_TIME, "on_time", "p:1:1:on_time"
+    datas = [ProspectAdded("Ann", "UTC"), *(AttemptMade((part,), *touch) for part in parts)]
+    events = [
+        Event("p", number, at + hours * timedelta(hours=1), at, data)
+        for number, (hours, data) in enumerate(zip((0, 1, 7), datas, strict=True), 1)
+    ]
+    (attempt,) = Past(events, builtin()).attempts
+    assert (attempt.version, attempt.occurred_at) == (2, events[1].occurred_at)
+    assert isinstance(attempt.data, AttemptMade)
+    assert attempt.data.parts == parts

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 import holidays
+import msgspec
 
 from cadence.domain.channels import Channel
 from cadence.domain.events import (
@@ -73,15 +74,25 @@ class Past:
 
     @property
     def attempts(self) -> list[Event]:
-        """The attempts of the running silence."""
+        """The attempts of the running silence; one for parts of a touch that were logged apart."""
         since = self.response
-        return [
-            event
-            for event in self.events
-            if isinstance(event.data, AttemptMade)
-            and not _connected(event.data)
-            and (event.occurred_at, event.version) > (since.occurred_at, since.version)
-        ]
+        found: list[Event] = []
+        touch = None
+        for event in self.events:
+            data = event.data
+            if not isinstance(data, AttemptMade) or _connected(data):
+                continue
+            if (event.occurred_at, event.version) <= (since.occurred_at, since.version):
+                continue
+            before, touch = touch, data.touch and (data.touch, data.stage)
+            if found and touch is not None and touch == before:
+                made = found[-1].data
+                assert isinstance(made, AttemptMade)
+                made = msgspec.structs.replace(made, parts=(*made.parts, *data.parts))
+                found[-1] = msgspec.structs.replace(found[-1], data=made)
+            else:
+                found.append(event)
+        return found
 
     def is_opted_out(self, channel: Channel) -> bool:
         """Return whether they want no more of a channel."""
