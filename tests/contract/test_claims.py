@@ -24,6 +24,7 @@ from cadence.domain import (
     Disposition,
     EventCorrected,
     EventRetracted,
+    FollowUpEnded,
     OptOutRequested,
     Part,
     PolicyAdopted,
@@ -32,7 +33,8 @@ from cadence.domain import (
     Stage,
 )
 from cadence.domain.channels import CALL, EMAIL
-from cadence.domain.events import AttemptStage, InterestNoted
+from cadence.domain.events import AttemptStage, EndReason, InterestNoted
+from cadence.domain.prospect import Prospect
 from cadence.domain.standing import standing
 from cadence.engine.claims import Claim, ClaimState
 from cadence.engine.commands import MakeAttempt, SetAppointment
@@ -52,6 +54,7 @@ from cadence.store.writer import StreamWriter
 MEETING = datetime(2026, 12, 1, 14, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 LEASE = 15 * MINUTE
+BOUGHT = FollowUpEnded(EndReason.BOUGHT)
 NO_ANSWER = (Part(CALL, Disposition.NO_ANSWER),)
 ADDED = ProspectAdded(
     "Jerry",
@@ -794,6 +797,75 @@ def test_an_attempt_that_is_assumed_while_it_is_completed_is_recorded_once(
     app.complete(claim, NO_ANSWER) if first == "tick" else app.tick()
     made = [one for one, _ in standing(app.history("jerry")) if isinstance(one.data, AttemptMade)]
     assert [attempt_of(one.data).parts[0].disposition for one in made] == ["no_answer"]
+
+
+@pytest.mark.parametrize("other", ["tick", "bought"])
+def test_a_follow_up_that_two_programs_end_at_once_is_ended_once_by_tick(
+    app: Cadence, clock: Clock, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    app.execute("jerry", ContactPointFailed(CALL, "+12125550100"))
+    app.execute("jerry", ContactPointFailed(EMAIL, "j@example.com"))
+    load, seen = Cadence.load, []
+
+    def then_another(self: Cadence, *given: str) -> Prospect:
+        folded = load(self, *given)
+        if not seen:
+            seen.append(1)
+            seen.extend(app.tick() if other == "tick" else [app.execute("jerry", BOUGHT)])
+        return folded
+
+    monkeypatch.setattr(Cadence, "load", then_another)
+    assert app.tick() == []
+    ends = [one.data for one in app.history("jerry") if isinstance(one.data, FollowUpEnded)]
+    assert len(seen) == 2
+    assert [one.reason for one in ends] == ["unreachable" if other == "tick" else "bought"]
+
+
+def test_an_attempt_that_two_programs_assume_at_once_is_reported_by_one(
+    app: Cadence, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    clock.now = claim.until
+    execute, first = Cadence.execute, []
+
+    def then_another(self: Cadence, *given: object, **named: object) -> object:
+        if not first:
+            first.append(1)
+            first.extend(app.tick())
+        return execute(self, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Cadence, "execute", then_another)
+    assert app.tick() == []
+    assert len(first) == 2
+
+
+def test_a_claim_that_is_refused_records_nothing(app: Cadence) -> None:
+    app.claim("jerry", by="bot", on_expiry="assume_made")
+    app.execute("jerry", OptOutRequested())
+    before = app.history("jerry")
+    assert refusal(app, "bot").rule == "claimed"
+    assert refusal(app, "bo").rule == "plan"
+    assert app.history("jerry") == before
+
+
+def test_a_holder_says_what_was_done_before_the_next_claim(app: Cadence, clock: Clock) -> None:
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    app.execute("jerry", ReplyReceived(EMAIL))
+    caught = refusal(app, "bot")
+    assert f"claim {claim.token} of bot was ended by event 3 (ReplyReceived)" in caught.what
+    assert app.claim_next(5, by="bo") == []
+    app.complete(claim, not_made=True)
+    assert not [one for one in app.history("jerry") if isinstance(one.data, AttemptMade)]
+
+
+def test_a_claim_that_is_renewed_gets_no_less_safe(app: Cadence, clock: Clock) -> None:
+    first = app.claim("jerry", by="bot", lease=LEASE)
+    asked = app.claim("jerry", by="bot", lease=MINUTE, on_expiry="assume_made")
+    assert (asked.token, asked.until, asked.on_expiry) == (first.token, first.until, "assume_made")
+    assert app.claim("jerry", by="bot", lease=2 * LEASE).on_expiry == "assume_made"
+    clock.now = MEETING + 2 * LEASE
+    (outcome,) = app.tick()
+    assert attempt_of(outcome.events[0].data).parts[0].disposition is Disposition.UNKNOWN
 
 
 # Several at once ----------------------------------------------------------------------------------

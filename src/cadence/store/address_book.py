@@ -129,21 +129,6 @@ class AddressBook:
                 raise
             return key
 
-    def holders(self, address: str) -> list[str]:
-        """List the ids of the prospects that have an address, in order.
-
-        A bare number is also held by who has it with an extension.
-
-        Raises:
-            InputError: it can't be an address.
-        """
-        key = self.key(address)
-        return sorted(
-            row.prospect
-            for row in self._index.rows([bare(key)])
-            if row.prospect and row.is_held and covers(key, row.key)
-        )
-
     def entries(
         self,
         *,

@@ -194,6 +194,13 @@ class AddressIndex:
         every = self._scan()
         return sorted((row for one in set(bases) for row in every.get(one, ())), key=in_order)
 
+    def holders(self, key: str) -> list[str]:
+        """Return the prospects that have an address, in order; a bare number with any extension."""
+        rows = self.rows([bare(key)])
+        return sorted(
+            row.prospect for row in rows if row.prospect and row.is_held and covers(key, row.key)
+        )
+
     def survivors(self, prospects: Sequence[str]) -> dict[str, str]:
         """Return, of some records, those that are merged, each with the record that goes on."""
         rows = self.rows([_RECORD + name for name in prospects])

@@ -28,6 +28,7 @@ from cadence.domain.events import (
     EventCorrected,
     EventRetracted,
     Part,
+    type_name,
 )
 from cadence.domain.fold import fold
 from cadence.domain.limits import check_texts
@@ -65,6 +66,8 @@ __all__ = [
     "Claims",
     "change_of",
     "held",
+    "is_untold",
+    "judged_again",
     "retried",
     "shared_address",
 ]
@@ -73,6 +76,8 @@ _RETRIES: Final = 100
 _LONGEST_WAIT: Final = 0.05  # seconds
 _LONGEST_LEASE: Final = timedelta(days=30)
 _ASSUMED: Final = "assumed made: the lease of its claim ran out"
+_ASSUMED_AT_ONCE: Final = "assumed made: another claim came before its worker said what was done"
+_EXPIRIES: Final = ("return", "assume_made")  # the safer one comes last
 _ASSUMED_ID: Final = "assumed:"
 
 _T = TypeVar("_T")
@@ -247,10 +252,28 @@ class Claims:
         at = request.terms.at
         claim = self.settled(request.prospect, at)
         history = self._app.history(request.prospect)
+        taken, write = self._judge_stored(request, history, claim, policy_of)
         if claim is not None and ended_by(claim, history) is not None:
-            # A word has ended it: what its machine may have done is recorded before another begins.
+            # An event has ended that claim, but its machine may have acted. Its attempt is recorded
+            # before another claim begins, and only where one does: a refusal writes nothing.
             if self._assume(claim, at, at_once=True) is not None:
-                claim, history = None, self._app.history(request.prospect)
+                history = self._app.history(request.prospect)
+                taken, write = self._judge_stored(request, history, None, policy_of)
+        self._recorder.insert_events([], claims=write.claims, addresses=[write.addresses])
+        return taken
+
+    def _judge_stored(
+        self,
+        request: ClaimRequest,
+        history: Sequence[Event],
+        claim: Claim | None,
+        policy_of: Callable[[Prospect], Policy],
+    ) -> tuple[Claim, ClaimWrite]:
+        """Judge a claim by a history and by what others say now.
+
+        Raises:
+            Refused: as of :meth:`take`.
+        """
         folded = fold(None, history)
         if folded is None:
             raise UnknownProspect(request.prospect)
@@ -264,10 +287,8 @@ class Claims:
         folded = self._addresses.read(folded)
         heard = self._addresses.hear(folded)
         given = Claimable(heard.told_to(folded), history, heard, claim)
-        policy = policy_of(given.prospect)
-        taken, write = self.judge(request, given, policy, lambda name: self.settled(name, at))
-        self._recorder.insert_events([], claims=write.claims, addresses=[write.addresses])
-        return taken
+        policy, at = policy_of(given.prospect), request.terms.at
+        return self.judge(request, given, policy, lambda name: self.settled(name, at))
 
     def judge(
         self,
@@ -344,7 +365,7 @@ class Claims:
             InputError: the claim is unknown, or was completed with another attempt.
         """
         found = self._find(claim)
-        return _judged_again(lambda: self._complete(found, attempt, at, occurred_at, force=force))
+        return judged_again(lambda: self._complete(found, attempt, at, occurred_at, force=force))
 
     def _complete(
         self,
@@ -468,7 +489,7 @@ class Claims:
         """Record every attempt that a lease left to be assumed."""
         for claim in self.every_open().values():
             outcome = self._assume(claim, recorded, force=force)
-            if outcome is not None:
+            if outcome is not None and not outcome.repeated:  # another program was first
                 yield outcome
 
     def _assume(
@@ -487,11 +508,11 @@ class Claims:
 
         def once() -> Outcome | None:
             history = self._recorder.select_stream(claim.prospect)
-            if not history or not _is_untold(claim, history):
+            if not history or not is_untold(claim, history):
                 return None
             return self._app.execute(
                 claim.prospect,
-                AttemptMade(claim.parts, note=_ASSUMED),
+                AttemptMade(claim.parts, note=_ASSUMED_AT_ONCE if at_once else _ASSUMED),
                 at=max(recorded, claim.at),
                 occurred_at=claim.at,
                 by=claim.by,
@@ -500,10 +521,10 @@ class Claims:
                 force=force,
             )
 
-        return _judged_again(once)
+        return judged_again(once)
 
 
-def _judged_again(function: Callable[[], _T]) -> _T:
+def judged_again(function: Callable[[], _T]) -> _T:
     """Call ``function`` again while what it was judged by changes before it is written.
 
     Raises:
@@ -545,7 +566,7 @@ def change_of(prospect: str, claim: Claim | None, events: Iterable[Event]) -> Cl
     if claim is None:
         return ClaimChange(prospect)
     events = tuple(events)
-    if _is_untold(claim, events):
+    if is_untold(claim, events):
         return ClaimChange(prospect, claim.token)  # its row stays, until that is told or assumed
     return ClaimChange(prospect, claim.token, _how_ended(claim, events))
 
@@ -558,7 +579,7 @@ def _how_ended(claim: Claim, events: Iterable[Event]) -> str | None:
     return "made" if isinstance(event.data, AttemptMade) and event.by == claim.by else "overtaken"
 
 
-def _is_untold(claim: Claim, events: Iterable[Event]) -> bool:
+def is_untold(claim: Claim, events: Iterable[Event]) -> bool:
     """Whether a machine may have made what it claimed, and no attempt says so yet.
 
     That something was said meanwhile has ended the claim, and leaves this open.
@@ -624,6 +645,8 @@ def _take(
     seen, ended = None, None
     if claim is not None:
         seen, ended = claim.token, _how_ended(claim, given.history)
+        if ended == "overtaken" and claim.by == terms.by and is_untold(claim, given.history):
+            raise _untold(claim, given.history)
         if ended is None and claim.state(clock) is ClaimState.RETURNED:
             ended = "expired"
         elif ended is None:
@@ -631,7 +654,13 @@ def _take(
                 raise held(claim, "claim")
             if _is_same(request, claim):
                 _check_not_stopped(given.prospect, claim)
-                longer = msgspec.structs.replace(claim, until=max(until, claim.until))
+                # Nothing that the claim keeps safe becomes less: one that says otherwise may be
+                # another of its threads, which knows less.
+                longer = msgspec.structs.replace(
+                    claim,
+                    until=max(until, claim.until),
+                    on_expiry=max(claim.on_expiry, terms.on_expiry, key=_EXPIRIES.index),
+                )
                 return longer, ClaimChange(request.prospect, seen, taken=_encode(longer))
             ended = "released"  # for another touch
     made = _judged(request, given, policy)
@@ -679,6 +708,18 @@ def held(claim: Claim, what: str, prospect: str = "", address: str | None = None
         f"take another touch, or ask {claim.by} to release it",
         rule=Rule.CLAIMED,
         until=claim.until,
+    )
+
+
+def _untold(claim: Claim, history: Sequence[Event]) -> Refused:
+    """Return the refusal of a next claim to a holder who has not said what became of the last."""
+    event = ended_by(claim, history)
+    by = "" if event is None else f" by event {event.version} ({type_name(event.data)})"
+    return Refused(
+        f"{claim.prospect}: claim refused by claimed: claim {claim.token} of {claim.by} was ended"
+        f"{by}, and its outcome is not known yet",
+        "complete that claim with what was done, or with not_made=True",
+        rule=Rule.CLAIMED,
     )
 
 

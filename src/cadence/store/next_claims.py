@@ -31,6 +31,7 @@ from cadence.store.claims import (
     ClaimRequest,
     Claims,
     ClaimTerms,
+    is_untold,
     shared_address,
 )
 from cadence.store.clock import StoreClock
@@ -217,13 +218,16 @@ class NextClaims:
         judged: dict[str, tuple[Claim, ClaimWrite]] = {}
         for prospect, said in heard:
             name, told = prospect.id, said.told_to(prospect)
+            before = claims.get(name)
+            if before is not None and is_untold(before, histories[name]):
+                continue  # its machine may have acted: that is told, or assumed, first
             with suppress(Refused):
                 policy = self._library.judging(told)
                 due = decide_silently(told, policy, terms.at)
                 if not isinstance(due, Due) or not wanted.which.has(told, due):
                     continue
                 request = ClaimRequest(name, due.touch.id, None, terms)
-                given = Claimable(told, histories[name], said, claims.get(name), due)
+                given = Claimable(told, histories[name], said, before, due)
                 claim, write = self._claims.judge(request, given, policy, open_on)
                 rivals = [judged[one.prospect][0] for one in write.claims if one.prospect in judged]
                 if not any(shared_address(claim, rival) for rival in rivals):

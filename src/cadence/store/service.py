@@ -54,7 +54,7 @@ from cadence.prover.proof import require_proof
 from cadence.store import feed
 from cadence.store.address_book import AddressBook
 from cadence.store.addresses import AddressIndex
-from cadence.store.claims import ClaimRequest, Claims, ClaimTerms, retried
+from cadence.store.claims import ClaimRequest, Claims, ClaimTerms, judged_again, retried
 from cadence.store.clock import StoreClock, shown, utc
 from cadence.store.due_page import NOW, DueFilter, DuePage, parse_page_end
 from cadence.store.due_reader import DueReader
@@ -158,7 +158,7 @@ class Cadence:
         self._recorder = recorder
         self._read_only = read_only
         self.address = address
-        self.clock = StoreClock(clock, recorder, lambda: self.histories.all())
+        self.clock = StoreClock(clock, recorder)
         self._gate = WriteGate(
             recorder, read_only=read_only, rebuild=lambda: self.due_rows.rebuild()
         )
@@ -418,12 +418,14 @@ class Cadence:
         return self._addresses.hear(folded, keys).told_to(folded)
 
     def find(self, address: str) -> list[str]:
-        """List the ids of the prospects that have an address, however it is spelled.
+        """List the ids of the prospects that have an address, however it is spelled, in order.
+
+        A bare number is also had by who has it with an extension.
 
         Raises:
             InputError: it can't be an address.
         """
-        return self.addresses.holders(address)
+        return self._addresses.holders(self.addresses.key(address))
 
     def count(self) -> int:
         """Count the prospects, as the due list has them."""
@@ -868,27 +870,42 @@ class Cadence:
         force: bool = False,
         progress: Progress | None = None,
     ) -> list[Outcome]:
-        """Close the follow-ups whose answer time has passed; record nothing else.
+        """Close the follow-ups whose answer time has passed, and record what claims left to assume.
 
-        An attempt that the lease of a claim left to be assumed is recorded too.
+        Any number of programs may do so at once: each follow-up is closed once, and each attempt
+        assumed once.
 
         Args:
             now: the time to decide for; by default the clock's.
             force: as of :meth:`execute`.
             progress: told how many are closed, of how many.
+
+        Returns:
+            What this call recorded.
         """
         now = self.clock.at(now, "now")
         outcomes = list(self._claims.assume_all(now, force=force))
-        # Also what a clock that was ahead recorded, and so is to be closed since a time to come.
-        closing = [
-            (one.prospect, one.end) for one in self._due.to_review(now) if isinstance(one, Close)
-        ]
-        for number, (prospect, reason) in enumerate(closing, 1):
+        # A close may carry a time after ``now``: a clock that was ahead recorded what it follows.
+        closing = [one.prospect for one in self._due.to_review(now) if isinstance(one, Close)]
+        for number, prospect in enumerate(closing, 1):
             with suppress(Refused):  # they may have answered in the meantime
-                outcomes.append(self.execute(prospect, EndFollowUp(reason), at=now, force=force))
+                outcomes += judged_again(partial(self._close, prospect, now, force=force))
             if progress is not None:
                 progress(number, len(closing))
         return outcomes
+
+    def _close(self, prospect: str, now: datetime, *, force: bool) -> list[Outcome]:
+        """Close a follow-up if that is still what comes next.
+
+        Raises:
+            VersionConflict: another program wrote to it first.
+        """
+        folded = self.load(prospect)
+        decision = decision_for(folded, self.policies, now)
+        if not isinstance(decision, Close):
+            return []
+        command = EndFollowUp(decision.end)
+        return [self.execute(prospect, command, at=now, expect=folded.version, force=force)]
 
     # Settings -------------------------------------------------------------------------------------
 

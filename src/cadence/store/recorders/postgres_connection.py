@@ -135,8 +135,8 @@ def explain_postgres_error(error: BaseException, name: str) -> StoreError:
         what, hint = _KNOWN[state]
         what = what.replace("{}", text)
     elif has_no_connection:
-        what = f"no connection is free ({text})"
-        hint = "try again, or open it with a pool of your own that has more connections"
+        what = f"no connection is free, or the server can't be reached ({text})"
+        hint = "try again; start the server, or open it with a pool that has more connections"
     elif state is None and isinstance(cause, psycopg.OperationalError):
         what, hint = _explain_connecting(cause, text)
     else:
