@@ -84,7 +84,7 @@ def standing(events: Sequence[Event]) -> list[tuple[Event, int]]:
     a response that we had not known of. A corrected event is recorded when it was corrected.
 
     A recorded gap stands while the attempt, and the one that it was measured from, count as made
-    when they did then. Otherwise the attempt comes without it, and it is measured anew.
+    when they did then. Otherwise the attempt comes without it, and it is measured again.
 
     Args:
         events: a history, in order of version, or the first part of one.
@@ -133,7 +133,7 @@ def _with_moved_gap(
         data, by = event.data, taken_back.get(event.version)
         if not isinstance(data, AttemptMade) or data.gap is None or not data.gap_from:
             continue
-        measured = event.version if by is None else by.version  # a correction measures anew
+        measured = event.version if by is None else by.version  # a correction measures again
         if not any(since < measured < until for since, until in stood):
             continue
         known = [one for one in events if one.version <= measured]
