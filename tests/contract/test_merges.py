@@ -320,6 +320,31 @@ def test_a_command_that_comes_twice_has_no_second_effect_over_a_merge(pair: Cade
     assert again.events == first.events
 
 
+@pytest.mark.parametrize("command", [ReplyReceived(EMAIL), OptOutRequested()])
+def test_ids_of_commands_for_the_merged_record_are_not_those_of_the_survivor(
+    pair: Cadence, command: ReplyReceived | OptOutRequested
+) -> None:
+    pair.execute("one", ReplyReceived(EMAIL), at=NOW, command_id="1")
+    merge(pair)
+    at = NOW + 21 * DAY
+    first = pair.execute("two", command, at=at, command_id="1")
+    assert not first.repeated
+    assert [(event.prospect, event.data) for event in first.events] == [("one", command)]
+    assert pair.execute("two", command, at=at + HOUR, command_id="1").events == first.events
+    assert pair.execute("one", ReplyReceived(EMAIL), at=at, command_id="1").events[0].version == 2
+
+
+@pytest.mark.parametrize("version", [None, 2, 4])
+def test_undo_takes_back_what_came_for_one_record_where_both_used_the_id(
+    pair: Cadence, version: int | None
+) -> None:
+    pair.execute("one", ReplyReceived(EMAIL), at=NOW, command_id="1")
+    merge(pair)
+    pair.execute("two", OptOutRequested(), at=NOW + 21 * DAY, command_id="1")
+    undone = pair.execute("one", Undo("wrong", version), at=NOW + 22 * DAY).events
+    assert [one.data for one in undone] == [EventRetracted(version or 4, "wrong")]
+
+
 def test_what_is_taken_back_of_the_old_record_is_taken_back_for_the_survivor(
     pair: Cadence,
 ) -> None:

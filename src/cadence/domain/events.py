@@ -670,6 +670,11 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     uncertain: str | None = None
     meta: dict[str, str] | None = None
 
+    @property
+    def merged_from(self) -> str | None:
+        """The merged record that it came for; ``None``: it came for the prospect itself."""
+        return None if self.meta is None else self.meta.get(MERGED_FROM)
+
     # The two names under which the eventsourcing package asks for identity and position.
     @property
     def originator_id(self) -> str:

@@ -15,7 +15,6 @@ from cadence.domain.addresses import bare
 from cadence.domain.elsewhere import Held, bases_of, elsewhere, holdings, keys_of
 from cadence.domain.events import (
     FAILING,
-    MERGED_FROM,
     AttemptMade,
     Event,
     GuidelinesAgreed,
@@ -57,7 +56,7 @@ def _is_of(event: Event, own: str) -> bool:
     data = event.data
     if isinstance(data, ProspectsMerged):
         return data.prospect == own
-    return event.meta is not None and event.meta.get(MERGED_FROM) == own
+    return event.merged_from == own
 
 
 def _as_events(entry: AddressEntry) -> list[Event]:

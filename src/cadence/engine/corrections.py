@@ -136,7 +136,9 @@ def _command_of(history: Sequence[Event], event: Event) -> tuple[Event, ...]:
         [
             one
             for one in history
-            if one.command_id == event.command_id and not isinstance(one.data, AddressesRead)
+            if one.command_id == event.command_id
+            and one.merged_from == event.merged_from
+            and not isinstance(one.data, AddressesRead)
         ]
     )
 

@@ -14,7 +14,6 @@ from typing import Final
 from msgspec.structs import replace
 
 from cadence.domain.events import (
-    MERGED_FROM,
     AddressesRead,
     AttemptMade,
     Data,
@@ -199,7 +198,7 @@ def came_for(history: Sequence[Event], others: Collection[str], since: int) -> l
         event
         for event, _ in standing(history)
         if event.version > since
-        and (event.meta or {}).get(MERGED_FROM) in others
+        and event.merged_from in others
         and not isinstance(event.data, _STAYS)
     ]
 

@@ -14,7 +14,6 @@ import msgspec
 
 from cadence.domain.codec import data_fields
 from cadence.domain.events import (
-    MERGED_FROM,
     AttemptMade,
     ContactPoint,
     Data,
@@ -162,7 +161,7 @@ def summary(event: Event, longest: int | None = None) -> str:
         longest: cut longer values to so many characters; ``None``: cut none.
     """
     text = event_data(event.data, longest)
-    came_for = (event.meta or {}).get(MERGED_FROM)
+    came_for = event.merged_from
     if came_for is None:
         return text
     came = f"came for {_value(came_for, longest)}"

@@ -321,7 +321,14 @@ def _find_repeated(call: Call, history: Sequence[Event]) -> tuple[Event, ...]:
     """
     if call.command_id is None:
         return ()
-    done = tuple([event for event in history if event.command_id == call.command_id])
+    origin = (call.meta or {}).get(MERGED_FROM)  # ids of a merged record are its own
+    done = tuple(
+        [
+            event
+            for event in history
+            if event.command_id == call.command_id and event.merged_from == origin
+        ]
+    )
     if not done or any(isinstance(event.data, Unreadable) for event in done):
         return done
     # Not when it occurred: who tries again may stamp it again.
