@@ -24,9 +24,10 @@ from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.events import AttemptMade, Disposition, InterestNoted, Part
 from cadence.engine.claims import Claim
 from cadence.engine.commands import SetAppointment
-from cadence.errors import InputError
-from cadence.store import due_rows
+from cadence.errors import CadenceError, Conflict, InputError, StoreBusy
+from cadence.store import due_rows, next_claims
 from cadence.store.recorder import ClaimWrite, Recorder
+from cadence.store.recorders import postgres_claims
 
 MEETING = datetime(2026, 12, 1, 14, tzinfo=UTC)
 LEASE = timedelta(minutes=15)
@@ -181,6 +182,66 @@ def test_more_are_claimed_than_one_transaction_has_locks_for(app: Cadence) -> No
     add(app, people(300))
     assert prospects(app.claim_next(280, by="ann")) == people(280)
     assert prospects(app.claim_next(280, by="ben")) == people(300)[280:]
+
+
+@pytest.mark.parametrize("is_stale", [False, True])
+@pytest.mark.parametrize(
+    "error", [StoreBusy("busy", "wait"), Conflict("p: overtaken", "wait"), InputError("at", "no")]
+)
+def test_the_claims_that_are_held_are_had_where_a_later_batch_fails(
+    app: Cadence, monkeypatch: pytest.MonkeyPatch, error: CadenceError, is_stale: bool
+) -> None:
+    add(app, people(5))
+    monkeypatch.setattr(next_claims, "_MOST", 2)
+    monkeypatch.setattr(next_claims, "_FEWEST", 2)
+    monkeypatch.setattr(app.due_rows, "are_stale", lambda: is_stale)
+    kind = type(app._recorder)
+    insert, batches = kind.insert_claims, list[int]()
+
+    def failing(self: Recorder, writes: Sequence[ClaimWrite]) -> list[bool]:
+        batches.append(len(writes))
+        if len(batches) > 1:
+            raise error
+        return insert(self, writes)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kind, "insert_claims", failing)
+    claims = app.claim_next(5, by="ann")
+    assert prospects(claims) == people(2)
+    assert {row.token for row in app._recorder.open_claims()} == {one.token for one in claims}
+    with pytest.raises(type(error)):
+        app.claim_next(5, by="ann")  # nothing is held of this call
+    monkeypatch.undo()
+    assert prospects(app.claim_next(5, by="ann")) == people(5)[2:]
+
+
+@pytest.mark.parametrize("store", ["a team's own", "postgres"])
+def test_claims_that_are_committed_are_had_where_a_later_transaction_fails(
+    monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    """Other stores take all of them in one transaction."""
+    is_postgres = store == "postgres"
+    address = pgserver.new_address() if is_postgres else None
+    with Cadence.open(address, clock=lambda: MEETING) as app:
+        add(app, people(3))
+        kind: Any = type(app._recorder)
+        method = "_take_claims" if is_postgres else "insert_events"
+        if not is_postgres:
+            monkeypatch.setattr(kind, "insert_claims", Recorder.insert_claims)
+        write, writes = getattr(kind, method), list[int]()
+
+        def failing(*given: object, **named: object) -> object:
+            writes.append(1)
+            if len(writes) != 1:
+                raise StoreBusy("busy", "wait")
+            return write(*given, **named)
+
+        monkeypatch.setattr(kind, method, failing)
+        monkeypatch.setattr(postgres_claims, "_MOST", 1)
+        claims = app.claim_next(3, by="ann")
+        assert prospects(claims) == people(1)
+        assert [row.token for row in app._recorder.open_claims()] == [claims[0].token]
+        with pytest.raises(StoreBusy):
+            app.claim_next(3, by="ann")
 
 
 # Leases -------------------------------------------------------------------------------------------

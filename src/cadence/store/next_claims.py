@@ -24,7 +24,7 @@ from cadence.domain.fold import fold
 from cadence.engine.claims import Claim
 from cadence.engine.decision import Due
 from cadence.engine.next_touch import decide_silently
-from cadence.errors import Refused
+from cadence.errors import CadenceError, Refused
 from cadence.store.addresses import AddressIndex
 from cadence.store.claims import (
     Claimable,
@@ -84,16 +84,16 @@ class _Place(NamedTuple):
 
 
 class _Taken(NamedTuple):
-    """What came of some rows: the claims, how many others won, and how many rows were done."""
+    """What came of some rows: how many were claimed, lost to others, and done."""
 
-    claims: list[Claim]
+    claimed: int
     lost: int
     done: int
 
     @property
     def is_contended(self) -> bool:
         """Whether others claim the same rows."""
-        return self.lost > len(self.claims)
+        return self.lost > self.claimed
 
 
 class NextClaims:
@@ -136,24 +136,35 @@ class NextClaims:
             which: only these.
         """
         wanted = _Wanted(count, terms, which)
+        claims: list[Claim] = []
+        try:
+            self._take(wanted, claims)
+        except CadenceError:
+            # The caller has to learn what it holds; the next call meets the error again.
+            if not claims:
+                raise
+        return claims
+
+    def _take(self, wanted: _Wanted, claims: list[Claim]) -> None:
+        """Claim into ``claims``, which has each as soon as it is stored."""
+        terms, which = wanted.terms, wanted.which
         if self._rows.are_stale():
             # Rows of another engine say nothing: every such prospect is decided first.
             listed = self._due.listing(terms.at, which)
             names = [prospect.id for prospect, decision in listed if isinstance(decision, Due)]
-            return self._claim_free(names, wanted, count).claims
+            self._claim_free(names, wanted, claims)
+            return
         key = (which.owner, which.channel)
         clock = self._clock.now()
         place = self._places.get(key)
         if place is None or place.is_over(clock):
             place = _Place(None, 0, 0, clock, 1 if place is None else place.spread)
-        claims, self._places[key] = self._walk(wanted, place)
-        return claims
+        self._places[key] = self._walk(wanted, place, claims)
 
-    def _walk(self, wanted: _Wanted, place: _Place) -> tuple[list[Claim], _Place]:
-        """Claim along the list; return also how far."""
+    def _walk(self, wanted: _Wanted, place: _Place, claims: list[Claim]) -> _Place:
+        """Claim along the list into ``claims``; return how far it came."""
         query = DueQuery(to_micros(wanted.terms.at), wanted.which.owner, wanted.which.channel)
         size = max(_FEWEST, min(wanted.most, _MOST))
-        claims: list[Claim] = []
         after, walked, claimed, begun, spread = place
         rounds, times = 1 if after is None else 2, _MOST_SKIPS
         leaves = random.randint(0, spread) if after is None and spread > 1 else 0
@@ -169,41 +180,39 @@ class NextClaims:
             if not rows:
                 rounds -= 1
                 if not rounds:
-                    return claims, _Place(None, 0, 0, begun, spread)
+                    return _Place(None, 0, 0, begun, spread)
                 after, walked, claimed = None, 0, 0  # what was left out comes last
                 continue
-            missing = wanted.most - len(claims)
-            taken = self._claim_free([row.prospect for row in rows], wanted, missing)
-            claims += taken.claims
-            claimed += len(taken.claims)
-            walked += taken.done - len(taken.claims)
+            taken = self._claim_free([row.prospect for row in rows], wanted, claims)
+            claimed += taken.claimed
+            walked += taken.done - taken.claimed
             after = rows[taken.done - 1].position
             size = min(2 * size, _MOST)
-            is_left = taken.is_contended or (spread > 1 and not taken.claims)
+            is_left = taken.is_contended or (spread > 1 and not taken.claimed)
             if taken.is_contended:
                 spread = min(2 * spread, _MOST_BATCHES_SKIPPED)
-            elif taken.claims:
+            elif taken.claimed:
                 spread = max(1, 15 * spread // 16)
             if is_left and times:  # another is at work here; bounded, or it would never end
                 times -= 1
                 leaves = random.randint(1, spread)
-        return claims, _Place(after, walked, claimed, begun, spread)
+        return _Place(after, walked, claimed, begun, spread)
 
-    def _claim_free(self, names: Sequence[str], wanted: _Wanted, most: int) -> _Taken:
-        """Claim up to ``most`` of some prospects, those first on which no claim stands."""
-        claims = self._claims.open_on(names)
-        standing = self._claims.standing(claims)
+    def _claim_free(self, names: Sequence[str], wanted: _Wanted, claims: list[Claim]) -> _Taken:
+        """Claim into ``claims`` of some prospects, those first on which no claim stands."""
+        open_claims = self._claims.open_on(names)
+        standing = self._claims.standing(open_claims)
         free = [name for name in names if name not in standing]
-        taken: list[Claim] = []
-        lost = 0
-        while free and len(taken) < most and lost <= len(taken):
-            part = free[: min(most - len(taken), _MOST)]
+        claimed = lost = 0
+        while free and len(claims) < wanted.most and lost <= claimed:
+            part = free[: min(wanted.most - len(claims), _MOST)]
             free = free[len(part) :]
-            judged = self._judge(part, claims, wanted)
+            judged = self._judge(part, open_claims, wanted)
             had = self._recorder.insert_claims([write for _, write in judged])
-            taken += [claim for claim, _ in compress(judged, had)]
+            claims += [claim for claim, _ in compress(judged, had)]
+            claimed += had.count(True)
             lost += had.count(False)
-        return _Taken(taken, lost, names.index(free[0]) if free else len(names))
+        return _Taken(claimed, lost, names.index(free[0]) if free else len(names))
 
     def _judge(
         self, names: Sequence[str], claims: Mapping[str, Claim], wanted: _Wanted

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from eventsourcing.persistence import (
 
 from cadence.domain.events import Event
 from cadence.domain.stored import decode_rows
-from cadence.errors import InputError
+from cadence.errors import InputError, StoreError
 from cadence.store.due_list import AddressRow, DueQuery, DueRow, Prepared
 from cadence.store.feed import START, FeedPosition, FeedRow, FeedSubscription, poll
 
@@ -259,14 +260,18 @@ class Recorder(ABC):
             writes: each on another prospect.
 
         Returns:
-            For each whether it was taken.
+            For each whether it was taken. What fails once some are taken is left out.
         """
-        taken = []
+        taken: list[bool] = []
         for write in writes:
             try:
                 self.insert_events([], claims=write.claims, addresses=[write.addresses])
             except IntegrityError:
                 taken.append(False)
+            except StoreError:
+                if not any(taken):
+                    raise
+                return [*taken, *repeat(False, len(writes) - len(taken))]
             else:
                 taken.append(True)
         return taken

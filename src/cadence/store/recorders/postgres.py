@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import Any, Final, NamedTuple, TypeVar
 
 import psycopg
@@ -524,7 +524,13 @@ class PostgresRecorder(SQLRecorder):
         taken: list[bool] = []
         for batch in claim_batches(self._datastore.schema, writes):
             take = self._take_alone if batch.is_alone else self._take_claims
-            taken += self._twice(partial(take, batch))
+            try:
+                taken += self._twice(partial(take, batch))
+            except StoreError:
+                if not any(taken):
+                    raise
+                # What is taken is committed, so the caller has to learn of it.
+                return [*taken, *repeat(False, len(writes) - len(taken))]
         return taken
 
     def _take_alone(self, batch: ClaimBatch) -> list[bool]:
