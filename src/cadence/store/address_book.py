@@ -437,8 +437,21 @@ class AddressBook:
             dated=dated,
             most_days=most_days,
         )
-        self._end(EntryKind.LIST, entry.key, by, "a newer one came", source, at)
-        self._insert(entry)
+        self._gate.make_ready()
+        known = self._recorder.entries_of([bare(entry.key)])
+        # In one transaction: a list without a date is never too old.
+        rows = [
+            entry_row(
+                replace(
+                    as_entry(row.entry), ended_at=now, ended_by=by, ended_why="a newer one came"
+                ),
+                row.number,
+            )
+            for row in known
+            if (row.key, row.kind) == (entry.key, entry.kind) and not row.ended
+        ]
+        rows.append(entry_row(entry.unlike({as_entry(row.entry).as_made for row in known})))
+        self._recorder.insert_copies(rows)
 
     def _end(
         self,
