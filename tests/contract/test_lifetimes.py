@@ -21,7 +21,7 @@ import pytest
 from nightly import NIGHTLY
 
 from cadence.domain.events import InterestNoted, ProspectAdded
-from cadence.errors import StoreError
+from cadence.errors import InputError, StoreError
 from cadence.store import Cadence
 from cadence.store.directory import directory
 from cadence.store.due_list import Prepared
@@ -50,6 +50,14 @@ def opened(address: str | None, *, read_only: bool = False) -> Cadence:
 def added(app: Cadence, *prospects: str) -> None:
     for one in prospects:
         app.execute(one, ProspectAdded(f"Name of {one}", "UTC"))
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 0.5, float("nan"), "5", None])
+def test_a_lock_timeout_is_at_least_a_second(address: str | None, seconds: object) -> None:
+    with pytest.raises(InputError) as caught:
+        Cadence.open(address, lock_timeout_seconds=seconds)  # type: ignore[arg-type]
+    assert caught.value.what == f"lock_timeout_seconds: invalid {seconds!r}"
+    assert caught.value.hint == "give 1 or more"
 
 
 def note(app: Cadence, prospect: str, text: str) -> None:

@@ -37,9 +37,14 @@ def open_recorder(
         lock_timeout_seconds: how long to wait for another writer.
 
     Raises:
+        InputError: a value is invalid.
         InvalidStore: the database is another program's, damaged or too new.
         StoreError: the database can't be used.
     """
+    if not isinstance(lock_timeout_seconds, int) or lock_timeout_seconds < 1:
+        raise InputError(
+            f"lock_timeout_seconds: invalid {lock_timeout_seconds!r}", "give 1 or more"
+        )
     if db is None:
         return MemoryRecorder()
     if isinstance(db, Recorder):

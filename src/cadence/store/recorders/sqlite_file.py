@@ -166,12 +166,12 @@ def connect_to_write(path: Path, lock_timeout_seconds: int) -> sqlite3.Connectio
 
     Args:
         path: the file.
-        lock_timeout_seconds: how long to wait for another writer; 0: the default.
+        lock_timeout_seconds: how long to wait for another writer.
 
     Raises:
         sqlite3.Error: the file can't be opened, or another program is turning it to WAL.
     """
-    connection = _connect(path, "mode=rwc", lock_timeout_seconds or DEFAULT_TIMEOUT)
+    connection = _connect(path, "mode=rwc", lock_timeout_seconds)
     try:
         if connection.execute("PRAGMA journal_mode").fetchone()[0].lower() != "wal":
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -243,7 +243,7 @@ def begin(connection: sqlite3.Connection, lock_timeout_seconds: int) -> None:
     Raises:
         sqlite3.OperationalError: another program writes all the time.
     """
-    last = time.monotonic() + (lock_timeout_seconds or DEFAULT_TIMEOUT)
+    last = time.monotonic() + lock_timeout_seconds
     while True:
         try:
             connection.execute("BEGIN IMMEDIATE")
