@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import msgspec
 import pgserver
@@ -36,10 +37,11 @@ from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.events import AttemptStage, EndReason, InterestNoted
 from cadence.domain.prospect import Prospect
 from cadence.domain.standing import standing
-from cadence.engine.claims import Claim, ClaimState
-from cadence.engine.commands import MakeAttempt, SetAppointment
+from cadence.engine.claims import Claim, ClaimState, OnExpiry
+from cadence.engine.commands import Command, MakeAttempt, SetAppointment
 from cadence.engine.decision import Task
-from cadence.errors import InputError, UnknownProspect
+from cadence.errors import Conflict, InputError, StoreError, UnknownProspect
+from cadence.store.claims import Claims
 from cadence.store.recorder import (
     AddressChange,
     AddressesChanged,
@@ -47,6 +49,7 @@ from cadence.store.recorder import (
     ClaimChange,
     ClaimChanged,
     ClaimRow,
+    Recorder,
 )
 from cadence.store.serializer import EventMapper
 from cadence.store.writer import StreamWriter
@@ -866,6 +869,101 @@ def test_a_claim_that_is_renewed_gets_no_less_safe(app: Cadence, clock: Clock) -
     clock.now = MEETING + 2 * LEASE
     (outcome,) = app.tick()
     assert attempt_of(outcome.events[0].data).parts[0].disposition is Disposition.UNKNOWN
+
+
+@pytest.mark.parametrize(("on_expiry", "rule"), [("return", "plan"), ("assume_made", "claimed")])
+def test_a_claim_is_not_renewed_over_an_opt_out_that_comes_in_between(
+    app: Cadence, monkeypatch: pytest.MonkeyPatch, on_expiry: OnExpiry, rule: str
+) -> None:
+    claim = app.claim("jerry", by="ann", on_expiry=on_expiry)
+    before_the_next_write(app, monkeypatch, OptOutRequested())
+    with pytest.raises(Refused) as refused:
+        app.claim("jerry", by="ann", on_expiry=on_expiry)
+    assert refused.value.rule == rule
+    assert app._claims.going_on(["jerry"]) == {}
+    assert app.complete(claim, not_made=True).prospect.stage is Stage.OPTED_OUT
+
+
+def test_a_claim_is_renewed_over_a_note_that_comes_in_between(
+    app: Cadence, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = app.claim("jerry", by="ann")
+    clock.now += MINUTE
+    before_the_next_write(app, monkeypatch, InterestNoted("boats"))
+    again = app.claim("jerry", by="ann")
+    assert (again.token, again.until) == (claim.token, clock.now + LEASE)
+
+
+def before_the_next_write(app: Cadence, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
+    """Let another writer record something after what comes next is judged, before it is written."""
+    kind, begun = type(app._recorder), list[int]()
+    insert = kind.insert_events
+
+    def after_it(self: Recorder, *given: object, **named: object) -> object:
+        if not begun:
+            begun.append(1)
+            app.execute("jerry", command)
+        return insert(self, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kind, "insert_events", after_it)
+
+
+def test_an_attempt_that_is_assumed_while_its_claim_is_given_back_is_retracted(
+    app: Cadence, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    clock.now = claim.until
+    release = Claims.release
+
+    def after_a_tick(self: Claims, given: Claim | str) -> bool:
+        app.tick()
+        return release(self, given)
+
+    monkeypatch.setattr(Claims, "release", after_a_tick)
+    outcome = app.complete(claim, not_made=True)
+    assert [type(event.data) for event in outcome.events] == [EventRetracted]
+    assert not any(isinstance(one.data, AttemptMade) for one, _ in standing(app.history("jerry")))
+
+
+def test_a_store_that_is_read_only_gives_no_claim_back(app: Cadence, clock: Clock) -> None:
+    claim = app.claim("jerry", by="ann")
+    reader = Cadence(app._recorder, read_only=True, clock=clock)
+    for give_back in (reader.release, partial(reader.complete, not_made=True)):
+        with pytest.raises(StoreError, match="read-only"):
+            give_back(claim)
+    assert app.claimed_for("jerry", "ann") == (claim, True)
+
+
+def test_a_completion_at_a_time_without_a_zone_changes_nothing(app: Cadence) -> None:
+    claim = app.claim("jerry", by="ann")
+    naive = MEETING.replace(tzinfo=None)
+    for done in (
+        partial(app.complete, claim, not_made=True),
+        partial(app.complete, claim, NO_ANSWER),
+    ):
+        with pytest.raises(InputError, match=r"^at: "):
+            done(at=naive)
+    assert app.claimed_for("jerry", "ann") == (claim, True)
+
+
+def test_a_completion_that_is_overtaken_again_and_again_may_be_tried_later(
+    app: Cadence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = app.claim("jerry", by="ann")
+    execute, told = Cadence.execute, list[int]()
+
+    def after_a_note(self: Cadence, *given: object, **named: object) -> object:
+        told.append(1)
+        execute(self, "jerry", InterestNoted(f"boat {len(told)}"))
+        return execute(self, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("cadence.store.claims._RETRIES", 3)
+    monkeypatch.setattr(Cadence, "execute", after_a_note)
+    with pytest.raises(Conflict, match="changed 3 times in a row") as caught:
+        app.complete(claim, NO_ANSWER)
+    assert caught.value.retryable
+    monkeypatch.undo()
+    assert len(app.complete(claim, NO_ANSWER).events) == 1
 
 
 # Several at once ----------------------------------------------------------------------------------

@@ -381,6 +381,9 @@ class Claims:
         Raises:
             VersionConflict: that has changed meanwhile.
         """
+        if attempt is None:
+            # First, so that what is read below is all that was assumed of it.
+            self._app.release(claim)
         history = self._app.history(claim.prospect)
         assumed, occurred = _assumed_of(claim, history), None
         command: Command
@@ -393,7 +396,6 @@ class Claims:
             is_there = assumed is not None and claim.at <= (at or self._clock())
             occurred = made_at or (claim.at if is_there else None)
         else:
-            self.release(claim)
             return claim.prospect, None, ended_by(claim, history)
         outcome = self._app.execute(
             claim.prospect,
@@ -530,10 +532,15 @@ def judged_again(function: Callable[[], _T]) -> _T:
     Raises:
         Conflict: it kept changing.
     """
-    for _ in range(_RETRIES - 1):
-        with suppress(VersionConflict):
+    for _ in range(_RETRIES):
+        try:
             return function()
-    return function()
+        except VersionConflict as error:
+            prospect = error.prospect
+    raise Conflict(
+        f"{prospect}: its history changed {_RETRIES} times in a row; nothing was recorded",
+        "try again",
+    )
 
 
 def retried(prospect: str, function: Callable[[], _T]) -> _T:
@@ -661,7 +668,10 @@ def _take(
                     until=max(until, claim.until),
                     on_expiry=max(claim.on_expiry, terms.on_expiry, key=_EXPIRIES.index),
                 )
-                return longer, ClaimChange(request.prospect, seen, taken=_encode(longer))
+                version = given.history[-1].version
+                return longer, ClaimChange(
+                    request.prospect, seen, taken=_encode(longer), version=version
+                )
             ended = "released"  # for another touch
     made = _judged(request, given, policy)
     taken = Claim(

@@ -833,6 +833,7 @@ class Cadence:
             raise InputError(
                 f"claim {token}: missing parts", "give what was done, or not_made=True"
             )
+        at = None if at is None else utc(at, "at")
         attempt = None if not_made else MakeAttempt(tuple(parts), why, note)
         if occurred_at is not None:
             occurred_at = utc(occurred_at, "occurred_at")
