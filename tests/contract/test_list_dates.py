@@ -23,7 +23,7 @@ def dates(app: Cadence, *, ended: bool = False) -> list[date | None]:
     return [one.dated for one in app.addresses.entries(source="dnc", ended=ended)]
 
 
-def test_a_list_that_is_dated_anew_has_a_date_after_every_write(
+def test_a_list_that_is_dated_again_has_a_date_after_every_write(
     app: Cadence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = date(2026, 1, 1), date(2026, 2, 1)
