@@ -3,13 +3,15 @@
 Run it: python examples/smtp_worker.py followups.db mail.example.com:25 --from-address us@x.example
 
 Each takes some touches by email, sends them, and logs them. Stopped or killed at any point, it
-sends nothing twice: a touch that it had claimed, and did not log, is recorded as an attempt of
-unknown outcome once the lease is over. Start it again, and it goes on with what is due.
+sends nothing twice: a touch that it had begun, and did not log, is recorded as an attempt of
+unknown outcome once the lease is over. What it had only claimed is free again then. Start it again,
+and it goes on with what is due.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import smtplib
 import socket
@@ -21,7 +23,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Final, NamedTuple
 
-from cadence import Cadence, CadenceError
+from cadence import Cadence, CadenceError, Refused
 from cadence.domain import Channel, Disposition, Part
 from cadence.engine.claims import Claim
 from cadence.errors import StoreError
@@ -91,10 +93,16 @@ def send(server: tuple[str, int], mail: EmailMessage) -> Disposition:
 
 def handle(app: Cadence, claim: Claim, worker: Worker) -> str:
     """Send what was claimed, and log it; return what was done, in a word."""
+    try:  # from here on it may have been sent, also where this program dies
+        claim = app.claim(
+            claim.prospect, claim.touch, by=worker.name, lease=worker.lease, on_expiry="assume_made"
+        )
+    except Refused:  # a word came in between, or another has it since the lease was over
+        return "not sent"
     decision = app.compose(claim.prospect)
     parts = () if decision.touch is None else decision.touch.parts
     if decision.touch is None or decision.touch.id != claim.touch or len(parts) != 1:
-        # A word came in between, or the lease is over; or a call is part of it: a person's.
+        # A word came in between; or a call is part of it: a person's.
         app.complete(claim, not_made=True)
         return "not sent"
     (part,) = parts
@@ -111,14 +119,10 @@ def turn(app: Cadence, worker: Worker) -> int:
     """Send what is due now; return how many touches were claimed."""
     app.tick()
     claims = app.claim_next(
-        worker.at_once,
-        by=worker.name,
-        channel=EMAIL,
-        lease=worker.lease,
-        on_expiry="assume_made",
+        worker.at_once, by=worker.name, channel=EMAIL, lease=worker.lease
     )
     for claim in claims:
-        # What fails here is of unknown outcome: its lease runs out, and it is recorded as that.
+        # What fails once it was begun is of unknown outcome: its lease runs out, and says so.
         try:
             print(f"{claim.touch}: {handle(app, claim, worker)}", flush=True)
         except (OSError, smtplib.SMTPException, StoreError) as error:
@@ -132,7 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("database", help="a path, or a postgresql:// address")
     parser.add_argument("server", help="HOST:PORT")
     parser.add_argument("--from-address", required=True)
-    parser.add_argument("--name", default=f"{socket.gethostname()}-smtp", help="this worker's")
+    own = f"{socket.gethostname()}-smtp-{os.getpid()}"
+    parser.add_argument("--name", default=own, help="of this worker; no two may share one")
     parser.add_argument("--at-once", type=int, default=10, help="claim so many; send all in time")
     parser.add_argument("--lease-seconds", type=float, default=900)
     parser.add_argument("--once", action="store_true", help="end when nothing is due")

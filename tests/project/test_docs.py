@@ -23,7 +23,7 @@ FOLLOWED = {
     "docs/how-to/cluster.md": 2,
     "docs/how-to/compliance-officer.md": 6,
     "docs/how-to/developer.md": 3,
-    "docs/how-to/dispatcher.md": 3,
+    "docs/how-to/dispatcher.md": 4,
     "docs/how-to/http-errors.md": 2,
     "docs/how-to/people.md": 5,
     "docs/how-to/projections.md": 8,
