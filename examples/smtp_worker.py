@@ -118,9 +118,7 @@ def handle(app: Cadence, claim: Claim, worker: Worker) -> str:
 def turn(app: Cadence, worker: Worker) -> int:
     """Send what is due now; return how many touches were claimed."""
     app.tick()
-    claims = app.claim_next(
-        worker.at_once, by=worker.name, channel=EMAIL, lease=worker.lease
-    )
+    claims = app.claim_next(worker.at_once, by=worker.name, channel=EMAIL, lease=worker.lease)
     for claim in claims:
         # What fails once it was begun is of unknown outcome: its lease runs out, and says so.
         try:

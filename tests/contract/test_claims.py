@@ -842,6 +842,24 @@ def test_an_attempt_that_two_programs_assume_at_once_is_reported_by_one(
     assert len(first) == 2
 
 
+def test_what_was_not_made_is_not_assumed_by_a_tick_at_that_moment(
+    app: Cadence, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = app.claim("jerry", by="bot", on_expiry="assume_made")
+    clock.now = claim.until
+    execute, begun = Cadence.execute, []
+
+    def in_between(self: Cadence, *given: object, **named: object) -> object:
+        if not begun:
+            begun.append(1)
+            app.complete(claim, not_made=True)
+        return execute(self, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Cadence, "execute", in_between)
+    assert app.tick() == []
+    assert not [one for one in app.history("jerry") if isinstance(one.data, AttemptMade)]
+
+
 def test_a_claim_that_is_refused_records_nothing(app: Cadence) -> None:
     app.claim("jerry", by="bot", on_expiry="assume_made")
     app.execute("jerry", OptOutRequested())

@@ -65,7 +65,9 @@ __all__ = [
     "Claimable",
     "Claims",
     "change_of",
+    "check_untold",
     "held",
+    "is_assumption",
     "is_untold",
     "judged_again",
     "retried",
@@ -523,7 +525,31 @@ class Claims:
                 force=force,
             )
 
-        return judged_again(once)
+        with suppress(_AlreadyToldError):
+            return judged_again(once)
+        return None
+
+
+class _AlreadyToldError(Conflict):
+    """What a lease left to be assumed was told, or assumed, by another meanwhile."""
+
+
+def is_assumption(command_id: str | None) -> bool:
+    """Return whether a command records what a lease left to be assumed."""
+    return command_id is not None and command_id.startswith(_ASSUMED_ID)
+
+
+def check_untold(prospect: str, claim: Claim | None, command_id: str | None) -> None:
+    """Refuse to record what is assumed of a claim that is not open any more.
+
+    Raises:
+        Conflict: it was completed or released, so it is known what was done.
+    """
+    if claim is None or command_id != _ASSUMED_ID + claim.token:
+        raise _AlreadyToldError(
+            f"{prospect}: its claim was completed or released meanwhile; nothing was recorded",
+            "look at its history",
+        )
 
 
 def judged_again(function: Callable[[], _T]) -> _T:

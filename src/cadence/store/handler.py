@@ -7,6 +7,7 @@ transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -49,7 +50,7 @@ from cadence.engine.repeats import led_to
 from cadence.errors import InputError, UnknownProspect, VersionConflict
 from cadence.policy.loader import builtin
 from cadence.store.addresses import AddressIndex, Heard, change_of_addresses
-from cadence.store.claims import Claims, change_of
+from cadence.store.claims import Claims, change_of, check_untold, is_assumption
 from cadence.store.due_rows import DueRows
 from cadence.store.merges import Merges
 from cadence.store.policy_library import PolicyLibrary, cannot_judge
@@ -169,13 +170,17 @@ class CommandHandler:
         Raises:
             IntegrityError: another writer took this version first.
         """
-        try:
-            return self._decide_and_write(call, None)
-        except ClaimChanged:  # there is an open claim; most prospects have none
-            claim = self._claims.before(
-                call.prospect, call.command, call.by, call.command_id, call.recorded_at
-            )
-            return self._decide_and_write(call, claim)
+        # A merged record had the claim; the survivor has none of it.
+        is_assumed = is_assumption(call.command_id) and MERGED_FROM not in (call.meta or {})
+        if not is_assumed:
+            with suppress(ClaimChanged):  # raised if there is an open claim; most have none
+                return self._decide_and_write(call, None)
+        claim = self._claims.before(
+            call.prospect, call.command, call.by, call.command_id, call.recorded_at
+        )
+        if is_assumed:
+            check_untold(call.prospect, claim, call.command_id)
+        return self._decide_and_write(call, claim)
 
     def _decide_and_write(self, call: Call, claim: Claim | None) -> Outcome:
         """Load, decide and append once.
