@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-_SECONDS = 60  # after which a child that hangs is ended
-
 
 class Child(NamedTuple):
     """A forked child that tells what its function returned."""
@@ -27,15 +25,15 @@ class Child(NamedTuple):
         return text
 
 
-def fork(function: Callable[[], object]) -> Child:
-    """Call a function in a forked child."""
+def fork(function: Callable[[], object], *, seconds: int = 60) -> Child:
+    """Call a function in a forked child; one that hangs is ended after so many seconds."""
     heard, tells = os.pipe()
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(_SECONDS)
+            signal.alarm(seconds)
             os.close(heard)
             try:
                 text = str(function())
