@@ -62,7 +62,7 @@ NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)  # a Monday, ten o'clock in New York
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 CALLED = MakeAttempt((Part(CALL, Disposition.NO_ANSWER),))
-ROUNDS = 1000 if NIGHTLY else 60
+ROUNDS = 1000 if NIGHTLY else 30
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ DAY = timedelta(days=1)
 NUMBER = "+1 212 555 0101"
 ADA = "ada@example.com"
 STRICT = MakeAttempt((Part(CALL, Disposition.NO_ANSWER),), is_strict=True)
-ROUNDS = 1000 if NIGHTLY else 100
+ROUNDS = 1000 if NIGHTLY else 40
 
 
 @pytest.fixture
