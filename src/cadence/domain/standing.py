@@ -128,7 +128,7 @@ def _with_moved_gap(
         if isinstance(event.data, TAKING_BACK)
     ]
     moved: set[int] = set()
-    now = _times(kept)
+    now: dict[int, datetime] = {}  # most histories need no times at all
     for event, _ in kept:
         data, by = event.data, taken_back.get(event.version)
         if not isinstance(data, AttemptMade) or data.gap is None or not data.gap_from:
@@ -136,6 +136,7 @@ def _with_moved_gap(
         measured = event.version if by is None else by.version  # a correction measures again
         if not any(since < measured < until for since, until in stood):
             continue
+        now = now or _times(kept)
         known = [one for one in events if one.version <= measured]
         then = _times(_kept(known, taken_back_by(known)))
         if any(then[one] != now.get(one) for one in (event.version, data.gap_from) if one in then):

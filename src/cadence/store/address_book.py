@@ -441,12 +441,7 @@ class AddressBook:
         known = self._recorder.entries_of([bare(entry.key)])
         # In one transaction: a list without a date is never too old.
         rows = [
-            entry_row(
-                replace(
-                    as_entry(row.entry), ended_at=now, ended_by=by, ended_why="a newer one came"
-                ),
-                row.number,
-            )
+            _ended(row, now, by, "a newer one came")
             for row in known
             if (row.key, row.kind) == (entry.key, entry.kind) and not row.ended
         ]
@@ -468,8 +463,7 @@ class AddressBook:
         ended = 0
         for row in self._rows(EntryQuery(bare(key), source, kind.value, ended=False)):
             if row.key == key:
-                entry = replace(as_entry(row.entry), ended_at=now, ended_by=by, ended_why=why)
-                ended += self._recorder.end_entry(entry_row(entry, row.number))
+                ended += self._recorder.end_entry(_ended(row, now, by, why))
         return ended
 
     def _check(self, by: str, source: str, why: str, *, needs_why: bool = False) -> None:
@@ -479,6 +473,12 @@ class AddressBook:
             raise InputError("why: missing", "give how you know")
         for field, text in (("by", by), ("source", source), ("why", why)):
             check_texts(text, field)
+
+
+def _ended(row: EntryRow, at: datetime, by: str, why: str) -> EntryRow:
+    """The row of an entry once it is ended."""
+    entry = replace(as_entry(row.entry), ended_at=at, ended_by=by, ended_why=why)
+    return entry_row(entry, row.number)
 
 
 def _shared(rows: Iterable[AddressRow]) -> Iterator[SharedAddress]:

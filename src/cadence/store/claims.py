@@ -79,7 +79,6 @@ _LONGEST_WAIT: Final = 0.05  # seconds
 _LONGEST_LEASE: Final = timedelta(days=30)
 _ASSUMED: Final = "assumed made: the lease of its claim ran out"
 _ASSUMED_AT_ONCE: Final = "assumed made: another claim came before its worker said what was done"
-_EXPIRIES: Final = ("return", "assume_made")  # the safer one comes last
 _ASSUMED_ID: Final = "assumed:"
 
 _T = TypeVar("_T")
@@ -687,12 +686,11 @@ def _take(
                 raise held(claim, "claim")
             if _is_same(request, claim):
                 _check_not_stopped(given.prospect, claim)
-                # Nothing that the claim keeps safe becomes less: one that says otherwise may be
-                # another of its threads, which knows less.
+                # It never gets less safe: what asks for less may be another thread of the holder.
                 longer = msgspec.structs.replace(
                     claim,
                     until=max(until, claim.until),
-                    on_expiry=max(claim.on_expiry, terms.on_expiry, key=_EXPIRIES.index),
+                    on_expiry=terms.on_expiry if claim.on_expiry == "return" else claim.on_expiry,
                 )
                 version = given.history[-1].version
                 return longer, ClaimChange(

@@ -91,6 +91,11 @@ class Call(NamedTuple):
     meta: dict[str, str] | None = None
     expect: int | None = None
 
+    @property
+    def merged_from(self) -> str | None:
+        """As of the events that it makes: :attr:`Event.merged_from`."""
+        return None if self.meta is None else self.meta.get(MERGED_FROM)
+
     def check_version(self, version: int) -> None:
         """Check that the prospect is at the version that the caller expects, if at any."""
         if self.expect not in (None, version):
@@ -171,7 +176,7 @@ class CommandHandler:
             IntegrityError: another writer took this version first.
         """
         # A merged record had the claim; the survivor has none of it.
-        is_assumed = is_assumption(call.command_id) and MERGED_FROM not in (call.meta or {})
+        is_assumed = is_assumption(call.command_id) and call.merged_from is None
         if not is_assumed:
             with suppress(ClaimChanged):  # raised if there is an open claim; most have none
                 return self._decide_and_write(call, None)
@@ -326,14 +331,9 @@ def _find_repeated(call: Call, history: Sequence[Event]) -> tuple[Event, ...]:
     """
     if call.command_id is None:
         return ()
-    origin = (call.meta or {}).get(MERGED_FROM)  # ids of a merged record are its own
-    done = tuple(
-        [
-            event
-            for event in history
-            if event.command_id == call.command_id and event.merged_from == origin
-        ]
-    )
+    # The ids of a merged record are its own.
+    ids = call.command_id, call.merged_from
+    done = tuple([event for event in history if (event.command_id, event.merged_from) == ids])
     if not done or any(isinstance(event.data, Unreadable) for event in done):
         return done
     # Not when it occurred: who tries again may stamp it again.
