@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import msgspec
 import pgserver
@@ -35,7 +36,6 @@ from cadence.domain import (
 )
 from cadence.domain.channels import CALL, EMAIL
 from cadence.domain.events import AttemptStage, EndReason, InterestNoted
-from cadence.domain.prospect import Prospect
 from cadence.domain.standing import standing
 from cadence.engine.claims import Claim, ClaimState, OnExpiry
 from cadence.engine.commands import Command, MakeAttempt, SetAppointment
@@ -114,6 +114,20 @@ def log(app: Cadence, by: str | None, at: datetime | None = None) -> AttemptMade
 def attempt_of(data: object) -> AttemptMade:
     assert isinstance(data, AttemptMade)
     return data
+
+
+def before_the_next_command(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]) -> list[Any]:
+    """Let another program act once, right before a command; what that gives comes into the list."""
+    execute, begun, seen = Cadence.execute, [], list[Any]()
+
+    def in_between(self: Cadence, *given: Any, **named: Any) -> object:
+        if not begun:
+            begun.append(1)
+            seen.append(act())
+        return execute(self, *given, **named)
+
+    monkeypatch.setattr(Cadence, "execute", in_between)
+    return seen
 
 
 def refusal(app: Cadence, by: str, touch: str | None = None) -> Refused:
@@ -788,16 +802,10 @@ def test_an_attempt_that_is_assumed_while_it_is_completed_is_recorded_once(
 ) -> None:
     claim = app.claim("jerry", by="bot", on_expiry="assume_made")
     clock.now = claim.until + MINUTE
-    execute, begun = Cadence.execute, []
-
-    def in_between(self: Cadence, *given: object, **named: object) -> object:
-        if not begun:
-            begun.append(1)
-            app.tick() if first == "tick" else app.complete(claim, NO_ANSWER)
-        return execute(self, *given, **named)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Cadence, "execute", in_between)
-    app.complete(claim, NO_ANSWER) if first == "tick" else app.tick()
+    acts = [app.tick, lambda: app.complete(claim, NO_ANSWER)]
+    between, act = acts if first == "tick" else reversed(acts)
+    before_the_next_command(monkeypatch, between)
+    act()
     made = [one for one, _ in standing(app.history("jerry")) if isinstance(one.data, AttemptMade)]
     assert [attempt_of(one.data).parts[0].disposition for one in made] == ["no_answer"]
 
@@ -808,19 +816,11 @@ def test_a_follow_up_that_two_programs_end_at_once_is_ended_once_by_tick(
 ) -> None:
     app.execute("jerry", ContactPointFailed(CALL, "+12125550100"))
     app.execute("jerry", ContactPointFailed(EMAIL, "j@example.com"))
-    load, seen = Cadence.load, []
-
-    def then_another(self: Cadence, *given: str) -> Prospect:
-        folded = load(self, *given)
-        if not seen:
-            seen.append(1)
-            seen.extend(app.tick() if other == "tick" else [app.execute("jerry", BOUGHT)])
-        return folded
-
-    monkeypatch.setattr(Cadence, "load", then_another)
+    end = app.tick if other == "tick" else lambda: [app.execute("jerry", BOUGHT)]
+    seen = before_the_next_command(monkeypatch, end)
     assert app.tick() == []
     ends = [one.data for one in app.history("jerry") if isinstance(one.data, FollowUpEnded)]
-    assert len(seen) == 2
+    assert [len(outcomes) for outcomes in seen] == [1]
     assert [one.reason for one in ends] == ["unreachable" if other == "tick" else "bought"]
 
 
@@ -829,17 +829,9 @@ def test_an_attempt_that_two_programs_assume_at_once_is_reported_by_one(
 ) -> None:
     claim = app.claim("jerry", by="bot", on_expiry="assume_made")
     clock.now = claim.until
-    execute, first = Cadence.execute, []
-
-    def then_another(self: Cadence, *given: object, **named: object) -> object:
-        if not first:
-            first.append(1)
-            first.extend(app.tick())
-        return execute(self, *given, **named)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Cadence, "execute", then_another)
+    seen = before_the_next_command(monkeypatch, app.tick)
     assert app.tick() == []
-    assert len(first) == 2
+    assert [len(outcomes) for outcomes in seen] == [1]
 
 
 def test_what_was_not_made_is_not_assumed_by_a_tick_at_that_moment(
@@ -847,15 +839,7 @@ def test_what_was_not_made_is_not_assumed_by_a_tick_at_that_moment(
 ) -> None:
     claim = app.claim("jerry", by="bot", on_expiry="assume_made")
     clock.now = claim.until
-    execute, begun = Cadence.execute, []
-
-    def in_between(self: Cadence, *given: object, **named: object) -> object:
-        if not begun:
-            begun.append(1)
-            app.complete(claim, not_made=True)
-        return execute(self, *given, **named)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Cadence, "execute", in_between)
+    before_the_next_command(monkeypatch, lambda: app.complete(claim, not_made=True))
     assert app.tick() == []
     assert not [one for one in app.history("jerry") if isinstance(one.data, AttemptMade)]
 
